@@ -1,0 +1,3 @@
+-- Takes back the rules.
+
+drop table rules;

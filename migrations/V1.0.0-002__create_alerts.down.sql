@@ -1,0 +1,3 @@
+-- Takes back the alerts.
+
+drop table alerts;

@@ -1,0 +1,3 @@
+-- Takes back the alert channels.
+
+drop table alert_channels;

@@ -1,0 +1,3 @@
+-- Takes back the channel templates.
+
+drop table channel_templates;

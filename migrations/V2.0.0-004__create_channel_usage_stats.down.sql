@@ -1,0 +1,3 @@
+-- Takes back the channel usage stats.
+
+drop table channel_usage_stats;

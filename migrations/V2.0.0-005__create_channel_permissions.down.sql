@@ -1,0 +1,3 @@
+-- Takes back the channel permissions.
+
+drop table channel_permissions;

@@ -1,0 +1,3 @@
+-- Takes back the Alertmanager clusters.
+
+drop table alertmanager_clusters;

@@ -1,0 +1,3 @@
+-- Takes back the cluster health status.
+
+drop table cluster_health_status;

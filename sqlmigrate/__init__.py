@@ -1,0 +1,33 @@
+"""Plain SQL migrations for PostgreSQL: `Migrator` is the way in for Python, `sqlmigrate` for the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlmigrate.config import Settings
+    from sqlmigrate.config import load as load_settings
+    from sqlmigrate.errors import SqlMigrateError
+    from sqlmigrate.migrator import Migrator
+    from sqlmigrate.model import Version
+
+__version__ = "0.1.0"
+__all__ = ["Migrator", "Settings", "SqlMigrateError", "Version", "load_settings"]
+
+_HOMES = {
+    "Migrator": ("sqlmigrate.migrator", "Migrator"),
+    "Settings": ("sqlmigrate.config", "Settings"),
+    "SqlMigrateError": ("sqlmigrate.errors", "SqlMigrateError"),
+    "Version": ("sqlmigrate.model", "Version"),
+    "load_settings": ("sqlmigrate.config", "load"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name when it is first used, so that `sqlmigrate --help` does not load psycopg."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sqlmigrate' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,295 @@
+"""The only door to psycopg: connect, send, receive, and turn its errors into ours."""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import pq, sql
+
+from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
+from sqlmigrate.model import ServerReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from psycopg.pq.abc import PGresult
+
+# How often a waiting connection lets others have a look, in seconds.
+TICK = 0.2
+# A dead network is noticed in about half a minute, not after the kernel's two hours.
+_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+_FIELDS = pq.DiagnosticField
+
+
+def connect(conninfo: str, application_name: str = "sqlmigrate", connect_timeout: int = 10) -> Connection:
+    """A connection in autocommit mode.
+
+    Raises:
+        ConnectionFailed: with libpq's reason, and no password.
+    """
+    given = psycopg.conninfo.conninfo_to_dict(conninfo)
+    defaults: dict[str, Any] = {**_KEEPALIVE, "connect_timeout": connect_timeout, "client_encoding": "UTF8"}
+    settings = {key: value for key, value in defaults.items() if key not in given}
+    try:
+        link = psycopg.connect(
+            conninfo, autocommit=True, prepare_threshold=None, application_name=application_name, **settings
+        )
+    except psycopg.Error as error:
+        raise ConnectionFailed(
+            f"no connection to the database: {_first_line(str(error))}", hint="check --database-url, DATABASE_URL or DB_HOST …"
+        ) from None
+    return Connection(link)
+
+
+def without_password(conninfo: str) -> str:
+    """The connection's parameters for a person to see."""
+    given = psycopg.conninfo.conninfo_to_dict(conninfo)
+    shown = {key: value for key, value in given.items() if key not in ("password", "sslpassword", "passfile")}
+    return psycopg.conninfo.make_conninfo("", **shown)
+
+
+def make_conninfo(url: str, **parts: str) -> str:
+    """libpq's connection string from a URL or string and parts that go before it.
+
+    Raises:
+        ConnectionFailed: libpq can't read it.
+    """
+    try:
+        return psycopg.conninfo.make_conninfo(url, **parts)
+    except psycopg.Error as error:
+        raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error), url))}") from None
+
+
+def quoted(*parts: str) -> str:
+    """A name as SQL text: `"schema"."name"`."""
+    return sql.Identifier(*parts).as_string()
+
+
+def _masked(message: str, secret: str) -> str:
+    return message.replace(secret, "…") if secret else message
+
+
+class Connection:
+    """One connection. `on_notice` hears what the server says aside; `on_tick` runs about every `TICK` of waiting."""
+
+    def __init__(self, link: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._link = link
+        self._wire = link.pgconn
+        self.on_notice: Callable[[str, str], None] = _ignore
+        self.on_tick: Callable[[], None] = _ignore
+        link.add_notice_handler(self._notice)
+
+    @property
+    def server_version(self) -> int:
+        """150004 for 15.4."""
+        return self._wire.server_version
+
+    @property
+    def backend_pid(self) -> int:
+        """The server's process as the connection's start named it; a pooler names one that does not exist."""
+        return self._wire.backend_pid
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._wire.status == pq.ConnStatus.BAD
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        return self._wire.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
+
+    def rows(self, query: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The rows of one statement of our own; without values it goes by the simple protocol.
+
+        Raises:
+            StatementFailed, ConnectionLost
+        """
+        with self._door():
+            cursor = self._link.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def literal(self, value: object) -> str:
+        """A value as SQL text, for messages, which have no parameters."""
+        return sql.Literal(value).as_string(self._link)
+
+    def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[PGresult]:
+        """Sends one message, however many statements, and yields a result for each as it comes.
+
+        Args:
+            text: the SQL.
+            rows: called with the number of results so far where the server asks for COPY data.
+
+        Raises:
+            StatementFailed: behind the last good result; nothing after it was run.
+            ConnectionLost: it can't be known whether what was in flight is committed.
+        """
+        with self._door():
+            self._wire.send_query(text.encode())
+            yield from self._receive(rows or _no_rows)
+
+    def run(self, text: str) -> None:
+        """Sends one message and lets its results go."""
+        for _ in self.transmit(text):
+            pass
+
+    def cancel(self) -> None:
+        """Asks the server to give up what it is doing, and waits until it has, for 2 s at most."""
+        with suppress(psycopg.Error):
+            self._wire.get_cancel().cancel()
+            deadline = time.monotonic() + 2
+            while time.monotonic() < deadline and self._drained():
+                select.select([self._wire.socket], [], [], 0.1)
+                self._wire.consume_input()
+
+    def close(self) -> None:
+        """Closes; what is open is rolled back by the server."""
+        self._link.close()
+
+    def _drained(self) -> bool:
+        """Takes what results there are; True while the server is still busy."""
+        while not self._wire.is_busy():
+            result = self._wire.get_result()
+            if result is None:
+                return False
+            if result.status == pq.ExecStatus.COPY_IN:
+                self._wire.put_copy_end(b"interrupted")
+        return True
+
+    def _receive(self, rows: Callable[[int], Iterable[bytes]]) -> Iterator[PGresult]:
+        count = 0
+        failed: PGresult | None = None
+        while (result := self._next()) is not None:
+            match result.status:
+                case pq.ExecStatus.COPY_IN:
+                    self._send_rows(rows(count))
+                case pq.ExecStatus.COPY_OUT:
+                    self._discard_rows()
+                case pq.ExecStatus.FATAL_ERROR:
+                    failed = result
+                case _:
+                    count += 1
+                    yield result
+        if failed is not None:
+            raise self._failure(failed)
+
+    def _next(self) -> PGresult | None:
+        self._flush()
+        while self._wire.is_busy():
+            self._wait(select.POLLIN)
+            self._wire.consume_input()
+        return self._wire.get_result()
+
+    def _flush(self) -> None:
+        """Hands the kernel what is to be sent; reads meanwhile, or both sides could wait for each other."""
+        while self._wire.flush():
+            if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN:
+                self._wire.consume_input()
+
+    def _wait(self, events: int) -> int:
+        poll = select.poll()
+        poll.register(self._wire.socket, events)
+        while not (ready := poll.poll(TICK * 1000)):
+            self.on_tick()
+        return ready[0][1]
+
+    def _send_rows(self, blocks: Iterable[bytes]) -> None:
+        try:
+            for block in blocks:
+                self._wire.put_copy_data(block)
+                self._flush()
+        except BaseException:
+            self._wire.put_copy_end(b"the rows could not be read")
+            raise
+        self._wire.put_copy_end()
+
+    def _discard_rows(self) -> None:
+        while True:
+            size, _ = self._wire.get_copy_data(1)
+            if size < 0:
+                return
+            if size == 0:
+                self._wait(select.POLLIN)
+                self._wire.consume_input()
+
+    def _failure(self, result: PGresult) -> DatabaseError:
+        if self.lost or self._wire.transaction_status == pq.TransactionStatus.UNKNOWN:
+            return _lost(_text(result.error_message))
+        return StatementFailed(_report(result))
+
+    def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
+        self.on_notice(notice.severity_nonlocalized or "", notice.message_primary or "")
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        """Where psycopg's errors become ours; whatever else comes by leaves the connection ready for a rollback."""
+        try:
+            yield
+        except (psycopg.Error, OSError) as error:
+            raise self._translated(error) from None
+        except GeneratorExit:
+            raise
+        except DatabaseError:
+            raise
+        except BaseException:
+            self.cancel()
+            raise
+
+    def _translated(self, error: psycopg.Error | OSError) -> DatabaseError:
+        if self.lost:
+            return _lost(str(error))
+        if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+            return DatabaseError(_first_line(str(error)))
+        said = error.diag
+        return StatementFailed(
+            ServerReport(
+                said.message_primary or _first_line(str(error)),
+                error.sqlstate,
+                said.message_detail or "",
+                said.message_hint or "",
+                said.context or "",
+            )
+        )
+
+
+def _report(result: PGresult) -> ServerReport:
+    def field(code: int) -> str:
+        return _text(result.error_field(code) or b"")
+
+    position = field(_FIELDS.STATEMENT_POSITION)
+    return ServerReport(
+        field(_FIELDS.MESSAGE_PRIMARY),
+        field(_FIELDS.SQLSTATE),
+        field(_FIELDS.MESSAGE_DETAIL),
+        field(_FIELDS.MESSAGE_HINT),
+        field(_FIELDS.CONTEXT),
+        int(position) if position else None,
+        field(_FIELDS.INTERNAL_QUERY),
+    )
+
+
+def _lost(reason: str) -> ConnectionLost:
+    return ConnectionLost(
+        f"the connection was lost: {_first_line(reason)}",
+        hint="run again: the history says what was committed, and the rest is applied",
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def _ignore(*_: object) -> None:
+    """Does nothing."""
+
+
+def _no_rows(_: int) -> Iterable[bytes]:
+    return ()

@@ -1,0 +1,97 @@
+"""What a run tells while it happens, for whoever listens. Data only; `render` makes text of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlmigrate.lock import Holder
+    from sqlmigrate.model import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A backend that holds what we wait for; `age` is that of its transaction, in seconds."""
+
+    pid: int
+    user: str
+    application: str
+    state: str
+    age: float
+    query: str
+
+    def __str__(self) -> str:
+        name = self.application or "no name"
+        return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {' '.join(self.query.split())[:100]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForLock(Event):
+    """Another run has the migration lock; its holder is None where it went away in this moment."""
+
+    holder: Holder | None
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Event):
+    """A step was sent to the server; several may travel together, and this is the first of them."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """A step is done and recorded."""
+
+    step: Step
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked(Event):
+    """What runs waits for others."""
+
+    application: str
+    blockers: tuple[Blocker, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Advancing(Event):
+    """How far the server is with a long statement; `total` is 0 where it does not say."""
+
+    application: str
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying(Event):
+    """A step was rolled back for a passing reason and is tried again after a pause, in seconds."""
+
+    step: Step
+    reason: str
+    blockers: tuple[Blocker, ...]
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Event):
+    """Something to know that stops nothing: a script is run in segments, a psql command is passed over."""
+
+    step: Step
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """What the server said aside, as psql shows it."""
+
+    severity: str
+    message: str

@@ -1,0 +1,416 @@
+"""Runs a plan, segment by segment, and records it."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate import recovery, source
+from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError, StatementFailed
+from sqlmigrate.events import Finished, Notice, Retrying, Running, Said
+from sqlmigrate.history import Progress
+from sqlmigrate.lock import Lock
+from sqlmigrate.message import Message, Part
+from sqlmigrate.script import PIECE_SIZE, Cuts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from psycopg.pq.abc import PGresult
+
+    from sqlmigrate.database import Connection
+    from sqlmigrate.events import Event
+    from sqlmigrate.history import History
+    from sqlmigrate.model import ServerReport, Step
+    from sqlmigrate.monitor import Monitor
+    from sqlmigrate.script import Script, Segment
+    from sqlmigrate.session import Session
+
+# How many migrations travel in one message, at first and at most, and how long a message may take before its
+# successors carry fewer: nothing of a message can be shown before the server has answered all of it.
+_BATCH_MIN, _BATCH_MAX, _BATCH_SECONDS = 8, 128, 0.5
+_BATCH_SIZE = 1024 * 1024
+
+# The server's word on a transaction of ours, which it has rolled back whole.
+_NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
+_PASSING = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a statement may wait for a lock and may take, in milliseconds; how often a lock is tried for."""
+
+    lock_timeout: int
+    statement_timeout: int
+    lock_retries: int
+
+
+@dataclass(slots=True)
+class Work:
+    """A step, its script as far as it is to be run, and how it went so far."""
+
+    step: Step
+    script: Script
+    source: source.Source
+    cuts: Cuts
+    begun: bool = False
+    last: bool = False
+    next: int = 0
+    tries: int = 0
+    started: float = 0.0
+
+    @property
+    def segment(self) -> Segment:
+        """The segment to be run next."""
+        return self.script.segments[self.next]
+
+    @property
+    def ordinary(self) -> bool:
+        """One segment, from the start, small enough to travel with others."""
+        segments = self.script.segments
+        fresh = self.cuts == Cuts() and self.next == 0
+        return fresh and len(segments) == 1 and segments[0].transactional and segments[0].size < PIECE_SIZE
+
+    @property
+    def on_last_segment(self) -> bool:
+        """Whether nothing follows the next segment."""
+        return self.next >= len(self.script.segments) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A statement that failed: whose, and its number within the script, -1 where it is none of the script's.
+
+    The error has its location already.
+    """
+
+    error: StatementFailed
+    unit: int
+    statement: int
+
+
+class Executor:
+    """Runs steps on one connection, under a lock that is held. `done` grows as steps are finished."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        session: Session,
+        history: History,
+        lock: Lock,
+        monitor: Monitor,
+        limits: Limits,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._history = history
+        self._guard = lock.guard()
+        self._monitor = monitor
+        self._limits = limits
+        self._on_event = on_event
+        self._count = _BATCH_MIN
+        self.done: list[Step] = []
+
+    def run(self, work: Sequence[Work]) -> None:
+        """Runs all of it, in order.
+
+        Raises:
+            MigrationFailed: with what was done before it; the failure is recorded.
+            ConnectionLost: the connection went away; the history says what is committed.
+        """
+        self._connection.on_tick = self._monitor.tick
+        self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
+        position = 0
+        while position < len(work):
+            batch = self._batch(work[position:])
+            try:
+                position += self._run_batch(batch) if batch else self._run_segments(work[position])
+            except (SqlMigrateError, KeyboardInterrupt) as error:
+                raise self._recorded(work[len(self.done)], error) from error
+
+    def _batch(self, work: Sequence[Work]) -> list[Work]:
+        """The ordinary steps that travel in the next message."""
+        batch: list[Work] = []
+        size = 0
+        for one in work:
+            size += one.script.segments[0].size if one.ordinary else _BATCH_SIZE
+            if size >= _BATCH_SIZE or len(batch) == self._count:
+                break
+            batch.append(one)
+        return batch
+
+    def _run_batch(self, batch: list[Work]) -> int:
+        began = time.monotonic()
+        committed, failure = self._attempt(batch)
+        if failure is None:
+            quick = time.monotonic() - began < _BATCH_SECONDS
+            self._count = min(self._count * 2, _BATCH_MAX) if quick else max(self._count // 2, 1)
+        elif failure.unit > committed:
+            # The server reads a whole message before it runs any of it: nothing ran, and those before it still can.
+            return committed + self._run_batch(batch[committed : failure.unit])
+        else:
+            self._settle(batch[failure.unit], failure)
+        return committed
+
+    def _run_segments(self, work: Work) -> int:
+        """Runs a script of several segments, or one that is done in part, to its end."""
+        self._say_segments(work)
+        for setting in work.script.session:
+            self._connection.run(setting)
+        if not work.script.segments:
+            self._record_end(work, 0)
+        while work.next < len(work.script.segments):
+            if not work.segment.transactional:
+                self._run_alone(work)
+                continue
+            _, failure = self._attempt([work])
+            if failure is not None:
+                self._settle(work, failure)
+            else:
+                work.next += 1
+        return 1
+
+    def _attempt(self, batch: Sequence[Work]) -> tuple[int, _Failure | None]:
+        """Sends the next segment of each; how many are committed, and what stopped the rest."""
+        committed = 0
+        self._begin(batch[0])
+        for message in _packed(self._parts(batch)):
+            count, previous = 0, None
+            self._monitor.begin()
+            try:
+                for result in self._connection.transmit(message.text, self._rows_of(message, batch)):
+                    count += 1
+                    if result.command_status == b"COMMIT":
+                        self._committed(batch[committed], _duration(previous))
+                        committed += 1
+                    previous = result
+            except StatementFailed as error:
+                return committed, self._failure(error, message, count, batch)
+        return committed, None
+
+    def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
+        for unit, work in enumerate(batch):
+            text, results = self._session.opening(work.segment.begin, self._settings(work))
+            yield Part(text, results, unit)
+            for piece in work.segment.pieces:
+                # The newline ends a comment that the file's last line may be, the semicolon its last statement.
+                yield Part(work.source.text(piece) + "\n;\n", piece.statements, unit, piece)
+            yield self._closing(unit, work)
+
+    def _closing(self, unit: int, work: Work) -> Part:
+        session = self._session
+        if work.on_last_segment:
+            record = self._history.finished(work.step, _description(work), work.script.statements, self._guard)
+            return Part(f"{session.wipe}{record}commit;\n", session.wipe_results + 2, unit)
+        record = self._history.progressed(work.step, _description(work), _progress(work), self._guard)
+        return Part(f"{session.step_aside}{record}commit;\n", session.step_aside_results + 2, unit)
+
+    def _settings(self, work: Work) -> dict[str, str | int]:
+        said = work.script.directives
+        lock_timeout = 0 if work.segment.patient else self._limits.lock_timeout
+        settings = {
+            "application_name": f"sqlmigrate {work.step.migration.id}",
+            "lock_timeout": said.get("lock-timeout", lock_timeout),
+            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
+        }
+        if not (work.last and work.on_last_segment):
+            # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last
+            # commit of the run makes every one of them durable.
+            settings["synchronous_commit"] = "off"
+        return settings
+
+    def _rows_of(self, message: Message, batch: Sequence[Work]) -> Callable[[int], Iterable[bytes]]:
+        def rows(count: int) -> Iterable[bytes]:
+            part, _ = message.at_result(count)
+            rows = part.piece.rows if part.piece else None
+            return batch[part.unit].source.blocks(*rows) if rows else ()
+
+        return rows
+
+    def _run_alone(self, work: Work) -> None:
+        """Runs a statement that can't be in a transaction, journalled before and after."""
+        piece = work.segment.pieces[0]
+        message = Message([Part(work.source.text(piece), 1, 0, piece)])
+        again = work.begun
+        if again and recovery.settled(self._connection, message.text):
+            self._on_event(Said(work.step, f"statement {work.segment.end}: the catalog says that it is done"))
+            self._end_alone(work, 0)
+            return
+        self._journal(work, _progress_begun(work), 0)
+        work.begun = True
+        self._begin(work)
+        self._monitor.begin()
+        began = time.monotonic()
+        try:
+            self._connection.run(message.text)
+        except StatementFailed as error:
+            self._settle(work, self._failure(error, message, 0, [work]))
+            return
+        self._check_index(work, message, again=again)
+        self._end_alone(work, round((time.monotonic() - began) * 1000))
+
+    def _check_index(self, work: Work, message: Message, *, again: bool) -> None:
+        if index := recovery.invalid_index(self._connection, message.text):
+            raise SqlMigrateError(
+                f"the index {index} is there, but INVALID: an earlier build of it was broken off",
+                source.seen(message.blame(0, None).place(work.step.path)),
+                f"DROP INDEX CONCURRENTLY {index}, and run again",
+            )
+        if again:
+            recovery.drop_twin(self._connection, message.text)
+
+    def _end_alone(self, work: Work, elapsed_ms: int) -> None:
+        if work.on_last_segment:
+            self._record_end(work, elapsed_ms)
+        else:
+            self._journal(work, _progress(work), elapsed_ms)
+        work.begun = False
+        work.next += 1
+
+    def _journal(self, work: Work, progress: Progress, elapsed_ms: int) -> None:
+        record = self._history.progressed(work.step, _description(work), progress, self._guard, elapsed_ms)
+        self._connection.run(f"begin;\n{self._session.step_aside}{record}commit;")
+
+    def _record_end(self, work: Work, elapsed_ms: int) -> None:
+        session, statements = self._session, work.script.statements
+        record = self._history.finished(work.step, _description(work), statements, self._guard, elapsed_ms)
+        results = list(self._connection.transmit(f"begin;\n{session.wipe}{record}commit;"))
+        self._committed(work, _duration(results[-2]))
+
+    def _begin(self, work: Work) -> None:
+        if not work.started:
+            work.started = time.monotonic()
+            self._on_event(Running(work.step))
+
+    def _committed(self, work: Work, duration_ms: int) -> None:
+        if work.on_last_segment:
+            self.done.append(work.step)
+            self._on_event(Finished(work.step, duration_ms))
+
+    def _say_segments(self, work: Work) -> None:
+        if len(work.script.segments) > 1:
+            self._on_event(Said(work.step, f"runs in {len(work.script.segments)} parts, each recorded on its own"))
+
+    def _failure(self, error: StatementFailed, message: Message, count: int, batch: Sequence[Work]) -> _Failure:
+        blame = message.blame(count, error.report.position)
+        work = batch[blame.part.unit]
+        error.location = source.seen(blame.place(work.step.path))
+        ours = blame.part.piece is None or blame.number is None
+        statement = -1 if ours else work.segment.first + blame.before + (blame.number or 0)
+        return _Failure(error, blame.part.unit, statement)
+
+    def _settle(self, work: Work, failure: _Failure) -> None:
+        """Gets ready to try again what can go better the next time, and raises what can't."""
+        if self._connection.in_transaction:
+            self._connection.run("rollback")
+        if lost := Lock.lost(failure.error):
+            raise lost
+        state = failure.error.report.sqlstate
+        if state in _PASSING and work.tries < self._limits.lock_retries:
+            self._pause(work, failure.error)
+        elif not self._recut(work, failure):
+            raise failure.error
+
+    def _pause(self, work: Work, error: StatementFailed) -> None:
+        work.tries += 1
+        pause = min(0.25 * 2**work.tries, 10) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+        self._on_event(Retrying(work.step, error.report.message, self._monitor.blockers, pause))
+        time.sleep(pause)
+
+    def _recut(self, work: Work, failure: _Failure) -> bool:
+        """Cuts the script where the server wants it cut; False where that was no reason, or would not help."""
+        report, number, segment = failure.error.report, failure.statement, work.segment
+        if number < segment.first or segment.begin or not segment.transactional:
+            return False
+        cuts = work.cuts
+        if report.sqlstate in _NOT_IN_A_TRANSACTION:
+            cuts = Cuts(segment.first, cuts.alone | {number}, cuts.before)
+        elif _wants_a_commit(report) and number > segment.first:
+            cuts = Cuts(segment.first, cuts.alone, cuts.before | {number})
+        else:
+            return False
+        self._on_event(Said(work.step, f"{failure.error.location}: {report.message}; run again in parts"))
+        work.script, work.cuts, work.next = source.read(work.step.path, cuts), cuts, 0
+        return True
+
+    def _recorded(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> SqlMigrateError:
+        """The failure, recorded where the server still answers, as the error that the run ends with."""
+        message = error.message if isinstance(error, SqlMigrateError) else "interrupted"
+        location = error.location if isinstance(error, SqlMigrateError) else None
+        duration = round((time.monotonic() - work.started) * 1000) if work.started else 0
+        if not self._connection.lost:
+            self._record_failure(work, message, duration)
+        failed = MigrationFailed(
+            f"{work.step.migration.id} failed: {message}", work.step, self.done, location, self._outlook(work, error)
+        )
+        failed.exit_code = error.exit_code if isinstance(error, SqlMigrateError) else 130
+        return failed
+
+    def _record_failure(self, work: Work, message: str, duration_ms: int) -> None:
+        try:
+            self._session.clean()
+            self._connection.run(self._history.failed(work.step, _description(work), message, duration_ms, self._guard))
+        except (DatabaseError, LockLost):
+            if self._connection.in_transaction:
+                self._connection.run("rollback")
+
+    def _outlook(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> str:
+        if self._connection.lost and isinstance(error, SqlMigrateError):
+            return error.hint
+        done = work.segment.first if work.next < len(work.script.segments) else work.script.statements
+        if done or work.begun:
+            state = f"{done} of its {work.script.statements} statements are committed; a rerun goes on behind them"
+        else:
+            state = "it was rolled back whole; nothing of it is left"
+        hint = error.hint if isinstance(error, SqlMigrateError) else ""
+        return f"{hint}\n{state}" if hint else state
+
+
+def _packed(parts: Iterator[Part]) -> Iterator[Message]:
+    """Parts, put together into messages of bounded size; read only as far as they are sent."""
+    gathered: list[Part] = []
+    size = 0
+    for part in parts:
+        gathered.append(part)
+        size += len(part.text)
+        if size >= _BATCH_SIZE or (part.piece is not None and part.piece.ends_message):
+            yield Message(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield Message(gathered)
+
+
+def _duration(record: PGresult | None) -> int:
+    """What the record of a step returns, in milliseconds; that of a part of a step is of no interest."""
+    value = record.get_value(0, 0) if record is not None and record.ntuples else None
+    return int(value) if value is not None and value.isdigit() else 0
+
+
+def _progress(work: Work) -> Progress:
+    """When the next segment is done."""
+    segment = work.segment
+    return Progress(work.script.statements, segment.end, segment.end, segment.done_checksum)
+
+
+def _progress_begun(work: Work) -> Progress:
+    """When everything before the next segment is done and the statement that it is may be."""
+    first = work.segment.first
+    done = work.script.segments[work.next - 1].done_checksum if work.next else work.script.skipped_checksum
+    return Progress(work.script.statements, first, first + 1, done)
+
+
+def _description(work: Work) -> str:
+    return work.script.description or work.step.migration.name.replace("_", " ")
+
+
+def needs_parts(report: ServerReport) -> bool:
+    """Whether the server refused only to run a statement in the same transaction as what precedes it."""
+    return report.sqlstate in _NOT_IN_A_TRANSACTION or _wants_a_commit(report)
+
+
+def _wants_a_commit(report: ServerReport) -> bool:
+    """An enum's value is used before its commit (55P04), or a table has pending trigger events (55006, among others)."""
+    return report.sqlstate == "55P04" or (report.sqlstate == "55006" and "pending trigger events" in report.message)

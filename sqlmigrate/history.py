@@ -1,0 +1,364 @@
+"""The history table and the log: every statement that reads or writes them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.database import quoted
+from sqlmigrate.errors import ConfigurationError, HistoryError, StatementFailed
+from sqlmigrate.model import Action, Applied, Migration
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlmigrate.database import Connection
+    from sqlmigrate.model import Step
+
+# One entry a format; a table of format n is brought to the newest by the entries behind n.
+FORMATS = (
+    """
+    create schema if not exists {schema};
+    create table {history} (
+        version          text        primary key,
+        name             text        not null,
+        description      text        not null default '',
+        checksum         text        not null,
+        executed_at      timestamptz not null default clock_timestamp(),
+        duration_ms      bigint      not null default 0,
+        executed_by      text        not null default session_user,
+        success          boolean     not null,
+        error_msg        text        not null default '',
+        action           text        not null default 'apply',
+        statements       integer     not null default 0,
+        statements_done  integer     not null default 0,
+        statements_begun integer     not null default 0,
+        done_checksum    text        not null default ''
+    );
+    create table {log} (
+        id           bigint      generated always as identity primary key,
+        logged_at    timestamptz not null default clock_timestamp(),
+        run_id       text        not null,
+        action       text        not null,
+        version      text        not null,
+        name         text        not null,
+        checksum     text        not null,
+        outcome      text        not null,
+        duration_ms  bigint      not null default 0,
+        error_msg    text        not null default '',
+        db_user      text        not null default session_user,
+        os_user      text        not null,
+        host         text        not null,
+        client_addr  inet        default inet_client_addr(),
+        backend_pid  integer     not null default pg_backend_pid(),
+        tool_version text        not null
+    );
+    comment on table {log} is 'Every action of sqlmigrate on this database, oldest first; only ever appended to.';
+    """,
+)
+_COMMENT = "comment on table {history} is {text};"
+_COMMENT_TEXT = "What sqlmigrate has applied, one row a migration. Format {format}."
+_COLUMNS = tuple(
+    "version name description checksum executed_at duration_ms executed_by success error_msg action"
+    " statements statements_done statements_begun done_checksum".split()
+)
+_SURVEY = """
+select pg_catalog.pg_backend_pid(),
+       pg_catalog.to_regclass(%(history)s) is not null,
+       (select pg_catalog.array_agg(a.attname::text) from pg_catalog.pg_attribute a
+        where a.attrelid = pg_catalog.to_regclass(%(history)s) and a.attnum > 0 and not a.attisdropped),
+       pg_catalog.obj_description(pg_catalog.to_regclass(%(history)s), 'pg_class')
+"""
+_ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"  # noqa: S608  # the names are the ones above
+_LOG_OF = """
+select logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id from {log}
+where version = %(version)s order by id
+"""
+
+# A message's now() is the time it came, so a migration began when its message came or when the one before it in the
+# message ended, whichever is later; the log's last entry says when that was.
+_ELAPSED = """greatest(0, extract(epoch from pg_catalog.clock_timestamp() - greatest(pg_catalog.transaction_timestamp(),
+    (select logged_at from {log} order by id desc limit 1))) * 1000)::bigint"""
+
+_RECORD_ROW = """
+insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action,
+                            statements, statements_done, statements_begun, done_checksum)
+values ({version}, {name}, {description}, {checksum}, {elapsed}, {success}, {error_msg}, {action},
+        {statements}, {statements_done}, {statements_begun}, {done_checksum})
+on conflict (version) do update set
+    name = excluded.name, description = excluded.description, checksum = excluded.checksum,
+    executed_at = pg_catalog.clock_timestamp(), executed_by = session_user,
+    duration_ms = excluded.duration_ms + case when m.success or m.statements_begun = 0 then 0 else m.duration_ms end,
+    success = excluded.success, error_msg = excluded.error_msg, action = excluded.action,
+    statements = excluded.statements, statements_done = excluded.statements_done,
+    statements_begun = excluded.statements_begun, done_checksum = excluded.done_checksum
+"""
+_LOG_ROW = """
+insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg, os_user, host, tool_version)
+"""
+_LOG_VALUES = """{run_id}, {action}, {version}, {name}, {checksum}, case when {guard} then 'success' end, """
+_APPLIED = f"""with done as ({_RECORD_ROW} returning m.duration_ms){_LOG_ROW}
+select {_LOG_VALUES} done.duration_ms, '', {{os_user}}, {{host}}, {{tool}} from done returning duration_ms;
+"""  # noqa: S608  # the values are literals made by psycopg
+_ROLLED_BACK = f"""with gone as (delete from {{history}} where version = {{version}}){_LOG_ROW}
+select {_LOG_VALUES} {{elapsed}}, '', {{os_user}}, {{host}}, {{tool}} returning duration_ms;
+"""  # noqa: S608
+_PROGRESS = f"{_RECORD_ROW} returning {{guard}}, m.duration_ms;\n"
+_LOGGED = f"""{_LOG_ROW}
+values ({{run_id}}, {{action}}, {{version}}, {{name}}, {{checksum}}, {{outcome}}, {{duration}}, {{error_msg}},
+        {{os_user}}, {{host}}, {{tool}});
+"""  # noqa: S608
+_FAILED_APPLY = """
+insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action)
+values ({version}, {name}, {description}, {checksum}, {duration}, false, {error_msg}, 'apply')
+on conflict (version) do update set
+    executed_at = pg_catalog.clock_timestamp(), executed_by = session_user, success = false,
+    error_msg = excluded.error_msg,
+    name = excluded.name, description = excluded.description, checksum = excluded.checksum,
+    duration_ms = excluded.duration_ms,
+    action = case when m.success then 'apply' else m.action end,
+    statements_done = case when m.success then 0 else m.statements_done end,
+    statements_begun = case when m.success then 0 else m.statements_begun end;
+"""
+_FAILED_ROLLBACK = """
+update {history} set error_msg = {error_msg}, executed_at = pg_catalog.clock_timestamp()
+where version = {version} and not success;
+"""
+_FORGET = "delete from {history} where version = {version};"
+_CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
+_LET_GO = "update {history} set action = {action} where version = {version};"
+
+
+class TableName(NamedTuple):
+    """A table's schema and name, unquoted."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def parse_table_name(text: str) -> TableName:
+    """`schema.name`, or a name in `public`.
+
+    Raises:
+        ConfigurationError
+    """
+    schema, dot, name = text.rpartition(".")
+    if not name or (dot and not schema) or len(f"{name}_log".encode()) > 63:
+        raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
+    return TableName(schema or "public", name)
+
+
+class Progress(NamedTuple):
+    """How far a script of several segments is."""
+
+    statements: int
+    done: int
+    begun: int
+    done_checksum: str
+
+
+class LogEntry(NamedTuple):
+    """A row of the log."""
+
+    logged_at: datetime
+    action: str
+    version: str
+    name: str
+    outcome: str
+    duration_ms: int
+    error_msg: str
+    db_user: str
+    os_user: str
+    host: str
+    run_id: str
+
+
+class History:
+    """The history table and its log on one connection. The constructor sends nothing; `survey` looks."""
+
+    def __init__(self, connection: Connection, table: TableName, tool_version: str) -> None:
+        self._connection = connection
+        self._table = table
+        self._name = quoted(table.schema, table.name)
+        self._names = {
+            "schema": quoted(table.schema),
+            "history": self._name,
+            "log": quoted(table.schema, f"{table.name}_log"),
+        }
+        self._names["elapsed"] = _ELAPSED.format(**self._names)
+        self._who = {
+            "run_id": connection.literal(os.urandom(8).hex()),
+            "os_user": connection.literal(_os_user()),
+            "host": connection.literal(socket.gethostname()),
+            "tool": connection.literal(tool_version),
+        }
+        self.format = 0
+        self.pooled = False
+
+    def survey(self) -> None:
+        """Looks whether the table is there, and ours; and whether a pooler stands between.
+
+        Raises:
+            HistoryError: it is somebody else's, or of a format that this program does not know.
+        """
+        pid, there, columns, comment = self._connection.rows(_SURVEY, {"history": self._name})[0]
+        self.pooled = pid != self._connection.backend_pid
+        if not there:
+            return
+        if missing := set(_COLUMNS) - set(columns or ()):
+            raise HistoryError(
+                f"the table {self._table} is not sqlmigrate's: it has no column {', '.join(sorted(missing))}",
+                hint="name another with --history-table schema.name",
+            )
+        self.format = _format_in(comment)
+        if self.format > len(FORMATS):
+            raise HistoryError(
+                f"the table {self._table} has format {self.format}, this sqlmigrate knows {len(FORMATS)}",
+                hint="use a newer sqlmigrate",
+            )
+
+    def create(self) -> None:
+        """Creates the tables, or brings them to the newest format; in one transaction, under the migration lock."""
+        if self.format == len(FORMATS):
+            return
+        text = self._connection.literal(_COMMENT_TEXT.format(format=len(FORMATS)))
+        steps = [step.format(**self._names) for step in FORMATS[self.format :]]
+        if self._schema_exists():
+            steps = [step.replace(f"create schema if not exists {self._names['schema']};", "") for step in steps]
+        try:
+            self._connection.run("\n".join(["begin;", *steps, _COMMENT.format(text=text, **self._names), "commit;"]))
+        except StatementFailed as error:
+            self._connection.run("rollback")
+            raise HistoryError(
+                f"the history table {self._table} can't be created: {error.message}",
+                hint="grant CREATE on its schema, or name another with --history-table schema.name",
+            ) from error
+        self.format = len(FORMATS)
+
+    def rows(self) -> list[Applied]:
+        """Every row of the history, in no order."""
+        if not self.format:
+            return []
+        return [Applied(*row) for row in self._connection.rows(_ROWS.format(**self._names))]
+
+    def log_of(self, identity: str) -> list[LogEntry]:
+        """The log of one migration, oldest first."""
+        if not self.format:
+            return []
+        rows = self._connection.rows(_LOG_OF.format(**self._names), {"version": identity})
+        return [LogEntry(*row) for row in rows]
+
+    def finished(
+        self, step: Step, description: str, statements: int, guard: str, elapsed_ms: int | None = None
+    ) -> str:
+        """The SQL that records the end of a step, one statement, to be sent with the step's last statements.
+
+        `elapsed_ms` is for a statement that could not be sent together with its record. It returns the duration.
+        """
+        progress = Progress(statements, statements, statements, "")
+        values = self._row(step, description, progress, "true", guard, elapsed_ms)
+        return (_ROLLED_BACK if step.action is Action.ROLL_BACK else _APPLIED).format(**values)
+
+    def progressed(
+        self, step: Step, description: str, progress: Progress, guard: str, elapsed_ms: int | None = None
+    ) -> str:
+        """The SQL that records how far a step is, one statement, to be sent with what brought it there."""
+        return _PROGRESS.format(**self._row(step, description, progress, "false", guard, elapsed_ms))
+
+    def failed(self, step: Step, description: str, message: str, duration_ms: int, guard: str) -> str:
+        """The SQL that records, in a transaction of its own, that a step failed and was rolled back."""
+        values = self._values(step.migration, step.action.value) | {
+            "description": self._connection.literal(description),
+            "error_msg": self._connection.literal(message),
+            "duration": str(duration_ms),
+            "outcome": "'failure'",
+        }
+        row = _FAILED_APPLY if step.action is Action.APPLY else _FAILED_ROLLBACK
+        return f"begin;select {guard};{(row + _LOGGED).format(**values)}commit;"
+
+    def logged(self, migration: Migration, action: str, message: str = "") -> str:
+        """The SQL that appends to the log, for an action that runs no script."""
+        return _LOGGED.format(
+            outcome="'success'",
+            duration="0",
+            error_msg=self._connection.literal(message),
+            **self._values(migration, action),
+        )
+
+    def marked(self, migration: Migration) -> str:
+        """The SQL that says that a migration is applied although nothing was run: `baseline`."""
+        values = self._values(migration, "baseline") | self._row_values("", Progress(0, 0, 0, ""), "true")
+        return _RECORD_ROW.format(**(values | {"elapsed": "0"})) + ";" + self.logged(migration, "baseline")
+
+    def forgotten(self, migration: Migration) -> str:
+        """The SQL that removes the row of a failed run: `repair`."""
+        return _FORGET.format(**self._values(migration, "")) + self.logged(migration, "repair", "row of a failed run removed")
+
+    def rechecked(self, migration: Migration) -> str:
+        """The SQL that takes the checksum from disk: `repair`."""
+        message = "checksum taken from disk"
+        return _CHECKSUM.format(**self._values(migration, "")) + self.logged(migration, "repair", message)
+
+    def let_go(self, migration: Migration, action: str) -> str:
+        """The SQL that says that a file is meant to be gone: `repair`."""
+        values = self._values(migration, action)
+        return _LET_GO.format(**values) + self.logged(migration, "repair", "file marked as gone")
+
+    def unlocked(self, message: str) -> str:
+        """The SQL that appends to the log that the lock's holder was ended."""
+        return self.logged(Migration("", None, "", "", ""), "unlock", message)
+
+    def _schema_exists(self) -> bool:
+        """CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to create."""
+        query = "select pg_catalog.to_regnamespace(%(schema)s) is not null"
+        return bool(self._connection.rows(query, {"schema": self._names["schema"]})[0][0])
+
+    def _row(
+        self, step: Step, description: str, progress: Progress, success: str, guard: str, elapsed_ms: int | None
+    ) -> dict[str, str]:
+        values = self._values(step.migration, step.action.value) | self._row_values(description, progress, success)
+        values["guard"] = guard
+        if elapsed_ms is not None:
+            values["elapsed"] = str(elapsed_ms)
+        return values
+
+    def _row_values(self, description: str, progress: Progress, success: str) -> dict[str, str]:
+        return {
+            "description": self._connection.literal(description),
+            "success": success,
+            "error_msg": "''",
+            "statements": str(progress.statements),
+            "statements_done": str(progress.done),
+            "statements_begun": str(progress.begun),
+            "done_checksum": self._connection.literal(progress.done_checksum),
+        }
+
+    def _values(self, migration: Migration, action: str) -> dict[str, str]:
+        literal = self._connection.literal
+        return {
+            **self._names,
+            **self._who,
+            "action": literal(action),
+            "version": literal(migration.id),
+            "name": literal(migration.name),
+            "checksum": literal(migration.checksum),
+        }
+
+
+def _format_in(comment: str | None) -> int:
+    words = (comment or "").rstrip(".").rsplit(" ", 2)
+    if len(words) == 3 and words[1] == "Format" and words[2].isdigit():
+        return int(words[2])
+    return 1  # a restore may have lost the comment; the columns are those of the first format
+
+
+def _os_user() -> str:
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return str(os.getuid())

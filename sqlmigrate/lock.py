@@ -1,0 +1,147 @@
+"""The migration lock: a session's advisory lock, on the connection that does the work, so that both live equally long."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import LockLost, LockNotHad, StatementFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlmigrate.database import Connection
+
+# Never the blocking pg_advisory_lock(): whoever waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY waits for
+# snapshots: with the lock's owner building an index, both wait for ever.
+_TRY = "select pg_catalog.pg_try_advisory_lock({key}), pg_catalog.pg_backend_pid()"
+# By the simple protocol, which leaves backend_xmin NULL while the transaction idles, so that CONCURRENTLY passes.
+_TRY_XACT = "select pg_catalog.pg_try_advisory_xact_lock({key}), pg_catalog.pg_backend_pid()"
+_OPEN_XACT = "begin; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
+_UNLOCK = "select pg_catalog.pg_advisory_unlock({key})"
+_SAME_LOCK = (
+    "l.locktype = 'advisory' and l.objsubid = 1 and l.granted"
+    " and l.classid = {high}::oid and l.objid = {low}::oid"
+    " and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())"
+)
+_HOLDER = """
+select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
+       coalesce(a.state, ''), a.backend_start, coalesce(a.query, '')
+from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
+where {same}
+"""
+_TERMINATE = "select pg_catalog.pg_terminate_backend({pid})"
+
+_POLL_MIN, _POLL_MAX = 0.02, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The backend that holds the lock."""
+
+    pid: int
+    user: str
+    application: str
+    host: str
+    state: str
+    since: datetime
+    query: str
+
+
+def key_of(history_table: str) -> int:
+    """The lock's key: 63 bits of the history table's name, so that two histories in a database don't meet."""
+    return int.from_bytes(hashlib.sha256(f"sqlmigrate {history_table}".encode()).digest()[:8]) >> 1
+
+
+def holder(connection: Connection, key: int) -> Holder | None:
+    """Who holds the lock now."""
+    rows = connection.rows(_HOLDER.format(same=_same(key)))
+    return Holder(*rows[0]) if rows else None
+
+
+def terminate(connection: Connection, pid: int) -> bool:
+    """Ends one backend, and with it its lock; False where it is gone already."""
+    return bool(connection.rows(_TERMINATE.format(pid=int(pid)))[0][0])
+
+
+def _same(key: int) -> str:
+    return _SAME_LOCK.format(high=key >> 32, low=key & 0xFFFFFFFF)
+
+
+class Lock:
+    """Held from `acquire` to `release`.
+
+    Behind a transaction pooler a session's lock would stay with a server connection that the next client gets. Then
+    `keeper`, a second connection, holds a transaction's lock for as long as the run takes.
+    """
+
+    def __init__(self, connection: Connection, key: int, keeper: Connection | None = None) -> None:
+        self._connection = keeper or connection
+        self._key = key
+        self._pooled = keeper is not None
+        self._pid: int | None = None
+
+    def acquire(self, wait: float, on_wait: Callable[[Holder | None], None]) -> None:
+        """Tries until it has the lock, for so many seconds; `on_wait` hears who has it, about once a second.
+
+        Raises:
+            LockNotHad
+        """
+        deadline = time.monotonic() + wait
+        pause, told = _POLL_MIN, 0.0
+        while not self._tried():
+            now = time.monotonic()
+            if now >= deadline:
+                raise LockNotHad(
+                    f"the migration lock was not had within {wait:g} s{_by(holder(self._connection, self._key))}",
+                    hint="wait for the other run, or look with `sqlmigrate lock-status`",
+                )
+            if now - told >= 1:
+                told = now
+                on_wait(holder(self._connection, self._key))
+            time.sleep(min(pause, deadline - now) * random.uniform(0.7, 1.0))  # noqa: S311  # only spreads the replicas
+            pause = min(pause * 1.5, _POLL_MAX)
+
+    def guard(self) -> str:
+        """SQL that is true while the lock is held, and an error of the server's when it is not."""
+        same = _same(self._key)
+        return (
+            f"case when exists (select from pg_catalog.pg_locks l where l.pid = {self._pid} and {same}) then true"
+            " else pg_catalog.current_setting('sqlmigrate.the_migration_lock_was_lost')::bool end"
+        )
+
+    @staticmethod
+    def lost(error: StatementFailed) -> LockLost | None:
+        """What an error that comes of `guard` means."""
+        if "sqlmigrate.the_migration_lock_was_lost" not in error.report.message:
+            return None
+        return LockLost(
+            "the migration lock was lost while the migration ran; it was rolled back",
+            hint="the script, or somebody, released the lock: look for pg_advisory_unlock_all()",
+        )
+
+    def release(self) -> None:
+        """Gives the lock back; closing the connection does the same."""
+        if self._pid is not None:
+            self._connection.run("rollback" if self._pooled else _UNLOCK.format(key=self._key))
+            self._pid = None
+
+    def _tried(self) -> bool:
+        if self._pooled:
+            self._connection.run(_OPEN_XACT)
+        had, pid = self._connection.rows((_TRY_XACT if self._pooled else _TRY).format(key=self._key))[0]
+        if had:
+            self._pid = pid
+        elif self._pooled:
+            self._connection.run("rollback")
+        return bool(had)
+
+
+def _by(other: Holder | None) -> str:
+    if other is None:
+        return ""
+    return f": held by pid {other.pid} ({other.user}, {other.application or 'no name'}, from {other.host})"

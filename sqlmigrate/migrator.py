@@ -1,0 +1,391 @@
+"""The use-cases, one method a command: the library's face."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate import __version__, planner, source
+from sqlmigrate.database import connect, make_conninfo
+from sqlmigrate.errors import PlanRefused
+from sqlmigrate.history import History, parse_table_name
+from sqlmigrate.model import Action, Level, Location, Plan, Problem, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlmigrate.config import Settings
+    from sqlmigrate.database import Connection
+    from sqlmigrate.events import Event
+    from sqlmigrate.executor import Work
+    from sqlmigrate.history import LogEntry
+    from sqlmigrate.lock import Holder, Lock
+    from sqlmigrate.model import Migration, Standing, Step, Version
+    from sqlmigrate.session import Session
+
+# The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
+# `status` are started often, and are kept as quick as reading the files and the rows allows.
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run did: its steps in order, and warnings."""
+
+    steps: tuple[Step, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What `check` found: what is pending, and what is wrong."""
+
+    pending: tuple[Standing, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def up_to_date(self) -> bool:
+        """Nothing is pending, and nothing is wrong."""
+        return not self.pending and not any(problem.level is Level.ERROR for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Everything known of one migration."""
+
+    standing: Standing
+    log: tuple[LogEntry, ...]
+    statements: int
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """One thing that `repair` does: to which migration, what, and the SQL that does it."""
+
+    migration: Migration
+    what: str
+    sql: str
+
+
+class Migrator:
+    """Applies migrations to one database, and takes them back. Does nothing until a method is called.
+
+    Each method connects, does its work and closes. Those that run something raise `PlanRefused` where files or history
+    have problems, `LockNotHad` where another run goes on, and `MigrationFailed` where a migration fails; all that is
+    raised on purpose is a `SqlMigrateError`.
+
+    Args:
+        settings: see `sqlmigrate.config.load`.
+        on_event: hears what happens while it happens: the classes of `sqlmigrate.events`.
+    """
+
+    def __init__(self, settings: Settings, on_event: Callable[[Event], None] = lambda event: None) -> None:
+        self._settings = settings
+        self._on_event = on_event
+        self._table = parse_table_name(settings.history_table)
+
+    def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
+        """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
+
+        def plan(standings: Sequence[Standing]) -> Plan:
+            return planner.plan_apply(standings, target, out_of_order=out_of_order)
+
+        return self._run(plan)
+
+    def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
+        """What `migrate` would do now. Nothing is sent but reads."""
+        return self._planned(lambda standings: planner.plan_apply(standings, target, out_of_order=out_of_order))
+
+    def preview(self, plan: Plan) -> Iterator[str]:
+        """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
+        for step in plan.steps:
+            yield self._preview(step)
+
+    def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
+        """Takes back what is newer than `to`, which stays applied, or the last `steps`; the newest first."""
+        return self._run(lambda standings: planner.plan_rollback(standings, to, steps))
+
+    def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
+        """What `rollback` would do now."""
+        return self._planned(lambda standings: planner.plan_rollback(standings, to, steps))
+
+    def status(self) -> list[Standing]:
+        """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
+        with self._opened() as (_, history):
+            migrations, _ = source.find(self._settings.dir)
+            return planner.standings(migrations, history.rows())
+
+    def info(self, version: Version | None = None) -> list[Detail]:
+        """Everything known of one version, or of all migrations.
+
+        Raises:
+            PlanRefused: there is no such version.
+        """
+        with self._opened() as (_, history):
+            migrations, _ = source.find(self._settings.dir)
+            found = [
+                one for one in planner.standings(migrations, history.rows()) if version is None or one.version == version
+            ]
+            if not found:
+                raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
+            return [self._detail(one, history) for one in found]
+
+    def check(self) -> Health:
+        """Whether the database is up to date. Sends nothing but reads, takes no lock."""
+        with self._opened() as (_, history):
+            migrations, problems = source.find(self._settings.dir)
+            standings = planner.standings(migrations, history.rows())
+        pending = planner.plan_apply(standings).steps
+        waiting = {step.migration.id for step in pending}
+        found = [*problems, *planner.problems(standings)]
+        return Health(tuple(one for one in standings if one.id in waiting), tuple(found))
+
+    def validate(self) -> list[Problem]:
+        """Every problem of files and history, and of each script that is pending; warnings too."""
+        with self._opened() as (_, history):
+            migrations, problems = source.find(self._settings.dir)
+            standings = planner.standings(migrations, history.rows())
+        failed = [_failed(one) for one in standings if one.state is State.FAILED]
+        unreadable = [problem for one in migrations for problem in _unreadable(one)]
+        return [*problems, *planner.problems(standings), *failed, *unreadable, *planner.without_down(migrations)]
+
+    def rehearse(self) -> Run:
+        """Runs what is pending in a transaction that is rolled back; what can't be is told by events.
+
+        Raises:
+            MigrationFailed: a migration would fail, where it would.
+        """
+        from sqlmigrate.rehearsal import rehearse  # noqa: PLC0415
+
+        with self._locked(planner.plan_apply) as (connection, history, lock, plan):
+            work = self._work(plan)
+            session = self._session(connection, history)
+            rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
+            del lock
+            return Run(plan.steps, plan.problems)
+
+    def baseline(self, version: Version) -> Run:
+        """Marks a version and everything before it as applied, without running anything.
+
+        Raises:
+            PlanRefused: there is no such file, or something newer is applied already.
+        """
+        with self._locked(lambda standings: planner.plan_baseline(standings, version)) as (connection, history, _, plan):
+            marks = [history.marked(step.migration) for step in plan.steps]
+            connection.run("\n".join(["begin;", *marks, "commit;"]))
+            return Run(plan.steps)
+
+    def plan_repair(self, version: Version | None = None) -> list[Mend]:
+        """What `repair` would do now."""
+        with self._opened() as (_, history):
+            return self._mends(history, version)
+
+    def repair(self, version: Version | None = None) -> list[Mend]:
+        """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; all of it is logged."""
+        with self._locked(lambda _: Plan(())) as (connection, history, _, _):
+            mends = self._mends(history, version)
+            connection.run("\n".join(["begin;", *(mend.sql for mend in mends), "commit;"]))
+            return mends
+
+    def lock_holder(self) -> Holder | None:
+        """Who holds the migration lock now."""
+        from sqlmigrate import lock  # noqa: PLC0415
+
+        with self._opened() as (connection, _):
+            return lock.holder(connection, lock.key_of(str(self._table)))
+
+    def unlock(self, pid: int) -> bool:
+        """Ends the backend that holds the lock, if it is still this one; written to the log. False where it is not."""
+        from sqlmigrate import lock  # noqa: PLC0415
+
+        with self._opened() as (connection, history):
+            now = lock.holder(connection, lock.key_of(str(self._table)))
+            if now is None or now.pid != pid:
+                return False
+            ended = lock.terminate(connection, pid)
+            if history.format:
+                connection.run(history.unlocked(f"pid {pid} ({now.user}, {now.application}, from {now.host}) was ended"))
+            return ended
+
+    def _planned(self, plan: Callable[[Sequence[Standing]], Plan]) -> Plan:
+        with self._opened() as (_, history):
+            migrations, problems = source.find(self._settings.dir)
+            planned = plan(planner.standings(migrations, history.rows()))
+        unreadable = [problem for step in planned.steps for problem in source.read(step.path).problems]
+        return replace(planned, problems=(*problems, *planned.problems, *unreadable))
+
+    def _run(self, plan: Callable[[Sequence[Standing]], Plan]) -> Run:
+        """Plans without the lock; where there is something to do, takes it, plans again and runs."""
+        migrations, problems = source.find(self._settings.dir)
+        with self._opened() as (connection, history):
+            planned = _checked(plan(planner.standings(migrations, history.rows())), problems)
+            if not planned.steps:
+                return Run((), planned.problems)
+            work = self._work(planned)
+            with self._lock(connection, history) as lock:
+                history.survey()
+                history.create()
+                again = _checked(plan(planner.standings(migrations, history.rows())), problems)
+                if again != planned:
+                    work = self._work(again)
+                self._execute(connection, history, lock, work)
+            return Run(again.steps, again.problems)
+
+    def _execute(self, connection: Connection, history: History, lock: Lock, work: list[Work]) -> None:
+        from sqlmigrate.executor import Executor, Limits  # noqa: PLC0415
+        from sqlmigrate.monitor import Monitor  # noqa: PLC0415
+
+        settings = self._settings
+        monitor = Monitor(lambda: self._connect("sqlmigrate monitor"), connection.backend_pid, self._on_event)
+        limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
+        session = self._session(connection, history)
+        try:
+            Executor(connection, session, history, lock, monitor, limits, self._on_event).run(work)
+        finally:
+            monitor.close()
+
+    def _session(self, connection: Connection, history: History) -> Session:
+        from sqlmigrate.session import Session  # noqa: PLC0415
+
+        session = Session(connection, pooled=history.pooled)
+        session.start()
+        return session
+
+    def _work(self, plan: Plan) -> list[Work]:
+        """The steps with their scripts, read and found runnable.
+
+        Raises:
+            PlanRefused
+        """
+        from sqlmigrate.executor import Work  # noqa: PLC0415
+        from sqlmigrate.script import Cuts  # noqa: PLC0415
+
+        work: list[Work] = []
+        problems: list[Problem] = []
+        for step in plan.steps:
+            row = step.row
+            resumed = row is not None and not row.success and row.action == step.action.value
+            cuts = Cuts(row.statements_done) if resumed and row else Cuts()
+            stamp = source.stamp(step.path)
+            script = source.read(step.path, cuts)
+            problems += script.problems
+            if step.action is Action.APPLY and stamp != step.migration.stamp:
+                problems.append(Problem("changed", "the file was changed in this moment", Location(step.path), "run again"))
+            if row is not None and cuts.skip and script.skipped_checksum != row.done_checksum:
+                problems.append(_prefix_changed(step, cuts.skip))
+            begun = bool(resumed and row and row.statements_begun > row.statements_done)
+            work.append(Work(step, script, source.Source(step.path, stamp), cuts, begun))
+        if problems:
+            raise PlanRefused(problems)
+        work[-1].last = True
+        return work
+
+    def _preview(self, step: Step) -> str:
+        script = source.read(step.path)
+        opened = source.Source(step.path, source.stamp(step.path))
+        lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
+        for segment in script.segments:
+            text = "\n".join(opened.text(piece) for piece in segment.pieces)
+            record = f"-- here its row is written to {self._table}"
+            lines += [segment.begin or "begin", text, record, "commit"] if segment.transactional else [text, record]
+        return ";\n".join(lines)
+
+    def _mends(self, history: History, version: Version | None) -> list[Mend]:
+        migrations, _ = source.find(self._settings.dir)
+        standings = planner.standings(migrations, history.rows())
+        mends = []
+        for one in standings:
+            if version is not None and one.version != version:
+                continue
+            if one.state is State.CHANGED and one.migration:
+                mends.append(Mend(one.migration, "take the checksum from disk", history.rechecked(one.migration)))
+            elif one.state is State.FAILED and one.applied:
+                lost = planner.lost_migration(one.applied)
+                mends.append(Mend(lost, "remove the row of the failed run", history.forgotten(lost)))
+            elif one.state is State.MISSING and one.applied and one.applied.action != planner.LET_GO:
+                lost = planner.lost_migration(one.applied)
+                mends.append(Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO)))
+        return mends
+
+    def _detail(self, one: Standing, history: History) -> Detail:
+        script = source.read(one.migration.up) if one.migration else None
+        return Detail(
+            one,
+            tuple(history.log_of(one.id)),
+            script.statements if script else 0,
+            len(script.segments) if script else 0,
+        )
+
+    @contextmanager
+    def _locked(
+        self, plan: Callable[[Sequence[Standing]], Plan]
+    ) -> Iterator[tuple[Connection, History, Lock, Plan]]:
+        """The lock, the tables, and a plan without problems made under the lock."""
+        migrations, problems = source.find(self._settings.dir)
+        with self._opened() as (connection, history), self._lock(connection, history) as lock:
+            history.survey()
+            history.create()
+            planned = _checked(plan(planner.standings(migrations, history.rows())), problems)
+            yield connection, history, lock, planned
+
+    @contextmanager
+    def _lock(self, connection: Connection, history: History) -> Iterator[Lock]:
+        from sqlmigrate.events import WaitingForLock  # noqa: PLC0415
+        from sqlmigrate.lock import Lock, key_of  # noqa: PLC0415
+
+        keeper = self._connect("sqlmigrate lock") if history.pooled else None
+        lock = Lock(connection, key_of(str(self._table)), keeper)
+        try:
+            lock.acquire(self._settings.lock_wait / 1000, lambda holder: self._on_event(WaitingForLock(holder)))
+            yield lock
+        finally:
+            if keeper is not None:
+                keeper.close()
+            elif not connection.lost:
+                lock.release()
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Connection, History]]:
+        connection = self._connect("sqlmigrate")
+        try:
+            history = History(connection, self._table, __version__)
+            history.survey()
+            yield connection, history
+        finally:
+            connection.close()
+
+    def _connect(self, application_name: str) -> Connection:
+        database = self._settings.database
+        if database.startswith("embedded:"):
+            from sqlmigrate import embedded  # noqa: PLC0415
+
+            database = embedded.start(database.removeprefix("embedded:"))
+        return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
+
+
+def _checked(plan: Plan, problems: Sequence[Problem]) -> Plan:
+    """The plan, if nothing stands in its way."""
+    errors = [*problems, *plan.errors]
+    if errors:
+        raise PlanRefused(errors)
+    return plan
+
+
+def _failed(one: Standing) -> Problem:
+    said = one.applied.error_msg if one.applied else ""
+    return Problem("failed", f"{one.id} failed: {said}", None, "mend it, and run `sqlmigrate migrate` again")
+
+
+def _unreadable(migration: Migration) -> list[Problem]:
+    paths = (migration.up, migration.down) if migration.down else (migration.up,)
+    return [problem for path in paths for problem in source.read(path).problems]
+
+
+def _prefix_changed(step: Step, done: int) -> Problem:
+    return Problem(
+        "done-part-changed",
+        f"{step.migration.id} is done up to its statement {done}, and this part of the file was changed since",
+        Location(step.path),
+        "put that part back as it was, and mend only what follows it",
+    )

@@ -1,0 +1,168 @@
+"""The vocabulary: what the rest of the program talks about. Nothing here does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Version(NamedTuple):
+    """`V2.0.0-001` in a file name, `v2.0.0-001` in print; ordered as numbers."""
+
+    major: int
+    minor: int
+    patch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"v{self.major}.{self.minor}.{self.patch}-{self.sequence:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a file. Lines and columns count from 1, columns in characters; `text` is the line itself."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+    text: str = ""
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+
+
+class Level(Enum):
+    """How bad a problem is: an error stops `migrate`, a warning is shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a person has to decide or mend. `code` is stable, for scripts to look for."""
+
+    code: str
+    message: str
+    location: Location | None = None
+    hint: str = ""
+    level: Level = Level.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One versioned change as it lies on disk; a repeatable one has no version.
+
+    `id` is its name in the history: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file; `stamp` its
+    size in bytes and its time in nanoseconds when it was read.
+    """
+
+    id: str
+    version: Version | None
+    name: str
+    up: str
+    checksum: str
+    down: str | None = None
+    stamp: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A row of the history table, its columns in the table's order.
+
+    `success` is the word on the whole: while it is false, `action` says which way the script was going,
+    `statements_done` how many of its statements are committed, `statements_begun` how many were begun
+    (one more, where a statement that can't run in a transaction may or may not have ended).
+    `done_checksum` is that of the text of the statements done.
+    """
+
+    id: str
+    name: str
+    description: str
+    checksum: str
+    executed_at: datetime
+    duration_ms: int
+    executed_by: str
+    success: bool
+    error_msg: str
+    action: str
+    statements: int
+    statements_done: int
+    statements_begun: int
+    done_checksum: str
+
+
+class Action(Enum):
+    """What a step does, in the words that the history and the log use."""
+
+    APPLY = "apply"
+    ROLL_BACK = "rollback"
+
+
+class State(Enum):
+    """Where a migration stands."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    FAILED = "failed"
+    PARTIAL = "partial"
+    CHANGED = "changed"
+    MISSING = "missing"
+    OUT_OF_ORDER = "out of order"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A migration and where it stands: its file, its row, or both."""
+
+    id: str
+    version: Version | None
+    name: str
+    state: State
+    migration: Migration | None
+    applied: Applied | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A migration and the action to take on it; `row` is its history row as the plan saw it."""
+
+    migration: Migration
+    action: Action
+    row: Applied | None = None
+
+    @property
+    def path(self) -> str:
+        """The file to run: the up file to apply, the down file to roll back."""
+        down = self.migration.down
+        return down if self.action is Action.ROLL_BACK and down is not None else self.migration.up
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done and what stands in its way."""
+
+    steps: tuple[Step, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop a run."""
+        return tuple(problem for problem in self.problems if problem.level is Level.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReport:
+    """What PostgreSQL said of an error, its fields under libpq's names; `position` counts characters from 1."""
+
+    message: str
+    sqlstate: str
+    detail: str = ""
+    hint: str = ""
+    context: str = ""
+    position: int | None = None
+    internal_query: str = ""

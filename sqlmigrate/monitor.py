@@ -1,0 +1,98 @@
+"""Looks, over a connection of its own, at what our backend waits for and how far it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import DatabaseError
+from sqlmigrate.events import Advancing, Blocked, Blocker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.database import Connection
+    from sqlmigrate.events import Event
+
+_BLOCKERS = """
+select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
+       coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
+       coalesce(b.query, '')
+from pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) w(pid) join pg_catalog.pg_stat_activity b using (pid)
+"""
+_NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
+_PROGRESS = """
+select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
+       case when blocks_total > 0 then blocks_total else tuples_total end
+from pg_catalog.pg_stat_progress_create_index where pid = %(pid)s
+union all select command || ': ' || phase, heap_blks_scanned, heap_blks_total
+from pg_catalog.pg_stat_progress_cluster where pid = %(pid)s
+union all select 'VACUUM: ' || phase, heap_blks_scanned, heap_blks_total
+from pg_catalog.pg_stat_progress_vacuum where pid = %(pid)s
+"""
+_PROGRESS_COPY = """
+union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_stat_progress_copy where pid = %(pid)s
+"""
+
+# Short work is not worth a second connection; this is soon enough to see who blocks a lock_timeout of 1 s.
+_PATIENCE = 0.4
+_PAUSE = 0.4
+
+
+class Monitor:
+    """Opens its connection when something takes long, and never before.
+
+    `tick` is to be called now and then while the backend `pid` works; `begin` when something new is sent to it.
+    """
+
+    def __init__(self, open_connection: Callable[[], Connection], pid: int, on_event: Callable[[Event], None]) -> None:
+        self._open = open_connection
+        self._pid = pid
+        self._on_event = on_event
+        self._connection: Connection | None = None
+        self._next = 0.0
+        self._last: Event | None = None
+        self.blockers: tuple[Blocker, ...] = ()
+
+    def begin(self) -> None:
+        """Something new is on its way."""
+        self._next = time.monotonic() + _PATIENCE
+        self._last = None
+        self.blockers = ()
+
+    def tick(self) -> None:
+        """Looks, where it is time to, and tells what is new. A server that refuses a second connection is left alone."""
+        if time.monotonic() < self._next:
+            return
+        try:
+            self._look()
+            self._next = time.monotonic() + _PAUSE
+        except DatabaseError:
+            self._next = time.monotonic() + 30
+
+    def close(self) -> None:
+        """Closes the connection, where there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _look(self) -> None:
+        if self._connection is None or self._connection.lost:
+            self._connection = self._open()
+        pid = {"pid": self._pid}
+        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS, pid))
+        name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
+        if blockers:
+            self.blockers = blockers
+            same = isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
+            if not same:
+                self._tell(Blocked(name, blockers))
+            return
+        copy = _PROGRESS_COPY if self._connection.server_version >= 140000 else ""
+        for what, done, total in self._connection.rows(_PROGRESS + copy, pid):
+            self._tell(Advancing(name, what, done, total))
+
+    def _tell(self, event: Event) -> None:
+        if event != self._last:
+            self._last = event
+            self._on_event(event)

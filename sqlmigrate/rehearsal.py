@@ -1,0 +1,63 @@
+"""Runs what is pending in one transaction and rolls it back: `validate --dry-run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate import source
+from sqlmigrate.errors import MigrationFailed, StatementFailed
+from sqlmigrate.events import Said
+from sqlmigrate.executor import needs_parts
+from sqlmigrate.message import Message, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlmigrate.database import Connection
+    from sqlmigrate.events import Event
+    from sqlmigrate.executor import Work
+    from sqlmigrate.script import Segment
+    from sqlmigrate.session import Session
+
+
+def rehearse(
+    connection: Connection,
+    session: Session,
+    work: Sequence[Work],
+    lock_timeout: int,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Runs each segment that can be in a transaction; the others are named by `Said`, and what counts on them may fail.
+
+    Raises:
+        MigrationFailed: nothing of it is recorded.
+    """
+    connection.run(f"begin; set local lock_timeout = {lock_timeout}")
+    try:
+        for one in work:
+            for segment in one.script.segments:
+                if not segment.transactional or not _passes(connection, one, segment):
+                    on_event(Said(one.step, f"line {segment.pieces[0].line}: can't be rehearsed in a transaction"))
+            connection.run("set constraints all immediate; reset role; reset all; discard temp")
+    finally:
+        session.clean()
+
+
+def _passes(connection: Connection, work: Work, segment: Segment) -> bool:
+    """Runs a segment; False where the server would not run it in a transaction."""
+    connection.run("savepoint sqlmigrate_segment")
+    for piece in segment.pieces:
+        message = Message([Part(work.source.text(piece) + "\n;", piece.statements, 0, piece)])
+        rows = list(work.source.blocks(*piece.rows)) if piece.rows else []
+        count = 0
+        try:
+            for _ in connection.transmit(message.text, lambda _, rows=rows: rows):  # type: ignore[misc]  # bound now
+                count += 1
+        except StatementFailed as error:
+            if needs_parts(error.report):
+                connection.run("rollback to savepoint sqlmigrate_segment")
+                return False
+            place = source.seen(message.blame(count, error.report.position).place(work.step.path))
+            failed = f"{work.step.migration.id} would fail: {error.message}"
+            raise MigrationFailed(failed, work.step, (), place, "nothing was changed") from error
+    return True

@@ -1,0 +1,137 @@
+"""What a program reads: plain data for JSON. `docs/json.md` describes it; `VERSION` changes when a field goes away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.lock import Holder
+    from sqlmigrate.migrator import Detail, Health, Mend, Run
+    from sqlmigrate.model import Location, Plan, Problem, Standing, Step
+
+VERSION = 1
+
+
+def run(result: Run) -> dict[str, Any]:
+    """`steps` were run, in this order."""
+    return {"steps": [_step(step) for step in result.steps], "problems": [problem(one) for one in result.warnings]}
+
+
+rehearsal = run
+
+
+def plan(result: Plan, texts: Iterable[str] = ()) -> dict[str, Any]:
+    """`steps` would be run; `sql` is each step's, in the same order."""
+    return {
+        "steps": [_step(step) for step in result.steps],
+        "sql": list(texts),
+        "problems": [problem(one) for one in result.problems],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"version": step.migration.id, "name": step.migration.name, "action": step.action.value, "path": step.path}
+
+
+def status(result: Sequence[Standing]) -> dict[str, Any]:
+    """`migrations`, in order."""
+    return {"migrations": [_standing(one) for one in result]}
+
+
+def _standing(one: Standing) -> dict[str, Any]:
+    row = one.applied
+    return {
+        "version": one.id,
+        "name": one.name,
+        "state": one.state.value,
+        "executed_at": row.executed_at.isoformat() if row else None,
+        "duration_ms": row.duration_ms if row else None,
+    }
+
+
+def info(result: Sequence[Detail]) -> dict[str, Any]:
+    """`migrations`, each with everything known of it."""
+    return {"migrations": [_detail(one) for one in result]}
+
+
+def _detail(detail: Detail) -> dict[str, Any]:
+    one, row = detail.standing, detail.standing.applied
+    return _standing(one) | {
+        "up": one.migration.up if one.migration else None,
+        "down": one.migration.down if one.migration else None,
+        "checksum_on_disk": one.migration.checksum if one.migration else None,
+        "checksum_applied": row.checksum if row else None,
+        "executed_by": row.executed_by if row else None,
+        "error": row.error_msg if row else None,
+        "statements_done": row.statements_done if row else None,
+        "statements": detail.statements,
+        "parts": detail.segments,
+        "log": [entry._asdict() | {"logged_at": entry.logged_at.isoformat()} for entry in detail.log],
+    }
+
+
+def health(result: Health) -> dict[str, Any]:
+    """`up_to_date`, and if not, why."""
+    return {
+        "up_to_date": result.up_to_date,
+        "pending": [one.id for one in result.pending],
+        "problems": [problem(one) for one in result.problems],
+    }
+
+
+def problems(result: Sequence[Problem]) -> dict[str, Any]:
+    """`problems`, in the order found."""
+    return {"problems": [problem(one) for one in result]}
+
+
+def problem(one: Problem) -> dict[str, Any]:
+    """A problem; `location` is null where it is in no file."""
+    return {
+        "code": one.code,
+        "level": one.level.value,
+        "message": one.message,
+        "hint": one.hint,
+        "location": _location(one.location),
+    }
+
+
+def mends(result: Sequence[Mend]) -> dict[str, Any]:
+    """`repairs`, in order."""
+    return {"repairs": [{"version": one.migration.id, "what": one.what} for one in result]}
+
+
+def holder(result: Holder | None) -> dict[str, Any]:
+    """`holder`, or null."""
+    if result is None:
+        return {"holder": None}
+    names = ("pid", "user", "application", "host", "state", "query")
+    return {"holder": {name: getattr(result, name) for name in names} | {"since": result.since.isoformat()}}
+
+
+def error(failure: SqlMigrateError) -> dict[str, Any]:
+    """`error`, with the server's report where there is one and what was done before."""
+    cause = failure.__cause__ if isinstance(failure.__cause__, StatementFailed) else failure
+    report = cause.report if isinstance(cause, StatementFailed) else None
+    shape: dict[str, Any] = {
+        "kind": type(failure).__name__,
+        "message": failure.message,
+        "hint": failure.hint,
+        "location": _location(failure.location),
+    }
+    if report is not None:
+        names = ("message", "sqlstate", "detail", "hint", "context")
+        shape["server"] = {name: getattr(report, name) for name in names}
+    if isinstance(failure, PlanRefused):
+        shape["problems"] = [problem(one) for one in failure.problems]
+    if isinstance(failure, MigrationFailed):
+        shape["step"] = _step(failure.step)
+        shape["done"] = [_step(step) for step in failure.done]
+    return {"error": shape}
+
+
+def _location(place: Location | None) -> dict[str, Any] | None:
+    return {"path": place.path, "line": place.line, "column": place.column} if place else None

@@ -1,0 +1,218 @@
+"""What a person reads. A function for each thing that there is to show; the name is that of its `shape`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from click import style
+
+from sqlmigrate import duration, events
+from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+from sqlmigrate.model import Action, Level, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlmigrate.lock import Holder
+    from sqlmigrate.migrator import Detail, Health, Mend, Run
+    from sqlmigrate.model import Location, Plan, Problem, Standing, Step
+
+_COLOURS = {
+    State.APPLIED: "green",
+    State.PENDING: "cyan",
+    State.FAILED: "red",
+    State.PARTIAL: "red",
+    State.CHANGED: "yellow",
+    State.MISSING: "yellow",
+    State.OUT_OF_ORDER: "yellow",
+}
+_DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back"}
+_DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back"}
+
+
+def run(result: Run) -> str:
+    """One line: what was done, and warnings."""
+    warnings = [problem(one) for one in result.warnings]
+    if not result.steps:
+        return "\n".join([*warnings, "nothing to do"])
+    done = _DONE[result.steps[0].action]
+    return "\n".join([*warnings, style(f"{_count(result.steps, 'migration')} {done}", fg="green")])
+
+
+def rehearsal(result: Run) -> str:
+    """What would have been applied."""
+    return style(f"{_count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
+
+
+def plan(result: Plan, texts: Iterable[str] = ()) -> str:
+    """Steps and problems, and the SQL."""
+    lines = [f"  {_DOING[step.action]:<9}  {_named(step)}" for step in result.steps]
+    found = [problem(one) for one in result.problems]
+    return "\n".join([*(lines or ["nothing to do"]), *found, *("", *texts)]).rstrip()
+
+
+def status(result: Sequence[Standing]) -> str:
+    """A line a migration, and a summary."""
+    rows = [("VERSION", "NAME", "STATE", "WHEN", "TOOK"), *(_status_row(one) for one in result)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = [_aligned(row, widths) for row in rows]
+    for number, one in enumerate(result, 1):
+        lines[number] = lines[number].replace(f" {one.state.value} ", f" {style(one.state.value, fg=_COLOURS[one.state])} ")
+    counts = Counter(one.state for one in result)
+    summary = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    return "\n".join([*lines, "", summary]) if result else "no migrations"
+
+
+def _status_row(one: Standing) -> tuple[str, ...]:
+    row = one.applied
+    identity = one.id if one.version else "repeatable"
+    if row is None:
+        return identity, one.name, one.state.value, "", ""
+    return identity, one.name, one.state.value, _when(row.executed_at), duration.shown(row.duration_ms)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def info(result: Sequence[Detail]) -> str:
+    """Everything known of each migration."""
+    return "\n\n".join("\n".join(_detail_lines(one)) for one in result)
+
+
+def _detail_lines(detail: Detail) -> list[str]:
+    one = detail.standing
+    pairs = [("state", style(one.state.value, fg=_COLOURS[one.state]))]
+    if one.migration:
+        pairs += [("file", one.migration.up), ("down file", one.migration.down or "none")]
+        pairs += [("checksum on disk", one.migration.checksum), ("plan", _parts(detail))]
+    if row := one.applied:
+        pairs += [("checksum applied", row.checksum), ("description", row.description)]
+        pairs += [("executed", f"{_when(row.executed_at)} by {row.executed_by} in {duration.shown(row.duration_ms)}")]
+        pairs += [("statements done", f"{row.statements_done} of {row.statements}")] if row.statements else []
+        pairs += [("error", row.error_msg)] if row.error_msg else []
+    for entry in detail.log:
+        said = f"{_when(entry.logged_at)} {entry.action} {entry.outcome} {duration.shown(entry.duration_ms)}"
+        pairs.append(("log", f"{said} by {entry.db_user} ({entry.os_user}@{entry.host}) {entry.error_msg}".rstrip()))
+    return [style(f"{one.id} {one.name}", bold=True), *(f"  {key:<17} {value}" for key, value in pairs)]
+
+
+def _parts(detail: Detail) -> str:
+    statements = _count(range(detail.statements), "statement")
+    return f"{statements} in {_count(range(detail.segments), 'transaction or part')}" if detail.segments > 1 else statements
+
+
+def health(result: Health) -> str:
+    """One line."""
+    errors = [one for one in result.problems if one.level is Level.ERROR]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return style(f"invalid: {errors[0].message}{more}; see `sqlmigrate validate`", fg="red")
+    if result.pending:
+        names = ", ".join(one.id for one in result.pending[:5])
+        return style(f"{len(result.pending)} pending: {names}{' …' if len(result.pending) > 5 else ''}", fg="yellow")
+    return style("up to date", fg="green")
+
+
+def problems(result: Sequence[Problem]) -> str:
+    """Every problem, errors first."""
+    ordered = sorted(result, key=lambda one: one.level is not Level.ERROR)
+    errors = sum(one.level is Level.ERROR for one in result)
+    end = f"{_count(range(errors), 'error')}, {_count(range(len(result) - errors), 'warning')}"
+    return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
+
+
+def problem(one: Problem) -> str:
+    """A problem: where, what, and what to do."""
+    level = style(one.level.value, fg="red" if one.level is Level.ERROR else "yellow")
+    return "\n".join([f"{level}: {_at(one.location)}{one.message} [{one.code}]", *_shown(one.location), *_hints(one.hint)])
+
+
+def mends(result: Sequence[Mend]) -> str:
+    """What `repair` does."""
+    return "\n".join(f"  {one.migration.id}: {one.what}" for one in result) or "nothing to repair"
+
+
+def holder(result: Holder | None) -> str:
+    """Who has the lock."""
+    if result is None:
+        return "nobody holds the migration lock"
+    fields = ("pid", "user", "application", "host", "state", "since", "query")
+    return "\n".join(f"{name:<12} {getattr(result, name)}" for name in fields)
+
+
+def error(failure: SqlMigrateError) -> str:
+    """What went wrong, where, what the server said, what was done, and what to do next."""
+    if isinstance(failure, PlanRefused):
+        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red")])
+    lines = [f"{style('error', fg='red')}: {_at(failure.location)}{failure.message}", *_shown(failure.location)]
+    cause = failure.__cause__
+    report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)
+    if report is not None:
+        said = (("DETAIL", report.detail), ("HINT", report.hint), ("QUERY", report.internal_query), ("CONTEXT", report.context))
+        lines += [f"  {name}: {text}" for name, text in said if text]
+        lines += [f"  SQLSTATE: {report.sqlstate}"]
+    if isinstance(failure, MigrationFailed):
+        done = ", ".join(step.migration.id for step in failure.done) or "none"
+        lines.append(f"  {_DONE[failure.step.action]} before it: {done}")
+    hints = [line for line in failure.hint.splitlines() if report is None or line != report.hint]
+    return "\n".join([*lines, *_hints("\n".join(hints))])
+
+
+def _at(place: Location | None) -> str:
+    return f"{place}: " if place else ""
+
+
+def _shown(place: Location | None) -> list[str]:
+    """The line with a caret; a long one is cut to what surrounds the caret."""
+    if place is None or not place.text:
+        return []
+    column = place.column or 1
+    start = max(column - 60, 0)
+    line = place.text[start : start + 100].replace("\t", " ")
+    return [f"  {line}", style(" " * (column - start + 1) + "^", fg="red")]
+
+
+def _hints(hint: str) -> list[str]:
+    return [style(f"  → {line}", fg="cyan") for line in hint.splitlines()]
+
+
+def event(one: events.Event) -> str:  # one case an event
+    """A line of progress."""
+    match one:
+        case events.Finished(step, took):
+            return f"  {style('✓', fg='green')} {_named(step)}  {style(duration.shown(took), dim=True)}"
+        case events.Running(step):
+            return f"  … {_named(step)}"
+        case events.WaitingForLock(other):
+            return style(f"  waiting for the migration lock{_held(other)}", fg="yellow")
+        case events.Blocked(application, blockers):
+            return "\n".join(style(f"  {application} waits for {blocker}", fg="yellow") for blocker in blockers)
+        case events.Advancing(application, what, done, total):
+            return f"  … {application}: {what} {f'{100 * done // total} %' if total else done or ''}".rstrip()
+        case events.Retrying(step, reason, blockers, pause):
+            who = "".join(f"; blocked by {blocker}" for blocker in blockers)
+            return style(f"  {step.migration.id}: {reason}{who}; again in {pause:.1f} s", fg="yellow")
+        case events.Said(step, message):
+            return style(f"    {step.migration.id}: {message}", dim=True)
+        case events.Notice(severity, message):
+            return style(f"    {severity}: {message}", dim=severity != "WARNING")
+    return str(one)
+
+
+def _held(other: Holder | None) -> str:
+    return f", held by pid {other.pid} ({other.user}, {other.application}, from {other.host})" if other else ""
+
+
+def _named(step: Step) -> str:
+    return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,324 @@
+"""Text -> items: where each statement, psql command and block of COPY data begins and ends. Pure.
+
+The rules are those of psql's own lexer (src/fe_utils/psqlscan.l), which are the server's for everything that decides
+where a statement ends. The items of a text, joined, are the text.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.errors import ScriptError
+from sqlmigrate.model import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Kind(Enum):
+    """What an item is."""
+
+    SPACE = "space"  # white space, comments, empty statements
+    STATEMENT = "statement"  # from its first word to its semicolon
+    COMMAND = "command"  # a backslash command of psql, with its line's end
+    DATA = "data"  # rows for the COPY before it; a large block comes in several items
+    DATA_END = "data end"  # the line with \.
+
+
+class Item(NamedTuple):
+    """A stretch of the text and the place, counted from 1 in lines and characters, where it begins."""
+
+    kind: Kind
+    text: str
+    line: int
+    column: int
+
+
+# The server takes every character from U+0080 on for a letter, no-break spaces included.
+_LETTER = r"A-Za-z_\u0080-\U0010ffff"
+_WORD = rf"[{_LETTER}][{_LETTER}0-9$]*"
+_WHITE = r"[ \t\n\r\f\v]"
+_ESCAPED_BODY = r"(?:[^'\\]|\\.|'')*"
+# A string goes on behind white space with a newline in it, in the mode it began with.
+_CONTINUED = rf"(?:(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:{_WHITE}|--[^\n\r]*[\n\r])*'{{body}}')*"
+_ESCAPED = rf"'{_ESCAPED_BODY}'" + _CONTINUED.format(body=_ESCAPED_BODY)
+
+_SPACE = re.compile(rf"(?:{_WHITE}+|--[^\n\r]*)*")
+_LINE = re.compile(r"[^\n]*\n?")
+_REST_OF_LINE = re.compile(r"[ \t\r\f\v]*(?:--[^\n]*)?\n")
+_DOLLAR = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_BLANK = rf"(?:{_WHITE}+|--[^\n\r]*[\n\r]|/\*.*?\*/)+"
+_ROUTINE = re.compile(
+    rf"create{_BLANK}(?:or{_BLANK}replace{_BLANK})?(?:function|procedure)\b", re.IGNORECASE | re.DOTALL
+)
+_ATOMIC = re.compile(rf"{_BLANK}atomic\b", re.IGNORECASE | re.DOTALL)
+_ESCAPE_PREFIX = re.compile("[eE]'")
+_HIDING = ('"', "$", "\\", "--", "/*")
+_NAME = re.compile(_WORD)
+_STRINGS = re.compile(
+    rf"set{_BLANK}(?:(?:session|local){_BLANK})?standard_conforming_strings\s*(?:=|\bto\b)\s*'?(\w+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_TOKEN = re.compile(
+    rf"(?:{_WHITE}|--[^\n\r]*|/\*.*?\*/)*"
+    rf"([eE]{_ESCAPED}|{_WORD}|'[^']*'|\"(?:[^\"]|\"\")*\"|\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$|\d+|.)",
+    re.DOTALL,
+)
+
+
+@cache
+def _quiet(*, words: bool, escapes: bool) -> re.Pattern[str]:
+    """What may be skipped without a look: it can neither end a statement nor open what hides an end.
+
+    The count is bounded because each round of a group's repetition costs the engine memory.
+    """
+    plain = rf"[^;()'\"$\\/\-{_LETTER}]+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
+    strings = _ESCAPED if escapes else rf"'[^']*'|[eE]{_ESCAPED}"
+    word = rf"|(?![eE]'){_WORD}" if words else ""
+    return re.compile(rf"(?:{plain}|{strings}{word}){{0,500}}", re.DOTALL)
+
+
+def tokens(statement: str) -> Iterator[str]:
+    """The tokens of a statement as written, comments left out; a dollar quote comes as its tag only."""
+    return (match[1] for match in _TOKEN.finditer(statement))
+
+
+def copies_from_stdin(statement: str) -> bool:
+    """Whether rows follow the statement in the script: `COPY … FROM stdin`."""
+    if statement[:4].lower() != "copy":
+        return False
+    depth, previous = 0, ""
+    for token in tokens(statement):
+        word = token.lower()
+        depth += (word == "(") - (word == ")")
+        if depth == 0 and previous == "from":
+            return word == "stdin"
+        previous = word if depth == 0 else ""
+    return False
+
+
+def scan(path: str, chunks: Iterable[str]) -> Iterator[Item]:
+    """The items of a script that comes in chunks of any size; no more is held than the longest item.
+
+    Raises:
+        ScriptError: something is open at the end (a quote, a comment, COPY data), or a psql command
+            stands within a statement. The location is where it begins.
+    """
+    return _Scanner(path, chunks).items()
+
+
+class _Scanner:
+    def __init__(self, path: str, chunks: Iterable[str]) -> None:
+        self._path = path
+        self._chunks = iter(chunks)
+        self._ended = False
+        self._text = ""
+        self._at = 0
+        self._line = 1
+        self._column = 1
+        self._escapes = False  # standard_conforming_strings = off
+        self._open: tuple[int, str] | None = None
+
+    def items(self) -> Iterator[Item]:
+        while self._at < len(self._text) or self._more():
+            yield from self._next()
+
+    def _next(self) -> Iterator[Item]:
+        end = self._space_end()
+        if end is None:
+            if not self._more():
+                self._refuse_open()
+                yield self._take(Kind.SPACE, len(self._text))
+            return
+        if end > self._at:
+            yield self._take(Kind.SPACE, end)
+        if self._text[end : end + 1] == "\\":
+            yield self._command()
+            return
+        statement = self._statement()
+        yield statement
+        if set_strings := _STRINGS.match(statement.text):
+            self._escapes = set_strings[1].lower() in ("off", "false", "no", "0")
+        if copies_from_stdin(statement.text):
+            yield from self._data(statement)
+
+    def _more(self) -> bool:
+        """Reads at least as much again as is held, so that a long item is not scanned over and over."""
+        held = self._text[self._at :]
+        parts, wanted = [held], max(len(held), 1)
+        while wanted > 0 and not self._ended:
+            chunk = next(self._chunks, None)
+            self._ended = chunk is None
+            parts.append(chunk or "")
+            wanted -= len(parts[-1])
+        self._text, self._at = "".join(parts), 0
+        return len(self._text) > len(held)
+
+    def _take(self, kind: Kind, end: int) -> Item:
+        text = self._text[self._at : end]
+        item = Item(kind, text, self._line, self._column)
+        self._at = end
+        if newlines := text.count("\n"):
+            self._line += newlines
+            self._column = len(text) - text.rfind("\n")
+        else:
+            self._column += len(text)
+        return item
+
+    def _space_end(self) -> int | None:
+        """Where the next statement or command begins; None when the text ends first."""
+        at, text = self._at, self._text
+        self._open = None
+        while True:
+            at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text too
+            if text.startswith("/*", at):
+                end = self._comment_end(at)
+                if end is None:
+                    return None
+                at = end
+            elif text.startswith(";", at):
+                at += 1
+            elif at >= len(text) - 1 and not self._ended:
+                return None  # the last character may be the first half of a comment's sign
+            else:
+                return at if at < len(text) else None
+
+    def _comment_end(self, start: int) -> int | None:
+        depth = 0
+        for edge in _COMMENT_EDGE.finditer(self._text, start):
+            depth += 1 if edge[0] == "/*" else -1
+            if depth == 0:
+                return edge.end()
+        self._open = (start, "a comment")
+        return None
+
+    def _command(self) -> Item:
+        while "\n" not in self._text[self._at :] and self._more():
+            pass
+        line = _LINE.match(self._text, self._at)
+        return self._take(Kind.COMMAND, line.end())  # type: ignore[union-attr]  # it matches the empty text too
+
+    def _statement(self) -> Item:
+        while (end := self._statement_end()) is None:
+            if not self._more():
+                self._refuse_open()
+                end = len(self._text)
+                break
+        return self._take(Kind.STATEMENT, end)
+
+    def _statement_end(self) -> int | None:  # noqa: C901  # one branch a character that matters, as in psqlscan.l
+        if end := self._plain_end():
+            return end
+        text, at = self._text, self._at
+        routine = _ROUTINE.match(text, at) is not None
+        quiet = _quiet(words=not routine, escapes=self._escapes)
+        depth = bodies = 0
+        self._open = None
+        while True:
+            at = quiet.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text too
+            if at >= len(text):
+                return None
+            character = text[at]
+            if character == ";":
+                at += 1
+                if depth == 0 and bodies == 0:
+                    return at
+            elif character == "(":
+                depth += 1
+                at += 1
+            elif character == ")":
+                depth = max(depth - 1, 0)
+                at += 1
+            elif quiet.match(text, at).end() > at:  # type: ignore[union-attr]  # the last match ended at its bound
+                continue
+            elif character in "$/":
+                end = self._dollar_end(at) if character == "$" else self._comment_end(at)
+                if end is None:
+                    return None
+                at = end
+            elif character == "\\":
+                self._refuse(at, "a psql command within a statement", "end the statement with a semicolon first")
+            elif routine and (word := _NAME.match(text, at)) and not _ESCAPE_PREFIX.match(text, at):
+                bodies = self._bodies(word, bodies) if depth == 0 else bodies
+                at = word.end()
+            else:
+                self._open = (at, "a quoted name" if character == '"' else "a string")
+                return None
+
+    def _plain_end(self) -> int:
+        """The end of a statement in which nothing but strings can hide a semicolon, or 0: most rows of a data file."""
+        end = self._text.find(";", self._at) + 1
+        statement = self._text[self._at : end]
+        if statement[:6].lower() == "create" or any(sign in statement for sign in _HIDING):
+            return 0
+        even = statement.count("'") % 2 == 0 and statement.count("(") == statement.count(")")
+        return end if even else 0
+
+    def _bodies(self, word: re.Match[str], bodies: int) -> int:
+        """How many BEGIN ATOMIC and CASE are open behind the word; only END closes them."""
+        text = word[0].lower()
+        if text == "begin" and _ATOMIC.match(self._text, word.end()):
+            return bodies + 1
+        if bodies and text in ("case", "end"):
+            return bodies + (1 if text == "case" else -1)
+        return bodies
+
+    def _dollar_end(self, start: int) -> int | None:
+        tag = _DOLLAR.match(self._text, start)
+        if tag is None:
+            return start + 1
+        end = self._text.find(tag[0], tag.end())
+        if end < 0:
+            self._open = (start, f"a string quoted with {tag[0]}")
+            return None
+        return end + len(tag[0])
+
+    def _data(self, copy: Item) -> Iterator[Item]:
+        while "\n" not in self._text[self._at :] and self._more():
+            pass
+        rest = _REST_OF_LINE.match(self._text, self._at)
+        if rest is None:
+            self._refuse(
+                self._at, "something else follows on the line of a COPY … FROM stdin", "put its rows on the next line"
+            )
+        yield self._take(Kind.SPACE, rest.end())
+        while (end := self._data_end()) is None:
+            complete = self._text.rfind("\n", self._at) + 1
+            if complete > self._at:
+                yield self._take(Kind.DATA, complete)
+            if not self._more() and self._data_end() is None:
+                raise ScriptError(
+                    "the rows of a COPY … FROM stdin have no end: the file is cut off",
+                    Location(self._path, copy.line, copy.column, copy.text.partition("\n")[0]),
+                    hint=r"rows end with a line that holds only \.",
+                )
+        if end > self._at:
+            yield self._take(Kind.DATA, end)
+        line = _LINE.match(self._text, self._at)
+        yield self._take(Kind.DATA_END, line.end())  # type: ignore[union-attr]  # it matches the empty text too
+
+    def _data_end(self) -> int | None:
+        text, at = self._text, self._at
+        while (at := text.find("\\.", at)) >= 0:
+            first = at == self._at or text[at - 1] == "\n"
+            last = text.startswith(("\n", "\r\n"), at + 2) or (self._ended and text[at + 2 :] in ("", "\r"))
+            if first and last:
+                return at
+            at += 2
+        return None
+
+    def _refuse_open(self) -> None:
+        if self._open is not None:
+            self._refuse(self._open[0], f"{self._open[1]} is open at the end of the file", "close it")
+
+    def _refuse(self, at: int, message: str, hint: str) -> None:
+        before = self._text[self._at : at]
+        line = self._line + before.count("\n")
+        column = len(before) - before.rfind("\n") if "\n" in before else self._column + len(before)
+        start = self._text.rfind("\n", 0, at) + 1
+        text = self._text[start : self._text.find("\n", at) % (len(self._text) + 1)]
+        raise ScriptError(message, Location(self._path, line, column, text), hint)

@@ -1,0 +1,460 @@
+"""Items -> script: which statements commit together, what is left out, what is refused. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from sqlmigrate.duration import milliseconds
+from sqlmigrate.errors import ConfigurationError, ScriptError
+from sqlmigrate.model import Location, Problem
+from sqlmigrate.scanner import Item, Kind, scan, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# A piece is one message's worth of a long script: large enough that its round trip does not count.
+PIECE_SIZE = 256 * 1024
+
+_STEERING = re.compile(
+    r"\\(?:restrict|unrestrict|echo|qecho|warn|timing|pset|x|set\s+(?:ON_ERROR_STOP|QUIET|VERBOSITY|ECHO)\b"
+    r"|encoding\s+'?utf-?8'?\s*$)(?!\S)"
+)
+_DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_COMMENT = re.compile(r"^[ \t]*--[ \t]*(?!sqlmigrate:)(\w.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
+DIRECTIVES = ("transaction", "lock-timeout", "statement-timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the file, in bytes, and the place where it begins.
+
+    `rows`, also in bytes, are those for the `COPY … FROM stdin` that is its last statement. `ends_message` is set
+    where what follows must be sent later: the server reads a whole message by the settings it has when the message comes.
+    """
+
+    start: int
+    end: int
+    line: int
+    column: int
+    statements: int
+    rows: tuple[int, int] | None = None
+    ends_message: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Statements that commit together, numbered from 0 within the script.
+
+    `begin` is the author's own BEGIN with its options, or empty. One that is not `transactional` is one statement.
+    `patient` means that its locks block nobody while it waits for them, so that it may wait without a limit.
+    `done_checksum` is that of the text of every statement up to this segment's end.
+    """
+
+    first: int
+    statements: int
+    transactional: bool
+    begin: str
+    patient: bool
+    pieces: tuple[Piece, ...]
+    done_checksum: str
+
+    @property
+    def end(self) -> int:
+        """The number of the statement behind the last."""
+        return self.first + self.statements
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file that it sends."""
+        return sum((piece.rows[1] if piece.rows else piece.end) - piece.start for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where the scanner's own idea of segments is overruled.
+
+    `skip` statements are done already; `alone` are those that the server would not run in a transaction;
+    `before` those that want what precedes them committed; `everywhere` is the directive `transaction=off`.
+    """
+
+    skip: int = 0
+    alone: frozenset[int] = frozenset()
+    before: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file as read: what it says of itself, its segments, and what stands in its way.
+
+    `directives` hold milliseconds, and 1 or 0 for on and off. `session` are the settings among the statements skipped, which the rest of the script counts on.
+    `sets_session` is true where any statement is such a setting. `skipped_checksum` is that of the text of the
+    statements skipped; `steering` are the psql commands that were passed over.
+    """
+
+    path: str
+    description: str
+    directives: dict[str, int]
+    statements: int
+    segments: tuple[Segment, ...]
+    session: tuple[str, ...]
+    skipped_checksum: str
+    sets_session: bool
+    steering: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: int = 0) -> Script:
+    """Reads a script. Never raises for what the script says: every refusal is one of `problems`.
+
+    Args:
+        path: for locations only; nothing is opened.
+        chunks: the text, in stretches of any size.
+        cuts: how far it is done, and what the server said of it.
+        offset: bytes before the first character (a BOM).
+    """
+    reader = _Reader(path, cuts or Cuts(), offset)
+    try:
+        for item in scan(path, chunks):
+            reader.take(item)
+    except ScriptError as error:
+        reader.problems.append(Problem("unreadable", error.message, error.location, error.hint))
+    return reader.script()
+
+
+class Sort(Enum):
+    """What a statement means for the segments of its script."""
+
+    ORDINARY = "ordinary"
+    ALONE = "alone"
+    BEGIN = "begin"
+    COMMIT = "commit"
+    SESSION = "session"
+    PATIENT = "patient"
+    REFUSED = "refused"
+
+
+_TWO_PHASE = "two-phase transactions can't be recorded together with their work"
+_REFUSED = {
+    "rollback": ("ROLLBACK takes back what the script did", "leave it out; a failing script is rolled back whole"),
+    "prepare": (_TWO_PHASE, "use BEGIN and COMMIT"),
+    "chain": ("COMMIT AND CHAIN leaves a transaction open", "write COMMIT and BEGIN"),
+    "discard": ("DISCARD ALL would drop the migration lock", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL"),
+    "read only": ("a read-only transaction can't record that it ran", "leave READ ONLY out"),
+}
+_INTERESTING = frozenset(
+    ("abort alter begin cluster commit create discard drop end prepare reindex reset rollback select set start vacuum").split()
+)
+_FIRST = re.compile(r"[A-Za-z]+")
+
+
+def sort_of(statement: str) -> tuple[Sort, str]:
+    """What a statement means for its script's segments; with REFUSED comes the key of the reason."""
+    first = _FIRST.match(statement)
+    if first is None or first[0].lower() not in _INTERESTING:
+        return Sort.ORDINARY, ""
+    words = [token.lower() for token in tokens(statement[:2000])]
+    match words[0]:
+        case "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "prepare":
+            return _sort_of_control(words)
+        case "discard" if words[1:2] == ["all"]:
+            return Sort.REFUSED, "discard"
+        case "set" | "reset" | "select":
+            return (Sort.SESSION if _sets_session(words) else Sort.ORDINARY), ""
+        case "alter" if "validate" in words and "constraint" in words:
+            return Sort.PATIENT, ""
+    return (Sort.ALONE if _stands_alone(words) else Sort.ORDINARY), ""
+
+
+def _sort_of_control(words: list[str]) -> tuple[Sort, str]:
+    match words:
+        case ["begin", *rest] | ["start", "transaction", *rest]:
+            return (Sort.REFUSED, "read only") if _follow(rest, "read", "only") else (Sort.BEGIN, "")
+        case ["commit" | "rollback", "prepared", *_] | ["prepare", "transaction", *_]:
+            return Sort.REFUSED, "prepare"
+        case ["commit" | "end", *rest]:
+            chained = _follow(rest, "and", "chain")
+            return (Sort.REFUSED, "chain") if chained else (Sort.COMMIT, "")
+        case ["rollback" | "abort", *rest]:
+            savepoint = "to" in rest
+            return (Sort.ORDINARY, "") if savepoint else (Sort.REFUSED, "rollback")
+    return Sort.ORDINARY, ""
+
+
+def _follow(words: list[str], first: str, second: str) -> bool:
+    return (first, second) in zip(words, words[1:], strict=False)
+
+
+def _sets_session(words: list[str]) -> bool:
+    match words:
+        case ["set", "local" | "transaction" | "constraints", *_]:
+            return False
+        case ["select", "pg_catalog", ".", "set_config", *_] | ["select", "set_config", *_]:
+            return True
+    return words[0] in ("set", "reset")
+
+
+def _stands_alone(words: list[str]) -> bool:
+    """Whether PostgreSQL refuses the statement inside a transaction; the server has the last word (SQLSTATE 25001)."""
+    match words:
+        case ["create", "unique", "index", "concurrently", *_]:
+            return True
+        case ["create" | "drop", "index", "concurrently", *_]:
+            return True
+        case ["reindex", *rest]:
+            return "concurrently" in rest or bool({"database", "system", "schema"} & set(rest[:1]))
+        case ["vacuum", *_] | ["alter", "system", *_]:
+            return True
+        case ["create" | "drop", "database" | "tablespace", *_]:
+            return True
+        case ["alter", "table", *rest]:
+            return "detach" in rest and (rest[-1] == "concurrently" or rest[-2:] == ["concurrently", ";"])
+        case ["alter", "database", _, "set", "tablespace", *_]:
+            return True
+    return False
+
+
+class _Digest:
+    """SHA-256 of the text of statements and their rows, however the lines end."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, text: str) -> None:
+        self._hash.update(text.replace("\r\n", "\n").encode())
+
+    def now(self) -> str:
+        return self._hash.copy().hexdigest()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A segment that is being gathered; one that is `full` takes no further statement, only rows."""
+
+    first: int
+    begin: str = ""
+    block: bool = False
+    full: bool = False
+    transactional: bool = True
+    statements: int = 0
+    patient: bool = True
+    pieces: list[Piece] = field(default_factory=list)
+
+
+class _Reader:
+    """Gathers items into pieces and pieces into segments."""
+
+    def __init__(self, path: str, cuts: Cuts, offset: int) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._cuts = cuts
+        self._at = offset
+        self._number = 0
+        self._head = ""
+        self._directives: dict[str, int] = {}
+        self._draft = _Draft(0)
+        self._block_at: Location | None = None
+        self._piece: Piece | None = None
+        self._segments: list[Segment] = []
+        self._session: list[str] = []
+        self._sets_session = False
+        self._steering: list[str] = []
+        self._digest = _Digest()
+        self._skipped = self._digest.now()
+        self._foreign: Location | None = None
+        self._ascii = True
+
+    def take(self, item: Item) -> None:
+        size = len(item.text) if item.text.isascii() else len(item.text.encode())
+        self._ascii = self._ascii and size == len(item.text)
+        start, self._at = self._at, self._at + size
+        match item.kind:
+            case Kind.STATEMENT:
+                self._take_statement(item, start)
+            case Kind.SPACE:
+                self._take_space(item)
+            case Kind.COMMAND:
+                self._take_command(item)
+            case Kind.DATA:
+                self._digest.add(item.text)
+                self._take_rows(start)
+            case Kind.DATA_END:
+                self._take_rows(start, end=start)
+                self._end_piece()
+
+    def script(self) -> Script:
+        self._end_segment()
+        if self._block_at is not None:
+            self._refuse("open-block", "a transaction block is open at the end of the file", self._block_at, "add COMMIT")
+        if self._foreign is not None and not self._ascii:
+            self._refuse("encoding", "the file is UTF-8 but says that it is not", self._foreign, "leave the setting out")
+        comment = _COMMENT.search(self._head)
+        return Script(
+            self._path,
+            comment[1] if comment else "",
+            self._directives,
+            self._number,
+            tuple(self._segments),
+            tuple(self._session),
+            self._skipped,
+            self._sets_session,
+            tuple(self._steering),
+            tuple(self.problems),
+        )
+
+    def _take_space(self, item: Item) -> None:
+        if self._number == 0 and self._piece is None:
+            self._head += item.text
+            self._read_directives(item)
+
+    def _read_directives(self, item: Item) -> None:
+        for match in _DIRECTIVE.finditer(item.text):
+            place = Location(self._path, item.line + item.text.count("\n", 0, match.start()), 1, match[0].strip())
+            for key, value in _settings(match[1]):
+                try:
+                    self._directives[key] = _directive(key, value)
+                except ConfigurationError as error:
+                    self._refuse("directive", error.message, place, error.hint)
+
+    def _take_command(self, item: Item) -> None:
+        self._end_piece()
+        if _STEERING.match(item.text) and "\\\\" not in item.text:
+            self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
+            return
+        name = item.text.split()[0]
+        self._refuse("psql-command", f"{name} is a command of psql's own", _place(self._path, item), _instead(name))
+
+    def _take_statement(self, item: Item, start: int) -> None:
+        sort, reason = sort_of(item.text)
+        if sort is Sort.REFUSED:
+            self._refuse("refused", _REFUSED[reason][0], _place(self._path, item), _REFUSED[reason][1])
+        elif sort is Sort.BEGIN:
+            self._begin(item)
+        elif sort is Sort.COMMIT:
+            self._commit(item)
+        else:
+            self._add(item, start, sort)
+
+    def _begin(self, item: Item) -> None:
+        if self._block_at is None:  # psql warns of a BEGIN within a block and goes on
+            self._end_segment()
+            self._draft = _Draft(self._number, item.text.rstrip("; \t\r\n"), block=True)
+            self._block_at = _place(self._path, item)
+        self._end_piece()
+
+    def _commit(self, item: Item) -> None:
+        if self._block_at is None:
+            place = _place(self._path, item)
+            self._refuse("stray-commit", "COMMIT without its BEGIN", place, "leave it out, or add BEGIN before its statements")
+        self._end_segment()
+        self._block_at = None
+
+    def _add(self, item: Item, start: int, sort: Sort) -> None:
+        number = self._number
+        self._note_encoding(item)
+        alone = sort is Sort.ALONE or number in self._cuts.alone
+        single = (alone or self._directives.get("transaction") == 0) and not self._draft.block
+        if single or self._draft.full or (number in self._cuts.before and not self._draft.block):
+            self._end_segment()
+        self._number += 1
+        self._digest.add(item.text)
+        self._sets_session = self._sets_session or sort is Sort.SESSION
+        if number < self._cuts.skip:
+            self._skip(item, sort)
+            return
+        self._draft.patient = self._draft.patient and sort is Sort.PATIENT
+        self._grow(item, start)
+        self._draft.full = single
+        self._draft.transactional = not (single and alone)
+
+    def _skip(self, item: Item, sort: Sort) -> None:
+        if sort is Sort.SESSION:
+            self._session.append(item.text.rstrip("; \t\r\n"))
+        self._draft.first = self._number
+        self._skipped = self._digest.now()
+
+    def _note_encoding(self, item: Item) -> None:
+        if item.text[:3].lower() == "set" and "client_encoding" in item.text.lower():
+            if not re.search(r"utf-?8|unicode|sql_ascii", item.text, re.IGNORECASE):
+                self._foreign = _place(self._path, item)
+
+    def _grow(self, item: Item, start: int) -> None:
+        """Adds the statement to the piece, whatever white space and comments lie between."""
+        if self._piece is None:
+            self._piece = Piece(start, self._at, item.line, item.column, 1)
+        else:
+            self._piece = replace(self._piece, end=self._at, statements=self._piece.statements + 1)
+        self._draft.statements += 1
+        setting = item.text[:3].lower() == "set" and "standard_conforming_strings" in item.text.lower()
+        if setting:
+            self._piece = replace(self._piece, ends_message=True)
+        if setting or self._piece.end - self._piece.start >= PIECE_SIZE:
+            self._end_piece()
+
+    def _take_rows(self, start: int, end: int | None = None) -> None:
+        if self._piece is not None:
+            first = self._piece.rows[0] if self._piece.rows else start
+            self._piece = replace(self._piece, rows=(first, self._at if end is None else end))
+
+    def _end_piece(self) -> None:
+        if self._piece is not None:
+            self._draft.pieces.append(self._piece)
+            self._piece = None
+
+    def _end_segment(self) -> None:
+        self._end_piece()
+        draft, self._draft = self._draft, _Draft(self._number)
+        if draft.statements:
+            self._segments.append(
+                Segment(
+                    draft.first,
+                    draft.statements,
+                    draft.transactional,
+                    draft.begin,
+                    draft.patient,
+                    tuple(draft.pieces),
+                    self._digest.now(),
+                )
+            )
+
+    def _refuse(self, code: str, message: str, place: Location, hint: str) -> None:
+        self.problems.append(Problem(code, message, place, hint))
+
+
+def _directive(key: str, value: str) -> int:
+    """A directive's value: milliseconds, or 1 and 0 for on and off."""
+    if key not in DIRECTIVES:
+        raise ConfigurationError(f"no such directive: {key}", hint=f"known are {', '.join(DIRECTIVES)}")
+    if key != "transaction":
+        return milliseconds(value)
+    if value not in ("on", "off"):
+        raise ConfigurationError(f"transaction={value} means nothing", hint="write transaction=off")
+    return int(value == "on")
+
+
+def _settings(line: str) -> list[tuple[str, str]]:
+    pairs = (part.partition("=") for part in line.split())
+    return [(key.strip().lower(), value.strip().lower()) for key, _, value in pairs]
+
+
+def _place(path: str, item: Item) -> Location:
+    return Location(path, item.line, item.column, item.text.partition("\n")[0])
+
+
+def _instead(command: str) -> str:
+    """What to write instead of a psql command."""
+    known = {
+        "\\i": "put the included SQL into this file, or into a migration of its own",
+        "\\ir": "put the included SQL into this file, or into a migration of its own",
+        "\\c": "a migration runs on one database; migrate the other with its own run",
+        "\\connect": "a migration runs on one database; migrate the other with its own run",
+        "\\copy": "use COPY … FROM stdin with the rows behind it, ended by \\.",
+        "\\gexec": "use a DO block with EXECUTE",
+        "\\g": "end the statement with a semicolon",
+        "\\set": "write the value where it is used",
+        "\\encoding": "save the file as UTF-8",
+    }
+    return known.get(command, "write plain SQL")

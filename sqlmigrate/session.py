@@ -1,0 +1,57 @@
+"""The state of the session: how a transaction of ours opens, and how a migration's traces are wiped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlmigrate.database import Connection
+
+# A client that died is noticed within this time, not at the end of its statement (PostgreSQL 14).
+_CHECK_CLIENT = "set client_connection_check_interval = '1s';"
+
+# `constraints` fires what is deferred, while the script's role and path are still those it was written for, so that a
+# fault there is the script's. Never DISCARD ALL: it would drop the migration lock.
+_WIPE = (
+    "set constraints all immediate;",
+    "close all;",
+    "unlisten *;",
+    "deallocate all;",
+    "discard temp;",
+    "reset session authorization;",
+    "reset role;",
+    "reset all;",
+)
+# Between the segments of a script its settings stay; only our own record is written as ourselves.
+_STEP_ASIDE = ("set constraints all immediate;", "set local session authorization default;", "set local role none;")
+
+
+class Session:
+    """The fixed texts for one connection. `pooled` is true behind a transaction pooler, where nothing may outlive one."""
+
+    def __init__(self, connection: Connection, *, pooled: bool) -> None:
+        self._connection = connection
+        self._own = _CHECK_CLIENT if connection.server_version >= 140000 and not pooled else ""
+        wipe = [*_WIPE, self._own] if self._own else _WIPE
+        self.wipe = "\n".join(wipe) + "\n"
+        self.wipe_results = len(wipe)
+        self.step_aside = "\n".join(_STEP_ASIDE) + "\n"
+        self.step_aside_results = len(_STEP_ASIDE)
+
+    def start(self) -> None:
+        """Makes the session ours."""
+        if self._own:
+            self._connection.run(self._own)
+
+    def opening(self, begin: str, settings: Mapping[str, str | int]) -> tuple[str, int]:
+        """The text that opens a transaction, and how many statements it is."""
+        quoted = [f"set local {key} = {self._connection.literal(value)};" for key, value in settings.items()]
+        return "\n".join([f"{begin or 'begin'};", *quoted]) + "\n", len(quoted) + 1
+
+    def clean(self) -> None:
+        """Ends what is open and wipes the session."""
+        if self._connection.in_transaction:
+            self._connection.run("rollback")
+        self._connection.run(f"begin;\n{self.wipe}commit;")

@@ -1,0 +1,213 @@
+"""Files in: what lies in the migration directories, and what a file says."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+from sqlmigrate.errors import ConfigurationError, ScriptError
+from sqlmigrate.model import Location, Migration, Problem
+from sqlmigrate.naming import PATTERN, Name, parse_file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlmigrate.script import Cuts, Piece, Script
+
+_CHUNK = 1024 * 1024
+
+
+def find(directories: Sequence[str]) -> tuple[list[Migration], list[Problem]]:
+    """Every migration below the directories, versioned ones in order and then the repeatable ones by name.
+
+    Names that begin with a dot are passed over; a file that ends in `.sql` never is.
+
+    Raises:
+        ConfigurationError: a directory is not there.
+        ScriptError: a file can't be read.
+    """
+    ups: dict[str, tuple[Name, str]] = {}
+    downs: dict[str, tuple[Name, str]] = {}
+    problems: list[Problem] = []
+    for path, file_name in sorted(_sql_files(directories)):
+        name = parse_file_name(file_name)
+        if name is None:
+            problems.append(_misnamed(path))
+            continue
+        files = downs if name.direction == "down" else ups
+        if name.id in files:
+            problems.append(_twice(name, files[name.id][1], path))
+            continue
+        files[name.id] = (name, path)
+    for identity, (_, path) in downs.items():
+        if identity not in ups:
+            problems.append(
+                Problem("down-without-up", f"{identity} has a down file but no up file", Location(path), "add the up file")
+            )
+    migrations = [_migration(name, path, downs.get(identity)) for identity, (name, path) in ups.items()]
+    return sorted(migrations, key=_order), problems
+
+
+def checksum(path: str) -> tuple[str, tuple[int, int]]:
+    """SHA-256, in hex, of the file's text with BOM and line endings normalised; and the file's stamp.
+
+    Raises:
+        ScriptError: the file can't be read.
+    """
+    digest = hashlib.sha256()
+    with _opened(path) as file:
+        status = os.fstat(file.fileno())
+        rest = file.read(_CHUNK).removeprefix(codecs.BOM_UTF8)
+        while status.st_size > _CHUNK and (block := file.read(_CHUNK)):
+            if rest.endswith(b"\r"):  # its \n may be the first byte of the next block
+                rest, block = rest[:-1], b"\r" + block
+            digest.update(rest.replace(b"\r\n", b"\n"))
+            rest = block
+    digest.update(rest.replace(b"\r\n", b"\n"))
+    return digest.hexdigest(), (status.st_size, status.st_mtime_ns)
+
+
+def read(path: str, cuts: Cuts | None = None) -> Script:
+    """A file as a script. What it says is never an exception: see `Script.problems`.
+
+    Raises:
+        ScriptError: the file can't be opened.
+    """
+    from sqlmigrate import script  # noqa: PLC0415  # a run with nothing to do needs no scanner
+
+    with _opened(path) as file:
+        bom = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+    return script.parse(path, _texts(path, bom), cuts, offset=bom)
+
+
+class Source:
+    """The open file of a script while it is sent; it stops where the file is no longer the one that was read.
+
+    `stamp` is what `stamp(path)` said when the script was read.
+    """
+
+    def __init__(self, path: str, stamp: tuple[int, int]) -> None:
+        self._path = path
+        self._stamp = stamp
+
+    def text(self, piece: Piece) -> str:
+        """The SQL of a piece."""
+        return b"".join(self.blocks(piece.start, piece.end)).decode()
+
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """The file's bytes from one offset to another, in blocks."""
+        if stamp(self._path) != self._stamp:
+            raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
+        with _opened(self._path) as file:
+            file.seek(start)
+            left = end - start
+            while left:
+                block = file.read(min(left, _CHUNK // 4))
+                if not block:
+                    raise ScriptError("the file was cut off while it was run", Location(self._path), "run again")
+                left -= len(block)
+                yield block
+
+
+def stamp(path: str) -> tuple[int, int]:
+    """What changes when a file is written to: its size in bytes and its time in nanoseconds."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ScriptError(f"cannot be read: {error.strerror}", Location(path)) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def seen(place: Location) -> Location:
+    """The place with its line's text, for the person who reads the error."""
+    if place.line is None:
+        return place
+    with _opened(place.path) as file:
+        line = next(islice(file, place.line - 1, None), b"")
+    return replace(place, text=line.decode("utf-8-sig", "replace").rstrip("\r\n"))
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")  # noqa: PTH123, SIM115  # a Path a file costs more than its hash; callers use `with`
+    except OSError as error:
+        raise ScriptError(f"cannot be read: {error.strerror}", Location(path)) from error
+
+
+def _texts(path: str, bom: int) -> Iterator[str]:
+    """The text of a file in chunks.
+
+    Raises:
+        ScriptError: it is not UTF-8, or holds a NUL, which no PostgreSQL text can.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    with _opened(path) as file:
+        file.seek(bom)
+        while True:
+            block = file.read(_CHUNK)
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                line += error.object.count(b"\n", 0, error.start)
+                raise ScriptError(
+                    f"not UTF-8: byte 0x{error.object[error.start]:02x}", Location(path, line), "save the file as UTF-8"
+                ) from error
+            if "\0" in text:
+                line += text.count("\n", 0, text.index("\0"))
+                raise ScriptError("a NUL character", Location(path, line), "save the file as UTF-8, without NUL")
+            line += text.count("\n")
+            if text:
+                yield text
+            if not block:
+                return
+
+
+def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Path and name of each .sql file; a directory that a link leads to twice is read once."""
+    seen: set[str] = set()
+    waiting = list(directories)
+    for directory in directories:
+        if not os.path.isdir(directory):
+            raise ConfigurationError(
+                f"there is no directory {directory!r}", hint="name the migrations' directory with --dir or SQLMIGRATE_DIR"
+            )
+    while waiting:
+        directory = waiting.pop()
+        real = os.path.realpath(directory)
+        if real in seen:
+            continue
+        seen.add(real)
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.name.lower().endswith(".sql") and not entry.is_dir():
+                    yield entry.path, entry.name
+                elif entry.is_dir():
+                    waiting.append(entry.path)
+
+
+def _migration(name: Name, path: str, down: tuple[Name, str] | None) -> Migration:
+    digest, read_at = checksum(path)
+    return Migration(name.id, name.version, name.name, path, digest, down[1] if down else None, read_at)
+
+
+def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
+    return migration.version is None, migration.version or (), migration.name
+
+
+def _misnamed(path: str) -> Problem:
+    return Problem(
+        "misnamed", "not the name of a migration", Location(path), f"name it {PATTERN}, or R__{{name}}.sql to repeat it"
+    )
+
+
+def _twice(name: Name, first: str, second: str) -> Problem:
+    return Problem(
+        "duplicate-version", f"{name.id} is there twice: {first} and {second}", Location(second), "renumber one of them"
+    )

