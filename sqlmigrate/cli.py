@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate import __version__
-from sqlmigrate.config import OPTIONS, load
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
+from sqlmigrate.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,43 +77,62 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
                 console.error(error)
                 sys.exit(error.exit_code)
 
-        return main.command(name)(_shared_options(run))
+        command = main.command(name)(run)
+        command.params += _SHARED
+        return command
 
     return decorate
 
 
 def _app(console: Console, given: dict[str, Any], file: str | None, environment: str | None) -> App:
-    from sqlmigrate.migrator import Migrator  # noqa: PLC0415  # `--help` needs no psycopg
+    from sqlmigrate.config import load  # `--help` needs neither settings nor psycopg
+    from sqlmigrate.migrator import Migrator
 
     settings = load(given, os.environ, file, environment)
     _obey_signals(settings.timeout)
     return App(console, Migrator(settings, console.event))
 
 
-def _shared_options(function: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(OPTIONS):
-        flag = f"--{option.name.replace('_', '-')}"
-        function = click.option(
-            flag, option.name, help=option.help, metavar=option.metavar, multiple=option.name == "dir"
-        )(function)
-    for decorate in (
-        click.option("--config", metavar="FILE", help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]"),
-        click.option("--env", metavar="NAME", help="An environment of the configuration file."),
-        click.option(
-            "--format", "output_format", type=click.Choice(["text", "json"]), default="text", envvar="SQLMIGRATE_FORMAT",
+def _shared_options() -> list[click.Parameter]:
+    """The options of every command; made once, since `--help` would take longer with a hundred of them."""
+    settings = [
+        click.Option(
+            [f"--{option.name.replace('_', '-')}", option.name],
+            help=option.help,
+            metavar=option.metavar,
+            multiple=option.name == "dir",
+        )
+        for option in OPTIONS
+    ]
+    levels = click.Choice(["error", "warning", "info", "debug"])
+    return [
+        *settings,
+        click.Option(
+            ["--config"], metavar="FILE", help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]"
+        ),
+        click.Option(["--env"], metavar="NAME", help="An environment of the configuration file."),
+        click.Option(
+            ["--format", "output_format"],
+            type=click.Choice(["text", "json"]),
+            default="text",
+            envvar="SQLMIGRATE_FORMAT",
             help="How results are shown.  [default: text]",
         ),
-        click.option(
-            "--log-level", type=click.Choice(["error", "warning", "info", "debug"]), default="info",
-            envvar="SQLMIGRATE_LOG_LEVEL", help="How much progress is shown on stderr.  [default: info]",
+        click.Option(
+            ["--log-level"],
+            type=levels,
+            default="info",
+            envvar="SQLMIGRATE_LOG_LEVEL",
+            help="How much progress is shown on stderr.  [default: info]",
         ),
-    ):
-        function = decorate(function)
-    return function
+    ]
+
+
+_SHARED = _shared_options()
 
 
 def _obey_signals(timeout_ms: int) -> None:
-    """SIGINT, SIGTERM and the time limit end the run as errors do: cancel, roll back, unlock. A second one is ignored."""
+    """SIGINT, SIGTERM and the time limit end the run as errors do: cancel, roll back, unlock. A second is ignored."""
 
     def stop(number: int, _: object) -> None:
         for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
@@ -127,11 +146,11 @@ def _obey_signals(timeout_ms: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, timeout_ms / 1000)
 
 
-class _VersionType(click.ParamType):
+class _VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only
     name = "version"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Version:
-        from sqlmigrate.naming import parse_version  # noqa: PLC0415
+        from sqlmigrate.naming import parse_version
 
         try:
             return parse_version(value)

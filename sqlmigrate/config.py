@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sqlmigrate.options import Option
 
 FILES = ("sqlmigrate.toml", "pyproject.toml")
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
@@ -23,11 +26,11 @@ class Settings:
     """What a `Migrator` works with.
 
     `database` is libpq's connection string, a URL, or `embedded:PATH`; `connection_parts` go before what it says.
-    `dir` are the migrations' directories. `history_table` is `schema.name`. Durations are in milliseconds, 0 is no limit.
+    `dir` are the migrations' directories. `history_table` is `schema.name`. Durations are in milliseconds, 0 is none.
     """
 
-    database: str = ""
-    connection_parts: tuple[tuple[str, str], ...] = ()
+    database: str = field(default="", repr=False)  # a password may be in it
+    connection_parts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     dir: tuple[str, ...] = ("migrations",)
     history_table: str = "public.migrations"
     lock_wait: int = 300_000
@@ -37,42 +40,23 @@ class Settings:
     timeout: int = 0
 
 
-class Option(NamedTuple):
-    """A setting that can be given: its name, how its text is read, its other name in the environment, its help."""
-
-    name: str
-    read: Callable[[str], Any]
-    env: str
-    help: str
-    metavar: str
-
-
 def _directories(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(os.pathsep) if part)
 
 
 def _count(text: str) -> int:
-    if not text.strip().isdigit():
+    if not text.strip().isdecimal():
         raise ConfigurationError(f"{text!r} is not a number")
     return int(text)
 
 
-OPTIONS = (
-    Option("database_url", str, "DATABASE_URL", "The database: postgresql://…, a libpq string, or embedded:PATH.", "URL"),
-    Option("db_host", str, "DB_HOST", "Its host.", "HOST"),
-    Option("db_port", str, "DB_PORT", "Its port.", "PORT"),
-    Option("db_user", str, "DB_USER", "The role to connect as.", "ROLE"),
-    Option("db_password", str, "DB_PASSWORD", "Its password; better in DB_PASSWORD or .pgpass, which `ps` does not show.", "TEXT"),
-    Option("db_name", str, "DB_NAME", "The database's name.", "NAME"),
-    Option("dir", _directories, "", "A directory with migrations; may be repeated.  [default: migrations]", "DIR"),
-    Option("history_table", str, "", "Where the history is kept.  [default: public.migrations]", "SCHEMA.NAME"),
-    Option("lock_wait", milliseconds, "", "How long to wait for another run to end.  [default: 5min]", "DURATION"),
-    Option("lock_timeout", milliseconds, "", "How long a statement may wait for a table's lock.  [default: 5s]", "DURATION"),
-    Option("lock_retries", _count, "", "How often it is tried again after that.  [default: 10]", "N"),
-    Option("statement_timeout", milliseconds, "", "How long a statement may take.  [default: 0, no limit]", "DURATION"),
-    Option("timeout", milliseconds, "", "How long the whole run may take.  [default: 0, no limit]", "DURATION"),
-)
-_BY_NAME = {option.name: option for option in OPTIONS}
+_DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
+_READERS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(_DURATIONS, milliseconds),
+    "dir": _directories,
+    "lock_retries": _count,
+}
+_NAMES = tuple(option.name for option in OPTIONS)
 
 
 def load(
@@ -96,8 +80,8 @@ def load(
     from_environ = {option.name: text for option in OPTIONS if (text := _in_environ(option, environ))}
     options = {name: value for name, value in given.items() if value not in (None, ())}
     values = {**from_file, **from_environ, **options}
-    names = {field.name for field in fields(Settings)}
-    read = {name: _read(name, value) for name, value in values.items() if name in names}
+    names = {one.name for one in fields(Settings)}
+    read: dict[str, Any] = {name: _read(name, value) for name, value in values.items() if name in names}
     return Settings(**read, **_database(options, from_environ, from_file, environ))
 
 
@@ -107,11 +91,10 @@ def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
 
 
 def _read(name: str, value: object) -> object:
-    option = _BY_NAME[name]
-    if isinstance(value, list | tuple):
+    if name == "dir" and isinstance(value, list | tuple):
         return tuple(map(str, value))
     try:
-        return option.read(str(value))
+        return _READERS.get(name, str)(str(value))
     except ConfigurationError as error:
         raise ConfigurationError(f"{name.replace('_', '-')}: {error.message}", hint=error.hint) from None
 
@@ -141,8 +124,11 @@ def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
             raise ConfigurationError(f"there is no configuration file with an environment {environment!r}")
         return {}
     table = _table(found)
-    environments = table.pop("environments", {})
-    if environment is not None and environment not in environments:
+    named = table.pop("environments", {})
+    environments = (
+        {name: one for name, one in named.items() if isinstance(one, dict)} if isinstance(named, dict) else {}
+    )
+    if environment and environment not in environments:
         raise ConfigurationError(
             f"{found} has no environment {environment!r}", hint=f"it has {', '.join(environments) or 'none'}"
         )
@@ -166,7 +152,7 @@ def _table(path: str) -> dict[str, Any]:
             content = tomllib.load(file)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     if os.path.basename(path) == "pyproject.toml":
         content = content.get("tool", {}).get("sqlmigrate", {})
@@ -175,12 +161,12 @@ def _table(path: str) -> dict[str, Any]:
 
 def _known(path: str, key: str) -> str:
     name = key.replace("-", "_")
-    if name in _BY_NAME:
+    if name in _NAMES:
         return name
     import difflib  # only for an error
 
-    close = difflib.get_close_matches(name, _BY_NAME, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_BY_NAME)}"
+    close = difflib.get_close_matches(name, _NAMES, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
     raise ConfigurationError(f"{path}: unknown setting {key!r}", hint=hint)
 
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 # Names of events, by the least verbose level that shows them.
 _LEVELS = ("error", "warning", "info", "debug")
-_LEVEL_OF = {"WaitingForLock": "warning", "Blocked": "warning", "Retrying": "warning", "Running": "debug", "Advancing": "debug"}
+_LEVEL_OF = {
+    "WaitingForLock": "warning",
+    "Blocked": "warning",
+    "Retrying": "warning",
+    "Running": "debug",
+    "Advancing": "debug",
+}
 _LIVE = ("Running", "Advancing")
 
 
@@ -32,25 +38,25 @@ class Console:
         if self._json:
             self._print_json(kind, values)
             return
-        from sqlmigrate.render import text  # noqa: PLC0415  # imported where there is something to show
+        from sqlmigrate.render import text  # imported where there is something to show
 
         self._clear()
         click.echo(getattr(text, kind)(*values), color=_colour(sys.stdout.isatty()))
 
     def event(self, event: Event) -> None:
         """A line of progress, at once."""
-        from sqlmigrate.render import text  # noqa: PLC0415
+        from sqlmigrate.render import progress
 
         kind = type(event).__name__
         live = self._terminal and kind in _LIVE and "info" in self._shown
         if live or _LEVEL_OF.get(kind, "info") in self._shown:
             self._clear()
-            click.echo(text.event(event), err=True, nl=not live, color=_colour(self._terminal))
+            click.echo(progress.line(event), err=True, nl=not live, color=_colour(self._terminal))
             self._live = live
 
     def error(self, error: SqlMigrateError) -> None:
         """An error; as JSON also on stdout, in the result's place."""
-        from sqlmigrate.render import text  # noqa: PLC0415
+        from sqlmigrate.render import text
 
         self._clear()
         if self._json:
@@ -63,9 +69,9 @@ class Console:
         return sys.stdin.isatty() and click.confirm(question, err=True)
 
     def _print_json(self, kind: str, values: tuple[object, ...]) -> None:
-        import json  # noqa: PLC0415
+        import json
 
-        from sqlmigrate.render import shape  # noqa: PLC0415
+        from sqlmigrate.render import shape
 
         content = {"version": shape.VERSION, **getattr(shape, kind)(*values)}
         click.echo(json.dumps(content, ensure_ascii=False, indent=2))

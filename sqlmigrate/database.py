@@ -40,7 +40,8 @@ def connect(conninfo: str, application_name: str = "sqlmigrate", connect_timeout
         )
     except psycopg.Error as error:
         raise ConnectionFailed(
-            f"no connection to the database: {_first_line(str(error))}", hint="check --database-url, DATABASE_URL or DB_HOST …"
+            f"no connection to the database: {_first_line(str(error))}",
+            hint="check --database-url, DATABASE_URL or DB_HOST …",
         ) from None
     return Connection(link)
 
@@ -53,7 +54,7 @@ def without_password(conninfo: str) -> str:
 
 
 def make_conninfo(url: str, **parts: str) -> str:
-    """libpq's connection string from a URL or string and parts that go before it.
+    """A connection string for libpq, from a URL or string and parts that go before it.
 
     Raises:
         ConnectionFailed: libpq can't read it.
@@ -61,7 +62,9 @@ def make_conninfo(url: str, **parts: str) -> str:
     try:
         return psycopg.conninfo.make_conninfo(url, **parts)
     except psycopg.Error as error:
-        raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error), url))}") from None
+        raise ConnectionFailed(
+            f"the connection setting can't be read: {_first_line(_masked(str(error), url))}"
+        ) from None
 
 
 def quoted(*parts: str) -> str:
@@ -113,6 +116,19 @@ class Connection:
             cursor = self._link.execute(query.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
+    def answers(self, text: str) -> list[list[tuple[Any, ...]]]:
+        """The rows of each statement of a message of our own, in one round trip.
+
+        Raises:
+            StatementFailed, ConnectionLost
+        """
+        with self._door():
+            cursor = self._link.execute(text.encode())
+            answers = [cursor.fetchall() if cursor.description else []]
+            while cursor.nextset():
+                answers.append(cursor.fetchall() if cursor.description else [])
+            return answers
+
     def literal(self, value: object) -> str:
         """A value as SQL text, for messages, which have no parameters."""
         return sql.Literal(value).as_string(self._link)
@@ -136,6 +152,11 @@ class Connection:
         """Sends one message and lets its results go."""
         for _ in self.transmit(text):
             pass
+
+    def settle(self) -> None:
+        """Cancels what still runs: an interruption between two results leaves the rest of a message under way."""
+        if self._wire.transaction_status == pq.TransactionStatus.ACTIVE:
+            self.cancel()
 
     def cancel(self) -> None:
         """Asks the server to give up what it is doing, and waits until it has, for 2 s at most."""

@@ -28,7 +28,7 @@ def shown(duration_ms: int) -> str:
     """A duration for a person: `12 ms`, `3.4 s`, `2 min 05 s`."""
     if duration_ms < 1000:
         return f"{duration_ms} ms"
-    if duration_ms < 60_000:
+    if duration_ms < 59_950:
         return f"{duration_ms / 1000:.1f} s"
     minutes, rest = divmod(round(duration_ms / 1000), 60)
     return f"{minutes} min {rest:02d} s"

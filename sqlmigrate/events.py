@@ -23,7 +23,8 @@ class Blocker:
 
     def __str__(self) -> str:
         name = self.application or "no name"
-        return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {' '.join(self.query.split())[:100]}"
+        query = " ".join(self.query.split())[:100]
+        return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {query}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlmigrate import recovery, source
 from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Finished, Notice, Retrying, Running, Said
-from sqlmigrate.history import Progress
 from sqlmigrate.lock import Lock
 from sqlmigrate.message import Message, Part
-from sqlmigrate.script import PIECE_SIZE, Cuts
+from sqlmigrate.model import Action
+from sqlmigrate.script import Cuts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from psycopg.pq.abc import PGresult
 
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
-    from sqlmigrate.history import History
-    from sqlmigrate.model import ServerReport, Step
+    from sqlmigrate.history import History, Progress
+    from sqlmigrate.model import Applied, ServerReport, Step
     from sqlmigrate.monitor import Monitor
-    from sqlmigrate.script import Script, Segment
     from sqlmigrate.session import Session
+    from sqlmigrate.work import Work
 
 # How many migrations travel in one message, at first and at most, and how long a message may take before its
 # successors carry fewer: nothing of a message can be shown before the server has answered all of it.
-_BATCH_MIN, _BATCH_MAX, _BATCH_SECONDS = 8, 128, 0.5
+_BATCH_MIN, _BATCH_MAX, _BATCH_SECONDS = 64, 256, 2
 _BATCH_SIZE = 1024 * 1024
 
 # The server's word on a transaction of ours, which it has rolled back whole.
@@ -45,38 +47,6 @@ class Limits:
     lock_timeout: int
     statement_timeout: int
     lock_retries: int
-
-
-@dataclass(slots=True)
-class Work:
-    """A step, its script as far as it is to be run, and how it went so far."""
-
-    step: Step
-    script: Script
-    source: source.Source
-    cuts: Cuts
-    begun: bool = False
-    last: bool = False
-    next: int = 0
-    tries: int = 0
-    started: float = 0.0
-
-    @property
-    def segment(self) -> Segment:
-        """The segment to be run next."""
-        return self.script.segments[self.next]
-
-    @property
-    def ordinary(self) -> bool:
-        """One segment, from the start, small enough to travel with others."""
-        segments = self.script.segments
-        fresh = self.cuts == Cuts() and self.next == 0
-        return fresh and len(segments) == 1 and segments[0].transactional and segments[0].size < PIECE_SIZE
-
-    @property
-    def on_last_segment(self) -> bool:
-        """Whether nothing follows the next segment."""
-        return self.next >= len(self.script.segments) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +82,7 @@ class Executor:
         self._limits = limits
         self._on_event = on_event
         self._count = _BATCH_MIN
+        self._told: set[str] = set()
         self.done: list[Step] = []
 
     def run(self, work: Sequence[Work]) -> None:
@@ -121,7 +92,7 @@ class Executor:
             MigrationFailed: with what was done before it; the failure is recorded.
             ConnectionLost: the connection went away; the history says what is committed.
         """
-        self._connection.on_tick = self._monitor.tick
+        self._connection.on_tick = lambda: self._tick(work)
         self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
         position = 0
         while position < len(work):
@@ -129,6 +100,9 @@ class Executor:
             try:
                 position += self._run_batch(batch) if batch else self._run_segments(work[position])
             except (SqlMigrateError, KeyboardInterrupt) as error:
+                self._catch_up(work)
+                if len(self.done) == len(work):
+                    raise  # it came when all was done
                 raise self._recorded(work[len(self.done)], error) from error
 
     def _batch(self, work: Sequence[Work]) -> list[Work]:
@@ -149,7 +123,10 @@ class Executor:
             quick = time.monotonic() - began < _BATCH_SECONDS
             self._count = min(self._count * 2, _BATCH_MAX) if quick else max(self._count // 2, 1)
         elif failure.unit > committed:
-            # The server reads a whole message before it runs any of it: nothing ran, and those before it still can.
+            # The server reads a whole message before it runs any of it: nothing of it ran, and those before the fault
+            # still can. One of them may have been opened by an earlier message.
+            if self._connection.in_transaction:
+                self._connection.run("rollback")
             return committed + self._run_batch(batch[committed : failure.unit])
         else:
             self._settle(batch[failure.unit], failure)
@@ -203,15 +180,15 @@ class Executor:
     def _closing(self, unit: int, work: Work) -> Part:
         session = self._session
         if work.on_last_segment:
-            record = self._history.finished(work.step, _description(work), work.script.statements, self._guard)
+            record = self._history.finished(work.step, work.description, work.script.statements, self._guard)
             return Part(f"{session.wipe}{record}commit;\n", session.wipe_results + 2, unit)
-        record = self._history.progressed(work.step, _description(work), _progress(work), self._guard)
+        record = self._history.progressed(work.step, work.description, work.progress, self._guard)
         return Part(f"{session.step_aside}{record}commit;\n", session.step_aside_results + 2, unit)
 
     def _settings(self, work: Work) -> dict[str, str | int]:
         said = work.script.directives
         lock_timeout = 0 if work.segment.patient else self._limits.lock_timeout
-        settings = {
+        settings: dict[str, str | int] = {
             "application_name": f"sqlmigrate {work.step.migration.id}",
             "lock_timeout": said.get("lock-timeout", lock_timeout),
             "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
@@ -239,7 +216,7 @@ class Executor:
             self._on_event(Said(work.step, f"statement {work.segment.end}: the catalog says that it is done"))
             self._end_alone(work, 0)
             return
-        self._journal(work, _progress_begun(work), 0)
+        self._journal(work, work.progress_begun, 0)
         work.begun = True
         self._begin(work)
         self._monitor.begin()
@@ -266,17 +243,17 @@ class Executor:
         if work.on_last_segment:
             self._record_end(work, elapsed_ms)
         else:
-            self._journal(work, _progress(work), elapsed_ms)
+            self._journal(work, work.progress, elapsed_ms)
         work.begun = False
         work.next += 1
 
     def _journal(self, work: Work, progress: Progress, elapsed_ms: int) -> None:
-        record = self._history.progressed(work.step, _description(work), progress, self._guard, elapsed_ms)
+        record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
         self._connection.run(f"begin;\n{self._session.step_aside}{record}commit;")
 
     def _record_end(self, work: Work, elapsed_ms: int) -> None:
         session, statements = self._session, work.script.statements
-        record = self._history.finished(work.step, _description(work), statements, self._guard, elapsed_ms)
+        record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
         results = list(self._connection.transmit(f"begin;\n{session.wipe}{record}commit;"))
         self._committed(work, _duration(results[-2]))
 
@@ -288,7 +265,19 @@ class Executor:
     def _committed(self, work: Work, duration_ms: int) -> None:
         if work.on_last_segment:
             self.done.append(work.step)
-            self._on_event(Finished(work.step, duration_ms))
+            self._tell(work.step, duration_ms)
+
+    def _tell(self, step: Step, duration_ms: int) -> None:
+        if step.migration.id not in self._told:
+            self._told.add(step.migration.id)
+            self._on_event(Finished(step, duration_ms))
+
+    def _tick(self, work: Sequence[Work]) -> None:
+        """Tells of what is committed while the rest of its message still runs."""
+        self._monitor.tick()
+        for one in work[len(self._told) :]:
+            if one.step.migration.id in self._monitor.finished:
+                self._tell(one.step, self._monitor.finished[one.step.migration.id])
 
     def _say_segments(self, work: Work) -> None:
         if len(work.script.segments) > 1:
@@ -316,7 +305,7 @@ class Executor:
 
     def _pause(self, work: Work, error: StatementFailed) -> None:
         work.tries += 1
-        pause = min(0.25 * 2**work.tries, 10) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+        pause = min(0.25 * 2**work.tries, 10) * random.uniform(0.5, 1.0)  # jitter
         self._on_event(Retrying(work.step, error.report.message, self._monitor.blockers, pause))
         time.sleep(pause)
 
@@ -336,6 +325,14 @@ class Executor:
         work.script, work.cuts, work.next = source.read(work.step.path, cuts), cuts, 0
         return True
 
+    def _catch_up(self, work: Sequence[Work]) -> None:
+        """Ends what is open, and counts what was committed unheard: an interruption may come before the answer."""
+        with suppress(DatabaseError):
+            self._connection.settle()
+            self._session.clean()
+            rows = {row.id: row for row in self._history.rows()}
+            self.done += [one.step for one in takewhile(lambda one: _is_done(one.step, rows), work[len(self.done) :])]
+
     def _recorded(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> SqlMigrateError:
         """The failure, recorded where the server still answers, as the error that the run ends with."""
         message = error.message if isinstance(error, SqlMigrateError) else "interrupted"
@@ -351,8 +348,7 @@ class Executor:
 
     def _record_failure(self, work: Work, message: str, duration_ms: int) -> None:
         try:
-            self._session.clean()
-            self._connection.run(self._history.failed(work.step, _description(work), message, duration_ms, self._guard))
+            self._connection.run(self._history.failed(work.step, work.description, message, duration_ms, self._guard))
         except (DatabaseError, LockLost):
             if self._connection.in_transaction:
                 self._connection.run("rollback")
@@ -389,21 +385,11 @@ def _duration(record: PGresult | None) -> int:
     return int(value) if value is not None and value.isdigit() else 0
 
 
-def _progress(work: Work) -> Progress:
-    """When the next segment is done."""
-    segment = work.segment
-    return Progress(work.script.statements, segment.end, segment.end, segment.done_checksum)
-
-
-def _progress_begun(work: Work) -> Progress:
-    """When everything before the next segment is done and the statement that it is may be."""
-    first = work.segment.first
-    done = work.script.segments[work.next - 1].done_checksum if work.next else work.script.skipped_checksum
-    return Progress(work.script.statements, first, first + 1, done)
-
-
-def _description(work: Work) -> str:
-    return work.script.description or work.step.migration.name.replace("_", " ")
+def _is_done(step: Step, rows: Mapping[str, Applied]) -> bool:
+    row = rows.get(step.migration.id)
+    if step.action is Action.ROLL_BACK:
+        return row is None
+    return row is not None and row.success and row.checksum == step.migration.checksum
 
 
 def needs_parts(report: ServerReport) -> bool:
@@ -412,5 +398,5 @@ def needs_parts(report: ServerReport) -> bool:
 
 
 def _wants_a_commit(report: ServerReport) -> bool:
-    """An enum's value is used before its commit (55P04), or a table has pending trigger events (55006, among others)."""
+    """An enum's value is used before its commit (55P04), or a table has pending trigger events (55006 and others)."""
     return report.sqlstate == "55P04" or (report.sqlstate == "55006" and "pending trigger events" in report.message)

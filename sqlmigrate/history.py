@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.database import quoted
 from sqlmigrate.errors import ConfigurationError, HistoryError, StatementFailed
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # One entry a format; a table of format n is brought to the newest by the entries behind n.
 FORMATS = (
     """
-    create schema if not exists {schema};
     create table {history} (
         version          text        primary key,
         name             text        not null,
@@ -61,18 +61,16 @@ FORMATS = (
 )
 _COMMENT = "comment on table {history} is {text};"
 _COMMENT_TEXT = "What sqlmigrate has applied, one row a migration. Format {format}."
-_COLUMNS = tuple(
-    "version name description checksum executed_at duration_ms executed_by success error_msg action"
-    " statements statements_done statements_begun done_checksum".split()
-)
+_COLUMNS = ("version", *(field.name for field in fields(Applied)[1:]))
 _SURVEY = """
 select pg_catalog.pg_backend_pid(),
-       pg_catalog.to_regclass(%(history)s) is not null,
+       pg_catalog.to_regnamespace({schema_name}) is not null,
+       pg_catalog.to_regclass({history_name}) is not null,
        (select pg_catalog.array_agg(a.attname::text) from pg_catalog.pg_attribute a
-        where a.attrelid = pg_catalog.to_regclass(%(history)s) and a.attnum > 0 and not a.attisdropped),
-       pg_catalog.obj_description(pg_catalog.to_regclass(%(history)s), 'pg_class')
+        where a.attrelid = pg_catalog.to_regclass({history_name}) and a.attnum > 0 and not a.attisdropped),
+       pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class');
 """
-_ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"  # noqa: S608  # the names are the ones above
+_ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
 _LOG_OF = """
 select logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id from {log}
 where version = %(version)s order by id
@@ -97,20 +95,21 @@ on conflict (version) do update set
     statements_begun = excluded.statements_begun, done_checksum = excluded.done_checksum
 """
 _LOG_ROW = """
-insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg, os_user, host, tool_version)
+insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg,
+                   os_user, host, tool_version)
 """
 _LOG_VALUES = """{run_id}, {action}, {version}, {name}, {checksum}, case when {guard} then 'success' end, """
 _APPLIED = f"""with done as ({_RECORD_ROW} returning m.duration_ms){_LOG_ROW}
 select {_LOG_VALUES} done.duration_ms, '', {{os_user}}, {{host}}, {{tool}} from done returning duration_ms;
-"""  # noqa: S608  # the values are literals made by psycopg
+"""
 _ROLLED_BACK = f"""with gone as (delete from {{history}} where version = {{version}}){_LOG_ROW}
 select {_LOG_VALUES} {{elapsed}}, '', {{os_user}}, {{host}}, {{tool}} returning duration_ms;
-"""  # noqa: S608
+"""
 _PROGRESS = f"{_RECORD_ROW} returning {{guard}}, m.duration_ms;\n"
 _LOGGED = f"""{_LOG_ROW}
 values ({{run_id}}, {{action}}, {{version}}, {{name}}, {{checksum}}, {{outcome}}, {{duration}}, {{error_msg}},
         {{os_user}}, {{host}}, {{tool}});
-"""  # noqa: S608
+"""
 _FAILED_APPLY = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action)
 values ({version}, {name}, {description}, {checksum}, {duration}, false, {error_msg}, 'apply')
@@ -127,6 +126,7 @@ _FAILED_ROLLBACK = """
 update {history} set error_msg = {error_msg}, executed_at = pg_catalog.clock_timestamp()
 where version = {version} and not success;
 """
+_FINISHED = "select version, duration_ms from {log} where run_id = {run_id} and outcome = 'success'"
 _FORGET = "delete from {history} where version = {version};"
 _CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
 _LET_GO = "update {history} set action = {action} where version = {version};"
@@ -192,12 +192,8 @@ class History:
             "log": quoted(table.schema, f"{table.name}_log"),
         }
         self._names["elapsed"] = _ELAPSED.format(**self._names)
-        self._who = {
-            "run_id": connection.literal(os.urandom(8).hex()),
-            "os_user": connection.literal(_os_user()),
-            "host": connection.literal(socket.gethostname()),
-            "tool": connection.literal(tool_version),
-        }
+        self._tool_version = tool_version
+        self._has_schema = False
         self.format = 0
         self.pooled = False
 
@@ -207,7 +203,38 @@ class History:
         Raises:
             HistoryError: it is somebody else's, or of a format that this program does not know.
         """
-        pid, there, columns, comment = self._connection.rows(_SURVEY, {"history": self._name})[0]
+        self._take_survey(self._connection.answers(self._survey)[0])
+
+    @property
+    def look(self) -> str:
+        """The SQL that `prepare` wants the answers of; it travels with the one that takes the lock."""
+        return self._survey + (_ROWS.format(**self._names) if self.format else "")
+
+    def prepare(self, answers: list[list[tuple[Any, ...]]]) -> list[Applied]:
+        """The rows, under the lock; creates the tables where there are none, and brings them to the newest format.
+
+        Raises:
+            HistoryError
+        """
+        known = self.format
+        self._take_survey(answers[0])
+        if self.format < len(FORMATS):
+            self._create()
+        return [Applied(*row) for row in answers[1]] if known else self.rows()
+
+    def rows(self) -> list[Applied]:
+        """Every row of the history, in no order."""
+        if not self.format:
+            return []
+        return [Applied(*row) for row in self._connection.rows(_ROWS.format(**self._names))]
+
+    @property
+    def _survey(self) -> str:
+        names = {f"{key}_name": self._connection.literal(self._names[key]) for key in ("schema", "history")}
+        return _SURVEY.format(**names)
+
+    def _take_survey(self, answer: list[tuple[Any, ...]]) -> None:
+        pid, self._has_schema, there, columns, comment = answer[0]
         self.pooled = pid != self._connection.backend_pid
         if not there:
             return
@@ -223,16 +250,15 @@ class History:
                 hint="use a newer sqlmigrate",
             )
 
-    def create(self) -> None:
-        """Creates the tables, or brings them to the newest format; in one transaction, under the migration lock."""
-        if self.format == len(FORMATS):
-            return
+    def _create(self) -> None:
         text = self._connection.literal(_COMMENT_TEXT.format(format=len(FORMATS)))
+        # CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to create.
+        schema = [] if self._has_schema else [f"create schema {self._names['schema']};"]
         steps = [step.format(**self._names) for step in FORMATS[self.format :]]
-        if self._schema_exists():
-            steps = [step.replace(f"create schema if not exists {self._names['schema']};", "") for step in steps]
         try:
-            self._connection.run("\n".join(["begin;", *steps, _COMMENT.format(text=text, **self._names), "commit;"]))
+            self._connection.run(
+                "\n".join(["begin;", *schema, *steps, _COMMENT.format(text=text, **self._names), "commit;"])
+            )
         except StatementFailed as error:
             self._connection.run("rollback")
             raise HistoryError(
@@ -241,12 +267,6 @@ class History:
             ) from error
         self.format = len(FORMATS)
 
-    def rows(self) -> list[Applied]:
-        """Every row of the history, in no order."""
-        if not self.format:
-            return []
-        return [Applied(*row) for row in self._connection.rows(_ROWS.format(**self._names))]
-
     def log_of(self, identity: str) -> list[LogEntry]:
         """The log of one migration, oldest first."""
         if not self.format:
@@ -254,9 +274,7 @@ class History:
         rows = self._connection.rows(_LOG_OF.format(**self._names), {"version": identity})
         return [LogEntry(*row) for row in rows]
 
-    def finished(
-        self, step: Step, description: str, statements: int, guard: str, elapsed_ms: int | None = None
-    ) -> str:
+    def finished(self, step: Step, description: str, statements: int, guard: str, elapsed_ms: int | None = None) -> str:
         """The SQL that records the end of a step, one statement, to be sent with the step's last statements.
 
         `elapsed_ms` is for a statement that could not be sent together with its record. It returns the duration.
@@ -282,6 +300,11 @@ class History:
         row = _FAILED_APPLY if step.action is Action.APPLY else _FAILED_ROLLBACK
         return f"begin;select {guard};{(row + _LOGGED).format(**values)}commit;"
 
+    @property
+    def finished_so_far(self) -> str:
+        """The SQL for version and duration of what this run has finished, from whatever connection."""
+        return _FINISHED.format(**self._names, **self._who)
+
     def logged(self, migration: Migration, action: str, message: str = "") -> str:
         """The SQL that appends to the log, for an action that runs no script."""
         return _LOGGED.format(
@@ -298,7 +321,9 @@ class History:
 
     def forgotten(self, migration: Migration) -> str:
         """The SQL that removes the row of a failed run: `repair`."""
-        return _FORGET.format(**self._values(migration, "")) + self.logged(migration, "repair", "row of a failed run removed")
+        return _FORGET.format(**self._values(migration, "")) + self.logged(
+            migration, "repair", "row of a failed run removed"
+        )
 
     def rechecked(self, migration: Migration) -> str:
         """The SQL that takes the checksum from disk: `repair`."""
@@ -314,10 +339,14 @@ class History:
         """The SQL that appends to the log that the lock's holder was ended."""
         return self.logged(Migration("", None, "", "", ""), "unlock", message)
 
-    def _schema_exists(self) -> bool:
-        """CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to create."""
-        query = "select pg_catalog.to_regnamespace(%(schema)s) is not null"
-        return bool(self._connection.rows(query, {"schema": self._names["schema"]})[0][0])
+    @cached_property
+    def _who(self) -> dict[str, str]:
+        return {
+            "run_id": self._connection.literal(os.urandom(8).hex()),
+            "os_user": self._connection.literal(_os_user()),
+            "host": self._connection.literal(socket.gethostname()),
+            "tool": self._connection.literal(self._tool_version),
+        }
 
     def _row(
         self, step: Step, description: str, progress: Progress, success: str, guard: str, elapsed_ms: int | None
@@ -359,6 +388,8 @@ def _format_in(comment: str | None) -> int:
 
 
 def _os_user() -> str:
+    import getpass  # only where something is recorded
+
     with suppress(OSError, KeyError):
         return getpass.getuser()
     return str(os.getuid())

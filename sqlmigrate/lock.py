@@ -1,4 +1,4 @@
-"""The migration lock: a session's advisory lock, on the connection that does the work, so that both live equally long."""
+"""The migration lock: a session's advisory lock on the connection that does the work, so that both end together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import LockLost, LockNotHad, StatementFailed
 
@@ -73,7 +73,7 @@ def _same(key: int) -> str:
 
 
 class Lock:
-    """Held from `acquire` to `release`.
+    """Held from `acquire` until its connection closes.
 
     Behind a transaction pooler a session's lock would stay with a server connection that the next client gets. Then
     `keeper`, a second connection, holds a transaction's lock for as long as the run takes.
@@ -81,19 +81,24 @@ class Lock:
 
     def __init__(self, connection: Connection, key: int, keeper: Connection | None = None) -> None:
         self._connection = keeper or connection
+        self._worker = connection
         self._key = key
         self._pooled = keeper is not None
         self._pid: int | None = None
 
-    def acquire(self, wait: float, on_wait: Callable[[Holder | None], None]) -> None:
+    def acquire(
+        self, wait: float, on_wait: Callable[[Holder | None], None], first: str, then: str
+    ) -> list[list[tuple[Any, ...]]]:
         """Tries until it has the lock, for so many seconds; `on_wait` hears who has it, about once a second.
+
+        `first` is SQL that sets the session, `then` SQL whose answers are returned; both save a round trip.
 
         Raises:
             LockNotHad
         """
         deadline = time.monotonic() + wait
         pause, told = _POLL_MIN, 0.0
-        while not self._tried():
+        while (answers := self._tried(first, then)) is None:
             now = time.monotonic()
             if now >= deadline:
                 raise LockNotHad(
@@ -103,8 +108,9 @@ class Lock:
             if now - told >= 1:
                 told = now
                 on_wait(holder(self._connection, self._key))
-            time.sleep(min(pause, deadline - now) * random.uniform(0.7, 1.0))  # noqa: S311  # only spreads the replicas
+            time.sleep(min(pause, deadline - now) * random.uniform(0.7, 1.0))  # spreads the replicas
             pause = min(pause * 1.5, _POLL_MAX)
+        return answers
 
     def guard(self) -> str:
         """SQL that is true while the lock is held, and an error of the server's when it is not."""
@@ -124,21 +130,22 @@ class Lock:
             hint="the script, or somebody, released the lock: look for pg_advisory_unlock_all()",
         )
 
-    def release(self) -> None:
-        """Gives the lock back; closing the connection does the same."""
-        if self._pid is not None:
-            self._connection.run("rollback" if self._pooled else _UNLOCK.format(key=self._key))
-            self._pid = None
-
-    def _tried(self) -> bool:
+    def _tried(self, first: str, then: str) -> list[list[tuple[Any, ...]]] | None:
         if self._pooled:
-            self._connection.run(_OPEN_XACT)
-        had, pid = self._connection.rows((_TRY_XACT if self._pooled else _TRY).format(key=self._key))[0]
+            return self._tried_for_transaction(then)
+        setup = self._connection.answers(f"{first}{_TRY.format(key=self._key)};{then}")
+        tried = 1 if first else 0
+        had, self._pid = setup[tried][0]
+        return setup[tried + 1 :] if had else None
+
+    def _tried_for_transaction(self, then: str) -> list[list[tuple[Any, ...]]] | None:
+        """`then` goes to the worker: what the keeper reads it would keep locked."""
+        self._connection.run(_OPEN_XACT)
+        had, self._pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
         if had:
-            self._pid = pid
-        elif self._pooled:
-            self._connection.run("rollback")
-        return bool(had)
+            return self._worker.answers(then)
+        self._connection.run("rollback")
+        return None
 
 
 def _by(other: Holder | None) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
 from sqlmigrate.scanner import Kind, scan
 
@@ -80,14 +82,19 @@ class Blame:
         piece = self.part.piece
         if piece is None or (self.offset is None and self.number is None):
             return Location(path)
-        before = self.part.text[: self._start() if self.offset is None else self.offset]
+        own = self.part.text.rstrip("\n").removesuffix("\n;")  # a semicolon that was added is in no line of the file
+        before = own[: self._start() if self.offset is None else self.offset]
         newlines = before.count("\n")
         column = len(before) - before.rfind("\n") if newlines else piece.column + len(before)
         return Location(path, piece.line + newlines, column)
 
     def _start(self) -> int:
         """Where in the part's text its statement begins."""
-        items = list(scan("", [self.part.text]))
-        starts = accumulate((len(item.text) for item in items), initial=0)
-        statements = [start for start, item in zip(starts, items, strict=False) if item.kind is Kind.STATEMENT]
+        at = 0
+        statements: list[int] = []
+        with suppress(ScriptError):  # the rows of a COPY travel apart
+            for item in scan("", [self.part.text]):
+                if item.kind is Kind.STATEMENT:
+                    statements.append(at)
+                at += len(item.text)
         return statements[min(self.number or 0, len(statements) - 1)]

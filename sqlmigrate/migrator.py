@@ -10,7 +10,7 @@ from sqlmigrate import __version__, planner, source
 from sqlmigrate.database import connect, make_conninfo
 from sqlmigrate.errors import PlanRefused
 from sqlmigrate.history import History, parse_table_name
-from sqlmigrate.model import Action, Level, Location, Plan, Problem, State
+from sqlmigrate.model import Level, Plan, Problem, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from sqlmigrate.config import Settings
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
-    from sqlmigrate.executor import Work
     from sqlmigrate.history import LogEntry
     from sqlmigrate.lock import Holder, Lock
-    from sqlmigrate.model import Migration, Standing, Step, Version
+    from sqlmigrate.model import Applied, Migration, Standing, Step, Version
     from sqlmigrate.session import Session
+    from sqlmigrate.work import Work
 
 # The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
 # `status` are started often, and are kept as quick as reading the files and the rows allows.
@@ -80,7 +80,7 @@ class Migrator:
         on_event: hears what happens while it happens: the classes of `sqlmigrate.events`.
     """
 
-    def __init__(self, settings: Settings, on_event: Callable[[Event], None] = lambda event: None) -> None:
+    def __init__(self, settings: Settings, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self._settings = settings
         self._on_event = on_event
         self._table = parse_table_name(settings.history_table)
@@ -125,7 +125,9 @@ class Migrator:
         with self._opened() as (_, history):
             migrations, _ = source.find(self._settings.dir)
             found = [
-                one for one in planner.standings(migrations, history.rows()) if version is None or one.version == version
+                one
+                for one in planner.standings(migrations, history.rows())
+                if version is None or one.version == version
             ]
             if not found:
                 raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
@@ -156,13 +158,12 @@ class Migrator:
         Raises:
             MigrationFailed: a migration would fail, where it would.
         """
-        from sqlmigrate.rehearsal import rehearse  # noqa: PLC0415
+        from sqlmigrate.rehearsal import rehearse
+        from sqlmigrate.work import load
 
-        with self._locked(planner.plan_apply) as (connection, history, lock, plan):
-            work = self._work(plan)
-            session = self._session(connection, history)
+        with self._locked(planner.plan_apply) as (connection, session, history, plan):
+            work = load(plan, pooled=history.pooled)
             rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
-            del lock
             return Run(plan.steps, plan.problems)
 
     def baseline(self, version: Version) -> Run:
@@ -171,7 +172,12 @@ class Migrator:
         Raises:
             PlanRefused: there is no such file, or something newer is applied already.
         """
-        with self._locked(lambda standings: planner.plan_baseline(standings, version)) as (connection, history, _, plan):
+        with self._locked(lambda standings: planner.plan_baseline(standings, version)) as (
+            connection,
+            _,
+            history,
+            plan,
+        ):
             marks = [history.marked(step.migration) for step in plan.steps]
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
@@ -182,22 +188,22 @@ class Migrator:
             return self._mends(history, version)
 
     def repair(self, version: Version | None = None) -> list[Mend]:
-        """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; all of it is logged."""
-        with self._locked(lambda _: Plan(())) as (connection, history, _, _):
+        """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
+        with self._locked(lambda _: Plan(())) as (connection, _, history, _):
             mends = self._mends(history, version)
             connection.run("\n".join(["begin;", *(mend.sql for mend in mends), "commit;"]))
             return mends
 
     def lock_holder(self) -> Holder | None:
         """Who holds the migration lock now."""
-        from sqlmigrate import lock  # noqa: PLC0415
+        from sqlmigrate import lock
 
         with self._opened() as (connection, _):
             return lock.holder(connection, lock.key_of(str(self._table)))
 
     def unlock(self, pid: int) -> bool:
         """Ends the backend that holds the lock, if it is still this one; written to the log. False where it is not."""
-        from sqlmigrate import lock  # noqa: PLC0415
+        from sqlmigrate import lock
 
         with self._opened() as (connection, history):
             now = lock.holder(connection, lock.key_of(str(self._table)))
@@ -205,7 +211,9 @@ class Migrator:
                 return False
             ended = lock.terminate(connection, pid)
             if history.format:
-                connection.run(history.unlocked(f"pid {pid} ({now.user}, {now.application}, from {now.host}) was ended"))
+                connection.run(
+                    history.unlocked(f"pid {pid} ({now.user}, {now.application}, from {now.host}) was ended")
+                )
             return ended
 
     def _planned(self, plan: Callable[[Sequence[Standing]], Plan]) -> Plan:
@@ -217,69 +225,38 @@ class Migrator:
 
     def _run(self, plan: Callable[[Sequence[Standing]], Plan]) -> Run:
         """Plans without the lock; where there is something to do, takes it, plans again and runs."""
+        from sqlmigrate.session import Session
+        from sqlmigrate.work import load
+
         migrations, problems = source.find(self._settings.dir)
         with self._opened() as (connection, history):
             planned = _checked(plan(planner.standings(migrations, history.rows())), problems)
             if not planned.steps:
                 return Run((), planned.problems)
-            work = self._work(planned)
-            with self._lock(connection, history) as lock:
-                history.survey()
-                history.create()
-                again = _checked(plan(planner.standings(migrations, history.rows())), problems)
+            work = load(planned, pooled=history.pooled)
+            session = Session(connection, pooled=history.pooled)
+            with self._lock(connection, history, session) as (lock, rows):
+                again = _checked(plan(planner.standings(migrations, rows)), problems)
                 if again != planned:
-                    work = self._work(again)
-                self._execute(connection, history, lock, work)
+                    work = load(again, pooled=history.pooled)
+                self._execute(connection, session, history, lock, work)
             return Run(again.steps, again.problems)
 
-    def _execute(self, connection: Connection, history: History, lock: Lock, work: list[Work]) -> None:
-        from sqlmigrate.executor import Executor, Limits  # noqa: PLC0415
-        from sqlmigrate.monitor import Monitor  # noqa: PLC0415
+    def _execute(
+        self, connection: Connection, session: Session, history: History, lock: Lock, work: list[Work]
+    ) -> None:
+        from sqlmigrate.executor import Executor, Limits
+        from sqlmigrate.monitor import Monitor
 
         settings = self._settings
-        monitor = Monitor(lambda: self._connect("sqlmigrate monitor"), connection.backend_pid, self._on_event)
+        monitor = Monitor(
+            lambda: self._connect("sqlmigrate monitor"), connection.backend_pid, history.finished_so_far, self._on_event
+        )
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
-        session = self._session(connection, history)
         try:
             Executor(connection, session, history, lock, monitor, limits, self._on_event).run(work)
         finally:
             monitor.close()
-
-    def _session(self, connection: Connection, history: History) -> Session:
-        from sqlmigrate.session import Session  # noqa: PLC0415
-
-        session = Session(connection, pooled=history.pooled)
-        session.start()
-        return session
-
-    def _work(self, plan: Plan) -> list[Work]:
-        """The steps with their scripts, read and found runnable.
-
-        Raises:
-            PlanRefused
-        """
-        from sqlmigrate.executor import Work  # noqa: PLC0415
-        from sqlmigrate.script import Cuts  # noqa: PLC0415
-
-        work: list[Work] = []
-        problems: list[Problem] = []
-        for step in plan.steps:
-            row = step.row
-            resumed = row is not None and not row.success and row.action == step.action.value
-            cuts = Cuts(row.statements_done) if resumed and row else Cuts()
-            stamp = source.stamp(step.path)
-            script = source.read(step.path, cuts)
-            problems += script.problems
-            if step.action is Action.APPLY and stamp != step.migration.stamp:
-                problems.append(Problem("changed", "the file was changed in this moment", Location(step.path), "run again"))
-            if row is not None and cuts.skip and script.skipped_checksum != row.done_checksum:
-                problems.append(_prefix_changed(step, cuts.skip))
-            begun = bool(resumed and row and row.statements_begun > row.statements_done)
-            work.append(Work(step, script, source.Source(step.path, stamp), cuts, begun))
-        if problems:
-            raise PlanRefused(problems)
-        work[-1].last = True
-        return work
 
     def _preview(self, step: Step) -> str:
         script = source.read(step.path)
@@ -320,30 +297,33 @@ class Migrator:
     @contextmanager
     def _locked(
         self, plan: Callable[[Sequence[Standing]], Plan]
-    ) -> Iterator[tuple[Connection, History, Lock, Plan]]:
+    ) -> Iterator[tuple[Connection, Session, History, Plan]]:
         """The lock, the tables, and a plan without problems made under the lock."""
+        from sqlmigrate.session import Session
+
         migrations, problems = source.find(self._settings.dir)
-        with self._opened() as (connection, history), self._lock(connection, history) as lock:
-            history.survey()
-            history.create()
-            planned = _checked(plan(planner.standings(migrations, history.rows())), problems)
-            yield connection, history, lock, planned
+        with self._opened() as (connection, history):
+            session = Session(connection, pooled=history.pooled)
+            with self._lock(connection, history, session) as (_, rows):
+                yield connection, session, history, _checked(plan(planner.standings(migrations, rows)), problems)
 
     @contextmanager
-    def _lock(self, connection: Connection, history: History) -> Iterator[Lock]:
-        from sqlmigrate.events import WaitingForLock  # noqa: PLC0415
-        from sqlmigrate.lock import Lock, key_of  # noqa: PLC0415
+    def _lock(self, connection: Connection, history: History, session: Session) -> Iterator[tuple[Lock, list[Applied]]]:
+        """The lock, and the rows as they are under it. It ends with the connection."""
+        from sqlmigrate.events import WaitingForLock
+        from sqlmigrate.lock import Lock, key_of
 
         keeper = self._connect("sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, key_of(str(self._table)), keeper)
+        wait = self._settings.lock_wait / 1000
         try:
-            lock.acquire(self._settings.lock_wait / 1000, lambda holder: self._on_event(WaitingForLock(holder)))
-            yield lock
+            answers = lock.acquire(
+                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.look
+            )
+            yield lock, history.prepare(answers)
         finally:
             if keeper is not None:
                 keeper.close()
-            elif not connection.lost:
-                lock.release()
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Connection, History]]:
@@ -358,7 +338,7 @@ class Migrator:
     def _connect(self, application_name: str) -> Connection:
         database = self._settings.database
         if database.startswith("embedded:"):
-            from sqlmigrate import embedded  # noqa: PLC0415
+            from sqlmigrate import embedded
 
             database = embedded.start(database.removeprefix("embedded:"))
         return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
@@ -380,12 +360,3 @@ def _failed(one: Standing) -> Problem:
 def _unreadable(migration: Migration) -> list[Problem]:
     paths = (migration.up, migration.down) if migration.down else (migration.up,)
     return [problem for path in paths for problem in source.read(path).problems]
-
-
-def _prefix_changed(step: Step, done: int) -> Problem:
-    return Problem(
-        "done-part-changed",
-        f"{step.migration.id} is done up to its statement {done}, and this part of the file was changed since",
-        Location(step.path),
-        "put that part back as it was, and mend only what follows it",
-    )

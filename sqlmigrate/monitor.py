@@ -42,17 +42,27 @@ _PAUSE = 0.4
 class Monitor:
     """Opens its connection when something takes long, and never before.
 
-    `tick` is to be called now and then while the backend `pid` works; `begin` when something new is sent to it.
+    `blockers` are those seen last; `finished` is what the run has committed, by name, with milliseconds: more than the
+    server has told where several migrations travel in one message. `tick` is to be called now and then while the
+    backend `pid` works, `begin` when something new is sent to it.
     """
 
-    def __init__(self, open_connection: Callable[[], Connection], pid: int, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        open_connection: Callable[[], Connection],
+        pid: int,
+        finished_so_far: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
         self._open = open_connection
         self._pid = pid
+        self._finished_so_far = finished_so_far
         self._on_event = on_event
         self._connection: Connection | None = None
         self._next = 0.0
         self._last: Event | None = None
         self.blockers: tuple[Blocker, ...] = ()
+        self.finished: dict[str, int] = {}
 
     def begin(self) -> None:
         """Something new is on its way."""
@@ -61,7 +71,7 @@ class Monitor:
         self.blockers = ()
 
     def tick(self) -> None:
-        """Looks, where it is time to, and tells what is new. A server that refuses a second connection is left alone."""
+        """Looks, where it is time to, and tells what is new; a server that has no second connection is left alone."""
         if time.monotonic() < self._next:
             return
         try:
@@ -80,6 +90,7 @@ class Monitor:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
         pid = {"pid": self._pid}
+        self.finished = dict(self._connection.rows(self._finished_so_far))
         blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS, pid))
         name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
         if blockers:

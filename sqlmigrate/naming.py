@@ -9,7 +9,7 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.model import Version
 
 _FILE = re.compile(
-    r"(?:V(\d+)\.(\d+)\.(\d+)-(\d+)|R)__(.+?)(?:\.(up|down))?\.sql",
+    r"(?:V(\d+)\.(\d+)\.(\d+)-(\d+)|R)__([^.].*?)(?:\.(up|down))?\.sql",
     re.IGNORECASE,
 )
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)\.(\d+)-(\d+)\s*", re.IGNORECASE)
@@ -18,16 +18,15 @@ PATTERN = "V{major}.{minor}.{patch}-{sequence}__{name}.up.sql"
 
 
 class Name(NamedTuple):
-    """What a file name says: no version means repeatable; direction is `up`, `down`, or empty for up only."""
+    """What a file name says: no version means repeatable; direction is `up`, `down`, or empty for up only.
 
+    `id` is the migration's name in the history.
+    """
+
+    id: str
     version: Version | None
     name: str
     direction: str
-
-    @property
-    def id(self) -> str:
-        """The migration's name in the history."""
-        return str(self.version) if self.version else f"R__{self.name}"
 
 
 def parse_file_name(file_name: str) -> Name | None:
@@ -37,9 +36,9 @@ def parse_file_name(file_name: str) -> Name | None:
         return None
     major, minor, patch, sequence, name, direction = match.groups()
     if major is None:
-        return Name(None, name, "") if direction is None else None
+        return Name(f"R__{name}", None, name, "") if direction is None else None
     version = Version(int(major), int(minor), int(patch), int(sequence))
-    return Name(version, name, direction.lower() if direction else "")
+    return Name(str(version), version, name, direction.lower() if direction else "")
 
 
 def parse_version(text: str) -> Version:

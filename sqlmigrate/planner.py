@@ -20,13 +20,15 @@ LET_GO = "missing"
 def standings(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[Standing]:
     """Where each migration stands: files and rows joined, versioned ones in order, then repeatable ones by name."""
     row_of = {row.id: row for row in rows}
-    versions = {row.id: _version(row.id) for row in row_of.values()}
-    newest = max((versions[row.id] for row in row_of.values() if row.success and versions[row.id]), default=None)
-    found = [
-        Standing(file.id, file.version, file.name, _state(file, row_of.get(file.id), newest), file, row_of.get(file.id))
-        for file in migrations
-    ]
-    on_disk = {file.id for file in migrations}
+    on_disk = {file.id: file.version for file in migrations}
+    versions = {row.id: on_disk[row.id] if row.id in on_disk else _version(row.id) for row in row_of.values()}
+    newest = max(
+        (version for identity, version in versions.items() if version and row_of[identity].success), default=None
+    )
+    found = []
+    for file in migrations:
+        row = row_of.get(file.id)
+        found.append(Standing(file.id, file.version, file.name, _state(file, row, newest), file, row))
     lost = [
         Standing(row.id, versions[row.id], row.name, State.MISSING if row.success else _unfinished(row), None, row)
         for row in row_of.values()
@@ -62,7 +64,11 @@ def _unfinished(row: Applied) -> State:
 def problems(standing: Sequence[Standing], *, out_of_order: bool = False) -> list[Problem]:
     """What stands in the way of `migrate`, and what a person should know."""
     newest_file = max((one.version for one in standing if one.migration and one.version), default=None)
-    return [problem for one in standing if (problem := _problem(one, newest_file, out_of_order=out_of_order))]
+    return [
+        problem
+        for one in standing
+        if one.state is not State.APPLIED and (problem := _problem(one, newest_file, out_of_order=out_of_order))
+    ]
 
 
 def _problem(one: Standing, newest_file: Version | None, *, out_of_order: bool) -> Problem | None:
@@ -112,9 +118,7 @@ def _place(one: Standing) -> Location | None:
     return Location(one.migration.up) if one.migration else None
 
 
-def plan_apply(
-    standing: Sequence[Standing], target: Version | None = None, *, out_of_order: bool = False
-) -> Plan:
+def plan_apply(standing: Sequence[Standing], target: Version | None = None, *, out_of_order: bool = False) -> Plan:
     """What `migrate` does: everything not applied, up to and with the target; without one, repeatable files too."""
     found = problems(standing, out_of_order=out_of_order)
     if target is not None and all(one.version != target for one in standing):

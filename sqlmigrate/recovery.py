@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.scanner import tokens
@@ -18,14 +19,23 @@ join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace 
 where i.indrelid = pg_catalog.to_regclass(%(table)s) and (%(index)s::text is null or c.relname = %(index)s)
 order by i.indexrelid
 """
+# What is reindexed: a table with its partitions, those of an index, a schema's; and their TOAST tables.
 _LEFTOVERS = """
 select pg_catalog.format('%%I.%%I', n.nspname, c.relname)
 from pg_catalog.pg_index i
 join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'
-  and (i.indrelid = pg_catalog.to_regclass(%(name)s)
-       or i.indrelid = (select x.indrelid from pg_catalog.pg_index x where x.indexrelid = pg_catalog.to_regclass(%(name)s)))
+join pg_catalog.pg_class t on t.oid = i.indrelid left join pg_catalog.pg_class o on o.reltoastrelid = t.oid
+where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$' and case %(kind)s
+    when 'database' then true
+    when 'schema' then coalesce(o.relnamespace, t.relnamespace) = pg_catalog.to_regnamespace(%(name)s)
+    else coalesce(o.oid, t.oid) in (
+        select coalesce(x.indrelid, r.relid) from (
+            select pg_catalog.to_regclass(%(name)s)
+            union select p.relid from pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(name)s)) p
+        ) r(relid) left join pg_catalog.pg_index x on x.indexrelid = r.relid) end
 """
+# What PostgreSQL names an index that has no name of its own.
+_GIVEN_NAME = re.compile(r'_idx[0-9]*"?$')
 _IS_THERE = "select pg_catalog.to_regclass(%(name)s) is not null"
 _DATABASE = "select exists (select from pg_catalog.pg_database where datname = %(name)s)"
 _INHERITS = """
@@ -35,7 +45,7 @@ from pg_catalog.pg_inherits h where h.inhrelid = pg_catalog.to_regclass(%(name)s
 
 
 def settled(connection: Connection, statement: str) -> bool:
-    """Whether a statement that was begun, and may have been broken off, did its work; what it left half done is removed.
+    """Whether a statement that was begun and may have been broken off did its work; what is half done is removed.
 
     True means that it must not be run again, False that it must.
     """
@@ -48,8 +58,8 @@ def settled(connection: Connection, statement: str) -> bool:
         case ["drop", "index", "concurrently", *_]:
             name = "".join(words[3:])
             return "," not in name and not connection.rows(_IS_THERE, {"name": name})[0][0]
-        case ["reindex", *_, _]:
-            _drop_all(connection, [row[0] for row in connection.rows(_LEFTOVERS, {"name": _last_name(words)})])
+        case ["reindex", *rest] if "concurrently" in rest:
+            _drop_all(connection, [row[0] for row in connection.rows(_LEFTOVERS, _reindexed(words))])
             return False
         case ["alter", "table", *rest] if "detach" in rest:
             return _detach_settled(connection, words)
@@ -77,15 +87,17 @@ def drop_twin(connection: Connection, statement: str) -> None:
         return
     index, table = _index_and_table(words)
     if index is None:
-        *others, newest = connection.rows(_INDEXES, {"table": table, "index": None})
-        if any(other[2] == newest[2] and other[1] for other in others):
-            _drop_all(connection, [newest[0]])
+        found = connection.rows(_INDEXES, {"table": table, "index": None})
+        alike = [name for name, valid, text in found if valid and text == found[-1][2]]
+        _drop_all(connection, [name for name in alike[1:] if _GIVEN_NAME.search(name)])
 
 
 def _index_settled(connection: Connection, index: str | None, table: str) -> bool:
     found = connection.rows(_INDEXES, {"table": table, "index": index})
     unnamed = f"{_plain(table.rpartition('.')[2])}_"
-    broken = [name for name, valid, _ in found if not valid and (index or _plain(name.rpartition(".")[2]).startswith(unnamed))]
+    broken = [
+        name for name, valid, _ in found if not valid and (index or _plain(name.rpartition(".")[2]).startswith(unnamed))
+    ]
     _drop_all(connection, broken)
     return index is not None and bool(found) and not broken
 
@@ -120,12 +132,12 @@ def _index_and_table(words: list[str]) -> tuple[str | None, str]:
     return (_plain(words[start]) if on > start else None), "".join(words[table:end])
 
 
-def _last_name(words: list[str]) -> str:
-    end = len(words)
-    start = end - 1
-    while start > 1 and words[start - 1] == ".":
-        start -= 2
-    return "".join(words[start:end])
+def _reindexed(words: list[str]) -> dict[str, str]:
+    """The kind of thing that a REINDEX names, and its name."""
+    lower = [word.lower() for word in words]
+    kind = lower.index(")") + 1 if lower[1] == "(" else 1
+    name = kind + 2 if lower[kind + 1] == "concurrently" else kind + 1
+    return {"kind": lower[kind], "name": "".join(words[name:])}
 
 
 def _plain(name: str) -> str:

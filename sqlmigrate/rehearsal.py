@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
-    from sqlmigrate.executor import Work
     from sqlmigrate.script import Segment
     from sqlmigrate.session import Session
+    from sqlmigrate.work import Work
 
 
 def rehearse(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
@@ -41,10 +41,11 @@ class Item(NamedTuple):
 _LETTER = r"A-Za-z_\u0080-\U0010ffff"
 _WORD = rf"[{_LETTER}][{_LETTER}0-9$]*"
 _WHITE = r"[ \t\n\r\f\v]"
-_ESCAPED_BODY = r"(?:[^'\\]|\\.|'')*"
+# There is one way only to match it, so that an open string is never taken for a closed one and what follows.
+_ESCAPED_REST = r"(?:[^'\\]++|\\.|'')*'(?!')"
 # A string goes on behind white space with a newline in it, in the mode it began with.
-_CONTINUED = rf"(?:(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:{_WHITE}|--[^\n\r]*[\n\r])*'{{body}}')*"
-_ESCAPED = rf"'{_ESCAPED_BODY}'" + _CONTINUED.format(body=_ESCAPED_BODY)
+_GOES_ON = rf"(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:{_WHITE}|--[^\n\r]*[\n\r])*'"
+_ESCAPED = rf"'{_ESCAPED_REST}(?:{_GOES_ON}{_ESCAPED_REST})*(?!{_GOES_ON})"
 
 _SPACE = re.compile(rf"(?:{_WHITE}+|--[^\n\r]*)*")
 _LINE = re.compile(r"[^\n]*\n?")
@@ -65,7 +66,7 @@ _STRINGS = re.compile(
 )
 _TOKEN = re.compile(
     rf"(?:{_WHITE}|--[^\n\r]*|/\*.*?\*/)*"
-    rf"([eE]{_ESCAPED}|{_WORD}|'[^']*'|\"(?:[^\"]|\"\")*\"|\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$|\d+|.)",
+    rf"([eE]{_ESCAPED}|{_WORD}|'[^']*'|\"(?:[^\"]|\"\")*\"|\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$|\d+|.|\Z)",
     re.DOTALL,
 )
 
@@ -77,14 +78,14 @@ def _quiet(*, words: bool, escapes: bool) -> re.Pattern[str]:
     The count is bounded because each round of a group's repetition costs the engine memory.
     """
     plain = rf"[^;()'\"$\\/\-{_LETTER}]+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
-    strings = _ESCAPED if escapes else rf"'[^']*'|[eE]{_ESCAPED}"
+    strings = rf"[eE]?{_ESCAPED}" if escapes else rf"'[^']*'|[eE]{_ESCAPED}"
     word = rf"|(?![eE]'){_WORD}" if words else ""
     return re.compile(rf"(?:{plain}|{strings}{word}){{0,500}}", re.DOTALL)
 
 
 def tokens(statement: str) -> Iterator[str]:
     """The tokens of a statement as written, comments left out; a dollar quote comes as its tag only."""
-    return (match[1] for match in _TOKEN.finditer(statement))
+    return (match[1] for match in _TOKEN.finditer(statement) if match[1])
 
 
 def copies_from_stdin(statement: str) -> bool:
@@ -130,9 +131,11 @@ class _Scanner:
     def _next(self) -> Iterator[Item]:
         end = self._space_end()
         if end is None:
-            if not self._more():
-                self._refuse_open()
-                yield self._take(Kind.SPACE, len(self._text))
+            if not self._ended:
+                self._more()
+                return
+            self._refuse_open()
+            yield self._take(Kind.SPACE, len(self._text))
             return
         if end > self._at:
             yield self._take(Kind.SPACE, end)
@@ -155,6 +158,8 @@ class _Scanner:
             self._ended = chunk is None
             parts.append(chunk or "")
             wanted -= len(parts[-1])
+        if self._open is not None:
+            self._open = (self._open[0] - self._at, self._open[1])
         self._text, self._at = "".join(parts), 0
         return len(self._text) > len(held)
 
@@ -227,19 +232,16 @@ class _Scanner:
                 at += 1
                 if depth == 0 and bodies == 0:
                     return at
-            elif character == "(":
-                depth += 1
-                at += 1
-            elif character == ")":
-                depth = max(depth - 1, 0)
+            elif character in "()":
+                depth = max(depth + (1 if character == "(" else -1), 0)
                 at += 1
             elif quiet.match(text, at).end() > at:  # type: ignore[union-attr]  # the last match ended at its bound
                 continue
             elif character in "$/":
-                end = self._dollar_end(at) if character == "$" else self._comment_end(at)
-                if end is None:
+                hidden = self._dollar_end(at) if character == "$" else self._comment_end(at)
+                if hidden is None:
                     return None
-                at = end
+                at = hidden
             elif character == "\\":
                 self._refuse(at, "a psql command within a statement", "end the statement with a semicolon first")
             elif routine and (word := _NAME.match(text, at)) and not _ESCAPE_PREFIX.match(text, at):
@@ -281,6 +283,8 @@ class _Scanner:
         while "\n" not in self._text[self._at :] and self._more():
             pass
         rest = _REST_OF_LINE.match(self._text, self._at)
+        if rest is None and not self._text[self._at :].strip():
+            self._refuse_cut_off(copy)
         if rest is None:
             self._refuse(
                 self._at, "something else follows on the line of a COPY … FROM stdin", "put its rows on the next line"
@@ -291,11 +295,7 @@ class _Scanner:
             if complete > self._at:
                 yield self._take(Kind.DATA, complete)
             if not self._more() and self._data_end() is None:
-                raise ScriptError(
-                    "the rows of a COPY … FROM stdin have no end: the file is cut off",
-                    Location(self._path, copy.line, copy.column, copy.text.partition("\n")[0]),
-                    hint=r"rows end with a line that holds only \.",
-                )
+                self._refuse_cut_off(copy)
         if end > self._at:
             yield self._take(Kind.DATA, end)
         line = _LINE.match(self._text, self._at)
@@ -311,11 +311,18 @@ class _Scanner:
             at += 2
         return None
 
+    def _refuse_cut_off(self, copy: Item) -> NoReturn:
+        raise ScriptError(
+            "the rows of a COPY … FROM stdin have no end: the file is cut off",
+            Location(self._path, copy.line, copy.column, copy.text.partition("\n")[0]),
+            hint=r"rows end with a line that holds only \.",
+        )
+
     def _refuse_open(self) -> None:
         if self._open is not None:
             self._refuse(self._open[0], f"{self._open[1]} is open at the end of the file", "close it")
 
-    def _refuse(self, at: int, message: str, hint: str) -> None:
+    def _refuse(self, at: int, message: str, hint: str) -> NoReturn:
         before = self._text[self._at : at]
         line = self._line + before.count("\n")
         column = len(before) - before.rfind("\n") if "\n" in before else self._column + len(before)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.model import Location, Problem
-from sqlmigrate.scanner import Item, Kind, scan, tokens
+from sqlmigrate.scanner import Item, Kind, copies_from_stdin, scan
+from sqlmigrate.statement import REFUSED, Sort, sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ PIECE_SIZE = 256 * 1024
 
 _STEERING = re.compile(
     r"\\(?:restrict|unrestrict|echo|qecho|warn|timing|pset|x|set\s+(?:ON_ERROR_STOP|QUIET|VERBOSITY|ECHO)\b"
-    r"|encoding\s+'?utf-?8'?\s*$)(?!\S)"
+    r"|encoding\s+'?(?i:utf-?8)'?\s*$)(?!\S)"
 )
 _DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*--[ \t]*(?!sqlmigrate:)(\w.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
@@ -33,7 +33,7 @@ class Piece:
     """A stretch of the file, in bytes, and the place where it begins.
 
     `rows`, also in bytes, are those for the `COPY … FROM stdin` that is its last statement. `ends_message` is set
-    where what follows must be sent later: the server reads a whole message by the settings it has when the message comes.
+    where what follows must be sent later: the server reads a message by the settings it has when the message comes.
     """
 
     start: int
@@ -90,9 +90,9 @@ class Cuts:
 class Script:
     """A file as read: what it says of itself, its segments, and what stands in its way.
 
-    `directives` hold milliseconds, and 1 or 0 for on and off. `session` are the settings among the statements skipped, which the rest of the script counts on.
-    `sets_session` is true where any statement is such a setting. `skipped_checksum` is that of the text of the
-    statements skipped; `steering` are the psql commands that were passed over.
+    `directives` hold milliseconds, and 1 or 0 for on and off. `session` are the settings among the statements skipped,
+    which the rest of the script counts on; `sets_session` is true where any statement is such a setting.
+    `skipped_checksum` is that of the text of the statements skipped. `steering` are psql commands passed over.
     """
 
     path: str
@@ -123,98 +123,6 @@ def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: in
     except ScriptError as error:
         reader.problems.append(Problem("unreadable", error.message, error.location, error.hint))
     return reader.script()
-
-
-class Sort(Enum):
-    """What a statement means for the segments of its script."""
-
-    ORDINARY = "ordinary"
-    ALONE = "alone"
-    BEGIN = "begin"
-    COMMIT = "commit"
-    SESSION = "session"
-    PATIENT = "patient"
-    REFUSED = "refused"
-
-
-_TWO_PHASE = "two-phase transactions can't be recorded together with their work"
-_REFUSED = {
-    "rollback": ("ROLLBACK takes back what the script did", "leave it out; a failing script is rolled back whole"),
-    "prepare": (_TWO_PHASE, "use BEGIN and COMMIT"),
-    "chain": ("COMMIT AND CHAIN leaves a transaction open", "write COMMIT and BEGIN"),
-    "discard": ("DISCARD ALL would drop the migration lock", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL"),
-    "read only": ("a read-only transaction can't record that it ran", "leave READ ONLY out"),
-}
-_INTERESTING = frozenset(
-    ("abort alter begin cluster commit create discard drop end prepare reindex reset rollback select set start vacuum").split()
-)
-_FIRST = re.compile(r"[A-Za-z]+")
-
-
-def sort_of(statement: str) -> tuple[Sort, str]:
-    """What a statement means for its script's segments; with REFUSED comes the key of the reason."""
-    first = _FIRST.match(statement)
-    if first is None or first[0].lower() not in _INTERESTING:
-        return Sort.ORDINARY, ""
-    words = [token.lower() for token in tokens(statement[:2000])]
-    match words[0]:
-        case "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "prepare":
-            return _sort_of_control(words)
-        case "discard" if words[1:2] == ["all"]:
-            return Sort.REFUSED, "discard"
-        case "set" | "reset" | "select":
-            return (Sort.SESSION if _sets_session(words) else Sort.ORDINARY), ""
-        case "alter" if "validate" in words and "constraint" in words:
-            return Sort.PATIENT, ""
-    return (Sort.ALONE if _stands_alone(words) else Sort.ORDINARY), ""
-
-
-def _sort_of_control(words: list[str]) -> tuple[Sort, str]:
-    match words:
-        case ["begin", *rest] | ["start", "transaction", *rest]:
-            return (Sort.REFUSED, "read only") if _follow(rest, "read", "only") else (Sort.BEGIN, "")
-        case ["commit" | "rollback", "prepared", *_] | ["prepare", "transaction", *_]:
-            return Sort.REFUSED, "prepare"
-        case ["commit" | "end", *rest]:
-            chained = _follow(rest, "and", "chain")
-            return (Sort.REFUSED, "chain") if chained else (Sort.COMMIT, "")
-        case ["rollback" | "abort", *rest]:
-            savepoint = "to" in rest
-            return (Sort.ORDINARY, "") if savepoint else (Sort.REFUSED, "rollback")
-    return Sort.ORDINARY, ""
-
-
-def _follow(words: list[str], first: str, second: str) -> bool:
-    return (first, second) in zip(words, words[1:], strict=False)
-
-
-def _sets_session(words: list[str]) -> bool:
-    match words:
-        case ["set", "local" | "transaction" | "constraints", *_]:
-            return False
-        case ["select", "pg_catalog", ".", "set_config", *_] | ["select", "set_config", *_]:
-            return True
-    return words[0] in ("set", "reset")
-
-
-def _stands_alone(words: list[str]) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction; the server has the last word (SQLSTATE 25001)."""
-    match words:
-        case ["create", "unique", "index", "concurrently", *_]:
-            return True
-        case ["create" | "drop", "index", "concurrently", *_]:
-            return True
-        case ["reindex", *rest]:
-            return "concurrently" in rest or bool({"database", "system", "schema"} & set(rest[:1]))
-        case ["vacuum", *_] | ["alter", "system", *_]:
-            return True
-        case ["create" | "drop", "database" | "tablespace", *_]:
-            return True
-        case ["alter", "table", *rest]:
-            return "detach" in rest and (rest[-1] == "concurrently" or rest[-2:] == ["concurrently", ";"])
-        case ["alter", "database", _, "set", "tablespace", *_]:
-            return True
-    return False
 
 
 class _Digest:
@@ -284,13 +192,19 @@ class _Reader:
             case Kind.DATA_END:
                 self._take_rows(start, end=start)
                 self._end_piece()
+                if self._number <= self._cuts.skip:
+                    self._skipped = self._digest.now()
 
     def script(self) -> Script:
         self._end_segment()
         if self._block_at is not None:
-            self._refuse("open-block", "a transaction block is open at the end of the file", self._block_at, "add COMMIT")
+            self._refuse(
+                "open-block", "a transaction block is open at the end of the file", self._block_at, "add COMMIT"
+            )
         if self._foreign is not None and not self._ascii:
-            self._refuse("encoding", "the file is UTF-8 but says that it is not", self._foreign, "leave the setting out")
+            self._refuse(
+                "encoding", "the file is UTF-8 but says that it is not", self._foreign, "leave the setting out"
+            )
         comment = _COMMENT.search(self._head)
         return Script(
             self._path,
@@ -330,7 +244,7 @@ class _Reader:
     def _take_statement(self, item: Item, start: int) -> None:
         sort, reason = sort_of(item.text)
         if sort is Sort.REFUSED:
-            self._refuse("refused", _REFUSED[reason][0], _place(self._path, item), _REFUSED[reason][1])
+            self._refuse("refused", REFUSED[reason][0], _place(self._path, item), REFUSED[reason][1])
         elif sort is Sort.BEGIN:
             self._begin(item)
         elif sort is Sort.COMMIT:
@@ -348,7 +262,9 @@ class _Reader:
     def _commit(self, item: Item) -> None:
         if self._block_at is None:
             place = _place(self._path, item)
-            self._refuse("stray-commit", "COMMIT without its BEGIN", place, "leave it out, or add BEGIN before its statements")
+            self._refuse(
+                "stray-commit", "COMMIT without its BEGIN", place, "leave it out, or add BEGIN before its statements"
+            )
         self._end_segment()
         self._block_at = None
 
@@ -377,9 +293,9 @@ class _Reader:
         self._skipped = self._digest.now()
 
     def _note_encoding(self, item: Item) -> None:
-        if item.text[:3].lower() == "set" and "client_encoding" in item.text.lower():
-            if not re.search(r"utf-?8|unicode|sql_ascii", item.text, re.IGNORECASE):
-                self._foreign = _place(self._path, item)
+        sets = item.text[:3].lower() == "set" and "client_encoding" in item.text.lower()
+        if sets and not re.search(r"utf-?8|unicode|sql_ascii", item.text, re.IGNORECASE):
+            self._foreign = _place(self._path, item)
 
     def _grow(self, item: Item, start: int) -> None:
         """Adds the statement to the piece, whatever white space and comments lie between."""
@@ -391,7 +307,8 @@ class _Reader:
         setting = item.text[:3].lower() == "set" and "standard_conforming_strings" in item.text.lower()
         if setting:
             self._piece = replace(self._piece, ends_message=True)
-        if setting or self._piece.end - self._piece.start >= PIECE_SIZE:
+        large = self._piece.end - self._piece.start >= PIECE_SIZE
+        if setting or (large and not copies_from_stdin(item.text)):
             self._end_piece()
 
     def _take_rows(self, start: int, end: int | None = None) -> None:

@@ -29,21 +29,19 @@ _STEP_ASIDE = ("set constraints all immediate;", "set local session authorizatio
 
 
 class Session:
-    """The fixed texts for one connection. `pooled` is true behind a transaction pooler, where nothing may outlive one."""
+    """The fixed texts for one connection: `start` makes it ours, `wipe` makes it so again.
+
+    `pooled` is true behind a transaction pooler, where no setting may outlive a transaction.
+    """
 
     def __init__(self, connection: Connection, *, pooled: bool) -> None:
         self._connection = connection
-        self._own = _CHECK_CLIENT if connection.server_version >= 140000 and not pooled else ""
-        wipe = [*_WIPE, self._own] if self._own else _WIPE
+        self.start = _CHECK_CLIENT if connection.server_version >= 140000 and not pooled else ""
+        wipe = [*_WIPE, self.start] if self.start else _WIPE
         self.wipe = "\n".join(wipe) + "\n"
         self.wipe_results = len(wipe)
         self.step_aside = "\n".join(_STEP_ASIDE) + "\n"
         self.step_aside_results = len(_STEP_ASIDE)
-
-    def start(self) -> None:
-        """Makes the session ours."""
-        if self._own:
-            self._connection.run(self._own)
 
     def opening(self, begin: str, settings: Mapping[str, str | int]) -> tuple[str, int]:
         """The text that opens a transaction, and how many statements it is."""

@@ -46,7 +46,9 @@ def find(directories: Sequence[str]) -> tuple[list[Migration], list[Problem]]:
     for identity, (_, path) in downs.items():
         if identity not in ups:
             problems.append(
-                Problem("down-without-up", f"{identity} has a down file but no up file", Location(path), "add the up file")
+                Problem(
+                    "down-without-up", f"{identity} has a down file but no up file", Location(path), "add the up file"
+                )
             )
     migrations = [_migration(name, path, downs.get(identity)) for identity, (name, path) in ups.items()]
     return sorted(migrations, key=_order), problems
@@ -59,15 +61,23 @@ def checksum(path: str) -> tuple[str, tuple[int, int]]:
         ScriptError: the file can't be read.
     """
     digest = hashlib.sha256()
-    with _opened(path) as file:
-        status = os.fstat(file.fileno())
-        rest = file.read(_CHUNK).removeprefix(codecs.BOM_UTF8)
-        while status.st_size > _CHUNK and (block := file.read(_CHUNK)):
-            if rest.endswith(b"\r"):  # its \n may be the first byte of the next block
-                rest, block = rest[:-1], b"\r" + block
-            digest.update(rest.replace(b"\r\n", b"\n"))
-            rest = block
-    digest.update(rest.replace(b"\r\n", b"\n"))
+    try:
+        file = os.open(path, os.O_RDONLY)  # a file object a file costs as much as its hash
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        status = os.fstat(file)
+        block = os.read(file, min(status.st_size, _CHUNK)).removeprefix(codecs.BOM_UTF8)
+        while status.st_size > _CHUNK and (following := os.read(file, _CHUNK)):
+            if block.endswith(b"\r"):  # its \n may be the first byte of what follows
+                block, following = block[:-1], b"\r" + following
+            digest.update(block.replace(b"\r\n", b"\n"))
+            block = following
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        os.close(file)
+    digest.update(block.replace(b"\r\n", b"\n"))
     return digest.hexdigest(), (status.st_size, status.st_mtime_ns)
 
 
@@ -77,11 +87,13 @@ def read(path: str, cuts: Cuts | None = None) -> Script:
     Raises:
         ScriptError: the file can't be opened.
     """
-    from sqlmigrate import script  # noqa: PLC0415  # a run with nothing to do needs no scanner
+    from sqlmigrate import script  # a run with nothing to do needs no scanner
 
     with _opened(path) as file:
         bom = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
-    return script.parse(path, _texts(path, bom), cuts, offset=bom)
+    found = script.parse(path, _texts(path, bom), cuts, offset=bom)
+    problems = (replace(one, location=seen(one.location) if one.location else None) for one in found.problems)
+    return replace(found, problems=tuple(problems)) if found.problems else found
 
 
 class Source:
@@ -92,7 +104,7 @@ class Source:
 
     def __init__(self, path: str, stamp: tuple[int, int]) -> None:
         self._path = path
-        self._stamp = stamp
+        self.stamp = stamp
 
     def text(self, piece: Piece) -> str:
         """The SQL of a piece."""
@@ -100,7 +112,7 @@ class Source:
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
         """The file's bytes from one offset to another, in blocks."""
-        if stamp(self._path) != self._stamp:
+        if stamp(self._path) != self.stamp:
             raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
         with _opened(self._path) as file:
             file.seek(start)
@@ -118,7 +130,7 @@ def stamp(path: str) -> tuple[int, int]:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise ScriptError(f"cannot be read: {error.strerror}", Location(path)) from error
+        raise _unreadable(path, error) from error
     return status.st_size, status.st_mtime_ns
 
 
@@ -133,9 +145,13 @@ def seen(place: Location) -> Location:
 
 def _opened(path: str) -> BinaryIO:
     try:
-        return open(path, "rb")  # noqa: PTH123, SIM115  # a Path a file costs more than its hash; callers use `with`
+        return open(path, "rb")
     except OSError as error:
-        raise ScriptError(f"cannot be read: {error.strerror}", Location(path)) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> ScriptError:
+    return ScriptError(f"cannot be read: {error.strerror}", Location(path))
 
 
 def _texts(path: str, bom: int) -> Iterator[str]:
@@ -174,7 +190,8 @@ def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
     for directory in directories:
         if not os.path.isdir(directory):
             raise ConfigurationError(
-                f"there is no directory {directory!r}", hint="name the migrations' directory with --dir or SQLMIGRATE_DIR"
+                f"there is no directory {directory!r}",
+                hint="name the migrations' directory with --dir or SQLMIGRATE_DIR",
             )
     while waiting:
         directory = waiting.pop()

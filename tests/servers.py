@@ -1,4 +1,7 @@
-"""The PostgreSQL that the tests run on, chosen by SQLMIGRATE_TEST_SERVER: embedded (the default), local, container or a URL."""
+"""The PostgreSQL that the tests run on.
+
+SQLMIGRATE_TEST_SERVER chooses it: embedded (the default), local, container or a URL.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ class Server:
             capture_output=True,
             text=True,
         ).stdout
-        return "\n".join(line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--")))
+        return "\n".join(
+            line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--"))
+        )
 
 
 @contextlib.contextmanager
@@ -73,21 +78,40 @@ def embedded(directory: Path) -> Iterator[Server]:
     yield Server(server.get_uri(), server.bin_path)
 
 
+@dataclass(frozen=True)
+class OwnServer(Server):
+    """A server in a directory of its own, on a socket only, that a test may break."""
+
+    directory: Path
+    user: str
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [str(self.bin / program), "-D", str(self.directory / "data"), *arguments]
+        as_user = ["runuser", "-u", self.user, "--"] if os.geteuid() == 0 else []  # PostgreSQL does not run as root
+        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -k {self.directory}"
+        self.run("pg_ctl", "-w", "-l", str(self.directory / "log"), "-o", options, "start")
+
+    def stop(self, mode: str) -> None:
+        self.run("pg_ctl", "-w", "-m", mode, "stop")
+
+
 @contextlib.contextmanager
-def local(bin_directory: Path = LOCAL_BIN) -> Iterator[Server]:
-    """Debian's server in a directory of its own, on a socket only. PostgreSQL does not run as root."""
+def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
+    """Debian's server, or that of other programs, for as long as the block lasts."""
     directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-local-"))
-    as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if as_postgres:
-        shutil.chown(directory, "postgres", "postgres")
-    data = directory / "data"
-    start = ["-w", "-l", str(directory / "log"), "-o", f"-c listen_addresses='' -k {directory}"]
-    subprocess.run([*as_postgres, bin_directory / "initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", data], check=True, stdout=subprocess.DEVNULL, cwd="/")
-    subprocess.run([*as_postgres, bin_directory / "pg_ctl", "-D", data, *start, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    user = "postgres" if bin_directory == LOCAL_BIN else "pgserver"  # the wheel makes its own user
+    if os.geteuid() == 0:
+        shutil.chown(directory, user, user)
+    server = OwnServer(f"host={directory} user=postgres dbname=postgres", bin_directory, directory, user)
+    server.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8")
+    server.start()
     try:
-        yield Server(f"host={directory} user=postgres dbname=postgres", bin_directory)
+        yield server
     finally:
-        subprocess.run([*as_postgres, bin_directory / "pg_ctl", "-D", data, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+        server.stop("fast")
         shutil.rmtree(directory)
 
 
@@ -114,4 +138,4 @@ def server_choice() -> str:
     return os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
 
 
-__all__ = ["LOCAL_BIN", "ROOT", "Server", "embedded", "execute", "local", "serve", "server_choice"]
+__all__ = ["LOCAL_BIN", "ROOT", "OwnServer", "Server", "embedded", "execute", "local", "serve", "server_choice"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate import duration, events
+from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Level, State
 
@@ -48,7 +48,7 @@ def rehearsal(result: Run) -> str:
 
 def plan(result: Plan, texts: Iterable[str] = ()) -> str:
     """Steps and problems, and the SQL."""
-    lines = [f"  {_DOING[step.action]:<9}  {_named(step)}" for step in result.steps]
+    lines = [f"  {_DOING[step.action]:<9}  {named(step)}" for step in result.steps]
     found = [problem(one) for one in result.problems]
     return "\n".join([*(lines or ["nothing to do"]), *found, *("", *texts)]).rstrip()
 
@@ -59,7 +59,9 @@ def status(result: Sequence[Standing]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [_aligned(row, widths) for row in rows]
     for number, one in enumerate(result, 1):
-        lines[number] = lines[number].replace(f" {one.state.value} ", f" {style(one.state.value, fg=_COLOURS[one.state])} ")
+        lines[number] = lines[number].replace(
+            f" {one.state.value} ", f" {style(one.state.value, fg=_COLOURS[one.state])} "
+        )
     counts = Counter(one.state for one in result)
     summary = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
     return "\n".join([*lines, "", summary]) if result else "no migrations"
@@ -105,7 +107,7 @@ def _detail_lines(detail: Detail) -> list[str]:
 
 def _parts(detail: Detail) -> str:
     statements = _count(range(detail.statements), "statement")
-    return f"{statements} in {_count(range(detail.segments), 'transaction or part')}" if detail.segments > 1 else statements
+    return f"{statements} in {_count(range(detail.segments), 'part')}" if detail.segments > 1 else statements
 
 
 def health(result: Health) -> str:
@@ -131,7 +133,9 @@ def problems(result: Sequence[Problem]) -> str:
 def problem(one: Problem) -> str:
     """A problem: where, what, and what to do."""
     level = style(one.level.value, fg="red" if one.level is Level.ERROR else "yellow")
-    return "\n".join([f"{level}: {_at(one.location)}{one.message} [{one.code}]", *_shown(one.location), *_hints(one.hint)])
+    return "\n".join(
+        [f"{level}: {_at(one.location)}{one.message} [{one.code}]", *_shown(one.location), *_hints(one.hint)]
+    )
 
 
 def mends(result: Sequence[Mend]) -> str:
@@ -155,7 +159,12 @@ def error(failure: SqlMigrateError) -> str:
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)
     if report is not None:
-        said = (("DETAIL", report.detail), ("HINT", report.hint), ("QUERY", report.internal_query), ("CONTEXT", report.context))
+        said = (
+            ("DETAIL", report.detail),
+            ("HINT", report.hint),
+            ("QUERY", report.internal_query),
+            ("CONTEXT", report.context),
+        )
         lines += [f"  {name}: {text}" for name, text in said if text]
         lines += [f"  SQLSTATE: {report.sqlstate}"]
     if isinstance(failure, MigrationFailed):
@@ -176,41 +185,16 @@ def _shown(place: Location | None) -> list[str]:
     column = place.column or 1
     start = max(column - 60, 0)
     line = place.text[start : start + 100].replace("\t", " ")
-    return [f"  {line}", style(" " * (column - start + 1) + "^", fg="red")]
+    caret = [style(" " * (column - start + 1) + "^", fg="red")] if place.column else []
+    return [f"  {line}", *caret]
 
 
 def _hints(hint: str) -> list[str]:
     return [style(f"  → {line}", fg="cyan") for line in hint.splitlines()]
 
 
-def event(one: events.Event) -> str:  # one case an event
-    """A line of progress."""
-    match one:
-        case events.Finished(step, took):
-            return f"  {style('✓', fg='green')} {_named(step)}  {style(duration.shown(took), dim=True)}"
-        case events.Running(step):
-            return f"  … {_named(step)}"
-        case events.WaitingForLock(other):
-            return style(f"  waiting for the migration lock{_held(other)}", fg="yellow")
-        case events.Blocked(application, blockers):
-            return "\n".join(style(f"  {application} waits for {blocker}", fg="yellow") for blocker in blockers)
-        case events.Advancing(application, what, done, total):
-            return f"  … {application}: {what} {f'{100 * done // total} %' if total else done or ''}".rstrip()
-        case events.Retrying(step, reason, blockers, pause):
-            who = "".join(f"; blocked by {blocker}" for blocker in blockers)
-            return style(f"  {step.migration.id}: {reason}{who}; again in {pause:.1f} s", fg="yellow")
-        case events.Said(step, message):
-            return style(f"    {step.migration.id}: {message}", dim=True)
-        case events.Notice(severity, message):
-            return style(f"    {severity}: {message}", dim=severity != "WARNING")
-    return str(one)
-
-
-def _held(other: Holder | None) -> str:
-    return f", held by pid {other.pid} ({other.user}, {other.application}, from {other.host})" if other else ""
-
-
-def _named(step: Step) -> str:
+def named(step: Step) -> str:
+    """A step's migration: version and name."""
     return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
 
 

@@ -1,0 +1,40 @@
+"""What a person reads while it happens: a line an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from click import style
+
+from sqlmigrate import duration, events
+from sqlmigrate.render.text import named
+
+if TYPE_CHECKING:
+    from sqlmigrate.lock import Holder
+
+
+def line(one: events.Event) -> str:
+    """A line of progress."""
+    match one:
+        case events.Finished(step, took):
+            return f"  {style('✓', fg='green')} {named(step)}  {style(duration.shown(took), dim=True)}"
+        case events.Running(step):
+            return f"  … {named(step)}"
+        case events.WaitingForLock(other):
+            return style(f"  waiting for the migration lock{_held(other)}", fg="yellow")
+        case events.Blocked(application, blockers):
+            return "\n".join(style(f"  {application} waits for {blocker}", fg="yellow") for blocker in blockers)
+        case events.Advancing(application, what, done, total):
+            return f"  … {application}: {what} {f'{100 * done // total} %' if total else done or ''}".rstrip()
+        case events.Retrying(step, reason, blockers, pause):
+            who = "".join(f"; blocked by {blocker}" for blocker in blockers)
+            return style(f"  {step.migration.id}: {reason}{who}; again in {pause:.1f} s", fg="yellow")
+        case events.Said(step, message):
+            return style(f"    {step.migration.id}: {message}", dim=True)
+        case events.Notice(severity, message):
+            return style(f"    {severity}: {message}", dim=severity != "WARNING")
+    return str(one)
+
+
+def _held(other: Holder | None) -> str:
+    return f", held by pid {other.pid} ({other.user}, {other.application}, from {other.host})" if other else ""

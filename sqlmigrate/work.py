@@ -1,0 +1,125 @@
+"""Steps made ready to be run: their scripts read and found runnable, as far as they are not done already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate import source
+from sqlmigrate.errors import PlanRefused
+from sqlmigrate.history import Progress
+from sqlmigrate.model import Action, Location, Problem
+from sqlmigrate.script import PIECE_SIZE, Cuts
+
+if TYPE_CHECKING:
+    from sqlmigrate.model import Plan, Step
+    from sqlmigrate.script import Script, Segment
+
+
+@dataclass(slots=True)
+class Work:
+    """A step, its script as far as it is to be run, and how it went so far."""
+
+    step: Step
+    script: Script
+    source: source.Source
+    cuts: Cuts
+    begun: bool = False
+    last: bool = False
+    next: int = 0
+    tries: int = 0
+    started: float = 0.0
+
+    @property
+    def segment(self) -> Segment:
+        """The segment to be run next."""
+        return self.script.segments[self.next]
+
+    @property
+    def ordinary(self) -> bool:
+        """One segment, from the start, small enough to travel with others, which it must not change the reading of."""
+        segments = self.script.segments
+        fresh = self.cuts == Cuts() and self.next == 0 and len(segments) == 1 and segments[0].transactional
+        return fresh and segments[0].size < PIECE_SIZE and not any(piece.ends_message for piece in segments[0].pieces)
+
+    @property
+    def description(self) -> str:
+        """What the script says of itself, or its name in words."""
+        return self.script.description or self.step.migration.name.replace("_", " ")
+
+    @property
+    def progress(self) -> Progress:
+        """How far the script is when its next segment is done."""
+        end = self.segment.end
+        return Progress(self.script.statements, end, end, self.segment.done_checksum)
+
+    @property
+    def progress_begun(self) -> Progress:
+        """How far it is before that, when the statement that the next segment is may have been begun."""
+        first = self.segment.first
+        before = self.script.segments[self.next - 1].done_checksum if self.next else self.script.skipped_checksum
+        return Progress(self.script.statements, first, first + 1, before)
+
+    @property
+    def on_last_segment(self) -> bool:
+        """Whether nothing follows the next segment."""
+        return self.next >= len(self.script.segments) - 1
+
+
+def load(plan: Plan, *, pooled: bool) -> list[Work]:
+    """The work of a plan.
+
+    Args:
+        plan: one without problems.
+        pooled: behind a transaction pooler, where statements in several transactions share no session.
+
+    Raises:
+        PlanRefused: with every problem of every script.
+    """
+    work = [_work(step) for step in plan.steps]
+    problems = [problem for one in work for problem in _problems(one, pooled=pooled)]
+    if problems:
+        raise PlanRefused(problems)
+    if work:
+        work[-1].last = True
+    return work
+
+
+def _work(step: Step) -> Work:
+    row = step.row
+    stamp = source.stamp(step.path)
+    if row is None or row.success or row.action != step.action.value:
+        return Work(step, source.read(step.path), source.Source(step.path, stamp), Cuts())
+    cuts = Cuts(row.statements_done)
+    begun = row.statements_begun > row.statements_done
+    return Work(step, source.read(step.path, cuts), source.Source(step.path, stamp), cuts, begun)
+
+
+def _problems(work: Work, *, pooled: bool) -> list[Problem]:
+    step, script = work.step, work.script
+    found = list(script.problems)
+    if step.action is Action.APPLY and work.source.stamp != step.migration.stamp:
+        found.append(Problem("changed", "the file was changed in this moment", Location(step.path), "run again"))
+    if pooled and len(script.segments) > 1 and script.sets_session:
+        found.append(_needs_session(step))
+    if step.row is not None and work.cuts.skip and script.skipped_checksum != step.row.done_checksum:
+        found.append(_prefix_changed(step, work.cuts.skip))
+    return found
+
+
+def _needs_session(step: Step) -> Problem:
+    return Problem(
+        "pooler",
+        "the file sets the session for what can't be in one transaction, and a transaction pooler keeps no session",
+        Location(step.path),
+        "connect to PostgreSQL directly, or qualify the names instead of setting the search_path",
+    )
+
+
+def _prefix_changed(step: Step, done: int) -> Problem:
+    return Problem(
+        "done-part-changed",
+        f"{step.migration.id} is done up to its statement {done}, and this part of the file was changed since",
+        Location(step.path),
+        "put that part back as it was, and mend only what follows it",
+    )
