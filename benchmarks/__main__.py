@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -27,7 +28,7 @@ MIGRATION = """create table t{n} (
 create index t{n}_name_idx on t{n} (name);
 comment on table t{n} is 'The table of migration {n}';
 """
-SQLMIGRATE = [sys.executable, "-m", "sqlmigrate"]
+SQLMIGRATE: list[str | Path] = [Path(sys.executable).parent / "sqlmigrate"]
 
 
 def main() -> None:
@@ -113,7 +114,7 @@ def nothing_to_do(server: Server) -> None:
             bare: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "bare.py", path / "migrations"]
             for command in ("migrate", "check"):
                 title = f"no-op {command}, {count:,} files: sqlmigrate, bare script"
-                compare(title, 15, lambda command=command: timed([*SQLMIGRATE, command]), lambda: timed(bare))  # type: ignore[misc]  # bound now
+                compare(title, 15, partial(timed, [*SQLMIGRATE, command]), partial(timed, bare))
 
 
 def one_file(server: Server, title: str, write: Callable[[Path], None]) -> None:
@@ -162,7 +163,7 @@ def start(_: Server) -> None:
     click: list[str | Path] = [sys.executable, "-c", "import click"]
     for option in ("--version", "--help"):
         title = f"{option}: sqlmigrate, import click"
-        compare(title, 21, lambda option=option: timed([*SQLMIGRATE, option]), lambda: timed(click))  # type: ignore[misc]  # bound now
+        compare(title, 21, partial(timed, [*SQLMIGRATE, option]), partial(timed, click))
 
 
 BENCHMARKS = {"start": start, "nothing_to_do": nothing_to_do, "migrate": migrate, "inserts": inserts, "copy": copy}

@@ -76,6 +76,8 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
             except SqlMigrateError as error:
                 console.error(error)
                 sys.exit(error.exit_code)
+            finally:
+                console.close()
 
         command = main.command(name)(run)
         command.params += _SHARED
@@ -216,8 +218,6 @@ def validate(app: App, dry_run: bool) -> None:
 @_yes
 def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool, yes: bool) -> None:
     """Take back what is newer than a version, or the last so many."""
-    if (version is None) == (steps is None):
-        raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
     plan = app.migrator.plan_rollback(version, steps)
     if dry_run:
         app.show("plan", plan, app.migrator.preview(plan))

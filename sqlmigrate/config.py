@@ -125,15 +125,18 @@ def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
         return {}
     table = _table(found)
     named = table.pop("environments", {})
-    environments = (
-        {name: one for name, one in named.items() if isinstance(one, dict)} if isinstance(named, dict) else {}
-    )
+    tables = named.items() if isinstance(named, dict) else ()
+    environments = {name: _values(found, one) for name, one in tables if isinstance(one, dict)}
     if environment and environment not in environments:
         raise ConfigurationError(
             f"{found} has no environment {environment!r}", hint=f"it has {', '.join(environments) or 'none'}"
         )
-    values = {**table, **(environments[environment] if environment else {})}
-    return {_known(found, key): _beside(found, key, value) for key, value in values.items()}
+    return _values(found, table) | (environments[environment] if environment else {})
+
+
+def _values(path: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a table, chosen or not, so that a typing error is found before the night it matters."""
+    return {_known(path, key): _beside(path, key, value) for key, value in table.items()}
 
 
 def _speaks_of_us(name: str) -> bool:

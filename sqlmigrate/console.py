@@ -32,11 +32,12 @@ class Console:
         self._shown = _LEVELS[: _LEVELS.index(log_level) + 1]
         self._terminal = sys.stderr.isatty()
         self._live = False
+        self._content: dict[str, object] = {}
 
     def result(self, kind: str, *values: object) -> None:
         """A command's result; `kind` names a function of `render.text` and of `render.shape`."""
         if self._json:
-            self._print_json(kind, values)
+            self._gather(kind, values)
             return
         from sqlmigrate.render import text  # imported where there is something to show
 
@@ -60,7 +61,7 @@ class Console:
 
         self._clear()
         if self._json:
-            self._print_json("error", (error,))
+            self._gather("error", (error,))
         click.echo(text.error(error), err=True, color=_colour(self._terminal))
 
     def ask(self, question: str) -> bool:
@@ -68,13 +69,17 @@ class Console:
         self._clear()
         return sys.stdin.isatty() and click.confirm(question, err=True)
 
-    def _print_json(self, kind: str, values: tuple[object, ...]) -> None:
-        import json
+    def close(self) -> None:
+        """Prints the JSON: one object, also where a command shows several things or fails behind one."""
+        if self._content:
+            import json
 
+            click.echo(json.dumps(self._content, ensure_ascii=False, indent=2))
+
+    def _gather(self, kind: str, values: tuple[object, ...]) -> None:
         from sqlmigrate.render import shape
 
-        content = {"version": shape.VERSION, **getattr(shape, kind)(*values)}
-        click.echo(json.dumps(content, ensure_ascii=False, indent=2))
+        self._content |= {"version": shape.VERSION, **getattr(shape, kind)(*values)}
 
     def _clear(self) -> None:
         if self._live:

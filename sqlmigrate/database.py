@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import time
 from contextlib import contextmanager, suppress
@@ -62,9 +63,7 @@ def make_conninfo(url: str, **parts: str) -> str:
     try:
         return psycopg.conninfo.make_conninfo(url, **parts)
     except psycopg.Error as error:
-        raise ConnectionFailed(
-            f"the connection setting can't be read: {_first_line(_masked(str(error), url))}"
-        ) from None
+        raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error)))}") from None
 
 
 def quoted(*parts: str) -> str:
@@ -72,8 +71,9 @@ def quoted(*parts: str) -> str:
     return sql.Identifier(*parts).as_string()
 
 
-def _masked(message: str, secret: str) -> str:
-    return message.replace(secret, "…") if secret else message
+def _masked(message: str) -> str:
+    """What libpq quotes of a setting it can't read may be a piece of a password."""
+    return re.sub('".*"', '"…"', message, flags=re.DOTALL)
 
 
 class Connection:

@@ -103,7 +103,8 @@ class Executor:
                 self._catch_up(work)
                 if len(self.done) == len(work):
                     raise  # it came when all was done
-                raise self._recorded(work[len(self.done)], error) from error
+                cause = (isinstance(error, StatementFailed) and Lock.lost(error)) or error
+                raise self._recorded(work[len(self.done)], cause) from cause
 
     def _batch(self, work: Sequence[Work]) -> list[Work]:
         """The ordinary steps that travel in the next message."""
@@ -295,8 +296,8 @@ class Executor:
         """Gets ready to try again what can go better the next time, and raises what can't."""
         if self._connection.in_transaction:
             self._connection.run("rollback")
-        if lost := Lock.lost(failure.error):
-            raise lost
+        if Lock.lost(failure.error):
+            raise failure.error
         state = failure.error.report.sqlstate
         if state in _PASSING and work.tries < self._limits.lock_retries:
             self._pause(work, failure.error)
@@ -327,11 +328,13 @@ class Executor:
 
     def _catch_up(self, work: Sequence[Work]) -> None:
         """Ends what is open, and counts what was committed unheard: an interruption may come before the answer."""
+        known = set(self._told)
         with suppress(DatabaseError):
             self._connection.settle()
             self._session.clean()
             rows = {row.id: row for row in self._history.rows()}
-            self.done += [one.step for one in takewhile(lambda one: _is_done(one.step, rows), work[len(self.done) :])]
+            known.update(one.step.migration.id for one in work if _is_done(one.step, rows))
+        self.done += [one.step for one in takewhile(lambda one: one.step.migration.id in known, work[len(self.done) :])]
 
     def _recorded(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> SqlMigrateError:
         """The failure, recorded where the server still answers, as the error that the run ends with."""

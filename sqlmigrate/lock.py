@@ -28,9 +28,10 @@ _SAME_LOCK = (
     " and l.classid = {high}::oid and l.objid = {low}::oid"
     " and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())"
 )
-_HOLDER = """
+_HOLDER = r"""
 select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
-       coalesce(a.state, ''), a.backend_start, coalesce(a.query, '')
+       coalesce(a.state, ''), a.backend_start,
+       pg_catalog.regexp_replace(coalesce(a.query, ''), '(password\s+)''[^'']*''', '\1''…''', 'gi')
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
 where {same}
 """
@@ -126,7 +127,7 @@ class Lock:
         if "sqlmigrate.the_migration_lock_was_lost" not in error.report.message:
             return None
         return LockLost(
-            "the migration lock was lost while the migration ran; it was rolled back",
+            "the migration lock was lost while the migration ran",
             hint="the script, or somebody, released the lock: look for pg_advisory_unlock_all()",
         )
 

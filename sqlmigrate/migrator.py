@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__, planner, source
 from sqlmigrate.database import connect, make_conninfo
-from sqlmigrate.errors import PlanRefused
+from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.history import History, parse_table_name
-from sqlmigrate.model import Level, Plan, Problem, State
+from sqlmigrate.model import Action, Level, Plan, Problem, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
     from sqlmigrate.history import LogEntry
     from sqlmigrate.lock import Holder, Lock
     from sqlmigrate.model import Applied, Migration, Standing, Step, Version
+    from sqlmigrate.script import Piece
     from sqlmigrate.session import Session
     from sqlmigrate.work import Work
 
 # The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
 # `status` are started often, and are kept as quick as reading the files and the rows allows.
+
+# So many bytes of rows a preview shows; of more it says how many they are.
+_FEW_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +108,16 @@ class Migrator:
             yield self._preview(step)
 
     def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
-        """Takes back what is newer than `to`, which stays applied, or the last `steps`; the newest first."""
-        return self._run(lambda standings: planner.plan_rollback(standings, to, steps))
+        """Takes back what is newer than `to`, which stays applied, or the last `steps`; the newest first.
+
+        Raises:
+            ConfigurationError: neither is given, or both.
+        """
+        return self._run(_rollback(to, steps))
 
     def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
         """What `rollback` would do now."""
-        return self._planned(lambda standings: planner.plan_rollback(standings, to, steps))
+        return self._planned(_rollback(to, steps))
 
     def status(self) -> list[Standing]:
         """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
@@ -148,7 +157,7 @@ class Migrator:
         with self._opened() as (_, history):
             migrations, problems = source.find(self._settings.dir)
             standings = planner.standings(migrations, history.rows())
-        failed = [_failed(one) for one in standings if one.state is State.FAILED]
+        failed = [_failed(one) for one in standings if one.state is State.FAILED or _is_half_applied(one)]
         unreadable = [problem for one in migrations for problem in _unreadable(one)]
         return [*problems, *planner.problems(standings), *failed, *unreadable, *planner.without_down(migrations)]
 
@@ -172,12 +181,7 @@ class Migrator:
         Raises:
             PlanRefused: there is no such file, or something newer is applied already.
         """
-        with self._locked(lambda standings: planner.plan_baseline(standings, version)) as (
-            connection,
-            _,
-            history,
-            plan,
-        ):
+        with self._locked(partial(planner.plan_baseline, version=version)) as (connection, _, history, plan):
             marks = [history.marked(step.migration) for step in plan.steps]
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
@@ -263,10 +267,11 @@ class Migrator:
         opened = source.Source(step.path, source.stamp(step.path))
         lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
         for segment in script.segments:
-            text = "\n".join(opened.text(piece) for piece in segment.pieces)
+            texts = [_shown(opened, piece) for piece in segment.pieces]
             record = f"-- here its row is written to {self._table}"
-            lines += [segment.begin or "begin", text, record, "commit"] if segment.transactional else [text, record]
-        return ";\n".join(lines)
+            begin = f"{segment.begin or 'begin'};"
+            lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
+        return "\n".join(lines) + "\n"
 
     def _mends(self, history: History, version: Version | None) -> list[Mend]:
         migrations, _ = source.find(self._settings.dir)
@@ -344,6 +349,12 @@ class Migrator:
         return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
 
 
+def _rollback(to: Version | None, steps: int | None) -> Callable[[Sequence[Standing]], Plan]:
+    if (to is None) == (steps is None):
+        raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
+    return partial(planner.plan_rollback, to=to, steps=steps)
+
+
 def _checked(plan: Plan, problems: Sequence[Problem]) -> Plan:
     """The plan, if nothing stands in its way."""
     errors = [*problems, *plan.errors]
@@ -352,9 +363,26 @@ def _checked(plan: Plan, problems: Sequence[Problem]) -> Plan:
     return plan
 
 
+def _shown(opened: source.Source, piece: Piece) -> str:
+    """The SQL of a piece and its rows; of many rows only how many bytes they are."""
+    text = opened.text(piece)
+    closed = text if text.endswith(";") else f"{text}\n;"
+    if piece.rows is None:
+        return closed
+    start, end = piece.rows
+    if end - start > _FEW_BYTES:
+        return f"{closed}\n-- here go {end - start} bytes of rows"
+    return f"{closed}\n{b''.join(opened.blocks(start, end)).decode()}\\."
+
+
 def _failed(one: Standing) -> Problem:
     said = one.applied.error_msg if one.applied else ""
-    return Problem("failed", f"{one.id} failed: {said}", None, "mend it, and run `sqlmigrate migrate` again")
+    message = f"{one.id} failed: {said}" if said else f"{one.id} was broken off"
+    return Problem("failed", message, None, "mend it, and run `sqlmigrate migrate` again")
+
+
+def _is_half_applied(one: Standing) -> bool:
+    return one.state is State.PARTIAL and one.applied is not None and one.applied.action != Action.ROLL_BACK.value
 
 
 def _unreadable(migration: Migration) -> list[Problem]:

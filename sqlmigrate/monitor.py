@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
 
-_BLOCKERS = """
+_BLOCKERS = r"""
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
-       coalesce(b.query, '')
+       pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''…''', 'gi')
 from pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) w(pid) join pg_catalog.pg_stat_activity b using (pid)
 """
 _NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"

@@ -189,7 +189,7 @@ class _Reader:
             case Kind.DATA:
                 self._digest.add(item.text)
                 self._take_rows(start)
-            case Kind.DATA_END:
+            case _:  # the end of the data
                 self._take_rows(start, end=start)
                 self._end_piece()
                 if self._number <= self._cuts.skip:
@@ -220,18 +220,21 @@ class _Reader:
         )
 
     def _take_space(self, item: Item) -> None:
-        if self._number == 0 and self._piece is None:
+        if self._number == 0:
             self._head += item.text
-            self._read_directives(item)
-
-    def _read_directives(self, item: Item) -> None:
         for match in _DIRECTIVE.finditer(item.text):
-            place = Location(self._path, item.line + item.text.count("\n", 0, match.start()), 1, match[0].strip())
-            for key, value in _settings(match[1]):
-                try:
-                    self._directives[key] = _directive(key, value)
-                except ConfigurationError as error:
-                    self._refuse("directive", error.message, place, error.hint)
+            line = item.line + item.text.count("\n", 0, match.start())
+            self._take_directives(match[1], Location(self._path, line, 1, match[0].strip()))
+
+    def _take_directives(self, text: str, place: Location) -> None:
+        if self._number:
+            self._refuse("directive", "a directive below the first statement", place, "move it to the head of the file")
+            return
+        for key, value in _settings(text):
+            try:
+                self._directives[key] = _directive(key, value)
+            except ConfigurationError as error:
+                self._refuse("directive", error.message, place, error.hint)
 
     def _take_command(self, item: Item) -> None:
         self._end_piece()

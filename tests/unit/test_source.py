@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.errors import ConfigurationError, ScriptError
+from sqlmigrate.model import Location
+from sqlmigrate.script import Cuts
+from sqlmigrate.source import Source, checksum, find, read, seen, stamp
+
+BOM = b"\xef\xbb\xbf"
+MEBIBYTE = 1024 * 1024
+
+
+def _write(path: Path, content: bytes | str = "select 1;") -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def _found(*directories: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Identities found, and code and file name of each problem."""
+    migrations, problems = find([str(one) for one in directories])
+    return [one.id for one in migrations], [(one.code, Path(str(one.location)).name) for one in problems]
+
+
+def test_migrations_are_found_in_order_in_several_directories_and_below(tmp_path: Path) -> None:
+    for name in (
+        "a/R__z.sql",
+        "a/V1.0.0-010__x.up.sql",
+        "a/2026/V1.0.0-009__x.sql",
+        "b/R__b.sql",
+        "b/c/d/v0.9.0-1__x.UP.SQL",
+    ):
+        _write(tmp_path / name)
+    assert _found(tmp_path / "b", tmp_path / "a") == (["v0.9.0-001", "v1.0.0-009", "v1.0.0-010", "R__b", "R__z"], [])
+
+
+def test_a_migration_knows_its_files(tmp_path: Path) -> None:
+    up = _write(tmp_path / "x" / "V1.0.0-1__create.up.sql", "select 1;")
+    down = _write(tmp_path / "y" / "V1.0.0-1__create.down.sql")
+    (migration,), _ = find([str(tmp_path)])
+    assert (migration.id, migration.name, migration.up, migration.down) == ("v1.0.0-001", "create", up, down)
+    assert (migration.checksum, migration.stamp) == (hashlib.sha256(b"select 1;").hexdigest(), stamp(up))
+
+
+def test_no_sql_file_is_passed_over(tmp_path: Path) -> None:
+    for name in (
+        "create.sql",
+        "V1.0.0-1__a.up.sql",
+        "V1.0.0-1__b.sql",
+        "sub/v1.0.0-01__c.up.sql",
+        "V1.0.0-2__a.down.sql",
+        "x.SQL",
+    ):
+        _write(tmp_path / name)
+    assert _found(tmp_path) == (
+        ["v1.0.0-001"],
+        [
+            ("duplicate-version", "V1.0.0-1__b.sql"), ("misnamed", "create.sql"),
+            ("duplicate-version", "v1.0.0-01__c.up.sql"),
+            ("misnamed", "x.SQL"), ("down-without-up", "V1.0.0-2__a.down.sql"),
+        ],
+    )  # fmt: skip
+
+
+def test_every_problem_says_what_to_do(tmp_path: Path) -> None:
+    for name in ("create.sql", "V1.0.0-1__a.sql", "V1.0.0-1__b.sql", "V1.0.0-2__a.down.sql"):
+        _write(tmp_path / name)
+    assert all(one.hint for one in find([str(tmp_path)])[1])
+
+
+def test_two_down_files_or_two_repeatable_ones_are_duplicates(tmp_path: Path) -> None:
+    for name in ("V1.0.0-1__a.up.sql", "V1.0.0-1__a.down.sql", "V1.0.0-1__b.down.sql", "R__a.sql", "x/R__a.sql"):
+        _write(tmp_path / name)
+    identities, problems = _found(tmp_path)
+    assert (identities, [code for code, _ in problems]) == (["v1.0.0-001", "R__a"], ["duplicate-version"] * 2)
+
+
+def test_what_is_no_sql_file_is_nothing_to_us(tmp_path: Path) -> None:
+    for name in ("README.md", ".V1.0.0-1__a.up.sql", ".git/V1.0.0-2__a.up.sql", "V1.0.0-3__a.up.sql~"):
+        _write(tmp_path / name)
+    _write(tmp_path / "old.sql" / "V1.0.0-4__a.up.sql")
+    assert _found(tmp_path) == (["v1.0.0-004"], [])
+
+
+def test_links_are_followed_and_a_directory_is_read_once(tmp_path: Path) -> None:
+    _write(tmp_path / "m" / "V1.0.0-1__a.up.sql")
+    _write(tmp_path / "elsewhere" / "V1.0.0-2__a.up.sql")
+    _write(tmp_path / "shared.txt")
+    (tmp_path / "m" / "again").symlink_to(tmp_path / "m")
+    (tmp_path / "m" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "m" / "V1.0.0-3__a.up.sql").symlink_to(tmp_path / "shared.txt")
+    assert _found(tmp_path / "m", tmp_path / "elsewhere", tmp_path / "m") == (
+        ["v1.0.0-001", "v1.0.0-002", "v1.0.0-003"],
+        [],
+    )
+
+
+def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no directory") as caught:
+        find([str(tmp_path), str(tmp_path / "no")])
+    assert "--dir" in caught.value.hint
+
+
+def test_a_link_to_nowhere_can_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "V1.0.0-1__a.up.sql").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ScriptError, match="cannot be read: No such file"):
+        find([str(tmp_path)])
+
+
+@pytest.mark.parametrize("use", [checksum, stamp, read])
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, use: Callable[[str], object]) -> None:
+    path = str(tmp_path / "gone.sql")
+    with pytest.raises(ScriptError, match="cannot be read: No such file") as caught:
+        use(path)
+    assert caught.value.location == Location(path)
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ScriptError, match="cannot be read: Is a directory"):
+        checksum(str(tmp_path))
+
+
+# Checksums
+
+LONG = (b"x" * 98 + b"\n") * 32_000
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\n", b"select 1;\n-- \xc3\xa9\n", LONG, b"x" * (MEBIBYTE - 1) + b"\nselect 1;\n"],
+    ids=["empty", "newline", "short", "long", "newline at the edge"],
+)  # fmt: skip
+def test_the_checksum_is_that_of_the_text_without_bom_and_with_newlines(tmp_path: Path, text: bytes) -> None:
+    expected = hashlib.sha256(text).hexdigest()
+    crlf = text.replace(b"\n", b"\r\n")
+    for content in (text, BOM + text, crlf, BOM + crlf):
+        assert checksum(_write(tmp_path / "f.sql", content))[0] == expected
+
+
+@pytest.mark.parametrize("length", range(MEBIBYTE - 5, MEBIBYTE + 2))
+def test_a_crlf_may_be_split_between_two_blocks(tmp_path: Path, length: int) -> None:
+    content = b"x" * length + b"\r\n\r\r\n" + b"y" * MEBIBYTE + b"\r"
+    expected = hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+    assert checksum(_write(tmp_path / "f.sql", content))[0] == expected
+
+
+@pytest.mark.parametrize("content", [b"a\rb", b"a b", b"a\n\nb", b"a\n b"])
+def test_any_other_change_changes_the_checksum(tmp_path: Path, content: bytes) -> None:
+    assert checksum(_write(tmp_path / "f.sql", content))[0] != hashlib.sha256(b"a\nb").hexdigest()
+
+
+# Reading
+
+
+@pytest.mark.parametrize("bom", [b"", BOM])
+def test_a_file_is_read_as_a_script(tmp_path: Path, bom: bytes) -> None:
+    path = _write(tmp_path / "f.sql", bom + "select 'é'; select 2;".encode())
+    (segment,) = read(path, Cuts(skip=1)).segments
+    source = Source(path, stamp(path))
+    assert [source.text(piece) for piece in segment.pieces] == ["select 2;"]
+    assert [(piece.line, piece.column) for piece in segment.pieces] == [(1, 13)]
+
+
+def test_characters_may_be_split_between_two_blocks(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql", b"-" * (MEBIBYTE - 1) + "é\nselect 'ü';".encode())
+    script = read(path)
+    assert (script.problems, script.segments[0].pieces[0].start) == ((), MEBIBYTE + 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "line"),
+    [
+        (b"select 1;\nselect '\xe9';\n", "not UTF-8: byte 0xe9", 2),
+        (b"-- " + b"x\n-- " * MEBIBYTE + b"\xff", "not UTF-8: byte 0xff", MEBIBYTE + 1),
+        (b"select 1;\n\nselect '\xc3", "not UTF-8: byte 0xc3", 3),
+        (b"select 1;\nselect '\0';", "a NUL character", 2),
+        ("select 1;\n".encode("utf-16"), "not UTF-8: byte 0xff", 1),
+    ],
+    ids=["latin 1", "in a later block", "cut off", "NUL", "UTF-16"],
+)
+def test_what_is_not_utf_8_is_refused_by_its_line(tmp_path: Path, content: bytes, message: str, line: int) -> None:
+    (problem,) = read(_write(tmp_path / "f.sql", content)).problems
+    assert (problem.code, problem.message) == ("unreadable", message)
+    assert problem.location is not None
+    assert (problem.location.line, problem.location.column) == (line, None)
+    assert "UTF-8" in problem.hint
+
+
+def test_a_problem_comes_with_the_whole_line_it_is_in(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql", BOM + b"select 1; rollback; select\r\n 2; select 'a\r\n")
+    assert [one.location for one in read(path).problems] == [
+        Location(path, 1, 11, "select 1; rollback; select"),
+        Location(path, 2, 12, " 2; select 'a"),
+    ]
+
+
+# Sending
+
+
+def test_blocks_are_the_bytes_between_two_offsets(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql", LONG)
+    blocks = list(Source(path, stamp(path)).blocks(10, 2_000_010))
+    assert b"".join(blocks) == LONG[10:2_000_010]
+    assert max(map(len, blocks)) <= MEBIBYTE
+
+
+def test_a_file_that_was_changed_is_not_sent(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql")
+    source = Source(path, stamp(path))
+    os.utime(path, (1, 1))
+    with pytest.raises(ScriptError, match="was changed while it was run"):
+        list(source.blocks(0, 5))
+
+
+def test_a_file_that_was_cut_off_is_not_sent(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql")
+    with pytest.raises(ScriptError, match="was cut off while it was run") as caught:
+        list(Source(path, stamp(path)).blocks(0, 99))
+    assert caught.value.location == Location(path)
+
+
+@pytest.mark.parametrize(("line", "text"), [(None, ""), (1, "é"), (2, "b\ufffd"), (3, "c"), (4, "")])
+def test_a_place_is_seen_with_its_line(tmp_path: Path, line: int | None, text: str) -> None:
+    place = Location(_write(tmp_path / "f.sql", BOM + "é\r\n".encode() + b"b\xff\nc"), line, None)
+    assert seen(place) == Location(place.path, line, None, text)
