@@ -230,7 +230,7 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
 @_version(required=True, help="The last version that the database already has.")
 def baseline(app: App, version: Version) -> None:
     """Mark a version and all before it as applied, without running them."""
-    app.show("run", app.migrator.baseline(version))
+    app.show("baseline", app.migrator.baseline(version))
 
 
 @_command("repair")

@@ -19,6 +19,7 @@ _LEVEL_OF = {
     "Blocked": "warning",
     "Retrying": "warning",
     "Running": "debug",
+    "PassedOver": "debug",
     "Advancing": "debug",
 }
 _LIVE = ("Running", "Advancing")

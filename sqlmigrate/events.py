@@ -84,10 +84,18 @@ class Retrying(Event):
 
 @dataclass(frozen=True, slots=True)
 class Said(Event):
-    """Something to know that stops nothing: a script is run in segments, a psql command is passed over."""
+    """Something to know that stops nothing: a script is run in parts, or was begun again."""
 
     step: Step
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver(Event):
+    """A command of psql's that only steers psql, with its place."""
+
+    step: Step
+    command: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import recovery, source
 from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError, StatementFailed
-from sqlmigrate.events import Finished, Notice, Retrying, Running, Said
+from sqlmigrate.events import Finished, Notice, PassedOver, Retrying, Running, Said
 from sqlmigrate.lock import Lock
 from sqlmigrate.message import Message, Part
 from sqlmigrate.model import Action
-from sqlmigrate.script import Cuts
+from sqlmigrate.refusal import PASSING, Failure, failure_of, new_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
     from sqlmigrate.history import History, Progress
-    from sqlmigrate.model import Applied, ServerReport, Step
+    from sqlmigrate.model import Applied, Step
     from sqlmigrate.monitor import Monitor
     from sqlmigrate.session import Session
     from sqlmigrate.work import Work
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 _BATCH_MIN, _BATCH_MAX, _BATCH_SECONDS = 64, 256, 2
 _BATCH_SIZE = 1024 * 1024
 
-# The server's word on a transaction of ours, which it has rolled back whole.
-_NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
-_PASSING = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -47,18 +43,6 @@ class Limits:
     lock_timeout: int
     statement_timeout: int
     lock_retries: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A statement that failed: whose, and its number within the script, -1 where it is none of the script's.
-
-    The error has its location already.
-    """
-
-    error: StatementFailed
-    unit: int
-    statement: int
 
 
 class Executor:
@@ -94,6 +78,9 @@ class Executor:
         """
         self._connection.on_tick = lambda: self._tick(work)
         self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
+        for one in work:
+            for command in one.script.steering:
+                self._on_event(PassedOver(one.step, command))
         position = 0
         while position < len(work):
             batch = self._batch(work[position:])
@@ -135,7 +122,9 @@ class Executor:
 
     def _run_segments(self, work: Work) -> int:
         """Runs a script of several segments, or one that is done in part, to its end."""
-        self._say_segments(work)
+        if len(work.script.segments) > 1:
+            self._on_event(Said(work.step, f"runs in {len(work.script.segments)} parts, each recorded on its own"))
+        self._connection.run(self._session.prepared(self._limits_of(work, patient=True)))
         for setting in work.script.session:
             self._connection.run(setting)
         if not work.script.segments:
@@ -151,7 +140,7 @@ class Executor:
                 work.next += 1
         return 1
 
-    def _attempt(self, batch: Sequence[Work]) -> tuple[int, _Failure | None]:
+    def _attempt(self, batch: Sequence[Work]) -> tuple[int, Failure | None]:
         """Sends the next segment of each; how many are committed, and what stopped the rest."""
         committed = 0
         self._begin(batch[0])
@@ -166,7 +155,7 @@ class Executor:
                         committed += 1
                     previous = result
             except StatementFailed as error:
-                return committed, self._failure(error, message, count, batch)
+                return committed, failure_of(error, message, count, batch)
         return committed, None
 
     def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
@@ -187,18 +176,20 @@ class Executor:
         return Part(f"{session.step_aside}{record}commit;\n", session.step_aside_results + 2, unit)
 
     def _settings(self, work: Work) -> dict[str, str | int]:
-        said = work.script.directives
-        lock_timeout = 0 if work.segment.patient else self._limits.lock_timeout
-        settings: dict[str, str | int] = {
-            "application_name": f"sqlmigrate {work.step.migration.id}",
-            "lock_timeout": said.get("lock-timeout", lock_timeout),
-            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
-        }
+        settings = self._limits_of(work, patient=work.segment.patient)
         if not (work.last and work.on_last_segment):
             # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last
             # commit of the run makes every one of them durable.
             settings["synchronous_commit"] = "off"
         return settings
+
+    def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
+        said = work.script.directives
+        return {
+            "application_name": f"sqlmigrate {work.step.migration.id}",
+            "lock_timeout": said.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
+            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
+        }
 
     def _rows_of(self, message: Message, batch: Sequence[Work]) -> Callable[[int], Iterable[bytes]]:
         def rows(count: int) -> Iterable[bytes]:
@@ -225,10 +216,18 @@ class Executor:
         try:
             self._connection.run(message.text)
         except StatementFailed as error:
-            self._settle(work, self._failure(error, message, 0, [work]))
+            self._take_back_begun(work, message, error)
+            self._settle(work, failure_of(error, message, 0, [work]))
             return
         self._check_index(work, message, again=again)
         self._end_alone(work, round((time.monotonic() - began) * 1000))
+
+    def _take_back_begun(self, work: Work, message: Message, error: StatementFailed) -> None:
+        """A refused statement did nothing: what was there before it must not be taken for its work by a rerun."""
+        refused = error.report.sqlstate in recovery.REFUSALS
+        if refused and not recovery.invalid_index(self._connection, message.text):
+            self._journal(work, work.progress_begun._replace(begun=work.segment.first), 0)
+            work.begun = False
 
     def _check_index(self, work: Work, message: Message, *, again: bool) -> None:
         if index := recovery.invalid_index(self._connection, message.text):
@@ -280,51 +279,29 @@ class Executor:
             if one.step.migration.id in self._monitor.finished:
                 self._tell(one.step, self._monitor.finished[one.step.migration.id])
 
-    def _say_segments(self, work: Work) -> None:
-        if len(work.script.segments) > 1:
-            self._on_event(Said(work.step, f"runs in {len(work.script.segments)} parts, each recorded on its own"))
-
-    def _failure(self, error: StatementFailed, message: Message, count: int, batch: Sequence[Work]) -> _Failure:
-        blame = message.blame(count, error.report.position)
-        work = batch[blame.part.unit]
-        error.location = source.seen(blame.place(work.step.path))
-        ours = blame.part.piece is None or blame.number is None
-        statement = -1 if ours else work.segment.first + blame.before + (blame.number or 0)
-        return _Failure(error, blame.part.unit, statement)
-
-    def _settle(self, work: Work, failure: _Failure) -> None:
+    def _settle(self, work: Work, failure: Failure) -> None:
         """Gets ready to try again what can go better the next time, and raises what can't."""
         if self._connection.in_transaction:
             self._connection.run("rollback")
-        if Lock.lost(failure.error):
-            raise failure.error
-        state = failure.error.report.sqlstate
-        if state in _PASSING and work.tries < self._limits.lock_retries:
-            self._pause(work, failure.error)
-        elif not self._recut(work, failure):
-            raise failure.error
+        error = failure.error
+        if Lock.lost(error):
+            raise error
+        passing = error.report.sqlstate in PASSING
+        if passing and work.tries < self._limits.lock_retries:
+            self._pause(work, error)
+        elif cuts := new_cuts(work, failure):
+            self._on_event(Said(work.step, f"{error.location}: {error.message}; run again in parts"))
+            work.script, work.cuts, work.next = source.read(work.step.path, cuts), cuts, 0
+        else:
+            blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if passing]
+            error.hint = "\n".join([*blockers, error.hint]).strip()
+            raise error
 
     def _pause(self, work: Work, error: StatementFailed) -> None:
         work.tries += 1
         pause = min(0.25 * 2**work.tries, 10) * random.uniform(0.5, 1.0)  # jitter
         self._on_event(Retrying(work.step, error.report.message, self._monitor.blockers, pause))
         time.sleep(pause)
-
-    def _recut(self, work: Work, failure: _Failure) -> bool:
-        """Cuts the script where the server wants it cut; False where that was no reason, or would not help."""
-        report, number, segment = failure.error.report, failure.statement, work.segment
-        if number < segment.first or segment.begin or not segment.transactional:
-            return False
-        cuts = work.cuts
-        if report.sqlstate in _NOT_IN_A_TRANSACTION:
-            cuts = Cuts(segment.first, cuts.alone | {number}, cuts.before)
-        elif _wants_a_commit(report) and number > segment.first:
-            cuts = Cuts(segment.first, cuts.alone, cuts.before | {number})
-        else:
-            return False
-        self._on_event(Said(work.step, f"{failure.error.location}: {report.message}; run again in parts"))
-        work.script, work.cuts, work.next = source.read(work.step.path, cuts), cuts, 0
-        return True
 
     def _catch_up(self, work: Sequence[Work]) -> None:
         """Ends what is open, and counts what was committed unheard: an interruption may come before the answer."""
@@ -393,13 +370,3 @@ def _is_done(step: Step, rows: Mapping[str, Applied]) -> bool:
     if step.action is Action.ROLL_BACK:
         return row is None
     return row is not None and row.success and row.checksum == step.migration.checksum
-
-
-def needs_parts(report: ServerReport) -> bool:
-    """Whether the server refused only to run a statement in the same transaction as what precedes it."""
-    return report.sqlstate in _NOT_IN_A_TRANSACTION or _wants_a_commit(report)
-
-
-def _wants_a_commit(report: ServerReport) -> bool:
-    """An enum's value is used before its commit (55P04), or a table has pending trigger events (55006 and others)."""
-    return report.sqlstate == "55P04" or (report.sqlstate == "55006" and "pending trigger events" in report.message)

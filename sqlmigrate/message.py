@@ -54,28 +54,19 @@ class Message:
         """
         due, number = self.at_result(count)
         if position is None:
-            return Blame(due, number, None, self._before(due))
+            return Blame(due, number, None)
         part = self.parts[min(bisect_right(self._starts, position - 1) - 1, len(self.parts) - 1)]
         offset = position - 1 - self._starts[self.parts.index(part)]
-        return Blame(part, number if part is due else None, offset, self._before(part))
-
-    def _before(self, part: Part) -> int:
-        """Statements of the same script in earlier parts of this message."""
-        earlier = self.parts[: self.parts.index(part)]
-        return sum(one.results for one in earlier if one.unit == part.unit and one.piece is not None)
+        return Blame(part, number if part is due else None, offset)
 
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A part, the number of the statement within it where that is known, the offset where the server named one.
-
-    `before` counts the statements of the same script in the same message that come before the part.
-    """
+    """A part, the number of the statement within it where that is known, the offset where the server named one."""
 
     part: Part
     number: int | None
     offset: int | None
-    before: int
 
     def place(self, path: str) -> Location:
         """Where in the file it is: as exactly as is known."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sqlmigrate.session import Session
     from sqlmigrate.work import Work
 
+    _Planner = Callable[[Sequence[Standing]], Plan]
+
 # The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
 # `status` are started often, and are kept as quick as reading the files and the rows allows.
 
@@ -92,15 +94,11 @@ class Migrator:
 
     def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
         """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
-
-        def plan(standings: Sequence[Standing]) -> Plan:
-            return planner.plan_apply(standings, target, out_of_order=out_of_order)
-
-        return self._run(plan)
+        return self._run(partial(planner.plan_apply, target=target, out_of_order=out_of_order))
 
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
         """What `migrate` would do now. Nothing is sent but reads."""
-        return self._planned(lambda standings: planner.plan_apply(standings, target, out_of_order=out_of_order))
+        return self._planned(partial(planner.plan_apply, target=target, out_of_order=out_of_order))
 
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
@@ -165,7 +163,7 @@ class Migrator:
         """Runs what is pending in a transaction that is rolled back; what can't be is told by events.
 
         Raises:
-            MigrationFailed: a migration would fail, where it would.
+            ScriptError: a migration would fail, and where.
         """
         from sqlmigrate.rehearsal import rehearse
         from sqlmigrate.work import load
@@ -179,10 +177,10 @@ class Migrator:
         """Marks a version and everything before it as applied, without running anything.
 
         Raises:
-            PlanRefused: there is no such file, or something newer is applied already.
+            PlanRefused: there is no such file.
         """
         with self._locked(partial(planner.plan_baseline, version=version)) as (connection, _, history, plan):
-            marks = [history.marked(step.migration) for step in plan.steps]
+            marks = [history.marked(step.migration) for step in _checked(plan).steps]
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
 
@@ -220,27 +218,27 @@ class Migrator:
                 )
             return ended
 
-    def _planned(self, plan: Callable[[Sequence[Standing]], Plan]) -> Plan:
+    def _planned(self, plan: _Planner) -> Plan:
+        found = source.find(self._settings.dir)
         with self._opened() as (_, history):
-            migrations, problems = source.find(self._settings.dir)
-            planned = plan(planner.standings(migrations, history.rows()))
+            planned = _plan(plan, found, history.rows())
         unreadable = [problem for step in planned.steps for problem in source.read(step.path).problems]
-        return replace(planned, problems=(*problems, *planned.problems, *unreadable))
+        return replace(planned, problems=(*planned.problems, *unreadable))
 
-    def _run(self, plan: Callable[[Sequence[Standing]], Plan]) -> Run:
+    def _run(self, plan: _Planner) -> Run:
         """Plans without the lock; where there is something to do, takes it, plans again and runs."""
-        from sqlmigrate.session import Session
-        from sqlmigrate.work import load
-
-        migrations, problems = source.find(self._settings.dir)
+        found = source.find(self._settings.dir)
         with self._opened() as (connection, history):
-            planned = _checked(plan(planner.standings(migrations, history.rows())), problems)
+            planned = _plan(plan, found, history.rows())
             if not planned.steps:
-                return Run((), planned.problems)
+                return Run((), _checked(planned).problems)
+            from sqlmigrate.session import Session
+            from sqlmigrate.work import load
+
             work = load(planned, pooled=history.pooled)
             session = Session(connection, pooled=history.pooled)
             with self._lock(connection, history, session) as (lock, rows):
-                again = _checked(plan(planner.standings(migrations, rows)), problems)
+                again = _plan(plan, found, rows)
                 if again != planned:
                     work = load(again, pooled=history.pooled)
                 self._execute(connection, session, history, lock, work)
@@ -300,17 +298,15 @@ class Migrator:
         )
 
     @contextmanager
-    def _locked(
-        self, plan: Callable[[Sequence[Standing]], Plan]
-    ) -> Iterator[tuple[Connection, Session, History, Plan]]:
-        """The lock, the tables, and a plan without problems made under the lock."""
+    def _locked(self, plan: _Planner) -> Iterator[tuple[Connection, Session, History, Plan]]:
+        """The lock, the tables, and a plan made under the lock."""
         from sqlmigrate.session import Session
 
-        migrations, problems = source.find(self._settings.dir)
+        found = source.find(self._settings.dir)
         with self._opened() as (connection, history):
             session = Session(connection, pooled=history.pooled)
             with self._lock(connection, history, session) as (_, rows):
-                yield connection, session, history, _checked(plan(planner.standings(migrations, rows)), problems)
+                yield connection, session, history, _plan(plan, found, rows)
 
     @contextmanager
     def _lock(self, connection: Connection, history: History, session: Session) -> Iterator[tuple[Lock, list[Applied]]]:
@@ -349,17 +345,23 @@ class Migrator:
         return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
 
 
-def _rollback(to: Version | None, steps: int | None) -> Callable[[Sequence[Standing]], Plan]:
+def _rollback(to: Version | None, steps: int | None) -> _Planner:
     if (to is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
     return partial(planner.plan_rollback, to=to, steps=steps)
 
 
-def _checked(plan: Plan, problems: Sequence[Problem]) -> Plan:
+def _plan(plan: _Planner, found: tuple[list[Migration], list[Problem]], rows: list[Applied]) -> Plan:
+    """The plan for what is on disk and in the history; problems of the files come first."""
+    migrations, problems = found
+    planned = plan(planner.standings(migrations, rows))
+    return replace(planned, problems=(*problems, *planned.problems))
+
+
+def _checked(plan: Plan) -> Plan:
     """The plan, if nothing stands in its way."""
-    errors = [*problems, *plan.errors]
-    if errors:
-        raise PlanRefused(errors)
+    if plan.errors:
+        raise PlanRefused(plan.errors)
     return plan
 
 

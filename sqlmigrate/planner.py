@@ -58,7 +58,9 @@ def _state(file: Migration, row: Applied | None, newest: Version | None) -> Stat
 
 
 def _unfinished(row: Applied) -> State:
-    return State.PARTIAL if row.statements_begun else State.FAILED
+    """A rollback that failed before its first statement leaves the migration as it was, which is not to be applied."""
+    half_back = row.action == Action.ROLL_BACK.value
+    return State.PARTIAL if row.statements_begun or half_back else State.FAILED
 
 
 def problems(standing: Sequence[Standing], *, out_of_order: bool = False) -> list[Problem]:

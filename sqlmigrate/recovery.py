@@ -37,6 +37,8 @@ where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$' and case %(kind)s
 # What PostgreSQL names an index that has no name of its own.
 _GIVEN_NAME = re.compile(r'_idx[0-9]*"?$')
 _IS_THERE = "select pg_catalog.to_regclass(%(name)s) is not null"
+# The server's words for a thing that is there already or is not there, said before anything is done.
+REFUSALS = frozenset(("42P07", "42P04", "42704", "42P01", "3D000", "3F000"))
 _DATABASE = "select exists (select from pg_catalog.pg_database where datname = %(name)s)"
 _INHERITS = """
 select pg_catalog.to_jsonb(h) ->> 'inhdetachpending' = 'true'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate import source
-from sqlmigrate.errors import MigrationFailed, StatementFailed
+from sqlmigrate.errors import ScriptError, StatementFailed
 from sqlmigrate.events import Said
-from sqlmigrate.executor import needs_parts
 from sqlmigrate.message import Message, Part
+from sqlmigrate.refusal import needs_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ def rehearse(
     """Runs each segment that can be in a transaction; the others are named by `Said`, and what counts on them may fail.
 
     Raises:
-        MigrationFailed: nothing of it is recorded.
+        ScriptError: a migration would fail, and where.
     """
     connection.run(f"begin; set local lock_timeout = {lock_timeout}")
     try:
@@ -58,6 +58,7 @@ def _passes(connection: Connection, work: Work, segment: Segment) -> bool:
                 connection.run("rollback to savepoint sqlmigrate_segment")
                 return False
             place = source.seen(message.blame(count, error.report.position).place(work.step.path))
-            failed = f"{work.step.migration.id} would fail: {error.message}"
-            raise MigrationFailed(failed, work.step, (), place, "nothing was changed") from error
+            raise ScriptError(
+                f"{work.step.migration.id} would fail: {error.message}", place, "nothing was changed"
+            ) from error
     return True

@@ -36,6 +36,7 @@ class Session:
 
     def __init__(self, connection: Connection, *, pooled: bool) -> None:
         self._connection = connection
+        self._pooled = pooled
         self.start = _CHECK_CLIENT if connection.server_version >= 140000 and not pooled else ""
         wipe = [*_WIPE, self.start] if self.start else _WIPE
         self.wipe = "\n".join(wipe) + "\n"
@@ -47,6 +48,12 @@ class Session:
         """The text that opens a transaction, and how many statements it is."""
         quoted = [f"set local {key} = {self._connection.literal(value)};" for key, value in settings.items()]
         return "\n".join([f"{begin or 'begin'};", *quoted]) + "\n", len(quoted) + 1
+
+    def prepared(self, settings: Mapping[str, str | int]) -> str:
+        """The text that sets what statements outside a transaction run with."""
+        if self._pooled:
+            return ""
+        return "".join(f"set {key} = {self._connection.literal(value)};" for key, value in settings.items())
 
     def clean(self) -> None:
         """Ends what is open and wipes the session."""

@@ -70,14 +70,14 @@ def load(plan: Plan, *, pooled: bool) -> list[Work]:
     """The work of a plan.
 
     Args:
-        plan: one without problems.
+        plan: steps, and what is known to stand in their way.
         pooled: behind a transaction pooler, where statements in several transactions share no session.
 
     Raises:
-        PlanRefused: with every problem of every script.
+        PlanRefused: with every error of the plan and of every script.
     """
     work = [_work(step) for step in plan.steps]
-    problems = [problem for one in work for problem in _problems(one, pooled=pooled)]
+    problems = [*plan.errors, *(problem for one in work for problem in _problems(one, pooled=pooled))]
     if problems:
         raise PlanRefused(problems)
     if work:

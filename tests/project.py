@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,16 @@ class Project:
     def versions(self) -> Sequence[tuple[str, bool]]:
         """Version and success of each row of the history, in order."""
         return [(row[0], row[1]) for row in self.query("select version, success from migrations order by version")]
+
+    def has_free_lock(self) -> bool:
+        """Whether nobody holds an advisory lock in the database; a closed connection's goes a moment later."""
+        ours = "locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
+        deadline = time.monotonic() + 2
+        while self.value(f"select exists (select from pg_locks where {ours})"):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def schema(self) -> str:
         return self.server.schema(self.database)

@@ -31,6 +31,8 @@ def line(one: events.Event) -> str:
             return style(f"  {step.migration.id}: {reason}{who}; again in {pause:.1f} s", fg="yellow")
         case events.Said(step, message):
             return style(f"    {step.migration.id}: {message}", dim=True)
+        case events.PassedOver(_, command):
+            return style(f"    {command}: passed over", dim=True)
         case events.Notice(severity, message):
             return style(f"    {severity}: {message}", dim=severity != "WARNING")
     return str(one)

@@ -21,7 +21,7 @@ def run(result: Run) -> dict[str, Any]:
     return {"steps": [_step(step) for step in result.steps], "problems": [problem(one) for one in result.warnings]}
 
 
-rehearsal = run
+baseline = rehearsal = run
 
 
 def plan(result: Plan, texts: Iterable[str] = ()) -> dict[str, Any]:

@@ -41,6 +41,11 @@ def run(result: Run) -> str:
     return "\n".join([*warnings, style(f"{_count(result.steps, 'migration')} {done}", fg="green")])
 
 
+def baseline(result: Run) -> str:
+    """What was marked."""
+    return style(f"{_count(result.steps, 'migration')} marked as applied", fg="green")
+
+
 def rehearsal(result: Run) -> str:
     """What would have been applied."""
     return style(f"{_count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")

@@ -15,7 +15,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.errors import PlanRefused
 from tests.project import Project
-from tests.servers import execute
 
 pytestmark = pytest.mark.pgbouncer
 
@@ -55,10 +54,6 @@ def pooled(project: Project) -> Iterator[Project]:
     shutil.rmtree(directory)
 
 
-def free_locks(project: Project) -> bool:
-    return execute(project.server.conninfo, "select count(*) from pg_locks where locktype = 'advisory'")[0][0] == 0
-
-
 def test_migrates_and_rolls_back_with_concurrently(pooled: Project) -> None:
     pooled.add(1, "set search_path = pg_catalog; create table public.t (a int, b int)", "drop table t")
     pooled.add(
@@ -69,7 +64,7 @@ def test_migrates_and_rolls_back_with_concurrently(pooled: Project) -> None:
     assert len(pooled.migrator().migrate().steps) == 3
     assert pooled.value("select count(*) from pg_index where indrelid = 't'::regclass and indisvalid") == 2
     assert len(pooled.migrator().rollback(steps=3).steps) == 3
-    assert free_locks(pooled)
+    assert pooled.has_free_lock()
 
 
 def test_replicas_take_turns(pooled: Project) -> None:
@@ -82,7 +77,7 @@ def test_replicas_take_turns(pooled: Project) -> None:
 
     assert [(replica.communicate()[1], replica.returncode)[1] for replica in replicas] == [0] * 4
     assert pooled.value("select count(*) from migrations_log where outcome = 'success'") == 7
-    assert free_locks(pooled)
+    assert pooled.has_free_lock()
 
 
 def test_refuses_what_needs_a_session(pooled: Project) -> None:
@@ -102,4 +97,4 @@ def test_a_failure_leaves_nothing_behind(pooled: Project) -> None:
 
     assert pooled.cli("migrate").returncode == 1
     assert pooled.versions() == [("v1.0.0-001", False)]
-    assert free_locks(pooled)
+    assert pooled.has_free_lock()

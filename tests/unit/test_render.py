@@ -75,12 +75,14 @@ EVENTS: dict[events.Event, str] = {
         " update rules set a = 1; again in 0.2 s"
     ),
     events.Said(step(1), "runs in 2 parts"): "    v1.0.0-001: runs in 2 parts",
+    events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: passed over",
     events.Notice("NOTICE", "table does not exist"): "    NOTICE: table does not exist",
     events.Notice("WARNING", "careful"): "    WARNING: careful",
 }  # fmt: skip
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
     "rehearsal": [(Run((step(1), step(2))),)],
+    "baseline": [(Run((step(1),)),)],
     "plan": [
         (Plan((step(1), step("views")), (ODD,)), ["select 1;"]),
         (Plan(()),),
@@ -135,6 +137,7 @@ def test_every_event_is_tested() -> None:
         ("run", Run((step(1), step(2))), "2 migrations applied"),
         ("run", Run((step(1, Action.ROLL_BACK),), (ODD,)),
             "warning: a newer release was run [newer]\n1 migration rolled back"),
+        ("baseline", Run((step(1), step(2))), "2 migrations marked as applied"),
         ("rehearsal", Run((step(1),)), "1 pending migration rehearsed and rolled back"),
         ("plan", Plan(()), "nothing to do"),
         ("plan", Plan((step(1), step("views"))), "  apply      v1.0.0-001  step\n  apply      R__views"),

@@ -1,0 +1,74 @@
+"""What it means that the server refused a statement: try again, run the script in other parts, or give up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from sqlmigrate import source
+from sqlmigrate.script import Cuts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.errors import StatementFailed
+    from sqlmigrate.message import Message
+    from sqlmigrate.model import ServerReport
+    from sqlmigrate.work import Work
+
+PASSING = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
+_NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
+_GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
+_HISTORY_GONE = "the script dropped the history table: keep it in a schema of its own, with --history-table"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A statement that failed: whose, and its number within the script, -1 where it is none of the script's.
+
+    The error has its location already.
+    """
+
+    error: StatementFailed
+    unit: int
+    statement: int
+
+
+def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequence[Work]) -> Failure:
+    """Whose an error is that came behind `count` results of a message."""
+    blame = message.blame(count, error.report.position)
+    work = batch[blame.part.unit]
+    error.location = source.seen(blame.place(work.step.path))
+    if blame.part.piece is None or blame.number is None:
+        error.hint = error.hint or (_HISTORY_GONE if error.report.sqlstate in _GONE else "")
+        return Failure(error, blame.part.unit, -1)
+    earlier = takewhile(lambda piece: piece != blame.part.piece, work.segment.pieces)
+    statement = work.segment.first + sum(piece.statements for piece in earlier) + blame.number
+    return Failure(error, blame.part.unit, statement)
+
+
+def new_cuts(work: Work, failure: Failure) -> Cuts | None:
+    """Where the server wants the script cut; None where that was no reason, or would not help."""
+    report, number, segment, cuts = failure.error.report, failure.statement, work.segment, work.cuts
+    if number < segment.first or segment.begin or not segment.transactional:
+        return None
+    if report.sqlstate in _NOT_IN_A_TRANSACTION:
+        return Cuts(segment.first, cuts.alone | {number}, cuts.before)
+    if _wants_a_commit(report) and number > segment.first:
+        return Cuts(segment.first, cuts.alone, cuts.before | {number})
+    return None
+
+
+def needs_parts(report: ServerReport) -> bool:
+    """Whether the server refused only to run a statement in the same transaction as what precedes it."""
+    return report.sqlstate in _NOT_IN_A_TRANSACTION or _wants_a_commit(report)
+
+
+def _wants_a_commit(report: ServerReport) -> bool:
+    """What psql would have committed by then: an enum's value, pending trigger events, more locks than one may have."""
+    return (
+        report.sqlstate == "55P04"
+        or (report.sqlstate == "55006" and "pending trigger events" in report.message)
+        or (report.sqlstate == "53200" and "max_locks_per_transaction" in report.hint)
+    )

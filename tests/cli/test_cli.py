@@ -1,0 +1,435 @@
+"""The command line as a whole: exit codes, dry runs, questions, colours, settings, secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+
+import psycopg
+import pytest
+
+from sqlmigrate import Version, __version__
+from sqlmigrate.lock import key_of
+from tests.project import Project
+from tests.servers import ROOT
+
+ESCAPE = "\x1b["
+
+
+def add_series(project: Project, count: int = 2) -> None:
+    for number in range(1, count + 1):
+        project.add(number, f"create table t{number} (a int);", f"drop table t{number};")
+
+
+def on_terminal(project: Project, *arguments: str, answer: str = "", **environment: str) -> tuple[int, str]:
+    """Runs the command line on a terminal of its own, types the answer, and returns exit code and screen."""
+    leader, follower = pty.openpty()
+    command, own = project.command(*arguments), project.environment(**environment)
+    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, cwd=project.root, env=own)
+    os.close(follower)
+    os.write(leader, answer.encode())
+    screen = b""
+    with contextlib.suppress(OSError):  # so Linux says that the other side is closed
+        while block := os.read(leader, 4096):
+            screen += block
+    os.close(leader)
+    return process.wait(), screen.decode()
+
+
+def contents(project: Project) -> list[tuple[object, ...]]:
+    """Every relation with its file, and how much was ever written."""
+    return project.query(
+        "select relname::text, relfilenode, reltuples from pg_class"
+        " where relnamespace = 'public'::regnamespace order by 1"
+    )
+
+
+def test_done_is_0(project: Project) -> None:
+    add_series(project)
+
+    assert [project.cli(command).returncode for command in ("migrate", "status", "info", "check", "validate")] == [
+        0
+    ] * 5
+
+
+def test_failed_is_1(project: Project) -> None:
+    project.add(1, "select 1 / 0;")
+
+    assert project.cli("migrate").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("migrate", "--nonsense"), "No such option"),
+        (("migrat",), "No such command"),
+        (("migrate", "--target", "seven"), "is not a version"),
+        (("migrate", "--lock-wait", "5"), "lock-wait: '5' is not a duration"),
+        (("migrate", "--lock-retries", "many"), "'many' is not a number"),
+        (("migrate", "--dir", "nowhere"), "there is no directory 'nowhere'"),
+        (("migrate", "--history-table", "x."), "is not a table name"),
+        (("migrate", "--config", "nowhere.toml"), "nowhere.toml cannot be read"),
+        (("migrate", "--env", "production"), "no configuration file"),
+        (("migrate", "--format", "xml"), "'xml' is not one of"),
+        (("rollback",), "give --version or --steps"),
+        (("rollback", "--steps", "0"), "0 is not in the range"),
+        (("baseline",), "Missing option '--version'"),
+    ],
+)
+def test_usage_is_2(project: Project, arguments: tuple[str, ...], message: str) -> None:
+    done = project.cli(*arguments)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_pending_is_3(project: Project) -> None:
+    add_series(project)
+
+    assert project.cli("check").returncode == 3
+
+
+def test_a_lock_not_had_is_4(project: Project) -> None:
+    add_series(project)
+    with psycopg.connect(project.database) as other:
+        other.execute(f"select pg_advisory_lock({key_of('public.migrations')})".encode())
+
+        assert project.cli("migrate", "--lock-wait", "100ms").returncode == 4
+
+
+def test_a_run_that_takes_too_long_is_stopped(project: Project) -> None:
+    project.add(1, "create table t (a int);\nselect pg_sleep(30);")
+    began = time.monotonic()
+
+    done = project.cli("migrate", "--timeout", "1s")
+
+    assert time.monotonic() - began < 5
+    assert done.returncode == 1
+    assert "the run took longer than 1 s" in done.stderr
+    assert project.value("select to_regclass('t') is null")
+
+
+@pytest.mark.parametrize("arguments", ["migrate --dry-run", "migrate --dry-run --format json"])
+def test_a_dry_run_sends_nothing_and_prints_the_sql(project: Project, arguments: str) -> None:
+    add_series(project)
+    project.migrator().migrate(Version(1, 0, 0, 1))
+    project.add(
+        3,
+        "create table t3 (a int);\ncopy t3 from stdin;\n1\n2\n\\.\n"
+        "create index concurrently on t3 (a);\nselect 3 -- end",
+    )
+    before = contents(project)
+
+    done = project.cli(*arguments.split())
+
+    assert done.returncode == 0
+    assert contents(project) == before
+    assert project.versions() == [("v1.0.0-001", True)]
+    shown = "\n".join(json.loads(done.stdout)["sql"]) if "json" in arguments else done.stdout
+    assert "create table t1" not in shown
+    assert "create table t2 (a int);" in shown
+    assert "create table t3 (a int);\ncopy t3 from stdin;\n1\n2\n\\.\n" in shown
+    assert "create index concurrently on t3 (a);" in shown
+    assert "select 3 -- end\n;" in shown
+
+
+def test_the_sql_of_a_dry_run_is_sql_that_psql_runs(project: Project) -> None:
+    project.add(
+        1,
+        "begin isolation level serializable;\ncreate table t (a int);\ncommit;\n"
+        "copy t from stdin;\n1\n\\.\nvacuum t;\nselect 3 -- end",
+    )
+    sql = json.loads(project.cli("migrate", "--dry-run", "--format", "json").stdout)["sql"]
+
+    done = project.server.psql(project.database, stdin="".join(sql))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert project.query("select a from t") == [(1,)]
+
+
+def test_a_dry_run_into_nothing_makes_nothing(project: Project) -> None:
+    add_series(project)
+
+    project.cli("migrate", "--dry-run")
+
+    assert contents(project) == []
+
+
+def test_a_rehearsal_leaves_nothing(project: Project) -> None:
+    add_series(project)
+    project.migrator().migrate(Version(1, 0, 0, 1))
+    before = contents(project)
+
+    assert project.cli("validate", "--dry-run").returncode == 0
+
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 1), ("n\n", 2, 2), ("\n", 2, 2)])
+def test_rollback_asks_on_a_terminal(project: Project, answer: str, code: int, left: int) -> None:
+    add_series(project)
+    project.migrator().migrate()
+
+    exit_code, screen = on_terminal(project, "rollback", "--steps", "1", answer=answer)
+
+    assert "Roll back?" in screen
+    assert "v1.0.0-002" in screen
+    assert exit_code == code
+    assert len(project.versions()) == left
+
+
+def test_rollback_without_a_terminal_needs_yes(project: Project) -> None:
+    add_series(project)
+    project.migrator().migrate()
+
+    unasked = project.cli("rollback", "--steps", "1", stdin="y\n")
+
+    assert unasked.returncode == 2
+    assert "--yes" in unasked.stderr
+    assert len(project.versions()) == 2
+    assert project.cli("rollback", "--steps", "1", "--yes").returncode == 0
+    assert len(project.versions()) == 1
+
+
+def test_repair_asks_on_a_terminal(project: Project) -> None:
+    add_series(project)
+    project.migrator().migrate()
+    project.add(1, "create table t1 (b int);")
+
+    assert on_terminal(project, "repair", answer="n\n")[0] == 2
+    assert project.cli("check").returncode == 3
+    assert on_terminal(project, "repair", answer="y\n")[0] == 0
+    assert project.cli("check").returncode == 0
+
+
+def test_a_terminal_is_coloured(project: Project) -> None:
+    add_series(project)
+
+    code, screen = on_terminal(project, "migrate")
+
+    assert code == 0
+    assert ESCAPE in screen
+    assert "✓" in screen
+
+
+@pytest.mark.parametrize("command", ["migrate", "status"])
+def test_no_color_is_obeyed(project: Project, command: str) -> None:
+    add_series(project)
+
+    _, screen = on_terminal(project, command, NO_COLOR="1")
+
+    assert f"{ESCAPE}3" not in screen
+    assert f"{ESCAPE}1m" not in screen
+
+
+def test_a_long_one_is_shown_while_it_runs(project: Project) -> None:
+    project.add(1, "select pg_sleep(0.3);", name="slow")
+
+    _, screen = on_terminal(project, "migrate")
+
+    assert "… v1.0.0-001  slow" in screen
+    assert "… v1.0.0-001  slow" not in project.cli("migrate").stderr
+
+
+def test_a_pipe_is_plain(project: Project) -> None:
+    add_series(project)
+    project.add(3, "select 1 / 0;")
+
+    done = project.cli("migrate")
+
+    assert ESCAPE not in done.stdout + done.stderr
+    assert "\r" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ("migrate", "MigrationFailed"),
+        ("migrate --target v9.0.0-001", "PlanRefused"),
+        ("migrate --database-url host=/nowhere", "ConnectionFailed"),
+        ("migrate --lock-wait 5", "ConfigurationError"),
+        ("rollback --steps 1 --version 1.0.0-1", "ConfigurationError"),
+    ],
+)
+def test_a_failure_is_json_too(project: Project, arguments: str, kind: str) -> None:
+    project.add(1, "select 1 / 0;")
+
+    done = project.cli(*arguments.split(), "--format", "json")
+
+    content = json.loads(done.stdout)
+    assert content["version"] == 1
+    assert content["error"]["kind"] == kind
+    assert content["error"]["message"]
+    assert done.returncode == (2 if kind == "ConfigurationError" else 1)
+
+
+def test_json_goes_by_itself_to_stdout(project: Project) -> None:
+    add_series(project)
+
+    done = project.cli("migrate", "--format", "json")
+
+    assert [step["version"] for step in json.loads(done.stdout)["steps"]] == ["v1.0.0-001", "v1.0.0-002"]
+    assert "✓ v1.0.0-001" in done.stderr
+
+
+def test_notices_of_the_server_are_passed_on(project: Project) -> None:
+    project.add(1, "do $$ begin raise notice 'hello'; raise warning 'careful'; end $$;")
+
+    done = project.cli("migrate")
+
+    assert "NOTICE: hello" in done.stderr
+    assert "WARNING: careful" in done.stderr
+
+
+CONFIG = """
+dir = "sql"
+history-table = "ops.done"
+[environments.production]
+history_table = "prod.done"
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "schema"),
+    [
+        ((), {}, "ops"),
+        (("--env", "production"), {}, "prod"),
+        ((), {"SQLMIGRATE_ENV": "production"}, "prod"),
+        (("--env", "production"), {"SQLMIGRATE_HISTORY_TABLE": "env.done"}, "env"),
+        (("--history-table", "own.done"), {"SQLMIGRATE_HISTORY_TABLE": "env.done"}, "own"),
+    ],
+)
+@pytest.mark.parametrize("name", ["sqlmigrate.toml", "pyproject.toml", "other.toml"])
+def test_the_nearest_setting_counts(
+    project: Project, name: str, arguments: tuple[str, ...], environment: dict[str, str], schema: str
+) -> None:
+    (project.root / "sql").mkdir()
+    (project.root / "sql" / "V1.0.0-001__t.up.sql").write_text("create table t (a int);")
+    text = CONFIG.replace("[environ", "[tool.sqlmigrate.environ") if name == "pyproject.toml" else CONFIG
+    (project.root / name).write_text(f"[tool.sqlmigrate]\n{text}" if name == "pyproject.toml" else text)
+    named = ("--config", name) if name == "other.toml" else ()
+
+    done = project.cli("migrate", *named, *arguments, SQLMIGRATE_DIR="", **environment)
+
+    assert done.returncode == 0, done.stderr
+    assert project.value(f"select to_regclass('{schema}.done') is not null")
+
+
+def test_an_unknown_key_is_an_error_with_a_guess(project: Project) -> None:
+    (project.root / "sqlmigrate.toml").write_text('lock-timeuot = "5s"\n')
+
+    done = project.cli("migrate")
+
+    assert done.returncode == 2
+    assert "sqlmigrate.toml: unknown setting 'lock-timeuot'" in done.stderr
+    assert "did you mean lock_timeout?" in done.stderr.replace("lock-timeout", "lock_timeout")
+
+
+def test_an_unknown_environment_is_an_error_that_names_those_there_are(project: Project) -> None:
+    (project.root / "sqlmigrate.toml").write_text(CONFIG)
+
+    done = project.cli("migrate", "--env", "prodction")
+
+    assert done.returncode == 2
+    assert "production" in done.stderr
+
+
+def test_without_a_connection_setting_it_says_what_to_set(project: Project) -> None:
+    done = project.cli("migrate", DATABASE_URL="")
+
+    assert done.returncode == 2
+    for word in ("DATABASE_URL", "DB_HOST", "--database-url", "embedded:PATH"):
+        assert word in done.stderr
+
+
+def test_the_parts_of_a_connection_will_do(project: Project) -> None:
+    add_series(project)
+    given = psycopg.conninfo.conninfo_to_dict(project.database)
+    parts = {"DB_HOST": str(given["host"]), "DB_NAME": str(given["dbname"]), "DB_USER": str(given["user"])}
+
+    assert project.cli("migrate", DATABASE_URL="", **parts).returncode == 0
+    assert len(project.versions()) == 2
+
+
+SECRET = "s3cr3t-of-mine"  # noqa: S105  # of nobody
+UNREACHABLE = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (("--database-url", f"postgresql://me:{SECRET}@{UNREACHABLE}/x"), {}),
+        (("--database-url", f"postgresql://me:{SECRET}@[bad/x"), {}),
+        (("--database-url", f"postgresql://me:{SECRET}@{UNREACHABLE}/x?nonsense=1"), {}),
+        (("--database-url", f"host=127.0.0.1 port=1 password={SECRET} nonsense"), {}),
+        (("--database-url", f"host=127.0.0.1 port=1 password='{SECRET}"), {}),
+        (("--database-url", f"{SECRET}://"), {}),
+        (("--db-host", "127.0.0.1", "--db-port", "1", "--db-password", SECRET), {"DATABASE_URL": ""}),
+        (("--db-host", "127.0.0.1", "--db-port", "one"), {"DATABASE_URL": "", "DB_PASSWORD": SECRET}),
+        ((), {"DATABASE_URL": f"postgresql://me:{SECRET}@{UNREACHABLE}/x"}),
+        ((), {"DATABASE_URL": f"postgres://me:{SECRET}@{UNREACHABLE}:2:3/x"}),
+    ],
+)
+@pytest.mark.parametrize("command", ["migrate", "status --format json --log-level debug"])
+def test_a_password_is_never_shown(
+    project: Project, arguments: tuple[str, ...], environment: dict[str, str], command: str
+) -> None:
+    done = project.cli(*command.split(), *arguments, **environment)
+
+    assert done.returncode in (1, 2)
+    assert SECRET not in done.stdout + done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_password_that_was_right_is_not_shown_either(project: Project) -> None:
+    add_series(project, 1)
+    project.add(2, "select 1 / 0;")
+
+    done = project.cli("migrate", "--log-level", "debug", DB_PASSWORD=SECRET)
+
+    assert done.returncode == 1
+    assert SECRET not in done.stdout + done.stderr
+    assert project.value(f"select count(*) from migrations_log l where l::text like '%{SECRET}%'") == 0
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("-V",)])
+def test_it_tells_its_version(arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlmigrate", *arguments], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+
+    assert done.stdout == f"sqlmigrate {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "migrate",
+        "status",
+        "info",
+        "check",
+        "validate",
+        "rollback",
+        "baseline",
+        "repair",
+        "lock-status",
+        "force-unlock",
+    ],
+)
+def test_every_command_has_help(command: str) -> None:
+    arguments = [*command.split(), "--help"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlmigrate", *arguments], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+
+    assert "Usage:" in done.stdout
+    assert "Exit codes:" in done.stdout or "--database-url" in done.stdout

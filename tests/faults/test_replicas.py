@@ -1,0 +1,174 @@
+"""Many at once: replicas that start together, other people's locks, the migration lock."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from tests.faults import mix
+from tests.faults.waiting import backends, running, timed, until, until_asleep
+from tests.project import Project
+
+LOG = logging.getLogger(__name__)
+
+
+def run_at_once(project: Project, count: int) -> list[str]:
+    """Runs `migrate` so many times at once; what each said on stderr. All of them end well."""
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+        processes = [stack.enter_context(running(project, "migrate")) for _ in range(count)]
+        said = [stderr for _, stderr in pool.map(lambda process: process.communicate(timeout=300), processes)]
+    assert [process.returncode for process in processes] == [0] * count, said
+    return said
+
+
+def successes(project: Project) -> dict[str, int]:
+    rows = project.query("select version, count(*) from migrations_log where outcome = 'success' group by 1")
+    return {row[0]: row[1] for row in rows}
+
+
+def test_eight_replicas_apply_each_migration_once(mixed: Project) -> None:
+    run_at_once(mixed, 8)
+
+    assert successes(mixed) == {one.version: 1 for one in mix.MIX}
+    assert mix.disagreements(mixed) == []
+    assert backends(mixed) == []
+
+
+@pytest.mark.parametrize("rows", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_three_replicas_build_indexes_concurrently_without_a_deadlock(project: Project, rows: int) -> None:
+    project.query(
+        f"create table t as select n as id, n % 1000 as a, md5(n::text) as b from generate_series(1, {rows}) n"
+    )
+    project.add(1, "create index concurrently t_id on t (id);\ncreate index concurrently t_a on t (a);")
+    project.add(2, "create unique index concurrently t_b on t (b, id);")
+
+    said = run_at_once(project, 3)
+
+    assert not [stderr for stderr in said if "deadlock" in stderr]
+    assert successes(project) == {"v1.0.0-001": 1, "v1.0.0-002": 1}
+    assert project.query(
+        "select indexrelid::regclass::text, indisvalid from pg_index where indrelid = 't'::regclass order by 1"
+    ) == [
+        ("t_a", True),
+        ("t_b", True),
+        ("t_id", True),
+    ]
+
+
+def test_an_alter_table_gets_past_a_long_reader_without_stalling_others(project: Project) -> None:
+    project.query("create table t (id int)", "insert into t values (1)")
+    project.add(1, "-- sqlmigrate: lock-timeout=1s\nalter table t add column b int;")
+    done = threading.Event()
+    with psycopg.connect(project.database) as reader, ThreadPoolExecutor(2) as pool:
+        reader.execute("select * from t")
+        pid = reader.info.backend_pid
+        worst = pool.submit(longest_stall, project, done)
+        run = pool.submit(project.cli, "migrate")
+        time.sleep(5)
+        reader.rollback()
+        took, result = timed(run.result)
+        done.set()
+
+    assert result.returncode == 0, result.stderr
+    assert took < 15
+    LOG.info("longest stall %.2f s, done %.2f s after the reader", worst.result(), took)
+    assert worst.result() < 1.5
+    assert f"pid {pid} (" in result.stderr
+    assert "canceling statement due to lock timeout" in result.stderr
+    assert project.value("select count(b) from t") == 0
+
+
+def longest_stall(project: Project, done: threading.Event) -> float:
+    """Reads the table every 50 ms until it is `done`; how long the slowest took."""
+    worst = 0.0
+    with psycopg.connect(project.database, autocommit=True) as connection:
+        while not done.wait(0.05):
+            took, _ = timed(lambda: connection.execute("select id from t").fetchall())
+            worst = max(worst, took)
+    return worst
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "create table a (id int); select pg_advisory_unlock_all();",
+        "create table a (id int); select pg_advisory_unlock_all(); vacuum; create table b ();",
+        "begin; create table a (id int); select pg_advisory_unlock_all(); commit; create table b ();",
+    ],
+)
+def test_a_run_that_loses_the_lock_is_rolled_back(project: Project, script: str) -> None:
+    project.add(1, "create table first ()")
+    project.add(2, script)
+    project.add(3, "create table last ()")
+
+    run = project.cli("migrate")
+
+    assert run.returncode == 1
+    assert "v1.0.0-002 failed: the migration lock was lost while the migration ran" in run.stderr
+    assert "pg_advisory_unlock_all()" in run.stderr
+    assert successes(project) == {"v1.0.0-001": 1}
+    assert ("v1.0.0-002", True) not in project.versions()
+    assert project.value("select concat(to_regclass('a'), to_regclass('b'), to_regclass('last'))") == ""
+
+
+def test_a_statement_outside_a_transaction_that_loses_the_lock_is_not_recorded_as_done(project: Project) -> None:
+    project.add(
+        1, "create procedure drop_lock() language plpgsql as $$ begin commit; perform pg_advisory_unlock_all(); end $$"
+    )
+    project.add(2, "call drop_lock();")
+
+    run = project.cli("migrate")
+
+    assert run.returncode == 1
+    assert "the migration lock was lost" in run.stderr
+    assert ("v1.0.0-002", True) not in project.versions()
+
+
+def test_a_run_gives_up_when_another_holds_the_lock(project: Project) -> None:
+    project.add(1, "select pg_sleep(60)")
+    with running(project, "migrate"):
+        until_asleep(project)
+        (holder,) = backends(project)
+
+        took, run = timed(lambda: project.cli("migrate", SQLMIGRATE_LOCK_WAIT="1s"))
+
+    assert run.returncode == 4
+    assert 1 <= took < 4
+    assert f"the migration lock was not had within 1 s: held by pid {holder} (" in run.stderr
+    assert "sqlmigrate lock-status" in run.stderr
+
+
+def test_force_unlock_ends_exactly_the_holder(project: Project) -> None:
+    project.add(1, "select pg_sleep(60)")
+    with running(project, "migrate") as first, psycopg.connect(project.database, autocommit=True) as bystander:
+        until_asleep(project)
+        (holder,) = backends(project)
+        with running(project, "migrate") as second:
+            until(lambda: len(backends(project)) == 2)
+            status = project.cli("lock-status")
+            refused = project.cli("force-unlock")
+            unlocked = project.cli("force-unlock", "--yes")
+            _, stderr = first.communicate(timeout=10)
+            until(lambda: project.migrator().lock_holder())
+            other = project.migrator().lock_holder()
+        bystander.execute("select 1")
+
+    assert status.returncode == 0
+    assert f"pid          {holder}\n" in status.stdout
+    assert refused.returncode == 2
+    assert unlocked.returncode == 0, unlocked.stderr
+    assert first.returncode == 1
+    assert "the connection was lost" in stderr
+    assert second.returncode == -9
+    assert other is not None
+    assert other.pid != holder
+    assert project.query("select action, outcome from migrations_log where action = 'unlock'") == [
+        ("unlock", "success")
+    ]
+    assert f"pid {holder}" in project.value("select error_msg from migrations_log where action = 'unlock'")

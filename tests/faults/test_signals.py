@@ -1,0 +1,120 @@
+"""SIGTERM, SIGINT and the time limit: the run is cancelled, rolled back, unlocked and recorded."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from tests.faults.mix import MIGRATE, Ordeal
+from tests.faults.waiting import backends, running, timed, until_asleep
+from tests.project import Project
+
+both = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+
+
+def failures(project: Project) -> list[tuple[str, str]]:
+    return project.query("select version, error_msg from migrations_log where outcome = 'failure'")
+
+
+def assert_nothing_is_left(project: Project) -> None:
+    assert backends(project) == []
+    assert project.migrator().lock_holder() is None
+    assert project.value("select to_regclass('b') is null")
+
+
+@both
+def test_a_signal_ends_a_long_statement(project: Project, number: signal.Signals, code: int) -> None:
+    project.add(1, "create table a (id int)")
+    project.add(2, "create table b (id int); select pg_sleep(60)")
+    with running(project, "migrate") as process:
+        until_asleep(project)
+        process.send_signal(number)
+        took, (_, stderr) = timed(process.communicate)
+
+    assert process.returncode == code
+    assert took < 3
+    assert "v1.0.0-002 failed: interrupted by SIG" in stderr
+    assert "applied before it: v1.0.0-001" in stderr
+    assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
+    assert failures(project) == [("v1.0.0-002", f"interrupted by {number.name}")]
+    assert_nothing_is_left(project)
+
+
+@both
+def test_a_signal_ends_a_statement_outside_a_transaction(project: Project, number: signal.Signals, code: int) -> None:
+    project.add(
+        1,
+        "create table a (id int);"
+        "create procedure nap() language plpgsql as $$ begin commit; perform pg_sleep(60); end $$",
+    )
+    project.add(2, "insert into a values (1); call nap(); create table b (id int)")
+    with running(project, "migrate") as process:
+        until_asleep(project)
+        process.send_signal(number)
+        took, (_, stderr) = timed(process.communicate)
+
+    assert process.returncode == code
+    assert took < 3
+    assert "1 of its 3 statements are committed; a rerun goes on behind them" in stderr
+    assert failures(project) == [("v1.0.0-002", f"interrupted by {number.name}")]
+    assert_nothing_is_left(project)
+
+
+def test_the_time_limit_ends_the_run_and_says_what_was_applied(project: Project) -> None:
+    project.add(1, "create table a (id int)")
+    project.add(2, "create table b (id int); select pg_sleep(60)")
+
+    took, run = timed(lambda: project.cli("migrate", "--timeout", "1s"))
+
+    assert run.returncode == 1
+    assert took < 4
+    assert "the run took longer than 1 s" in run.stderr
+    assert "applied before it: v1.0.0-001" in run.stderr
+    assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
+    assert failures(project) == [("v1.0.0-002", "the run took longer than 1 s")]
+    assert_nothing_is_left(project)
+
+
+def test_a_run_that_waits_for_the_lock_obeys_a_signal(project: Project) -> None:
+    project.add(1, "select pg_sleep(60)")
+    with running(project, "migrate"):
+        until_asleep(project)
+        with running(project, "migrate") as waiter:
+            assert waiter.stderr is not None
+            assert "waiting for the migration lock" in waiter.stderr.readline()
+            waiter.terminate()
+            took, _ = timed(waiter.wait)
+
+    assert waiter.returncode == 143
+    assert took < 3
+
+
+def terminate(_: Project, process: subprocess.Popen[str]) -> None:
+    process.terminate()
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.long)])
+def test_migrate_survives_sigterm_at_random_moments(mixed: Project, times: int) -> None:
+    Ordeal(mixed, MIGRATE, terminate, [143, -signal.SIGTERM]).endure(times, seed=3)
+
+
+def test_a_signal_ends_a_copy_that_the_server_takes_slowly(project: Project) -> None:
+    project.query(
+        "create table a (id int, note text)",
+        "create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(10); return new; end $$",
+        "create trigger nap before insert on a for each row execute function nap()",
+    )
+    rows = "".join(f"{n}\t{'x' * 1000}\n" for n in range(10_000))
+    project.add(1, f"create table b ();\ncopy a from stdin;\n{rows}\\.\n")
+    with running(project, "migrate") as process:
+        until_asleep(project)
+        process.terminate()
+        took, (_, stderr) = timed(process.communicate)
+
+    assert process.returncode == 143
+    assert took < 3
+    assert "v1.0.0-001 failed: interrupted by SIGTERM" in stderr
+    assert failures(project) == [("v1.0.0-001", "interrupted by SIGTERM")]
+    assert_nothing_is_left(project)

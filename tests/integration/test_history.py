@@ -1,0 +1,451 @@
+"""The history table and its log: whose they are, what an operator may do to them, what the commands do."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from sqlmigrate import SqlMigrateError, Version, history
+from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed, PlanRefused
+from tests.project import Project
+
+BROKEN = "create table t5 (a int);\nselect 1 / 0;"
+
+
+def add_series(project: Project, count: int) -> None:
+    for number in range(1, count + 1):
+        project.write(f"V2.0.0-{number:03d}__step_{number}.up.sql", f"create table t{number} (a int);")
+        project.write(f"V2.0.0-{number:03d}__step_{number}.down.sql", f"drop table t{number};")
+
+
+def states(project: Project, **settings: str) -> dict[str, str]:
+    return {one.id: one.state.value for one in project.migrator(**settings).status()}
+
+
+def codes(refused: pytest.ExceptionInfo[PlanRefused]) -> list[str]:
+    return [problem.code for problem in refused.value.problems]
+
+
+def log(project: Project) -> list[tuple[object, ...]]:
+    return project.query("select action, version, outcome from migrations_log order by id")
+
+
+def test_the_newest_is_found_as_operators_look_for_it(project: Project) -> None:
+    add_series(project, 3)
+    project.migrator().migrate()
+
+    rows = project.query("SELECT version, name, success, error_msg FROM migrations ORDER BY executed_at DESC")
+
+    assert rows == [(f"v2.0.0-{n:03d}", f"step_{n}", True, "") for n in (3, 2, 1)]
+
+
+def test_an_operator_may_declare_a_failed_one_done(project: Project) -> None:
+    add_series(project, 6)
+    project.write("V2.0.0-005__step_5.up.sql", BROKEN)
+    with pytest.raises(MigrationFailed):
+        project.migrator().migrate()
+
+    project.query("UPDATE migrations SET success = true, error_msg = '' WHERE version = 'v2.0.0-005'")
+
+    assert [step.migration.id for step in project.migrator().migrate().steps] == ["v2.0.0-006"]
+    assert project.migrator().check().up_to_date
+    assert project.value("select to_regclass('t5') is null")
+
+
+def test_an_operator_may_delete_a_failed_one(project: Project) -> None:
+    add_series(project, 5)
+    project.write("V2.0.0-005__step_5.up.sql", BROKEN)
+    with pytest.raises(MigrationFailed):
+        project.migrator().migrate()
+
+    project.query("DELETE FROM migrations WHERE version = 'v2.0.0-005' AND success = false")
+
+    assert states(project)["v2.0.0-005"] == "pending"
+    add_series(project, 5)
+    assert len(project.migrator().migrate().steps) == 1
+
+
+def test_a_row_tells_who_when_and_what(project: Project) -> None:
+    project.add(1, "-- Makes t, slowly.\nselect pg_sleep(0.05);\ncreate table t (a int);", name="make_t")
+    project.add(2, "select 1;", name="no_comment")
+    project.migrator().migrate()
+
+    recent = "executed_at between now() - interval '1 min' and now()"
+    fields = f"name, description, executed_by = session_user, {recent}, length(checksum)"
+    assert project.query(f"select {fields} from migrations order by version") == [
+        ("make_t", "Makes t, slowly.", True, True, 64),
+        ("no_comment", "no comment", True, True, 64),
+    ]
+    assert project.query("select duration_ms between 50 and 5000 from migrations order by version") == [
+        (True,),
+        (False,),
+    ]
+
+
+@pytest.mark.parametrize("table", ["other.done", 'a "b".c"; drop', "größe.tafel", "Upper.Case"])
+def test_the_history_may_be_anywhere(project: Project, table: str) -> None:
+    add_series(project, 2)
+    schema, name = table.rsplit(".", 1)
+
+    project.migrator(history_table=table).migrate()
+
+    found = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, name))
+    with psycopg.connect(project.database) as connection:
+        assert connection.execute(found).fetchall() == [(2,)]
+    assert states(project, history_table=table) == {"v2.0.0-001": "applied", "v2.0.0-002": "applied"}
+    assert project.migrator(history_table=table).migrate().steps == ()
+    assert project.value("select to_regclass('public.migrations') is null")
+
+
+def test_two_histories_do_not_meet(project: Project) -> None:
+    add_series(project, 1)
+    project.migrator(history_table="a.m").migrate()
+    project.query("drop table t1")
+
+    assert len(project.migrator(history_table="b.m").migrate().steps) == 1
+
+
+@pytest.mark.parametrize("table", [".x", "x.", "", "a" * 60])
+def test_a_name_that_is_none_is_refused(project: Project, table: str) -> None:
+    with pytest.raises(ConfigurationError, match="not a table name") as refused:
+        project.migrator(history_table=table)
+
+    assert "--history-table schema.name" in refused.value.hint
+
+
+def test_a_quote_in_the_name_injects_nothing(project: Project) -> None:
+    add_series(project, 1)
+    project.query("create table victim (a int)")
+
+    project.migrator(history_table="x\"; drop table victim; --.y'; drop table victim; --").migrate()
+
+    assert project.value("select to_regclass('victim') is not null")
+
+
+def test_quotes_in_files_inject_nothing(project: Project) -> None:
+    project.query("create table victim (a int)")
+    project.add(1, "-- it's '); drop table victim; -- \\\nselect 1;", name="it's $1 %s \\'; drop table victim; --")
+
+    project.migrator().migrate()
+
+    assert project.value("select to_regclass('victim') is not null")
+    assert project.value("select name from migrations") == "it's $1 %s \\'; drop table victim; --"
+    assert project.value("select description from migrations") == "it's '); drop table victim; -- \\"
+
+
+@pytest.mark.parametrize(
+    "made", ["create table migrations (version bigint, dirty boolean)", "create view migrations as select 1 as version"]
+)
+def test_a_table_of_somebody_else_is_left_alone(project: Project, made: str) -> None:
+    add_series(project, 1)
+    project.query(made)
+
+    with pytest.raises(HistoryError, match="is not sqlmigrate's") as refused:
+        project.migrator().migrate()
+
+    assert "--history-table schema.name" in refused.value.hint
+    assert project.value("select to_regclass('t1') is null")
+    assert project.migrator(history_table="mine.migrations").migrate().steps
+
+
+def test_a_newer_format_is_refused(project: Project) -> None:
+    add_series(project, 1)
+    project.migrator().migrate()
+    project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 99.'")
+
+    with pytest.raises(HistoryError, match="has format 99, this sqlmigrate knows 1") as refused:
+        project.migrator().check()
+
+    assert "newer sqlmigrate" in refused.value.hint
+
+
+def test_a_lost_comment_is_the_first_format(project: Project) -> None:
+    add_series(project, 1)
+    project.migrator().migrate()
+    project.query("comment on table migrations is null")
+
+    assert project.migrator().check().up_to_date
+
+
+def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_series(project, 2)
+    project.migrator().migrate(Version(2, 0, 0, 1))
+    monkeypatch.setattr(
+        history, "FORMATS", (*history.FORMATS, "alter table {history} add column extra text default 'x';")
+    )
+    assert states(project) == {"v2.0.0-001": "applied", "v2.0.0-002": "pending"}
+
+    project.migrator().migrate()
+
+    assert project.query("select version, extra from migrations order by 1") == [
+        ("v2.0.0-001", "x"),
+        ("v2.0.0-002", "x"),
+    ]
+    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 2.")
+
+
+def test_two_formats_at_once_begin_from_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_series(project, 1)
+    monkeypatch.setattr(
+        history, "FORMATS", (*history.FORMATS, "alter table {history} add column extra text default 'x';")
+    )
+
+    project.migrator().migrate()
+
+    assert project.value("select extra from migrations") == "x"
+
+
+def test_the_log_tells_who_did_what_and_how_it_ended(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().migrate(Version(2, 0, 0, 1))
+    project.migrator().rollback(steps=1)
+    project.write("V2.0.0-002__step_2.up.sql", BROKEN)
+    with pytest.raises(MigrationFailed):
+        project.migrator().migrate()
+
+    assert log(project) == [
+        ("apply", "v2.0.0-001", "success"),
+        ("rollback", "v2.0.0-001", "success"),
+        ("apply", "v2.0.0-001", "success"),
+        ("apply", "v2.0.0-002", "failure"),
+    ]
+    who = (
+        "count(distinct run_id), min(os_user), min(host), bool_and(db_user = session_user),"
+        " bool_and(backend_pid > 0), min(tool_version)"
+    )
+    assert project.query(f"select {who} from migrations_log") == [
+        (3, getpass.getuser(), socket.gethostname(), True, True, "0.1.0")
+    ]
+    assert project.value("select bool_and(logged_at > now() - interval '1 min') from migrations_log")
+    assert project.versions() == [("v2.0.0-001", True), ("v2.0.0-002", False)]
+
+
+def test_the_log_is_only_appended_to(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().migrate()
+    first = project.query("select * from migrations_log order by id")
+
+    project.migrator().rollback(steps=2)
+    project.migrator().migrate()
+
+    assert project.query("select * from migrations_log order by id")[:2] == first
+    assert project.value("select count(*) from migrations_log") == 6
+
+
+def test_a_baseline_marks_without_running(project: Project) -> None:
+    add_series(project, 4)
+
+    project.migrator().baseline(Version(2, 0, 0, 3))
+
+    assert project.query("select version, action, success from migrations order by 1") == [
+        (f"v2.0.0-00{n}", "baseline", True) for n in (1, 2, 3)
+    ]
+    assert project.value("select to_regclass('t1') is null")
+    assert [row[0] for row in log(project)] == ["baseline"] * 3
+    assert [step.migration.id for step in project.migrator().migrate().steps] == ["v2.0.0-004"]
+
+
+def test_a_baseline_twice_marks_nothing_more(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().baseline(Version(2, 0, 0, 2))
+
+    assert project.migrator().baseline(Version(2, 0, 0, 2)).steps == ()
+    assert project.migrator().baseline(Version(2, 0, 0, 1)).steps == ()
+    assert len(project.versions()) == 2
+
+
+def test_a_baseline_of_a_version_without_a_file_is_refused(project: Project) -> None:
+    add_series(project, 1)
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().baseline(Version(9, 0, 0, 1))
+
+    assert codes(refused) == ["unknown-version"]
+
+
+def test_a_changed_file_stops_the_run_until_it_is_repaired(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().migrate(Version(2, 0, 0, 1))
+    path = project.write("V2.0.0-001__step_1.up.sql", "create table t1 (a int); -- better")
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().migrate()
+
+    assert codes(refused) == ["changed"]
+    assert str(refused.value.problems[0].location) == str(path)
+    assert states(project)["v2.0.0-001"] == "changed"
+    assert [mend.what for mend in project.migrator().plan_repair()] == ["take the checksum from disk"]
+    project.migrator().repair()
+    assert log(project)[-1] == ("repair", "v2.0.0-001", "success")
+    assert len(project.migrator().migrate().steps) == 1
+
+
+def test_line_ends_and_a_bom_are_no_change(project: Project) -> None:
+    project.add(1, "select 1;\nselect 2;\n")
+    project.migrator().migrate()
+
+    project.add(1, b"\xef\xbb\xbfselect 1;\r\nselect 2;\r\n")
+
+    assert project.migrator().check().up_to_date
+
+
+def test_a_file_that_is_gone_stops_the_run_until_it_is_repaired(project: Project) -> None:
+    add_series(project, 3)
+    project.migrator().migrate(Version(2, 0, 0, 2))
+    (project.directory / "V2.0.0-001__step_1.up.sql").unlink()
+    (project.directory / "V2.0.0-001__step_1.down.sql").unlink()
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().migrate()
+
+    assert codes(refused) == ["missing"]
+    project.migrator().repair(Version(2, 0, 0, 1))
+    assert project.migrator().plan_repair() == []
+    assert len(project.migrator().migrate().steps) == 1
+    assert project.migrator().check().up_to_date
+
+
+def test_a_failed_row_is_removed_by_repair(project: Project) -> None:
+    project.add(1, "select 1 / 0;")
+    with pytest.raises(MigrationFailed):
+        project.migrator().migrate()
+
+    assert [mend.what for mend in project.migrator().repair()] == ["remove the row of the failed run"]
+
+    assert project.versions() == []
+    assert log(project)[-1] == ("repair", "v1.0.0-001", "success")
+    assert project.migrator().repair() == []
+
+
+def test_what_is_newer_than_the_files_is_a_warning(project: Project) -> None:
+    add_series(project, 3)
+    project.migrator().migrate()
+    for path in project.directory.glob("V2.0.0-003*"):
+        path.unlink()
+
+    run = project.migrator().migrate()
+
+    assert [(one.code, one.level.value) for one in run.warnings] == [("newer", "warning")]
+    assert project.migrator().check().up_to_date
+
+
+def test_what_is_out_of_order_is_applied_when_asked(project: Project) -> None:
+    add_series(project, 3)
+    project.migrator().migrate()
+    project.write("V1.9.0-001__late.up.sql", "create table late (a int);")
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().migrate()
+
+    assert codes(refused) == ["out-of-order"]
+    assert states(project)["v1.9.0-001"] == "out of order"
+    assert len(project.migrator().migrate(out_of_order=True).steps) == 1
+    assert project.migrator().check().up_to_date
+
+
+def test_a_repeatable_runs_behind_the_others_and_again_when_it_changes(project: Project) -> None:
+    add_series(project, 1)
+    project.write("R__b.sql", "create or replace view b as select count(*) as n from t1;")
+    project.write("R__a.sql", "create or replace view a as select 1 as n;")
+    assert [step.migration.id for step in project.migrator().migrate().steps] == ["v2.0.0-001", "R__a", "R__b"]
+    assert project.migrator().migrate().steps == ()
+
+    project.write("R__a.sql", "create or replace view a as select 2 as n;")
+    assert [step.migration.id for step in project.migrator().migrate().steps] == ["R__a"]
+
+    assert project.value("select n from a") == 2
+    assert project.migrator().check().up_to_date
+    assert project.migrator().validate() == []
+
+
+def test_a_repeatable_that_fails_is_tried_again(project: Project) -> None:
+    project.write("R__a.sql", "create or replace view a as select 1 as n;")
+    project.migrator().migrate()
+    project.write("R__a.sql", "create or replace view a as select nowhere;")
+    with pytest.raises(MigrationFailed):
+        project.migrator().migrate()
+    assert project.query("select success from migrations") == [(False,)]
+
+    project.write("R__a.sql", "create or replace view a as select 1 as n;")
+    assert len(project.migrator().migrate().steps) == 1
+    assert project.query("select success from migrations") == [(True,)]
+
+
+def test_a_role_may_migrate_where_it_may_not_create(project: Project) -> None:
+    """The tables are there; the schema they are in gives the role nothing but their use."""
+    add_series(project, 1)
+    project.migrator(history_table="admin.migrations").migrate()
+    role = f"runner_{project.value('select pg_backend_pid()')}"
+    project.query(
+        f"create role {role} login",
+        f"grant create on schema public to {role}",
+        f"grant usage on schema admin to {role}",
+    )
+    project.query(f"grant select, insert, update, delete on all tables in schema admin to {role}")
+    add_series(project, 2)
+    try:
+        settings = {"db_user": role, "history_table": "admin.migrations"}
+        assert len(project.migrator(**settings).migrate().steps) == 1
+        assert project.query("select executed_by from admin.migrations order by version")[-1] == (role,)
+        project.migrator(**settings).rollback(steps=1)
+    finally:
+        project.query(f"drop owned by {role}", f"drop role {role}")
+
+
+def test_a_role_that_may_not_create_the_tables_is_told_what_to_do(project: Project) -> None:
+    add_series(project, 1)
+    role = f"reader_{project.value('select pg_backend_pid()')}"
+    project.query(f"create role {role} login", "revoke create on schema public from public")
+    try:
+        with pytest.raises(SqlMigrateError, match="can't be created") as refused:
+            project.migrator(db_user=role).migrate()
+    finally:
+        project.query(f"drop role {role}")
+
+    assert isinstance(refused.value, HistoryError)
+    assert "grant CREATE on its schema" in refused.value.hint
+
+
+@pytest.mark.parametrize("command", ["status", "check", "validate", "info", "plan", "plan_repair", "lock_holder"])
+def test_what_only_looks_creates_nothing(project: Project, command: str) -> None:
+    add_series(project, 1)
+
+    getattr(project.migrator(), command)()
+
+    assert project.value("select to_regclass('migrations') is null")
+
+
+def test_a_target_stops_there(project: Project) -> None:
+    add_series(project, 3)
+    project.write("R__a.sql", "select 1;")
+
+    project.migrator().migrate(Version(2, 0, 0, 2))
+
+    assert project.versions() == [("v2.0.0-001", True), ("v2.0.0-002", True)]
+
+
+def test_rollback_goes_back_to_a_version(project: Project) -> None:
+    add_series(project, 4)
+    project.migrator().migrate()
+
+    steps = project.migrator().rollback(to=Version(2, 0, 0, 2)).steps
+
+    assert [step.migration.id for step in steps] == ["v2.0.0-004", "v2.0.0-003"]
+    assert project.versions() == [("v2.0.0-001", True), ("v2.0.0-002", True)]
+    assert project.value("select to_regclass('t3') is null")
+
+
+def test_a_migration_without_a_down_file_is_not_rolled_back(project: Project) -> None:
+    project.add(1, "create table t1 (a int);", "drop table t1;")
+    project.add(2, "create table t2 (a int);")
+    project.migrator().migrate()
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().rollback(steps=2)
+
+    assert codes(refused) == ["no-down"]
+    assert project.value("select to_regclass('t2') is not null")

@@ -1,0 +1,141 @@
+"""What psql runs and a migration can't be is refused by file, line and column, before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from sqlmigrate import SqlMigrateError
+from sqlmigrate.errors import PlanRefused
+from tests.project import Project
+
+
+class Refused(NamedTuple):
+    """What stands behind `create table made (a int);` and a newline, where it is refused, and what is said."""
+
+    content: str | bytes
+    place: str
+    message: str
+    hint: str = ""
+
+
+REFUSED = {
+    "an included file": Refused(
+        "\\i other.sql\n", "2:1", "\\i is a command of psql's own", "put the included SQL into this file"
+    ),
+    "an included file, relative": Refused("  \\ir other.sql\n", "2:3", "\\ir is a command", "put the included SQL"),
+    "copy by the client": Refused("\\copy made from 'x.csv' csv\n", "2:1", "\\copy is a command", "COPY … FROM stdin"),
+    "gexec": Refused("select 'create table x ()' \\gexec\n", "2:28", "a psql command within a statement", ""),
+    "gexec behind a semicolon": Refused(
+        "select 'x';\n\\gexec\n", "3:1", "\\gexec is a command", "DO block with EXECUTE"
+    ),
+    "another database": Refused("\\connect other\n", "2:1", "\\connect is a command", "one database"),
+    "another database, short": Refused("\n\n\\c other\n", "4:1", "\\c is a command", "one database"),
+    "a variable of psql's": Refused(
+        "\\set name value\n", "2:1", "\\set is a command", "write the value where it is used"
+    ),
+    "a condition of psql's": Refused("\\if :x\nselect 1;\n\\endif\n", "2:1", "\\if is a command", "write plain SQL"),
+    "a shell command": Refused("\\! rm x\n", "2:1", "\\! is a command", "write plain SQL"),
+    "two psql commands on a line": Refused("\\echo x \\\\ \\i y\n", "2:1", "\\echo is a command", ""),
+    "a stray end of data": Refused("insert into made values (1);\n\\.\n", "3:1", "\\. is a command", ""),
+    "a COMMIT without its BEGIN": Refused(
+        "insert into made values (1);\n  COMMIT;\n", "3:3", "COMMIT without its BEGIN", "leave it out"
+    ),
+    "a COMMIT too many": Refused("begin;\nselect 1;\ncommit;\nend;\n", "5:1", "COMMIT without its BEGIN", "add BEGIN"),
+    "a ROLLBACK": Refused("begin;\nselect 1;\nROLLBACK;\n", "4:1", "ROLLBACK takes back", "leave it out"),
+    "an ABORT": Refused("select 1; abort;\n", "2:11", "ROLLBACK takes back", ""),
+    "a block left open": Refused("select 1;\nbegin;\nselect 2;\n", "3:1", "a transaction block is open", "add COMMIT"),
+    "PREPARE TRANSACTION": Refused("begin;\nprepare transaction 'x';\n", "3:1", "two-phase", "use BEGIN and COMMIT"),
+    "COMMIT PREPARED": Refused("commit prepared 'x';\n", "2:1", "two-phase", "use BEGIN and COMMIT"),
+    "COMMIT AND CHAIN": Refused("begin;\ncommit and chain;\ncommit;\n", "3:1", "AND CHAIN", "write COMMIT and BEGIN"),
+    "DISCARD ALL": Refused("discard all;\n", "2:1", "would drop the migration lock", "RESET ALL"),
+    "a read-only transaction": Refused(
+        "begin read only;\nselect 1;\ncommit;\n", "2:1", "read-only", "leave READ ONLY out"
+    ),
+    "truncated COPY data": Refused("copy made from stdin;\n1\n2\n", "2:1", "the file is cut off", "\\."),
+    "COPY data on the statement's line": Refused(
+        "copy made from stdin; select 1;\n1\n\\.\n", "2:22", "something else follows", "next line"
+    ),
+    "not UTF-8": Refused(
+        "-- ok\n-- gr\xfc\xdf\n".encode("latin-1"), "3", "not UTF-8: byte 0xfc", "save the file as UTF-8"
+    ),
+    "UTF-16": Refused("-- x\n".encode("utf-16-le"), "2", "a NUL character", "save the file as UTF-8"),
+    "UTF-8 that says it is not": Refused(
+        "set client_encoding = 'latin1';\n-- ü\n", "2:1", "says that it is not", "leave the setting out"
+    ),
+    "an open string": Refused("insert into made values\n  ('x);\n", "3:4", "a string is open", "close it"),
+    "an open name": Refused('select "x;\n', "2:8", "a quoted name is open", "close it"),
+    "an open dollar quote": Refused("do $body$ begin end;\n", "2:4", "a string quoted with $body$ is open", "close it"),
+    "an open comment": Refused("select 1; /* a /* b */\n", "2:11", "a comment is open", "close it"),
+    "an unknown directive": Refused(
+        "-- sqlmigrate: transactoin=off\n", "1:1", "no such directive: transactoin", "known are transaction"
+    ),
+    "a directive that means nothing": Refused(
+        "-- sqlmigrate: lock-timeout=5\n", "1:1", "is not a duration", "write it with its unit"
+    ),
+}
+# Behind the first statement a directive is a comment like any other, so these stand at the head.
+AT_THE_HEAD = ("an unknown directive", "a directive that means nothing")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_is_refused_before_anything_is_sent(project: Project, name: str) -> None:
+    refused = REFUSED[name]
+    first = b"" if name in AT_THE_HEAD else b"create table made (a int);\n"
+    project.add(1, "create table earlier (a int);")
+    path = project.add(2, first + (refused.content if isinstance(refused.content, bytes) else refused.content.encode()))
+
+    problem = refusal(project)
+
+    assert problem.location is not None
+    assert str(problem.location) == f"{path}:{refused.place}"
+    assert refused.message in problem.message
+    assert refused.hint in problem.hint
+    assert problem.hint
+    assert untouched(project)
+
+
+def test_every_refusal_is_told_at_once(project: Project) -> None:
+    project.add(1, "\\i x\nselect 1;\ncommit;\n")
+    project.add(2, "discard all;")
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().migrate()
+
+    assert [str(one.location).rpartition("/")[2] for one in refused.value.problems] == [
+        "V1.0.0-001__step.up.sql:1:1",
+        "V1.0.0-001__step.up.sql:3:1",
+        "V1.0.0-002__step.up.sql:1:1",
+    ]
+
+
+def refusal(project: Project) -> Any:
+    """The first problem, or the error itself where the file can't be read at all."""
+    with pytest.raises(SqlMigrateError) as error:
+        project.migrator().migrate()
+    return error.value.problems[0] if isinstance(error.value, PlanRefused) else error.value
+
+
+def untouched(project: Project) -> bool:
+    nothing = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
+    return bool(project.value(nothing) == 0)
+
+
+def test_a_directory_is_not_a_script(project: Project) -> None:
+    (project.directory / "V1.0.0-001__folder.up.sql").mkdir()
+    project.add(2, "create table t (a int);")
+
+    assert len(project.migrator().migrate().steps) == 1
+
+
+def test_a_file_that_cannot_be_opened_is_refused(project: Project) -> None:
+    broken = project.directory / "V1.0.0-001__gone.up.sql"
+    broken.symlink_to(Path("nowhere"))
+
+    problem = refusal(project)
+
+    assert str(problem.location) == str(broken)
+    assert "cannot be read" in problem.message
+    assert untouched(project)
