@@ -129,9 +129,9 @@ class Connection:
                 answers.append(cursor.fetchall() if cursor.description else [])
             return answers
 
-    def literal(self, value: object) -> str:
+    def literal(self, value: str | int) -> str:
         """A value as SQL text, for messages, which have no parameters."""
-        return sql.Literal(value).as_string(self._link)
+        return str(value) if isinstance(value, int) else pq.Escaping(self._wire).escape_literal(value.encode()).decode()
 
     def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[PGresult]:
         """Sends one message, however many statements, and yields a result for each as it comes.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate import recovery, source
 from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Finished, Notice, PassedOver, Retrying, Running, Said
+from sqlmigrate.history import FINISHED_RESULTS
 from sqlmigrate.lock import Lock
 from sqlmigrate.message import Message, Part
 from sqlmigrate.model import Action
@@ -170,8 +171,9 @@ class Executor:
     def _closing(self, unit: int, work: Work) -> Part:
         session = self._session
         if work.on_last_segment:
-            record = self._history.finished(work.step, work.description, work.script.statements, self._guard)
-            return Part(f"{session.wipe}{record}commit;\n", session.wipe_results + 2, unit)
+            statements, new = work.script.statements, work.ordinary and work.step.row is None
+            record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
+            return Part(f"{session.wipe}{record}commit;\n", session.wipe_results + FINISHED_RESULTS + 1, unit)
         record = self._history.progressed(work.step, work.description, work.progress, self._guard)
         return Part(f"{session.step_aside}{record}commit;\n", session.step_aside_results + 2, unit)
 

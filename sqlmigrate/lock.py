@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 # Never the blocking pg_advisory_lock(): whoever waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY waits for
 # snapshots: with the lock's owner building an index, both wait for ever.
-_TRY = "select pg_catalog.pg_try_advisory_lock({key}), pg_catalog.pg_backend_pid()"
+# It is taken twice, so that `_STILL_OURS` can give one back and take it again without letting go.
+_TRY = (
+    "select coalesce(case when pg_catalog.pg_try_advisory_lock({key}) then pg_catalog.pg_try_advisory_lock({key}) end,"
+    " false), pg_catalog.pg_backend_pid()"
+)
+# A hundred times quicker than a look into pg_locks, which gathers the locks of every backend.
+_STILL_OURS = "case when pg_catalog.pg_advisory_unlock({key}) then pg_catalog.pg_try_advisory_lock({key}) end"
+_KEEPER_HOLDS = "exists (select from pg_catalog.pg_locks l where l.pid = {pid} and {same})"
 # By the simple protocol, which leaves backend_xmin NULL while the transaction idles, so that CONCURRENTLY passes.
 _TRY_XACT = "select pg_catalog.pg_try_advisory_xact_lock({key}), pg_catalog.pg_backend_pid()"
 _OPEN_XACT = "begin; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
@@ -35,6 +42,7 @@ select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), c
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
 where {same}
 """
+_LOST = "sqlmigrate.the_migration_lock_was_lost"
 _TERMINATE = "select pg_catalog.pg_terminate_backend({pid})"
 
 _POLL_MIN, _POLL_MAX = 0.02, 0.5
@@ -115,16 +123,14 @@ class Lock:
 
     def guard(self) -> str:
         """SQL that is true while the lock is held, and an error of the server's when it is not."""
-        same = _same(self._key)
-        return (
-            f"case when exists (select from pg_catalog.pg_locks l where l.pid = {self._pid} and {same}) then true"
-            " else pg_catalog.current_setting('sqlmigrate.the_migration_lock_was_lost')::bool end"
-        )
+        held = _KEEPER_HOLDS if self._pooled else _STILL_OURS
+        test = held.format(key=self._key, pid=self._pid, same=_same(self._key))
+        return f"case when {test} then true else pg_catalog.current_setting('{_LOST}')::bool end"
 
     @staticmethod
     def lost(error: StatementFailed) -> LockLost | None:
         """What an error that comes of `guard` means."""
-        if "sqlmigrate.the_migration_lock_was_lost" not in error.report.message:
+        if _LOST not in error.report.message:
             return None
         return LockLost(
             "the migration lock was lost while the migration ran",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.script import Cuts, Piece, Script
 
 _CHUNK = 1024 * 1024
+_BLOCK = 64 * 1024  # more than 128 KiB at once is fetched from the kernel anew, and given back, for every read
 
 
 def find(directories: Sequence[str]) -> tuple[list[Migration], list[Problem]]:
@@ -118,7 +119,7 @@ class Source:
             file.seek(start)
             left = end - start
             while left:
-                block = file.read(min(left, _CHUNK // 4))
+                block = file.read(min(left, _BLOCK))
                 if not block:
                     raise ScriptError("the file was cut off while it was run", Location(self._path), "run again")
                 left -= len(block)
@@ -165,7 +166,7 @@ def _texts(path: str, bom: int) -> Iterator[str]:
     with _opened(path) as file:
         file.seek(bom)
         while True:
-            block = file.read(_CHUNK)
+            block = file.read(_BLOCK)
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:

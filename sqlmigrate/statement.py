@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from sqlmigrate.scanner import tokens
 
@@ -40,7 +40,9 @@ def sort_of(statement: str) -> tuple[Sort, str]:
     """What a statement means for its script's segments; with REFUSED comes the key of the reason."""
     if not _INTERESTING.match(statement):
         return Sort.ORDINARY, ""
-    words = [token.lower() for token in tokens(statement[:2000])]
+    # What an ALTER does may stand at its end; all others say it with their first words.
+    wanted = None if statement[:5].lower() == "alter" else 16
+    words = [token.lower() for token in islice(tokens(statement[:2000]), wanted)]
     match words[0]:
         case "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "prepare":
             return _sort_of_control(words)
