@@ -63,11 +63,11 @@ def database(server: Server) -> Iterator[str]:
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="sqlmigrate-bench-"))
-    os.environ["SQLMIGRATE_DIR"] = str(path / "migrations")
-    (path / "migrations").mkdir()
-    yield path
-    shutil.rmtree(path)
+    with tempfile.TemporaryDirectory(prefix="sqlmigrate-bench-") as name:
+        path = Path(name)
+        os.environ["SQLMIGRATE_DIR"] = str(path / "migrations")
+        (path / "migrations").mkdir()
+        yield path
 
 
 def write_migrations(path: Path, count: int) -> list[Path]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 FILES = ("sqlmigrate.toml", "pyproject.toml")
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 _PARTS = {"db_host": "host", "db_port": "port", "db_user": "user", "db_password": "password", "db_name": "dbname"}
-EMBEDDED = "embedded:"
 
 
 @dataclass(frozen=True, slots=True)

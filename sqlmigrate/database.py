@@ -23,35 +23,28 @@ if TYPE_CHECKING:
 TICK = 0.2
 # A dead network is noticed in about half a minute, not after the kernel's two hours.
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+_CONNECT_TIMEOUT = 10  # seconds
 _FIELDS = pq.DiagnosticField
 
 
-def connect(conninfo: str, application_name: str = "sqlmigrate", connect_timeout: int = 10) -> Connection:
+def connect(conninfo: str, application_name: str) -> Connection:
     """A connection in autocommit mode.
 
     Raises:
         ConnectionFailed: with libpq's reason, and no password.
     """
     given = psycopg.conninfo.conninfo_to_dict(conninfo)
-    defaults: dict[str, Any] = {**_KEEPALIVE, "connect_timeout": connect_timeout, "client_encoding": "UTF8"}
+    defaults: dict[str, Any] = {**_KEEPALIVE, "connect_timeout": _CONNECT_TIMEOUT}
     settings = {key: value for key, value in defaults.items() if key not in given}
+    settings |= {"application_name": application_name, "client_encoding": "UTF8"}
     try:
-        link = psycopg.connect(
-            conninfo, autocommit=True, prepare_threshold=None, application_name=application_name, **settings
-        )
+        link = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None, **settings)
     except psycopg.Error as error:
         raise ConnectionFailed(
             f"no connection to the database: {_first_line(str(error))}",
             hint="check --database-url, DATABASE_URL or DB_HOST …",
         ) from None
     return Connection(link)
-
-
-def without_password(conninfo: str) -> str:
-    """The connection's parameters for a person to see."""
-    given = psycopg.conninfo.conninfo_to_dict(conninfo)
-    shown = {key: value for key, value in given.items() if key not in ("password", "sslpassword", "passfile")}
-    return psycopg.conninfo.make_conninfo("", **shown)
 
 
 def make_conninfo(url: str, **parts: str) -> str:

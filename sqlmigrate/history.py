@@ -203,19 +203,17 @@ class History:
 
     @property
     def look(self) -> str:
-        """The SQL that `prepare` wants the answers of; it travels with the one that takes the lock."""
+        """The SQL that `seen` wants the answers of; it travels with the one that takes the lock."""
         return self._survey + (_ROWS.format(**self._names) if self.format else "")
 
-    def prepare(self, answers: list[list[tuple[Any, ...]]]) -> list[Applied]:
-        """The rows, under the lock; creates the tables where there are none, and brings them to the newest format.
+    def seen(self, answers: list[list[tuple[Any, ...]]]) -> list[Applied]:
+        """The rows that the answers to `look` tell.
 
         Raises:
-            HistoryError
+            HistoryError: see `survey`.
         """
         known = self.format
         self._take_survey(answers[0])
-        if self.format < len(FORMATS):
-            self._create()
         return [Applied(*row) for row in answers[1]] if known else self.rows()
 
     def rows(self) -> list[Applied]:
@@ -246,7 +244,14 @@ class History:
                 hint="use a newer sqlmigrate",
             )
 
-    def _create(self) -> None:
+    def create(self) -> None:
+        """Creates the tables, or brings them to the newest format; under the lock.
+
+        Raises:
+            HistoryError: this role may not.
+        """
+        if self.format == len(FORMATS):
+            return
         text = self._connection.literal(_COMMENT_TEXT.format(format=len(FORMATS)))
         # CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to create.
         schema = [] if self._has_schema else [f"create schema {self._names['schema']};"]

@@ -181,6 +181,7 @@ class Migrator:
         """
         with self._locked(partial(planner.plan_baseline, version=version)) as (connection, _, history, plan):
             marks = [history.marked(step.migration) for step in _checked(plan).steps]
+            history.create()
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
 
@@ -193,6 +194,7 @@ class Migrator:
         """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
         with self._locked(lambda _: Plan(())) as (connection, _, history, _):
             mends = self._mends(history, version)
+            history.create()
             connection.run("\n".join(["begin;", *(mend.sql for mend in mends), "commit;"]))
             return mends
 
@@ -241,6 +243,7 @@ class Migrator:
                 again = _plan(plan, found, rows)
                 if again != planned:
                     work = load(again, pooled=history.pooled)
+                history.create()
                 self._execute(connection, session, history, lock, work)
             return Run(again.steps, again.problems)
 
@@ -299,7 +302,7 @@ class Migrator:
 
     @contextmanager
     def _locked(self, plan: _Planner) -> Iterator[tuple[Connection, Session, History, Plan]]:
-        """The lock, the tables, and a plan made under the lock."""
+        """The lock, and a plan made under it."""
         from sqlmigrate.session import Session
 
         found = source.find(self._settings.dir)
@@ -321,7 +324,7 @@ class Migrator:
             answers = lock.acquire(
                 wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.look
             )
-            yield lock, history.prepare(answers)
+            yield lock, history.seen(answers)
         finally:
             if keeper is not None:
                 keeper.close()

@@ -172,6 +172,14 @@ def test_a_rehearsal_leaves_nothing(project: Project) -> None:
     assert contents(project) == before
 
 
+def test_a_rehearsal_makes_no_history_table(project: Project) -> None:
+    add_series(project)
+
+    assert project.cli("validate", "--dry-run").returncode == 0
+
+    assert project.value("select count(*) from pg_class where relname like 'migrations%'") == 0
+
+
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 1), ("n\n", 2, 2), ("\n", 2, 2)])
 def test_rollback_asks_on_a_terminal(project: Project, answer: str, code: int, left: int) -> None:
     add_series(project)
