@@ -132,7 +132,7 @@ class _Digest:
         self._hash = hashlib.sha256()
 
     def add(self, text: str) -> None:
-        self._hash.update(text.replace("\r\n", "\n").encode())
+        self._hash.update((text.replace("\r\n", "\n") if "\r" in text else text).encode())
 
     def now(self) -> str:
         return self._hash.copy().hexdigest()

@@ -72,14 +72,19 @@ def checksum(path: str) -> tuple[str, tuple[int, int]]:
         while status.st_size > _CHUNK and (following := os.read(file, _CHUNK)):
             if block.endswith(b"\r"):  # its \n may be the first byte of what follows
                 block, following = block[:-1], b"\r" + following
-            digest.update(block.replace(b"\r\n", b"\n"))
+            digest.update(_with_newlines(block))
             block = following
     except OSError as error:
         raise _unreadable(path, error) from error
     finally:
         os.close(file)
-    digest.update(block.replace(b"\r\n", b"\n"))
+    digest.update(_with_newlines(block))
     return digest.hexdigest(), (status.st_size, status.st_mtime_ns)
+
+
+def _with_newlines(block: bytes) -> bytes:
+    """The look for a single byte is several times quicker than a replacement that finds nothing."""
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
 def read(path: str, cuts: Cuts | None = None) -> Script:
@@ -162,7 +167,6 @@ def _texts(path: str, bom: int) -> Iterator[str]:
         ScriptError: it is not UTF-8, or holds a NUL, which no PostgreSQL text can.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 1
     with _opened(path) as file:
         file.seek(bom)
         while True:
@@ -170,18 +174,25 @@ def _texts(path: str, bom: int) -> Iterator[str]:
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                line += error.object.count(b"\n", 0, error.start)
+                byte = error.object[error.start]
+                at = file.tell() - len(error.object) + error.start
                 raise ScriptError(
-                    f"not UTF-8: byte 0x{error.object[error.start]:02x}", Location(path, line), "save the file as UTF-8"
+                    f"not UTF-8: byte 0x{byte:02x}", Location(path, _line_of(path, at)), "save the file as UTF-8"
                 ) from error
             if "\0" in text:
-                line += text.count("\n", 0, text.index("\0"))
-                raise ScriptError("a NUL character", Location(path, line), "save the file as UTF-8, without NUL")
-            line += text.count("\n")
+                at = file.tell() - len(block) + block.index(b"\0")
+                place = Location(path, _line_of(path, at))
+                raise ScriptError("a NUL character", place, "save the file as UTF-8, without NUL")
             if text:
                 yield text
             if not block:
                 return
+
+
+def _line_of(path: str, at: int) -> int:
+    """The number of the line that a byte is in."""
+    with _opened(path) as file:
+        return 1 + file.read(at).count(b"\n")
 
 
 def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
