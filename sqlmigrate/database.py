@@ -41,7 +41,7 @@ def connect(conninfo: str, application_name: str) -> Connection:
         link = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None, **settings)
     except psycopg.Error as error:
         raise ConnectionFailed(
-            f"no connection to the database: {_first_line(str(error))}",
+            f"no connection to the database: {_first_line(_without_user(str(error)))}",
             hint="check --database-url, DATABASE_URL or DB_HOST …",
         ) from None
     return Connection(link)
@@ -62,6 +62,11 @@ def make_conninfo(url: str, **parts: str) -> str:
 def quoted(*parts: str) -> str:
     """A name as SQL text: `"schema"."name"`."""
     return sql.Identifier(*parts).as_string()
+
+
+def _without_user(message: str) -> str:
+    """What stands before an @ in a host's name is the rest of a password in which an @ was not escaped."""
+    return re.sub(r"[^\s\"']*@(?=[^\s@]*[\"'])", "…@", message)
 
 
 def _masked(message: str) -> str:

@@ -161,7 +161,9 @@ class Executor:
 
     def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
         for unit, work in enumerate(batch):
-            text, results = self._session.opening(work.segment.begin, self._settings(work))
+            text, results = self._session.opening(
+                work.segment.begin, self._limits_of(work, patient=work.segment.patient)
+            )
             yield Part(text, results, unit)
             for piece in work.segment.pieces:
                 # The newline ends a comment that the file's last line may be, the semicolon its last statement.
@@ -169,21 +171,17 @@ class Executor:
             yield self._closing(unit, work)
 
     def _closing(self, unit: int, work: Work) -> Part:
-        session = self._session
+        # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
+        # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
+        hurry = "" if work.last and work.on_last_segment else "set local synchronous_commit = off;\n"
+        session, commits = self._session, 2 if hurry else 1
         if work.on_last_segment:
             statements, new = work.script.statements, work.ordinary and work.step.row is None
             record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
-            return Part(f"{session.wipe}{record}commit;\n", session.wipe_results + FINISHED_RESULTS + 1, unit)
+            results = session.wipe_results + FINISHED_RESULTS + commits
+            return Part(f"{session.wipe}{hurry}{record}commit;\n", results, unit)
         record = self._history.progressed(work.step, work.description, work.progress, self._guard)
-        return Part(f"{session.step_aside}{record}commit;\n", session.step_aside_results + 2, unit)
-
-    def _settings(self, work: Work) -> dict[str, str | int]:
-        settings = self._limits_of(work, patient=work.segment.patient)
-        if not (work.last and work.on_last_segment):
-            # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last
-            # commit of the run makes every one of them durable.
-            settings["synchronous_commit"] = "off"
-        return settings
+        return Part(f"{session.step_aside}{hurry}{record}commit;\n", session.step_aside_results + 1 + commits, unit)
 
     def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
         said = work.script.directives

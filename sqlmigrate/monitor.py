@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import DatabaseError
+from sqlmigrate.errors import DatabaseError, StatementFailed
 from sqlmigrate.events import Advancing, Blocked, Blocker
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), c
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''…''', 'gi')
 from pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) w(pid) join pg_catalog.pg_stat_activity b using (pid)
 """
+# The migration that is watched may itself have locked the log: whoever waits for it here waits for ever.
+_NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
 _NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
 _PROGRESS = """
 select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
@@ -89,10 +92,11 @@ class Monitor:
     def _look(self) -> None:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
+            self._connection.run(_NEVER_WAIT)
         pid = {"pid": self._pid}
-        self.finished = dict(self._connection.rows(self._finished_so_far))
         blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS, pid))
         name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
+        self._look_at_log()
         if blockers:
             self.blockers = blockers
             same = isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
@@ -102,6 +106,10 @@ class Monitor:
         copy = _PROGRESS_COPY if self._connection.server_version >= 140000 else ""
         for what, done, total in self._connection.rows(_PROGRESS + copy, pid):
             self._tell(Advancing(name, what, done, total))
+
+    def _look_at_log(self) -> None:
+        with suppress(StatementFailed):
+            self.finished = dict(self._connection.rows(self._finished_so_far)) if self._connection else {}
 
     def _tell(self, event: Event) -> None:
         if event != self._last:

@@ -55,10 +55,10 @@ def settled(connection: Connection, statement: str) -> bool:
     match [word.lower() for word in words]:
         case ["create", "index", "concurrently", *_] | ["create", "unique", "index", "concurrently", *_]:
             return _index_settled(connection, *_index_and_table(words))
-        case ["drop", "index", "concurrently", "if", "exists", *_]:
-            return False
+        case ["drop", "index", "concurrently", "if", "exists", *_] | ["drop", "database", "if", "exists", *_]:
+            return False  # it finds out by itself
         case ["drop", "index", "concurrently", *_]:
-            name = "".join(words[3:])
+            name = "".join(word for word in words[3:] if word.lower() not in ("restrict", "cascade"))
             return "," not in name and not connection.rows(_IS_THERE, {"name": name})[0][0]
         case ["reindex", *rest] if "concurrently" in rest:
             _drop_all(connection, [row[0] for row in connection.rows(_LEFTOVERS, _reindexed(words))])
