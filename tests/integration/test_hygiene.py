@@ -50,7 +50,7 @@ WAYS = {
 PROBE = """
 create table probe as select current_user::text as role, session_user::text as login, current_schema() as schema,
     (select string_agg(name || '=' || setting, ', ' order by name) from pg_settings
-     where source = 'session' and name <> 'application_name') as settings,
+     where setting is distinct from reset_val and name <> 'application_name') as settings,
     (select setting from pg_settings where name = 'TimeZone') as timezone,
     coalesce(current_setting('my.setting', true), '') as mine,
     current_setting('transaction_isolation') as isolation, current_setting('transaction_read_only') as read_only,
