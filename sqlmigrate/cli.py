@@ -67,7 +67,7 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     def decorate(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            shared = {option.name: given.pop(option.name) for option in OPTIONS}
+            shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
             console = Console(given.pop("output_format"), given.pop("log_level"))
             file, environment = given.pop("config"), given.pop("env")
             try:
@@ -105,6 +105,7 @@ def _shared_options() -> list[click.Parameter]:
             multiple=option.name == "dir",
         )
         for option in OPTIONS
+        if option.metavar and option.everywhere
     ]
     levels = click.Choice(["error", "warning", "info", "debug"])
     return [

@@ -26,6 +26,7 @@ class Settings:
 
     `database` is libpq's connection string, a URL, or `embedded:PATH`; `connection_parts` go before what it says.
     `dir` are the migrations' directories. `history_table` is `schema.name`. Durations are in milliseconds, 0 is none.
+    `backup` is a directory or empty; `backup_keep` 0 keeps all. Commands are lists of words, run without a shell.
     """
 
     database: str = field(default="", repr=False)  # a password may be in it
@@ -37,6 +38,14 @@ class Settings:
     lock_retries: int = 10
     statement_timeout: int = 0
     timeout: int = 0
+    log_format: str = "text"
+    log_file: str = ""
+    backup: str = ""
+    backup_keep: int = 0
+    notify_url: str = field(default="", repr=False)  # a token may be in it
+    notify_command: tuple[str, ...] = ()
+    password_command: tuple[str, ...] = ()
+    require_approval: bool = False
 
 
 def _directories(text: str) -> tuple[str, ...]:
@@ -49,12 +58,21 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _flag(text: str) -> bool:
+    if text not in ("True", "False"):
+        raise ConfigurationError(f"{text!r} is neither true nor false")
+    return text == "True"
+
+
 _DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_DURATIONS, milliseconds),
     "dir": _directories,
     "lock_retries": _count,
+    "backup_keep": _count,
+    "require_approval": _flag,
 }
+_LISTS = ("dir", "notify_command", "password_command", "allow_paths")
 _NAMES = tuple(option.name for option in OPTIONS)
 
 
@@ -85,12 +103,14 @@ def load(
 
 
 def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
+    if not option.metavar:
+        return ""
     own = environ.get(f"SQLMIGRATE_{option.name.upper()}", "")
     return own or (environ.get(option.env, "") if option.env else "")
 
 
 def _read(name: str, value: object) -> object:
-    if name == "dir" and isinstance(value, list | tuple):
+    if name in _LISTS and isinstance(value, list | tuple):
         return tuple(map(str, value))
     try:
         return _READERS.get(name, str)(str(value))

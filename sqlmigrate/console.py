@@ -18,6 +18,7 @@ _LEVEL_OF = {
     "WaitingForLock": "warning",
     "Blocked": "warning",
     "Retrying": "warning",
+    "Began": "debug",
     "Running": "debug",
     "PassedOver": "debug",
     "Advancing": "debug",

@@ -40,6 +40,15 @@ class WaitingForLock(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Began(Event):
+    """A run begins, under the lock; `run_id` is what the log calls it, `backend_pid` the server's process."""
+
+    run_id: str
+    backend_pid: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Running(Event):
     """A step was sent to the server; several may travel together, and this is the first of them."""
 

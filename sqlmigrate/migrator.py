@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__, planner, source
-from sqlmigrate.database import connect, make_conninfo
+from sqlmigrate import audit, planner, source
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.history import History, parse_table_name
 from sqlmigrate.model import Action, Level, Plan, Problem, State
+from sqlmigrate.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sqlmigrate.audit import LogEntry
     from sqlmigrate.config import Settings
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
-    from sqlmigrate.history import LogEntry
+    from sqlmigrate.history import History
     from sqlmigrate.lock import Holder, Lock
-    from sqlmigrate.model import Applied, Migration, Standing, Step, Version
+    from sqlmigrate.model import Applied, Hooks, Migration, Standing, Step, Version
+    from sqlmigrate.repair import Mend
     from sqlmigrate.script import Piece
     from sqlmigrate.session import Session
+    from sqlmigrate.source import Found
     from sqlmigrate.work import Work
 
-    _Planner = Callable[[Sequence[Standing]], Plan]
+    _Planner = Callable[[Sequence[Standing], Hooks], Plan]
 
 # The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
 # `status` are started often, and are kept as quick as reading the files and the rows allows.
@@ -66,15 +66,6 @@ class Detail:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mend:
-    """One thing that `repair` does: to which migration, what, and the SQL that does it."""
-
-    migration: Migration
-    what: str
-    sql: str
-
-
 class Migrator:
     """Applies migrations to one database, and takes them back. Does nothing until a method is called.
 
@@ -90,15 +81,15 @@ class Migrator:
     def __init__(self, settings: Settings, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self._settings = settings
         self._on_event = on_event
-        self._table = parse_table_name(settings.history_table)
+        self._target = Target(settings, on_event)
 
     def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
         """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
-        return self._run(partial(planner.plan_apply, target=target, out_of_order=out_of_order))
+        return self._run(_apply(target, out_of_order=out_of_order))
 
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
         """What `migrate` would do now. Nothing is sent but reads."""
-        return self._planned(partial(planner.plan_apply, target=target, out_of_order=out_of_order))
+        return self._planned(_apply(target, out_of_order=out_of_order))
 
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
@@ -119,9 +110,8 @@ class Migrator:
 
     def status(self) -> list[Standing]:
         """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
-        with self._opened() as (_, history):
-            migrations, _ = source.find(self._settings.dir)
-            return planner.standings(migrations, history.rows())
+        with self._target.opened() as (_, history):
+            return planner.standings(source.find(self._settings.dir).migrations, history.rows())
 
     def info(self, version: Version | None = None) -> list[Detail]:
         """Everything known of one version, or of all migrations.
@@ -129,21 +119,17 @@ class Migrator:
         Raises:
             PlanRefused: there is no such version.
         """
-        with self._opened() as (_, history):
-            migrations, _ = source.find(self._settings.dir)
-            found = [
-                one
-                for one in planner.standings(migrations, history.rows())
-                if version is None or one.version == version
-            ]
+        with self._target.opened() as (connection, history):
+            standings = planner.standings(source.find(self._settings.dir).migrations, history.rows())
+            found = [one for one in standings if version is None or one.version == version]
             if not found:
                 raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
-            return [self._detail(one, history) for one in found]
+            return [_detail(one, audit.log_of(connection, history, one.id)) for one in found]
 
     def check(self) -> Health:
         """Whether the database is up to date. Sends nothing but reads, takes no lock."""
-        with self._opened() as (_, history):
-            migrations, problems = source.find(self._settings.dir)
+        with self._target.opened() as (_, history):
+            migrations, problems, _ = source.find(self._settings.dir)
             standings = planner.standings(migrations, history.rows())
         pending = planner.plan_apply(standings).steps
         waiting = {step.migration.id for step in pending}
@@ -152,11 +138,12 @@ class Migrator:
 
     def validate(self) -> list[Problem]:
         """Every problem of files and history, and of each script that is pending; warnings too."""
-        with self._opened() as (_, history):
-            migrations, problems = source.find(self._settings.dir)
+        with self._target.opened() as (_, history):
+            migrations, problems, hooks = source.find(self._settings.dir)
             standings = planner.standings(migrations, history.rows())
         failed = [_failed(one) for one in standings if one.state is State.FAILED or _is_half_applied(one)]
-        unreadable = [problem for one in migrations for problem in _unreadable(one)]
+        scripts = [*migrations, *hooks.present]
+        unreadable = [problem for one in scripts for problem in _unreadable(one)]
         return [*problems, *planner.problems(standings), *failed, *unreadable, *planner.without_down(migrations)]
 
     def rehearse(self) -> Run:
@@ -168,7 +155,9 @@ class Migrator:
         from sqlmigrate.rehearsal import rehearse
         from sqlmigrate.work import load
 
-        with self._locked(planner.plan_apply) as (connection, session, history, plan):
+        found = source.find(self._settings.dir)
+        with self._target.locked() as (connection, session, history, rows):
+            plan = _plan(lambda standing, _: planner.plan_apply(standing), found, rows)
             work = load(plan, pooled=history.pooled)
             rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
             return Run(plan.steps, plan.problems)
@@ -179,7 +168,9 @@ class Migrator:
         Raises:
             PlanRefused: there is no such file.
         """
-        with self._locked(partial(planner.plan_baseline, version=version)) as (connection, _, history, plan):
+        found = source.find(self._settings.dir)
+        with self._target.locked() as (connection, _, history, rows):
+            plan = _plan(lambda standing, _: planner.plan_baseline(standing, version), found, rows)
             marks = [history.marked(step.migration) for step in _checked(plan).steps]
             history.create()
             connection.run("\n".join(["begin;", *marks, "commit;"]))
@@ -187,30 +178,34 @@ class Migrator:
 
     def plan_repair(self, version: Version | None = None) -> list[Mend]:
         """What `repair` would do now."""
-        with self._opened() as (_, history):
-            return self._mends(history, version)
+        from sqlmigrate.repair import mends
+
+        with self._target.opened() as (_, history):
+            return mends(source.find(self._settings.dir).migrations, history, version)
 
     def repair(self, version: Version | None = None) -> list[Mend]:
         """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
-        with self._locked(lambda _: Plan(())) as (connection, _, history, _):
-            mends = self._mends(history, version)
+        from sqlmigrate.repair import mends
+
+        with self._target.locked() as (connection, _, history, _):
+            found = mends(source.find(self._settings.dir).migrations, history, version)
             history.create()
-            connection.run("\n".join(["begin;", *(mend.sql for mend in mends), "commit;"]))
-            return mends
+            connection.run("\n".join(["begin;", *(mend.sql for mend in found), "commit;"]))
+            return found
 
     def lock_holder(self) -> Holder | None:
         """Who holds the migration lock now."""
         from sqlmigrate import lock
 
-        with self._opened() as (connection, _):
-            return lock.holder(connection, lock.key_of(str(self._table)))
+        with self._target.opened() as (connection, _):
+            return lock.holder(connection, self._target.lock_key)
 
     def unlock(self, pid: int) -> bool:
         """Ends the backend that holds the lock, if it is still this one; written to the log. False where it is not."""
         from sqlmigrate import lock
 
-        with self._opened() as (connection, history):
-            now = lock.holder(connection, lock.key_of(str(self._table)))
+        with self._target.opened() as (connection, history):
+            now = lock.holder(connection, self._target.lock_key)
             if now is None or now.pid != pid:
                 return False
             ended = lock.terminate(connection, pid)
@@ -222,7 +217,7 @@ class Migrator:
 
     def _planned(self, plan: _Planner) -> Plan:
         found = source.find(self._settings.dir)
-        with self._opened() as (_, history):
+        with self._target.opened() as (_, history):
             planned = _plan(plan, found, history.rows())
         unreadable = [problem for step in planned.steps for problem in source.read(step.path).problems]
         return replace(planned, problems=(*planned.problems, *unreadable))
@@ -230,36 +225,46 @@ class Migrator:
     def _run(self, plan: _Planner) -> Run:
         """Plans without the lock; where there is something to do, takes it, plans again and runs."""
         found = source.find(self._settings.dir)
-        with self._opened() as (connection, history):
+        with self._target.opened() as (connection, history):
             planned = _plan(plan, found, history.rows())
-            if not planned.steps:
+            if not planned.steps and not history.outdated:
                 return Run((), _checked(planned).problems)
-            from sqlmigrate.session import Session
             from sqlmigrate.work import load
 
             work = load(planned, pooled=history.pooled)
-            session = Session(connection, pooled=history.pooled)
-            with self._lock(connection, history, session) as (lock, rows):
+            session = self._target.session(connection, history)
+            with self._target.lock(connection, history, session) as (lock, rows):
                 again = _plan(plan, found, rows)
                 if again != planned:
                     work = load(again, pooled=history.pooled)
                 history.create()
-                self._execute(connection, session, history, lock, work)
-            return Run(again.steps, again.problems)
+                self._execute(connection, session, history, lock, work, again.hooks.after_error)
+            return Run(again.migrations, again.problems)
 
     def _execute(
-        self, connection: Connection, session: Session, history: History, lock: Lock, work: list[Work]
+        self,
+        connection: Connection,
+        session: Session,
+        history: History,
+        lock: Lock,
+        work: list[Work],
+        after_error: Migration | None,
     ) -> None:
-        from sqlmigrate.executor import Executor, Limits
+        from sqlmigrate.envelope import Limits
+        from sqlmigrate.executor import Executor
         from sqlmigrate.monitor import Monitor
 
         settings = self._settings
         monitor = Monitor(
-            lambda: self._connect("sqlmigrate monitor"), connection.backend_pid, history.finished_so_far, self._on_event
+            lambda: self._target.connect("sqlmigrate monitor"),
+            connection.backend_pid,
+            history.finished_so_far,
+            self._on_event,
         )
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
         try:
-            Executor(connection, session, history, lock, monitor, limits, self._on_event).run(work)
+            executor = Executor(connection, session, history, lock, monitor, limits, self._on_event)
+            executor.run(work, after_error)
         finally:
             monitor.close()
 
@@ -269,96 +274,31 @@ class Migrator:
         lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
         for segment in script.segments:
             texts = [_shown(opened, piece) for piece in segment.pieces]
-            record = f"-- here its row is written to {self._table}"
+            record = f"-- here its row is written to {self._target.table}"
             begin = f"{segment.begin or 'begin'};"
             lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
         return "\n".join(lines) + "\n"
 
-    def _mends(self, history: History, version: Version | None) -> list[Mend]:
-        migrations, _ = source.find(self._settings.dir)
-        standings = planner.standings(migrations, history.rows())
-        mends = []
-        for one in standings:
-            if version is not None and one.version != version:
-                continue
-            if one.state is State.CHANGED and one.migration:
-                mends.append(Mend(one.migration, "take the checksum from disk", history.rechecked(one.migration)))
-            elif one.state is State.FAILED and one.applied:
-                lost = planner.lost_migration(one.applied)
-                mends.append(Mend(lost, "remove the row of the failed run", history.forgotten(lost)))
-            elif one.state is State.MISSING and one.applied and one.applied.action != planner.LET_GO:
-                lost = planner.lost_migration(one.applied)
-                mends.append(Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO)))
-        return mends
 
-    def _detail(self, one: Standing, history: History) -> Detail:
-        script = source.read(one.migration.up) if one.migration else None
-        return Detail(
-            one,
-            tuple(history.log_of(one.id)),
-            script.statements if script else 0,
-            len(script.segments) if script else 0,
-        )
+def _detail(one: Standing, log: Sequence[LogEntry]) -> Detail:
+    script = source.read(one.migration.up) if one.migration else None
+    return Detail(one, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
 
-    @contextmanager
-    def _locked(self, plan: _Planner) -> Iterator[tuple[Connection, Session, History, Plan]]:
-        """The lock, and a plan made under it."""
-        from sqlmigrate.session import Session
 
-        found = source.find(self._settings.dir)
-        with self._opened() as (connection, history):
-            session = Session(connection, pooled=history.pooled)
-            with self._lock(connection, history, session) as (_, rows):
-                yield connection, session, history, _plan(plan, found, rows)
-
-    @contextmanager
-    def _lock(self, connection: Connection, history: History, session: Session) -> Iterator[tuple[Lock, list[Applied]]]:
-        """The lock, and the rows as they are under it. It ends with the connection."""
-        from sqlmigrate.events import WaitingForLock
-        from sqlmigrate.lock import Lock, key_of
-
-        keeper = self._connect("sqlmigrate lock") if history.pooled else None
-        lock = Lock(connection, key_of(str(self._table)), keeper)
-        wait = self._settings.lock_wait / 1000
-        try:
-            answers = lock.acquire(
-                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.look
-            )
-            yield lock, history.seen(answers)
-        finally:
-            if keeper is not None:
-                keeper.close()
-
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Connection, History]]:
-        connection = self._connect("sqlmigrate")
-        try:
-            history = History(connection, self._table, __version__)
-            history.survey()
-            yield connection, history
-        finally:
-            connection.close()
-
-    def _connect(self, application_name: str) -> Connection:
-        database = self._settings.database
-        if database.startswith("embedded:"):
-            from sqlmigrate import embedded
-
-            database = embedded.start(database.removeprefix("embedded:"))
-        return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
+def _apply(target: Version | None, *, out_of_order: bool) -> _Planner:
+    return lambda standing, hooks: planner.plan_apply(standing, target, out_of_order=out_of_order, hooks=hooks)
 
 
 def _rollback(to: Version | None, steps: int | None) -> _Planner:
     if (to is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
-    return partial(planner.plan_rollback, to=to, steps=steps)
+    return lambda standing, _: planner.plan_rollback(standing, to, steps)
 
 
-def _plan(plan: _Planner, found: tuple[list[Migration], list[Problem]], rows: list[Applied]) -> Plan:
+def _plan(plan: _Planner, found: Found, rows: list[Applied]) -> Plan:
     """The plan for what is on disk and in the history; problems of the files come first."""
-    migrations, problems = found
-    planned = plan(planner.standings(migrations, rows))
-    return replace(planned, problems=(*problems, *planned.problems))
+    planned = plan(planner.standings(found.migrations, rows), found.hooks)
+    return replace(planned, problems=(*found.problems, *planned.problems))
 
 
 def _checked(plan: Plan) -> Plan:

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate import duration, events
-from sqlmigrate.render.text import named
+from sqlmigrate.render.text import count, named
 
 if TYPE_CHECKING:
     from sqlmigrate.lock import Holder
 
 
-def line(one: events.Event) -> str:
+def line(one: events.Event) -> str:  # noqa: C901  # a case an event
     """A line of progress."""
     match one:
         case events.Finished(step, took):
             return f"  {style('✓', fg='green')} {named(step)}  {style(duration.shown(took), dim=True)}"
         case events.Running(step):
             return f"  … {named(step)}"
+        case events.Began(run_id, pid, steps):
+            return style(f"  run {run_id}: {count(steps, 'step')}, backend {pid}", dim=True)
         case events.WaitingForLock(other):
             return style(f"  waiting for the migration lock{_held(other)}", fg="yellow")
         case events.Blocked(application, blockers):

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlmigrate.lock import Holder
-    from sqlmigrate.migrator import Detail, Health, Mend, Run
+    from sqlmigrate.migrator import Detail, Health, Run
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
+    from sqlmigrate.repair import Mend
 
 VERSION = 1
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlmigrate.lock import Holder
-    from sqlmigrate.migrator import Detail, Health, Mend, Run
+    from sqlmigrate.migrator import Detail, Health, Run
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
+    from sqlmigrate.repair import Mend
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -28,8 +29,8 @@ _COLOURS = {
     State.MISSING: "yellow",
     State.OUT_OF_ORDER: "yellow",
 }
-_DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back"}
-_DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back"}
+_DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: "applied"}
+_DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run"}
 
 
 def run(result: Run) -> str:
@@ -38,17 +39,17 @@ def run(result: Run) -> str:
     if not result.steps:
         return "\n".join([*warnings, "nothing to do"])
     done = _DONE[result.steps[0].action]
-    return "\n".join([*warnings, style(f"{_count(result.steps, 'migration')} {done}", fg="green")])
+    return "\n".join([*warnings, style(f"{count(result.steps, 'migration')} {done}", fg="green")])
 
 
 def baseline(result: Run) -> str:
     """What was marked."""
-    return style(f"{_count(result.steps, 'migration')} marked as applied", fg="green")
+    return style(f"{count(result.steps, 'migration')} marked as applied", fg="green")
 
 
 def rehearsal(result: Run) -> str:
     """What would have been applied."""
-    return style(f"{_count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
+    return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
 
 
 def plan(result: Plan, texts: Iterable[str] = ()) -> str:
@@ -111,8 +112,8 @@ def _detail_lines(detail: Detail) -> list[str]:
 
 
 def _parts(detail: Detail) -> str:
-    statements = _count(range(detail.statements), "statement")
-    return f"{statements} in {_count(range(detail.segments), 'part')}" if detail.segments > 1 else statements
+    statements = count(range(detail.statements), "statement")
+    return f"{statements} in {count(range(detail.segments), 'part')}" if detail.segments > 1 else statements
 
 
 def health(result: Health) -> str:
@@ -131,7 +132,7 @@ def problems(result: Sequence[Problem]) -> str:
     """Every problem, errors first."""
     ordered = sorted(result, key=lambda one: one.level is not Level.ERROR)
     errors = sum(one.level is Level.ERROR for one in result)
-    end = f"{_count(range(errors), 'error')}, {_count(range(len(result) - errors), 'warning')}"
+    end = f"{count(range(errors), 'error')}, {count(range(len(result) - errors), 'warning')}"
     return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
 
 
@@ -203,5 +204,6 @@ def named(step: Step) -> str:
     return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
 
 
-def _count(things: Sequence[object], noun: str) -> str:
+def count(things: Sequence[object], noun: str) -> str:
+    """`1 migration`, `2 migrations`."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -10,6 +10,7 @@ import pytest
 from click import unstyle
 
 from sqlmigrate import database, errors, events
+from sqlmigrate.audit import LogEntry
 from sqlmigrate.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -18,12 +19,12 @@ from sqlmigrate.errors import (
     SqlMigrateError,
     StatementFailed,
 )
-from sqlmigrate.history import LogEntry
 from sqlmigrate.lock import Holder
-from sqlmigrate.migrator import Detail, Health, Mend, Run
+from sqlmigrate.migrator import Detail, Health, Run
 from sqlmigrate.model import Action, Level, Location, Plan, Problem, ServerReport, State
 from sqlmigrate.planner import standings
 from sqlmigrate.render import progress, shape, text
+from sqlmigrate.repair import Mend
 from tests.unit.samples import WHEN, failed, migration, partial, row, step
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
@@ -61,6 +62,7 @@ EVENTS: dict[events.Event, str] = {
     events.Event(): "Event()",
     events.WaitingForLock(HOLDER): "  waiting for the migration lock, held by pid 7 (app, sqlmigrate, from 10.0.0.1)",
     events.WaitingForLock(None): "  waiting for the migration lock",
+    events.Began("ab12", 7, (step(1),)): "  run ab12: 1 step, backend 7",
     events.Running(step(1)): "  … v1.0.0-001  step",
     events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s",
     events.Blocked("sqlmigrate v1.0.0-001", (BLOCKER, BLOCKER)): (
@@ -106,7 +108,7 @@ def _functions(module: object) -> set[str]:
 
 def test_whatever_a_person_can_read_a_program_can_too() -> None:
     assert _functions(shape) == set(RESULTS)
-    assert _functions(text) - {"named", "style"} == set(RESULTS)
+    assert _functions(text) - {"count", "named", "style"} == set(RESULTS)
 
 
 @pytest.mark.parametrize(("kind", "values"), CASES)
