@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Option(NamedTuple):
@@ -49,3 +52,10 @@ OPTIONS = (
     Option("require_approval", "", "", ""),
     Option("allow_paths", "", "", ""),
 )
+
+
+def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that we start: no setting of ours or libpq's, since passwords are among them."""
+    names = {option.env for option in OPTIONS}
+    prefixes = ("SQLMIGRATE_", "PG")
+    return {name: value for name, value in environ.items() if name not in names and not name.startswith(prefixes)}
