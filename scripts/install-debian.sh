@@ -5,6 +5,8 @@ set -euo pipefail
 packages=()
 [[ -x /usr/lib/postgresql/15/bin/initdb ]] || packages+=(postgresql-15)
 [[ -x /usr/sbin/pgbouncer ]] || packages+=(pgbouncer)
+[[ -x /usr/bin/promtool ]] || packages+=(prometheus)
+[[ -x /usr/bin/systemd-analyze ]] || packages+=(systemd)
 [[ -x /usr/bin/chromium ]] || packages+=(chromium)
 ((${#packages[@]})) || exit 0
 

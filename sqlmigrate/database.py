@@ -57,6 +57,8 @@ def make_conninfo(url: str, **parts: str) -> str:
     """
     try:
         return psycopg.conninfo.make_conninfo(url, **parts)
+    except UnicodeEncodeError:
+        raise ConnectionFailed("the connection setting can't be read: it is not UTF-8") from None
     except psycopg.Error as error:
         raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error)))}") from None
 

@@ -90,7 +90,7 @@ class Runner:
                 again = plan_for(asked, found, rows)
                 if again != planned:
                     work = load(again, pooled=history.pooled)
-                    self._permit(connection, history, again, rows, file)
+                self._permit(connection, history, again, rows, file)
                 with self._backed_up(connection, again.migrations) as backup:
                     history.create()
                     if work:

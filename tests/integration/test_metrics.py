@@ -14,11 +14,13 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import ConfigurationError, ConnectionFailed, SqlMigrateError
+from sqlmigrate.exporter import Exporter
 from sqlmigrate.lock import key_of
 from tests.faults.waiting import running, until, until_asleep
-from tests.integration.test_audit import break_off, fill, first_format
+from tests.integration.test_audit import break_off, fill, first_format, settled
+from tests.integration.test_pgbouncer import pooled  # noqa: F401  # a fixture
 from tests.project import Project
-from tests.prometheus import COUNTERS, Watch, parsed, read
+from tests.prometheus import COUNTERS, Watch, parsed, read, samples
 
 NOBODY = "postgresql://postgres@127.0.0.1:1/nowhere"
 
@@ -36,7 +38,7 @@ def test_a_database_that_was_never_migrated_says_zero(project: Project) -> None:
 
 def test_what_was_done_is_counted(project: Project) -> None:
     fill(project)
-    seen = read(project)
+    seen = settled(project)
     assert [seen[name] for name in COUNTERS] == [1, 1, 1]
     assert seen["migration_pending"] == 2
     assert seen["migration_lock_held"] == 0
@@ -66,7 +68,9 @@ def test_the_last_duration_is_told(project: Project) -> None:
     project.add(1, "select 1", "select 1")
     for seconds in (5, 3):
         project.migrator().migrate()
-        project.query(f"update migrations_log set duration_ms = {seconds}000 where id = (select max(id) from migrations_log)")
+        project.query(
+            f"update migrations_log set duration_ms = {seconds}000 where id = (select max(id) from migrations_log)"
+        )
         project.migrator().rollback(steps=1)
     assert read(project)["migration_duration_seconds v1.0.0-001 success"] == 3
 
@@ -130,17 +134,17 @@ def test_a_table_of_format_1_is_read_as_it_is(project: Project) -> None:
 def test_a_look_that_is_kept_follows_the_format(project: Project) -> None:
     project.add(1, "create table a ()")
     with contextlib.closing(project.migrator().exporter()) as exporter:
-        assert parsed_success(exporter.read()) == 0
+        assert successes(exporter) == 0
         project.migrator().migrate()
-        assert parsed_success(exporter.read()) == 1
+        assert successes(exporter) == 1
         project.query("drop table migrations, migrations_log, migrations_runs, migrations_totals")
         with pytest.raises(SqlMigrateError):
             exporter.read()
-        assert parsed_success(exporter.read()) == 0
+        assert successes(exporter) == 0
 
 
-def parsed_success(families: list) -> float:  # type: ignore[type-arg]
-    return next(one.samples[0].value for one in families if one.name == "migration_success")
+def successes(exporter: Exporter) -> float:
+    return samples(exporter.read())["migration_success_total"]
 
 
 def test_a_table_that_is_locked_is_an_error_soon(project: Project) -> None:
@@ -162,7 +166,7 @@ def test_reading_needs_only_select(project: Project) -> None:
     )
     try:
         scraper = psycopg.conninfo.make_conninfo(project.database, user=role)
-        own = read(project)
+        own = settled(project)
         assert read(Project(project.server, scraper, project.root)) == own
         assert own["migration_failure_total"] == 2
         project.add(4, "select pg_sleep(60)")
@@ -232,7 +236,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         self.send_response(self.status)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -290,3 +294,20 @@ def test_without_the_extra_it_is_named(project: Project, monkeypatch: pytest.Mon
 def test_without_a_database_there_are_no_metrics(project: Project) -> None:
     with pytest.raises(ConnectionFailed):
         read(Project(project.server, NOBODY, project.root))
+
+
+@pytest.mark.debian
+def test_a_run_behind_a_pooler_is_no_failure_until_it_is_killed(pooled: Project) -> None:  # noqa: F811
+    """The lock is held by another process than the one that works."""
+    pooled.add(1, "create table a ()")
+    pooled.add(2, "select pg_sleep(60)")
+    with running(pooled, "migrate") as process:
+        until_asleep(pooled)
+        seen = read(pooled)
+        assert (seen["migration_lock_held"], seen["migration_failure_total"]) == (1, 0)
+        process.kill()
+    until(lambda: read(pooled)["migration_lock_held"] == 0)
+    assert read(pooled)["migration_failure_total"] == 1
+    pooled.add(2, "select 1")
+    pooled.migrator().migrate()
+    assert read(pooled)["migration_failure_total"] == 1

@@ -142,7 +142,7 @@ class watching:  # noqa: N801  # read as a word of a sentence
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.1):
             for directory in Path("/proc").glob("[0-9]*"):
                 self._look_at(directory)
 
@@ -256,3 +256,11 @@ def test_a_password_that_is_not_to_be_had_is_exit_2(
     assert message in done.stderr
     assert "of-nobody" not in done.stdout + done.stderr
     assert ("it said: locked" in done.stderr) == ("locked" in settings)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DB_PASSWORD", "DB_NAME"])
+def test_a_setting_that_is_not_utf_8_is_an_error_without_it(project: Project, name: str) -> None:
+    done = project.cli("status", **{name: os.fsdecode(b"of-nobody\xe9")})
+    assert done.returncode == 1
+    assert "it is not UTF-8" in done.stderr
+    assert "of-nobody" not in done.stdout + done.stderr

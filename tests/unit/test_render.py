@@ -10,7 +10,7 @@ import pytest
 from click import unstyle
 
 from sqlmigrate import database, errors, events
-from sqlmigrate.audit import LogEntry
+from sqlmigrate.audit import LogEntry, Pruned
 from sqlmigrate.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -20,12 +20,14 @@ from sqlmigrate.errors import (
     StatementFailed,
 )
 from sqlmigrate.lock import Holder
+from sqlmigrate.metrics import up
 from sqlmigrate.migrator import Detail, Health
 from sqlmigrate.model import Action, Asked, Level, Location, Plan, Problem, ServerReport, State
 from sqlmigrate.plan_file import PlanFile
 from sqlmigrate.planner import standings
 from sqlmigrate.render import progress, shape, text
 from sqlmigrate.repair import Mend
+from sqlmigrate.review import Review
 from sqlmigrate.run import Run
 from tests.unit.samples import WHEN, failed, migration, partial, row, step
 
@@ -97,6 +99,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan(()),),
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
+    "review": [(Review(Plan(()), Asked(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)],
     "approved": [(PlanFile("plan.json", "ab" * 32, Asked(Action.APPLY), {}),)],
     "status": [(STANDING,), ([],)],
     "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
@@ -104,6 +107,13 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "problems": [([ODD, WRONG],), ([],)],
     "mends": [([MEND],), ([],)],
     "holder": [(HOLDER,), (None,)],
+    "history": [
+        ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
+        ([],),
+    ],
+    "pruned": [(Pruned(3, 1),)],
+    "metrics": [(up(is_up=True),)],
+    "serving": [("http://localhost:9187/metrics",)],
     "error": [(_error_of(kind),) for kind in ERRORS],
     "problem": [(WRONG,), (ODD,)],
 }
