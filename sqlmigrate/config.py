@@ -47,6 +47,7 @@ class Settings:
     backup: str = ""
     backup_keep: int = 0
     notify_url: str = field(default="", repr=False)  # a token may be in it
+    push: str = field(default="", repr=False)
     notify_command: tuple[str, ...] = ()
     password_command: tuple[str, ...] = ()
     require_approval: bool = False

@@ -25,7 +25,7 @@ _LIVE = ("BackingUp", "Running", "Advancing")
 class Console:
     """Writes what `render` makes. On a terminal the last line is live: it says what runs, and is overwritten.
 
-    `on_end` hears at the very end what a run did, or the error that ended the command.
+    Those in `on_end` hear at the very end what a run did, or the error that ended the command.
     """
 
     def __init__(self, output_format: str = "text", log_level: str = "info") -> None:
@@ -39,7 +39,7 @@ class Console:
         self._log: Log | None = None
         self._for_people = True
         self._end: object = None
-        self.on_end: Callable[[object], None] | None = None
+        self.on_end: list[Callable[[object], None]] = []
 
     def log_to(self, log_format: str, path: str) -> None:
         """From now on lines of a log are written: to a file, or as JSON to stderr in place of what people read there.
@@ -125,8 +125,8 @@ class Console:
         """Prints the JSON: one object, also where a command shows several things or fails behind one."""
         if self._content:
             click.echo(_dumped(self._content))
-        if self.on_end and self._end:
-            self.on_end(self._end)
+        for listener in self.on_end if self._end else ():
+            listener(self._end)
 
     def _gather(self, kind: str, values: tuple[object, ...]) -> None:
         self._content |= _shaped(kind, values)

@@ -47,6 +47,7 @@ OPTIONS = (
     Option("backup", "", "A directory for a pg_dump before the first step.", "DIR", everywhere=False),
     Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", everywhere=False),
     Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", everywhere=False),
+    Option("push", "", "A Pushgateway that gets the metrics after each run.", "URL", everywhere=False),
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),

@@ -39,6 +39,8 @@ def listening() -> Iterator[Webhook]:
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
 
+        do_PUT = do_POST  # what a Pushgateway gets
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name
             pass
 

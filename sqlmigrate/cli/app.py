@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -87,12 +88,30 @@ def _app(console: Console, given: dict[str, Any], file: str | None, environment:
     console.log_to(*early)
     settings = load(given, os.environ, file, environment)
     console.log_to(settings.log_format, settings.log_file)
+    migrator = Migrator(settings, console.event)
     if command in _RUNS and (settings.notify_url or settings.notify_command):
         from sqlmigrate.notify import Notifier  # most tell nobody
 
-        console.on_end = Notifier(settings, command, console.warning)
+        console.on_end.append(Notifier(settings, command, console.warning))
+    if command in _RUNS and settings.push:
+        console.on_end.append(_pusher(migrator, settings.push, console.warning))
     _obey_signals(settings.timeout)
-    return App(console, Migrator(settings, console.event))
+    return App(console, migrator)
+
+
+def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> Callable[[object], None]:
+    """Pushes the metrics when a run is over; whatever becomes of it, the run is what it was."""
+
+    def push(end: object) -> None:
+        if isinstance(end, SqlMigrateError) and end.exit_code > 128:
+            return  # who interrupts does not want to wait
+        try:
+            with contextlib.closing(migrator.exporter()) as exporter:
+                exporter.push(url)
+        except SqlMigrateError as error:
+            on_failure(error.message)
+
+    return push
 
 
 def _shared_options() -> list[click.Parameter]:

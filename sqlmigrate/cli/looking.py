@@ -69,17 +69,17 @@ def lock_status(app: App) -> None:
 
 @command("metrics")
 @click.option("--textfile", metavar="FILE", help="Write them to a file, for node_exporter.")
-@click.option("--push", metavar="URL", help="Push them to a Pushgateway.")
+@click.option("--push", "gateway", metavar="URL", help="Push them to a Pushgateway.")
 @click.option("--serve", metavar="[HOST]:PORT", help="Answer Prometheus until a signal comes.")
-def metrics(app: App, textfile: str | None, push: str | None, serve: str | None) -> None:
+def metrics(app: App, textfile: str | None, gateway: str | None, serve: str | None) -> None:
     """Show the metrics in the text that Prometheus reads; or write, push or serve them."""
-    if sum(way is not None for way in (textfile, push, serve)) > 1:
+    if sum(way is not None for way in (textfile, gateway, serve)) > 1:
         raise ConfigurationError("give one of --textfile, --push and --serve")
     with contextlib.closing(app.migrator.exporter()) as exporter:
         if textfile is not None:
             exporter.write(textfile)
-        elif push is not None:
-            exporter.push(push)
+        elif gateway is not None:
+            exporter.push(gateway)
         elif serve is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)  # the time limit is for runs
             exporter.serve(serve, lambda url: app.show("serving", url))

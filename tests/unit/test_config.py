@@ -46,6 +46,7 @@ OF_SETTINGS = [
     ("backup", "1", "1"),
     ("backup_keep", "1", 1),
     ("notify_url", "1", "1"),
+    ("push", "1", "1"),
 ]
 OF_FILES = ["notify_command", "password_command", "require_approval", "allow_paths"]
 OF_CONNECTION = [
