@@ -39,7 +39,7 @@ def listening() -> Iterator[Webhook]:
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
 
-        do_PUT = do_POST  # what a Pushgateway gets
+        do_PUT = do_POST  # noqa: N815  # what a Pushgateway gets; http.server's name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name
             pass

@@ -14,6 +14,8 @@ from psycopg.conninfo import make_conninfo
 from tests.project import Project
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.anywhere
+
 REQUIRED = "[environments.production]\nrequire_approval = true\n"
 
 

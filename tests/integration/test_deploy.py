@@ -22,6 +22,8 @@ from tests.project import Project
 from tests.prometheus import read
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.anywhere
+
 DEPLOY = ROOT / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
 UNITS = sorted((DEPLOY / "systemd").iterdir())

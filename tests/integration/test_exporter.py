@@ -25,6 +25,8 @@ from tests.prometheus import Samples, parsed
 from tests.proxy import proxied
 from tests.servers import LOCAL_BIN, Server, local
 
+pytestmark = pytest.mark.anywhere
+
 _LOG = logging.getLogger(__name__)
 CONNECTIONS = "select count(*) from pg_stat_activity where application_name = 'sqlmigrate exporter'"
 OURS = f"{CONNECTIONS} and datname = current_database()"

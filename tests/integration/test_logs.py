@@ -14,6 +14,8 @@ from tests.faults.waiting import running, until, until_asleep
 from tests.project import Project
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:

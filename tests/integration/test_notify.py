@@ -14,6 +14,8 @@ from tests.faults.waiting import running, timed, until_asleep
 from tests.project import Project
 from tests.webhook import TOKEN, Webhook, listening
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:

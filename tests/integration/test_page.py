@@ -17,7 +17,7 @@ from sqlmigrate.review import Review, review
 from tests.project import Project
 from tests.servers import ROOT
 
-pytestmark = pytest.mark.debian
+pytestmark = [pytest.mark.debian, pytest.mark.anywhere]
 
 CHROMIUM = "/usr/bin/chromium"
 # Set, the page's pictures in the docs are taken anew.

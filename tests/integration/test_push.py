@@ -9,6 +9,8 @@ import pytest
 from tests.project import Project
 from tests.webhook import Webhook, listening
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture
 def gateway() -> Iterator[Webhook]:

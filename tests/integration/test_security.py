@@ -18,6 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.project import Project
 from tests.servers import LOCAL_BIN, ROOT, OwnServer, execute, local
 
+pytestmark = pytest.mark.anywhere
+
 SECTIONS = (ROOT / "docs" / "security.md").read_text().split("\n## ")[1].split("\n### ")
 GRANT = re.compile(r"grant ([\w, ]+) on public\.(\w+) to (\w+);")
 ROW = re.compile(r"\| (\w+) on (\w+) \| `([^`]+)` \| ([^|]+) \|")
