@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Most of a test's time is spent waiting for a server or a program. A file's tests stay together.
+PARALLEL := -n 2 --dist loadfile
 export DATABASE_URL ?= embedded:.local/postgres
 
 .DEFAULT_GOAL := help
@@ -20,13 +22,13 @@ migrate-status: $(VENV)/.run  ## Show where each migration stands
 setup: $(VENV)/.dev  ## Everything that developing needs, in .venv
 
 test: $(VENV)/.dev  ## The tests, on an embedded PostgreSQL 18, with coverage
-	$(BIN)/pytest -m "not long and not debian" --cov --cov-report=
+	$(BIN)/pytest $(PARALLEL) -m "not long and not debian" --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planner.py,sqlmigrate/message.py,sqlmigrate/script.py,sqlmigrate/locks/*,sqlmigrate/statement.py,sqlmigrate/scanner.py,sqlmigrate/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
 
 test-pg15: $(VENV)/.dev  ## The tests that need a server, on Debian's PostgreSQL 15; PgBouncer, promtool, Chromium
 	scripts/install-debian.sh
-	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest -m "not long and (debian or not anywhere)" tests/integration tests/cli
+	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest $(PARALLEL) -m "not long and (debian or not anywhere)" tests/integration tests/cli
 
 test-all: test test-pg15 test-faults  ## All tests, on both versions, and the whole fault runs
 

@@ -17,9 +17,10 @@ _APPROVERS = """
 select distinct db_user, db_user = session_user from {log}
 where action = 'approve' and checksum = %(digest)s
   and id > coalesce((select max(id) from {log} where action in ('apply', 'rollback', 'baseline', 'repair')), 0)
+  and logged_at > coalesce((select max(began_at) from {runs}), '-infinity')
 """
 _HOW = """\
-write the plan:      sqlmigrate plan --out plan.json
+write the plan:      sqlmigrate plan {back}--out plan.json
 have it approved:    sqlmigrate approve plan.json      (by somebody with a database role of their own)
 then run it:         sqlmigrate {command} --plan plan.json"""
 
@@ -37,7 +38,7 @@ def _summary(file: PlanFile) -> str:
 
 def missing(connection: Connection, history: History, file: PlanFile | None, command: str) -> list[Problem]:
     """What stands in the way of a run that wants an approval: one of another role than the one that runs it."""
-    hint = _HOW.format(command=command)
+    hint = _HOW.format(command=command, back="--rollback --steps 1 " if command == "rollback" else "")
     if file is None:
         return [Problem("not-approved", "this database wants an approved plan", None, hint)]
     place = Location(file.path)
@@ -52,6 +53,6 @@ def missing(connection: Connection, history: History, file: PlanFile | None, com
 
 def _approvers(connection: Connection, history: History, file: PlanFile) -> dict[str, bool]:
     """Roles that approved, and whether they are the one that is connected."""
-    if not history.format:
+    if not history.format or history.outdated:
         return {}
     return dict(connection.rows(_APPROVERS.format(**history.names), {"digest": file.digest}))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # A histogram's upper bounds in milliseconds. They are fixed: {totals} holds its counts, one for each and one for all.
 BOUNDS = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 60_000, 300_000, 900_000, 1_800_000, 3_600_000)
 
-_COLUMNS = "logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id"
+_COLUMNS = "logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id, checksum"
 _LOG_OF = f"select {_COLUMNS} from {{log}} where version = %(version)s order by id"
 # Each statement behind it has a younger snapshot than this look at the lock: where it says that a run does not hold
 # the lock, the run's end is seen too, if it had one. What began after the look did not have the lock yet.
@@ -26,8 +26,7 @@ _LOOK = """
 begin isolation level read committed read only;
 set local statement_timeout = '5s';
 set local lock_timeout = '1s';
-select pg_catalog.set_config('sqlmigrate.lock_pid', coalesce(pg_catalog.max(l.pid)::text, ''), true) <> '',
-       pg_catalog.current_database()
+select pg_catalog.set_config('sqlmigrate.lock_pid', coalesce(pg_catalog.max(l.pid)::text, ''), true) <> ''
 from pg_catalog.pg_locks l where {same};
 """
 # What the next run will log of a run that was broken off. Whoever holds the lock meanwhile may be another.
@@ -39,8 +38,8 @@ from {{runs}} r
 where r.ended_at is null and r.began_at < pg_catalog.transaction_timestamp()
   and r.backend_pid is distinct from nullif(pg_catalog.current_setting('sqlmigrate.lock_pid'), '')::integer
 """
-_LOGGED = f"select {_COLUMNS}, checksum, id from {{log}}"
-_BROKEN_OFF_TOO = f"{_LOGGED} union all select {_COLUMNS}, checksum, id from ({_BROKEN_OFF}) b"
+_LOGGED = f"select {_COLUMNS}, id from {{log}}"
+_BROKEN_OFF_TOO = f"{_LOGGED} union all select {_COLUMNS}, id from ({_BROKEN_OFF}) b"
 _ENTRIES = f"select {_COLUMNS} from ({{logged}}) e where {{condition}} order by logged_at desc, id desc {{limit}};"
 
 # Nobody knows how long a run took that was broken off; such an entry has no checksum, and is in no bucket.
@@ -88,7 +87,7 @@ commit;
 
 
 class LogEntry(NamedTuple):
-    """A row of the log."""
+    """A row of the log; `checksum` is that of the file, or the digest of the plan that was approved."""
 
     logged_at: datetime
     action: str
@@ -101,6 +100,7 @@ class LogEntry(NamedTuple):
     os_user: str
     host: str
     run_id: str
+    checksum: str
 
 
 class Total(NamedTuple):
@@ -119,7 +119,6 @@ class Total(NamedTuple):
 class Reading(NamedTuple):
     """The state of a database as its metrics tell it."""
 
-    database: str
     lock_held: bool
     rows: list[Applied]
     totals: list[Total]
@@ -171,11 +170,11 @@ def reading(connection: Connection, history: History, lock_key: int) -> Reading:
     totals = _totals(connection, history) if known else ""
     text = f"{_LOOK.format(same=same(lock_key))}{history.look};{totals}commit;"
     answers = connection.answers(text)
-    lock_held, database = answers[3][0]
+    lock_held = answers[3][0][0]
     rows = history.seen(answers[4:])
     if history.format != known:
         return reading(connection, history, lock_key)
-    return Reading(database, lock_held, rows, [Total(*row) for row in (answers[6] if known else [])])
+    return Reading(lock_held, rows, [Total(*row) for row in (answers[6] if known else [])])
 
 
 def _totals(connection: Connection, history: History) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from sqlmigrate.database import make_conninfo
 from sqlmigrate.errors import BackupFailed, SqlMigrateError
 from sqlmigrate.events import BackedUp, BackingUp
+from sqlmigrate.files import replaced
 from sqlmigrate.options import without_ours
 
 if TYPE_CHECKING:
@@ -134,18 +135,10 @@ def _installed() -> Iterator[_Programs]:
 
 def _dump(programs: _Programs, parameters: Mapping[str, str], path: str) -> None:
     """Under another name until it is known to be good."""
-    part = f"{path}.part"
-    try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    with replaced(path, 0o600) as part:
         with _service(parameters) as environment:
-            _run(
-                programs.path("pg_dump"), "--format=custom", "--no-password", f"--file={part}", environment=environment
-            )
-        _run(programs.path("pg_restore"), "--list", part, environment=without_ours(os.environ))
-        os.replace(part, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.remove(part)
+            _run([programs.path("pg_dump"), "--format=custom", "--no-password", f"--file={part}"], path, environment)
+        _run([programs.path("pg_restore"), "--list", part], path, without_ours(os.environ))
 
 
 @contextmanager
@@ -159,10 +152,10 @@ def _service(parameters: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield without_ours(os.environ) | {"PGSERVICEFILE": file.name, "PGSERVICE": "backup"}
 
 
-def _run(program: str, *arguments: str, environment: dict[str, str]) -> None:
+def _run(command: list[str], path: str, environment: dict[str, str]) -> None:
     """Runs it to its end; an interruption ends it at once."""
     ended = subprocess.run(  # noqa: S603  # no shell, and no word of it is a stranger's
-        [program, *arguments],
+        command,
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -171,8 +164,9 @@ def _run(program: str, *arguments: str, environment: dict[str, str]) -> None:
     )
     if ended.returncode:
         said = ended.stderr.decode("utf-8", "replace").strip() or f"exit code {ended.returncode}"
+        first, *rest = said.splitlines()
         raise BackupFailed(
-            f"no backup: {said.splitlines()[0]}", hint="\n".join([*said.splitlines()[1:], "nothing was migrated"])
+            f"no backup in {os.path.dirname(path)}: {first}", hint="\n".join([*rest, "nothing was migrated"])
         )
 
 

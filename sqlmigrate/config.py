@@ -44,6 +44,8 @@ class Settings:
     timeout: int = 0
     log_format: str = "text"
     log_file: str = ""
+    log_level: str = "info"
+    format: str = "text"
     backup: str = ""
     backup_keep: int = 0
     notify_url: str = field(default="", repr=False)  # a token may be in it
@@ -60,6 +62,8 @@ def _directories(text: str) -> tuple[str, ...]:
 def _count(text: str) -> int:
     if not text.strip().isdecimal():
         raise ConfigurationError(f"{text!r} is not a number")
+    if len(text.strip()) > 9:
+        raise ConfigurationError("the number is too large")
     return int(text)
 
 
@@ -73,6 +77,15 @@ def _flag(text: str) -> bool:
     return text == "True"
 
 
+def _one_of(*known: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in known:
+            raise ConfigurationError(f"{text!r} is none of {', '.join(known)}")
+        return text
+
+    return read
+
+
 _DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_DURATIONS, milliseconds),
@@ -81,6 +94,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "lock_retries": _count,
     "backup_keep": _count,
     "require_approval": _flag,
+    "log_level": _one_of("error", "warning", "info", "debug"),
+    "format": _one_of("text", "json"),
 }
 _LISTS = ("dir", "notify_command", "password_command", "allow_paths")
 _NAMES = tuple(option.name for option in OPTIONS)
@@ -121,12 +136,19 @@ def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
 
 
 def _read(name: str, value: object) -> object:
-    if name in _LISTS and isinstance(value, list | tuple):
-        return tuple(map(str, value))
     try:
-        return _READERS.get(name, str)(str(value))
+        if name in _LISTS and isinstance(value, list | tuple):
+            return _some(name, tuple(map(str, value)))
+        return _some(name, _READERS.get(name, str)(str(value)))
     except ConfigurationError as error:
         raise ConfigurationError(f"{name.replace('_', '-')}: {error.message}", hint=error.hint) from None
+
+
+def _some(name: str, value: object) -> object:
+    """Without a directory everything would be up to date."""
+    if name == "dir" and not value:
+        raise ConfigurationError("no directory is named")
+    return value
 
 
 def _database(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -163,8 +185,9 @@ def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
         return {}
     table = _table(found)
     named = table.pop("environments", {})
-    tables = named.items() if isinstance(named, dict) else ()
-    environments = {name: _values(found, one) for name, one in tables if isinstance(one, dict)}
+    if not isinstance(named, dict) or not all(isinstance(one, dict) for one in named.values()):
+        raise ConfigurationError(f"{found}: environments are tables", hint="write [environments.NAME]")
+    environments = {name: _values(found, one) for name, one in named.items()}
     if environment and environment not in environments:
         raise ConfigurationError(
             f"{found} has no environment {environment!r}", hint=f"it has {', '.join(environments) or 'none'}"
@@ -187,23 +210,29 @@ def _speaks_of_us(name: str) -> bool:
     """Most projects have a pyproject.toml that says nothing to us; it is not parsed."""
     if not os.path.isfile(name):
         return False
-    with open(name, "rb") as file:
-        return name != "pyproject.toml" or b"[tool.sqlmigrate" in file.read()
+    return name != "pyproject.toml" or b"sqlmigrate" in _content(name)
 
 
 def _table(path: str) -> dict[str, Any]:
     import tomllib  # only where there is a file
 
     try:
+        content = tomllib.loads(_content(path).decode())
+    except (ValueError, RecursionError) as error:  # also of what is no UTF-8, and of a number of 5000 digits
+        raise ConfigurationError(f"{path}: {error}") from error
+    for name in ("tool", "sqlmigrate") if os.path.basename(path) == "pyproject.toml" else ():
+        content = content.get(name, {})
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"{path}: {name} is no table", hint="write [tool.sqlmigrate]")
+    return content
+
+
+def _content(path: str) -> bytes:
+    try:
         with open(path, "rb") as file:
-            content = tomllib.load(file)
+            return file.read()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    if os.path.basename(path) == "pyproject.toml":
-        content = content.get("tool", {}).get("sqlmigrate", {})
-    return content
 
 
 def _known(path: str, key: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from sqlmigrate import files
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.logs import Log
 
 _LEVELS = ("error", "warning", "info", "debug")
+_FOR_PROGRAMS = ("metrics", "plan")  # Prometheus and psql know no such escapes as `_printable` makes
 _LIVE = ("BackingUp", "Running", "Advancing")
 
 
@@ -28,18 +30,23 @@ class Console:
     Those in `on_end` hear at the very end what a run did, or the error that ended the command.
     """
 
-    def __init__(self, output_format: str = "text", log_level: str = "info") -> None:
-        self._format = output_format
-        self._json = output_format == "json"
-        self._log_level = log_level
-        self._shown = _LEVELS[: _LEVELS.index(log_level) + 1]
-        self._terminal = sys.stderr.isatty()
+    def __init__(self, output_format: str | None = None, log_level: str | None = None) -> None:
+        self._given = output_format, log_level
+        self.fall_back_on("text", "info")
+        self._terminal = _is_terminal(sys.stderr)
         self._live = False
         self._content: dict[str, object] = {}
         self._log: Log | None = None
         self._for_people = True
         self._end: object = None
         self.on_end: list[Callable[[object], None]] = []
+
+    def fall_back_on(self, output_format: str, log_level: str) -> None:
+        """How to show things and how much of them, where that was not given."""
+        self._format = self._given[0] or output_format
+        self._json = self._format == "json"
+        self._log_level = self._given[1] or log_level
+        self._shown = _LEVELS[: _LEVELS.index(self._log_level) + 1]
 
     def log_to(self, log_format: str, path: str) -> None:
         """From now on lines of a log are written: to a file, or as JSON to stderr in place of what people read there.
@@ -51,7 +58,7 @@ class Console:
             return
         from sqlmigrate import logs  # most runs keep none
 
-        write = logs.File(path, self.warning).write if path else functools.partial(click.echo, err=True)
+        write = logs.File(path, self.warning).write if path else functools.partial(_write, err=True)
         self._log = logs.Log(log_format or "text", self._log_level, write)
         self._for_people = bool(path)
 
@@ -63,20 +70,18 @@ class Console:
             self._gather(kind, values)
             return
         self._clear()
-        click.echo(_rendered(self._format, kind, values), color=_colour(sys.stdout.isatty()))
+        text, terminal = _rendered(self._format, kind, values), _is_terminal(sys.stdout)
+        _write(_printable(text) if terminal or kind not in _FOR_PROGRAMS else text, color=_colour(terminal))
 
     def save(self, path: str, output_format: str, kind: str, *values: object) -> None:
-        """Writes a result to a file, whole or not at all.
+        """Writes a result to a file, whole or not at all; see `files.save`.
 
         Raises:
             ConfigurationError: the file can't be written.
         """
         text = _as_json(kind, values) if output_format == "json" else _rendered(output_format, kind, values)
-        beside = f"{path}.{os.getpid()}.part"
         try:
-            with open(beside, "w", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-            os.replace(beside, path)
+            files.save(path, f"{text}\n")
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
 
@@ -100,7 +105,7 @@ class Console:
         live = self._terminal and type(event).__name__ in _LIVE and "info" in self._shown
         if live or level_of(event) in self._shown:
             self._clear()
-            click.echo(progress.line(event), err=True, nl=not live, color=_colour(self._terminal))
+            _write(_printable(progress.line(event)), err=True, nl=not live, color=_colour(self._terminal))
             self._live = live
 
     def error(self, error: SqlMigrateError) -> None:
@@ -114,7 +119,7 @@ class Console:
         if self._log:
             self._log.error(error)
         if self._for_people:
-            click.echo(text.error(error), err=True, color=_colour(self._terminal))
+            _write(_printable(text.error(error)), err=True, color=_colour(self._terminal))
 
     def ask(self, question: str) -> bool:
         """Asks a person on a terminal; where there is none the answer is no."""
@@ -124,7 +129,7 @@ class Console:
     def close(self) -> None:
         """Prints the JSON: one object, also where a command shows several things or fails behind one."""
         if self._content:
-            click.echo(_dumped(self._content))
+            _write(_printable(_dumped(self._content)))  # these escapes are JSON's own
         for listener in self.on_end if self._end else ():
             listener(self._end)
 
@@ -133,8 +138,26 @@ class Console:
 
     def _clear(self) -> None:
         if self._live:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            _write("\r\x1b[K", nl=False, err=True)
             self._live = False
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """A closed stream is None."""
+    return stream is not None and stream.isatty()
+
+
+def _write(text: str, *, err: bool = False, nl: bool = True, color: bool | None = None) -> None:
+    """What can't be shown, to a reader who left or on a full disk, decides nothing; from then on it goes nowhere."""
+    try:
+        click.echo(text, err=err, nl=nl, color=color)
+    except OSError as error:
+        stream = sys.stderr if err else sys.stdout
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what is left in its buffer would fail again at the exit
+        os.close(nowhere)
+        if not err and not isinstance(error, BrokenPipeError):
+            _write(f"the result could not be shown: {error.strerror}", err=True)
 
 
 # What renders is imported where there is something to show.
@@ -145,6 +168,13 @@ def _rendered(output_format: str, kind: str, values: tuple[object, ...]) -> str:
     from importlib import import_module
 
     return str(getattr(import_module(f"sqlmigrate.render.{output_format}"), kind)(*values))
+
+
+def _printable(text: str) -> str:
+    """What a server says, or a file is called, is not to steer the terminal."""
+    from sqlmigrate.render.unseen import printable
+
+    return printable(text)
 
 
 def _as_json(kind: str, values: tuple[object, ...]) -> str:

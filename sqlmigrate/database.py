@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import time
@@ -25,6 +26,7 @@ TICK = 0.2
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 _CONNECT_TIMEOUT = 10  # seconds
 _FIELDS = pq.DiagnosticField
+_PLACE = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 # What libpq fills in, and does not name as its default; an older program does not know it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
@@ -61,6 +63,17 @@ def make_conninfo(url: str, **parts: str) -> str:
         raise ConnectionFailed("the connection setting can't be read: it is not UTF-8") from None
     except psycopg.Error as error:
         raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error)))}") from None
+
+
+def place_in(url: str, **parts: str) -> dict[str, str]:
+    """Host, port, database and user as the settings and libpq's environment name them, each empty where neither does.
+
+    Nothing is asked; a setting that can't be read names nothing.
+    """
+    given: dict[str, Any] = {}
+    with suppress(ConnectionFailed):
+        given = psycopg.conninfo.conninfo_to_dict(make_conninfo(url, **parts))
+    return {key: str(given.get(key) or os.environ.get(variable, "")) for key, variable in _PLACE.items()}
 
 
 def has_password(conninfo: str) -> bool:

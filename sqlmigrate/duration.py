@@ -1,4 +1,4 @@
-"""How long: `500ms`, `5s`, `10min`, `1h` <-> milliseconds. Pure."""
+"""How long: `500ms`, `5s`, `10min`, `1h`, `7d`, `2w` <-> milliseconds. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ from datetime import datetime, timedelta
 
 from sqlmigrate.errors import ConfigurationError
 
-_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*", re.IGNORECASE)
-_UNITS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)\s*", re.IGNORECASE)
+_UNITS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_LONGEST = 2**31 - 1  # of PostgreSQL's own timeouts
 
 
 def milliseconds(text: str) -> int:
     """A duration as people write it; `0` needs no unit and means no limit.
 
     Raises:
-        ConfigurationError: there is no unit, or it is no duration.
+        ConfigurationError: there is no unit, or it is no duration, or longer than PostgreSQL can count.
     """
+    found = _milliseconds(text)
+    if found > _LONGEST:
+        raise ConfigurationError(f"{text!r} is too long", hint="write at most 24d, or 0 for no limit")
+    return round(found)
+
+
+def _milliseconds(text: str) -> float:
     if text.strip() == "0":
         return 0
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise ConfigurationError(f"{text!r} is not a duration", hint="write it with its unit: 500ms, 5s, 10min, 1h")
-    return round(float(match[1]) * _UNITS[match[2].lower()])
+    return float(match[1]) * _UNITS[match[2].lower()]
 
 
 def moment(text: str) -> datetime:
@@ -33,13 +41,13 @@ def moment(text: str) -> datetime:
     """
     try:
         return datetime.fromisoformat(text.strip()).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):  # there is no such time, or none in UTC
         pass
     try:
-        return datetime.now().astimezone() - timedelta(milliseconds=milliseconds(text))
+        return datetime.now().astimezone() - timedelta(milliseconds=_milliseconds(text))
     except (ConfigurationError, OverflowError):
         raise ConfigurationError(
-            f"{text!r} is neither a time nor an age", hint="write 2026-01-31, 2026-01-31T12:00, 7d or 12h"
+            f"{text!r} is neither a time nor an age", hint="write 2026-01-31, 2026-01-31T12:00, 2w, 7d or 12h"
         ) from None
 
 

@@ -56,14 +56,23 @@ class Envelope:
         session = self._session
         record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
         closing = _joined(0, (session.step_aside, session.step_aside_results), (record, 1))
-        return Message([_BEGIN, *self._before(0, work), closing])
+        return Message([_BEGIN, *self._limited(self._before(0, work)), closing])
 
     def end(self, work: Work, elapsed_ms: int) -> Message:
         """A transaction that records the end of a script whose last statement ran outside one."""
         session, statements = self._session, work.script.statements
         record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
         closing = _joined(0, (session.wipe, session.wipe_results), self._end_of_run(work), record)
-        return Message([_BEGIN, *self._hooked(0, work, work.after), closing])
+        return Message([_BEGIN, *self._limited(self._hooked(0, work, work.after)), closing])
+
+    def _limited(self, hook: Iterator[Part]) -> list[Part]:
+        """A hook beside a statement that waits for locks without a limit, which the hook is not to do."""
+        parts = list(hook)
+        if not parts:
+            return []
+        limits = {"lock_timeout": self._limits.lock_timeout, "statement_timeout": self._limits.statement_timeout}
+        begin = "".join(f"set local {name} = {value};\n" for name, value in limits.items())
+        return [Part(begin, len(limits), 0), *parts, Part("set local lock_timeout = 0;\n", 1, 0)]
 
     def after_error(self, hook: Migration, failed: MigrationFailed) -> Message:
         """A transaction for the hook that runs behind a failure, with the settings that tell it which one that was."""

@@ -14,7 +14,7 @@
     ├── LockNotHad                  4    another run held the lock for all of `lock_wait`
     ├── LockLost                    1    the lock went away under a running migration
     ├── TimedOut                    1    the run took longer than `--timeout`
-    └── Interrupted          130, 143    SIGINT or SIGTERM
+    └── Interrupted     129, 130, 143    SIGHUP, SIGINT or SIGTERM
 
 Each has a message (one sentence), a location where there is one, and a hint: what to do next.
 """
@@ -116,9 +116,12 @@ class TimedOut(SqlMigrateError):
     """The run took longer than `--timeout`."""
 
 
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
+
+
 class Interrupted(SqlMigrateError):
-    """SIGINT or SIGTERM; the exit code is 128 and the signal's number, as shells have it."""
+    """SIGINT, SIGTERM or SIGHUP; the exit code is 128 and the signal's number, as shells have it."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by {'SIGINT' if signal_number == 2 else 'SIGTERM'}")
+        super().__init__(f"interrupted by {_SIGNALS[signal_number]}")
         self.exit_code = 128 + signal_number

@@ -324,7 +324,13 @@ class Executor:
         if self._connection.lost and isinstance(error, SqlMigrateError):
             return error.hint
         done = work.segment.first if work.next < len(work.script.segments) else work.script.statements
-        if done or work.begun:
+        if work.step.action is Action.HOOK and any(step.action is not Action.HOOK for step in self.done):
+            state = "the migrations are applied; the hook does not run again by itself: mend it, and run it with psql"
+        elif work.begun:
+            state = (
+                f"{done} of its {work.script.statements} statements are committed, the next may be; a rerun finds out"
+            )
+        elif done:
             state = f"{done} of its {work.script.statements} statements are committed; a rerun goes on behind them"
         else:
             state = "it was rolled back whole; nothing of it is left"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import re
 import socket
-import tempfile
 import threading
 import time
-from contextlib import suppress
+from http.client import HTTPException
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from sqlmigrate import __version__, audit, metrics, planner, source
-from sqlmigrate.errors import ConfigurationError, DatabaseError, SqlMigrateError
+from sqlmigrate import __version__, audit, files, metrics, planner, source
+from sqlmigrate.errors import ConfigurationError, ConnectionLost, DatabaseError, SqlMigrateError
 from sqlmigrate.events import Warned
 from sqlmigrate.history import History
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from sqlmigrate.audit import Reading
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
     from sqlmigrate.target import Target
@@ -33,6 +33,7 @@ _PATIENCE = 5  # seconds that a scrape waits for those before it
 _PAUSE = 1  # seconds after a failure in which the database is not asked again
 _PUSH_TIMEOUT = 5
 _CLIENT_TIMEOUT = 10
+_ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*)):([0-9]{1,5})")
 
 
 class Exporter:
@@ -55,22 +56,14 @@ class Exporter:
             ConfigurationError: there is no directory of migrations, or the extra is not installed.
         """
         found = source.find(self._directories)
-        if self._opened is None:
-            connection = self._target.connect("sqlmigrate exporter", **_LIBPQ)
-            self._opened = connection, History(connection, self._target.table, __version__)
-        try:
-            reading = audit.reading(*self._opened, self._target.lock_key)
-        except SqlMigrateError:
-            self._drop()
-            raise
-        self._database = reading.database
+        reading = self._reading()
         pending = planner.plan_apply(planner.standings(found.migrations, reading.rows)).steps
-        return metrics.families(reading, len(pending))
+        return metrics.labelled(metrics.families(reading, len(pending)), self._labels)
 
     def collect(self) -> list[Metric]:
         """The same for a server, from any thread: where nothing can be read, that is what it says."""
         if not self._lock.acquire(timeout=_PATIENCE):
-            return metrics.up(is_up=False)
+            return self._down()
         try:
             return self._read_or_say()
         finally:
@@ -83,26 +76,31 @@ class Exporter:
             DatabaseError: they can't be read; the file says so.
         """
         try:
-            _replace(path, self.read())
+            _save(path, self.read())
         except DatabaseError:
-            _replace(path, metrics.up(is_up=False))
+            _save(path, self._down())
             raise
 
-    def push(self, url: str) -> None:
-        """Hands the metrics to a Pushgateway, as those of the job `sqlmigrate` and of this database.
+    def push(self, url: str, *, left_out: Sequence[str] = ()) -> None:
+        """Hands the metrics to a Pushgateway, as those of the job `sqlmigrate`, of this server and this database.
+
+        Args:
+            url: the gateway's.
+            left_out: metrics that are not to stand there until the next push.
 
         Raises:
             DatabaseError: they can't be read.
             SqlMigrateError: the gateway does not take them.
         """
-        read = metrics.Collected(self.read())
+        read = metrics.Collected([one for one in self.read() if one.name not in left_out])
+        group = {"instance": self._target.place[0], **self._labels}
         where = url.rpartition("@")[2]
         try:
             where, handler = _gateway(url)
             metrics.client("exposition").push_to_gateway(
-                where, "sqlmigrate", read, {"database": self._database}, timeout=_PUSH_TIMEOUT, handler=handler
+                where, "sqlmigrate", read, group, timeout=_PUSH_TIMEOUT, handler=handler
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise SqlMigrateError(f"the metrics were not pushed to {where}: {error}") from None
 
     def serve(self, address: str, on_start: Callable[[str], None]) -> None:
@@ -134,16 +132,44 @@ class Exporter:
             self._drop()
             self._lock.release()
 
+    @property
+    def _labels(self) -> dict[str, str]:
+        return {"database": self._database or self._target.place[1], "history_table": str(self._target.table)}
+
+    def _down(self) -> list[Metric]:
+        return metrics.labelled(metrics.up(is_up=False), self._labels)
+
+    def _reading(self) -> Reading:
+        """A connection that was kept may have been ended meanwhile, as by `idle_session_timeout`: that is no outage."""
+        was_kept = self._opened is not None
+        try:
+            return self._look()
+        except ConnectionLost:
+            if not was_kept:
+                raise
+            return self._look()
+
+    def _look(self) -> Reading:
+        if self._opened is None:
+            connection = self._target.connect("sqlmigrate exporter", **_LIBPQ)
+            self._opened = connection, History(connection, self._target.table, __version__)
+            self._database = connection.database  # which a service file may have named
+        try:
+            return audit.reading(*self._opened, self._target.lock_key)
+        except SqlMigrateError:
+            self._drop()
+            raise
+
     def _read_or_say(self) -> list[Metric]:
         if self._silent_until is not None and time.monotonic() < self._silent_until:
-            return metrics.up(is_up=False)
+            return self._down()
         try:
             read = self.read()
         except SqlMigrateError as error:
             if self._silent_until is None:
                 self._on_event(Warned(f"no metrics: {error.message}"))
             self._silent_until = time.monotonic() + _PAUSE
-            return metrics.up(is_up=False)
+            return self._down()
         if self._silent_until is not None:
             self._on_event(Warned("metrics are there again"))
             self._silent_until = None
@@ -180,35 +206,26 @@ def _registry(collector: Exporter) -> Any:
     return registry
 
 
-def _replace(path: str, read: list[Metric]) -> None:
-    text = metrics.exposition(read)
-    name = ""
+def _save(path: str, read: list[Metric]) -> None:
     try:
-        # node_exporter reads what ends in .prom: this does not, until it is whole.
-        file, name = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.")
-        with os.fdopen(file, "w", encoding="utf-8") as opened:
-            os.fchmod(opened.fileno(), 0o644)
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.replace(name, path)
+        files.save(path, metrics.exposition(read), 0o644)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(name)
         raise SqlMigrateError(f"{path} can't be written: {error.strerror}") from error
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match[3]) > 65535:
         raise ConfigurationError(f"{address!r} is not an address", hint="write HOST:PORT, or :9187 for all addresses")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return match[1] or match[2], int(match[3])
 
 
 def _gateway(url: str) -> tuple[str, Any]:
     """Where to push, without name and password, and a handler that knows them."""
     exposition = metrics.client("exposition")
     parts = urlsplit(url if "//" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("it is no http:// or https:// URL")
     where = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def handler(**request: Any) -> Any:

@@ -9,7 +9,7 @@ from sqlmigrate.audit import BOUNDS
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
@@ -67,6 +67,13 @@ def families(reading: Reading, pending: int) -> list[Metric]:
 def up(*, is_up: bool) -> list[Metric]:
     """What is told in any case. Without a database it is all: a counter of zero would be a reset."""
     return [_gauge("migration_up", "Whether the database answered.", is_up)]
+
+
+def labelled(metrics: list[Metric], labels: Mapping[str, str]) -> list[Metric]:
+    """The metrics with labels that all of their samples have, before those of each."""
+    for one in metrics:
+        one.samples = [sample._replace(labels={**labels, **sample.labels}) for sample in one.samples]
+    return metrics
 
 
 def exposition(metrics: Sequence[Metric]) -> str:

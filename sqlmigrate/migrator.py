@@ -118,8 +118,8 @@ class Migrator:
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
-            plan = _readable(plan_for(asked, found, rows))
-            facts = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            plan = _whole(plan_for(asked, found, rows), history)
+            facts = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
             return review.review(plan, asked, facts)
 
     def approve(self, file: PlanFile) -> None:
@@ -133,8 +133,8 @@ class Migrator:
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
-            plan = checked(plan_for(file.asked, found, rows))
-            now = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            plan = checked(_whole(plan_for(file.asked, found, rows), history))
+            now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
             checked(Plan((), tuple(plan_file.outdated(file, now))))
             self._create(connection, history)
             connection.run(approval.approved(history, file))
@@ -189,6 +189,8 @@ class Migrator:
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, session, history, rows):
             plan = plan_for(Asked(Action.APPLY), found, rows)
+            if self._settings.require_approval and plan.steps:
+                raise PlanRefused([_UNREHEARSED])
             work = load(plan, pooled=history.pooled)
             rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
             return Run(plan.migrations, plan.problems)
@@ -281,7 +283,14 @@ class Migrator:
         """What `run` would do now. Nothing is sent but reads."""
         found = source.find(self._settings.dir)
         with self._target.opened() as (_, history):
-            return _readable(plan_for(asked, found, history.rows()))
+            return _whole(plan_for(asked, found, history.rows()), history)
+
+
+_UNREHEARSED = Problem(
+    "not-approved",
+    "a rehearsal runs what nobody has approved, and not all that SQL does can be rolled back",
+    hint="rehearse on another database, a copy of this one",
+)
 
 
 def _detail(one: Standing, log: Sequence[LogEntry]) -> Detail:
@@ -295,10 +304,11 @@ def _rollback(to: Version | None, steps: int | None) -> Asked:
     return Asked(Action.ROLL_BACK, to, steps)
 
 
-def _readable(plan: Plan) -> Plan:
-    """The plan with the problems of the scripts that it would run."""
-    unreadable = [problem for step in plan.steps for problem in source.read(step.path).problems]
-    return replace(plan, problems=(*plan.problems, *unreadable))
+def _whole(plan: Plan, history: History) -> Plan:
+    """The plan with what is wrong with the scripts that it would run."""
+    from sqlmigrate.work import found_in
+
+    return replace(plan, problems=(*plan.problems, *found_in(plan, pooled=history.pooled)))
 
 
 def _failed(one: Standing) -> Problem:

@@ -23,6 +23,7 @@ from pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) w(pid) join pg_cata
 """
 # The migration that is watched may itself have locked the log: whoever waits for it here waits for ever.
 _NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
+_NEVER_END = "; set idle_session_timeout = 0"
 _NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
 _PROGRESS = """
 select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
@@ -92,7 +93,7 @@ class Monitor:
     def _look(self) -> None:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
-            self._connection.run(_NEVER_WAIT)
+            self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
         pid = {"pid": self._pid}
         blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS, pid))
         name = "".join(row[0] for row in self._connection.rows(_NAME, pid))

@@ -51,6 +51,8 @@ OPTIONS = (
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),
+    Option("log_level", "", "", ""),  # the command line has it, and `format`, besides
+    Option("format", "", "", ""),
     Option("allow_paths", "", "", ""),
 )
 

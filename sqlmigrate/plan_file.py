@@ -16,11 +16,18 @@ from sqlmigrate.naming import parse_version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sqlmigrate.database import Connection
     from sqlmigrate.model import Applied, Plan, Step
 
+# A database of the same name, on another server or made anew, is another one. A standby that takes over is the same.
+_IDENTITY = """
+select system_identifier || '/' || (select oid from pg_catalog.pg_database
+                                   where datname = pg_catalog.current_database())
+from pg_catalog.pg_control_system()
+"""
 VERSION = 1
 _PLAN = "`sqlmigrate plan --out FILE` writes one"
-_PLAN_AGAIN = "make it again with `sqlmigrate plan --out FILE`"
+_PLAN_AGAIN = "make it again, as it was made: `sqlmigrate plan --out FILE`, with --rollback for the way back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,13 @@ def read(path: str) -> PlanFile:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         digest = content.pop("digest")
-        found = PlanFile(path, digest, _asked(content["asked"]), content["plan"])
+        found = PlanFile(path, digest, _asked(content["asked"]), _essence(content["plan"]))
+        unchanged = digest == digest_of(content)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_PLAN) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is no plan file", hint=_PLAN) from error
-    if digest != digest_of(content):
+    if not unchanged:
         raise ConfigurationError(f"{path} was edited: its digest is not that of its content", hint=_PLAN_AGAIN)
     return found
 
@@ -58,7 +66,7 @@ def outdated(file: PlanFile, now: dict[str, Any]) -> list[Problem]:
     then = file.essence
     reasons = [
         f"it was made for {name.replace('_', ' ')} {then[name]}, and this is {now[name]}"
-        for name in ("database", "history_table")
+        for name in ("database", "server", "history_table")
         if then[name] != now[name]
     ]
     if then["history"] != now["history"]:
@@ -88,18 +96,24 @@ def _changed_files(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     return [*gone, *new, *changed]
 
 
-def essence(plan: Plan, database: str, history_table: str, rows: Iterable[Applied]) -> dict[str, Any]:
+def identity(connection: Connection) -> dict[str, str]:
+    """Which database it is: `database` is its name, `server` tells it from others of that name."""
+    return {"database": connection.database, "server": connection.rows(_IDENTITY)[0][0]}
+
+
+def essence(plan: Plan, where: Mapping[str, str], history_table: str, rows: Iterable[Applied]) -> dict[str, Any]:
     """What a plan depends on, as plain data."""
     seen = sorted(rows, key=lambda row: row.id)
+    hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)  # the others are steps
     return {
-        "database": database,
+        **where,
         "history_table": history_table,
         "history": {"rows": len(seen), "digest": digest_of([_plain(row) for row in seen])},
         "files": [
             {"version": step.migration.id, "action": step.action.value, "checksum": checksum_of(step)}
             for step in plan.steps
         ],
-        "hooks": {hook.id: hook.checksum for hook in plan.hooks.present},
+        "hooks": {hook.id: hook.checksum for hook in hooks if hook},
     }
 
 
@@ -114,8 +128,31 @@ def asked_as_data(asked: Asked) -> dict[str, Any]:
 
 
 def _asked(data: dict[str, Any]) -> Asked:
-    version = parse_version(data["version"]) if data["version"] else None
-    return Asked(Action(data["action"]), version, data["steps"], data["out_of_order"])
+    version, steps = parse_version(data["version"]) if data["version"] else None, data["steps"]
+    if not (steps is None or isinstance(steps, int)):
+        raise ValueError("steps are counted")
+    return Asked(Action(data["action"]), version, steps, bool(data["out_of_order"]))
+
+
+def _essence(data: Any) -> dict[str, Any]:
+    match data:
+        case {
+            "database": str(),
+            "server": str(),
+            "history_table": str(),
+            "history": {"rows": int(), "digest": str()},
+            "files": list(files),
+            "hooks": dict(),
+        } if all(map(_is_file, files)):
+            return dict(data)
+    raise ValueError("not what a plan depends on")
+
+
+def _is_file(data: Any) -> bool:
+    match data:
+        case {"version": str(), "action": str(), "checksum": str()}:
+            return True
+    return False
 
 
 def checksum_of(step: Step) -> str:

@@ -9,6 +9,7 @@ from sqlmigrate import source
 from sqlmigrate.model import Action, Step
 from sqlmigrate.plan_file import VERSION, asked_as_data, checksum_of, digest_of
 from sqlmigrate.scanner import statements
+from sqlmigrate.work import cuts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A step, written out. `checksum` is that of the file it runs."""
+    """A step, written out as far as it is not done already. `checksum` is that of the file it runs."""
 
     step: Step
     checksum: str
@@ -106,7 +107,7 @@ def document(made: Review) -> dict[str, Any]:
 
 def _reviewed(step: Step, new: set[str]) -> Reviewed:
     """`new` are the relations that the plan has made so far; it grows."""
-    script = source.read(step.path)
+    script = source.read(step.path, cuts_of(step))
     opened = source.Source(step.path, source.stamp(step.path))
     return Reviewed(step, checksum_of(step), tuple(_unit(opened, segment, new) for segment in script.segments))
 

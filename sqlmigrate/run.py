@@ -108,7 +108,7 @@ class Runner:
         if file is not None:
             from sqlmigrate import plan_file
 
-            now = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
             problems += plan_file.outdated(file, now)
         if self._settings.require_approval and plan.steps:
             from sqlmigrate import approval

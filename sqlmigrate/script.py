@@ -348,7 +348,7 @@ def _directive(key: str, value: str) -> int:
     """A directive's value: milliseconds, a number, or 1 and 0 for on and off."""
     if key not in DIRECTIVES:
         raise ConfigurationError(f"no such directive: {key}", hint=f"known are {', '.join(DIRECTIVES)}")
-    if key == "lock-retries" and value.isdecimal():
+    if key == "lock-retries" and value.isdecimal() and len(value) < 10:
         return int(value)
     if key != "transaction":
         return milliseconds(value)

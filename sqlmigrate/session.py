@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 
     from sqlmigrate.database import Connection
 
-# A client that died is noticed within this time, not at the end of its statement (PostgreSQL 14).
-_CHECK_CLIENT = "set client_connection_check_interval = '1s';"
+# A client that died is noticed within this time, not at the end of its statement; and one that backs up, or waits to
+# try again, is not taken for idle (PostgreSQL 14). One statement, since results are counted.
+_LIVENESS = """select pg_catalog.set_config('client_connection_check_interval', '1s', false),
+    pg_catalog.set_config('idle_session_timeout', '0', false);"""
 
 # `constraints` fires what is deferred, while the script's role and path are still those it was written for, so that a
 # fault there is the script's. Never DISCARD ALL: it would drop the migration lock.
@@ -37,7 +39,7 @@ class Session:
     def __init__(self, connection: Connection, *, pooled: bool) -> None:
         self._connection = connection
         self._pooled = pooled
-        self.start = _CHECK_CLIENT if connection.server_version >= 140000 and not pooled else ""
+        self.start = _LIVENESS if connection.server_version >= 140000 and not pooled else ""
         wipe = [*_WIPE, self.start] if self.start else _WIPE
         self.wipe = "\n".join(wipe) + "\n"
         self.wipe_results = len(wipe)

@@ -40,16 +40,16 @@ def find(directories: Sequence[str]) -> Found:
     Names that begin with a dot are passed over; a file that ends in `.sql` never is.
 
     Raises:
-        ConfigurationError: a directory is not there.
-        ScriptError: a file can't be read.
+        ConfigurationError: a directory is not there, or can't be read.
+        ScriptError: a file can't be read, or is none.
     """
     ups: dict[str, tuple[Name, str]] = {}
     downs: dict[str, tuple[Name, str]] = {}
     hooks: dict[str, Migration] = {}
     problems: list[Problem] = []
-    tops = {directory.rstrip(os.sep) or os.sep for directory in directories}
+    tops = {os.path.realpath(directory) for directory in directories}
     for path, file_name in sorted(_sql_files(directories)):
-        if file_name in _HOOKS and os.path.dirname(path) in tops:
+        if file_name in _HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
             problems += _add_hook(hooks, path)
             continue
         name = parse_file_name(file_name)
@@ -239,14 +239,17 @@ def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
         if real in seen:
             continue
         seen.add(real)
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.name.lower().endswith(".sql") and not entry.is_dir():
-                    yield entry.path, entry.name
-                elif entry.is_dir():
-                    waiting.append(entry.path)
+        try:
+            with os.scandir(directory) as entries:
+                there = [(entry, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            raise ConfigurationError(f"{error.filename or directory} cannot be read: {error.strerror}") from error
+        waiting += [entry.path for entry, is_directory in there if is_directory]
+        for entry, is_directory in there:
+            if entry.name.lower().endswith(".sql") and not is_directory:
+                if not entry.is_file() and os.path.exists(entry.path):
+                    raise ScriptError("not a file", Location(entry.path))  # whoever reads a pipe waits for ever
+                yield entry.path, entry.name
 
 
 def _migration(name: Name, path: str, down: tuple[Name, str] | None) -> Migration:
@@ -259,9 +262,11 @@ def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
 
 
 def _misnamed(path: str) -> Problem:
-    return Problem(
-        "misnamed", "not the name of a migration", Location(path), f"name it {PATTERN}, or R__{{name}}.sql to repeat it"
-    )
+    hint = f"name it {PATTERN}, or R__{{name}}.sql to repeat it"
+    name = os.path.basename(path).lower()
+    if name in _HOOKS:
+        hint = f"a hook is named {name}, and lies in the migrations' directory itself, not below"
+    return Problem("misnamed", "not the name of a migration", Location(path), hint)
 
 
 def _twice(name: Name, first: str, second: str) -> Problem:

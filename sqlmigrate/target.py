@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__
-from sqlmigrate.database import connect, has_password, make_conninfo
+from sqlmigrate.database import connect, has_password, make_conninfo, place_in
 from sqlmigrate.history import History, parse_table_name
 from sqlmigrate.password import password_for
 
@@ -49,6 +50,16 @@ class Target:
         given = make_conninfo(settings.database, **parts)
         password = password_for(settings, in_url=has_password(given))
         return given if password is None else make_conninfo(given, password=password)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The server as HOST:PORT and the database's name, as the settings have them, whether they are there or not."""
+        url = "dbname=postgres" if self._settings.database.startswith("embedded:") else self._settings.database
+        said = place_in(url, **dict(self._settings.connection_parts))
+        host = said["host"] or said["hostaddr"]
+        if not host or host.startswith(("/", "@")):  # a socket's directory
+            host = socket.gethostname()
+        return f"{host}:{said['port'] or 5432}", said["dbname"] or said["user"]
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Connection, History]]:

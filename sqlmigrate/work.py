@@ -107,6 +107,13 @@ def load(plan: Plan, *, pooled: bool) -> list[Work]:
     return work
 
 
+def found_in(plan: Plan, *, pooled: bool) -> list[Problem]:
+    """What the scripts of a plan and its hooks have in them that stands in its way: what `load` would refuse."""
+    hooks = [plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error]
+    found = [problem for step in plan.steps for problem in _problems(_work(step), pooled=pooled)]
+    return found + [problem for hook in hooks if hook for problem in _unfit(source.read(hook.up))]
+
+
 def loaded(hook: Migration) -> Hook:
     """A hook, ready to be sent as it was found."""
     return Hook(source.read(hook.up), source.Source(hook.up, hook.stamp))
@@ -122,13 +129,18 @@ def _unfit(hook: Script) -> list[Problem]:
     return [Problem("hook", what, Location(hook.path), "no CONCURRENTLY, VACUUM, COPY data, BEGIN or COMMIT here")]
 
 
+def cuts_of(step: Step) -> Cuts:
+    """Where a script that is done in part goes on."""
+    return Cuts(step.row.statements_done) if step.row is not None and _is_unfinished(step) else Cuts()
+
+
+def _is_unfinished(step: Step) -> bool:
+    return step.row is not None and not step.row.success and step.row.action == step.action.value
+
+
 def _work(step: Step) -> Work:
-    row = step.row
-    stamp = source.stamp(step.path)
-    if row is None or row.success or row.action != step.action.value:
-        return Work(step, source.read(step.path), source.Source(step.path, stamp), Cuts())
-    cuts = Cuts(row.statements_done)
-    begun = row.statements_begun > row.statements_done
+    stamp, cuts = source.stamp(step.path), cuts_of(step)
+    begun = _is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
     return Work(step, source.read(step.path, cuts), source.Source(step.path, stamp), cuts, begun)
 
 

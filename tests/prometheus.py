@@ -19,9 +19,12 @@ COUNTERS = ("migration_success_total", "migration_failure_total", "migration_rol
 
 
 def samples(families: list[Metric]) -> Samples:
-    """`{'migration_pending': 2.0, 'migration_duration_seconds v1.0.0-001 success': 0.1}`."""
+    """`{'migration_pending': 2.0, 'migration_duration_seconds v1.0.0-001 success': 0.1}`.
+
+    Without the labels that all have.
+    """
     return {
-        " ".join([one.name, *(one.labels[key] for key in sorted(one.labels, key=_ORDER.index))]): one.value
+        " ".join([one.name, *(one.labels[key] for key in _ORDER if key in one.labels)]): one.value
         for family in families
         for one in family.samples
     }

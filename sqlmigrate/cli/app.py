@@ -60,7 +60,7 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
-            console = Console(given.pop("output_format"), given.pop("log_level"))
+            console = Console(given.pop("output_format"), shared["log_level"])
             file, environment = given.pop("config"), given.pop("env")
             try:
                 app = _app(console, shared, file, environment, "" if given.get("dry_run") else name)
@@ -69,6 +69,7 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 console.error(error)
                 sys.exit(error.exit_code)
             finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)  # the limit is the run's, not that of telling how it went
                 console.close()
 
         made = click.command(name)(run)
@@ -87,6 +88,7 @@ def _app(console: Console, given: dict[str, Any], file: str | None, environment:
     early = [given[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
     console.log_to(*early)
     settings = load(given, os.environ, file, environment)
+    console.fall_back_on(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     migrator = Migrator(settings, console.event)
     if command in _RUNS and (settings.notify_url or settings.notify_command):
@@ -107,7 +109,8 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
             return  # who interrupts does not want to wait
         try:
             with contextlib.closing(migrator.exporter()) as exporter:
-                exporter.push(url)
+                # Ours goes with its connection, in a moment, and would stand there as held until the next run.
+                exporter.push(url, left_out=["migration_lock_held"])
         except SqlMigrateError as error:
             on_failure(error.message)
 
@@ -128,7 +131,6 @@ def _shared_options() -> list[click.Parameter]:
         click.Option(
             ["--log-level"],
             type=levels,
-            default="info",
             envvar="SQLMIGRATE_LOG_LEVEL",
             help="How much progress is shown on stderr.  [default: info]",
         ),
@@ -139,7 +141,6 @@ def _format(known: tuple[str, ...]) -> click.Option:
     return click.Option(
         ["--format", "output_format"],
         type=click.Choice(known),
-        default="text",
         envvar="SQLMIGRATE_FORMAT",
         help="How results are shown.  [default: text]",
     )
@@ -159,14 +160,17 @@ def _obey_signals(timeout_ms: int) -> None:
     """SIGINT, SIGTERM and the time limit end the run as errors do: cancel, roll back, unlock. A second is ignored."""
 
     def stop(number: int, _: object) -> None:
-        for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-            signal.signal(caught, signal.SIG_IGN)
+        for one in caught:
+            signal.signal(one, signal.SIG_IGN)
         if number == signal.SIGALRM:
             raise TimedOut(f"the run took longer than {timeout_ms / 1000:g} s", hint="raise --timeout, and run again")
         raise Interrupted(number)
 
-    for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-        signal.signal(caught, stop)
+    caught = [signal.SIGINT, signal.SIGTERM, signal.SIGALRM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's word
+        caught.append(signal.SIGHUP)
+    for one in caught:
+        signal.signal(one, stop)
     signal.setitimer(signal.ITIMER_REAL, timeout_ms / 1000)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.app import MomentType, VersionType, command, dry_run_option, version_option
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.errors import ConfigurationError, Interrupted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,7 +82,10 @@ def metrics(app: App, textfile: str | None, gateway: str | None, serve: str | No
             exporter.push(gateway)
         elif serve is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)  # the time limit is for runs
-            exporter.serve(serve, lambda url: app.show("serving", url))
+            try:
+                exporter.serve(serve, lambda url: app.show("serving", url))
+            except Interrupted as ended:  # as it is meant to
+                sys.exit(ended.exit_code)
         else:
             app.show("metrics", exporter.read())
 

@@ -41,8 +41,10 @@ def repair(app: App, version: Version | None, yes: bool) -> None:
 @dry_run_option(help="Only say how much would go.")
 def cleanup(app: App, keep_days: int, dry_run: bool) -> None:
     """Prune the log. What is applied stays known, and the metrics go on."""
-    pruned = app.migrator.plan_cleanup(keep_days) if dry_run else app.migrator.cleanup(keep_days)
-    app.show("pruned", pruned)
+    if dry_run:
+        app.show("prunable", app.migrator.plan_cleanup(keep_days))
+    else:
+        app.show("pruned", app.migrator.cleanup(keep_days))
 
 
 @command("force-unlock")

@@ -135,9 +135,10 @@ def _back(version: Version | None, steps: int | None) -> Asked:
 def approve(app: App, file: str, yes: bool) -> None:
     """Approve the plan in FILE: the log says who, when, and of which digest."""
     from sqlmigrate import plan_file
+    from sqlmigrate.run import checked
 
     planned = plan_file.read(file)
-    app.show("plan", app.migrator.planned(planned.asked))
+    app.show("plan", checked(app.migrator.planned(planned.asked)))
     if not yes:
         app.agree(f"Approve this plan ({planned.digest[:12]})?")
     app.migrator.approve(planned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError
@@ -31,6 +31,7 @@ class Run(NamedTuple):
     untold: str = ""
 
 
+@lru_cache(maxsize=1)  # several questions are asked of one statement after the other
 def runs(sql: str) -> Run:
     """The trees of a statement: those within a DO block or a CREATE SCHEMA for themselves."""
     try:

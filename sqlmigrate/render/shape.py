@@ -147,6 +147,9 @@ def pruned(result: Pruned) -> dict[str, Any]:
     return {"pruned": result._asdict()}
 
 
+prunable = pruned
+
+
 def metrics(result: Sequence[Metric]) -> dict[str, Any]:
     """`metrics`, a sample each."""
     samples = [sample for family in result for sample in family.samples]

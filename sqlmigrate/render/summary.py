@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Action
 from sqlmigrate.render.text import count
+from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Step
     from sqlmigrate.review import Review, Reviewed, Statement, Unit
 
-# Characters that show nothing, turn the text round or steer a terminal; a line feed and a tab are what they seem. The
-# surrogates are bytes of a path that are no UTF-8.
-_UNSEEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
-)
 # A line of SQL of more characters counts as several.
 _WIDTH = 200
 
@@ -78,13 +73,8 @@ def excerpt(statement: Statement, lines: int) -> Excerpt:
     return Excerpt(statement, kept, f"… {what or count(rest, 'more character')}" if rest else "")
 
 
-def visible(text: str) -> str:
-    """The text with what is unseen in it written out, so that what is read is what is run."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def in_line(text: str) -> str:
-    """The same, for a name: on one line."""
+    """A name with what is unseen in it written out, on one line."""
     return visible(text).replace("\n", "\\n")
 
 

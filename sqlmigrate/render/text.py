@@ -179,7 +179,7 @@ def holder(result: Holder | None) -> str:
 
 
 def history(result: Sequence[LogEntry]) -> str:
-    """A line an entry, the newest last, and below it what went wrong."""
+    """A line an entry, the newest last, and below it what went wrong, or the digest of what was approved."""
     rows = [("WHEN", "ACTION", "MIGRATION", "OUTCOME", "TOOK", "WHO"), *map(_entry, result)]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     lines = [_aligned(row, widths).rstrip() for row in rows]
@@ -187,6 +187,7 @@ def history(result: Sequence[LogEntry]) -> str:
         if one.outcome != "success":
             lines[number] = style(lines[number], fg="red")
         lines[number] += f"\n    {one.error_msg}" if one.error_msg else ""
+        lines[number] += f"\n    plan {one.checksum}" if one.action == "approve" else ""
     return "\n".join(lines) if result else "no entries"
 
 
@@ -196,8 +197,17 @@ def _entry(one: LogEntry) -> tuple[str, ...]:
     return _when(one.logged_at), one.action, migration, one.outcome, duration.shown(one.duration_ms), who
 
 
+def prunable(result: Pruned) -> str:
+    """How many rows would go."""
+    return f"would be removed: {_rows(result)}"
+
+
 def pruned(result: Pruned) -> str:
-    """How many rows go, or went."""
+    """How many rows went."""
+    return f"removed: {_rows(result)}"
+
+
+def _rows(result: Pruned) -> str:
     return f"{result.entries} of the log's rows and {result.runs} of the runs'"
 
 

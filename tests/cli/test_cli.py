@@ -227,6 +227,25 @@ def test_a_terminal_is_coloured(project: Project) -> None:
     assert "✓" in screen
 
 
+def test_what_a_server_says_does_not_steer_the_terminal(project: Project) -> None:
+    project.add(1, r"do $$ begin raise notice E'\x1b[2Jhi'; raise exception E'\x1b]0;gone\x07 \u202e'; end $$;")
+    told = on_terminal(project, "migrate")[1]
+    told += "".join(on_terminal(project, one)[1] for one in ("history", "validate", "info"))
+    told += project.cli("history", "--format", "json").stdout
+    assert r"\u001b[2Jhi" in told
+    assert told.count(r"\u001b]0;gone\u0007 \u202e") >= 5
+    assert not any(one in told for one in ("\x1b[2J", "\x1b]", "\x07", "\u202e"))
+
+
+def test_how_results_are_shown_may_stand_in_the_configuration(project: Project) -> None:
+    add_series(project)
+    (project.root / "sqlmigrate.toml").write_text('format = "json"\nlog_level = "error"')
+    ran = project.cli("migrate")
+    assert (len(json.loads(ran.stdout)["steps"]), ran.stderr) == (2, "")
+    assert project.cli("status", "--format", "text").stdout.startswith("VERSION")
+    assert project.cli("status", SQLMIGRATE_FORMAT="text").stdout.startswith("VERSION")
+
+
 @pytest.mark.parametrize("command", ["migrate", "status"])
 def test_no_color_is_obeyed(project: Project, command: str) -> None:
     add_series(project)

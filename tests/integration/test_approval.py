@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from sqlmigrate.plan_file import digest_of
 from tests.project import Project
 from tests.servers import ROOT
 
@@ -92,6 +93,19 @@ def edit_plan(project: Project) -> None:
     path.write_text(path.read_text().replace("create table a", "create table z"))
 
 
+def rewrite_plan(key: str, changes: dict[str, object]) -> Callable[[Project], object]:
+    """With the right digest; without changes there is nothing left."""
+
+    def rewrite(project: Project) -> None:
+        path = project.root / "plan.json"
+        content = json.loads(path.read_text())
+        del content["digest"]
+        content[key] = content[key] | changes if changes else {}
+        path.write_text(json.dumps({"digest": digest_of(content), **content}))
+
+    return rewrite
+
+
 def use_up(project: Project) -> None:
     ok(project, "migrate")
 
@@ -110,6 +124,10 @@ def use_up(project: Project) -> None:
         (lambda project: project.write("before_each.sql", "select 1;"), "before_each would be run"),
         (lambda project: project.write("after_migrate.sql", "select 1;"), "after_migrate (hook) would be run"),
         (lambda project: (project.root / "plan.json").write_text("{}"), "plan.json is no plan file"),
+        (rewrite_plan("plan", {}), "plan.json is no plan file"),
+        (rewrite_plan("plan", {"files": ["x"]}), "plan.json is no plan file"),
+        (rewrite_plan("asked", {"steps": "x"}), "plan.json is no plan file"),
+        (lambda project: (project.root / "plan.json").write_text("[" * 100_000), "plan.json is no plan file"),
         (lambda project: (project.root / "plan.json").unlink(), "plan.json cannot be read"),
     ],
 )
@@ -182,6 +200,8 @@ def test_the_log_says_who_approved_when_and_of_which_digest(release: Project, re
         "select db_user, checksum, name, outcome, now() - logged_at < interval '1 min' from migrations_log"
     )
     assert rows == [(f"reviewer_{os.getpid()}", digest, "apply v1.0.0-001 v1.0.0-002", "success", True)]
+    assert ok(release, "history").endswith(f"\n    plan {digest}\n")
+    assert json.loads(ok(release, "history", "--format", "json"))["history"][0]["checksum"] == digest
 
 
 def test_an_approval_is_used_up_by_the_run_that_failed(release: Project, reviewer: str) -> None:
@@ -203,6 +223,17 @@ def test_an_outdated_plan_is_not_to_be_approved(release: Project, reviewer: str)
 
     assert "[plan-outdated]" in refused(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
     assert release.value("select to_regclass('migrations_log') is null")
+
+
+def test_a_plan_with_errors_is_not_to_be_approved(release: Project, reviewer: str) -> None:
+    ok(release, "plan", "--out", "plan.json")
+    release.write("odd.sql", "select 1;")
+    release.add(2, "select 1; \\copy t from x")
+
+    told = refused(release, "approve", "plan.json", DATABASE_URL=reviewer)
+
+    assert told.count("error: ") == 2
+    assert "nothing was run: 2 problems" in told
 
 
 def test_without_a_terminal_or_a_yes_nothing_is_approved(release: Project) -> None:

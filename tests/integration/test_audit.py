@@ -93,8 +93,9 @@ def test_history_of_a_version_since_a_time_and_the_last_so_many(project: Project
 
 def test_history_of_nothing(project: Project) -> None:
     assert project.cli("history").stdout == "no entries\n"
-    assert project.cli("cleanup", "--keep-days", "1").stdout == "0 of the log's rows and 0 of the runs'\n"
-    assert project.cli("cleanup", "--keep-days", "1", "--dry-run").stdout == "0 of the log's rows and 0 of the runs'\n"
+    assert project.cli("cleanup", "--keep-days", "1").stdout == "removed: 0 of the log's rows and 0 of the runs'\n"
+    would = project.cli("cleanup", "--keep-days", "1", "--dry-run").stdout
+    assert would == "would be removed: 0 of the log's rows and 0 of the runs'\n"
     assert project.value("select to_regclass('migrations')") is None
 
 
@@ -126,8 +127,10 @@ def test_history_does_not_take_a_run_that_goes_on_for_broken_off(project: Projec
 def test_history_of_a_table_of_format_1(project: Project) -> None:
     first_format(project)
     assert told(project) == [("apply", "v1.0.0-001", "success")]
-    assert project.cli("cleanup", "--keep-days", "5", "--dry-run").stdout.startswith("1 of the log's rows and 0 of")
-    assert project.cli("cleanup", "--keep-days", "5").stdout.startswith("1 of the log's rows and 0 of")
+    assert project.cli("cleanup", "--keep-days", "5", "--dry-run").stdout.startswith(
+        "would be removed: 1 of the log's rows and 0 of"
+    )
+    assert project.cli("cleanup", "--keep-days", "5").stdout.startswith("removed: 1 of the log's rows and 0 of")
     assert told(project) == [("cleanup", "", "success")]
 
 
@@ -150,8 +153,8 @@ def test_cleanup_takes_what_is_old_and_keeps_state_and_counters(project: Project
     rows, before = project.query("select * from migrations order by version"), settled(project)
 
     dry = project.cli("cleanup", "--keep-days", "30", "--dry-run")
-    assert dry.stdout == "5 of the log's rows and 4 of the runs'\n"
-    assert project.cli("cleanup", "--keep-days", "30").stdout == dry.stdout
+    assert dry.stdout == "would be removed: 5 of the log's rows and 4 of the runs'\n"
+    assert project.cli("cleanup", "--keep-days", "30").stdout == dry.stdout.removeprefix("would be ")
 
     assert project.query("select * from migrations order by version") == rows
     assert settled(project) == before

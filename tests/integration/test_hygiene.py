@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sqlmigrate.errors import LockLost, MigrationFailed
@@ -186,3 +188,12 @@ def test_no_lock_is_left_behind_a_failure(project: Project) -> None:
         project.migrator().migrate()
 
     assert project.has_free_lock()
+
+
+def test_a_run_that_waits_is_not_taken_for_idle(project: Project) -> None:
+    project.query(f"alter database {project.value('select current_database()')} set idle_session_timeout = '200ms'")
+    with project.migrator()._target.locked() as (connection, session, *_):
+        time.sleep(0.4)
+        session.clean()
+        time.sleep(0.4)
+        assert connection.rows("select 1") == [(1,)]

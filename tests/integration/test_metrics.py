@@ -6,16 +6,21 @@ import contextlib
 import http.server
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from sqlmigrate import load_settings
 from sqlmigrate.errors import ConfigurationError, ConnectionFailed, SqlMigrateError
 from sqlmigrate.exporter import Exporter
 from sqlmigrate.lock import key_of
+from sqlmigrate.target import Target
 from tests.faults.waiting import running, until, until_asleep
 from tests.integration.test_audit import break_off, fill, first_format, settled
 from tests.integration.test_pgbouncer import pooled  # noqa: F401  # a fixture
@@ -190,9 +195,12 @@ def test_the_command_prints_text_or_json(project: Project) -> None:
     fill(project)
     text = project.cli("metrics")
     assert text.returncode == 0, text.stderr
-    assert "# TYPE migration_success_total counter\nmigration_success_total 1.0\n" in text.stdout
+    name = project.value("select current_database()")
+    labels = f'{{database="{name}",history_table="public.migrations"}}'
+    assert f"# TYPE migration_success_total counter\nmigration_success_total{labels} 1.0\n" in text.stdout
     shown = json.loads(project.cli("metrics", "--format", "json").stdout)["metrics"]
-    assert {"name": "migration_pending", "labels": {}, "value": 2.0} in shown
+    both = {"database": name, "history_table": "public.migrations"}
+    assert {"name": "migration_pending", "labels": both, "value": 2.0} in shown
     assert parsed(text.stdout) == read(project)
 
 
@@ -212,7 +220,39 @@ def test_the_textfile_says_that_the_database_is_gone(project: Project) -> None:
     path = project.root / "sqlmigrate.prom"
     run = project.cli("metrics", "--textfile", str(path), DATABASE_URL=NOBODY)
     assert run.returncode == 1
-    assert parsed(path.read_text()) == {"migration_up": 0}
+    text = path.read_text()
+    assert parsed(text) == {"migration_up": 0}
+    assert 'migration_up{database="nowhere",history_table="public.migrations"} 0.0' in text
+
+
+def test_the_textfile_may_be_a_link_or_a_stream(project: Project) -> None:
+    (project.root / "link.prom").symlink_to("there.prom")
+    assert project.cli("metrics", "--textfile", "link.prom").returncode == 0
+    assert (project.root / "link.prom").is_symlink()
+    assert parsed((project.root / "there.prom").read_text()) == read(project)
+    assert parsed(project.cli("metrics", "--textfile", "/dev/stdout").stdout) == read(project)
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"db_host": "db.example", "db_name": "app"}, ("db.example:5432", "app")),
+        ({"database_url": "postgresql://u@db/app", "db_port": "5433"}, ("db:5433", "app")),
+        ({"database_url": "host=/run/postgresql user=u"}, (f"{socket.gethostname()}:5432", "u")),
+        ({"database_url": "embedded:here"}, (f"{socket.gethostname()}:5432", "postgres")),
+        ({"database_url": "postgresql://[", "db_port": "1"}, (f"{socket.gethostname()}:5432", "")),
+    ],
+)
+def test_a_database_has_its_name_also_while_it_is_not_there(given: dict[str, str], place: tuple[str, str]) -> None:
+    assert Target(load_settings(given, {}), print).place == place
+
+
+def test_a_service_file_may_name_the_database(project: Project) -> None:
+    name = project.value("select current_database()")
+    lines = "\n".join(f"{key}={value}" for key, value in conninfo_to_dict(project.database).items())
+    (project.root / "services").write_text(f"[app]\n{lines}\n")
+    told = project.cli("metrics", DATABASE_URL="service=app", PGSERVICEFILE=str(project.root / "services"))
+    assert f'migration_up{{database="{name}",' in told.stdout
 
 
 def test_a_textfile_that_cannot_be_written(project: Project) -> None:
@@ -257,7 +297,8 @@ def test_a_push_arrives(project: Project) -> None:
             run = project.cli("metrics", "--push", url)
             assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     paths, authorized, bodies = zip(*taken, strict=True)
-    assert set(paths) == {f"/metrics/job/sqlmigrate/database/{name}"}
+    group = f"database/{name}/history_table/public.migrations/instance/{socket.gethostname()}:5432"
+    assert {unquote(path) for path in paths} == {f"/metrics/job/sqlmigrate/{group}"}
     assert authorized == (None, None, "Basic dXNAZXI6czNjcmV0")
     assert [parsed(body) for body in bodies] == [read(project)] * 3
 

@@ -113,7 +113,7 @@ def test_hooks_are_part_of_the_plan(project: Project) -> None:
         ("v1.0.0-001", "apply"),
     ]
     assert [step["version"] for step in plan["hooks"]] == ["before_each"]
-    assert set(plan["plan"]["hooks"]) == {"before_migrate", "before_each"}
+    assert set(plan["plan"]["hooks"]) == {"before_each"}
 
 
 def test_a_plan_with_errors_exits_with_1_and_shows_them(project: Project) -> None:

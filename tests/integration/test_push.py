@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.project import Project
+from tests.prometheus import parsed
 from tests.webhook import Webhook, listening
 
 pytestmark = pytest.mark.anywhere
@@ -26,10 +30,11 @@ def test_a_run_pushes_what_it_changed_whether_it_ends_well_or_not(project: Proje
     assert project.cli("rollback", "--steps", "1", "--yes", "--push", gateway.url).returncode == 0
 
     first, second, third = (body.decode() for body in gateway.bodies)
-    assert "migration_success_total 1.0" in first
-    assert "migration_failure_total 0.0" in first
-    assert "migration_failure_total 1.0" in second
-    assert "migration_rollback_total 1.0" in third
+    assert parsed(first)["migration_success_total"] == 1
+    assert parsed(first)["migration_failure_total"] == 0
+    assert parsed(second)["migration_failure_total"] == 1
+    assert parsed(third)["migration_rollback_total"] == 1
+    assert not any("migration_lock_held" in body for body in (first, second, third))
 
 
 def test_a_gateway_that_is_not_there_is_a_warning(project: Project, gateway: Webhook) -> None:
@@ -41,3 +46,30 @@ def test_a_gateway_that_is_not_there_is_a_warning(project: Project, gateway: Web
     assert ran.returncode == 0
     assert "the metrics were not pushed" in ran.stderr
     assert project.versions() == [("v1.0.0-001", True)]
+
+
+@contextlib.contextmanager
+def babbling() -> Iterator[str]:
+    """A server of something else; it speaks first."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_babble, args=(server,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+def _babble(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"220 mail.example.com ESMTP\r\n")
+        connection.recv(1 << 16)
+
+
+def test_what_is_no_gateway_is_a_warning(project: Project) -> None:
+    with babbling() as url:
+        urls = ("http://127.0.0.1:abc", "http://a b/", "http://", "file:///dev/null", "nonsense://x", url)
+        for number, one in enumerate(urls, 1):
+            project.add(number, "select 1;")
+            ran = project.cli("migrate", "--push", one)
+            assert (ran.returncode, "the metrics were not pushed to" in ran.stderr) == (0, True), ran.stderr
+            assert "Traceback" not in ran.stderr

@@ -48,7 +48,7 @@ OF_SETTINGS = [
     ("notify_url", "1", "1"),
     ("push", "1", "1"),
 ]
-OF_FILES = ["notify_command", "password_command", "require_approval", "allow_paths"]
+OF_FILES = ["notify_command", "password_command", "require_approval", "log_level", "format", "allow_paths"]
 OF_CONNECTION = [
     ("db_host", "host"),
     ("db_port", "port"),
@@ -171,6 +171,14 @@ def test_our_own_file_goes_before_the_project_s(here: Path) -> None:
         ('lock-wait = ["5s"]', "lock-wait: .* is not a duration", "unit"),
         ("lock-retries = -1", "lock-retries: '-1' is not a number", ""),
         ('lock-retries = "²"', "lock-retries: '²' is not a number", ""),
+        ("lock-retries = " + "1" * 5000, "lock-retries: |integer string", ""),
+        ('lock-retries = "' + "1" * 5000 + '"', "lock-retries: the number is too large", ""),
+        ('timeout = "99999999999999d"', "timeout: .* is too long", "24d"),
+        ("dir = []", "dir: no directory is named", ""),
+        ('log_level = "loud"', "log-level: 'loud' is none of error, warning, info, debug", ""),
+        ('format = "markdown"', "format: 'markdown' is none of text, json", ""),
+        ("environments = 3", "environments are tables", r"[environments.NAME]"),
+        ("[environments]\nproduction = 1", "environments are tables", r"[environments.NAME]"),
         ("a = ", "sqlmigrate.toml: ", ""),
     ],
 )
@@ -181,9 +189,32 @@ def test_what_can_not_be_used_in_a_file_is_refused(here: Path, content: str, mes
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize("content", ["environments = 1", "[environments]\nproduction = 1", "[environments.other]"])
-def test_an_environment_must_be_a_table_of_the_file(here: Path, content: str) -> None:
-    (here / "sqlmigrate.toml").write_text(content)
+@pytest.mark.parametrize("content", ["tool = 3 # [tool.sqlmigrate]", "[tool]\nsqlmigrate = 3", "tool.sqlmigrate = [1]"])
+def test_what_the_project_s_file_says_of_us_is_a_table(here: Path, content: str) -> None:
+    (here / "pyproject.toml").write_text(content)
+    with pytest.raises(ConfigurationError, match=r"pyproject.toml: (tool|sqlmigrate) is no table"):
+        load(URL, {})
+
+
+def test_a_file_that_can_not_be_read_is_told(here: Path) -> None:
+    (here / "pyproject.toml").symlink_to("/proc/self/mem")  # a file that not even root can read from its start
+    with pytest.raises(ConfigurationError, match=r"pyproject.toml cannot be read: Input/output error"):
+        load(URL, {})
+
+
+def test_no_directories_are_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="dir: no directory is named"):
+        load(URL, {"SQLMIGRATE_DIR": ":"})
+
+
+def test_how_results_are_shown_may_stand_in_the_file(here: Path) -> None:
+    (here / "sqlmigrate.toml").write_text('log-level = "error"\nformat = "json"')
+    assert (load(URL, {}).log_level, load(URL, {}).format) == ("error", "json")
+    assert load({**URL, "log_level": "debug"}, {}).log_level == "debug"
+
+
+def test_an_environment_must_be_there(here: Path) -> None:
+    (here / "sqlmigrate.toml").write_text("[environments.other]")
     with pytest.raises(ConfigurationError, match="has no environment 'production'"):
         load(URL, {}, environment="production")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from sqlmigrate.errors import ConfigurationError
     ("text", "expected"),
     [
         ("0", 0), (" 0 ", 0), ("500ms", 500), ("5s", 5_000), ("1.5 s", 1_500), ("10min", 600_000), ("10m", 600_000),
-        ("2H", 7_200_000), (" 1d ", 86_400_000),
+        ("2H", 7_200_000), (" 1d ", 86_400_000), ("2w", 1_209_600_000), ("2147483647ms", 2**31 - 1),
     ],
 )  # fmt: skip
 def test_a_duration_is_read_with_its_unit(text: str, expected: int) -> None:
@@ -24,6 +25,13 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a duration") as caught:
         milliseconds(text)
     assert "unit" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["25d", "2147483648ms", "99999999999999d", "9" * 400 + "s"])
+def test_what_postgresql_cannot_count_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is too long") as caught:
+        milliseconds(text)
+    assert "24d" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -52,13 +60,24 @@ def test_a_moment_is_a_date_or_a_time(text: str, expected: datetime) -> None:
     assert moment(text).tzinfo is not None
 
 
-@pytest.mark.parametrize(("text", "hours"), [("7d", 168), ("12h", 12), ("0", 0)])
+@pytest.mark.parametrize(("text", "hours"), [("7d", 168), ("12h", 12), ("0", 0), ("53w", 53 * 168)])
 def test_a_moment_is_an_age(text: str, hours: int) -> None:
     then = moment(text)
     assert timedelta(hours=hours) <= datetime.now(UTC) - then < timedelta(hours=hours, minutes=1)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "7", "2026-13-01", "9999999999d"])
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "2026-13-01", "9999999999d", "9" * 400 + "s"])
 def test_a_moment_is_nothing_else(text: str) -> None:
     with pytest.raises(ConfigurationError, match="neither a time nor an age"):
         moment(text)
+
+
+def test_a_moment_beyond_the_calendar_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with pytest.raises(ConfigurationError, match="neither a time nor an age"):
+            moment("9999-12-31T23:59")
+    finally:
+        monkeypatch.undo()
+        time.tzset()

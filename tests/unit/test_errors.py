@@ -36,7 +36,7 @@ def test_every_error_is_in_the_tree_of_the_docstring() -> None:
 
 def test_every_error_has_the_exit_code_of_the_docstring() -> None:
     codes = {name: str(one.exit_code) for name, one in CLASSES.items()}
-    codes["Interrupted"] = ", ".join(str(Interrupted(number).exit_code) for number in (2, 15))
+    codes["Interrupted"] = ", ".join(str(Interrupted(number).exit_code) for number in (1, 2, 15))
     assert codes == {name: code for name, (_, code) in _tree().items()}
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from prometheus_client.parser import text_string_to_metric_families
 
 from sqlmigrate.audit import BOUNDS, Reading, Total
-from sqlmigrate.metrics import exposition, families, up
+from sqlmigrate.metrics import exposition, families, labelled, up
 from tests.prometheus import samples
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ def total(
 
 
 def told(*totals: Total, pending: int = 0, lock_held: bool = False) -> dict[str, float]:
-    return dict(samples(families(Reading("app", lock_held, [], list(totals)), pending)))
+    return dict(samples(families(Reading(lock_held, [], list(totals)), pending)))
 
 
 def test_everything_is_there_before_anything_was_done() -> None:
@@ -83,6 +83,14 @@ def test_without_a_database_there_is_only_that() -> None:
     assert samples(up(is_up=False)) == {"migration_up": 0}
 
 
+def test_every_sample_has_the_labels_of_all_and_its_own() -> None:
+    metrics = families(Reading(False, [], [total("apply", "v1.0.0-001", "success")]), 0)  # noqa: FBT003
+    shared = {"database": "app", "history_table": "public.migrations"}
+    found = [sample.labels for one in labelled(metrics, shared) for sample in one.samples]
+    assert all(labels.items() >= shared.items() for labels in found)
+    assert {**shared, "version": "v1.0.0-001", "outcome": "success"} in found
+
+
 def test_the_text_is_what_prometheus_reads() -> None:
-    metrics = families(Reading("app", False, [], [total("apply", 'R__a"\\\n', "success", 1, 7)]), 0)  # noqa: FBT003
+    metrics = families(Reading(False, [], [total("apply", 'R__a"\\\n', "success", 1, 7)]), 0)  # noqa: FBT003
     assert samples(list(text_string_to_metric_families(exposition(metrics)))) == samples(metrics)

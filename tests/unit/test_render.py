@@ -41,7 +41,7 @@ STANDING = standings(
     [migration(1), migration(2), migration(3, down=False), migration("views")],
     [row(1), partial(2), failed("views", error_msg="no such view"), row("gone")],
 )
-ENTRY = LogEntry(WHEN, "apply", "v1.0.0-001", "step", "failure", 20, "it broke", "dba", "me", "here", "r1")
+ENTRY = LogEntry(WHEN, "apply", "v1.0.0-001", "step", "failure", 20, "it broke", "dba", "me", "here", "r1", "same")
 MEND = Mend(migration(1), "take the checksum from disk", "update …")
 
 
@@ -111,6 +111,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
         ([],),
     ],
+    "prunable": [(Pruned(3, 1),)],
     "pruned": [(Pruned(3, 1),)],
     "metrics": [(up(is_up=True),)],
     "serving": [("http://localhost:9187/metrics",)],

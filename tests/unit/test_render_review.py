@@ -41,7 +41,9 @@ def made(root: Path, files: dict[str, str], asked: Asked = APPLY, database: str 
     rows = [row(int(one.id[-3:]), checksum=one.checksum) for one in found.migrations]
     standing = planner.standings(found.migrations, rows if asked.action is Action.ROLL_BACK else [])
     plan = planner.plan(asked, standing, found.hooks)
-    return review(plan, asked, plan_file.essence(plan, database, "public.migrations", []))
+    return review(
+        plan, asked, plan_file.essence(plan, {"database": database, "server": "7/5"}, "public.migrations", [])
+    )
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def test_problems_are_shown_in_each_form(tmp_path: Path) -> None:
     found = source.find((str(tmp_path),))
     problems = (*found.problems, Problem("odd", "nowhere", Location("a|b", 3), "mend it"))
     plan = Plan((), problems)
-    one = review(plan, APPLY, plan_file.essence(plan, "shop", "migrations", []))
+    one = review(plan, APPLY, plan_file.essence(plan, {"database": "shop", "server": "7/5"}, "migrations", []))
     for problem in problems:
         assert text.problem(problem) in text.review(one)
         assert escapes.escape(problem.message) in html.review(one)

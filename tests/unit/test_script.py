@@ -137,6 +137,11 @@ def test_directives_stand_at_the_head(head: str, directives: dict[str, int]) -> 
     assert (script.directives, script.problems) == (directives, ())
 
 
+def test_a_number_without_end_is_no_directive() -> None:
+    (problem,) = _parse(f"-- sqlmigrate: lock-retries={'9' * 5000}\nselect 1;").problems
+    assert problem.code == "directive"
+
+
 def test_a_directive_below_the_first_statement_is_refused() -> None:
     (problem,) = _parse("select 0;\n\n-- sqlmigrate: transaction=off\nvacuum").problems
     assert (problem.message, str(problem.location)) == ("a directive below the first statement", "f.sql:3:1")

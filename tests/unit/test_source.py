@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -111,6 +112,46 @@ def test_a_link_to_nowhere_can_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "V1.0.0-1__a.up.sql").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ScriptError, match="cannot be read: No such file"):
         find([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["V1.0.0-1__a.up.sql", "V1.0.0-1__a.down.sql", "before_migrate.sql"])
+def test_a_pipe_is_no_file(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ScriptError, match="not a file") as caught:
+        find([str(tmp_path)])
+    assert caught.value.location == Location(str(tmp_path / name))
+
+
+def test_a_directory_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if path.endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # root can read what no other can
+    with pytest.raises(ConfigurationError, match=f"{tmp_path}/sub cannot be read: Permission denied"):
+        find([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["After_Migrate.sql", "sub/after_migrate.sql"])
+def test_what_looks_like_a_hook_is_told_how_to_be_one(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / name)
+    _, (problem,), hooks = find([str(tmp_path)])
+    assert problem.code == "misnamed"
+    assert "a hook is named after_migrate.sql, and lies in" in problem.hint
+    assert hooks.present == ()
+
+
+def test_a_hook_is_found_however_its_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write(tmp_path / "migrations" / "sub" / "after_each.sql")
+    (tmp_path / "link").symlink_to("migrations")
+    for directories in (["./migrations/sub", "migrations"], ["migrations", "link/sub/"], ["link", "migrations//sub"]):
+        _, problems, hooks = find(directories)
+        assert (problems, len(hooks.present)) == ([], 1)
 
 
 @pytest.mark.parametrize("use", [checksum, stamp, read])

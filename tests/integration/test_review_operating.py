@@ -1,0 +1,148 @@
+"""What a second reading of the operating side found, each as it was found."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+
+from sqlmigrate.errors import MigrationFailed, PlanRefused
+from tests.project import Project
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", ">/dev/full", ">/dev/full 2>&1", ">&- 2>&-", "2>&1 | head -1"])
+def test_who_can_not_be_told_decides_nothing(project: Project, redirection: str) -> None:
+    for number in range(1, 4):
+        project.add(number, f"select pg_sleep(0.1);\nvacuum;\ncreate table t{number} (a int);")
+    command = " ".join([*project.command("migrate"), redirection])
+
+    ran = subprocess.run(
+        ["bash", "-c", command],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=project.environment(),
+        cwd=project.root,
+    )
+
+    assert "Traceback" not in ran.stderr + ran.stdout
+    assert ran.returncode == 0
+    assert project.versions() == [(f"v1.0.0-00{number}", True) for number in range(1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("before_each", "vacuum;"), ("after_error", "\\gexec\n"), ("V1.0.0-002__x.up", "\\gexec\n")]
+)
+def test_what_migrate_would_refuse_a_plan_says_and_nobody_approves(project: Project, name: str, text: str) -> None:
+    project.add(1, "select 1;")
+    project.cli("plan", "--out", "plan.json")
+    project.write(f"{name}.sql", text)
+
+    assert project.cli("plan", "--out", "plan.json").returncode == 1
+    assert project.cli("approve", "plan.json", "--yes").returncode == 1
+
+
+def test_a_changed_part_that_is_done_is_in_the_plan_which_holds_only_the_rest(project: Project) -> None:
+    project.query("create table t (a int)")
+    project.add(1, "create table u (a int);\nvacuum t;\nselect 1 / 0;")
+    with pytest.raises(MigrationFailed):
+        project.migrator().migrate()
+    project.add(1, "create table u (a int);\nvacuum t;\nselect 1;")
+    ran = project.cli("plan")
+    assert "select 1;" in ran.stdout
+    assert "create table u" not in ran.stdout
+
+    project.add(1, "create table v (a int);\nvacuum t;\nselect 1;")
+    assert [problem.code for problem in project.migrator().plan().errors] == ["done-part-changed"]
+
+
+def test_a_hook_beside_a_patient_statement_is_not_patient_itself(project: Project) -> None:
+    project.query("create table a (id int)", "create table b (id int)")
+    project.write("before_each.sql", "lock table a in access exclusive mode;")
+    project.add(1, "create index concurrently i on b (id);")
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table a in access share mode")
+        began = time.monotonic()
+        with pytest.raises(MigrationFailed, match="lock timeout"):
+            project.migrator(lock_timeout="200ms").migrate()
+    assert time.monotonic() - began < 5
+
+
+def test_a_rehearsal_is_no_way_around_an_approval(project: Project) -> None:
+    project.add(1, "create sequence s; select nextval('s');")
+    (project.root / "sqlmigrate.toml").write_text("require_approval = true\n")
+
+    ran = project.cli("validate", "--dry-run")
+
+    assert ran.returncode == 1
+    assert "[not-approved]" in ran.stderr
+
+
+def test_an_approval_is_used_up_by_a_run_that_was_killed_or_failed_in_a_hook(project: Project) -> None:
+    from sqlmigrate import plan_file
+
+    project.write("before_migrate.sql", "select 1 / 0;")
+    project.add(1, "select 1;")
+    assert project.cli("plan", "--out", "plan.json").returncode == 0
+    role = "approver_of_hooks"
+    project.query(f"drop role if exists {role}", f"create role {role} login superuser")
+    try:
+        file = plan_file.read(str(project.root / "plan.json"))
+        project.migrator(db_user=role).approve(file)
+        (project.root / "sqlmigrate.toml").write_text("require_approval = true\n")
+        first = project.cli("migrate", "--plan", "plan.json")
+        again = project.cli("migrate", "--plan", "plan.json")
+    finally:
+        project.query(f"drop owned by {role}", f"drop role {role}")
+
+    assert "division by zero" in first.stderr
+    assert "[not-approved]" in again.stderr
+
+
+def test_a_plan_is_for_this_database_and_not_for_another_of_its_name(project: Project) -> None:
+    from sqlmigrate import plan_file
+
+    project.add(1, "select 1;")
+    project.cli("plan", "--out", "plan.json")
+    file = plan_file.read(str(project.root / "plan.json"))
+    name = psycopg.conninfo.conninfo_to_dict(project.database)["dbname"]
+    with psycopg.connect(project.server.conninfo, autocommit=True) as server:
+        server.execute(f"drop database {name}".encode())
+        server.execute(f"create database {name}".encode())
+
+    with pytest.raises(PlanRefused) as refused:
+        project.migrator().run(file.asked, file)
+
+    assert "it was made for server" in refused.value.problems[0].message
+
+
+def test_a_hangup_ends_a_run_as_other_signals_do(project: Project) -> None:
+    project.add(1, "select pg_sleep(20);")
+    running = project.start("migrate", "--log-file", "run.log")
+    deadline = time.monotonic() + 10
+    while not project.value(
+        "select exists (select from pg_stat_activity where query like '%pg_sleep(20)%' and pid <> pg_backend_pid())"
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(signal.SIGHUP)
+
+    _, told = running.communicate(timeout=10)
+
+    assert running.returncode == 129
+    assert "interrupted by SIGHUP" in told
+    assert "ERROR" in (project.root / "run.log").read_text()
+    assert project.has_free_lock()
+
+
+def test_the_time_limit_is_not_that_of_telling_others(project: Project) -> None:
+    (project.root / "sqlmigrate.toml").write_text('notify_command = ["sh", "-c", "sleep 2; cat > told.json"]\n')
+    project.add(1, "select 1;")
+
+    ran = project.cli("migrate", "--timeout", "1500ms")
+
+    assert ran.returncode == 0
+    assert (project.root / "told.json").exists(), ran.stderr

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click import style, unstyle
+
+from sqlmigrate import render
+from sqlmigrate.render.unseen import printable, visible
+
+COLOURS = ("red", "green", "yellow", "cyan")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("é\t日本\n", "é\t日本\n"),
+        ("a\x1b[2Jb", r"a\u001b[2Jb"),
+        ("a\rb\x07", r"a\u000db\u0007"),
+        ("\x9b8m", r"\u009b8m"),
+        ("user\u202egpj.exe", r"user\u202egpj.exe"),
+        ("\x1b[8mhidden", r"\u001b[8mhidden"),
+        ("\x1b]0;title\x07", r"\u001b]0;title\u0007"),
+    ],
+)
+def test_what_is_unseen_is_written_out(text: str, expected: str) -> None:
+    assert visible(text) == printable(text) == expected
+
+
+def test_our_colours_stay() -> None:
+    text = "".join([*(style("x", fg=one) for one in COLOURS), style("x", bold=True), style("x", dim=True), "y\r\n"])
+    assert printable(text) == text
+    assert unstyle(printable(text)) == "xxxxxxy\r\n"
+
+
+def test_no_module_uses_another_colour() -> None:
+    sources = "".join(path.read_text() for path in Path(render.__path__[0]).glob("*.py"))
+    assert set(re.findall(r'fg="(\w+)"', sources)) <= set(COLOURS)
