@@ -48,6 +48,8 @@ bench: $(VENV)/.dev  ## Measure against psql and bare scripts; see benchmarks/RE
 
 lock: $(VENV)/.uv  ## Write requirements*.lock anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra all pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra lint --extra metrics -c requirements.lock pyproject.toml -o requirements-image.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group build -o requirements-build.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra all --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:  ## Remove what make made; the embedded database too

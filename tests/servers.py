@@ -119,7 +119,7 @@ def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
 
 @contextlib.contextmanager
 def container() -> Iterator[Server]:
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     image = os.environ.get("POSTGRES_IMAGE", "postgres:18")
     with PostgresContainer(image, driver=None) as running:
