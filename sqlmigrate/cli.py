@@ -264,3 +264,14 @@ def force_unlock(app: App, yes: bool) -> None:
             app.agree(f"End the backend with pid {holder.pid}?")
         if not app.migrator.unlock(holder.pid):
             raise ConfigurationError(f"pid {holder.pid} does not hold the lock any more", hint="nothing was done")
+
+
+@main.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands and options: eval "$(sqlmigrate completion bash)"."""
+    from click.shell_completion import get_completion_class  # for this command alone
+
+    made = get_completion_class(shell)
+    if made is not None:
+        Console().text(made(main, {}, "sqlmigrate", "_SQLMIGRATE_COMPLETE").source())

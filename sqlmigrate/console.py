@@ -46,6 +46,10 @@ class Console:
         self._clear()
         click.echo(getattr(text, kind)(*values), color=_colour(sys.stdout.isatty()))
 
+    def text(self, text: str) -> None:
+        """A result that is text already, for another program to read."""
+        click.echo(text)
+
     def event(self, event: Event) -> None:
         """A line of progress, at once."""
         from sqlmigrate.render import progress

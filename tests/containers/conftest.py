@@ -15,7 +15,7 @@ import pytest
 from tests.servers import ROOT
 
 IMAGE = "sqlmigrate:test"
-PASSWORD = 'p@ss: "w/rd"%20'
+PASSWORD = 'p@ss: "w/rd"%20'  # noqa: S105  # of a database that lives for one test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
