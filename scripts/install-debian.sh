@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests on PostgreSQL 15, behind PgBouncer and in other shells need, from Debian's packages. Does nothing where it is there.
+# What the tests on PostgreSQL 15, behind PgBouncer, in a browser and in other shells need, from Debian's packages.
+# Does nothing where it is there.
 set -euo pipefail
 
 packages=()
@@ -7,6 +8,9 @@ packages=()
 [[ -x /usr/sbin/pgbouncer ]] || packages+=(pgbouncer)
 command -v zsh >/dev/null || packages+=(zsh)
 command -v fish >/dev/null || packages+=(fish)
+[[ -x /usr/bin/promtool ]] || packages+=(prometheus)
+[[ -x /usr/bin/systemd-analyze ]] || packages+=(systemd)
+[[ -x /usr/bin/chromium ]] || packages+=(chromium)
 ((${#packages[@]})) || exit 0
 
 as_root=()

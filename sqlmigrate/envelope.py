@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate import source
 from sqlmigrate.message import Message, Part
+from sqlmigrate.work import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import MigrationFailed
     from sqlmigrate.history import History, Progress
     from sqlmigrate.model import Migration
-    from sqlmigrate.script import Piece, Script
+    from sqlmigrate.script import Piece
     from sqlmigrate.session import Session
-    from sqlmigrate.work import Work
+    from sqlmigrate.source import Source
+    from sqlmigrate.work import Hook, Work
 
 # Bytes of one message, roughly.
 MESSAGE_SIZE = 1024 * 1024
@@ -62,7 +63,7 @@ class Envelope:
         session, statements = self._session, work.script.statements
         record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
         closing = _joined(0, (session.wipe, session.wipe_results), self._end_of_run(work), record)
-        return Message([_BEGIN, *_hooked(work.after, 0), closing])
+        return Message([_BEGIN, *self._hooked(0, work, work.after), closing])
 
     def after_error(self, hook: Migration, failed: MigrationFailed) -> Message:
         """A transaction for the hook that runs behind a failure, with the settings that tell it which one that was."""
@@ -72,7 +73,7 @@ class Envelope:
             "sqlmigrate.error": failed.message,
         }
         return Message(
-            [Part(*self._session.opening("", settings), 0), *_hooked(source.read(hook.up), 0), Part("commit;\n", 1, 0)]
+            [Part(*self._session.opening("", settings), 0), *_parts_of(loaded(hook), 0), Part("commit;\n", 1, 0)]
         )
 
     def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
@@ -85,15 +86,19 @@ class Envelope:
             for piece in work.segment.pieces:
                 yield Part(_closed(work.source, piece), piece.statements, unit, piece)
             if work.on_last_segment:
-                yield from _hooked(work.after, unit)
+                yield from self._hooked(unit, work, work.after)
             yield self._closing(unit, work)
 
     def _before(self, unit: int, work: Work) -> Iterator[Part]:
-        """The hook before each migration, with the settings that tell it which one that is."""
-        if work.before and not work.opened:
+        """The hook before each migration, where nothing of this one is committed yet."""
+        return iter(()) if work.opened else self._hooked(unit, work, work.before)
+
+    def _hooked(self, unit: int, work: Work, hook: Hook | None) -> Iterator[Part]:
+        """A hook in a migration's transaction, with the setting that tells it which one that is."""
+        if hook is not None:
             version = self._connection.literal(work.step.migration.id)
             yield Part(f"set local sqlmigrate.version = {version};\n", 1, unit)
-            yield from _hooked(work.before, unit)
+            yield from _parts_of(hook, unit)
 
     def _closing(self, unit: int, work: Work) -> Part:
         # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
@@ -123,18 +128,15 @@ class Envelope:
 _BEGIN = Part("begin;\n", 1, 0)
 
 
-def _closed(opened: source.Source, piece: Piece) -> str:
+def _closed(opened: Source, piece: Piece) -> str:
     """A piece to be sent: the newline ends a comment that its last line may be, the semicolon its last statement."""
     return opened.text(piece) + "\n;\n"
 
 
-def _hooked(hook: Script | None, unit: int) -> Iterator[Part]:
-    """The parts of a hook that runs in a migration's transaction."""
-    if hook is not None:
-        opened = source.Source(hook.path, source.stamp(hook.path))
-        for segment in hook.segments:
-            for piece in segment.pieces:
-                yield Part(_closed(opened, piece), piece.statements, unit, piece, hook.path)
+def _parts_of(hook: Hook, unit: int) -> Iterator[Part]:
+    for segment in hook.script.segments:
+        for piece in segment.pieces:
+            yield Part(_closed(hook.source, piece), piece.statements, unit, piece, hook.script.path)
 
 
 def _joined(unit: int, *texts: tuple[str, int]) -> Part:

@@ -52,6 +52,7 @@ class Executor:
         self._connection = connection
         self._session = session
         self._history = history
+        self._lock_pid = lock.pid
         self._guard = lock.guard()
         self._envelope = Envelope(connection, session, history, self._guard, limits)
         self._monitor = monitor
@@ -71,7 +72,7 @@ class Executor:
         self._connection.on_tick = lambda: self._tick(work)
         self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
         steps = tuple(one.step for one in work)
-        self._connection.run(self._history.begun(steps))
+        self._connection.run(self._history.begun(steps, self._lock_pid))
         self._on_event(Began(self._history.run_id, self._connection.backend_pid, steps))
         for one in work:
             for command in one.script.steering:

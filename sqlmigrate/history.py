@@ -75,24 +75,25 @@ update {history} set error_msg = {error_msg}, executed_at = pg_catalog.clock_tim
 where version = {version} and not success;
 """
 _FINISHED = "select version, duration_ms from {log} where run_id = {run_id} and outcome = 'success'"
-_BEGUN = """
-begin;
-set local synchronous_commit = off;
-insert into {log} (run_id, action, version, name, checksum, outcome, error_msg,
-                   db_user, os_user, host, client_addr, backend_pid, tool_version)
-select r.run_id, r.action,
-       coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)
+# The first version of the run `r` that it did not get done.
+UNDONE = """coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)
                  where not exists (select from {log} l
                                    where l.run_id = r.run_id and l.version = v.id and l.outcome = 'success')
-                 order by v.n limit 1), ''),
-       '', '', 'failure', {broken_off}, r.db_user, r.os_user, r.host, r.client_addr, r.backend_pid, r.tool_version
-from {runs} r where r.ended_at is null;
-update {runs} set ended_at = pg_catalog.clock_timestamp() where ended_at is null;
-insert into {runs} (run_id, action, versions, os_user, host, tool_version)
-values ({run_id}, {action}, array[{versions}]::text[], {os_user}, {host}, {tool});
+                 order by v.n limit 1), '')"""
+_BEGUN = f"""
+begin;
+set local synchronous_commit = off;
+insert into {{log}} (run_id, action, version, name, checksum, outcome, error_msg,
+                   db_user, os_user, host, client_addr, backend_pid, tool_version)
+select r.run_id, r.action, {UNDONE}, '', '', 'failure', {{broken_off}},
+       r.db_user, r.os_user, r.host, r.client_addr, r.backend_pid, r.tool_version
+from {{runs}} r where r.ended_at is null;
+update {{runs}} set ended_at = pg_catalog.clock_timestamp() where ended_at is null;
+insert into {{runs}} (run_id, action, versions, os_user, host, backend_pid, tool_version)
+values ({{run_id}}, {{action}}, array[{{versions}}]::text[], {{os_user}}, {{host}}, {{lock_pid}}, {{tool}});
 commit;
 """
-_BROKEN_OFF = "broken off: the run ended without a word"
+BROKEN_OFF = "broken off: the run ended without a word"
 _ENDED = "update {runs} set ended_at = pg_catalog.clock_timestamp() where run_id = {run_id};\n"
 _FORGET = "delete from {history} where version = {version};"
 _CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
@@ -116,7 +117,9 @@ def parse_table_name(text: str) -> TableName:
         ConfigurationError
     """
     schema, dot, name = text.rpartition(".")
-    if not name or (dot and not schema) or len(f"{name}_totals".encode()) > 63:
+    # A per cent sign would be a placeholder's where a statement has parameters.
+    usable = text.isprintable() and "%" not in text and len(f"{name}_totals".encode()) <= 63
+    if not name or (dot and not schema) or not usable:
         raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
     return TableName(schema or "public", name)
 
@@ -230,13 +233,17 @@ class History:
             ) from error
         self.format = len(FORMATS)
 
-    def begun(self, steps: Sequence[Step]) -> str:
-        """The message that says that a run begins; one that ended without a word is logged as failed."""
+    def begun(self, steps: Sequence[Step], lock_pid: int) -> str:
+        """The message that says that a run begins; one that ended without a word is logged as failed.
+
+        By the process that holds its lock others see whether it still runs.
+        """
         ids = ", ".join(self._connection.literal(step.migration.id) for step in steps)
         back = any(step.action is Action.ROLL_BACK for step in steps)
         action = Action.ROLL_BACK if back else Action.APPLY
-        broken_off = self._connection.literal(_BROKEN_OFF)
-        return _BEGUN.format(**self.names, **self._who, versions=ids, action=f"'{action.value}'", broken_off=broken_off)
+        values = {"versions": ids, "action": f"'{action.value}'", "lock_pid": str(lock_pid)}
+        broken_off = self._connection.literal(BROKEN_OFF)
+        return _BEGUN.format(**self.names, **self._who, **values, broken_off=broken_off)
 
     @property
     def ended(self) -> str:

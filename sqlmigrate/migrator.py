@@ -7,40 +7,28 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import audit, planner, source
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.model import Action, Level, Plan, Problem, State
+from sqlmigrate.model import Action, Asked, Level, Plan, Problem, State
+from sqlmigrate.run import Run, Runner, checked, plan_for
 from sqlmigrate.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
-    from sqlmigrate.audit import LogEntry
+    from sqlmigrate.audit import LogEntry, Pruned
     from sqlmigrate.config import Settings
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
+    from sqlmigrate.exporter import Exporter
     from sqlmigrate.history import History
-    from sqlmigrate.lock import Holder, Lock
-    from sqlmigrate.model import Applied, Hooks, Migration, Standing, Step, Version
+    from sqlmigrate.lock import Holder
+    from sqlmigrate.model import Migration, Standing, Version
+    from sqlmigrate.plan_file import PlanFile
     from sqlmigrate.repair import Mend
-    from sqlmigrate.script import Piece
-    from sqlmigrate.session import Session
-    from sqlmigrate.source import Found
-    from sqlmigrate.work import Work
+    from sqlmigrate.review import Review
 
-    _Planner = Callable[[Sequence[Standing], Hooks], Plan]
-
-# The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
-# `status` are started often, and are kept as quick as reading the files and the rows allows.
-
-# So many bytes of rows a preview shows; of more it says how many they are.
-_FEW_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run did: its steps in order, and warnings."""
-
-    steps: tuple[Step, ...]
-    warnings: tuple[Problem, ...] = ()
+# What only some commands need is imported there: `check` and `status` are started often, and are kept as quick as
+# reading the files and the rows allows.
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +70,22 @@ class Migrator:
         self._settings = settings
         self._on_event = on_event
         self._target = Target(settings, on_event)
+        self._runner = Runner(self._target, settings, on_event)
 
     def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
         """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
-        return self._run(_apply(target, out_of_order=out_of_order))
+        return self.run(Asked(Action.APPLY, target, out_of_order=out_of_order))
 
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
         """What `migrate` would do now. Nothing is sent but reads."""
-        return self._planned(_apply(target, out_of_order=out_of_order))
+        return self.planned(Asked(Action.APPLY, target, out_of_order=out_of_order))
 
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
+        from sqlmigrate.review import preview
+
         for step in plan.steps:
-            yield self._preview(step)
+            yield preview(step, str(self._target.table))
 
     def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
         """Takes back what is newer than `to`, which stays applied, or the last `steps`; the newest first.
@@ -102,11 +93,51 @@ class Migrator:
         Raises:
             ConfigurationError: neither is given, or both.
         """
-        return self._run(_rollback(to, steps))
+        return self.run(_rollback(to, steps))
 
     def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
         """What `rollback` would do now."""
-        return self._planned(_rollback(to, steps))
+        return self.planned(_rollback(to, steps))
+
+    def run(self, asked: Asked, file: PlanFile | None = None) -> Run:
+        """Runs what is asked for; where a plan file is given, exactly what that says.
+
+        Raises:
+            PlanRefused: also where files or history have changed since the plan was made, or its approval is missing.
+        """
+        return self._runner.run(asked, file)
+
+    def review(self, asked: Asked) -> Review:
+        """The plan, written out for those who decide on it. Nothing is sent but reads.
+
+        Raises:
+            ConfigurationError: the parser is not installed.
+        """
+        from sqlmigrate import plan_file, review
+
+        found = source.find(self._settings.dir)
+        with self._target.opened() as (connection, history):
+            rows = history.rows()
+            plan = _readable(plan_for(asked, found, rows))
+            facts = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            return review.review(plan, asked, facts)
+
+    def approve(self, file: PlanFile) -> None:
+        """Writes to the log that the role that is connected approves of a plan.
+
+        Raises:
+            PlanRefused: files or history have changed since the plan was made.
+        """
+        from sqlmigrate import approval, plan_file
+
+        found = source.find(self._settings.dir)
+        with self._target.opened() as (connection, history):
+            rows = history.rows()
+            plan = checked(plan_for(file.asked, found, rows))
+            now = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            checked(Plan((), tuple(plan_file.outdated(file, now))))
+            self._create(connection, history)
+            connection.run(approval.approved(history, file))
 
     def status(self) -> list[Standing]:
         """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
@@ -157,10 +188,10 @@ class Migrator:
 
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, session, history, rows):
-            plan = _plan(lambda standing, _: planner.plan_apply(standing), found, rows)
+            plan = plan_for(Asked(Action.APPLY), found, rows)
             work = load(plan, pooled=history.pooled)
             rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
-            return Run(plan.steps, plan.problems)
+            return Run(plan.migrations, plan.problems)
 
     def baseline(self, version: Version) -> Run:
         """Marks a version and everything before it as applied, without running anything.
@@ -170,8 +201,9 @@ class Migrator:
         """
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, _, history, rows):
-            plan = _plan(lambda standing, _: planner.plan_baseline(standing, version), found, rows)
-            marks = [history.marked(step.migration) for step in _checked(plan).steps]
+            plan = planner.plan_baseline(planner.standings(found.migrations, rows), version)
+            plan = checked(replace(plan, problems=(*found.problems, *plan.problems)))
+            marks = [history.marked(step.migration) for step in plan.steps]
             history.create()
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
@@ -215,69 +247,41 @@ class Migrator:
                 )
             return ended
 
-    def _planned(self, plan: _Planner) -> Plan:
+    def history(
+        self, version: Version | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[LogEntry]:
+        """The log, oldest first, and runs that were broken off; of one version, since a time, the last so many."""
+        with self._target.opened() as (connection, history):
+            identity = None if version is None else str(version)
+            return audit.entries(connection, history, self._target.lock_key, identity, since, limit)
+
+    def plan_cleanup(self, keep_days: int) -> Pruned:
+        """What `cleanup` would do now."""
+        with self._target.opened() as (connection, history):
+            return audit.prunable(connection, history, keep_days)
+
+    def cleanup(self, keep_days: int) -> Pruned:
+        """Takes what is older out of the log; the state of each migration stays, and so does every counter."""
+        with self._target.locked() as (connection, _, history, _):
+            return audit.prune(connection, history, keep_days)
+
+    def exporter(self) -> Exporter:
+        """The metrics, for Prometheus; to be closed."""
+        from sqlmigrate.exporter import Exporter
+
+        return Exporter(self._target, self._settings.dir, self._on_event)
+
+    def _create(self, connection: Connection, history: History) -> None:
+        """The history's tables, under the lock, where they are missing."""
+        if history.format == 0 or history.outdated:
+            with self._target.lock(connection, history, self._target.session(connection, history)):
+                history.create()
+
+    def planned(self, asked: Asked) -> Plan:
+        """What `run` would do now. Nothing is sent but reads."""
         found = source.find(self._settings.dir)
         with self._target.opened() as (_, history):
-            planned = _plan(plan, found, history.rows())
-        unreadable = [problem for step in planned.steps for problem in source.read(step.path).problems]
-        return replace(planned, problems=(*planned.problems, *unreadable))
-
-    def _run(self, plan: _Planner) -> Run:
-        """Plans without the lock; where there is something to do, takes it, plans again and runs."""
-        found = source.find(self._settings.dir)
-        with self._target.opened() as (connection, history):
-            planned = _plan(plan, found, history.rows())
-            if not planned.steps and not history.outdated:
-                return Run((), _checked(planned).problems)
-            from sqlmigrate.work import load
-
-            work = load(planned, pooled=history.pooled)
-            session = self._target.session(connection, history)
-            with self._target.lock(connection, history, session) as (lock, rows):
-                again = _plan(plan, found, rows)
-                if again != planned:
-                    work = load(again, pooled=history.pooled)
-                history.create()
-                self._execute(connection, session, history, lock, work, again.hooks.after_error)
-            return Run(again.migrations, again.problems)
-
-    def _execute(
-        self,
-        connection: Connection,
-        session: Session,
-        history: History,
-        lock: Lock,
-        work: list[Work],
-        after_error: Migration | None,
-    ) -> None:
-        from sqlmigrate.envelope import Limits
-        from sqlmigrate.executor import Executor
-        from sqlmigrate.monitor import Monitor
-
-        settings = self._settings
-        monitor = Monitor(
-            lambda: self._target.connect("sqlmigrate monitor"),
-            connection.backend_pid,
-            history.finished_so_far,
-            self._on_event,
-        )
-        limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
-        try:
-            executor = Executor(connection, session, history, lock, monitor, limits, self._on_event)
-            executor.run(work, after_error)
-        finally:
-            monitor.close()
-
-    def _preview(self, step: Step) -> str:
-        script = source.read(step.path)
-        opened = source.Source(step.path, source.stamp(step.path))
-        lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
-        for segment in script.segments:
-            texts = [_shown(opened, piece) for piece in segment.pieces]
-            record = f"-- here its row is written to {self._target.table}"
-            begin = f"{segment.begin or 'begin'};"
-            lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
-        return "\n".join(lines) + "\n"
+            return _readable(plan_for(asked, found, history.rows()))
 
 
 def _detail(one: Standing, log: Sequence[LogEntry]) -> Detail:
@@ -285,39 +289,16 @@ def _detail(one: Standing, log: Sequence[LogEntry]) -> Detail:
     return Detail(one, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
 
 
-def _apply(target: Version | None, *, out_of_order: bool) -> _Planner:
-    return lambda standing, hooks: planner.plan_apply(standing, target, out_of_order=out_of_order, hooks=hooks)
-
-
-def _rollback(to: Version | None, steps: int | None) -> _Planner:
+def _rollback(to: Version | None, steps: int | None) -> Asked:
     if (to is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
-    return lambda standing, _: planner.plan_rollback(standing, to, steps)
+    return Asked(Action.ROLL_BACK, to, steps)
 
 
-def _plan(plan: _Planner, found: Found, rows: list[Applied]) -> Plan:
-    """The plan for what is on disk and in the history; problems of the files come first."""
-    planned = plan(planner.standings(found.migrations, rows), found.hooks)
-    return replace(planned, problems=(*found.problems, *planned.problems))
-
-
-def _checked(plan: Plan) -> Plan:
-    """The plan, if nothing stands in its way."""
-    if plan.errors:
-        raise PlanRefused(plan.errors)
-    return plan
-
-
-def _shown(opened: source.Source, piece: Piece) -> str:
-    """The SQL of a piece and its rows; of many rows only how many bytes they are."""
-    text = opened.text(piece)
-    closed = text if text.endswith(";") else f"{text}\n;"
-    if piece.rows is None:
-        return closed
-    start, end = piece.rows
-    if end - start > _FEW_BYTES:
-        return f"{closed}\n-- here go {end - start} bytes of rows"
-    return f"{closed}\n{b''.join(opened.blocks(start, end)).decode()}\\."
+def _readable(plan: Plan) -> Plan:
+    """The plan with the problems of the scripts that it would run."""
+    unreadable = [problem for step in plan.steps for problem in source.read(step.path).problems]
+    return replace(plan, problems=(*plan.problems, *unreadable))
 
 
 def _failed(one: Standing) -> Problem:

@@ -144,6 +144,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a plan is to be made for.
+
+    `version` is the last one to apply, or the one to go back to; `steps` is how many to take back.
+    """
+
+    action: Action
+    version: Version | None = None
+    steps: int | None = None
+    out_of_order: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Hooks:
     """The SQL files that run around migrations, each of them as a migration without a version, where it is there."""
 

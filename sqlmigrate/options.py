@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Option(NamedTuple):
@@ -44,8 +47,16 @@ OPTIONS = (
     Option("backup", "", "A directory for a pg_dump before the first step.", "DIR", everywhere=False),
     Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", everywhere=False),
     Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", everywhere=False),
+    Option("push", "", "A Pushgateway that gets the metrics after each run.", "URL", everywhere=False),
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),
     Option("allow_paths", "", "", ""),
 )
+
+
+def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that we start: no setting of ours or libpq's, since passwords are among them."""
+    names = {option.env for option in OPTIONS}
+    prefixes = ("SQLMIGRATE_", "PG")
+    return {name: value for name, value in environ.items() if name not in names and not name.startswith(prefixes)}

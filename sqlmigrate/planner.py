@@ -11,7 +11,7 @@ from sqlmigrate.naming import parse_version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.model import Applied, Version
+    from sqlmigrate.model import Applied, Asked, Version
 
 # What a row's `action` says of a migration whose file `repair` found missing, and let go.
 LET_GO = "missing"
@@ -119,6 +119,13 @@ def _finish_rollback(one: Standing) -> str:
 
 def _place(one: Standing) -> Location | None:
     return Location(one.migration.up) if one.migration else None
+
+
+def plan(asked: Asked, standing: Sequence[Standing], hooks: Hooks) -> Plan:
+    """What is to be done for what was asked."""
+    if asked.action is Action.ROLL_BACK:
+        return plan_rollback(standing, asked.version, asked.steps)
+    return plan_apply(standing, asked.version, out_of_order=asked.out_of_order, hooks=hooks)
 
 
 def plan_apply(

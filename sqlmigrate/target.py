@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__
-from sqlmigrate.database import connect, make_conninfo
+from sqlmigrate.database import connect, has_password, make_conninfo
 from sqlmigrate.history import History, parse_table_name
+from sqlmigrate.password import password_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,18 +31,24 @@ class Target:
         self._on_event = on_event
         self.table = parse_table_name(settings.history_table)
 
-    def connect(self, application_name: str) -> Connection:
-        """A connection; the embedded server is started where it is the target.
+    def connect(self, application_name: str, **parts: str) -> Connection:
+        """A connection; the embedded server is started where it is the target. `parts` are libpq's, and go first.
 
         Raises:
             ConnectionFailed
+            ConfigurationError: the password is not to be had.
         """
-        database = self._settings.database
-        if database.startswith("embedded:"):
+        return connect(make_conninfo(self._conninfo(), **parts), application_name)
+
+    def _conninfo(self) -> str:
+        settings, parts = self._settings, dict(self._settings.connection_parts)
+        if settings.database.startswith("embedded:"):
             from sqlmigrate import embedded
 
-            database = embedded.start(database.removeprefix("embedded:"))
-        return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
+            return make_conninfo(embedded.start(settings.database.removeprefix("embedded:")), **parts)
+        given = make_conninfo(settings.database, **parts)
+        password = password_for(settings, in_url=has_password(given))
+        return given if password is None else make_conninfo(given, password=password)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Connection, History]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate import source
 from sqlmigrate.errors import PlanRefused
@@ -12,8 +12,15 @@ from sqlmigrate.model import Action, Location, Problem
 from sqlmigrate.script import PIECE_SIZE, Cuts
 
 if TYPE_CHECKING:
-    from sqlmigrate.model import Plan, Step
+    from sqlmigrate.model import Migration, Plan, Step
     from sqlmigrate.script import Script, Segment
+
+
+class Hook(NamedTuple):
+    """A hook that runs in a migration's transaction."""
+
+    script: Script
+    source: source.Source
 
 
 @dataclass(slots=True)
@@ -29,8 +36,8 @@ class Work:
     source: source.Source
     cuts: Cuts
     begun: bool = False
-    before: Script | None = None
-    after: Script | None = None
+    before: Hook | None = None
+    after: Hook | None = None
     durable: bool = False
     last: bool = False
     next: int = 0
@@ -84,11 +91,11 @@ def load(plan: Plan, *, pooled: bool) -> list[Work]:
     Raises:
         PlanRefused: with every error of the plan and of every script.
     """
-    within = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    before, after, on_error = (source.read(hook.up) if hook else None for hook in within)
+    hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
+    before, after, on_error = (loaded(hook) if hook else None for hook in hooks)
     work = [_work(step) for step in plan.steps]
     problems = [*plan.errors, *(problem for one in work for problem in _problems(one, pooled=pooled))]
-    problems += [problem for hook in (before, after, on_error) if hook for problem in _unfit(hook)]
+    problems += [problem for hook in (before, after, on_error) if hook for problem in _unfit(hook.script)]
     if problems:
         raise PlanRefused(problems)
     for one in work:
@@ -98,6 +105,11 @@ def load(plan: Plan, *, pooled: bool) -> list[Work]:
         if one.step.action is not Action.HOOK:
             one.before, one.after = before, after
     return work
+
+
+def loaded(hook: Migration) -> Hook:
+    """A hook, ready to be sent as it was found."""
+    return Hook(source.read(hook.up), source.Source(hook.up, hook.stamp))
 
 
 def _unfit(hook: Script) -> list[Problem]:
@@ -123,7 +135,7 @@ def _work(step: Step) -> Work:
 def _problems(work: Work, *, pooled: bool) -> list[Problem]:
     step, script = work.step, work.script
     found = list(script.problems)
-    if step.action is Action.APPLY and work.source.stamp != step.migration.stamp:
+    if step.action is not Action.ROLL_BACK and work.source.stamp != step.migration.stamp:
         found.append(Problem("changed", "the file was changed in this moment", Location(step.path), "run again"))
     if pooled and len(script.segments) > 1 and script.sets_session:
         found.append(_needs_session(step))

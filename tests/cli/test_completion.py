@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers import ROOT
 
-LOADED = 'eval "$(sqlmigrate completion {shell})"'
+LOADED = 'eval "$(sqlmigrate completion {name})"'
 BASH = """
 COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _sqlmigrate_completion sqlmigrate; printf '%s\\n' "${{COMPREPLY[@]}}"
@@ -51,14 +51,14 @@ def lines(environment: dict[str, str], *command: str) -> list[str]:
     ],
 )
 def test_bash_completes(environment: dict[str, str], line: str, found: list[str]) -> None:
-    script = LOADED.format(shell="bash") + BASH.format(line=line)
+    script = LOADED.format(name="bash") + BASH.format(line=line)
 
     assert [one for one in lines(environment, "bash", "--norc", "-c", script) if one] == found
 
 
 @pytest.mark.debian
 def test_zsh_completes(environment: dict[str, str]) -> None:
-    script = "compdef() { :; }; " + LOADED.format(shell="zsh") + ZSH.format(line="sqlmigrate lock-s")
+    script = "compdef() { :; }; " + LOADED.format(name="zsh") + ZSH.format(line="sqlmigrate lock-s")
 
     assert "lock-status:Show who holds the migration lock." in lines(environment, "zsh", "-f", "-c", script)
 

@@ -1,0 +1,205 @@
+"""What every command is made of: the options that all have, an `App`, errors to exit codes, signals to errors."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.console import Console
+from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
+from sqlmigrate.options import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlmigrate.migrator import Migrator
+    from sqlmigrate.model import Plan, Version
+    from sqlmigrate.options import Option
+
+
+class App:
+    """What a command gets: a migrator, and a place to show things."""
+
+    def __init__(self, console: Console, migrator: Migrator) -> None:
+        self.show = console.result
+        self.save = console.save
+        self.ask = console.ask
+        self.migrator = migrator
+
+    def confirm(self, plan: Plan, question: str, *, yes: bool) -> None:
+        """Shows a plan and asks; without a terminal `--yes` is needed.
+
+        Raises:
+            ConfigurationError: the answer is no.
+        """
+        if plan.steps and not plan.errors and not yes:
+            self.show("plan", plan)
+            self.agree(question)
+
+    def agree(self, question: str) -> None:
+        """Asks.
+
+        Raises:
+            ConfigurationError: the answer is no.
+        """
+        if not self.ask(question):
+            raise ConfigurationError("nothing was done", hint="say yes, or give --yes where nobody can be asked")
+
+
+def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], click.Command]:
+    """A command with the options that all have; its function gets an `App` and what is its own."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
+            console = Console(given.pop("output_format"), given.pop("log_level"))
+            file, environment = given.pop("config"), given.pop("env")
+            try:
+                app = _app(console, shared, file, environment, "" if given.get("dry_run") else name)
+                function(app, **given)
+            except SqlMigrateError as error:
+                console.error(error)
+                sys.exit(error.exit_code)
+            finally:
+                console.close()
+
+        made = click.command(name)(run)
+        shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
+        made.params += [*shared, *(_OF_RUNS if name in _RUNS else ())]
+        return made
+
+    return decorate
+
+
+def _app(console: Console, given: dict[str, Any], file: str | None, environment: str | None, command: str) -> App:
+    from sqlmigrate.config import load  # `--help` needs neither settings nor psycopg
+    from sqlmigrate.migrator import Migrator
+
+    # What is wrong with the settings is to be logged, too.
+    early = [given[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
+    console.log_to(*early)
+    settings = load(given, os.environ, file, environment)
+    console.log_to(settings.log_format, settings.log_file)
+    migrator = Migrator(settings, console.event)
+    if command in _RUNS and (settings.notify_url or settings.notify_command):
+        from sqlmigrate.notify import Notifier  # most tell nobody
+
+        console.on_end.append(Notifier(settings, command, console.warning))
+    if command in _RUNS and settings.push:
+        console.on_end.append(_pusher(migrator, settings.push, console.warning))
+    _obey_signals(settings.timeout)
+    return App(console, migrator)
+
+
+def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> Callable[[object], None]:
+    """Pushes the metrics when a run is over; whatever becomes of it, the run is what it was."""
+
+    def push(end: object) -> None:
+        if isinstance(end, SqlMigrateError) and end.exit_code > 128:
+            return  # who interrupts does not want to wait
+        try:
+            with contextlib.closing(migrator.exporter()) as exporter:
+                exporter.push(url)
+        except SqlMigrateError as error:
+            on_failure(error.message)
+
+    return push
+
+
+def _shared_options() -> list[click.Parameter]:
+    """The options of every command; made once, since `--help` would take longer with a hundred of them."""
+    settings = [_setting(option) for option in OPTIONS if option.metavar and option.everywhere]
+    levels = click.Choice(["error", "warning", "info", "debug"])
+    return [
+        *settings,
+        click.Option(
+            ["--config"], metavar="FILE", help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]"
+        ),
+        click.Option(["--env"], metavar="NAME", help="An environment of the configuration file."),
+        _format(("text", "json")),
+        click.Option(
+            ["--log-level"],
+            type=levels,
+            default="info",
+            envvar="SQLMIGRATE_LOG_LEVEL",
+            help="How much progress is shown on stderr.  [default: info]",
+        ),
+    ]
+
+
+def _format(known: tuple[str, ...]) -> click.Option:
+    return click.Option(
+        ["--format", "output_format"],
+        type=click.Choice(known),
+        default="text",
+        envvar="SQLMIGRATE_FORMAT",
+        help="How results are shown.  [default: text]",
+    )
+
+
+def _setting(option: Option) -> click.Option:
+    names = [f"--{option.name.replace('_', '-')}", option.name]
+    return click.Option(names, help=option.help, metavar=option.metavar, multiple=option.name == "dir")
+
+
+_SHARED = _shared_options()
+_RUNS = ("migrate", "rollback")
+_OF_RUNS = [_setting(option) for option in OPTIONS if option.metavar and not option.everywhere]
+
+
+def _obey_signals(timeout_ms: int) -> None:
+    """SIGINT, SIGTERM and the time limit end the run as errors do: cancel, roll back, unlock. A second is ignored."""
+
+    def stop(number: int, _: object) -> None:
+        for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(caught, signal.SIG_IGN)
+        if number == signal.SIGALRM:
+            raise TimedOut(f"the run took longer than {timeout_ms / 1000:g} s", hint="raise --timeout, and run again")
+        raise Interrupted(number)
+
+    for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(caught, stop)
+    signal.setitimer(signal.ITIMER_REAL, timeout_ms / 1000)
+
+
+class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only
+    """A version as people type it."""
+
+    name = "version"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Version:
+        """The version, or click's own error."""
+        from sqlmigrate.naming import parse_version
+
+        try:
+            return parse_version(value)
+        except ConfigurationError as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only
+    """A date, a time, or an age."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment, or click's own error."""
+        from sqlmigrate.duration import moment
+
+        try:
+            return moment(value)
+        except ConfigurationError as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+
+version_option = functools.partial(click.option, "--version", type=VersionType(), metavar="V")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+dry_run_option = functools.partial(click.option, "--dry-run", is_flag=True)

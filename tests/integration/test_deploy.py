@@ -1,0 +1,174 @@
+"""What lies in `deploy/` fits the program: its commands, its metrics, and the formats of others."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from sqlmigrate.cli import main
+from tests.integration.test_audit import fill
+from tests.project import Project
+from tests.prometheus import read
+from tests.servers import ROOT
+
+pytestmark = pytest.mark.anywhere
+
+DEPLOY = ROOT / "deploy"
+PROMETHEUS = DEPLOY / "prometheus"
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+MANIFESTS = sorted((DEPLOY / "kubernetes").iterdir())
+COMMAND = re.compile(r"(?:^|[\s(`=])(?:/opt/sqlmigrate/bin/)?(sqlmigrate [a-z][^`)\n]*)", re.MULTILINE)
+PROGRAM = Path(sys.executable).with_name("sqlmigrate")
+
+
+def loaded(path: Path) -> list[Any]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def strings(tree: object) -> Iterator[str]:
+    match tree:
+        case str():
+            yield tree
+        case dict():
+            for value in tree.values():
+                yield from strings(value)
+        case list():
+            for value in tree:
+                yield from strings(value)
+
+
+def expressions() -> Iterator[str]:
+    for group in loaded(PROMETHEUS / "alerts.yml")[0]["groups"]:
+        yield from (rule["expr"] for rule in group["rules"])
+    board = json.loads((DEPLOY / "grafana" / "sqlmigrate.json").read_text())
+    yield from (target["expr"] for panel in board["panels"] for target in panel["targets"])
+    yield from (one["query"]["query"] for one in board["templating"]["list"] if one["type"] == "query")
+
+
+def containers(manifest: Path) -> list[dict[str, Any]]:
+    found = []
+    for one in loaded(manifest):
+        pod = one["spec"].get("template", {}).get("spec", {})
+        found += [*pod.get("initContainers", []), *pod.get("containers", [])]
+    return [one for one in found if "command" in one]
+
+
+def commands() -> Iterator[list[str]]:
+    texts = [path.read_text() for path in UNITS]
+    texts += [re.sub(r" 2>.*", "", (DEPLOY / "cron" / "sqlmigrate").read_text())]
+    texts += list(strings(loaded(PROMETHEUS / "alerts.yml")))
+    for text in texts:
+        yield from (shlex.split(one) for one in COMMAND.findall(text))
+    for manifest in MANIFESTS:
+        yield from (one["command"] for one in containers(manifest))
+
+
+def test_each_command_is_one_that_there_is() -> None:
+    given = list(commands())
+    assert {command[1] for command in given} >= {"migrate", "cleanup", "validate", "metrics", "history", "status"}
+    for program, name, *arguments in given:
+        assert program == "sqlmigrate"
+        with main.commands[name].make_context(name, arguments, parent=click.Context(main)):
+            pass
+
+
+def test_each_metric_is_one_that_there_is(project: Project) -> None:
+    fill(project)
+    there = {name.split()[0] for name in read(project)}
+    used = {name for text in expressions() for name in re.findall(r"\bmigration_[a-z_]+", text)}
+    assert used <= there
+    assert {name.removesuffix("_sum").removesuffix("_count").removesuffix("_bucket") for name in there} == {
+        name.removesuffix("_bucket") for name in used
+    }
+
+
+def test_alerts_say_what_to_do() -> None:
+    rules = loaded(PROMETHEUS / "alerts.yml")[0]["groups"][0]["rules"]
+    assert {"MigrationFailure", "MigrationDurationHigh", "MigrationPending"} <= {rule["alert"] for rule in rules}
+    assert all("`sqlmigrate " in rule["annotations"]["description"] for rule in rules)
+    assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in rules)
+
+
+def test_the_dashboards_panels_do_not_overlap() -> None:
+    board = json.loads((DEPLOY / "grafana" / "sqlmigrate.json").read_text())
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_containers_have_no_rights_and_no_passwords(path: Path) -> None:
+    assert containers(path)
+    for one in containers(path):
+        assert one["securityContext"]["readOnlyRootFilesystem"] is True
+        assert one["securityContext"]["allowPrivilegeEscalation"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        given = {variable["name"]: variable["value"] for variable in one["env"]}
+        assert "DB_PASSWORD" not in given
+        mounts = [mount["mountPath"] for mount in one["volumeMounts"]]
+        assert str(Path(given["DB_PASSWORD_FILE"]).parent) in mounts
+    pods = [one["spec"]["template"]["spec"] for one in loaded(path) if "template" in one["spec"]]
+    assert all(pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"] for pod in pods)
+    names = {volume["name"] for pod in pods for volume in pod["volumes"]}
+    assert {mount["name"] for one in containers(path) for mount in one["volumeMounts"]} <= names
+
+
+def test_crontab_lines_have_a_time_and_a_user() -> None:
+    lines = (DEPLOY / "cron" / "sqlmigrate").read_text().splitlines()
+    jobs = [line for line in lines if line and not re.match(r"#|[A-Z_]+=", line)]
+    assert len(jobs) == 3
+    for job in jobs:
+        assert re.match(r"([\d*]+\s+){5}sqlmigrate\s+\S", job)
+        assert "%" not in job  # cron's word for a new line
+
+
+@pytest.mark.debian
+def test_promtool_has_nothing_to_say() -> None:
+    promtool = "/usr/bin/promtool"
+    for arguments in (
+        ("check", "rules", "alerts.yml"),
+        ("check", "config", "--syntax-only", "scrape.yml"),
+        ("test", "rules", "alerts_test.yml"),
+    ):
+        run = subprocess.run([promtool, *arguments], check=False, capture_output=True, text=True, cwd=PROMETHEUS)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.debian
+def test_promtool_likes_the_metrics(project: Project) -> None:
+    fill(project)
+    text = project.cli("metrics").stdout
+    run = subprocess.run(
+        ["/usr/bin/promtool", "check", "metrics"], check=False, capture_output=True, text=True, input=text
+    )
+    # It would not have a name say what its values are; beside a gauge of nearly that name this one has to.
+    assert [line for line in run.stderr.splitlines() if "metric name should not include type" not in line] == []
+    assert len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.debian
+def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
+    for unit in UNITS:
+        text = unit.read_text().replace("/opt/sqlmigrate/bin/sqlmigrate", str(PROGRAM))
+        (tmp_path / unit.name).write_text(text)
+    analyze = shutil.which("systemd-analyze") or "/usr/bin/systemd-analyze"
+    run = subprocess.run(
+        [analyze, "verify", *sorted(tmp_path.iterdir())], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
