@@ -63,21 +63,21 @@ migrate-docker-status:  ## Show where each migration stands there
 setup: $(VENV)/.dev  ## Everything that developing needs, in .venv
 
 test: $(VENV)/.dev  ## The tests, on an embedded PostgreSQL 18, with coverage
-	$(BIN)/pytest -m "not long and not debian and not container and not go" --cov --cov-report=
+	$(BIN)/pytest -m "not long and not debian and not container and not workflow" --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planner.py,sqlmigrate/message.py,sqlmigrate/script.py,sqlmigrate/locks/*,sqlmigrate/statement.py,sqlmigrate/scanner.py,sqlmigrate/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
 
 test-pg15: $(VENV)/.dev  ## The tests that need a server, on Debian's PostgreSQL 15; PgBouncer, promtool, Chromium
 	scripts/install-debian.sh
-	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest -m "not long and not go and (debian or not anywhere)" tests/integration tests/cli
+	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest -m "not long and not workflow and (debian or not anywhere)" tests/integration tests/cli
 
 test-containers: $(VENV)/.dev  ## The image and the compose files, and integration tests on a server in a container
 	scripts/with-containers.sh $(BIN)/pytest -m container -rP tests
 	SQLMIGRATE_TEST_SERVER=container scripts/with-containers.sh $(BIN)/pytest \
 		tests/integration/test_history.py tests/integration/test_like_psql.py
 
-test-workflows: $(VENV)/.dev  ## actionlint, by way of Go
-	$(BIN)/pytest -m go tests/delivery
+test-workflows: $(VENV)/.dev  ## The steps of the workflows and of the action, and actionlint by way of Go
+	$(BIN)/pytest -m "workflow and not container" tests/delivery
 
 test-all: test test-pg15 test-faults test-containers test-workflows  ## All tests, on both versions, and the fault runs
 
