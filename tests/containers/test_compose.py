@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import time
 
 from tests.containers.conftest import PASSWORD, Compose, docker
+from tests.delivery.workflows import checkout
 
 BOTH = ("docker-compose.yml", "docker-compose.dev.yml")
 
@@ -107,3 +111,23 @@ def test_what_is_saved_is_applied_in_development(compose: Compose) -> None:
     wait_for(compose, "select to_regclass('saved') is not null")
 
     assert compose("port", "postgres", "5432", files=BOTH).startswith("127.0.0.1:")
+
+
+def test_one_command_sets_it_up_takes_it_back_and_removes_it(compose: Compose) -> None:
+    checkout(compose.directory)
+    (compose.directory / ".local" / "secrets" / "db_password").unlink()
+    files = [word for word in compose.command() if word.endswith(".yml")]
+    environment = {**os.environ, "COMPOSE_PROJECT_NAME": compose.name, "COMPOSE_FILE": ":".join(files)}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=compose.directory, env=environment
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert "migrations applied" in run("make", "migrate-docker")
+    assert "migrations applied" not in run("scripts/migrate-setup.sh", "--docker")
+    run("scripts/migrate-setup.sh", "--docker", "--rollback", "--target", "v2.0.0-001")
+    assert len(re.findall(r"^.*\bv\d\S+ .*applied", run("make", "migrate-docker-status"), re.MULTILINE)) == 3
+    assert "migrations applied" in run("scripts/migrate-setup.sh", "--docker", "--clean")
