@@ -9,14 +9,13 @@ import click
 
 from sqlmigrate.cli.app import VersionType, command, dry_run_option, version_option, yes_option
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.model import Action, Asked
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.app import App
-    from sqlmigrate.model import Version
+    from sqlmigrate.model import Asked, Version
     from sqlmigrate.plan_file import PlanFile
 
-_COMMANDS = {Action.APPLY: "migrate", Action.ROLL_BACK: "rollback"}
+_COMMANDS = {"apply": "migrate", "rollback": "rollback"}
 _target = click.option("--target", type=VersionType(), metavar="V", help="The last version to apply.")
 _out_of_order = click.option("--out-of-order", is_flag=True, help="Also apply what is older than the newest applied.")
 _back_to = version_option(help="The version to go back to; it stays applied.")
@@ -31,8 +30,8 @@ _planned = click.option("--plan", "path", metavar="FILE", help="Run exactly this
 @_planned
 def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None) -> None:
     """Apply what is pending."""
-    file = _plan_in(path, Action.APPLY, target, out_of_order, dry_run)
-    asked = file.asked if file else Asked(Action.APPLY, target, out_of_order=out_of_order)
+    file = _plan_in(path, "apply", target, out_of_order, dry_run)
+    asked = file.asked if file else _forward(target, out_of_order)
     if dry_run:
         _preview(app, asked)
     app.show("run", app.migrator.run(asked, file))
@@ -46,7 +45,7 @@ def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool,
 @yes_option
 def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool, path: str | None, yes: bool) -> None:
     """Take back what is newer than a version, or the last so many."""
-    file = _plan_in(path, Action.ROLL_BACK, version, steps, dry_run)
+    file = _plan_in(path, "rollback", version, steps, dry_run)
     asked = file.asked if file else _back(version, steps)
     if dry_run:
         _preview(app, asked)
@@ -54,7 +53,7 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
     app.show("run", app.migrator.run(asked, file))
 
 
-def _plan_in(path: str | None, action: Action, *others: object) -> PlanFile | None:
+def _plan_in(path: str | None, action: str, *others: object) -> PlanFile | None:
     """The plan file, where one is given, which leaves nothing else to choose."""
     if path is None:
         return None
@@ -62,10 +61,10 @@ def _plan_in(path: str | None, action: Action, *others: object) -> PlanFile | No
 
     _alone("--plan", *others)
     file = plan_file.read(path)
-    if file.asked.action is not action:
-        way = "to roll back" if action is Action.APPLY else "to apply"
-        command = _COMMANDS[file.asked.action]
-        raise ConfigurationError(f"{path} is a plan {way}", hint=f"sqlmigrate {command} --plan {path}")
+    found = file.asked.action.value
+    if found != action:
+        hint = f"sqlmigrate {_COMMANDS[found]} --plan {path}"
+        raise ConfigurationError(f"{path} is a plan for `{_COMMANDS[found]}`", hint=hint)
     return file
 
 
@@ -103,7 +102,7 @@ def plan(
         _alone("--rollback", target, out_of_order)
     elif version or steps:
         raise ConfigurationError("--version and --steps are for --rollback", hint="sqlmigrate plan --rollback …")
-    asked = _back(version, steps) if back else Asked(Action.APPLY, target, out_of_order=out_of_order)
+    asked = _back(version, steps) if back else _forward(target, out_of_order)
     review = app.migrator.review(asked)
     if out:
         app.save(out, "json", "review", review)
@@ -113,7 +112,18 @@ def plan(
     sys.exit(1 if review.plan.errors else 0)
 
 
+# What is asked for is imported there: `--help` asks for nothing.
+
+
+def _forward(target: Version | None, out_of_order: bool) -> Asked:
+    from sqlmigrate.model import Action, Asked
+
+    return Asked(Action.APPLY, target, out_of_order=out_of_order)
+
+
 def _back(version: Version | None, steps: int | None) -> Asked:
+    from sqlmigrate.model import Action, Asked
+
     if (version is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
     return Asked(Action.ROLL_BACK, version, steps)
