@@ -37,14 +37,15 @@ _LEFT = "select datname from pg_catalog.pg_database where pg_catalog.starts_with
 
 @pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a server, as SQLMIGRATE_TEST_SERVER says: embedded (the default), container, or a URL.
+    """The URL of a server, as SQLMIGRATE_TEST_SERVER says: embedded (the default), embedded:PATH, container, or a URL.
 
-    The embedded one keeps its data in pytest's cache directory, and is shared by the workers of pytest-xdist. A
-    container, of the image that POSTGRES_IMAGE names, is each worker's own.
+    The embedded one keeps its data in that path, or in pytest's cache directory, and is shared by the workers
+    of pytest-xdist. A container, of the image that POSTGRES_IMAGE names, is each worker's own.
     """
     choice = os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
-    serve = {"embedded": lambda: _embedded(request.config), "container": _container}
-    with serve.get(choice, lambda: contextlib.nullcontext(choice))() as url:
+    kind, _, path = choice.partition(":")
+    serve = {"embedded": lambda: _embedded(path or _in_cache(request.config)), "container": _container}
+    with serve.get(kind, lambda: contextlib.nullcontext(choice))() as url:
         yield url
 
 
@@ -107,13 +108,16 @@ class _Clones:
             _drop(self._connection, self._last)
 
 
+def _in_cache(config: pytest.Config) -> str:
+    cache = config.cache.mkdir("sqlmigrate") if config.cache else config.rootpath / ".sqlmigrate"
+    return str(cache / "postgres")
+
+
 @contextlib.contextmanager
-def _embedded(config: pytest.Config) -> Iterator[str]:
+def _embedded(path: str) -> Iterator[str]:
     from sqlmigrate import embedded
     from sqlmigrate.database import connect
 
-    cache = config.cache.mkdir("sqlmigrate") if config.cache else config.rootpath / ".sqlmigrate"
-    path = str(cache / "postgres")
     url = embedded.start(path)
     connection = connect(url, "sqlmigrate testing")
     # Nothing here has to outlive a power cut, and creating databases durably takes several times as long.

@@ -189,6 +189,7 @@ def test_a_server_kept_in_the_cache_gives_the_first_in_2_seconds_and_more_in_40_
     monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", "embedded")
     consumer.makepyfile(USES.format(count=20))
     run(consumer, passed=20)
+    assert (consumer.path / ".pytest_cache" / "d" / "sqlmigrate" / "postgres").is_dir()
 
     output = run(consumer, "--durations=0", "-vv", passed=20)
 
