@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# What the tests on PostgreSQL 15, behind PgBouncer and in a browser need, from Debian's packages. Does nothing where it is there.
+# What the tests on PostgreSQL 15, behind PgBouncer, in a browser and in other shells need, from Debian's packages.
+# Does nothing where it is there.
 set -euo pipefail
 
 packages=()
 [[ -x /usr/lib/postgresql/15/bin/initdb ]] || packages+=(postgresql-15)
 [[ -x /usr/sbin/pgbouncer ]] || packages+=(pgbouncer)
+command -v zsh >/dev/null || packages+=(zsh)
+command -v fish >/dev/null || packages+=(fish)
 [[ -x /usr/bin/promtool ]] || packages+=(prometheus)
 [[ -x /usr/bin/systemd-analyze ]] || packages+=(systemd)
 [[ -x /usr/bin/chromium ]] || packages+=(chromium)

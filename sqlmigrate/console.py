@@ -85,6 +85,10 @@ class Console:
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
 
+    def text(self, text: str) -> None:
+        """A result that is text already, for another program to read."""
+        click.echo(text)
+
     def event(self, event: Event) -> None:
         """A line of progress, at once."""
         if self._log:

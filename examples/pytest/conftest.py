@@ -1,0 +1,18 @@
+"""What a project adds to the fixtures of `sqlmigrate.testing`: a connection to each test's own database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def connection(migrated_database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A connection to a database that has all migrations, and nothing of any other test."""
+    with psycopg.connect(migrated_database) as opened:
+        yield opened

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# From nothing to a migrated database, in one command. Run again, it applies what is new.
+#
+#   migrate-setup.sh                                 an embedded PostgreSQL in .local/postgres, or DATABASE_URL's
+#   migrate-setup.sh --docker                        PostgreSQL in a container, with docker-compose.yml
+#   migrate-setup.sh --clean                         removes that database first
+#   migrate-setup.sh --rollback --target v2.0.0-001  goes back to a version, which stays applied
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  sed -n '2,7s/^# \{0,1\}//p' "scripts/${0##*/}" >&2
+  exit 2
+}
+
+clean='' docker='' rollback='' target=''
+while (($#)); do
+  case $1 in
+    --clean) clean=yes ;;
+    --docker) docker=yes ;;
+    --rollback) rollback=yes ;;
+    --target) target=${2:-}; shift ;;
+    *) usage ;;
+  esac
+  shift || usage
+done
+if [[ -n $rollback && -z $target || -z $rollback && -n $target || -n $rollback && -n $clean ]]; then usage; fi
+
+secrets=.local/secrets
+read -ra compose <<<"${COMPOSE:-docker-compose}"
+export DATABASE_URL=${DATABASE_URL:-embedded:.local/postgres}
+
+remove() {
+  if [[ -n $docker ]]; then
+    "${compose[@]}" down --volumes
+  elif [[ $DATABASE_URL == embedded:* ]]; then
+    rm -rf "${DATABASE_URL#embedded:}"
+  else
+    echo "migrate-setup: --clean removes an embedded database or --docker's, not one that DATABASE_URL names" >&2
+    exit 2
+  fi
+}
+
+prepare() {
+  if [[ -z $docker ]]; then
+    make --no-print-directory -s .venv/.run
+    return
+  fi
+  if [[ ! -s $secrets/db_password ]]; then
+    # The file is for the container's user, who is not its owner; the directory is for nobody else here.
+    mkdir -p "$secrets" && chmod 700 "$secrets"
+    od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$secrets/db_password"
+    chmod 644 "$secrets/db_password"
+  fi
+  "${compose[@]}" build -q migrate
+  "${compose[@]}" up -d postgres
+}
+
+sqlmigrate() {
+  if [[ -n $docker ]]; then "${compose[@]}" run --rm -T migrate "$@"; else .venv/bin/sqlmigrate "$@"; fi
+}
+
+if [[ -n $clean ]]; then remove; fi
+prepare
+if [[ -n $rollback ]]; then
+  sqlmigrate rollback --version "$target" --yes
+else
+  sqlmigrate migrate
+fi
+sqlmigrate status

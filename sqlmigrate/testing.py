@@ -1,0 +1,225 @@
+"""pytest's plugin: fixtures for a PostgreSQL server, and for a migrated database of its own for each test.
+
+pytest loads this module in every run, used or not: all but pytest is imported where a fixture needs it.
+
+Databases are cloned from a template. It is migrated once for each state of the migration files, and kept on the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sqlmigrate.config import Settings
+    from sqlmigrate.database import Connection
+
+_TEMPLATE = "sqlmigrate_template_"
+_TEST = "sqlmigrate_test_"
+_KEPT = 3  # templates of a directory: whoever changes branches finds the last ones again
+_ONE_AT_A_TIME = 0x73716C6D74706C74
+_OLD = (
+    "select datname from pg_catalog.pg_database where datistemplate and pg_catalog.starts_with(datname, '{prefix}')"
+    " order by oid desc offset {kept}"
+)
+_LEFT = "select datname from pg_catalog.pg_database where pg_catalog.starts_with(datname, '{prefix}')"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a server, as SQLMIGRATE_TEST_SERVER says: embedded (the default), embedded:PATH, container, or a URL.
+
+    The embedded one keeps its data in that path, or in pytest's cache directory, and is shared by the workers
+    of pytest-xdist. A container, of the image that POSTGRES_IMAGE names, is each worker's own.
+    """
+    choice = os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
+    kind, _, path = choice.partition(":")
+    serve = {"embedded": lambda: _embedded(path or _in_cache(request.config)), "container": _container}
+    with serve.get(kind, lambda: contextlib.nullcontext(choice))() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migration_settings() -> Mapping[str, Any]:
+    """Settings that go before the environment and the configuration file: override it to return, say, another `dir`."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _clones(
+    request: pytest.FixtureRequest, postgres_server: str, migration_settings: Mapping[str, Any]
+) -> Iterator[_Clones]:
+    from sqlmigrate.database import connect
+
+    settings = _settings(request.config.rootpath, postgres_server, migration_settings)
+    connection = connect(postgres_server, "sqlmigrate testing")
+    try:
+        clones = _Clones(connection, postgres_server, _template(connection, postgres_server, settings))
+        yield clones
+        clones.drop_last()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def migrated_database(_clones: _Clones) -> str:
+    """The URL of a database that has all migrations and is this test's own; it is dropped when the next one is made."""
+    return _url(_clones.server, _clones.make())
+
+
+class _Clones:
+    """Makes databases from a template, under names that are free as long as its connection holds a lock on them.
+
+    A name has the lock's key in it: so the next run knows those of a run that was killed, and drops them.
+    """
+
+    def __init__(self, connection: Connection, server: str, template: str) -> None:
+        self.server = server
+        self._connection = connection
+        self._template = template
+        self._numbers = itertools.count(1)
+        self._last = ""
+        self._key = random.getrandbits(62)
+        _try_lock(connection, self._key)
+        for name, key in _left(connection):
+            if key != self._key and _try_lock(connection, key):
+                _drop(connection, name)
+                connection.rows(f"select pg_catalog.pg_advisory_unlock({key})")
+
+    def make(self) -> str:
+        self.drop_last()
+        self._last = f"{_TEST}{self._key}_{next(self._numbers)}"
+        self._connection.rows(f"create database {self._last} template {self._template}")
+        return self._last
+
+    def drop_last(self) -> None:
+        """Dropped right after its test, it would make the server wait 100 ms for connections that are just closing."""
+        if self._last:
+            _drop(self._connection, self._last)
+
+
+def _in_cache(config: pytest.Config) -> str:
+    cache = config.cache.mkdir("sqlmigrate") if config.cache else config.rootpath / ".sqlmigrate"
+    return str(cache / "postgres")
+
+
+@contextlib.contextmanager
+def _embedded(path: str) -> Iterator[str]:
+    from sqlmigrate import embedded
+    from sqlmigrate.database import connect
+
+    url = embedded.start(path)
+    connection = connect(url, "sqlmigrate testing")
+    # Nothing here has to outlive a power cut, and creating databases durably takes several times as long.
+    connection.rows("alter system set fsync = off")
+    connection.rows("select pg_catalog.pg_reload_conf()")
+    connection.close()
+    try:
+        yield url
+    finally:
+        embedded.stop(path)
+
+
+@contextlib.contextmanager
+def _container() -> Iterator[str]:
+    from sqlmigrate.errors import ConfigurationError
+
+    try:
+        from testcontainers.community.postgres import PostgresContainer
+    except ImportError as error:
+        raise ConfigurationError("testcontainers is not installed", hint="pip install 'sqlmigrate[testing]'") from error
+    with PostgresContainer(os.environ.get("POSTGRES_IMAGE", "postgres:18"), driver=None) as running:
+        yield str(running.get_connection_url())
+
+
+def _settings(root: Path, server: str, given: Mapping[str, Any]) -> Settings:
+    """Only what makes the schema: a test's database is neither backed up nor reported."""
+    from sqlmigrate.config import Settings, load
+
+    with contextlib.chdir(root):
+        read = load({**given, "database_url": server}, os.environ)
+        directories = tuple(os.path.abspath(one) for one in read.dir)
+    return Settings(dir=directories, history_table=read.history_table)
+
+
+def _template(connection: Connection, server: str, settings: Settings) -> str:
+    """The name of the template, which is made where it is missing, by one process at a time."""
+    prefix, name = _names(settings)
+    if not _exists(connection, name):
+        connection.rows(f"select pg_catalog.pg_advisory_lock({_ONE_AT_A_TIME})")
+        try:
+            if not _exists(connection, name):
+                _make_template(connection, name, replace(settings, database=_url(server, name)))
+                _drop_old(connection, prefix)
+        finally:
+            connection.rows(f"select pg_catalog.pg_advisory_unlock({_ONE_AT_A_TIME})")
+    return name
+
+
+def _names(settings: Settings) -> tuple[str, str]:
+    """What the names of a project's templates begin with, and the one for the files as they are now."""
+    from sqlmigrate import __version__, source
+
+    found = source.find(settings.dir)
+    scripts = [*found.migrations, *found.hooks.present]
+    state = [__version__, settings.history_table, *(f"{one.id} {one.checksum}" for one in scripts)]
+    prefix = f"{_TEMPLATE}{_digest(settings.dir)}_"
+    return prefix, prefix + _digest(state)
+
+
+def _digest(words: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    """Whether it is there and complete: it is marked as a template last."""
+    return bool(connection.rows(f"select 1 from pg_catalog.pg_database where datistemplate and datname = '{name}'"))
+
+
+def _make_template(connection: Connection, name: str, settings: Settings) -> None:
+    from sqlmigrate.migrator import Migrator
+
+    _drop(connection, name)
+    connection.rows(f"create database {name}")
+    Migrator(settings).migrate()
+    connection.rows(f"alter database {name} is_template true")
+
+
+def _drop_old(connection: Connection, prefix: str) -> None:
+    for (name,) in connection.rows(_OLD.format(prefix=prefix, kept=_KEPT)):
+        connection.rows(f"alter database {name} is_template false")
+        _drop(connection, name)
+
+
+def _drop(connection: Connection, name: str) -> None:
+    connection.rows(f"drop database if exists {name} with (force)")
+
+
+def _left(connection: Connection) -> list[tuple[str, int]]:
+    """Databases of tests, with the keys of their locks."""
+    names = [name for (name,) in connection.rows(_LEFT.format(prefix=_TEST))]
+    return [(name, int(name.removeprefix(_TEST).split("_")[0])) for name in names]
+
+
+def _try_lock(connection: Connection, key: int) -> bool:
+    return bool(connection.rows(f"select pg_catalog.pg_try_advisory_lock({key})")[0][0])
+
+
+def _url(server: str, name: str) -> str:
+    """The same server with another database: a URL where it was one, since other libraries take nothing else."""
+    from urllib.parse import urlsplit
+
+    from sqlmigrate.database import make_conninfo
+
+    parts = urlsplit(server)
+    return parts._replace(path=f"/{name}").geturl() if parts.scheme else make_conninfo(server, dbname=name)

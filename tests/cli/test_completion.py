@@ -1,0 +1,76 @@
+"""`sqlmigrate completion`: what it prints, loaded by the shells themselves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT
+
+LOADED = 'eval "$(sqlmigrate completion {name})"'
+BASH = """
+COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+_sqlmigrate_completion sqlmigrate; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+# What zsh's line editor would have: the words, and a place for what is found.
+ZSH = """
+_describe() {{ print -l -- ${{(P)3}} }}
+words=({line}); CURRENT=${{#words}}
+_sqlmigrate_completion
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Where `sqlmigrate` is this tree's, run by this Python."""
+    program = tmp_path / "sqlmigrate"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m sqlmigrate "$@"\n')
+    program.chmod(0o755)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SQLMIGRATE_", "DATABASE_URL"))}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+
+
+def lines(environment: dict[str, str], *command: str) -> list[str]:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("sqlmigrate mig", ["migrate"]),
+        ("sqlmigrate migrate --dry", ["--dry-run"]),
+        ("sqlmigrate completion z", ["zsh"]),
+        ("sqlmigrate status --format j", ["json"]),
+    ],
+)
+def test_bash_completes(environment: dict[str, str], line: str, found: list[str]) -> None:
+    script = LOADED.format(name="bash") + BASH.format(line=line)
+
+    assert [one for one in lines(environment, "bash", "--norc", "-c", script) if one] == found
+
+
+@pytest.mark.debian
+def test_zsh_completes(environment: dict[str, str]) -> None:
+    script = "compdef() { :; }; " + LOADED.format(name="zsh") + ZSH.format(line="sqlmigrate lock-s")
+
+    assert "lock-status:Show who holds the migration lock." in lines(environment, "zsh", "-f", "-c", script)
+
+
+@pytest.mark.debian
+def test_fish_completes(environment: dict[str, str]) -> None:
+    script = 'sqlmigrate completion fish | source; complete -C "sqlmigrate lock-s"'
+
+    assert "lock-status\tShow who holds the migration lock." in lines(environment, "fish", "--no-config", "-c", script)
+
+
+def test_a_shell_that_is_not_known_is_refused(environment: dict[str, str]) -> None:
+    done = subprocess.run(["sqlmigrate", "completion", "tcsh"], check=False, capture_output=True, env=environment)
+
+    assert done.returncode == 2

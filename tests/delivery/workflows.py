@@ -1,0 +1,85 @@
+"""Runs the steps of a GitHub workflow here: its commands as they stand, and a table for the actions that it uses."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.servers import ROOT
+
+# What a runner's shell is started with.
+SHELL = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c"]
+
+
+def checkout(directory: Path) -> None:
+    """The files that git knows or would take, as a repository."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    for name in names.split("\0"):
+        if (ROOT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, directory / name)
+    subprocess.run(["git", "init", "-q"], check=True, cwd=directory)
+    subprocess.run(["git", "add", "-A"], check=True, cwd=directory)
+
+
+def nothing(_: Path) -> None:
+    """Python is there: the one that runs the tests."""
+
+
+USES: Mapping[str, Callable[[Path], None]] = {"actions/checkout@v4": checkout, "actions/setup-python@v5": nothing}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where steps run, with what they see as their environment and in `${{ … }}`."""
+
+    directory: Path
+    environment: Mapping[str, str]
+    values: Mapping[str, str]
+
+    def steps(self, steps: list[dict[str, Any]], given: Mapping[str, str]) -> str:
+        output = ""
+        for step in steps:
+            if "uses" in step:
+                USES[step["uses"]](self.directory)
+                continue
+            own = {name: self.filled(str(value)) for name, value in {**given, **step.get("env", {})}.items()}
+            output += self.shell(self.filled(step["run"]), {**own, **self.environment})
+        return output
+
+    def shell(self, script: str, environment: Mapping[str, str]) -> str:
+        kept = {name: os.environ[name] for name in os.environ if not name.startswith(("SQLMIGRATE_", "DATABASE_"))}
+        path = f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            [*SHELL, script],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.directory,
+            env={**kept, "PATH": path, **environment},
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        return done.stdout + done.stderr
+
+    def filled(self, text: str) -> str:
+        return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: self.values[found[1]], text)
+
+
+def jobs(name: str) -> dict[str, Any]:
+    jobs: dict[str, Any] = read(ROOT / ".github" / "workflows" / name)["jobs"]
+    return jobs
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    return content

