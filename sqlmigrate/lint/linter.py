@@ -1,0 +1,228 @@
+"""The linter's face: files in, findings out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlmigrate import source
+from sqlmigrate.errors import ScriptError
+from sqlmigrate.lint.catalog import Catalog
+from sqlmigrate.lint.finding import Finding, Level
+from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in
+from sqlmigrate.lint.interpret import apply, apply_command
+from sqlmigrate.lint.reading import Cut, Unit, inner_statements, place, units
+from sqlmigrate.lint.rule import END, Case, Hit, Rule
+from sqlmigrate.lint.rules import RULES
+from sqlmigrate.lint.state import State, Statement
+from sqlmigrate.lint.timeline import Moment, timelines
+from sqlmigrate.lint.tree import relation
+from sqlmigrate.model import Location
+from sqlmigrate.scanner import Item, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlmigrate.lint.parser import Node
+
+_EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
+_NOWHERE = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is looked for: `levels` gives a rule another level, None switches it off.
+
+    The preset "safety" leaves out what is a matter of style, the rules of level notice.
+    """
+
+    preset: str = "safety"
+    levels: Mapping[str, Level | None] = field(default_factory=dict)
+    postgres: int = 18
+
+
+def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
+    """What the rules find in the files, in their order.
+
+    Args:
+        paths: the files to lint.
+        earlier: directories of migrations; a migration outside of them is taken to lie among its earlier files.
+        options: see `Options`.
+
+    Raises:
+        ConfigurationError: postgast is not installed.
+    """
+    selection = _Selection(options or Options())
+    found: list[Finding] = []
+    number = 0
+    for moments in timelines(list(paths), earlier):
+        catalog = Catalog()
+        for moment in moments:
+            number += 1
+            schema = catalog.copy() if moment.down else catalog
+            run = _File(moment, State(number, moment.path, moment.down), schema, selection)
+            found += run.findings()
+    return found
+
+
+class _Selection:
+    """The rules that are on, by the kind of statement that they look at."""
+
+    def __init__(self, options: Options) -> None:
+        self.postgres = options.postgres
+        self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}
+        self.names = {*self.levels, "syntax", "unused-ignore"}
+        self.by_kind: dict[str, list[Rule]] = {}
+        for rule in RULES:
+            if self._is_on(rule, options):
+                for kind in rule.on:
+                    self.by_kind.setdefault(kind, []).append(rule)
+        self.on = {rule.name for rules in self.by_kind.values() for rule in rules} | {"syntax"}
+
+    def _is_on(self, rule: Rule, options: Options) -> bool:
+        level = self.levels[rule.name]
+        styled = options.preset == "safety" and level is Level.NOTICE and rule.name not in options.levels
+        return level is not None and not styled and rule.since <= options.postgres <= rule.until
+
+
+class _File:
+    """One file on its way through: each statement is looked at before it is applied."""
+
+    def __init__(self, moment: Moment, state: State, catalog: Catalog, selection: _Selection) -> None:
+        self._moment = moment
+        self._state = state
+        self._catalog = catalog
+        self._selection = selection
+        self._rules = selection.by_kind if moment.linted else {}
+        self._found: list[tuple[int, Finding]] = []
+        self._ignores: list[tuple[int, Ignore]] = []
+        self._number = 0
+        self._last: Statement | None = None
+
+    def findings(self) -> list[Finding]:
+        self._catalog.search_path = self._state.search_path
+        try:
+            for unit in units(self._moment.path, source.texts(self._moment.path), schema_only=not self._moment.linted):
+                self._take(unit)
+        except ScriptError as error:
+            self._refuse(error)
+        if self._last is not None and END in self._rules:
+            self._look(END, self._last.body, self._last, _NOWHERE)
+        return self._heard() if self._moment.linted else []
+
+    def _take(self, unit: Unit | Cut) -> None:
+        if isinstance(unit, Cut):
+            self._refuse(unit.error)
+            return
+        self._number += 1
+        if unit.before is not None:
+            self._read_comments(unit.before)
+        if unit.fault is not None:
+            at = unit.fault.at
+            self._add("syntax", Level.ERROR, place(self._moment.path, unit.item, at or 0), unit.fault.message)
+        elif unit.statement is not None:
+            self._run(unit.statement)
+
+    def _run(self, statement: Statement) -> None:
+        state, self._last = self._state, statement
+        sort = state.enter(statement.text)
+        self._step(statement)
+        if statement.kind == "DoStmt":
+            inner, hidden = inner_statements(statement)
+            for one in inner:
+                self._step(one)
+            if hidden:
+                self._catalog.cloud("a DO block runs SQL that it puts together")
+        state.leave(statement, sort)
+        if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
+            self._catalog.search_path = state.search_path
+
+    def _step(self, statement: Statement) -> None:
+        body, born = statement.body, self._state.born
+        name = self._subject(body)
+        self._look(statement.kind, body, statement, name)
+        if statement.kind != "AlterTableStmt":
+            apply(self._catalog, statement.kind, body, born)
+            return
+        for command in statement.commands:
+            self._look(command["subtype"], command, statement, name)
+            apply_command(self._catalog, body, command, born)
+
+    def _subject(self, body: Node) -> tuple[str, str]:
+        node = body.get("relation")
+        return self._catalog.resolve(relation(node)) if isinstance(node, dict) and "relname" in node else _NOWHERE
+
+    def _look(self, kind: str, node: Node, statement: Statement, name: tuple[str, str]) -> None:
+        for rule in self._rules.get(kind, ()):
+            case = Case(kind, node, statement, name, self._catalog, self._state, self._selection.postgres)
+            for hit in rule.check(case):
+                self._hit(rule, case, hit)
+
+    def _hit(self, rule: Rule, case: Case, hit: Hit) -> None:
+        level = self._selection.levels[rule.name] if hit.certain else Level.INFO
+        message = hit.message if hit.certain else f"cannot tell: {hit.message}"
+        location = _location(case.statement, hit.node or case.node)
+        self._add(rule.name, level or rule.level, location, message, hit)
+
+    def _add(self, rule: str, level: Level, location: Location, message: str, hit: Hit | None = None) -> None:
+        hit = hit or Hit(message)
+        finding = Finding(rule, level, location, message, hit.safer, hit.by)
+        if (self._number, finding) not in self._found:
+            self._found.append((self._number, finding))
+
+    def _refuse(self, error: ScriptError) -> None:
+        location = error.location or Location(self._moment.path)
+        self._add("syntax", Level.ERROR, location, error.message)
+
+    def _read_comments(self, space: Item) -> None:
+        if "--" not in space.text and "/*" not in space.text:
+            return
+        head = self._number == 1
+        if head:
+            self._state.each_alone = _EACH_ALONE.search(space.text) is not None
+        for ignore in ignores_in(self._moment.path, space, head=head):
+            self._ignores.append((self._number, ignore))
+
+    def _heard(self) -> list[Finding]:
+        """The findings that no comment keeps quiet, and the comments that keep nothing quiet."""
+        used: set[int] = set()
+        heard = []
+        for number, finding in self._found:
+            by = [at for at, (below, one) in enumerate(self._ignores) if _covers(one, below, number, finding.rule)]
+            used.update(by)
+            if not by:
+                heard.append(finding)
+        for at, (_, ignore) in enumerate(self._ignores):
+            if at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
+                heard.append(_unused(ignore, known=ignore.rule in self._selection.names))
+        return heard
+
+    def _is_off(self, rule: str) -> bool:
+        return rule in self._selection.names and rule not in self._selection.on
+
+
+def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
+    return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
+
+
+def _unused(ignore: Ignore, *, known: bool) -> Finding:
+    what = f"nothing here is a case of {ignore.rule}" if known else f"there is no rule {ignore.rule}"
+    return Finding("unused-ignore", Level.WARNING, ignore.location, what)
+
+
+def _location(statement: Statement, node: Node) -> Location:
+    """The place of a node where it knows its own, or that of the statement."""
+    at = node.get("location") or _inner_location(node)
+    if statement.inner or not at or at <= statement.start:
+        return statement.location
+    before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
+    location = statement.location
+    item = Item(Kind.STATEMENT, statement.text, location.line or 1, location.column or 1)
+    return place(location.path, item, len(before))
+
+
+def _inner_location(node: Node) -> int:
+    """A subcommand of ALTER TABLE has its place only by what it defines."""
+    definition = node.get("def", {})
+    return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)

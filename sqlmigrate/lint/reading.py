@@ -1,0 +1,161 @@
+"""A file -> its statements, parsed: from the project's own scanner, so that COPY data and psql commands pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import ScriptError
+from sqlmigrate.lint.parser import SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.lint.state import Statement
+from sqlmigrate.lint.tree import constant, one, options, walk
+from sqlmigrate.model import Location
+from sqlmigrate.scanner import Item, Kind, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.lint.parser import Node
+
+# So much text goes to the parser at once; statement by statement takes half as long again.
+_BATCH = 64 * 1024
+# What changes no schema need not be parsed where only the schema is asked for.
+_ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One statement with the white space and comments before it, parsed, or with what the grammar says against it."""
+
+    statement: Statement | None
+    item: Item
+    before: Item | None
+    fault: SyntaxFault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The file can't be read further than to here."""
+
+    error: ScriptError
+
+
+def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit | Cut]:
+    """The statements of a text, in order; a syntax error does not keep the others from being read."""
+    waiting: list[tuple[Item, Item | None]] = []
+    size, space = 0, None
+    try:
+        for item in scan(path, chunks):
+            if item.kind is Kind.SPACE:
+                space = item
+            elif item.kind is Kind.STATEMENT:
+                if not (schema_only and _ROWS_ONLY.match(item.text)):
+                    waiting.append((item, space))
+                    size += len(item.text)
+                space = None
+            if size > _BATCH:
+                yield from _parsed(path, waiting)
+                waiting, size = [], 0
+    except ScriptError as error:
+        yield from _parsed(path, waiting)
+        yield Cut(error)
+        return
+    yield from _parsed(path, waiting)
+    if space is not None:
+        yield Unit(None, space, space)
+
+
+def place(path: str, item: Item, at: int) -> Location:
+    """The place of a character of an item, counted from 0, with the text of its line."""
+    before = item.text[:at]
+    newlines = before.count("\n")
+    column = len(before) - before.rfind("\n") if newlines else item.column + len(before)
+    start = before.rfind("\n") + 1
+    line = item.text[start:].partition("\n")[0].rstrip("\r")
+    text = line if newlines else " " * (item.column - 1) + line
+    return Location(path, item.line + newlines, column, text)
+
+
+def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
+    """The statements within a DO block that its text tells, and whether there are others that it does not tell."""
+    block = options(statement.body.get("args", ()))
+    if str(block.get("language", "plpgsql")).lower() != "plpgsql":
+        return [], True
+    try:
+        trees = parse_plpgsql(statement.text)
+    except (SyntaxFault, UnicodeDecodeError):
+        return [], True
+    first_line = statement.text.partition(str(block.get("as", "")))[0].count("\n")
+    found: list[Statement] = []
+    hidden = False
+    for kind, body in walk(trees):
+        if kind == "PLpgSQL_stmt_execsql":
+            found += _inner(statement, body["sqlstmt"]["PLpgSQL_expr"]["query"], first_line + body.get("lineno", 1))
+        elif kind == "PLpgSQL_stmt_dynexecute":
+            sql = _constant_text(body["query"]["PLpgSQL_expr"]["query"])
+            if sql is not None:
+                found += _inner(statement, sql, first_line + body.get("lineno", 1))
+            else:
+                hidden = hidden or not _only_makes(body["query"]["PLpgSQL_expr"]["query"])
+    return found, hidden
+
+
+def _parsed(path: str, waiting: list[tuple[Item, Item | None]]) -> Iterator[Unit]:
+    """One call for all; where it fails, or finds another number of statements, one call each."""
+    try:
+        trees = parse("".join(item.text for item, _ in waiting))
+    except SyntaxFault:
+        trees = []
+    if len(trees) != len(waiting):
+        for item, space in waiting:
+            yield from _parsed_alone(path, item, space)
+        return
+    start = 0
+    for (item, space), tree in zip(waiting, trees, strict=True):
+        yield Unit(_statement(path, item, tree["stmt"], start), item, space)
+        start += len(item.text) if item.text.isascii() else len(item.text.encode())
+
+
+def _parsed_alone(path: str, item: Item, space: Item | None) -> Iterator[Unit]:
+    try:
+        trees = parse(item.text)
+    except SyntaxFault as fault:
+        yield Unit(None, item, space, fault)
+        return
+    for tree in trees:
+        yield Unit(_statement(path, item, tree["stmt"], 0), item, space)
+
+
+def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
+    kind, body = one(node)
+    location = Location(path, item.line, item.column, item.text.partition("\n")[0].rstrip("\r"))
+    return Statement(kind, body, item.text, location, start)
+
+
+def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
+    try:
+        trees = parse(sql)
+    except SyntaxFault:
+        return []
+    number = (outer.location.line or 1) + line - 1
+    lines = outer.text.split("\n")
+    text = lines[line - 1] if line - 1 < len(lines) else ""
+    column = len(text) - len(text.lstrip()) + 1
+    location = Location(outer.location.path, number, column, text.rstrip("\r"))
+    return [Statement(*one(tree["stmt"]), sql, location, inner=True) for tree in trees]
+
+
+def _constant_text(expression: str) -> str | None:
+    try:
+        target = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
+    except (SyntaxFault, KeyError, IndexError):
+        return None
+    value = constant(target)
+    return value if isinstance(value, str) else None
+
+
+def _only_makes(expression: str) -> bool:
+    """Whether SQL that is put together begins with words after which no table that is there is changed."""
+    words = re.search(r"'\s*(create|comment|grant|revoke|insert|update|delete|select|analyze)\b", expression, re.IGNORECASE)
+    return words is not None
