@@ -186,7 +186,7 @@ class Catalog:
         if name[0]:
             return name
         among = self.tables if known is None else known
-        for schema in self.search_path:
+        for schema in ("pg_temp", *self.search_path):
             if (schema, name[1]) in among:
                 return schema, name[1]
         return (self.search_path[0] if self.search_path else ""), name[1]

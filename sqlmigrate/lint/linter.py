@@ -11,7 +11,7 @@ from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.catalog import Catalog
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in
-from sqlmigrate.lint.interpret import apply, apply_command
+from sqlmigrate.lint.interpret import apply, apply_command, changes_schema
 from sqlmigrate.lint.reading import Cut, Unit, inner_statements, place, units
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
@@ -127,7 +127,8 @@ class _File:
     def _run(self, statement: Statement) -> None:
         state, self._last = self._state, statement
         sort = state.enter(statement.text)
-        self._step(statement)
+        if statement.kind in self._rules or changes_schema(statement.kind):
+            self._step(statement)
         if statement.kind == "DoStmt":
             inner, hidden = inner_statements(statement)
             for one in inner:

@@ -27,6 +27,11 @@ def apply(catalog: Catalog, kind: str, body: Node, born: Birth) -> None:
         change(catalog, body, born)
 
 
+def changes_schema(kind: str) -> bool:
+    """Whether statements of that kind can change the schema."""
+    return kind in _CHANGES
+
+
 def apply_command(catalog: Catalog, body: Node, command: Node, born: Birth) -> None:
     """Applies one subcommand of the ALTER TABLE whose body it is."""
     if body.get("objtype") in _ALTERED:

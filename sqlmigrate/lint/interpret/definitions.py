@@ -88,8 +88,11 @@ def constrained_columns(node: Node, column: str = "") -> tuple[str, ...]:
 
 
 def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born: Birth | None) -> Table:
-    """The table with one more constraint, the index behind it, and what it makes of its columns."""
-    if node["contype"] not in KINDS:
+    """The table with one more constraint, the index behind it, and what it makes of its columns.
+
+    A NOT NULL that stands with its column and has no name is told by the column alone.
+    """
+    if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
         return table
     constraint = constraint_of(node, column, catalog, born)
     used = index_used(catalog, table, node)

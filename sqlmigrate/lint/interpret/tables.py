@@ -44,11 +44,15 @@ def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
         table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), born, node.get("partbound"))
     if "ofTypename" in node:
         table = replace(table, partial=True)
+    columns = dict(table.columns)
     for element in node.get("tableElts", ()):
         if "ColumnDef" in element:
-            table = _define(table, column_of(element["ColumnDef"], born), element["ColumnDef"])
+            column = _merged(column_of(element["ColumnDef"], born), columns)
+            columns[column.name] = column
         elif "TableLikeClause" in element:
-            table = _like(catalog, table, element["TableLikeClause"], born)
+            table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], born)
+            columns = dict(table.columns)
+    table = replace(table, columns=columns)
     for column, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
         table = add_constraint(catalog, table, constraint, column, born)
     catalog.put(table)
@@ -87,12 +91,12 @@ def _constraints(node: Node) -> list[tuple[str, Node]]:
     return found
 
 
-def _define(table: Table, column: Column, node: Node) -> Table:
-    """A column of that name that is inherited is merged with the new one."""
-    inherited = table.columns.get(column.name)
-    if inherited is not None and "typeName" not in node:
-        column = replace(inherited, default=column.default or inherited.default)
-    return replace(table, columns={**table.columns, column.name: column})
+def _merged(column: Column, inherited: dict[str, Column]) -> Column:
+    """A column that a partition only gives another default keeps the rest of its parent's."""
+    parent = inherited.get(column.name)
+    if parent is None or column.type is not None:
+        return column
+    return replace(parent, default=column.default or parent.default)
 
 
 def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: Node | None) -> Table:
@@ -229,6 +233,8 @@ def _add_constraint(catalog: Catalog, table: Table, command: Node, born: Birth) 
 def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
     name = command["name"]
     dropped = table.constraint(name)
+    if dropped is None and (unnamed := _not_null_by_name(table, name)):
+        return with_not_null(table, (unnamed,), not_null=False)
     catalog.index_tables.pop((table.name[0], name), None)
     table = replace(
         table,
@@ -236,6 +242,11 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Birth) ->
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
+
+
+def _not_null_by_name(table: Table, name: str) -> str:
+    """The column whose NOT NULL PostgreSQL 18 calls so where nobody named it."""
+    return next((column for column in table.columns if f"{table.name[1]}_{column}_not_null" == name), "")
 
 
 def _validate(_: Catalog, table: Table, command: Node, __: Birth) -> Table:

@@ -102,8 +102,10 @@ def _default_scans(case: Case) -> Iterator[Hit]:
         inherited = case.node.get("inhRelations", ())
         parent = case.catalog.resolve(relation(inherited[0]["RangeVar"])) if inherited else ("", "")
         bound = case.node.get("partbound")
+    if bound is None or bound.get("is_default"):
+        return
     default = default_partition(case.catalog, parent)
-    if bound is None or bound.get("is_default") or default is None or is_new(case, default.name):
+    if default is None or is_new(case, default.name):
         return
     if any(one.kind == "check" and one.valid and "BoolExpr" in (one.expression or {}) for one in default.constraints):
         yield Hit(
