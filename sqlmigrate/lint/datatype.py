@@ -5,6 +5,8 @@ the support functions of the length coercions (varchar_support, numeric_support,
 TemporalSimplify).
 """
 
+# ruff: noqa: SIM905  # so many names read better as words
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple

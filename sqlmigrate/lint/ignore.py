@@ -22,8 +22,10 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """One rule that a comment keeps quiet, in the whole file or for the statement below; squawk's own name no rule of
-    ours where they have `from_squawk` and match nothing."""
+    """One rule that a comment keeps quiet, in the whole file or for the statement below.
+
+    Nothing is said of one `from_squawk` that keeps nothing quiet: squawk finds what we do not.
+    """
 
     rule: str
     location: Location

@@ -35,7 +35,8 @@ def parse(sql: str) -> list[Node]:
     try:
         if result.error:
             raise _fault(result.error.contents, text)
-        return _loaded(result.parse_tree).get("stmts", [])  # type: ignore[no-any-return]
+        trees: list[Node] = _loaded(result.parse_tree).get("stmts", [])
+        return trees
     finally:
         _library().pg_query_free_parse_result(result)
 
@@ -51,7 +52,8 @@ def parse_plpgsql(function: str) -> list[Node]:
     try:
         if result.error:
             raise _fault(result.error.contents, text)
-        return _loaded(result.plpgsql_funcs)
+        functions: list[Node] = _loaded(result.plpgsql_funcs)
+        return functions
     finally:
         _library().pg_query_free_plpgsql_parse_result(result)
 

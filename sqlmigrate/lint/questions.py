@@ -186,5 +186,3 @@ def _implies_not_null(expression: Node | None, column: str) -> bool:
         if either.get("boolop") == "OR_EXPR" and all(_implies_not_null(one, column) for one in either["args"]):
             return True
     return False
-
-

@@ -157,5 +157,7 @@ def _constant_text(expression: str) -> str | None:
 
 def _only_makes(expression: str) -> bool:
     """Whether SQL that is put together begins with words after which no table that is there is changed."""
-    words = re.search(r"'\s*(create|comment|grant|revoke|insert|update|delete|select|analyze)\b", expression, re.IGNORECASE)
+    words = re.search(
+        r"'\s*(create|comment|grant|revoke|insert|update|delete|select|analyze)\b", expression, re.IGNORECASE
+    )
     return words is not None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.lint.catalog import Birth, Catalog, Constraint, Index, Name, Table
 from sqlmigrate.lint.tree import qualified, relation, strings, walk
 
 if TYPE_CHECKING:
+    from sqlmigrate.lint.catalog import Birth, Catalog, Constraint, Index, Name, Table
     from sqlmigrate.lint.parser import Node
 
 _RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
@@ -98,7 +98,7 @@ def _drop_schema(catalog: Catalog, schema: str) -> None:
         catalog.drop(name)
     for objects in (catalog.types, catalog.functions, catalog.sequences):
         for name in [name for name in objects if name[0] == schema]:
-            objects.pop(name)  # type: ignore[attr-defined]  # a dict of whatever kind
+            objects.pop(name)
 
 
 def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
@@ -148,9 +148,7 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
         table,
         reads=tuple(map(renamed, table.reads)),
         parents=tuple(map(renamed, table.parents)),
-        constraints=tuple(
-            replace(one, references=new) if one.references == old else one for one in table.constraints
-        ),
+        constraints=tuple(replace(one, references=new) if one.references == old else one for one in table.constraints),
     )
 
 

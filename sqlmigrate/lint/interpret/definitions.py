@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.catalog import Birth, Catalog, Column, Constraint, Index, Name, Table
+from sqlmigrate.lint.catalog import Birth, Catalog, Column, Constraint, Index, Table
 from sqlmigrate.lint.datatype import is_serial, type_of
 from sqlmigrate.lint.interpret.names import constraint_name
 from sqlmigrate.lint.tree import columns_in, relation, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.lint.parser import Node
 
@@ -65,7 +65,7 @@ def constraint_of(node: Node, column: str, catalog: Catalog, born: Birth | None)
         kind=kind,
         columns=constrained_columns(node, column),
         valid=not node.get("skip_validation", False),
-        enforced=kind != "check" and kind != "foreign" or bool(node.get("is_enforced")),
+        enforced=kind not in ("check", "foreign") or bool(node.get("is_enforced")),
         expression=expression,
         references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
         referenced=tuple(strings(node.get("pk_attrs", ()))),
@@ -128,12 +128,13 @@ def with_not_null(table: Table, names: tuple[str, ...], *, not_null: bool = True
     return replace(table, columns=columns)
 
 
-def _taken(catalog: Catalog, table: Table, constraint: Constraint):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[str], bool]:
+    """Whether a name is taken: a constraint's is its table's own, that of an index is one in the schema."""
     names = {one.name for one in table.constraints}
-    if constraint.kind in _BACKED:
-        schema = table.name[0]
-        return lambda name: name in names or (schema, name) in catalog.index_tables or (schema, name) in catalog.tables
-    return lambda name: name in names
+    if constraint.kind not in _BACKED:
+        return names.__contains__
+    schema = table.name[0]
+    return lambda name: name in names or (schema, name) in catalog.index_tables or (schema, name) in catalog.tables
 
 
 def _index_behind(table: Table, constraint: Constraint, node: Node, born: Birth | None) -> Index:

@@ -33,7 +33,9 @@ def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> 
     """The index that a CREATE INDEX makes."""
     keys = node.get("indexParams", ())
     elements = [key["IndexElem"] for key in keys]
-    name = node.get("idxname") or index_name(table.name[1], keys, lambda one: (table.name[0], one) in catalog.index_tables)
+    name = node.get("idxname") or index_name(
+        table.name[1], keys, lambda one: (table.name[0], one) in catalog.index_tables
+    )
     only = table.kind == "partitioned" and not node["relation"].get("inh")
     return Index(
         name=(table.name[0], name),
@@ -257,7 +259,7 @@ def _domain_constraint(domain: str, node: Node) -> Constraint:
 def _output_names(query: Node) -> list[str]:
     """The names of a query's columns as far as it writes them."""
     body = query.get("SelectStmt", {})
-    names = []
+    names: list[str] = []
     for target in body.get("targetList", ()):
         result = target.get("ResTarget", {})
         fields = strings(result.get("val", {}).get("ColumnRef", {}).get("fields", ()))

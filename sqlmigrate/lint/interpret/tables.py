@@ -11,7 +11,6 @@ from sqlmigrate.lint.interpret.definitions import (
     add_constraint,
     column_constraints,
     column_of,
-    generated_kind,
     with_not_null,
 )
 from sqlmigrate.lint.interpret.names import free_name
@@ -23,7 +22,13 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.parser import Node
 
 _LIKE_ALL = 0x7FFFFFFF
-_LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6
+_LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (
+    1 << 2,
+    1 << 3,
+    1 << 4,
+    1 << 5,
+    1 << 6,
+)
 _STRATEGIES = {
     "PARTITION_STRATEGY_RANGE": "range",
     "PARTITION_STRATEGY_LIST": "list",
@@ -53,8 +58,8 @@ def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
             table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], born)
             columns = dict(table.columns)
     table = replace(table, columns=columns)
-    for column, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
-        table = add_constraint(catalog, table, constraint, column, born)
+    for beside, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
+        table = add_constraint(catalog, table, constraint, beside, born)
     catalog.put(table)
 
 
@@ -120,7 +125,9 @@ def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth,
         label = "idx" if not index.constraint else "pkey" if _is_primary(source, index) else "key"
         taken = {one.name[1] for one in table.indexes}
         name = free_name(table.name[1], "" if label == "pkey" else keys, label, taken.__contains__)
-        own = replace(index, name=(table.name[0], name), table=table.name, born=born, parent=index.name if parent else None)
+        own = replace(
+            index, name=(table.name[0], name), table=table.name, born=born, parent=index.name if parent else None
+        )
         constraint = source.constraint(index.name[1]) if index.constraint else None
         added = () if constraint is None else (replace(constraint, name=name, born=born),)
         table = replace(table, indexes=(*table.indexes, own), constraints=(*table.constraints, *added))

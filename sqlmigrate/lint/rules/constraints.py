@@ -74,7 +74,10 @@ SET_NOT_NULL = Rule(
             "create table t (a int); alter table t add constraint c check (a is not null) not valid;",
         ),
         bad("alter table t alter a set not null;", "create table t (a int, b int, check (a is not null or b > 0));"),
-        bad("alter table t alter a set not null;", "create table t (a int not null); alter table t alter a drop not null;"),
+        bad(
+            "alter table t alter a set not null;",
+            "create table t (a int not null); alter table t alter a drop not null;",
+        ),
         bad("alter table t add constraint n not null a;"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null));"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null and a > 0));"),
@@ -230,7 +233,9 @@ def _builds_index(case: Case) -> Iterator[Hit]:
             continue
         safer = "create unique index concurrently …;\nalter table … add constraint … unique using index …;"
         if node["contype"] == "CONSTR_EXCLUSION":
-            safer = "put it on a new table and move the rows in batches: there is no way to build its index concurrently"
+            safer = (
+                "put it on a new table and move the rows in batches: there is no way to build its index concurrently"
+            )
         yield Hit(f"{what} builds its index while nobody can read the table", safer, node=node)
 
 
@@ -308,9 +313,7 @@ PRIMARY_KEY_USING = Rule(
             "alter table t add primary key using index i;",
             "create table t (id int, check (id is not null)); create unique index i on t (id);",
         ),
-        good(
-            "create table t (id int); create unique index i on t (id); alter table t add primary key using index i;"
-        ),
+        good("create table t (id int); create unique index i on t (id); alter table t add primary key using index i;"),
         good("alter table t add unique using index i;", "create table t (id int); create unique index i on t (id);"),
         unsure("alter table t add primary key using index i;"),
     ),

@@ -74,12 +74,11 @@ def _foreign_key(case: Case) -> Iterator[Hit]:
     for table in list(case.catalog.tables.values()):
         for one in table.constraints:
             made_here = one.born is not None and one.born.file == file and one.kind == "foreign"
-            if made_here and table.name not in case.catalog.gone and not table.partial and not table.bound:
-                if not indexed_first(table, one.columns):
-                    yield Hit(
-                        f"no index of {table.name[1]} begins with ({', '.join(one.columns)}), the columns of {one.name}",
-                        f"create index concurrently on {table.name[1]} ({', '.join(one.columns)});",
-                    )
+            if made_here and not table.partial and not table.bound and not indexed_first(table, one.columns):
+                yield Hit(
+                    f"no index of {table.name[1]} begins with ({', '.join(one.columns)}), the columns of {one.name}",
+                    f"create index concurrently on {table.name[1]} ({', '.join(one.columns)});",
+                )
 
 
 FOREIGN_KEY = Rule(

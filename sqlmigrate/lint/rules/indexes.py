@@ -93,7 +93,10 @@ PARTITIONED = Rule(
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
         bad("create index concurrently i on p (a);", _PARTITIONED),
-        bad("create unique index i on p (a);", _PARTITIONED + "create table p1 partition of p for values from (0) to (9);"),
+        bad(
+            "create unique index i on p (a);",
+            _PARTITIONED + "create table p1 partition of p for values from (0) to (9);",
+        ),
         bad("create index i on p (a);", "alter table p attach partition q for values from (0) to (9);"),
         good("create index i on only p (a);", _PARTITIONED),
         good(_PARTITIONED + "create index i on p (a);"),
@@ -234,7 +237,9 @@ def _refresh_fails(case: Case) -> Iterator[Hit]:
         )
     elif not table.populated:
         yield Hit(
-            f"{case.name[1]} was never filled, and CONCURRENTLY fails on it", f"refresh materialized view {case.name[1]};", by
+            f"{case.name[1]} was never filled, and CONCURRENTLY fails on it",
+            f"refresh materialized view {case.name[1]};",
+            by,
         )
 
 
@@ -288,7 +293,10 @@ DETACH = Rule(
     examples=(
         bad("alter table p detach partition p1;"),
         bad("alter table p detach partition s.p1;"),
-        bad("alter table p detach partition p1;", _PARTITIONED + "create table p1 partition of p for values from (0) to (9);"),
+        bad(
+            "alter table p detach partition p1;",
+            _PARTITIONED + "create table p1 partition of p for values from (0) to (9);",
+        ),
         good("alter table p detach partition p1 concurrently;"),
         good("alter table p detach partition p1 finalize;"),
         good(_PARTITIONED + "create table p1 partition of p default; alter table p detach partition p1;"),

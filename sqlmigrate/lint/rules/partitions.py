@@ -40,7 +40,12 @@ def _attach(case: Case) -> Iterator[Hit]:
 def default_is_alone(case: Case, bound: dict[str, object]) -> bool:
     """Whether a DEFAULT partition becomes the only one, so that there is nothing that its rows must not be."""
     table = case.table
-    return bool(bound.get("is_default")) and table is not None and not table.partial and not case.catalog.children(case.name)
+    return (
+        bool(bound.get("is_default"))
+        and table is not None
+        and not table.partial
+        and not case.catalog.children(case.name)
+    )
 
 
 ATTACH = Rule(
@@ -54,7 +59,10 @@ ATTACH = Rule(
     check=_attach,
     examples=(
         bad("alter table p attach partition q for values from (10) to (20);"),
-        bad("alter table p attach partition q for values from (0) to (9);", _PARENT + "create table q (id int not null);"),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int not null);",
+        ),
         bad(
             "alter table p attach partition q for values from (0) to (9);",
             _PARENT + "create table q (id int, check (id >= 0 and id < 9));",
@@ -86,8 +94,7 @@ ATTACH = Rule(
         ),
         good(
             "alter table p attach partition q for values in ('a', 'b');",
-            "create table p (k text) partition by list (k);"
-            "create table q (k text not null, check (k in ('b', 'a')));",
+            "create table p (k text) partition by list (k);create table q (k text not null, check (k in ('b', 'a')));",
         ),
         good("create table q (id int); alter table p attach partition q for values from (0) to (9);"),
         good("alter index p_idx attach partition q_idx;"),

@@ -24,7 +24,9 @@ def _logged(case: Case) -> Iterator[Hit]:
     if case.statement.body.get("objtype") == "OBJECT_SEQUENCE":
         return
     what = "LOGGED" if wanted == "p" else "UNLOGGED"
-    yield Hit(f"SET {what} rewrites the table while nobody can read it", "make a new table and move the rows in batches")
+    yield Hit(
+        f"SET {what} rewrites the table while nobody can read it", "make a new table and move the rows in batches"
+    )
 
 
 LOGGED = Rule(
