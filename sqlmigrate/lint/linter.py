@@ -126,7 +126,7 @@ class _File:
 
     def _run(self, statement: Statement) -> None:
         state, self._last = self._state, statement
-        sort = state.enter(statement.text)
+        sort = state.enter(statement)
         if statement.kind in self._rules or changes_schema(statement.kind):
             self._step(statement)
         if statement.kind == "DoStmt":

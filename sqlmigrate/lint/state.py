@@ -83,9 +83,9 @@ class State:
             return DEFAULT_PATH
         return tuple(part for part in (one.strip().strip('"') for one in said.split(",")) if part and part != "$user")
 
-    def enter(self, text: str) -> Sort:
+    def enter(self, statement: Statement) -> Sort:
         """Moves to a statement: it may end the transaction, begin one, or stand outside any."""
-        sort, _ = sort_of(text)
+        sort = _sort(statement)
         alone = (sort is Sort.ALONE or self.each_alone) and not self.own_block
         if sort is Sort.BEGIN and not self.own_block:
             self._next_transaction()
@@ -147,6 +147,17 @@ class State:
             if strings(call.get("funcname", ()))[-1:] == ["set_config"] and len(arguments) == 3:
                 settings = self.local_settings if arguments[2] else self.settings
                 self._put(settings, str(arguments[0]), None if arguments[1] is None else str(arguments[1]))
+
+
+def _sort(statement: Statement) -> Sort:
+    """As `statement.sort_of` has it, which is only asked where the kind leaves it open."""
+    match statement.kind:
+        case "InsertStmt" | "CreateStmt" | "CommentStmt" | "UpdateStmt" | "DeleteStmt" | "ViewStmt":
+            return Sort.ORDINARY
+        case "AlterTableStmt":
+            definitions = (command.get("def", {}).get("PartitionCmd", {}) for command in statement.commands)
+            return Sort.ALONE if any(one.get("concurrent") for one in definitions) else Sort.ORDINARY
+    return sort_of(statement.text)[0]
 
 
 def _setting_value(argument: Any) -> str:
