@@ -75,6 +75,7 @@ def _at_once(path: str, text: str) -> list[Unit] | None:
     for tree in trees:
         start = tree.get("stmt_location", 0)
         end = start + tree["stmt_len"] if "stmt_len" in tree else len(data)
+        end += data[end : end + 1] in (";", b";")
         raw = _text(data[at:end])
         lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # it matches the empty text too
         space = Item(Kind.SPACE, raw[:lead], line, column)
