@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Decider, Level
-from sqlmigrate.lint.interpret.definitions import column_constraints, constrained_columns, index_used
+from sqlmigrate.lint.interpret.definitions import column_constraints, constrained_columns, generated_kind, index_used
 from sqlmigrate.lint.questions import is_new, proves_not_null, told_by
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.tree import qualified
@@ -40,13 +40,8 @@ def _added(case: Case) -> Iterator[tuple[str, Node]]:
 
 
 def _set_not_null(case: Case) -> Iterator[Hit]:
-    name = case.node.get("name", "")
-    if case.kind == "AT_AddConstraint":
-        node = case.node["def"]["Constraint"]
-        if node["contype"] != "CONSTR_NOTNULL" or node.get("skip_validation"):
-            return
-        name = constrained_columns(node)[0]
-    if is_new(case) or proves_not_null(case.table, name):
+    name = _made_not_null(case)
+    if not name or is_new(case) or proves_not_null(case.table, name):
         return
     yield Hit(
         f"every row is looked at for a NULL in {name} while nobody can read the table",
@@ -57,10 +52,25 @@ def _set_not_null(case: Case) -> Iterator[Hit]:
     )
 
 
+def _made_not_null(case: Case) -> str:
+    """The column that may hold no NULL from now on, if rows have to be looked at for that; or empty."""
+    if case.kind == "AT_SetNotNull":
+        return str(case.node.get("name", ""))
+    if case.kind == "AT_AddColumn":
+        column = case.node["def"]["ColumnDef"]
+        bodies = {body["contype"]: body for body in column_constraints(column)}
+        computed = generated_kind(bodies.get("CONSTR_GENERATED", {"generated_kind": "s"})) == "virtual"
+        return str(column.get("colname", "")) if computed and "CONSTR_NOTNULL" in bodies else ""
+    node = case.node["def"]["Constraint"]
+    if node["contype"] != "CONSTR_NOTNULL" or node.get("skip_validation"):
+        return ""
+    return constrained_columns(node)[0]
+
+
 SET_NOT_NULL = Rule(
     name="set-not-null-scans",
     level=Level.WARNING,
-    on=("AT_SetNotNull", "AT_AddConstraint"),
+    on=("AT_SetNotNull", "AT_AddConstraint", "AT_AddColumn"),
     stake=_SCAN.format(whom="everybody"),
     safe="alter table t add constraint a_not_null check (a is not null) not valid;\n"
     "alter table t validate constraint a_not_null;\nalter table t alter column a set not null;",
@@ -79,6 +89,8 @@ SET_NOT_NULL = Rule(
             "create table t (a int not null); alter table t alter a drop not null;",
         ),
         bad("alter table t add constraint n not null a;"),
+        bad("alter table t add b int generated always as (a + 1) virtual not null;"),
+        good("alter table t add b int not null default 1;"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null));"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null and a > 0));"),
         good("alter table t alter a set not null;", "create table t (a int not null);"),

@@ -70,8 +70,9 @@ def _access_method(case: Case) -> Iterator[Hit]:
 
 
 def _set_before(case: Case, known: str, wanted: str) -> bool:
-    """Whether the files say that it is as wanted already."""
-    return bool(known) and known == wanted and case.table is not None and not case.table.partial
+    """Whether the files say that it is as wanted already; a table of which they say nothing has the defaults."""
+    made = case.table is not None and case.table.born is not None and not case.catalog.clouded
+    return made and (known == wanted or (not known and wanted in ("heap", "pg_default")))
 
 
 TABLESPACE = Rule(

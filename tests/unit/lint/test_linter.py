@@ -126,7 +126,9 @@ def test_dynamic_sql_makes_what_is_known_doubtful(tmp_path: Path) -> None:
 
 
 def test_search_path_is_followed(tmp_path: Path) -> None:
-    sql = "set local search_path to s; create table t (a int, b int); create index i on s.t (a); create index j on t (b);"
+    sql = (
+        "set local search_path to s; create table t (a int, b int); create index i on s.t (a); create index j on t (b);"
+    )
     assert found(tmp_path, sql) == []
     (finding,) = found(
         tmp_path, "begin; set local search_path to s; create table t (a int); commit; create index on t (a);"
