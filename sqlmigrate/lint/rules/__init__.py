@@ -1,12 +1,16 @@
 """Every rule, family by family."""
 
 from sqlmigrate.lint.rules import (
+    clients,
     constraints,
+    correctness,
     index_use,
     indexes,
     new_columns,
     partitions,
     storage,
+    style,
+    transactions,
     type_changes,
 )
 
@@ -18,4 +22,8 @@ RULES = (
     *storage.RULES,
     *indexes.RULES,
     *index_use.RULES,
+    *transactions.RULES,
+    *clients.RULES,
+    *correctness.RULES,
+    *style.RULES,
 )

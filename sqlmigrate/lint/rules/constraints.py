@@ -245,9 +245,7 @@ def _builds_index(case: Case) -> Iterator[Hit]:
             continue
         safer = "create unique index concurrently …;\nalter table … add constraint … unique using index …;"
         if node["contype"] == "CONSTR_EXCLUSION":
-            safer = (
-                "put it on a new table and move the rows in batches: there is no way to build its index concurrently"
-            )
+            safer = "put it on a new table and move the rows in batches: its index can't be built concurrently"
         yield Hit(f"{what} builds its index while nobody can read the table", safer, node=node)
 
 

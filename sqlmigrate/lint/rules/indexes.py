@@ -86,7 +86,7 @@ PARTITIONED = Rule(
     name="index-on-partitioned-table",
     level=Level.ERROR,
     on=("IndexStmt",),
-    stake="An index on a partitioned table can't be built concurrently: all partitions are locked, one build after another.",
+    stake="An index on a partitioned table can't be built concurrently: it locks all partitions, and builds one by one.",
     safe="create index p_a_idx on only p (a);\ncreate index concurrently p1_a_idx on p1 (a);\n"
     "alter index p_a_idx attach partition p1_a_idx;",
     check=_partitioned,
@@ -309,7 +309,7 @@ DETACH = Rule(
 def _keeps_invalid(case: Case) -> Iterator[Hit]:
     if case.node.get("concurrent") and case.node.get("if_not_exists") and not is_new(case) and not _stands(case):
         yield Hit(
-            f"where a build of {case.node.get('idxname')} broke off, IF NOT EXISTS takes its INVALID rest for the index",
+            f"where a build of {case.node.get('idxname')} broke off, IF NOT EXISTS keeps its INVALID rest",
             f"create index concurrently {case.node.get('idxname')} on {case.name[1]} (…);",
         )
 
@@ -318,8 +318,8 @@ KEEPS_INVALID = Rule(
     name="if-not-exists-keeps-invalid-index",
     level=Level.WARNING,
     on=("IndexStmt",),
-    stake="CREATE INDEX CONCURRENTLY that breaks off leaves an INVALID index, which no query uses; IF NOT EXISTS keeps it.",
-    safe="create index concurrently t_a_idx on t (a); -- sqlmigrate drops an INVALID one before it tries again",
+    stake="CREATE INDEX CONCURRENTLY that breaks off leaves an INVALID index, of no use; IF NOT EXISTS keeps it.",
+    safe="create index concurrently t_a_idx on t (a); -- sqlmigrate drops an INVALID one first",
     check=_keeps_invalid,
     examples=(
         bad("create index concurrently if not exists i on t (a);"),

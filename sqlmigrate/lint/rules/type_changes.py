@@ -52,7 +52,7 @@ TYPE_CHANGE = Rule(
     level=Level.WARNING,
     on=("AT_AlterColumnType",),
     stake="The table is rewritten, or read from end to end, under ACCESS EXCLUSIVE: nobody reads or writes meanwhile.",
-    safe="alter table t add column amount_new bigint;\n-- fill it in batches, keep it up with a trigger, then swap names",
+    safe="alter table t add column amount_new bigint;\n-- fill it in batches and by a trigger, then swap names",
     check=_type_change,
     examples=(
         bad("alter table t alter column n type bigint;"),
