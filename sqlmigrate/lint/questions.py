@@ -168,7 +168,7 @@ def _other_work(table: Table | None, column: str, old: Type, new: Type, *, recol
     if table is None:
         return Work.NOTHING
     checks = (one for one in table.constraints if one.kind == "check" and one.valid and one.enforced)
-    if any(column in columns_in(one.expression) for one in checks):
+    if any(column in one.columns for one in checks):
         return Work.SCAN
     keyed = any(column in one.columns for one in table.indexes)
     if indexes_reading(table, column) or (keyed and (recollated or not share_operators(old, new))):

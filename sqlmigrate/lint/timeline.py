@@ -38,8 +38,8 @@ def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator
 
 
 def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:
-    known = {os.path.realpath(path): path for path in found}
-    known.update({os.path.realpath(path): path for path in wanted})
+    known = {os.path.abspath(path): path for path in found}
+    known.update({os.path.abspath(path): path for path in wanted})
     ordered = sorted(known.values(), key=_order)
     moments = [Moment(path, _order(path)[2], path in wanted) for path in ordered]
     moments = [moment for moment in moments if moment.linted or not moment.down]

@@ -33,16 +33,15 @@ def relation(node: Node) -> tuple[str, str]:
 
 def walk(node: Any) -> Iterator[tuple[str, Node]]:
     """Every node in a tree with its kind, from the top down, in the order in which it is written."""
-    stack = [node]
+    stack = [node] if isinstance(node, dict | list | tuple) else []
     while stack:
         here = stack.pop()
-        if isinstance(here, list):
-            stack.extend(reversed(here))
-        elif isinstance(here, dict):
+        if isinstance(here, dict):
             for kind, body in here.items():
                 if isinstance(body, dict):
                     yield kind, body
-            stack.extend(reversed(list(here.values())))
+            here = list(here.values())
+        stack += [part for part in reversed(here) if isinstance(part, dict | list)]
 
 
 def columns_in(expression: Any) -> list[str]:

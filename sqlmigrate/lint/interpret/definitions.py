@@ -82,9 +82,9 @@ def constrained_columns(node: Node, column: str = "") -> tuple[str, ...]:
     if "exclusions" in node:
         elements = (item["List"]["items"][0].get("IndexElem", {}) for item in node["exclusions"])
         listed = [element["name"] for element in elements if "name" in element]
-    if not listed and column:
-        return (column,)
-    return tuple(listed) or tuple(columns_in(node.get("raw_expr")))
+    if node["contype"] == "CONSTR_CHECK":
+        return tuple(columns_in(node.get("raw_expr")))
+    return tuple(listed) or ((column,) if column else ())
 
 
 def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born: Birth | None) -> Table:
@@ -104,12 +104,14 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born
         name = constraint_name(table.name[1], constraint, _taken(catalog, table, constraint))
         constraint = replace(constraint, name=name)
     kept = tuple(one for one in table.constraints if one.name != constraint.name)
-    table = replace(table, constraints=(*kept, constraint))
-    if constraint.kind in _BACKED and used is None:
-        table = replace(table, indexes=(*table.indexes, _index_behind(table, constraint, node, born)))
-    if constraint.kind in ("primary", "not null") and constraint.valid:
-        table = with_not_null(table, constraint.columns)
-    return table
+    behind = (_index_behind(table, constraint, node, born),) if constraint.kind in _BACKED and used is None else ()
+    not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
+    return replace(
+        table,
+        constraints=(*kept, constraint),
+        indexes=(*table.indexes, *behind),
+        columns=_with_not_null(table.columns, not_null, not_null=True) if not_null else table.columns,
+    )
 
 
 def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
@@ -122,10 +124,15 @@ def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
 
 def with_not_null(table: Table, names: tuple[str, ...], *, not_null: bool = True) -> Table:
     """The table with columns that are NOT NULL, or no longer are."""
-    columns = dict(table.columns)
+    return replace(table, columns=_with_not_null(table.columns, names, not_null=not_null))
+
+
+def _with_not_null(known: dict[str, Column], names: tuple[str, ...], *, not_null: bool) -> dict[str, Column]:
+    columns = dict(known)
     for name in names:
-        columns[name] = replace(columns.get(name) or Column(name), not_null=not_null)
-    return replace(table, columns=columns)
+        column = columns.get(name) or Column(name)
+        columns[name] = column if column.not_null is not_null else replace(column, not_null=not_null)
+    return columns
 
 
 def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[str], bool]:

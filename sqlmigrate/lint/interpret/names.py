@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.tree import columns_in, one, strings
+from sqlmigrate.lint.tree import one, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,6 @@ def constraint_name(table: str, constraint: Constraint, taken: Callable[[str], b
     """The name of a constraint that has none."""
     columns = constraint.columns
     if constraint.kind == "check":
-        columns = tuple(columns_in(constraint.expression))
         columns = columns if len(columns) == 1 else ()
     if constraint.kind == "primary":
         columns = ()

@@ -216,9 +216,7 @@ VALIDATE = Rule(
             "alter table t validate constraint f;",
             "create table t (a int); create table r (id int primary key);",
         ),
-        bad(
-            "begin; alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c; commit;"
-        ),
+        bad("begin; alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c; end;"),
         bad("alter table t add constraint c check (a > 0) not valid, validate constraint c;"),
         good(
             "begin; alter table t add constraint c check (a > 0) not valid; commit;"

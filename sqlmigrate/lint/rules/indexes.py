@@ -86,7 +86,7 @@ PARTITIONED = Rule(
     name="index-on-partitioned-table",
     level=Level.ERROR,
     on=("IndexStmt",),
-    stake="An index on a partitioned table can't be built concurrently: it locks all partitions, and builds one by one.",
+    stake="An index on a partitioned table can't be built concurrently: it locks all, and builds one by one.",
     safe="create index p_a_idx on only p (a);\ncreate index concurrently p1_a_idx on p1 (a);\n"
     "alter index p_a_idx attach partition p1_a_idx;",
     check=_partitioned,
