@@ -70,7 +70,11 @@ _NEVER_FREE = frozenset(
     "geometry geography vector ltree".split()
 )
 _WITH_MODIFIERS = ("varchar", "numeric", "varbit", "interval", *_TIMES)
-BUILT_IN = _NEVER_FREE | _OID_LIKE | {*_WITH_MODIFIERS, "text", "bpchar", "bit", "inet", "citext", "char", "decimal"}
+_OTHERS = (
+    "text bpchar bit inet citext char decimal pg_lsn xid xid8 tid jsonpath txid_snapshot pg_snapshot record "
+    "int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange cube"
+).split()
+BUILT_IN = _NEVER_FREE | _OID_LIKE | {*_WITH_MODIFIERS, *_OTHERS}
 # Types of the same group share an operator class, so that an index survives the change.
 _OPERATOR_CLASSES = {"varchar": "text", "cidr": "inet"}
 

@@ -119,6 +119,7 @@ class _File:
         if unit.before is not None:
             self._read_comments(unit.before)
         if unit.fault is not None:
+            self._catalog.cloud("a statement can't be read")
             at = unit.fault.at
             self._add("syntax", Level.ERROR, place(self._moment.path, unit.item, at or 0), unit.fault.message)
         elif unit.statement is not None:
@@ -173,6 +174,7 @@ class _File:
             self._found.append((self._number, finding))
 
     def _refuse(self, error: ScriptError) -> None:
+        self._catalog.cloud("a file can't be read to its end")
         location = error.location or Location(self._moment.path)
         self._add("syntax", Level.ERROR, location, error.message)
 
