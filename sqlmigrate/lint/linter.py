@@ -220,9 +220,8 @@ def _location(statement: Statement, node: Node) -> Location:
     if statement.inner or not at or at <= statement.start:
         return statement.location
     before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
-    location = statement.location
-    item = Item(Kind.STATEMENT, statement.text, location.line or 1, location.column or 1)
-    return place(location.path, item, len(before))
+    item = Item(Kind.STATEMENT, statement.text, statement.line, statement.column)
+    return place(statement.path, item, len(before))
 
 
 def _inner_location(node: Node) -> int:

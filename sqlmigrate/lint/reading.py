@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.parser import SyntaxFault, parse, parse_plpgsql
@@ -27,8 +27,7 @@ _SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
 _ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """One statement with the white space and comments before it, parsed, or with what the grammar says against it."""
 
     statement: Statement | None
@@ -187,8 +186,7 @@ def _parsed_alone(path: str, item: Item, space: Item | None) -> Iterator[Unit]:
 
 def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
     kind, body = one(node)
-    location = Location(path, item.line, item.column, item.text.partition("\n")[0].rstrip("\r"))
-    return Statement(kind, body, item.text, location, start)
+    return Statement(kind, body, item.text, path, item.line, item.column, start)
 
 
 def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
@@ -196,12 +194,11 @@ def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
         trees = parse(sql)
     except SyntaxFault:
         return []
-    number = (outer.location.line or 1) + line - 1
     lines = outer.text.split("\n")
-    text = lines[line - 1] if line - 1 < len(lines) else ""
+    text = lines[line - 1].rstrip("\r") if line - 1 < len(lines) else ""
     column = len(text) - len(text.lstrip()) + 1
-    location = Location(outer.location.path, number, column, text.rstrip("\r"))
-    return [Statement(*one(tree["stmt"]), sql, location, inner=True) for tree in trees]
+    number = outer.line + line - 1
+    return [Statement(*one(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees]
 
 
 def _constant_text(expression: str) -> str | None:

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.lint.catalog import DEFAULT_PATH, Birth
 from sqlmigrate.lint.tree import constant, strings
+from sqlmigrate.model import Location
 from sqlmigrate.statement import Sort, sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.parser import Node
-    from sqlmigrate.model import Location
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate's own; it sets it for every segment
 _ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A parsed statement with its place.
 
-    `start` is where it begins in the text that was parsed, in bytes; `inner` marks one that stands in a DO block, and
-    is run only if the block comes to it.
+    `start` is where it begins in the text that was parsed, in bytes; `inner` is, for one that stands in a DO block and
+    is run only if the block comes to it, the line of the file.
     """
 
     kind: str
     body: Node
     text: str
-    location: Location
+    path: str
+    line: int
+    column: int
     start: int = 0
-    inner: bool = False
+    inner: str = ""
+
+    @property
+    def location(self) -> Location:
+        """Where it begins, with its line."""
+        text = self.inner or " " * (self.column - 1) + self.text.partition("\n")[0].rstrip("\r")
+        return Location(self.path, self.line, self.column, text)
 
     @property
     def commands(self) -> tuple[Node, ...]:
