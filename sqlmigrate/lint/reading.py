@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # So much text goes to the parser at once; statement by statement takes half as long again.
 _BATCH = 64 * 1024
+# A tree takes fifty times the room of its text: rows by the megabyte are left unread.
+_LARGE = 1024 * 1024
 # What changes no schema need not be parsed where only the schema is asked for.
 # What may stand before a statement: white space, line comments, and the semicolon of the one before.
 _SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
@@ -107,7 +109,8 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
             if item.kind is Kind.SPACE:
                 space = item
             elif item.kind is Kind.STATEMENT:
-                if not (schema_only and _ROWS_ONLY.match(item.text)):
+                rows = (schema_only or len(item.text) > _LARGE) and _ROWS_ONLY.match(item.text)
+                if not rows:
                     waiting.append((item, space))
                     size += len(item.text)
                 space = None

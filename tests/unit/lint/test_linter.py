@@ -195,3 +195,34 @@ def test_version_bounds_a_rule(tmp_path: Path) -> None:
 def test_the_projects_own_migrations_are_clean() -> None:
     directory = Path(__file__).parents[3] / "migrations"
     assert lint(sorted(str(path) for path in directory.glob("*.sql"))) == []
+
+
+def test_rows_by_the_megabyte_are_left_unread(tmp_path: Path) -> None:
+    rows = "insert into t values " + ", ".join(["(1, 'abcdefgh')"] * 80_000) + ";\n"
+    (finding,) = found(tmp_path, rows + "create index i on t (a);")
+    assert finding.location.line == 2
+
+
+@pytest.mark.parametrize("text", ["", "\n", "-- only a comment", ";;", "\\restrict x\n"])
+def test_file_without_statements(tmp_path: Path, text: str) -> None:
+    assert found(tmp_path, text) == []
+
+
+def test_not_utf8_is_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "x.sql"
+    file.write_bytes(b"select 1;\nselect '\xff';")
+    (finding,) = lint([str(file)])
+    assert (finding.rule, finding.location.line) == ("syntax", 2)
+
+
+def test_expression_too_deep_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, "select " + "(" * 5000 + "1" + ")" * 5000 + " + 1" * 5000 + ";")
+    assert finding.rule == "syntax"
+
+
+def test_statement_that_cannot_be_read_makes_what_is_known_doubtful(tmp_path: Path) -> None:
+    sql = "alter table t add foreign key (a) references r not valid;"
+    assert "foreign-key-without-index" in [
+        one.rule for one in found(tmp_path, sql, "create table t (a int);", preset="all")
+    ]
+    assert found(tmp_path, sql, "create table t (a int); creat index on t (a);", preset="all") == []
