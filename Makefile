@@ -20,9 +20,9 @@ migrate-status: $(VENV)/.run  ## Show where each migration stands
 setup: $(VENV)/.dev  ## Everything that developing needs, in .venv
 
 test: $(VENV)/.dev  ## The tests, on an embedded PostgreSQL 18, with coverage
-	$(BIN)/pytest -m "not long and not pgbouncer" --cov --cov-report=
+	$(BIN)/pytest -m "not long and not debian" --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
-	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planner.py,sqlmigrate/message.py,sqlmigrate/script.py,sqlmigrate/statement.py,sqlmigrate/scanner.py,sqlmigrate/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
+	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planner.py,sqlmigrate/message.py,sqlmigrate/script.py,sqlmigrate/locks/*,sqlmigrate/statement.py,sqlmigrate/scanner.py,sqlmigrate/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
 
 test-pg15: $(VENV)/.dev  ## The tests that need a server, on Debian's PostgreSQL 15, and those behind PgBouncer
 	scripts/install-debian.sh
@@ -47,8 +47,8 @@ bench: $(VENV)/.dev  ## Measure against psql and bare scripts; see benchmarks/RE
 	$(BIN)/python -m benchmarks
 
 lock: $(VENV)/.uv  ## Write requirements*.lock anew
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra embedded --extra lint pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra embedded --extra lint --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra all pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra all --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:  ## Remove what make made; the embedded database too
 	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .coverage*

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.options import OPTIONS
+from sqlmigrate.paths import beside, confine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlmigrate.options import Option
 
 FILES = ("sqlmigrate.toml", "pyproject.toml")
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
-_PARTS = {"db_host": "host", "db_port": "port", "db_user": "user", "db_password": "password", "db_name": "dbname"}
+_PARTS = {"db_host": "host", "db_port": "port", "db_user": "user", "db_name": "dbname"}
+_PASSWORDS = ("db_password", "db_password_file", "database_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,14 @@ class Settings:
     """What a `Migrator` works with.
 
     `database` is libpq's connection string, a URL, or `embedded:PATH`; `connection_parts` go before what it says.
+    `passwords` are the settings that may give it, nearest first, with their values; behind them is `password_command`.
     `dir` are the migrations' directories. `history_table` is `schema.name`. Durations are in milliseconds, 0 is none.
+    `backup` is a directory or empty; `backup_keep` 0 keeps all. Commands are lists of words, run without a shell.
     """
 
     database: str = field(default="", repr=False)  # a password may be in it
     connection_parts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     dir: tuple[str, ...] = ("migrations",)
     history_table: str = "public.migrations"
     lock_wait: int = 300_000
@@ -37,6 +42,14 @@ class Settings:
     lock_retries: int = 10
     statement_timeout: int = 0
     timeout: int = 0
+    log_format: str = "text"
+    log_file: str = ""
+    backup: str = ""
+    backup_keep: int = 0
+    notify_url: str = field(default="", repr=False)  # a token may be in it
+    notify_command: tuple[str, ...] = ()
+    password_command: tuple[str, ...] = ()
+    require_approval: bool = False
 
 
 def _directories(text: str) -> tuple[str, ...]:
@@ -49,12 +62,26 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    raise ConfigurationError(f"{text!r} is not a list", hint='write ["program", "argument", …]: no shell reads it')
+
+
+def _flag(text: str) -> bool:
+    if text not in ("True", "False"):
+        raise ConfigurationError(f"{text!r} is neither true nor false")
+    return text == "True"
+
+
 _DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_DURATIONS, milliseconds),
+    **dict.fromkeys(("notify_command", "password_command"), _words),
     "dir": _directories,
     "lock_retries": _count,
+    "backup_keep": _count,
+    "require_approval": _flag,
 }
+_LISTS = ("dir", "notify_command", "password_command", "allow_paths")
 _NAMES = tuple(option.name for option in OPTIONS)
 
 
@@ -81,16 +108,19 @@ def load(
     values = {**from_file, **from_environ, **options}
     names = {one.name for one in fields(Settings)}
     read: dict[str, Any] = {name: _read(name, value) for name, value in values.items() if name in names}
-    return Settings(**read, **_database(options, from_environ, from_file, environ))
+    sources = (options, from_environ, from_file)
+    return Settings(**read, **_database(sources, environ), passwords=_passwords(sources))
 
 
 def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
+    if not option.metavar:
+        return ""
     own = environ.get(f"SQLMIGRATE_{option.name.upper()}", "")
     return own or (environ.get(option.env, "") if option.env else "")
 
 
 def _read(name: str, value: object) -> object:
-    if name == "dir" and isinstance(value, list | tuple):
+    if name in _LISTS and isinstance(value, list | tuple):
         return tuple(map(str, value))
     try:
         return _READERS.get(name, str)(str(value))
@@ -98,12 +128,10 @@ def _read(name: str, value: object) -> object:
         raise ConfigurationError(f"{name.replace('_', '-')}: {error.message}", hint=error.hint) from None
 
 
-def _database(
-    options: Mapping[str, Any], in_environ: Mapping[str, Any], in_file: Mapping[str, Any], environ: Mapping[str, str]
-) -> dict[str, Any]:
+def _database(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> dict[str, Any]:
     """A URL and what goes before it: parts go before a URL of the same source or of one below, never of one above."""
     parts: dict[str, str] = {}
-    for source in (options, in_environ, in_file):
+    for source in sources:
         parts = {name: str(source[key]) for key, name in _PARTS.items() if key in source} | parts
         if "database_url" in source:
             return {"database": str(source["database_url"]), "connection_parts": tuple(parts.items())}
@@ -114,6 +142,16 @@ def _database(
             " DATABASE_URL=embedded:PATH starts a PostgreSQL of its own in that directory",
         )
     return {"connection_parts": tuple(parts.items())}
+
+
+def _passwords(sources: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Unlike the parts, a password of a source below goes with a URL that has none, as libpq's PGPASSWORD does."""
+    found: list[tuple[str, str]] = []
+    for name, source in ((name, source) for source in sources for name in _PASSWORDS if name in source):
+        found.append((name, str(source[name])))
+        if name != "database_url":
+            return tuple(found)
+    return ()
 
 
 def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
@@ -130,12 +168,18 @@ def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
         raise ConfigurationError(
             f"{found} has no environment {environment!r}", hint=f"it has {', '.join(environments) or 'none'}"
         )
-    return _values(found, table) | (environments[environment] if environment else {})
+    values = _values(found, table) | (environments[environment] if environment else {})
+    confine(found, values)
+    return values
 
 
 def _values(path: str, table: dict[str, Any]) -> dict[str, Any]:
     """The settings of a table, chosen or not, so that a typing error is found before the night it matters."""
-    return {_known(path, key): _beside(path, key, value) for key, value in table.items()}
+    named = {_known(path, key): value for key, value in table.items()}
+    for name, value in named.items():
+        if any("\0" in str(one) for one in (value if isinstance(value, list) else [value])):
+            raise ConfigurationError(f"{path}: {name} has a NUL character in it")
+    return {name: beside(path, name, value) for name, value in named.items()}
 
 
 def _speaks_of_us(name: str) -> bool:
@@ -170,11 +214,3 @@ def _known(path: str, key: str) -> str:
     close = difflib.get_close_matches(name, _NAMES, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
     raise ConfigurationError(f"{path}: unknown setting {key!r}", hint=hint)
-
-
-def _beside(path: str, key: str, value: object) -> object:
-    """Directories in a file are meant from where the file is."""
-    if key != "dir":
-        return value
-    parts = [str(one) for one in value] if isinstance(value, list) else [str(value)]
-    return tuple(os.path.join(os.path.dirname(path), part) for part in parts)

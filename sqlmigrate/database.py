@@ -25,6 +25,8 @@ TICK = 0.2
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 _CONNECT_TIMEOUT = 10  # seconds
 _FIELDS = pq.DiagnosticField
+# What libpq fills in, and does not name as its default; an older program does not know it.
+_FILLED_IN = {b"sslcertmode": b"allow"}
 
 
 def connect(conninfo: str, application_name: str) -> Connection:
@@ -59,6 +61,11 @@ def make_conninfo(url: str, **parts: str) -> str:
         raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error)))}") from None
 
 
+def has_password(conninfo: str) -> bool:
+    """Whether a connection string says a password, or the file that it is in."""
+    return not {"password", "passfile"}.isdisjoint(psycopg.conninfo.conninfo_to_dict(conninfo))
+
+
 def quoted(*parts: str) -> str:
     """A name as SQL text: `"schema"."name"`."""
     return sql.Identifier(*parts).as_string()
@@ -90,9 +97,26 @@ class Connection:
         return self._wire.server_version
 
     @property
+    def database(self) -> str:
+        """The name of the database."""
+        return self._link.info.dbname
+
+    @property
     def backend_pid(self) -> int:
         """The server's process as the connection's start named it; a pooler names one that does not exist."""
         return self._wire.backend_pid
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """How the connection was made, for a program of PostgreSQL's own: libpq's parameters, passwords among them."""
+        wire = self._wire
+        given = {
+            one.keyword.decode(): one.val
+            for one in wire.info
+            if one.val not in (one.compiled, _FILLED_IN.get(one.keyword))
+        }
+        there = {"host": wire.host, "port": wire.port, "dbname": wire.db, "user": wire.user, "password": wire.password}
+        return {key: value.decode() for key, value in (given | there).items() if value}
 
     @property
     def lost(self) -> bool:

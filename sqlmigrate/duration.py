@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 from sqlmigrate.errors import ConfigurationError
 
@@ -22,6 +23,24 @@ def milliseconds(text: str) -> int:
     if match is None:
         raise ConfigurationError(f"{text!r} is not a duration", hint="write it with its unit: 500ms, 5s, 10min, 1h")
     return round(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def moment(text: str) -> datetime:
+    """A date, a time, or an age such as `7d`, as people write them; without a zone it is a local time.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except ValueError:
+        pass
+    try:
+        return datetime.now().astimezone() - timedelta(milliseconds=milliseconds(text))
+    except (ConfigurationError, OverflowError):
+        raise ConfigurationError(
+            f"{text!r} is neither a time nor an age", hint="write 2026-01-31, 2026-01-31T12:00, 7d or 12h"
+        ) from None
 
 
 def shown(duration_ms: int) -> str:

@@ -10,6 +10,7 @@
     │   └── StatementFailed              the server refused a statement; carries its report
     ├── HistoryError                1    the history table is somebody else's, newer, or can't be written
     ├── MigrationFailed             1    a migration failed; `done` says what was finished before it
+    ├── BackupFailed                1    no backup could be made, so nothing was migrated
     ├── LockNotHad                  4    another run held the lock for all of `lock_wait`
     ├── LockLost                    1    the lock went away under a running migration
     ├── TimedOut                    1    the run took longer than `--timeout`
@@ -95,6 +96,10 @@ class MigrationFailed(SqlMigrateError):
         super().__init__(message, location, hint)
         self.step = step
         self.done = tuple(done)
+
+
+class BackupFailed(SqlMigrateError):
+    """The backup that was asked for could not be made, or not be read back; nothing was migrated."""
 
 
 class LockNotHad(SqlMigrateError):

@@ -40,6 +40,31 @@ class WaitingForLock(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BackingUp(Event):
+    """pg_dump is started, under the lock and before the first step."""
+
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp(Event):
+    """The backup is made and was read back; `restore` is the command that goes back to it, `size` is in bytes."""
+
+    path: str
+    restore: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Began(Event):
+    """A run begins, under the lock; `run_id` is what the log calls it, `backend_pid` the server's process."""
+
+    run_id: str
+    backend_pid: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Running(Event):
     """A step was sent to the server; several may travel together, and this is the first of them."""
 
@@ -104,3 +129,30 @@ class Notice(Event):
 
     severity: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something beside the run went wrong; the run itself goes on."""
+
+    message: str
+
+
+_LEVELS: dict[type[Event], str] = {
+    WaitingForLock: "warning",
+    Blocked: "warning",
+    Retrying: "warning",
+    Warned: "warning",
+    BackingUp: "debug",
+    Began: "debug",
+    Running: "debug",
+    PassedOver: "debug",
+    Advancing: "debug",
+}
+
+
+def level_of(event: Event) -> str:
+    """How much an event matters: warning, info or debug."""
+    if isinstance(event, Notice):
+        return "warning" if event.severity == "WARNING" else "info"
+    return _LEVELS.get(type(event), "info")

@@ -5,28 +5,28 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlmigrate import recovery, source
+from sqlmigrate.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError, StatementFailed
-from sqlmigrate.events import Finished, Notice, PassedOver, Retrying, Running, Said
-from sqlmigrate.history import FINISHED_RESULTS
+from sqlmigrate.events import Began, Finished, Notice, PassedOver, Retrying, Running, Said
 from sqlmigrate.lock import Lock
 from sqlmigrate.message import Message, Part
 from sqlmigrate.model import Action
 from sqlmigrate.refusal import PASSING, Failure, failure_of, new_cuts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from psycopg.pq.abc import PGresult
 
     from sqlmigrate.database import Connection
+    from sqlmigrate.envelope import Limits
     from sqlmigrate.events import Event
     from sqlmigrate.history import History, Progress
-    from sqlmigrate.model import Applied, Step
+    from sqlmigrate.model import Migration, Step
     from sqlmigrate.monitor import Monitor
     from sqlmigrate.session import Session
     from sqlmigrate.work import Work
@@ -34,16 +34,6 @@ if TYPE_CHECKING:
 # How many migrations travel in one message, at first and at most, and how long a message may take before its
 # successors carry fewer: nothing of a message can be shown before the server has answered all of it.
 _BATCH_MIN, _BATCH_MAX, _BATCH_SECONDS = 64, 256, 2
-_BATCH_SIZE = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a statement may wait for a lock and may take, in milliseconds; how often a lock is tried for."""
-
-    lock_timeout: int
-    statement_timeout: int
-    lock_retries: int
 
 
 class Executor:
@@ -62,7 +52,9 @@ class Executor:
         self._connection = connection
         self._session = session
         self._history = history
+        self._lock_pid = lock.pid
         self._guard = lock.guard()
+        self._envelope = Envelope(connection, session, history, self._guard, limits)
         self._monitor = monitor
         self._limits = limits
         self._on_event = on_event
@@ -70,8 +62,8 @@ class Executor:
         self._told: set[str] = set()
         self.done: list[Step] = []
 
-    def run(self, work: Sequence[Work]) -> None:
-        """Runs all of it, in order.
+    def run(self, work: Sequence[Work], after_error: Migration | None = None) -> None:
+        """Runs all of it, in order; the hook, where there is one, behind a failure.
 
         Raises:
             MigrationFailed: with what was done before it; the failure is recorded.
@@ -79,6 +71,9 @@ class Executor:
         """
         self._connection.on_tick = lambda: self._tick(work)
         self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
+        steps = tuple(one.step for one in work)
+        self._connection.run(self._history.begun(steps, self._lock_pid))
+        self._on_event(Began(self._history.run_id, self._connection.backend_pid, steps))
         for one in work:
             for command in one.script.steering:
                 self._on_event(PassedOver(one.step, command))
@@ -92,15 +87,18 @@ class Executor:
                 if len(self.done) == len(work):
                     raise  # it came when all was done
                 cause = (isinstance(error, StatementFailed) and Lock.lost(error)) or error
-                raise self._recorded(work[len(self.done)], cause) from cause
+                failed = self._recorded(work[len(self.done)], cause)
+                if after_error is not None:
+                    self._run_after_error(after_error, failed)
+                raise failed from cause
 
     def _batch(self, work: Sequence[Work]) -> list[Work]:
         """The ordinary steps that travel in the next message."""
         batch: list[Work] = []
         size = 0
         for one in work:
-            size += one.script.segments[0].size if one.ordinary else _BATCH_SIZE
-            if size >= _BATCH_SIZE or len(batch) == self._count:
+            size += one.script.segments[0].size if one.ordinary else MESSAGE_SIZE
+            if size >= MESSAGE_SIZE or len(batch) == self._count:
                 break
             batch.append(one)
         return batch
@@ -125,7 +123,7 @@ class Executor:
         """Runs a script of several segments, or one that is done in part, to its end."""
         if len(work.script.segments) > 1:
             self._on_event(Said(work.step, f"runs in {len(work.script.segments)} parts, each recorded on its own"))
-        self._connection.run(self._session.prepared(self._limits_of(work, patient=True)))
+        self._connection.run(self._envelope.prepared(work))
         for setting in work.script.session:
             self._connection.run(setting)
         if not work.script.segments:
@@ -145,7 +143,7 @@ class Executor:
         """Sends the next segment of each; how many are committed, and what stopped the rest."""
         committed = 0
         self._begin(batch[0])
-        for message in _packed(self._parts(batch)):
+        for message in self._envelope.messages(batch):
             count, previous = 0, None
             self._monitor.begin()
             try:
@@ -158,38 +156,6 @@ class Executor:
             except StatementFailed as error:
                 return committed, failure_of(error, message, count, batch)
         return committed, None
-
-    def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
-        for unit, work in enumerate(batch):
-            text, results = self._session.opening(
-                work.segment.begin, self._limits_of(work, patient=work.segment.patient)
-            )
-            yield Part(text, results, unit)
-            for piece in work.segment.pieces:
-                # The newline ends a comment that the file's last line may be, the semicolon its last statement.
-                yield Part(work.source.text(piece) + "\n;\n", piece.statements, unit, piece)
-            yield self._closing(unit, work)
-
-    def _closing(self, unit: int, work: Work) -> Part:
-        # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
-        # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
-        hurry = "" if work.last and work.on_last_segment else "set local synchronous_commit = off;\n"
-        session, commits = self._session, 2 if hurry else 1
-        if work.on_last_segment:
-            statements, new = work.script.statements, work.ordinary and work.step.row is None
-            record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
-            results = session.wipe_results + FINISHED_RESULTS + commits
-            return Part(f"{session.wipe}{hurry}{record}commit;\n", results, unit)
-        record = self._history.progressed(work.step, work.description, work.progress, self._guard)
-        return Part(f"{session.step_aside}{hurry}{record}commit;\n", session.step_aside_results + 1 + commits, unit)
-
-    def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
-        said = work.script.directives
-        return {
-            "application_name": f"sqlmigrate {work.step.migration.id}",
-            "lock_timeout": said.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
-            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
-        }
 
     def _rows_of(self, message: Message, batch: Sequence[Work]) -> Callable[[int], Iterable[bytes]]:
         def rows(count: int) -> Iterable[bytes]:
@@ -248,14 +214,21 @@ class Executor:
         work.next += 1
 
     def _journal(self, work: Work, progress: Progress, elapsed_ms: int) -> None:
-        record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
-        self._connection.run(f"begin;\n{self._session.step_aside}{record}commit;")
+        self._transact(work, self._envelope.journal(work, progress, elapsed_ms))
 
     def _record_end(self, work: Work, elapsed_ms: int) -> None:
-        session, statements = self._session, work.script.statements
-        record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
-        results = list(self._connection.transmit(f"begin;\n{session.wipe}{record}commit;"))
+        results = self._transact(work, self._envelope.end(work, elapsed_ms))
         self._committed(work, _duration(results[-2]))
+
+    def _transact(self, work: Work, message: Message) -> list[PGresult]:
+        """A transaction of our own, with the hooks that belong in it."""
+        results: list[PGresult] = []
+        try:
+            results.extend(self._connection.transmit(message.text))
+        except StatementFailed as error:
+            raise failure_of(error, message, len(results), [work]).error from None
+        work.opened = True
+        return results
 
     def _begin(self, work: Work) -> None:
         if not work.started:
@@ -263,6 +236,7 @@ class Executor:
             self._on_event(Running(work.step))
 
     def _committed(self, work: Work, duration_ms: int) -> None:
+        work.opened = True
         if work.on_last_segment:
             self.done.append(work.step)
             self._tell(work.step, duration_ms)
@@ -287,7 +261,8 @@ class Executor:
         if Lock.lost(error):
             raise error
         passing = error.report.sqlstate in PASSING
-        if passing and work.tries < self._limits.lock_retries:
+        retries = work.script.directives.get("lock-retries", self._limits.lock_retries)
+        if passing and work.tries < retries:
             self._pause(work, error)
         elif cuts := new_cuts(work, failure):
             self._on_event(Said(work.step, f"{error.location}: {error.message}; run again in parts"))
@@ -309,11 +284,10 @@ class Executor:
         with suppress(DatabaseError):
             self._connection.settle()
             self._session.clean()
-            rows = {row.id: row for row in self._history.rows()}
-            known.update(one.step.migration.id for one in work if _is_done(one.step, rows))
+            known.update(dict(self._connection.rows(self._history.finished_so_far)))
         self.done += [one.step for one in takewhile(lambda one: one.step.migration.id in known, work[len(self.done) :])]
 
-    def _recorded(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> SqlMigrateError:
+    def _recorded(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> MigrationFailed:
         """The failure, recorded where the server still answers, as the error that the run ends with."""
         message = error.message if isinstance(error, SqlMigrateError) else "interrupted"
         location = error.location if isinstance(error, SqlMigrateError) else None
@@ -321,7 +295,11 @@ class Executor:
         if not self._connection.lost:
             self._record_failure(work, message, duration)
         failed = MigrationFailed(
-            f"{work.step.migration.id} failed: {message}", work.step, self.done, location, self._outlook(work, error)
+            f"{work.step.migration.id} failed: {message}",
+            work.step,
+            [step for step in self.done if step.action is not Action.HOOK],
+            location,
+            self._outlook(work, error),
         )
         failed.exit_code = error.exit_code if isinstance(error, SqlMigrateError) else 130
         return failed
@@ -332,6 +310,15 @@ class Executor:
         except (DatabaseError, LockLost):
             if self._connection.in_transaction:
                 self._connection.run("rollback")
+
+    def _run_after_error(self, hook: Migration, failed: MigrationFailed) -> None:
+        """Whatever becomes of the hook, the error that it was called for stays."""
+        try:
+            message = self._envelope.after_error(hook, failed)
+            self._connection.run(message.text)
+            self._session.clean()
+        except SqlMigrateError as error:
+            self._on_event(Notice("WARNING", f"{hook.up} failed: {error.message}"))
 
     def _outlook(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> str:
         if self._connection.lost and isinstance(error, SqlMigrateError):
@@ -345,28 +332,7 @@ class Executor:
         return f"{hint}\n{state}" if hint else state
 
 
-def _packed(parts: Iterator[Part]) -> Iterator[Message]:
-    """Parts, put together into messages of bounded size; read only as far as they are sent."""
-    gathered: list[Part] = []
-    size = 0
-    for part in parts:
-        gathered.append(part)
-        size += len(part.text)
-        if size >= _BATCH_SIZE or (part.piece is not None and part.piece.ends_message):
-            yield Message(gathered)
-            gathered, size = [], 0
-    if gathered:
-        yield Message(gathered)
-
-
 def _duration(record: PGresult | None) -> int:
     """What the record of a step returns, in milliseconds; that of a part of a step is of no interest."""
     value = record.get_value(0, 0) if record is not None and record.ntuples else None
     return int(value) if value is not None and value.isdigit() else 0
-
-
-def _is_done(step: Step, rows: Mapping[str, Applied]) -> bool:
-    row = rows.get(step.migration.id)
-    if step.action is Action.ROLL_BACK:
-        return row is None
-    return row is not None and row.success and row.checksum == step.migration.checksum

@@ -11,56 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.database import quoted
 from sqlmigrate.errors import ConfigurationError, HistoryError, StatementFailed
+from sqlmigrate.formats import COMMENT, COMMENT_TEXT, FORMATS
 from sqlmigrate.model import Action, Applied, Migration
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from sqlmigrate.database import Connection
     from sqlmigrate.model import Step
 
-# One entry a format; a table of format n is brought to the newest by the entries behind n.
-FORMATS = (
-    """
-    create table {history} (
-        version          text        primary key,
-        name             text        not null,
-        description      text        not null default '',
-        checksum         text        not null,
-        executed_at      timestamptz not null default clock_timestamp(),
-        duration_ms      bigint      not null default 0,
-        executed_by      text        not null default session_user,
-        success          boolean     not null,
-        error_msg        text        not null default '',
-        action           text        not null default 'apply',
-        statements       integer     not null default 0,
-        statements_done  integer     not null default 0,
-        statements_begun integer     not null default 0,
-        done_checksum    text        not null default ''
-    );
-    create table {log} (
-        id           bigint      generated always as identity primary key,
-        logged_at    timestamptz not null default clock_timestamp(),
-        run_id       text        not null,
-        action       text        not null,
-        version      text        not null,
-        name         text        not null,
-        checksum     text        not null,
-        outcome      text        not null,
-        duration_ms  bigint      not null default 0,
-        error_msg    text        not null default '',
-        db_user      text        not null default session_user,
-        os_user      text        not null,
-        host         text        not null,
-        client_addr  inet        default inet_client_addr(),
-        backend_pid  integer     not null default pg_backend_pid(),
-        tool_version text        not null
-    );
-    comment on table {log} is 'Every action of sqlmigrate on this database, oldest first; only ever appended to.';
-    """,
-)
-_COMMENT = "comment on table {history} is {text};"
-_COMMENT_TEXT = "What sqlmigrate has applied, one row a migration. Format {format}."
 _COLUMNS = ("version", *(field.name for field in fields(Applied)[1:]))
 _SURVEY = """
 select pg_catalog.pg_backend_pid(),
@@ -71,11 +30,6 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class');
 """
 _ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
-_LOG_OF = """
-select logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id from {log}
-where version = %(version)s order by id
-"""
-
 # A message's now() is the time it came, so a migration began when its message came or when the one before it in the
 # message ended, whichever is later; the log's last entry says when that was.
 _ELAPSED = """greatest(0, extract(epoch from pg_catalog.clock_timestamp() - greatest(pg_catalog.transaction_timestamp(),
@@ -104,8 +58,6 @@ values ({run_id}, {action}, {version}, {name}, {checksum}, {outcome}, {duration}
 """
 _TOTAL = "(select duration_ms from {history} where version = {version})"
 _OUTCOME = "case when {guard} then 'success' end"
-# How many statements `History.finished` makes; the last returns the duration in milliseconds.
-FINISHED_RESULTS = 2
 _FAILED_APPLY = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action)
 values ({version}, {name}, {description}, {checksum}, {duration}, false, {error_msg}, 'apply')
@@ -123,6 +75,26 @@ update {history} set error_msg = {error_msg}, executed_at = pg_catalog.clock_tim
 where version = {version} and not success;
 """
 _FINISHED = "select version, duration_ms from {log} where run_id = {run_id} and outcome = 'success'"
+# The first version of the run `r` that it did not get done.
+UNDONE = """coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)
+                 where not exists (select from {log} l
+                                   where l.run_id = r.run_id and l.version = v.id and l.outcome = 'success')
+                 order by v.n limit 1), '')"""
+_BEGUN = f"""
+begin;
+set local synchronous_commit = off;
+insert into {{log}} (run_id, action, version, name, checksum, outcome, error_msg,
+                   db_user, os_user, host, client_addr, backend_pid, tool_version)
+select r.run_id, r.action, {UNDONE}, '', '', 'failure', {{broken_off}},
+       r.db_user, r.os_user, r.host, r.client_addr, r.backend_pid, r.tool_version
+from {{runs}} r where r.ended_at is null;
+update {{runs}} set ended_at = pg_catalog.clock_timestamp() where ended_at is null;
+insert into {{runs}} (run_id, action, versions, os_user, host, backend_pid, tool_version)
+values ({{run_id}}, {{action}}, array[{{versions}}]::text[], {{os_user}}, {{host}}, {{lock_pid}}, {{tool}});
+commit;
+"""
+BROKEN_OFF = "broken off: the run ended without a word"
+_ENDED = "update {runs} set ended_at = pg_catalog.clock_timestamp() where run_id = {run_id};\n"
 _FORGET = "delete from {history} where version = {version};"
 _CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
 _LET_GO = "update {history} set action = {action} where version = {version};"
@@ -145,7 +117,9 @@ def parse_table_name(text: str) -> TableName:
         ConfigurationError
     """
     schema, dot, name = text.rpartition(".")
-    if not name or (dot and not schema) or len(f"{name}_log".encode()) > 63:
+    # A per cent sign would be a placeholder's where a statement has parameters.
+    usable = text.isprintable() and "%" not in text and len(f"{name}_totals".encode()) <= 63
+    if not name or (dot and not schema) or not usable:
         raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
     return TableName(schema or "public", name)
 
@@ -159,22 +133,6 @@ class Progress(NamedTuple):
     done_checksum: str
 
 
-class LogEntry(NamedTuple):
-    """A row of the log."""
-
-    logged_at: datetime
-    action: str
-    version: str
-    name: str
-    outcome: str
-    duration_ms: int
-    error_msg: str
-    db_user: str
-    os_user: str
-    host: str
-    run_id: str
-
-
 class History:
     """The history table and its log on one connection. The constructor sends nothing; `survey` looks."""
 
@@ -182,12 +140,14 @@ class History:
         self._connection = connection
         self._table = table
         self._name = quoted(table.schema, table.name)
-        self._names = {
+        self.names = {
             "schema": quoted(table.schema),
             "history": self._name,
             "log": quoted(table.schema, f"{table.name}_log"),
+            "runs": quoted(table.schema, f"{table.name}_runs"),
+            "totals": quoted(table.schema, f"{table.name}_totals"),
         }
-        self._names["elapsed"] = _ELAPSED.format(**self._names)
+        self.names["elapsed"] = _ELAPSED.format(**self.names)
         self._tool_version = tool_version
         self._has_schema = False
         self.format = 0
@@ -204,7 +164,7 @@ class History:
     @property
     def look(self) -> str:
         """The SQL that `seen` wants the answers of; it travels with the one that takes the lock."""
-        return self._survey + (_ROWS.format(**self._names) if self.format else "")
+        return self._survey + (_ROWS.format(**self.names) if self.format else "")
 
     def seen(self, answers: list[list[tuple[Any, ...]]]) -> list[Applied]:
         """The rows that the answers to `look` tell.
@@ -220,11 +180,11 @@ class History:
         """Every row of the history, in no order."""
         if not self.format:
             return []
-        return [Applied(*row) for row in self._connection.rows(_ROWS.format(**self._names))]
+        return [Applied(*row) for row in self._connection.rows(_ROWS.format(**self.names))]
 
     @property
     def _survey(self) -> str:
-        names = {f"{key}_name": self._connection.literal(self._names[key]) for key in ("schema", "history")}
+        names = {f"{key}_name": self._connection.literal(self.names[key]) for key in ("schema", "history")}
         return _SURVEY.format(**names)
 
     def _take_survey(self, answer: list[tuple[Any, ...]]) -> None:
@@ -244,6 +204,11 @@ class History:
                 hint="use a newer sqlmigrate",
             )
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the tables are there in an older format."""
+        return 0 < self.format < len(FORMATS)
+
     def create(self) -> None:
         """Creates the tables, or brings them to the newest format; under the lock.
 
@@ -252,13 +217,13 @@ class History:
         """
         if self.format == len(FORMATS):
             return
-        text = self._connection.literal(_COMMENT_TEXT.format(format=len(FORMATS)))
+        text = self._connection.literal(COMMENT_TEXT.format(format=len(FORMATS)))
         # CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to create.
-        schema = [] if self._has_schema else [f"create schema {self._names['schema']};"]
-        steps = [step.format(**self._names) for step in FORMATS[self.format :]]
+        schema = [] if self._has_schema else [f"create schema {self.names['schema']};"]
+        steps = [step.format(**self.names) for step in FORMATS[self.format :]]
         try:
             self._connection.run(
-                "\n".join(["begin;", *schema, *steps, _COMMENT.format(text=text, **self._names), "commit;"])
+                "\n".join(["begin;", *schema, *steps, COMMENT.format(text=text, **self.names), "commit;"])
             )
         except StatementFailed as error:
             self._connection.run("rollback")
@@ -268,12 +233,22 @@ class History:
             ) from error
         self.format = len(FORMATS)
 
-    def log_of(self, identity: str) -> list[LogEntry]:
-        """The log of one migration, oldest first."""
-        if not self.format:
-            return []
-        rows = self._connection.rows(_LOG_OF.format(**self._names), {"version": identity})
-        return [LogEntry(*row) for row in rows]
+    def begun(self, steps: Sequence[Step], lock_pid: int) -> str:
+        """The message that says that a run begins; one that ended without a word is logged as failed.
+
+        By the process that holds its lock others see whether it still runs.
+        """
+        ids = ", ".join(self._connection.literal(step.migration.id) for step in steps)
+        back = any(step.action is Action.ROLL_BACK for step in steps)
+        action = Action.ROLL_BACK if back else Action.APPLY
+        values = {"versions": ids, "action": f"'{action.value}'", "lock_pid": str(lock_pid)}
+        broken_off = self._connection.literal(BROKEN_OFF)
+        return _BEGUN.format(**self.names, **self._who, **values, broken_off=broken_off)
+
+    @property
+    def ended(self) -> str:
+        """The SQL that says that the run is at its end, one statement; it goes with the record of the last step."""
+        return _ENDED.format(**self.names, **self._who)
 
     def finished(
         self,
@@ -284,23 +259,28 @@ class History:
         elapsed_ms: int | None = None,
         *,
         new: bool = False,
-    ) -> str:
-        """The SQL that records the end of a step, `FINISHED_RESULTS` statements, to be sent with the step's last ones.
+    ) -> tuple[str, int]:
+        """The SQL that records the end of a step, to be sent with the step's last ones, and how many statements it is.
 
-        `elapsed_ms` is for a statement that could not be sent together with its record; `new` where there is no row.
+        The last of them returns the duration in milliseconds. `elapsed_ms` is for a statement that could not be sent
+        together with its record; `new` where there is no row.
         """
         values = self._row(step, description, Progress(statements, statements, statements, ""), "true", elapsed_ms)
         values["outcome"] = _OUTCOME.format(guard=guard)
+        if step.action is Action.HOOK:
+            return _LOG_ROW.format(duration=values["elapsed"], **values), 1
         if step.action is Action.ROLL_BACK:
-            return (_FORGET + _LOG_ROW).format(duration=values["elapsed"], **values)
+            return (_FORGET + _LOG_ROW).format(duration=values["elapsed"], **values), 2
         # Most rows are new, and an upsert takes the server nearly twice as long as an insert.
         record = _RECORD_ROW if new else _RECORD_ROW + _OR_UPDATE
-        return (record + ";" + _LOG_ROW).format(duration=_TOTAL.format(**values), **values)
+        return (record + ";" + _LOG_ROW).format(duration=_TOTAL.format(**values), **values), 2
 
     def progressed(
         self, step: Step, description: str, progress: Progress, guard: str, elapsed_ms: int | None = None
     ) -> str:
         """The SQL that records how far a step is, one statement, to be sent with what brought it there."""
+        if step.action is Action.HOOK:
+            return f"select {guard};\n"
         values = self._row(step, description, progress, "false", elapsed_ms)
         return f"{(_RECORD_ROW + _OR_UPDATE).format(**values)} returning {guard};\n"
 
@@ -312,13 +292,13 @@ class History:
             "duration": str(duration_ms),
             "outcome": "'failure'",
         }
-        row = _FAILED_APPLY if step.action is Action.APPLY else _FAILED_ROLLBACK
-        return f"begin;select {guard};{(row + _LOG_ROW).format(**values)}commit;"
+        row = {Action.APPLY: _FAILED_APPLY, Action.ROLL_BACK: _FAILED_ROLLBACK, Action.HOOK: ""}[step.action]
+        return f"begin;select {guard};{(row + _LOG_ROW).format(**values)}{self.ended}commit;"
 
     @property
     def finished_so_far(self) -> str:
         """The SQL for version and duration of what this run has finished, from whatever connection."""
-        return _FINISHED.format(**self._names, **self._who)
+        return _FINISHED.format(**self.names, **self._who)
 
     def logged(self, migration: Migration, action: str, message: str = "") -> str:
         """The SQL that appends to the log, for an action that runs no script."""
@@ -356,9 +336,14 @@ class History:
         return self.logged(Migration("", None, "", "", ""), "unlock", message)
 
     @cached_property
+    def run_id(self) -> str:
+        """What the log calls the run that this connection is for."""
+        return os.urandom(8).hex()
+
+    @cached_property
     def _who(self) -> dict[str, str]:
         return {
-            "run_id": self._connection.literal(os.urandom(8).hex()),
+            "run_id": self._connection.literal(self.run_id),
             "os_user": self._connection.literal(_os_user()),
             "host": self._connection.literal(socket.gethostname()),
             "tool": self._connection.literal(self._tool_version),
@@ -386,7 +371,7 @@ class History:
     def _values(self, migration: Migration, action: str) -> dict[str, str]:
         literal = self._connection.literal
         return {
-            **self._names,
+            **self.names,
             **self._who,
             "action": literal(action),
             "version": literal(migration.id),

@@ -35,10 +35,11 @@ _SAME_LOCK = (
     " and l.classid = {high}::oid and l.objid = {low}::oid"
     " and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())"
 )
+# ASCII only, as all SQL of ours: a database of another encoding knows no more.
 _HOLDER = r"""
 select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
        coalesce(a.state, ''), a.backend_start,
-       pg_catalog.regexp_replace(coalesce(a.query, ''), '(password\s+)''[^'']*''', '\1''…''', 'gi')
+       pg_catalog.regexp_replace(coalesce(a.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
 where {same}
 """
@@ -60,6 +61,9 @@ class Holder:
     since: datetime
     query: str
 
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.user}, {self.application}, from {self.host})"
+
 
 def key_of(history_table: str) -> int:
     """The lock's key: 63 bits of the history table's name, so that two histories in a database don't meet."""
@@ -68,7 +72,7 @@ def key_of(history_table: str) -> int:
 
 def holder(connection: Connection, key: int) -> Holder | None:
     """Who holds the lock now."""
-    rows = connection.rows(_HOLDER.format(same=_same(key)))
+    rows = connection.rows(_HOLDER.format(same=same(key)))
     return Holder(*rows[0]) if rows else None
 
 
@@ -77,7 +81,8 @@ def terminate(connection: Connection, pid: int) -> bool:
     return bool(connection.rows(_TERMINATE.format(pid=int(pid)))[0][0])
 
 
-def _same(key: int) -> str:
+def same(key: int) -> str:
+    """SQL that is true of the row `l` of pg_locks that is this lock."""
     return _SAME_LOCK.format(high=key >> 32, low=key & 0xFFFFFFFF)
 
 
@@ -85,7 +90,8 @@ class Lock:
     """Held from `acquire` until its connection closes.
 
     Behind a transaction pooler a session's lock would stay with a server connection that the next client gets. Then
-    `keeper`, a second connection, holds a transaction's lock for as long as the run takes.
+    `keeper`, a second connection, holds a transaction's lock for as long as the run takes. `pid` is the server's
+    process that was asked for it last.
     """
 
     def __init__(self, connection: Connection, key: int, keeper: Connection | None = None) -> None:
@@ -93,7 +99,7 @@ class Lock:
         self._worker = connection
         self._key = key
         self._pooled = keeper is not None
-        self._pid: int | None = None
+        self.pid = 0
 
     def acquire(
         self, wait: float, on_wait: Callable[[Holder | None], None], first: str, then: str
@@ -124,7 +130,7 @@ class Lock:
     def guard(self) -> str:
         """SQL that is true while the lock is held, and an error of the server's when it is not."""
         held = _KEEPER_HOLDS if self._pooled else _STILL_OURS
-        test = held.format(key=self._key, pid=self._pid, same=_same(self._key))
+        test = held.format(key=self._key, pid=self.pid, same=same(self._key))
         return f"case when {test} then true else pg_catalog.current_setting('{_LOST}')::bool end"
 
     @staticmethod
@@ -142,13 +148,13 @@ class Lock:
             return self._tried_for_transaction(then)
         setup = self._connection.answers(f"{first}{_TRY.format(key=self._key)};{then}")
         tried = 1 if first else 0
-        had, self._pid = setup[tried][0]
+        had, self.pid = setup[tried][0]
         return setup[tried + 1 :] if had else None
 
     def _tried_for_transaction(self, then: str) -> list[list[tuple[Any, ...]]] | None:
         """`then` goes to the worker: what the keeper reads it would keep locked."""
         self._connection.run(_OPEN_XACT)
-        had, self._pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
+        had, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
         if had:
             return self._worker.answers(then)
         self._connection.run("rollback")

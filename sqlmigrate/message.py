@@ -23,12 +23,14 @@ class Part:
     """Text of one origin: a piece of a script, or our own (then `piece` is None).
 
     `unit` is the number, within the batch, of the unit it belongs to; `results` is how many statements are in it.
+    `hook` is the path of the hook that the piece is of, where it is none of the unit's own script.
     """
 
     text: str
     results: int
     unit: int
     piece: Piece | None = None
+    hook: str = ""
 
 
 class Message:
@@ -69,8 +71,8 @@ class Blame:
     offset: int | None
 
     def place(self, path: str) -> Location:
-        """Where in the file it is: as exactly as is known."""
-        piece = self.part.piece
+        """Where in the file, or in the hook, it is: as exactly as is known."""
+        piece, path = self.part.piece, self.part.hook or path
         if piece is None or (self.offset is None and self.number is None):
             return Location(path)
         own = self.part.text.rstrip("\n").removesuffix("\n;")  # a semicolon that was added is in no line of the file

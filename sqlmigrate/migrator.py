@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__, planner, source
-from sqlmigrate.database import connect, make_conninfo
+from sqlmigrate import audit, planner, source
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.history import History, parse_table_name
-from sqlmigrate.model import Action, Level, Plan, Problem, State
+from sqlmigrate.model import Action, Asked, Level, Plan, Problem, State
+from sqlmigrate.run import Run, Runner, checked, plan_for
+from sqlmigrate.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
+    from sqlmigrate.audit import LogEntry, Pruned
     from sqlmigrate.config import Settings
     from sqlmigrate.database import Connection
     from sqlmigrate.events import Event
-    from sqlmigrate.history import LogEntry
-    from sqlmigrate.lock import Holder, Lock
-    from sqlmigrate.model import Applied, Migration, Standing, Step, Version
-    from sqlmigrate.script import Piece
-    from sqlmigrate.session import Session
-    from sqlmigrate.work import Work
+    from sqlmigrate.exporter import Exporter
+    from sqlmigrate.history import History
+    from sqlmigrate.lock import Holder
+    from sqlmigrate.model import Migration, Standing, Version
+    from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.repair import Mend
+    from sqlmigrate.review import Review
 
-    _Planner = Callable[[Sequence[Standing]], Plan]
-
-# The executor and all that it needs are imported where something is to be run: a run with nothing to do, `check` and
-# `status` are started often, and are kept as quick as reading the files and the rows allows.
-
-# So many bytes of rows a preview shows; of more it says how many they are.
-_FEW_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run did: its steps in order, and warnings."""
-
-    steps: tuple[Step, ...]
-    warnings: tuple[Problem, ...] = ()
+# What only some commands need is imported there: `check` and `status` are started often, and are kept as quick as
+# reading the files and the rows allows.
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +54,6 @@ class Detail:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mend:
-    """One thing that `repair` does: to which migration, what, and the SQL that does it."""
-
-    migration: Migration
-    what: str
-    sql: str
-
-
 class Migrator:
     """Applies migrations to one database, and takes them back. Does nothing until a method is called.
 
@@ -90,20 +69,23 @@ class Migrator:
     def __init__(self, settings: Settings, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self._settings = settings
         self._on_event = on_event
-        self._table = parse_table_name(settings.history_table)
+        self._target = Target(settings, on_event)
+        self._runner = Runner(self._target, settings, on_event)
 
     def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
         """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
-        return self._run(partial(planner.plan_apply, target=target, out_of_order=out_of_order))
+        return self.run(Asked(Action.APPLY, target, out_of_order=out_of_order))
 
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
         """What `migrate` would do now. Nothing is sent but reads."""
-        return self._planned(partial(planner.plan_apply, target=target, out_of_order=out_of_order))
+        return self.planned(Asked(Action.APPLY, target, out_of_order=out_of_order))
 
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
+        from sqlmigrate.review import preview
+
         for step in plan.steps:
-            yield self._preview(step)
+            yield preview(step, str(self._target.table))
 
     def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
         """Takes back what is newer than `to`, which stays applied, or the last `steps`; the newest first.
@@ -111,17 +93,56 @@ class Migrator:
         Raises:
             ConfigurationError: neither is given, or both.
         """
-        return self._run(_rollback(to, steps))
+        return self.run(_rollback(to, steps))
 
     def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
         """What `rollback` would do now."""
-        return self._planned(_rollback(to, steps))
+        return self.planned(_rollback(to, steps))
+
+    def run(self, asked: Asked, file: PlanFile | None = None) -> Run:
+        """Runs what is asked for; where a plan file is given, exactly what that says.
+
+        Raises:
+            PlanRefused: also where files or history have changed since the plan was made, or its approval is missing.
+        """
+        return self._runner.run(asked, file)
+
+    def review(self, asked: Asked) -> Review:
+        """The plan, written out for those who decide on it. Nothing is sent but reads.
+
+        Raises:
+            ConfigurationError: the parser is not installed.
+        """
+        from sqlmigrate import plan_file, review
+
+        found = source.find(self._settings.dir)
+        with self._target.opened() as (connection, history):
+            rows = history.rows()
+            plan = _readable(plan_for(asked, found, rows))
+            facts = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            return review.review(plan, asked, facts)
+
+    def approve(self, file: PlanFile) -> None:
+        """Writes to the log that the role that is connected approves of a plan.
+
+        Raises:
+            PlanRefused: files or history have changed since the plan was made.
+        """
+        from sqlmigrate import approval, plan_file
+
+        found = source.find(self._settings.dir)
+        with self._target.opened() as (connection, history):
+            rows = history.rows()
+            plan = checked(plan_for(file.asked, found, rows))
+            now = plan_file.essence(plan, connection.database, str(self._target.table), rows)
+            checked(Plan((), tuple(plan_file.outdated(file, now))))
+            self._create(connection, history)
+            connection.run(approval.approved(history, file))
 
     def status(self) -> list[Standing]:
         """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
-        with self._opened() as (_, history):
-            migrations, _ = source.find(self._settings.dir)
-            return planner.standings(migrations, history.rows())
+        with self._target.opened() as (_, history):
+            return planner.standings(source.find(self._settings.dir).migrations, history.rows())
 
     def info(self, version: Version | None = None) -> list[Detail]:
         """Everything known of one version, or of all migrations.
@@ -129,21 +150,17 @@ class Migrator:
         Raises:
             PlanRefused: there is no such version.
         """
-        with self._opened() as (_, history):
-            migrations, _ = source.find(self._settings.dir)
-            found = [
-                one
-                for one in planner.standings(migrations, history.rows())
-                if version is None or one.version == version
-            ]
+        with self._target.opened() as (connection, history):
+            standings = planner.standings(source.find(self._settings.dir).migrations, history.rows())
+            found = [one for one in standings if version is None or one.version == version]
             if not found:
                 raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
-            return [self._detail(one, history) for one in found]
+            return [_detail(one, audit.log_of(connection, history, one.id)) for one in found]
 
     def check(self) -> Health:
         """Whether the database is up to date. Sends nothing but reads, takes no lock."""
-        with self._opened() as (_, history):
-            migrations, problems = source.find(self._settings.dir)
+        with self._target.opened() as (_, history):
+            migrations, problems, _ = source.find(self._settings.dir)
             standings = planner.standings(migrations, history.rows())
         pending = planner.plan_apply(standings).steps
         waiting = {step.migration.id for step in pending}
@@ -152,11 +169,12 @@ class Migrator:
 
     def validate(self) -> list[Problem]:
         """Every problem of files and history, and of each script that is pending; warnings too."""
-        with self._opened() as (_, history):
-            migrations, problems = source.find(self._settings.dir)
+        with self._target.opened() as (_, history):
+            migrations, problems, hooks = source.find(self._settings.dir)
             standings = planner.standings(migrations, history.rows())
         failed = [_failed(one) for one in standings if one.state is State.FAILED or _is_half_applied(one)]
-        unreadable = [problem for one in migrations for problem in _unreadable(one)]
+        scripts = [*migrations, *hooks.present]
+        unreadable = [problem for one in scripts for problem in _unreadable(one)]
         return [*problems, *planner.problems(standings), *failed, *unreadable, *planner.without_down(migrations)]
 
     def rehearse(self) -> Run:
@@ -168,10 +186,12 @@ class Migrator:
         from sqlmigrate.rehearsal import rehearse
         from sqlmigrate.work import load
 
-        with self._locked(planner.plan_apply) as (connection, session, history, plan):
+        found = source.find(self._settings.dir)
+        with self._target.locked() as (connection, session, history, rows):
+            plan = plan_for(Asked(Action.APPLY), found, rows)
             work = load(plan, pooled=history.pooled)
             rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
-            return Run(plan.steps, plan.problems)
+            return Run(plan.migrations, plan.problems)
 
     def baseline(self, version: Version) -> Run:
         """Marks a version and everything before it as applied, without running anything.
@@ -179,38 +199,45 @@ class Migrator:
         Raises:
             PlanRefused: there is no such file.
         """
-        with self._locked(partial(planner.plan_baseline, version=version)) as (connection, _, history, plan):
-            marks = [history.marked(step.migration) for step in _checked(plan).steps]
+        found = source.find(self._settings.dir)
+        with self._target.locked() as (connection, _, history, rows):
+            plan = planner.plan_baseline(planner.standings(found.migrations, rows), version)
+            plan = checked(replace(plan, problems=(*found.problems, *plan.problems)))
+            marks = [history.marked(step.migration) for step in plan.steps]
             history.create()
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
 
     def plan_repair(self, version: Version | None = None) -> list[Mend]:
         """What `repair` would do now."""
-        with self._opened() as (_, history):
-            return self._mends(history, version)
+        from sqlmigrate.repair import mends
+
+        with self._target.opened() as (_, history):
+            return mends(source.find(self._settings.dir).migrations, history, version)
 
     def repair(self, version: Version | None = None) -> list[Mend]:
         """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
-        with self._locked(lambda _: Plan(())) as (connection, _, history, _):
-            mends = self._mends(history, version)
+        from sqlmigrate.repair import mends
+
+        with self._target.locked() as (connection, _, history, _):
+            found = mends(source.find(self._settings.dir).migrations, history, version)
             history.create()
-            connection.run("\n".join(["begin;", *(mend.sql for mend in mends), "commit;"]))
-            return mends
+            connection.run("\n".join(["begin;", *(mend.sql for mend in found), "commit;"]))
+            return found
 
     def lock_holder(self) -> Holder | None:
         """Who holds the migration lock now."""
         from sqlmigrate import lock
 
-        with self._opened() as (connection, _):
-            return lock.holder(connection, lock.key_of(str(self._table)))
+        with self._target.opened() as (connection, _):
+            return lock.holder(connection, self._target.lock_key)
 
     def unlock(self, pid: int) -> bool:
         """Ends the backend that holds the lock, if it is still this one; written to the log. False where it is not."""
         from sqlmigrate import lock
 
-        with self._opened() as (connection, history):
-            now = lock.holder(connection, lock.key_of(str(self._table)))
+        with self._target.opened() as (connection, history):
+            now = lock.holder(connection, self._target.lock_key)
             if now is None or now.pid != pid:
                 return False
             ended = lock.terminate(connection, pid)
@@ -220,164 +247,58 @@ class Migrator:
                 )
             return ended
 
-    def _planned(self, plan: _Planner) -> Plan:
-        found = source.find(self._settings.dir)
-        with self._opened() as (_, history):
-            planned = _plan(plan, found, history.rows())
-        unreadable = [problem for step in planned.steps for problem in source.read(step.path).problems]
-        return replace(planned, problems=(*planned.problems, *unreadable))
+    def history(
+        self, version: Version | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[LogEntry]:
+        """The log, oldest first, and runs that were broken off; of one version, since a time, the last so many."""
+        with self._target.opened() as (connection, history):
+            identity = None if version is None else str(version)
+            return audit.entries(connection, history, self._target.lock_key, identity, since, limit)
 
-    def _run(self, plan: _Planner) -> Run:
-        """Plans without the lock; where there is something to do, takes it, plans again and runs."""
-        found = source.find(self._settings.dir)
-        with self._opened() as (connection, history):
-            planned = _plan(plan, found, history.rows())
-            if not planned.steps:
-                return Run((), _checked(planned).problems)
-            from sqlmigrate.session import Session
-            from sqlmigrate.work import load
+    def plan_cleanup(self, keep_days: int) -> Pruned:
+        """What `cleanup` would do now."""
+        with self._target.opened() as (connection, history):
+            return audit.prunable(connection, history, keep_days)
 
-            work = load(planned, pooled=history.pooled)
-            session = Session(connection, pooled=history.pooled)
-            with self._lock(connection, history, session) as (lock, rows):
-                again = _plan(plan, found, rows)
-                if again != planned:
-                    work = load(again, pooled=history.pooled)
+    def cleanup(self, keep_days: int) -> Pruned:
+        """Takes what is older out of the log; the state of each migration stays, and so does every counter."""
+        with self._target.locked() as (connection, _, history, _):
+            return audit.prune(connection, history, keep_days)
+
+    def exporter(self) -> Exporter:
+        """The metrics, for Prometheus; to be closed."""
+        from sqlmigrate.exporter import Exporter
+
+        return Exporter(self._target, self._settings.dir, self._on_event)
+
+    def _create(self, connection: Connection, history: History) -> None:
+        """The history's tables, under the lock, where they are missing."""
+        if history.format == 0 or history.outdated:
+            with self._target.lock(connection, history, self._target.session(connection, history)):
                 history.create()
-                self._execute(connection, session, history, lock, work)
-            return Run(again.steps, again.problems)
 
-    def _execute(
-        self, connection: Connection, session: Session, history: History, lock: Lock, work: list[Work]
-    ) -> None:
-        from sqlmigrate.executor import Executor, Limits
-        from sqlmigrate.monitor import Monitor
-
-        settings = self._settings
-        monitor = Monitor(
-            lambda: self._connect("sqlmigrate monitor"), connection.backend_pid, history.finished_so_far, self._on_event
-        )
-        limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
-        try:
-            Executor(connection, session, history, lock, monitor, limits, self._on_event).run(work)
-        finally:
-            monitor.close()
-
-    def _preview(self, step: Step) -> str:
-        script = source.read(step.path)
-        opened = source.Source(step.path, source.stamp(step.path))
-        lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
-        for segment in script.segments:
-            texts = [_shown(opened, piece) for piece in segment.pieces]
-            record = f"-- here its row is written to {self._table}"
-            begin = f"{segment.begin or 'begin'};"
-            lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
-        return "\n".join(lines) + "\n"
-
-    def _mends(self, history: History, version: Version | None) -> list[Mend]:
-        migrations, _ = source.find(self._settings.dir)
-        standings = planner.standings(migrations, history.rows())
-        mends = []
-        for one in standings:
-            if version is not None and one.version != version:
-                continue
-            if one.state is State.CHANGED and one.migration:
-                mends.append(Mend(one.migration, "take the checksum from disk", history.rechecked(one.migration)))
-            elif one.state is State.FAILED and one.applied:
-                lost = planner.lost_migration(one.applied)
-                mends.append(Mend(lost, "remove the row of the failed run", history.forgotten(lost)))
-            elif one.state is State.MISSING and one.applied and one.applied.action != planner.LET_GO:
-                lost = planner.lost_migration(one.applied)
-                mends.append(Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO)))
-        return mends
-
-    def _detail(self, one: Standing, history: History) -> Detail:
-        script = source.read(one.migration.up) if one.migration else None
-        return Detail(
-            one,
-            tuple(history.log_of(one.id)),
-            script.statements if script else 0,
-            len(script.segments) if script else 0,
-        )
-
-    @contextmanager
-    def _locked(self, plan: _Planner) -> Iterator[tuple[Connection, Session, History, Plan]]:
-        """The lock, and a plan made under it."""
-        from sqlmigrate.session import Session
-
+    def planned(self, asked: Asked) -> Plan:
+        """What `run` would do now. Nothing is sent but reads."""
         found = source.find(self._settings.dir)
-        with self._opened() as (connection, history):
-            session = Session(connection, pooled=history.pooled)
-            with self._lock(connection, history, session) as (_, rows):
-                yield connection, session, history, _plan(plan, found, rows)
-
-    @contextmanager
-    def _lock(self, connection: Connection, history: History, session: Session) -> Iterator[tuple[Lock, list[Applied]]]:
-        """The lock, and the rows as they are under it. It ends with the connection."""
-        from sqlmigrate.events import WaitingForLock
-        from sqlmigrate.lock import Lock, key_of
-
-        keeper = self._connect("sqlmigrate lock") if history.pooled else None
-        lock = Lock(connection, key_of(str(self._table)), keeper)
-        wait = self._settings.lock_wait / 1000
-        try:
-            answers = lock.acquire(
-                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.look
-            )
-            yield lock, history.seen(answers)
-        finally:
-            if keeper is not None:
-                keeper.close()
-
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Connection, History]]:
-        connection = self._connect("sqlmigrate")
-        try:
-            history = History(connection, self._table, __version__)
-            history.survey()
-            yield connection, history
-        finally:
-            connection.close()
-
-    def _connect(self, application_name: str) -> Connection:
-        database = self._settings.database
-        if database.startswith("embedded:"):
-            from sqlmigrate import embedded
-
-            database = embedded.start(database.removeprefix("embedded:"))
-        return connect(make_conninfo(database, **dict(self._settings.connection_parts)), application_name)
+        with self._target.opened() as (_, history):
+            return _readable(plan_for(asked, found, history.rows()))
 
 
-def _rollback(to: Version | None, steps: int | None) -> _Planner:
+def _detail(one: Standing, log: Sequence[LogEntry]) -> Detail:
+    script = source.read(one.migration.up) if one.migration else None
+    return Detail(one, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
+
+
+def _rollback(to: Version | None, steps: int | None) -> Asked:
     if (to is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
-    return partial(planner.plan_rollback, to=to, steps=steps)
+    return Asked(Action.ROLL_BACK, to, steps)
 
 
-def _plan(plan: _Planner, found: tuple[list[Migration], list[Problem]], rows: list[Applied]) -> Plan:
-    """The plan for what is on disk and in the history; problems of the files come first."""
-    migrations, problems = found
-    planned = plan(planner.standings(migrations, rows))
-    return replace(planned, problems=(*problems, *planned.problems))
-
-
-def _checked(plan: Plan) -> Plan:
-    """The plan, if nothing stands in its way."""
-    if plan.errors:
-        raise PlanRefused(plan.errors)
-    return plan
-
-
-def _shown(opened: source.Source, piece: Piece) -> str:
-    """The SQL of a piece and its rows; of many rows only how many bytes they are."""
-    text = opened.text(piece)
-    closed = text if text.endswith(";") else f"{text}\n;"
-    if piece.rows is None:
-        return closed
-    start, end = piece.rows
-    if end - start > _FEW_BYTES:
-        return f"{closed}\n-- here go {end - start} bytes of rows"
-    return f"{closed}\n{b''.join(opened.blocks(start, end)).decode()}\\."
+def _readable(plan: Plan) -> Plan:
+    """The plan with the problems of the scripts that it would run."""
+    unreadable = [problem for step in plan.steps for problem in source.read(step.path).problems]
+    return replace(plan, problems=(*plan.problems, *unreadable))
 
 
 def _failed(one: Standing) -> Problem:

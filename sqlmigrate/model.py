@@ -101,6 +101,7 @@ class Action(Enum):
 
     APPLY = "apply"
     ROLL_BACK = "rollback"
+    HOOK = "hook"
 
 
 class State(Enum):
@@ -143,11 +144,47 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a plan is to be made for.
+
+    `version` is the last one to apply, or the one to go back to; `steps` is how many to take back.
+    """
+
+    action: Action
+    version: Version | None = None
+    steps: int | None = None
+    out_of_order: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The SQL files that run around migrations, each of them as a migration without a version, where it is there."""
+
+    before_migrate: Migration | None = None
+    after_migrate: Migration | None = None
+    before_each: Migration | None = None
+    after_each: Migration | None = None
+    after_error: Migration | None = None
+
+    @property
+    def present(self) -> tuple[Migration, ...]:
+        """Those that are there."""
+        hooks = (self.before_migrate, self.after_migrate, self.before_each, self.after_each, self.after_error)
+        return tuple(hook for hook in hooks if hook)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done and what stands in its way."""
+    """What is to be done and what stands in its way. Hooks that run once are steps; the others are in `hooks`."""
 
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
+    hooks: Hooks = Hooks()
+
+    @property
+    def migrations(self) -> tuple[Step, ...]:
+        """The steps without the hooks."""
+        return tuple(step for step in self.steps if step.action is not Action.HOOK)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

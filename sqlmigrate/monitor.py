@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import DatabaseError, StatementFailed
+from sqlmigrate.errors import ConfigurationError, DatabaseError, StatementFailed
 from sqlmigrate.events import Advancing, Blocked, Blocker
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _BLOCKERS = r"""
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
-       pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''…''', 'gi')
+       pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
 from pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) w(pid) join pg_catalog.pg_stat_activity b using (pid)
 """
 # The migration that is watched may itself have locked the log: whoever waits for it here waits for ever.
@@ -80,7 +80,7 @@ class Monitor:
         try:
             self._look()
             self._next = time.monotonic() + _PAUSE
-        except DatabaseError:
+        except (DatabaseError, ConfigurationError):
             self._next = time.monotonic() + 30
 
     def close(self) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Option(NamedTuple):
-    """A setting: its name, its other name in the environment besides `SQLMIGRATE_…`, its help, what its value is."""
+    """A setting: its name, its other name in the environment besides `SQLMIGRATE_…`, its help, what its value is.
+
+    `everywhere` is false for an option that only some commands take; without `metavar` it is none at all, and a setting
+    of the configuration file only.
+    """
 
     name: str
     env: str
     help: str
     metavar: str
+    everywhere: bool = True
 
 
 OPTIONS = (
@@ -25,6 +33,7 @@ OPTIONS = (
         "Its password; better in DB_PASSWORD or .pgpass, which `ps` does not show.",
         "TEXT",
     ),
+    Option("db_password_file", "DB_PASSWORD_FILE", "A file with its password.", "FILE"),
     Option("db_name", "DB_NAME", "The database's name.", "NAME"),
     Option("dir", "", "A directory with migrations; may be repeated.  [default: migrations]", "DIR"),
     Option("history_table", "", "Where the history is kept.  [default: public.migrations]", "SCHEMA.NAME"),
@@ -33,4 +42,20 @@ OPTIONS = (
     Option("lock_retries", "", "How often it is tried again after that.  [default: 10]", "N"),
     Option("statement_timeout", "", "How long a statement may take.  [default: 0, no limit]", "DURATION"),
     Option("timeout", "", "How long the whole run may take.  [default: 0, no limit]", "DURATION"),
+    Option("log_format", "", "How log lines are written.  [default: text]", "text|json"),
+    Option("log_file", "", "A file that log lines are appended to; logrotate may move it.", "FILE"),
+    Option("backup", "", "A directory for a pg_dump before the first step.", "DIR", everywhere=False),
+    Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", everywhere=False),
+    Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", everywhere=False),
+    Option("notify_command", "", "", ""),
+    Option("password_command", "", "", ""),
+    Option("require_approval", "", "", ""),
+    Option("allow_paths", "", "", ""),
 )
+
+
+def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that we start: no setting of ours or libpq's, since passwords are among them."""
+    names = {option.env for option in OPTIONS}
+    prefixes = ("SQLMIGRATE_", "PG")
+    return {name: value for name, value in environ.items() if name not in names and not name.startswith(prefixes)}

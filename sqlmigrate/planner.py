@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.model import Action, Level, Location, Migration, Plan, Problem, Standing, State, Step
+from sqlmigrate.model import Action, Hooks, Level, Location, Migration, Plan, Problem, Standing, State, Step
 from sqlmigrate.naming import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.model import Applied, Version
+    from sqlmigrate.model import Applied, Asked, Version
 
 # What a row's `action` says of a migration whose file `repair` found missing, and let go.
 LET_GO = "missing"
+_NO_HOOKS = Hooks()
 
 
 def standings(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[Standing]:
@@ -120,8 +121,24 @@ def _place(one: Standing) -> Location | None:
     return Location(one.migration.up) if one.migration else None
 
 
-def plan_apply(standing: Sequence[Standing], target: Version | None = None, *, out_of_order: bool = False) -> Plan:
-    """What `migrate` does: everything not applied, up to and with the target; without one, repeatable files too."""
+def plan(asked: Asked, standing: Sequence[Standing], hooks: Hooks) -> Plan:
+    """What is to be done for what was asked."""
+    if asked.action is Action.ROLL_BACK:
+        return plan_rollback(standing, asked.version, asked.steps)
+    return plan_apply(standing, asked.version, out_of_order=asked.out_of_order, hooks=hooks)
+
+
+def plan_apply(
+    standing: Sequence[Standing],
+    target: Version | None = None,
+    *,
+    out_of_order: bool = False,
+    hooks: Hooks = _NO_HOOKS,
+) -> Plan:
+    """What `migrate` does: everything not applied, up to and with the target; without one, repeatable files too.
+
+    Where there is nothing to do, no hook runs.
+    """
     found = problems(standing, out_of_order=out_of_order)
     if target is not None and all(one.version != target for one in standing):
         found.append(_unknown(target, "target"))
@@ -132,7 +149,10 @@ def plan_apply(standing: Sequence[Standing], target: Version | None = None, *, o
         and one.state in (State.PENDING, State.FAILED, State.PARTIAL, State.OUT_OF_ORDER)
         and (target is None or (one.version is not None and one.version <= target))
     ]
-    return Plan(tuple(steps), tuple(found))
+    if not steps:
+        return Plan((), tuple(found))
+    before, after = ([Step(hook, Action.HOOK)] if hook else [] for hook in (hooks.before_migrate, hooks.after_migrate))
+    return Plan((*before, *steps, *after), tuple(found), hooks)
 
 
 def _unknown(version: Version, what: str) -> Problem:

@@ -40,7 +40,7 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
     blame = message.blame(count, error.report.position)
     work = batch[blame.part.unit]
     error.location = source.seen(blame.place(work.step.path))
-    if blame.part.piece is None or blame.number is None:
+    if blame.part.piece is None or blame.number is None or blame.part.hook:
         error.hint = error.hint or (_HISTORY_GONE if error.report.sqlstate in _GONE else "")
         return Failure(error, blame.part.unit, -1)
     earlier = takewhile(lambda piece: piece != blame.part.piece, work.segment.pieces)

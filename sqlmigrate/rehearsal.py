@@ -9,6 +9,7 @@ from sqlmigrate.errors import ScriptError, StatementFailed
 from sqlmigrate.events import Said
 from sqlmigrate.message import Message, Part
 from sqlmigrate.refusal import needs_parts
+from sqlmigrate.work import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,20 +36,24 @@ def rehearse(
     connection.run(f"begin; set local lock_timeout = {lock_timeout}")
     try:
         for one in work:
-            for segment in one.script.segments:
-                if not segment.transactional or not _passes(connection, one, segment):
-                    on_event(Said(one.step, f"line {segment.pieces[0].line}: can't be rehearsed in a transaction"))
+            version = connection.literal(one.step.migration.id)
+            connection.run(f"set local sqlmigrate.version = {version}")
+            scripts = (one.before, Hook(one.script, one.source), one.after)
+            for script, opened in filter(None, scripts):
+                for segment in script.segments:
+                    if not segment.transactional or not _passes(connection, one, segment, opened, script.path):
+                        on_event(Said(one.step, f"line {segment.pieces[0].line}: can't be rehearsed in a transaction"))
             connection.run("set constraints all immediate; reset role; reset all; discard temp")
     finally:
         session.clean()
 
 
-def _passes(connection: Connection, work: Work, segment: Segment) -> bool:
+def _passes(connection: Connection, work: Work, segment: Segment, opened: source.Source, path: str) -> bool:
     """Runs a segment; False where the server would not run it in a transaction."""
     connection.run("savepoint sqlmigrate_segment")
     for piece in segment.pieces:
-        message = Message([Part(work.source.text(piece) + "\n;", piece.statements, 0, piece)])
-        rows = list(work.source.blocks(*piece.rows)) if piece.rows else []
+        message = Message([Part(opened.text(piece) + "\n;", piece.statements, 0, piece)])
+        rows = list(opened.blocks(*piece.rows)) if piece.rows else []
         count = 0
         try:
             for _ in connection.transmit(message.text, lambda _, rows=rows: rows):  # type: ignore[misc]  # bound now
@@ -57,7 +62,7 @@ def _passes(connection: Connection, work: Work, segment: Segment) -> bool:
             if needs_parts(error.report):
                 connection.run("rollback to savepoint sqlmigrate_segment")
                 return False
-            place = source.seen(message.blame(count, error.report.position).place(work.step.path))
+            place = source.seen(message.blame(count, error.report.position).place(path))
             raise ScriptError(
                 f"{work.step.migration.id} would fail: {error.message}", place, "nothing was changed"
             ) from error

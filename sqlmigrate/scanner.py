@@ -7,6 +7,7 @@ where a statement ends. The items of a text, joined, are the text.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -86,6 +87,16 @@ def _quiet(*, words: bool, escapes: bool) -> re.Pattern[str]:
 def tokens(statement: str) -> Iterator[str]:
     """The tokens of a statement as written, comments left out; a dollar quote comes as its tag only."""
     return (match[1] for match in _TOKEN.finditer(statement) if match[1])
+
+
+def statements(text: str) -> list[Item]:
+    """The statements of a text whose COPY rows, if it has any, travel apart."""
+    found: list[Item] = []
+    with suppress(ScriptError):  # the rows have no end here
+        for item in scan("", [text]):
+            if item.kind is Kind.STATEMENT:
+                found.append(item)  # noqa: PERF401  # what was found before the error counts
+    return found
 
 
 def copies_from_stdin(statement: str) -> bool:

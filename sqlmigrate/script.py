@@ -25,7 +25,7 @@ _STEERING = re.compile(
 )
 _DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*--[ \t]*(?!sqlmigrate:)(\w.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
-DIRECTIVES = ("transaction", "lock-timeout", "statement-timeout")
+DIRECTIVES = ("transaction", "lock-timeout", "lock-retries", "statement-timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Cuts:
 class Script:
     """A file as read: what it says of itself, its segments, and what stands in its way.
 
-    `directives` hold milliseconds, and 1 or 0 for on and off. `session` are the settings among the statements skipped,
-    which the rest of the script counts on; `sets_session` is true where any statement is such a setting.
+    `directives` hold milliseconds, a number of retries, and 1 or 0 for on and off. `session` are the settings among the
+    statements skipped, which the rest of the script counts on; `sets_session` is true where any statement is one.
     `skipped_checksum` is that of the text of the statements skipped. `steering` are psql commands passed over.
     """
 
@@ -347,9 +347,11 @@ class _Reader:
 
 
 def _directive(key: str, value: str) -> int:
-    """A directive's value: milliseconds, or 1 and 0 for on and off."""
+    """A directive's value: milliseconds, a number, or 1 and 0 for on and off."""
     if key not in DIRECTIVES:
         raise ConfigurationError(f"no such directive: {key}", hint=f"known are {', '.join(DIRECTIVES)}")
+    if key == "lock-retries" and value.isdecimal():
+        return int(value)
     if key != "transaction":
         return milliseconds(value)
     if value not in ("on", "off"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.model import Location, Migration, Problem
+from sqlmigrate.model import Hooks, Location, Migration, Problem
 from sqlmigrate.naming import PATTERN, Name, parse_file_name
 
 if TYPE_CHECKING:
@@ -22,9 +22,21 @@ _CHUNK = 1024 * 1024
 _BLOCK = 64 * 1024  # more than 128 KiB at once is fetched from the kernel anew, and given back, for every read
 
 
-def find(directories: Sequence[str]) -> tuple[list[Migration], list[Problem]]:
+_HOOKS = {f"{field.name}.sql" for field in fields(Hooks)}
+
+
+class Found(NamedTuple):
+    """What lies in the directories: migrations in order, what is wrong with the files, the hooks."""
+
+    migrations: list[Migration]
+    problems: list[Problem]
+    hooks: Hooks
+
+
+def find(directories: Sequence[str]) -> Found:
     """Every migration below the directories, versioned ones in order and then the repeatable ones by name.
 
+    A hook lies in one of the directories themselves, not below.
     Names that begin with a dot are passed over; a file that ends in `.sql` never is.
 
     Raises:
@@ -33,8 +45,13 @@ def find(directories: Sequence[str]) -> tuple[list[Migration], list[Problem]]:
     """
     ups: dict[str, tuple[Name, str]] = {}
     downs: dict[str, tuple[Name, str]] = {}
+    hooks: dict[str, Migration] = {}
     problems: list[Problem] = []
+    tops = {directory.rstrip(os.sep) or os.sep for directory in directories}
     for path, file_name in sorted(_sql_files(directories)):
+        if file_name in _HOOKS and os.path.dirname(path) in tops:
+            problems += _add_hook(hooks, path)
+            continue
         name = parse_file_name(file_name)
         if name is None:
             problems.append(_misnamed(path))
@@ -52,7 +69,18 @@ def find(directories: Sequence[str]) -> tuple[list[Migration], list[Problem]]:
                 )
             )
     migrations = [_migration(name, path, downs.get(identity)) for identity, (name, path) in ups.items()]
-    return sorted(migrations, key=_order), problems
+    return Found(sorted(migrations, key=_order), problems, Hooks(**hooks))
+
+
+def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
+    name = os.path.basename(path).removesuffix(".sql")
+    if name in hooks:
+        return [
+            Problem("duplicate-hook", f"{name} is there twice: {hooks[name].up} and {path}", Location(path), "keep one")
+        ]
+    digest, read_at = checksum(path)
+    hooks[name] = Migration(name, None, name, path, digest, None, read_at)
+    return []
 
 
 def checksum(path: str) -> tuple[str, tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate import source
 from sqlmigrate.errors import PlanRefused
@@ -12,21 +12,36 @@ from sqlmigrate.model import Action, Location, Problem
 from sqlmigrate.script import PIECE_SIZE, Cuts
 
 if TYPE_CHECKING:
-    from sqlmigrate.model import Plan, Step
+    from sqlmigrate.model import Migration, Plan, Step
     from sqlmigrate.script import Script, Segment
+
+
+class Hook(NamedTuple):
+    """A hook that runs in a migration's transaction."""
+
+    script: Script
+    source: source.Source
 
 
 @dataclass(slots=True)
 class Work:
-    """A step, its script as far as it is to be run, and how it went so far."""
+    """A step, its script as far as it is to be run, and how it went so far.
+
+    `before` and `after` are the hooks that run in its first and last transaction, `opened` is set when the first has
+    run. `durable` means that its commit waits for the disk, `last` that nothing follows it.
+    """
 
     step: Step
     script: Script
     source: source.Source
     cuts: Cuts
     begun: bool = False
+    before: Hook | None = None
+    after: Hook | None = None
+    durable: bool = False
     last: bool = False
     next: int = 0
+    opened: bool = False
     tries: int = 0
     started: float = 0.0
 
@@ -76,13 +91,35 @@ def load(plan: Plan, *, pooled: bool) -> list[Work]:
     Raises:
         PlanRefused: with every error of the plan and of every script.
     """
+    hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
+    before, after, on_error = (loaded(hook) if hook else None for hook in hooks)
     work = [_work(step) for step in plan.steps]
     problems = [*plan.errors, *(problem for one in work for problem in _problems(one, pooled=pooled))]
+    problems += [problem for hook in (before, after, on_error) if hook for problem in _unfit(hook.script)]
     if problems:
         raise PlanRefused(problems)
-    if work:
-        work[-1].last = True
+    for one in work:
+        one.last = one is work[-1]
+        # A hook that writes nothing leaves its commit nothing to wait for, nor what was committed before it.
+        one.durable = one.step in plan.migrations[-1:] or one.last
+        if one.step.action is not Action.HOOK:
+            one.before, one.after = before, after
     return work
+
+
+def loaded(hook: Migration) -> Hook:
+    """A hook, ready to be sent as it was found."""
+    return Hook(source.read(hook.up), source.Source(hook.up, hook.stamp))
+
+
+def _unfit(hook: Script) -> list[Problem]:
+    """What can't travel in the transaction of a migration."""
+    pieces = [piece for segment in hook.segments for piece in segment.pieces]
+    plain = all(segment.transactional and not segment.begin for segment in hook.segments)
+    if plain and len(hook.segments) < 2 and not any(piece.rows or piece.ends_message for piece in pieces):
+        return list(hook.problems)
+    what = "a hook that runs in a transaction of ours must be fit for it"
+    return [Problem("hook", what, Location(hook.path), "no CONCURRENTLY, VACUUM, COPY data, BEGIN or COMMIT here")]
 
 
 def _work(step: Step) -> Work:
@@ -98,7 +135,7 @@ def _work(step: Step) -> Work:
 def _problems(work: Work, *, pooled: bool) -> list[Problem]:
     step, script = work.step, work.script
     found = list(script.problems)
-    if step.action is Action.APPLY and work.source.stamp != step.migration.stamp:
+    if step.action is not Action.ROLL_BACK and work.source.stamp != step.migration.stamp:
         found.append(Problem("changed", "the file was changed in this moment", Location(step.path), "run again"))
     if pooled and len(script.segments) > 1 and script.sets_session:
         found.append(_needs_session(step))

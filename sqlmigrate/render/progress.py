@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate import duration, events
-from sqlmigrate.render.text import named
+from sqlmigrate.render.text import count, named
 
 if TYPE_CHECKING:
     from sqlmigrate.lock import Holder
 
 
-def line(one: events.Event) -> str:
+def line(one: events.Event) -> str:  # noqa: C901, PLR0912  # a case an event
     """A line of progress."""
     match one:
         case events.Finished(step, took):
             return f"  {style('✓', fg='green')} {named(step)}  {style(duration.shown(took), dim=True)}"
         case events.Running(step):
             return f"  … {named(step)}"
+        case events.Began(run_id, pid, steps):
+            return style(f"  run {run_id}: {count(steps, 'step')}, backend {pid}", dim=True)
+        case events.BackingUp(directory):
+            return f"  … backing up to {directory}"
+        case events.BackedUp(path, restore, size):
+            bytes_long = style(f"{size:,} bytes", dim=True)
+            return f"  {style('✓', fg='green')} backup  {path}  {bytes_long}\n    restore: {restore}"
         case events.WaitingForLock(other):
             return style(f"  waiting for the migration lock{_held(other)}", fg="yellow")
         case events.Blocked(application, blockers):
@@ -35,8 +42,10 @@ def line(one: events.Event) -> str:
             return style(f"    {command}: passed over", dim=True)
         case events.Notice(severity, message):
             return style(f"    {severity}: {message}", dim=severity != "WARNING")
+        case events.Warned(message):
+            return style(f"  warning: {message}", fg="yellow")
     return str(one)
 
 
 def _held(other: Holder | None) -> str:
-    return f", held by pid {other.pid} ({other.user}, {other.application}, from {other.host})" if other else ""
+    return f", held by {other}" if other else ""

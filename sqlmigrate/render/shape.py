@@ -9,16 +9,25 @@ from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, Sta
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from prometheus_client import Metric
+
+    from sqlmigrate.audit import LogEntry, Pruned
     from sqlmigrate.lock import Holder
-    from sqlmigrate.migrator import Detail, Health, Mend, Run
+    from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
+    from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.repair import Mend
+    from sqlmigrate.review import Review
+    from sqlmigrate.run import Run
 
 VERSION = 1
 
 
 def run(result: Run) -> dict[str, Any]:
-    """`steps` were run, in this order."""
-    return {"steps": [_step(step) for step in result.steps], "problems": [problem(one) for one in result.warnings]}
+    """`steps` were run, in this order; `backup` is there where one was made."""
+    backup = {"backup": result.backup._asdict()} if result.backup else {}
+    steps = [_step(step) for step in result.steps]
+    return {"steps": steps, "problems": [problem(one) for one in result.warnings], **backup}
 
 
 baseline = rehearsal = run
@@ -31,6 +40,18 @@ def plan(result: Plan, texts: Iterable[str] = ()) -> dict[str, Any]:
         "sql": list(texts),
         "problems": [problem(one) for one in result.problems],
     }
+
+
+def review(made: Review) -> dict[str, Any]:
+    """A plan file: its own `version`, its `digest`, and what that is over."""
+    from sqlmigrate.review import document  # it loads the scanner, which no other result needs
+
+    return {"digest": made.digest, **document(made)}
+
+
+def approved(file: PlanFile) -> dict[str, Any]:
+    """`approved`: the digest of the plan."""
+    return {"approved": file.digest}
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -70,7 +91,7 @@ def _detail(detail: Detail) -> dict[str, Any]:
         "statements_done": row.statements_done if row else None,
         "statements": detail.statements,
         "parts": detail.segments,
-        "log": [entry._asdict() | {"logged_at": entry.logged_at.isoformat()} for entry in detail.log],
+        "log": [_entry(entry) for entry in detail.log],
     }
 
 
@@ -110,6 +131,31 @@ def holder(result: Holder | None) -> dict[str, Any]:
         return {"holder": None}
     names = ("pid", "user", "application", "host", "state", "query")
     return {"holder": {name: getattr(result, name) for name in names} | {"since": result.since.isoformat()}}
+
+
+def history(result: Sequence[LogEntry]) -> dict[str, Any]:
+    """`history`, the newest last."""
+    return {"history": [_entry(one) for one in result]}
+
+
+def _entry(one: LogEntry) -> dict[str, Any]:
+    return one._asdict() | {"logged_at": one.logged_at.isoformat()}
+
+
+def pruned(result: Pruned) -> dict[str, Any]:
+    """`pruned`: how many rows of which table."""
+    return {"pruned": result._asdict()}
+
+
+def metrics(result: Sequence[Metric]) -> dict[str, Any]:
+    """`metrics`, a sample each."""
+    samples = [sample for family in result for sample in family.samples]
+    return {"metrics": [{"name": one.name, "labels": dict(one.labels), "value": one.value} for one in samples]}
+
+
+def serving(url: str) -> dict[str, Any]:
+    """`serving`: the URL that was answered."""
+    return {"serving": url}
 
 
 def error(failure: SqlMigrateError) -> dict[str, Any]:

@@ -9,15 +9,23 @@ from click import style
 
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+from sqlmigrate.metrics import exposition
 from sqlmigrate.model import Action, Level, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from prometheus_client import Metric
+
+    from sqlmigrate.audit import LogEntry, Pruned
     from sqlmigrate.lock import Holder
-    from sqlmigrate.migrator import Detail, Health, Mend, Run
+    from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
+    from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.repair import Mend
+    from sqlmigrate.review import Review
+    from sqlmigrate.run import Run
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -28,34 +36,48 @@ _COLOURS = {
     State.MISSING: "yellow",
     State.OUT_OF_ORDER: "yellow",
 }
-_DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back"}
-_DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back"}
+_DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: "applied"}
+DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run"}
 
 
 def run(result: Run) -> str:
-    """One line: what was done, and warnings."""
+    """One line: what was done; warnings, and the backup."""
     warnings = [problem(one) for one in result.warnings]
     if not result.steps:
         return "\n".join([*warnings, "nothing to do"])
-    done = _DONE[result.steps[0].action]
-    return "\n".join([*warnings, style(f"{_count(result.steps, 'migration')} {done}", fg="green")])
+    done = style(f"{count(result.steps, 'migration')} {_DONE[result.steps[0].action]}", fg="green")
+    backup = [f"  backup: {result.backup.path}", f"  restore: {result.backup.restore}"] if result.backup else []
+    return "\n".join([*warnings, done, *backup])
 
 
 def baseline(result: Run) -> str:
     """What was marked."""
-    return style(f"{_count(result.steps, 'migration')} marked as applied", fg="green")
+    return style(f"{count(result.steps, 'migration')} marked as applied", fg="green")
 
 
 def rehearsal(result: Run) -> str:
     """What would have been applied."""
-    return style(f"{_count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
+    return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
 
 
 def plan(result: Plan, texts: Iterable[str] = ()) -> str:
     """Steps and problems, and the SQL."""
-    lines = [f"  {_DOING[step.action]:<9}  {named(step)}" for step in result.steps]
+    lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
     found = [problem(one) for one in result.problems]
     return "\n".join([*(lines or ["nothing to do"]), *found, *("", *texts)]).rstrip()
+
+
+def approved(file: PlanFile) -> str:
+    """What was approved, and how to go on."""
+    command = "migrate" if file.asked.action is Action.APPLY else "rollback"
+    return f"approved: {file.digest}\nrun it: sqlmigrate {command} --plan {file.path}"
+
+
+def review(made: Review) -> str:
+    """Each step with its statements and their locks; what can't be undone, problems, the digest."""
+    from sqlmigrate.render import review  # long, and only one command's
+
+    return review.review(made)
 
 
 def status(result: Sequence[Standing]) -> str:
@@ -111,8 +133,8 @@ def _detail_lines(detail: Detail) -> list[str]:
 
 
 def _parts(detail: Detail) -> str:
-    statements = _count(range(detail.statements), "statement")
-    return f"{statements} in {_count(range(detail.segments), 'part')}" if detail.segments > 1 else statements
+    statements = count(range(detail.statements), "statement")
+    return f"{statements} in {count(range(detail.segments), 'part')}" if detail.segments > 1 else statements
 
 
 def health(result: Health) -> str:
@@ -131,7 +153,7 @@ def problems(result: Sequence[Problem]) -> str:
     """Every problem, errors first."""
     ordered = sorted(result, key=lambda one: one.level is not Level.ERROR)
     errors = sum(one.level is Level.ERROR for one in result)
-    end = f"{_count(range(errors), 'error')}, {_count(range(len(result) - errors), 'warning')}"
+    end = f"{count(range(errors), 'error')}, {count(range(len(result) - errors), 'warning')}"
     return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
 
 
@@ -154,6 +176,39 @@ def holder(result: Holder | None) -> str:
         return "nobody holds the migration lock"
     fields = ("pid", "user", "application", "host", "state", "since", "query")
     return "\n".join(f"{name:<12} {getattr(result, name)}" for name in fields)
+
+
+def history(result: Sequence[LogEntry]) -> str:
+    """A line an entry, the newest last, and below it what went wrong."""
+    rows = [("WHEN", "ACTION", "MIGRATION", "OUTCOME", "TOOK", "WHO"), *map(_entry, result)]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    lines = [_aligned(row, widths).rstrip() for row in rows]
+    for number, one in enumerate(result, 1):
+        if one.outcome != "success":
+            lines[number] = style(lines[number], fg="red")
+        lines[number] += f"\n    {one.error_msg}" if one.error_msg else ""
+    return "\n".join(lines) if result else "no entries"
+
+
+def _entry(one: LogEntry) -> tuple[str, ...]:
+    who = f"{one.db_user} ({one.os_user}@{one.host})"
+    migration = f"{one.version} {one.name}".strip() if one.version != one.name else one.version
+    return _when(one.logged_at), one.action, migration, one.outcome, duration.shown(one.duration_ms), who
+
+
+def pruned(result: Pruned) -> str:
+    """How many rows go, or went."""
+    return f"{result.entries} of the log's rows and {result.runs} of the runs'"
+
+
+def metrics(result: Sequence[Metric]) -> str:
+    """The text that Prometheus reads."""
+    return exposition(result).rstrip("\n")
+
+
+def serving(url: str) -> str:
+    """Where Prometheus is answered."""
+    return f"serving on {url}"
 
 
 def error(failure: SqlMigrateError) -> str:
@@ -203,5 +258,6 @@ def named(step: Step) -> str:
     return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
 
 
-def _count(things: Sequence[object], noun: str) -> str:
+def count(things: Sequence[object], noun: str) -> str:
+    """`1 migration`, `2 migrations`."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sqlmigrate import SqlMigrateError, Version, history
+from sqlmigrate import SqlMigrateError, Version
 from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed, PlanRefused
+from sqlmigrate.formats import FORMATS
 from tests.project import Project
 
 BROKEN = "create table t5 (a int);\nselect 1 / 0;"
@@ -157,10 +158,22 @@ def test_a_newer_format_is_refused(project: Project) -> None:
     project.migrator().migrate()
     project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 99.'")
 
-    with pytest.raises(HistoryError, match="has format 99, this sqlmigrate knows 1") as refused:
+    with pytest.raises(HistoryError, match="has format 99, this sqlmigrate knows 2") as refused:
         project.migrator().check()
 
     assert "newer sqlmigrate" in refused.value.hint
+
+
+def test_a_database_of_the_first_format_is_brought_on_where_nothing_is_pending(project: Project) -> None:
+    add_series(project, 1)
+    project.migrator().migrate()
+    project.query("drop table migrations_runs, migrations_totals")
+    project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 1.'")
+
+    assert project.migrator().check().up_to_date
+    assert project.migrator().migrate().steps == ()
+
+    assert project.value("select count(*) from migrations_runs") == 0
 
 
 def test_a_lost_comment_is_the_first_format(project: Project) -> None:
@@ -169,13 +182,15 @@ def test_a_lost_comment_is_the_first_format(project: Project) -> None:
     project.query("comment on table migrations is null")
 
     assert project.migrator().check().up_to_date
+    assert project.migrator().migrate().steps == ()
+    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 2.")
 
 
 def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 2)
     project.migrator().migrate(Version(2, 0, 0, 1))
     monkeypatch.setattr(
-        history, "FORMATS", (*history.FORMATS, "alter table {history} add column extra text default 'x';")
+        "sqlmigrate.history.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
     )
     assert states(project) == {"v2.0.0-001": "applied", "v2.0.0-002": "pending"}
 
@@ -185,13 +200,13 @@ def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: p
         ("v2.0.0-001", "x"),
         ("v2.0.0-002", "x"),
     ]
-    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 2.")
+    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 3.")
 
 
 def test_two_formats_at_once_begin_from_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 1)
     monkeypatch.setattr(
-        history, "FORMATS", (*history.FORMATS, "alter table {history} add column extra text default 'x';")
+        "sqlmigrate.history.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
     )
 
     project.migrator().migrate()

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlmigrate.errors import PlanRefused
 from tests.project import Project
 
-pytestmark = pytest.mark.pgbouncer
+pytestmark = pytest.mark.debian
 
 CONFIGURATION = """
 [databases]

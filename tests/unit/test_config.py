@@ -28,7 +28,8 @@ def test_the_defaults_are_those_of_the_help() -> None:
     assert load(URL, {}) == Settings(database="postgresql://option")
     said = {one.name: match[1] for one in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", one.help))}
     shown = {"dir": "migrations", "history_table": "public.migrations", "lock_retries": "10", "lock_wait": "5min"}
-    assert said == shown | {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0"}
+    shown |= {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0", "log_format": "text", "backup_keep": "0"}
+    assert said == shown
     assert load(URL | said, {}) == load(URL, {})
 
 
@@ -40,19 +41,25 @@ OF_SETTINGS = [
     ("lock_retries", "1", 1),
     ("statement_timeout", "1s", 1000),
     ("timeout", "1s", 1000),
+    ("log_format", "1", "1"),
+    ("log_file", "1", "1"),
+    ("backup", "1", "1"),
+    ("backup_keep", "1", 1),
+    ("notify_url", "1", "1"),
 ]
+OF_FILES = ["notify_command", "password_command", "require_approval", "allow_paths"]
 OF_CONNECTION = [
     ("db_host", "host"),
     ("db_port", "port"),
     ("db_user", "user"),
-    ("db_password", "password"),
     ("db_name", "dbname"),
 ]
 
 
 def test_every_option_is_tested() -> None:
-    tested = {"database_url", *(name for name, *_ in OF_SETTINGS), *(name for name, _ in OF_CONNECTION)}
-    assert {one.name for one in OPTIONS} == tested
+    tested = {"database_url", *(name for name, *_ in OF_SETTINGS), *(name for name, _ in OF_CONNECTION), *OF_FILES}
+    assert {one.name for one in OPTIONS} == tested | {"db_password", "db_password_file"}
+    assert [one.name for one in OPTIONS if not one.metavar] == OF_FILES
 
 
 @pytest.mark.parametrize(("name", "text", "value"), OF_SETTINGS)
@@ -88,7 +95,6 @@ def test_a_part_of_the_connection_has_two_names_in_the_environment(here: Path, n
         ({}, {"SQLMIGRATE_DATABASE_URL": "s", "DATABASE_URL": "u"}, ("s", {})),
         (URL, {"DATABASE_URL": "u"}, ("postgresql://option", {})),
         ({}, {"DATABASE_URL": "embedded:x"}, ("embedded:x", {})),
-        ({}, {"DATABASE_URL": "u", "DB_PASSWORD": "p"}, ("u", {"password": "p"})),
         ({"db_name": "d"}, {"DATABASE_URL": "u", "DB_NAME": "e", "DB_PORT": "1"}, ("u", {"dbname": "d", "port": "1"})),
         (URL, {"DB_NAME": "e"}, ("postgresql://option", {})),
         ({"db_host": "h"}, {"DB_NAME": "e"}, ("", {"host": "h", "dbname": "e"})),
@@ -116,7 +122,7 @@ def test_directories_are_many() -> None:
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [('dir = "m"', ("conf/m",)), ('dir = ["m", "/n"]', ("conf/m", "/n"))],
+    [('dir = "m"', ("conf/m",)), ('dir = ["m", "n:o"]', ("conf/m", "conf/n:o"))],
 )
 def test_directories_in_a_file_are_meant_from_where_it_is(here: Path, content: str, expected: tuple[str, ...]) -> None:
     (here / "conf").mkdir()
@@ -207,3 +213,153 @@ def test_an_environment_that_is_not_chosen_is_checked_too(here: Path) -> None:
     with pytest.raises(ConfigurationError, match="lock_wiat") as failed:
         load({"database_url": "x"}, {})
     assert failed.value.hint == "did you mean lock_wait?"
+
+
+FILE = {"database_url": "f", "db_password": "p-file", "db_password_file": "of-file"}
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "in_file", "expected"),
+    [
+        ({"db_password": "o"}, {"DB_PASSWORD": "e"}, FILE, [("db_password", "o")]),
+        ({"db_password_file": "o"}, {"DB_PASSWORD": "e"}, FILE, [("db_password_file", "o")]),
+        ({}, {"DB_PASSWORD": "e", "DB_PASSWORD_FILE": "ef", "DATABASE_URL": "u"}, FILE, [("db_password", "e")]),
+        ({}, {"DB_PASSWORD_FILE": "ef", "DATABASE_URL": "u"}, FILE, [("db_password_file", "ef")]),
+        ({}, {"SQLMIGRATE_DB_PASSWORD_FILE": "s", "DB_PASSWORD_FILE": "ef"}, {}, [("db_password_file", "s")]),
+        (URL, {"DB_PASSWORD": "e"}, FILE, [("database_url", "postgresql://option"), ("db_password", "e")]),
+        ({}, {"DATABASE_URL": "u"}, FILE, [("database_url", "u"), ("db_password", "p-file")]),
+        ({}, {}, {"database_url": "f", "db_password_file": "x"}, [("db_password_file", "x")]),
+        (URL, {"DATABASE_URL": "u"}, {"database_url": "f"}, []),
+    ],
+)
+def test_where_the_password_is_looked_for(
+    here: Path,
+    given: Mapping[str, str],
+    environ: Mapping[str, str],
+    in_file: Mapping[str, str],
+    expected: list[tuple[str, str]],
+) -> None:
+    (here / "sqlmigrate.toml").write_text("\n".join(f'{name} = "{text}"' for name, text in in_file.items()))
+    settings = load(given, {"PGHOST": "h", **environ})
+    assert settings.passwords == tuple(expected)
+    assert "password" not in dict(settings.connection_parts)
+
+
+PATHS = {
+    "dir": "dir",
+    "backup": "backup",
+    "log_file": "log_file",
+    "db_password_file": "passwords",
+    "database_url": "database",
+}
+
+
+def _in_file(name: str, path: str) -> str:
+    return f'{name} = "{"embedded:" if name == "database_url" else ""}{path}"\n'
+
+
+def _paths(content: str, **given: str) -> dict[str, str]:
+    """The paths in force, as text, with a file in `conf`."""
+    Path("conf").mkdir(exist_ok=True)
+    Path("conf/x.toml").write_text(content)
+    settings = load({**({} if "embedded" in content else URL), **given}, {}, "conf/x.toml")
+    return {name: str(getattr(settings, attribute)) for name, attribute in PATHS.items()}
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("path", ["a", "a/b.c", "./a", "a/../b", "..a"])
+def test_a_path_in_a_file_is_meant_from_where_the_file_is(name: str, path: str) -> None:
+    assert f"conf/{path}" in _paths(_in_file(name, path))[name]
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("path", ["..", "../a", "/etc/x", "a/../../b", "link", "link/x", "link/../x", "/", "../config"])
+def test_a_path_in_a_file_does_not_leave_the_project_s_tree(here: Path, name: str, path: str) -> None:
+    (here / "conf").mkdir()
+    (here / "conf" / "link").symlink_to("/usr/lib")
+    with pytest.raises(ConfigurationError, match=rf"^conf/x\.toml: {name} leads out of the project's tree, to /") as no:
+        _paths(_in_file(name, path))
+    assert no.value.message.endswith(f"to {(here / 'conf' / path).resolve()}")
+    assert "allow_paths = [" in no.value.hint
+
+    allowed = no.value.hint.partition("conf/x.toml: ")[2]
+    assert path in _paths(f"{allowed}\n{_in_file(name, path)}")[name]
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("allowed", ['["/nowhere", "../beside"]', '"../beside"', '["link"]'])
+def test_a_path_may_lead_where_allow_paths_allows_it(here: Path, name: str, allowed: str) -> None:
+    for directory in ("conf", "beside", "besides"):
+        (here / directory).mkdir()
+    (here / "conf" / "link").symlink_to("../beside")
+    assert "../beside/x" in _paths(f"allow-paths = {allowed}\n{_in_file(name, '../beside/x')}")[name]
+    with pytest.raises(ConfigurationError, match="leads out"):
+        _paths(f"allow-paths = {allowed}\n{_in_file(name, '../besides/x')}")
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_an_absolute_path_within_the_tree_is_in_the_tree(here: Path, name: str) -> None:
+    assert str(here / "conf" / "x") in _paths(_in_file(name, str(here / "conf" / "x")))[name]
+
+
+def test_a_tree_behind_a_symlink_is_a_tree(here: Path) -> None:
+    (here / "real").mkdir()
+    (here / "conf").symlink_to("real")
+    assert _paths('dir = "m"')["dir"] == "('conf/m',)"
+
+
+@pytest.mark.parametrize("second", ["dir = ['m', '../n']", "dir = ['.:/etc', '/etc']"])
+def test_of_several_paths_each_is_looked_at(second: str) -> None:
+    with pytest.raises(ConfigurationError, match="dir leads out"):
+        _paths(second)
+
+
+def test_what_a_colon_stands_in_is_one_path_in_a_file() -> None:
+    assert _paths('dir = ".:/etc"')["dir"] == "('conf/.:/etc',)"
+
+
+def test_an_environment_of_the_file_is_confined_when_it_is_chosen(here: Path) -> None:
+    (here / "sqlmigrate.toml").write_text('[environments.production]\nbackup = "/var/backups"\n')
+    assert load(URL, {}).backup == ""
+    with pytest.raises(ConfigurationError, match="backup leads out"):
+        load(URL, {}, environment="production")
+    (here / "sqlmigrate.toml").write_text(
+        'allow_paths = ["/var"]\n[environments.production]\nbackup = "/var/backups"\n'
+    )
+    assert load(URL, {}, environment="production").backup == "/var/backups"
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_options_and_environment_are_the_caller_s_own_word(here: Path, name: str) -> None:
+    path = "embedded:/x/y" if name == "database_url" else "/x/y"
+    host = {} if name == "database_url" else {"PGHOST": "h"}
+    (here / "sqlmigrate.toml").write_text("")
+    for settings in (load({name: path}, host), load({}, {f"SQLMIGRATE_{name.upper()}": path, **host})):
+        assert path in str(getattr(settings, PATHS[name]))
+
+
+def test_other_databases_are_no_paths(here: Path) -> None:
+    (here / "sqlmigrate.toml").write_text('database_url = "postgresql:///d?host=/run/postgresql&sslrootcert=/etc/ca"')
+    assert load({}, {}).database.endswith("/etc/ca")
+
+
+@pytest.mark.parametrize("name", ["dir", "log_file", "lock_wait", "notify_command"])
+def test_a_nul_is_in_no_setting(here: Path, name: str) -> None:
+    (here / "sqlmigrate.toml").write_text(f'{name} = "a\\u0000b"\n')
+    with pytest.raises(ConfigurationError, match=f"{name} has a NUL"):
+        load(URL, {})
+
+
+@pytest.mark.parametrize("name", ["notify_command", "password_command"])
+def test_a_command_is_a_list_of_words(here: Path, name: str) -> None:
+    (here / "sqlmigrate.toml").write_text(f'{name} = ["a b", "c"]\n')
+    assert getattr(load(URL, {}), name) == ("a b", "c")
+    for value in ('"a b"', '""', "1"):
+        (here / "sqlmigrate.toml").write_text(f"{name} = {value}\n")
+        with pytest.raises(ConfigurationError, match=f"{name.replace('_', '-')}: .* is not a list"):
+            load(URL, {})
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_what_only_a_file_says_is_in_no_environment(name: str) -> None:
+    assert load(URL, {f"SQLMIGRATE_{name.upper()}": "True"}) == load(URL, {})

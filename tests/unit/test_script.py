@@ -148,7 +148,7 @@ def test_a_directive_below_the_first_statement_is_refused() -> None:
         (
             "transactions=off",
             "no such directive: transactions",
-            "known are transaction, lock-timeout, statement-timeout",
+            "known are transaction, lock-timeout, lock-retries, statement-timeout",
         ),
         ("transaction=no", "transaction=no means nothing", "write transaction=off"),
         ("transaction", "transaction= means nothing", "write transaction=off"),

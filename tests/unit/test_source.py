@@ -24,7 +24,7 @@ def _write(path: Path, content: bytes | str = "select 1;") -> str:
 
 def _found(*directories: Path) -> tuple[list[str], list[tuple[str, str]]]:
     """Identities found, and code and file name of each problem."""
-    migrations, problems = find([str(one) for one in directories])
+    migrations, problems, _ = find([str(one) for one in directories])
     return [one.id for one in migrations], [(one.code, Path(str(one.location)).name) for one in problems]
 
 
@@ -43,7 +43,7 @@ def test_migrations_are_found_in_order_in_several_directories_and_below(tmp_path
 def test_a_migration_knows_its_files(tmp_path: Path) -> None:
     up = _write(tmp_path / "x" / "V1.0.0-1__create.up.sql", "select 1;")
     down = _write(tmp_path / "y" / "V1.0.0-1__create.down.sql")
-    (migration,), _ = find([str(tmp_path)])
+    (migration,), _, _ = find([str(tmp_path)])
     assert (migration.id, migration.name, migration.up, migration.down) == ("v1.0.0-001", "create", up, down)
     assert (migration.checksum, migration.stamp) == (hashlib.sha256(b"select 1;").hexdigest(), stamp(up))
 

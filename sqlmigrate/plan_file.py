@@ -1,0 +1,132 @@
+"""The file that `plan --out` writes: what a plan depends on, and whether it still holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate import source
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.model import Action, Asked, Location, Problem
+from sqlmigrate.naming import parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlmigrate.model import Applied, Plan, Step
+
+VERSION = 1
+_PLAN = "`sqlmigrate plan --out FILE` writes one"
+_PLAN_AGAIN = "make it again with `sqlmigrate plan --out FILE`"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A plan file as read, unchanged since it was written: its digest is that of its content."""
+
+    path: str
+    digest: str
+    asked: Asked
+    essence: dict[str, Any]
+
+
+def read(path: str) -> PlanFile:
+    """A plan file.
+
+    Raises:
+        ConfigurationError: it is none, or somebody edited it.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        digest = content.pop("digest")
+        found = PlanFile(path, digest, _asked(content["asked"]), content["plan"])
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_PLAN) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"{path} is no plan file", hint=_PLAN) from error
+    if digest != digest_of(content):
+        raise ConfigurationError(f"{path} was edited: its digest is not that of its content", hint=_PLAN_AGAIN)
+    return found
+
+
+def outdated(file: PlanFile, now: dict[str, Any]) -> list[Problem]:
+    """What has changed since the plan was made; nothing, where it still holds."""
+    then = file.essence
+    reasons = [
+        f"it was made for {name.replace('_', ' ')} {then[name]}, and this is {now[name]}"
+        for name in ("database", "history_table")
+        if then[name] != now[name]
+    ]
+    if then["history"] != now["history"]:
+        reasons.append(f"the history has changed since: {_rows(then)} then, {_rows(now)} now")
+    reasons += _changed_files({_named(one): one for one in then["files"]}, {_named(one): one for one in now["files"]})
+    reasons += _changed_files(then["hooks"], now["hooks"])
+    if not reasons and then != now:
+        reasons.append("the order of the files has changed since")
+    return [
+        Problem("plan-outdated", f"the plan does not hold any more: {one}", Location(file.path), _PLAN_AGAIN)
+        for one in reasons
+    ]
+
+
+def _rows(facts: dict[str, Any]) -> str:
+    return f"{facts['history']['rows']} rows"
+
+
+def _named(file: dict[str, str]) -> str:
+    return f"{file['version']} ({file['action']})"
+
+
+def _changed_files(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    gone = [f"{name} is not to be run any more" for name in then if name not in now]
+    new = [f"{name} would be run, and is not in the plan" for name in now if name not in then]
+    changed = [f"the file of {name} was changed" for name in then if name in now and then[name] != now[name]]
+    return [*gone, *new, *changed]
+
+
+def essence(plan: Plan, database: str, history_table: str, rows: Iterable[Applied]) -> dict[str, Any]:
+    """What a plan depends on, as plain data."""
+    seen = sorted(rows, key=lambda row: row.id)
+    return {
+        "database": database,
+        "history_table": history_table,
+        "history": {"rows": len(seen), "digest": digest_of([_plain(row) for row in seen])},
+        "files": [
+            {"version": step.migration.id, "action": step.action.value, "checksum": checksum_of(step)}
+            for step in plan.steps
+        ],
+        "hooks": {hook.id: hook.checksum for hook in plan.hooks.present},
+    }
+
+
+def asked_as_data(asked: Asked) -> dict[str, Any]:
+    """What was asked for, as it stands in the file."""
+    return {
+        "action": asked.action.value,
+        "version": str(asked.version) if asked.version else None,
+        "steps": asked.steps,
+        "out_of_order": asked.out_of_order,
+    }
+
+
+def _asked(data: dict[str, Any]) -> Asked:
+    version = parse_version(data["version"]) if data["version"] else None
+    return Asked(Action(data["action"]), version, data["steps"], data["out_of_order"])
+
+
+def checksum_of(step: Step) -> str:
+    """That of the file that the step runs; a migration carries only its up file's."""
+    return step.migration.checksum if step.path == step.migration.up else source.checksum(step.path)[0]
+
+
+def _plain(row: Applied) -> list[str]:
+    return [str(value) for value in astuple(replace(row, executed_at=row.executed_at.astimezone(UTC)))]
+
+
+def digest_of(content: object) -> str:
+    """SHA-256, in hex, of plain data as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,210 @@
+"""A plan, written out for the people who decide on it: every statement, its locks, what is lost, a digest over all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate import source
+from sqlmigrate.model import Action, Step
+from sqlmigrate.plan_file import VERSION, asked_as_data, checksum_of, digest_of
+from sqlmigrate.scanner import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.locks import TableLock
+    from sqlmigrate.model import Asked, Plan, Problem
+    from sqlmigrate.script import Piece, Segment
+
+# Of a COPY's rows, so many bytes are shown; of more it is said how many they are.
+_FEW_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as it will be sent, and its line in the file.
+
+    `locks` are those that its text tells of, on tables that others use; `unseen` those on tables that the plan makes
+    itself, which block nobody. `hidden` is why there may be more, `lost` what nothing brings back.
+    """
+
+    sql: str
+    line: int
+    locks: tuple[TableLock, ...] = ()
+    unseen: tuple[TableLock, ...] = ()
+    hidden: str = ""
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Statements that commit together: `begin` opens the transaction, and is empty where the statement runs outside."""
+
+    begin: str
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A step, written out. `checksum` is that of the file it runs."""
+
+    step: Step
+    checksum: str
+    units: tuple[Unit, ...]
+
+    @property
+    def irreversible(self) -> tuple[str, ...]:
+        """Why it can't be undone: each reason once."""
+        no_way_back = self.step.action is Action.APPLY and self.step.migration.version and not self.step.migration.down
+        lost = [one.lost for unit in self.units for one in unit.statements if one.lost]
+        return tuple(dict.fromkeys(["there is no down file", *lost] if no_way_back else lost))
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What would run against one database.
+
+    `asked` are the options that the plan was made with; `essence` is what it depends on: see `plan_file`. `digest` is
+    over everything that `document` holds.
+    """
+
+    plan: Plan
+    asked: Asked
+    essence: dict[str, Any]
+    steps: tuple[Reviewed, ...]
+    hooks: tuple[Reviewed, ...]
+    digest: str = ""
+
+
+def review(plan: Plan, asked: Asked, facts: dict[str, Any]) -> Review:
+    """The plan, written out. `facts` is its `essence`.
+
+    Raises:
+        ScriptError: a file can't be read.
+        ConfigurationError: the parser is not installed.
+    """
+    new: set[str] = set()
+    steps = tuple(_reviewed(step, new) for step in plan.steps)
+    each = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
+    hooks = tuple(_reviewed(Step(hook, Action.HOOK), new) for hook in each if hook)
+    made = Review(plan, asked, facts, steps, hooks)
+    return replace(made, digest=digest_of(document(made)))
+
+
+def document(made: Review) -> dict[str, Any]:
+    """The plan file's content, as plain data, without the digest."""
+    return {
+        "version": VERSION,
+        "asked": asked_as_data(made.asked),
+        "plan": made.essence,
+        "steps": [_step(one) for one in made.steps],
+        "hooks": [_step(one) for one in made.hooks],
+        "problems": [_problem(one) for one in made.plan.problems],
+    }
+
+
+def _reviewed(step: Step, new: set[str]) -> Reviewed:
+    """`new` are the relations that the plan has made so far; it grows."""
+    script = source.read(step.path)
+    opened = source.Source(step.path, source.stamp(step.path))
+    return Reviewed(step, checksum_of(step), tuple(_unit(opened, segment, new) for segment in script.segments))
+
+
+def _unit(opened: source.Source, segment: Segment, new: set[str]) -> Unit:
+    begin = (segment.begin or "begin") if segment.transactional else ""
+    return Unit(begin, tuple(one for piece in segment.pieces for one in _statements(opened, piece, new)))
+
+
+def _statements(opened: source.Source, piece: Piece, new: set[str]) -> Iterator[Statement]:
+    """The statements of a piece, the last with its rows."""
+    from sqlmigrate.locks import cannot_be_undone, created_by, hidden_in, locks_of
+
+    items = statements(opened.text(piece))
+    for item in items:
+        rows = _rows(opened, piece) if item is items[-1] else ""
+        locks = locks_of(item.text)
+        yield Statement(
+            item.text + rows,
+            piece.line + item.line - 1,
+            tuple(lock for lock in locks if _bare(lock.relation) not in new),
+            tuple(lock for lock in locks if _bare(lock.relation) in new),
+            hidden_in(item.text),
+            cannot_be_undone(item.text),
+        )
+        new.update(map(_bare, created_by(item.text)))
+
+
+def _bare(relation: str) -> str:
+    """Most files name the schema that is searched anyway in some places only."""
+    return relation.removeprefix("public.")
+
+
+def preview(step: Step, history_table: str) -> str:
+    """The SQL of a step, as it would be sent, with the place of our own record marked."""
+    script = source.read(step.path)
+    opened = source.Source(step.path, source.stamp(step.path))
+    lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
+    for segment in script.segments:
+        texts = [_closed(opened, piece) for piece in segment.pieces]
+        record = f"-- here its row is written to {history_table}"
+        begin = f"{segment.begin or 'begin'};"
+        lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
+    return "\n".join(lines) + "\n"
+
+
+def _closed(opened: source.Source, piece: Piece) -> str:
+    text = opened.text(piece)
+    closed = text if text.endswith(";") else f"{text}\n;"
+    return closed + _rows(opened, piece)
+
+
+def _rows(opened: source.Source, piece: Piece) -> str:
+    """The rows of a piece as the file has them; of many rows only how many bytes they are."""
+    if piece.rows is None:
+        return ""
+    start, end = piece.rows
+    if end - start > _FEW_BYTES:
+        return f"\n-- here go {end - start} bytes of rows"
+    return f"\n{b''.join(opened.blocks(start, end)).decode()}\\."
+
+
+def _step(one: Reviewed) -> dict[str, Any]:
+    migration = one.step.migration
+    return {
+        "version": migration.id,
+        "name": migration.name,
+        "action": one.step.action.value,
+        "path": one.step.path,
+        "checksum": one.checksum,
+        "irreversible": list(one.irreversible),
+        "transactions": [
+            {"begin": unit.begin, "statements": [_statement(each) for each in unit.statements]} for unit in one.units
+        ],
+    }
+
+
+def _statement(one: Statement) -> dict[str, Any]:
+    return {
+        "line": one.line,
+        "sql": one.sql,
+        "locks": [_lock(lock, new=False) for lock in one.locks] + [_lock(lock, new=True) for lock in one.unseen],
+        "hidden": one.hidden,
+        "lost": one.lost,
+    }
+
+
+def _lock(lock: TableLock, *, new: bool) -> dict[str, Any]:
+    return {
+        "relation": lock.relation,
+        "mode": lock.mode.value,
+        "blocks_reads": lock.mode.blocks_reads and not new,
+        "blocks_writes": lock.mode.blocks_writes and not new,
+        "made_by_the_plan": new,
+        "work": lock.work,
+    }
+
+
+def _problem(one: Problem) -> dict[str, Any]:
+    place = str(one.location) if one.location else ""
+    return {"code": one.code, "level": one.level.value, "message": one.message, "hint": one.hint, "location": place}

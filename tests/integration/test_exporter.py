@@ -1,0 +1,179 @@
+"""`metrics --serve`: many scrapes, and what comes in between."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.faults.waiting import running, timed, until
+from tests.integration.test_audit import fill
+from tests.project import Project
+from tests.prometheus import Samples, parsed, read
+from tests.proxy import proxied
+from tests.servers import LOCAL_BIN, Server, local
+
+_LOG = logging.getLogger(__name__)
+CONNECTIONS = "select count(*) from pg_stat_activity where application_name = 'sqlmigrate exporter'"
+OURS = f"{CONNECTIONS} and datname = current_database()"
+
+
+@contextlib.contextmanager
+def serving(
+    project: Project, address: str = "127.0.0.1:0", **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    with running(project, "metrics", "--serve", address, **environment) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("serving on http://"), process.communicate()
+        yield line.split()[-1], process
+
+
+def scraped(url: str) -> Samples:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        assert answer.status == 200
+        return parsed(answer.read().decode())
+
+
+def memory(process: subprocess.Popen[str]) -> int:
+    """Resident kibibytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+
+def test_a_thousand_scrapes_by_twenty_clients(project: Project) -> None:
+    fill(project)
+    expected = read(project)
+    with proxied(project.database) as proxy, serving(replace(project, database=proxy.conninfo)) as (url, process):
+        with ThreadPoolExecutor(20) as clients:
+            assert all(seen == expected for seen in clients.map(scraped, [url] * 100))
+            before, trips = memory(process), proxy.round_trips
+            took, answers = timed(lambda: list(clients.map(scraped, [url] * 1000)))
+        assert all(seen == expected for seen in answers)
+        assert proxy.round_trips - trips == 1000
+        assert project.value(OURS) == 1
+        assert len(os.listdir(f"/proc/{process.pid}/task")) <= 3
+        grown = memory(process) - before
+        process.terminate()
+        _, stderr = process.communicate(timeout=10)
+    _LOG.info("1000 scrapes in %.2f s; from %s KiB grown by %s KiB", took, before, grown)
+    assert grown < 4096
+    assert stderr.strip() == "error: interrupted by SIGTERM"
+    until(lambda: project.value(OURS) == 0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it(project: Project, number: signal.Signals, code: int) -> None:
+    with serving(project, SQLMIGRATE_TIMEOUT="1s") as (url, process):
+        time.sleep(1.2)
+        assert scraped(url)["migration_up"] == 1
+        process.send_signal(number)
+        assert process.wait(timeout=10) == code
+    until(lambda: project.value(OURS) == 0)
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_an_outage_is_told_and_survived(server: Server, tmp_path: Path, mode: str) -> None:
+    with local(server.bin if (server.bin / "pg_ctl").exists() else LOCAL_BIN) as own:
+        (tmp_path / "migrations").mkdir()
+        project = Project(own, own.conninfo, tmp_path)
+        fill(project)
+        expected = read(project)
+        with serving(project) as (url, process):
+            assert scraped(url) == expected
+            own.stop(mode)
+            assert scraped(url) == {"migration_up": 0}
+            with ThreadPoolExecutor(20) as clients:
+                took, answers = timed(lambda: list(clients.map(scraped, [url] * 20)))
+            assert answers == [{"migration_up": 0}] * 20
+            assert took < 5
+            own.start()
+            until(lambda: scraped(url)["migration_up"])
+            assert scraped(url) == expected
+            assert project.value(CONNECTIONS) == 1
+            process.terminate()
+            _, stderr = process.communicate(timeout=10)
+        lines = stderr.splitlines()
+        assert "no metrics: the connection was lost" in lines[0]
+        assert "metrics are there again" in lines[1]
+        assert len(lines) == 3
+
+
+def test_it_starts_without_a_database(project: Project) -> None:
+    with serving(project, DATABASE_URL="postgresql://postgres@127.0.0.1:1/nowhere") as (url, _):
+        assert scraped(url) == {"migration_up": 0}
+
+
+def test_a_log_that_is_locked_makes_no_scrape_wait_long(project: Project) -> None:
+    fill(project)
+    with serving(project) as (url, _):
+        assert scraped(url)["migration_up"] == 1
+        with psycopg.connect(project.database) as other:
+            other.execute("lock table migrations_log in access exclusive mode")
+            took, seen = timed(lambda: scraped(url))
+        assert seen == {"migration_up": 0}
+        assert took < 3
+        until(lambda: scraped(url)["migration_up"])
+        assert project.value(OURS) == 1
+
+
+def test_a_database_that_hangs_makes_no_queue(project: Project) -> None:
+    fill(project)
+    with serving(project) as (url, _), ThreadPoolExecutor(10) as clients:
+        assert scraped(url)["migration_up"] == 1
+        backend = project.value(OURS.replace("count(*)", "pid"))
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            first = clients.submit(scraped, url)
+            took, seen = timed(lambda: list(clients.map(scraped, [url] * 5)))
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert [{"migration_up": 0}] * 4 == sorted(seen, key=len)[:4]
+        assert took < 8
+        assert first.result()["migration_up"] in (0, 1)
+        until(lambda: scraped(url)["migration_up"])
+
+
+def test_a_client_that_says_nothing_is_in_nobodys_way(project: Project) -> None:
+    with serving(project) as (url, process):
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        with contextlib.ExitStack() as stack:
+            for _ in range(30):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            assert scraped(url)["migration_up"] == 1
+        until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) <= 3)
+        process.terminate()
+        assert process.communicate(timeout=10)[1].strip() == "error: interrupted by SIGTERM"
+
+
+def test_addresses(project: Project) -> None:
+    with serving(project, "[::1]:0") as (url, _):
+        assert url.startswith("http://[::1]:")
+        assert scraped(url)["migration_up"] == 1
+    with serving(project, ":0") as (url, _):
+        port = url.rpartition(":")[2].partition("/")[0]
+        assert scraped(url)["migration_up"] == 1
+        taken = project.cli("metrics", "--serve", f":{port}")
+    assert taken.returncode == 2
+    assert f"nobody can listen on :{port}: Address already in use" in taken.stderr
+    for wrong in ("9187", "localhost", ":99999", ":x", ""):
+        run = project.cli("metrics", "--serve", wrong)
+        assert (run.returncode, "is not an address" in run.stderr) == (2, True), run.stderr
+
+
+def test_it_does_not_start_without_migrations(project: Project) -> None:
+    run = project.cli("metrics", "--serve", ":0", SQLMIGRATE_DIR="nowhere")
+    assert run.returncode == 2
+    assert "nowhere" in run.stderr

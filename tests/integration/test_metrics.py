@@ -1,0 +1,292 @@
+"""What the metrics say, and the ways out but for the server."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from sqlmigrate.errors import ConfigurationError, ConnectionFailed, SqlMigrateError
+from sqlmigrate.lock import key_of
+from tests.faults.waiting import running, until, until_asleep
+from tests.integration.test_audit import break_off, fill, first_format
+from tests.project import Project
+from tests.prometheus import COUNTERS, Watch, parsed, read
+
+NOBODY = "postgresql://postgres@127.0.0.1:1/nowhere"
+
+
+def test_a_database_that_was_never_migrated_says_zero(project: Project) -> None:
+    project.add(1, "create table a ()")
+    project.write("R__view.sql", "create view v as select 1")
+    project.write("before_migrate.sql", "select 1")
+    seen = read(project)
+    assert seen["migration_up"] == 1
+    assert seen["migration_pending"] == 2
+    assert all(value == 0 for name, value in seen.items() if name not in ("migration_up", "migration_pending"))
+    assert project.value("select to_regclass('migrations')") is None
+
+
+def test_what_was_done_is_counted(project: Project) -> None:
+    fill(project)
+    seen = read(project)
+    assert [seen[name] for name in COUNTERS] == [1, 1, 1]
+    assert seen["migration_pending"] == 2
+    assert seen["migration_lock_held"] == 0
+    last = project.value("select extract(epoch from logged_at) from migrations_log where outcome = 'success' limit 1")
+    assert seen["migration_last_success_timestamp_seconds"] == pytest.approx(float(last))
+    took = dict(project.query("select outcome, duration_ms from migrations_log where action = 'apply'"))
+    assert seen["migration_duration_seconds v1.0.0-001 success"] == took["success"] / 1000
+    assert seen["migration_duration_seconds v1.0.0-002 failure"] == took["failure"] / 1000
+    assert seen["migration_duration_histogram_seconds_count success"] == 2
+    assert seen["migration_duration_histogram_seconds_count failure"] == 1
+
+
+def test_the_histogram_counts_by_duration(project: Project) -> None:
+    fill(project)
+    project.query("update migrations_log set duration_ms = id * 100")
+    seen = read(project)
+    name = "migration_duration_histogram_seconds_bucket"
+    bounds = [float(key.rpartition(" ")[2]) for key in seen if key.startswith(f"{name} success")]
+    assert bounds == sorted(bounds)
+    assert (bounds[0], bounds[-2:]) == (0.01, [3600, float("inf")])
+    counts = [seen[f"{name} {outcome} {bound}"] for outcome in ("success", "failure") for bound in (0.03, 0.1, 0.3, 1)]
+    assert counts == [0, 1, 2, 2, 0, 0, 1, 1]
+    assert seen["migration_duration_histogram_seconds_sum success"] == pytest.approx(0.4)
+
+
+def test_the_last_duration_is_told(project: Project) -> None:
+    project.add(1, "select 1", "select 1")
+    for seconds in (5, 3):
+        project.migrator().migrate()
+        project.query(f"update migrations_log set duration_ms = {seconds}000 where id = (select max(id) from migrations_log)")
+        project.migrator().rollback(steps=1)
+    assert read(project)["migration_duration_seconds v1.0.0-001 success"] == 3
+
+
+def test_a_run_that_goes_on_is_no_failure(project: Project) -> None:
+    project.add(1, "create table a ()")
+    project.add(2, "select pg_sleep(60)")
+    with running(project, "migrate"):
+        until_asleep(project)
+        seen = read(project)
+    assert seen["migration_lock_held"] == 1
+    assert seen["migration_failure_total"] == 0
+
+
+def test_a_killed_run_is_counted_once_whoever_has_the_lock(project: Project) -> None:
+    break_off(project)
+    assert read(project)["migration_failure_total"] == 1
+    assert read(project)["migration_success_total"] == 1
+    with psycopg.connect(project.database) as other:  # such as a run that has not begun yet, or a cleanup
+        other.execute(f"select pg_advisory_lock({key_of('public.migrations')})".encode())
+        seen = read(project)
+        assert (seen["migration_lock_held"], seen["migration_failure_total"]) == (1, 1)
+    with Watch.over(project) as watch:
+        until(lambda: watch.looks)
+        project.add(2, "select 1")
+        project.migrator().migrate()
+    assert watch.decreases == []
+    assert read(project)["migration_failure_total"] == 1
+    assert read(project)["migration_success_total"] == 2
+
+
+def test_a_run_that_was_broken_off_has_no_duration(project: Project) -> None:
+    break_off(project)
+    project.add(2, "select 1")
+    project.migrator().migrate()
+    seen = read(project)
+    assert seen["migration_duration_seconds v1.0.0-002 failure"] == 0
+    assert seen["migration_duration_histogram_seconds_count failure"] == 0
+
+
+@pytest.mark.parametrize("workers", [3])
+def test_counters_never_go_back_while_runs_race(project: Project, workers: int) -> None:
+    for number in range(1, 31):
+        project.add(number, f"create table t{number} ()", f"drop table t{number}")
+    with Watch.over(project) as watch:
+        for command in (("migrate",), ("rollback", "--steps", "30", "-y")) * 2:
+            with contextlib.ExitStack() as stack:
+                started = [stack.enter_context(running(project, *command)) for _ in range(workers)]
+                assert {process.wait() for process in started} <= {0, 1}
+    assert watch.decreases == []
+    assert watch.looks > 20
+    assert watch.highest == {COUNTERS[0]: 60, COUNTERS[1]: 0, COUNTERS[2]: 60}
+
+
+def test_a_table_of_format_1_is_read_as_it_is(project: Project) -> None:
+    first_format(project)
+    assert read(project)["migration_success_total"] == 1
+    assert project.value("select to_regclass('migrations_runs')") is None
+
+
+def test_a_look_that_is_kept_follows_the_format(project: Project) -> None:
+    project.add(1, "create table a ()")
+    with contextlib.closing(project.migrator().exporter()) as exporter:
+        assert parsed_success(exporter.read()) == 0
+        project.migrator().migrate()
+        assert parsed_success(exporter.read()) == 1
+        project.query("drop table migrations, migrations_log, migrations_runs, migrations_totals")
+        with pytest.raises(SqlMigrateError):
+            exporter.read()
+        assert parsed_success(exporter.read()) == 0
+
+
+def parsed_success(families: list) -> float:  # type: ignore[type-arg]
+    return next(one.samples[0].value for one in families if one.name == "migration_success")
+
+
+def test_a_table_that_is_locked_is_an_error_soon(project: Project) -> None:
+    fill(project)
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table migrations_log in access exclusive mode")
+        with pytest.raises(SqlMigrateError, match="lock timeout"):
+            read(project)
+    assert read(project)["migration_up"] == 1
+
+
+def test_reading_needs_only_select(project: Project) -> None:
+    fill(project)
+    break_off_quietly(project)
+    role = f"scraper_{os.getpid()}"
+    project.query(
+        f"create role {role} login",
+        f"grant select on migrations, migrations_log, migrations_runs, migrations_totals to {role}",
+    )
+    try:
+        scraper = psycopg.conninfo.make_conninfo(project.database, user=role)
+        own = read(project)
+        assert read(Project(project.server, scraper, project.root)) == own
+        assert own["migration_failure_total"] == 2
+        project.add(4, "select pg_sleep(60)")
+        project.add(2, "select 1", name="make_b")
+        with running(project, "migrate"):
+            until_asleep(project)
+            seen = read(Project(project.server, scraper, project.root))
+        assert (seen["migration_lock_held"], seen["migration_failure_total"]) == (1, 2)
+    finally:
+        project.query(f"drop owned by {role}", f"drop role {role}")
+
+
+def break_off_quietly(project: Project) -> None:
+    project.query(
+        "insert into migrations_runs (run_id, action, versions, os_user, host, backend_pid, tool_version, began_at)"
+        " values ('gone', 'apply', '{v1.0.0-009}', 'u', 'h', 1, '0', now() - interval '1 minute')"
+    )
+
+
+def test_the_command_prints_text_or_json(project: Project) -> None:
+    fill(project)
+    text = project.cli("metrics")
+    assert text.returncode == 0, text.stderr
+    assert "# TYPE migration_success_total counter\nmigration_success_total 1.0\n" in text.stdout
+    shown = json.loads(project.cli("metrics", "--format", "json").stdout)["metrics"]
+    assert {"name": "migration_pending", "labels": {}, "value": 2.0} in shown
+    assert parsed(text.stdout) == read(project)
+
+
+def test_the_textfile_is_whole_and_readable(project: Project) -> None:
+    fill(project)
+    path = project.root / "sqlmigrate.prom"
+    path.write_text("old")
+    path.chmod(0o600)
+    run = project.cli("metrics", "--textfile", "sqlmigrate.prom")
+    assert (run.returncode, run.stdout) == (0, "")
+    assert parsed(path.read_text()) == read(project)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert sorted(one.name for one in project.root.iterdir()) == ["migrations", "sqlmigrate.prom"]
+
+
+def test_the_textfile_says_that_the_database_is_gone(project: Project) -> None:
+    path = project.root / "sqlmigrate.prom"
+    run = project.cli("metrics", "--textfile", str(path), DATABASE_URL=NOBODY)
+    assert run.returncode == 1
+    assert parsed(path.read_text()) == {"migration_up": 0}
+
+
+def test_a_textfile_that_cannot_be_written(project: Project) -> None:
+    run = project.cli("metrics", "--textfile", "not/there.prom")
+    assert run.returncode == 1
+    assert "not/there.prom can't be written: No such file" in run.stderr
+    (project.root / "taken").mkdir()
+    assert "taken can't be written" in project.cli("metrics", "--textfile", "taken").stderr
+    assert sorted(one.name for one in project.root.iterdir()) == ["migrations", "taken"]
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """As much of a Pushgateway as a push sees; `taken` are what was put where, by whom."""
+
+    taken: list[tuple[str, str | None, str]]
+    status = 200
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.taken.append((self.path, self.headers.get("Authorization"), body))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def gateway(status: int = 200) -> Iterator[tuple[str, list[tuple[str, str | None, str]]]]:
+    handler = type("Handler", (Gateway,), {"taken": [], "status": status})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"127.0.0.1:{server.server_port}", handler.taken  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+def test_a_push_arrives(project: Project) -> None:
+    fill(project)
+    name = project.value("select current_database()")
+    with gateway() as (where, taken):
+        for url in (where, f"http://{where}/", f"http://us%40er:s3cret@{where}"):
+            run = project.cli("metrics", "--push", url)
+            assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    paths, authorized, bodies = zip(*taken, strict=True)
+    assert set(paths) == {f"/metrics/job/sqlmigrate/database/{name}"}
+    assert authorized == (None, None, "Basic dXNAZXI6czNjcmV0")
+    assert [parsed(body) for body in bodies] == [read(project)] * 3
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_push_that_is_refused(project: Project, status: int) -> None:
+    with gateway(status) as (where, _):
+        run = project.cli("metrics", "--push", f"http://user:s3cret@{where}")
+    assert run.returncode == 1
+    assert f"the metrics were not pushed to http://{where}: HTTP Error {status}" in run.stderr
+    assert "s3cret" not in run.stderr + run.stdout
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://s3cret@nowhere.invalid", "http://:s3cret@[::1"])
+def test_a_push_to_nowhere(project: Project, url: str) -> None:
+    run = project.cli("metrics", "--push", url)
+    assert run.returncode == 1
+    assert "the metrics were not pushed to " in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "s3cret" not in run.stderr + run.stdout
+
+
+def test_one_way_out_at_a_time(project: Project) -> None:
+    assert project.cli("metrics", "--textfile", "x", "--serve", ":0").returncode == 2
+
+
+def test_without_the_extra_it_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client.core", None)
+    with pytest.raises(ConfigurationError) as caught:
+        read(project)
+    assert caught.value.hint == "pip install 'sqlmigrate[metrics]'"
+
+
+def test_without_a_database_there_are_no_metrics(project: Project) -> None:
+    with pytest.raises(ConnectionFailed):
+        read(Project(project.server, NOBODY, project.root))

@@ -1,0 +1,182 @@
+"""The page of `plan --html`, opened in Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from sqlmigrate.model import Action, Asked
+from sqlmigrate.render import html
+from sqlmigrate.review import Review, review
+from tests.project import Project
+from tests.servers import ROOT
+
+pytestmark = pytest.mark.debian
+
+CHROMIUM = "/usr/bin/chromium"
+# Set, the page's pictures in the docs are taken anew.
+PICTURES = "SQLMIGRATE_WRITE_PICTURES"
+
+# The least contrast of any text with what is painted behind it, by WCAG's formula.
+CONTRAST = """() => {
+  const parsed = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = parsed(colour).map((one) => one / 255).map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return (parsed(colour)[3] ?? 1) > 0 ? colour : behind(element.parentElement);
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let least = 21;
+  while (texts.nextNode()) {
+    if (!texts.currentNode.data.trim()) continue;
+    const element = texts.currentNode.parentElement;
+    const [low, high] = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => a - b);
+    least = Math.min(least, (high + 0.05) / (low + 0.05));
+  }
+  return least;
+}"""  # noqa: E501  # a formula stays on its line
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def alertagent(project: Project, monkeypatch: pytest.MonkeyPatch) -> Review:
+    """The plan of the project's own migrations against an empty database."""
+    shutil.copytree(ROOT / "migrations", project.directory, dirs_exist_ok=True)
+    monkeypatch.chdir(project.root)
+    found = project.migrator(dir=("migrations",)).review(Asked(Action.APPLY))
+    # The name of a test's database changes from run to run, and would be in the pictures.
+    return review(found.plan, found.asked, {**found.essence, "database": "alertagent"})
+
+
+def opened(browser: Browser, path: Path, width: int, scheme: str = "light") -> Page:
+    """The page in a window of that width; a request but for itself or an error in the console fails the test."""
+    page = browser.new_page(viewport={"width": width, "height": 1000 if width > 400 else 844})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    requests: list[str] = []
+    errors: list[str] = []
+    page.goto(path.as_uri(), wait_until="networkidle")
+    assert (requests, errors) == ([path.as_uri()], [])
+    return page
+
+
+@pytest.fixture
+def path(alertagent: Review, tmp_path: Path) -> Path:
+    written = tmp_path / "plan.html"
+    written.write_text(html.review(alertagent), encoding="utf-8")
+    return written
+
+
+def picture(page: Page, name: str) -> None:
+    if os.environ.get(PICTURES):
+        page.screenshot(path=ROOT / "docs" / "images" / name)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_the_page_is_readable(browser: Browser, path: Path, width: int, scheme: str) -> None:
+    page = opened(browser, path, width, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('.sql')].map(box => box.scrollWidth))") > width / 2
+    assert page.evaluate(CONTRAST) >= 4.5
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 21, 25)"
+    assert dark == (scheme == "dark")
+    page.close()
+
+
+def test_all_of_the_plan_is_on_the_page(browser: Browser, path: Path, alertagent: Review) -> None:
+    page = opened(browser, path, 1280)
+    shown = page.locator("main").text_content() or ""
+    for one in alertagent.steps:
+        assert one.step.path in shown
+        for statement in (each for unit in one.units for each in unit.statements):
+            assert statement.sql in shown
+    header = page.locator("header").inner_text()
+    assert all(text in header for text in (alertagent.digest, "alertagent", "migrations, 0 rows"))
+    page.close()
+
+
+def test_findings_stand_beside_their_statement_and_on_a_phone_below(browser: Browser, path: Path) -> None:
+    for width, beside in ((1280, True), (390, False)):
+        page = opened(browser, path, width)
+        statement = page.locator(".statement.reads").first
+        sql, findings = statement.locator(".sql").bounding_box(), statement.locator(".findings").bounding_box()
+        assert sql is not None
+        assert findings is not None
+        assert (findings["x"] >= sql["x"] + sql["width"]) == beside
+        assert (findings["y"] >= sql["y"] + sql["height"]) == (not beside)
+        page.close()
+
+
+def test_a_link_leads_to_the_statement(browser: Browser, path: Path) -> None:
+    page = opened(browser, path, 1280)
+    page.locator(".waits a", has_text=re.compile("^35$")).first.click()
+    box = page.locator("#step-2-35").bounding_box()
+    title = page.locator("#step-2 .title").bounding_box()
+    assert box is not None
+    assert title is not None
+    assert title["y"] + title["height"] <= box["y"] < 1000
+    page.close()
+
+
+def test_on_paper_no_line_is_cut(browser: Browser, path: Path) -> None:
+    page = opened(browser, path, 740, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("[...document.querySelectorAll('.sql')].every(box => box.scrollWidth <= box.clientWidth)")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.close()
+
+
+def test_what_files_hold_is_only_text(browser: Browser, project: Project) -> None:
+    attack = "</style></pre><script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+    quoted = attack.replace("'", "''")
+    project.add(1, f"select '{quoted}';\n/* {attack} */ select 1;", name="<img src=x>")
+    target = project.root / "plan.html"
+    target.write_text(html.review(project.migrator().review(Asked(Action.APPLY))), encoding="utf-8")
+    page = opened(browser, target, 390)
+    assert page.title().startswith("Migration of test_")
+    assert quoted in (page.locator("main").text_content() or "")
+    assert page.locator("img, script").count() == 0
+    page.close()
+
+
+def test_the_command_writes_it(browser: Browser, project: Project) -> None:
+    project.add(1, "create table t (); drop table t;")
+    ran = project.cli("plan", "--html", "plan.html", "--out", "plan.json")
+    assert ran.returncode == 0, ran.stderr
+    page = opened(browser, project.root / "plan.html", 1280)
+    digest = page.locator("header .digest code").inner_text()
+    assert f'"digest": "{digest}"' in (project.root / "plan.json").read_text()
+    assert f"digest {digest}" in ran.stdout
+    page.close()
+
+
+def test_pictures(browser: Browser, path: Path) -> None:
+    for name, width, scheme, at in (
+        ("plan.png", 1280, "light", ""),
+        ("plan-dark.png", 1280, "dark", "step-15"),
+        ("plan-phone.png", 390, "light", "step-15"),
+    ):
+        page = opened(browser, path, width, scheme)
+        page.evaluate("at => { location.hash = at; }", at)
+        assert page.locator(f"#{at or 'top'}").is_visible()
+        picture(page, name)
+        page.close()

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.config import Settings
+from sqlmigrate.errors import Interrupted
+from sqlmigrate.notify import notify
+from tests.webhook import TOKEN, Webhook, listening
+
+UNUSABLE = "notify-url is neither http://HOST/… nor https://HOST/…"
+CONTENT = {"outcome": "success", "steps": ["ä", "\udcff"]}
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with listening() as hook:
+        yield hook
+
+
+def told(seconds: float = 5, **settings: object) -> list[str]:
+    return notify(Settings(**settings), CONTENT, seconds)  # type: ignore[arg-type]
+
+
+def script(directory: Path, text: str) -> tuple[str, ...]:
+    path = directory / "script"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
+    return str(path), "word"
+
+
+def test_nobody_is_told_where_nobody_is_named() -> None:
+    assert told() == []
+
+
+def test_a_webhook_gets_the_content_as_json(webhook: Webhook) -> None:
+    assert told(notify_url=webhook.url) == []
+
+    assert [json.loads(body) for body in webhook.bodies] == [CONTENT]
+    assert webhook.headers[0]["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_what_a_webhook_refuses_is_a_warning(webhook: Webhook, status: int) -> None:
+    webhook.status = status
+
+    assert told(notify_url=webhook.url) == [f"http://127.0.0.1 answered {status}"]
+    assert len(webhook.bodies) == 1  # a redirect was not followed
+
+
+def test_a_webhook_that_dawdles_is_given_up(webhook: Webhook) -> None:
+    webhook.pause = 3
+    began = time.monotonic()
+
+    assert told(0.3, notify_url=webhook.url) == ["http://127.0.0.1 did not answer in 0.3 s"]
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("url", "warning"),
+    [
+        (f"http://127.0.0.1:1/{TOKEN}", "http://127.0.0.1 could not be told: [Errno 111] Connection refused"),
+        (f"http://127.0.0.1:1{TOKEN}", "http://127.0.0.1 could not be told: InvalidURL"),
+        (f"http://127.0.0.1:1/{TOKEN} \n", "http://127.0.0.1 could not be told"),
+        (f"http://me:{TOKEN}@127.0.0.1:1/", UNUSABLE),
+        (f"file:///etc/{TOKEN}", UNUSABLE),
+        (f"http://[{TOKEN}", UNUSABLE),
+        (TOKEN, UNUSABLE),
+    ],
+)
+def test_what_is_no_webhook_is_a_warning_without_the_token(url: str, warning: str) -> None:
+    [said] = told(notify_url=url)
+
+    assert said.startswith(warning)
+    assert TOKEN not in said
+
+
+def test_a_certificate_is_looked_at(webhook: Webhook) -> None:
+    [said] = told(notify_url=webhook.url.replace("http:", "https:"))
+
+    assert said.startswith("https://127.0.0.1 could not be told: ")
+
+
+def test_a_command_gets_the_content_as_json(tmp_path: Path) -> None:
+    command = script(tmp_path, f'cat > {tmp_path}/told; echo "$1" >> {tmp_path}/words; echo this is not shown')
+
+    assert told(notify_command=command) == []
+    assert json.loads((tmp_path / "told").read_text()) == CONTENT
+    assert (tmp_path / "words").read_text() == "word\n"
+
+
+def test_a_command_gets_no_setting_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("DATABASE_URL", "DB_PASSWORD", "DB_PASSWORD_FILE", "PGPASSWORD", "PGPASSFILE", "SQLMIGRATE_NOTIFY_URL")
+    for name in names:
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("SLACK_CHANNEL", "releases")
+
+    assert told(notify_command=script(tmp_path, f"env > {tmp_path}/env")) == []
+    found = (tmp_path / "env").read_text()
+    assert "secret" not in found
+    assert "SLACK_CHANNEL=releases" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("echo first >&2; echo last >&2; exit 3", "ended with 3: last"),
+        ("exit 3", "ended with 3"),
+        ("kill -9 $$", "ended with -9"),
+    ],
+)
+def test_a_command_that_fails_is_a_warning(tmp_path: Path, text: str, warning: str) -> None:
+    command = script(tmp_path, text)
+
+    assert told(notify_command=command) == [f"{command[0]} {warning}"]
+
+
+@pytest.mark.parametrize("command", [("/nowhere/at-all",), ("a\0b",)])
+def test_a_command_that_is_not_there_is_a_warning(command: tuple[str, ...]) -> None:
+    [said] = told(notify_command=command)
+
+    assert said.startswith(f"{command[0]} could not be run: ")
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    command = script(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; wait")
+    began = time.monotonic()
+
+    assert told(0.3, notify_command=command) == [f"{command[0]} did not end in 0.3 s"]
+    assert time.monotonic() - began < 1
+    state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_both_are_told_at_the_same_time(webhook: Webhook, tmp_path: Path) -> None:
+    webhook.pause = 3
+    began = time.monotonic()
+
+    warnings = told(0.3, notify_url=webhook.url, notify_command=script(tmp_path, "sleep 60"))
+
+    assert len(warnings) == 2
+    assert time.monotonic() - began < 0.6
+
+
+def test_a_signal_ends_the_notification_and_not_the_program(tmp_path: Path) -> None:
+    def stop(number: int, _: object) -> None:
+        raise Interrupted(number)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        warnings = told(notify_command=script(tmp_path, f"kill {os.getpid()}; sleep 60"))
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+    assert warnings == ["the notification was given up: interrupted by SIGTERM"]
