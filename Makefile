@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export DATABASE_URL ?= embedded:.local/postgres
 
 .DEFAULT_GOAL := help
-.PHONY: help setup migrate migrate-status fmt check test test-all test-pg15 test-faults bench lock clean
+.PHONY: help setup migrate migrate-status fmt check test test-all test-pg15 test-faults bench docs-rules lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fmt: $(VENV)/.dev  ## Format, and mend what lint can
 
 bench: $(VENV)/.dev  ## Measure against psql and bare scripts; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+docs-rules: $(VENV)/.dev  ## Write docs/rules.md anew, from the linter's rules
+	$(BIN)/sqlmigrate rules --format markdown > docs/rules.md
 
 lock: $(VENV)/.uv  ## Write requirements*.lock anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra all pyproject.toml -o requirements.lock

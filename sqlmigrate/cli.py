@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate import __version__
+from sqlmigrate import __version__, cli_lint
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
 from sqlmigrate.options import OPTIONS
@@ -87,9 +87,12 @@ def _command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
-            console = Console(given.pop("output_format"), given.pop("log_level"))
+            output_format = given.pop("output_format")
+            console = Console(output_format, given.pop("log_level"))
             file, environment = given.pop("config"), given.pop("env")
             try:
+                if cli_lint.is_asked(given, output_format):
+                    cli_lint.validate(console, shared, given, file, environment)
                 app = _app(console, shared, file, environment, "" if given.get("dry_run") else name)
                 function(app, **given)
             except SqlMigrateError as error:
@@ -251,16 +254,20 @@ def check(app: App) -> None:
     sys.exit(0 if health.up_to_date else 3)
 
 
-@_command("validate")
+@_command("validate", cli_lint.FORMATS)
 @_dry_run(help="Also run what is pending, in a transaction that is rolled back.")
-def validate(app: App, dry_run: bool) -> None:
-    """Report every problem of files and history."""
+@cli_lint.options
+def validate(app: App, dry_run: bool, **_: Any) -> None:
+    """Report every problem of files and history; of PATHS, without a database, what is wrong or unsafe in them."""
     problems = app.migrator.validate()
     app.show("problems", problems)
     if any(problem.level.value == "error" for problem in problems):
         sys.exit(1)
     if dry_run:
         app.show("rehearsal", app.migrator.rehearse())
+
+
+main.add_command(cli_lint.rules)
 
 
 @_command("rollback")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.lint.datatype import Type
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
@@ -140,20 +140,22 @@ class UserType:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or procedure; of those that share a name, the last one made."""
+    """A function or procedure; of those that share a name, the last one made. `node` is its CREATE."""
 
     name: Name
     volatility: str = "volatile"
     language: str = ""
     kind: str = "function"
     born: Birth | None = None
+    node: Node | None = None
 
 
 class Catalog:
     """Every object that the files made, by schema and name; names without a schema are resolved by `search_path`.
 
-    `gone` are the relations that a file dropped or renamed. `clouded` is why some statement may have changed anything
-    at all, or empty.
+    `gone` are the relations, indexes and types that a file dropped or renamed. `doubtful` are the bare names of what a
+    block may have made or changed, if it came to that; `clouded` is why some statement may have changed anything at all,
+    or empty.
     """
 
     def __init__(self) -> None:
@@ -164,6 +166,7 @@ class Catalog:
         self.functions: dict[Name, Function] = {}
         self.schemas: dict[str, Birth] = {}
         self.gone: set[Name] = set()
+        self.doubtful: set[str] = set()
         self.clouded = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 
@@ -177,6 +180,7 @@ class Catalog:
         copy.functions = self.functions.copy()
         copy.schemas = self.schemas.copy()
         copy.gone = self.gone.copy()
+        copy.doubtful = self.doubtful.copy()
         copy.clouded = self.clouded
         copy.search_path = self.search_path
         return copy
@@ -231,6 +235,7 @@ class Catalog:
         self.gone.discard(table.name)
         for index in table.indexes:
             self.index_tables[index.name] = table.name
+            self.gone.discard(index.name)
 
     def drop(self, name: Name) -> None:
         """Takes a relation with columns away, its indexes too."""
@@ -243,6 +248,7 @@ class Catalog:
         """Takes an index away."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.pop(resolved, ("", "")))
+        self.gone.add(resolved)
         if table is not None:
             kept = tuple(index for index in table.indexes if index.name != resolved)
             self.tables[table.name] = replace(table, indexes=kept)

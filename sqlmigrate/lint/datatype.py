@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.lint.tree import constant, strings
 
 if TYPE_CHECKING:
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 SERIALS = {
     "serial": "int4",

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from sqlmigrate import source
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.catalog import Catalog
 from sqlmigrate.lint.finding import Finding, Level
-from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in
-from sqlmigrate.lint.interpret import apply, apply_command, changes_schema
+from sqlmigrate.lint.holding import note
+from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
+from sqlmigrate.lint.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.reading import Cut, Unit, inner_statements, place, units
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.state import State, Statement
-from sqlmigrate.lint.timeline import Moment, timelines
+from sqlmigrate.lint.timeline import Moment, takes_back, timelines
 from sqlmigrate.lint.tree import relation
+from sqlmigrate.lint.verdict import judged
 from sqlmigrate.model import Location
 from sqlmigrate.scanner import Item, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.lint.replay import Replay, Seen
+    from sqlmigrate.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
@@ -34,12 +38,18 @@ _NOWHERE = ("", "")
 class Options:
     """What is looked for: `levels` gives a rule another level, None switches it off.
 
-    The preset "safety" leaves out what is a matter of style, the rules of level notice.
+    The preset "safety" leaves out what is a matter of style, the rules of level notice. `naming` has a regular
+    expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
+    are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
+    which has the last word.
     """
 
     preset: str = "safety"
     levels: Mapping[str, Level | None] = field(default_factory=dict)
     postgres: int = 18
+    naming: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    replay: bool = False
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -54,15 +64,29 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
         ConfigurationError: postgast is not installed.
     """
     selection = _Selection(options or Options())
+    try:
+        return _findings(selection, timelines(list(paths), earlier))
+    finally:
+        selection.close()
+
+
+def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
     found: list[Finding] = []
     number = 0
-    for moments in timelines(list(paths), earlier):
-        catalog = Catalog()
-        for moment in moments:
+    for moments in runs:
+        catalog, deployed = Catalog(), list[str]()
+        before, origin = None, None
+        for moment, after in zip_longest(moments, moments[1:]):
             number += 1
             schema = catalog.copy() if moment.down else catalog
-            run = _File(moment, State(number, moment.path, moment.down), schema, selection)
-            found += run.findings()
+            state = State(number, moment.path, moment.down)
+            if before is not None and takes_back(moment, before):
+                state.undoes, state.origin = number - 1, origin
+            if after is not None and takes_back(after, moment):
+                origin = catalog.copy()
+            found += _File(moment, state, schema, selection).findings(deployed)
+            deployed += [] if moment.down else [moment.path]
+            before = moment
     return found
 
 
@@ -70,15 +94,36 @@ class _Selection:
     """The rules that are on, by the kind of statement that they look at."""
 
     def __init__(self, options: Options) -> None:
-        self.postgres = options.postgres
+        self.settings = (options.postgres, options.naming)
+        self._texts = options.texts
+        self._server: Replay | None = None
+        if options.replay:
+            from sqlmigrate.lint.replay import Replay  # it takes psycopg, and a server
+
+            self._server = Replay()
         self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}
-        self.names = {*self.levels, "syntax", "unused-ignore"}
         self.by_kind: dict[str, list[Rule]] = {}
+        self.on = set()
         for rule in RULES:
             if self._is_on(rule, options):
+                self.on.add(rule.name)
                 for kind in rule.on:
                     self.by_kind.setdefault(kind, []).append(rule)
-        self.on = {rule.name for rules in self.by_kind.values() for rule in rules} | {"syntax"}
+
+    def seen(self, moment: Moment, deployed: Sequence[str]) -> list[Seen]:
+        """What the server says of a migration, if it is asked."""
+        if self._server is None or moment.path in self._texts or not moment.linted or not moment.known:
+            return []
+        return self._server.seen(moment.path, deployed)
+
+    def close(self) -> None:
+        """Lets the server go."""
+        if self._server is not None:
+            self._server.close()
+
+    def text(self, path: str) -> Iterable[str]:
+        """What a file says."""
+        return [self._texts[path]] if path in self._texts else source.texts(path)
 
     def _is_on(self, rule: Rule, options: Options) -> bool:
         level = self.levels[rule.name]
@@ -96,19 +141,25 @@ class _File:
         self._selection = selection
         self._rules = selection.by_kind if moment.linted else {}
         self._found: list[tuple[int, Finding]] = []
+        self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
         self._ignores: list[tuple[int, Ignore]] = []
         self._number = 0
+        self._starts: list[tuple[int, int]] = []
         self._last: Statement | None = None
 
-    def findings(self) -> list[Finding]:
+    def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
         self._catalog.search_path = self._state.search_path
         try:
-            for unit in units(self._moment.path, source.texts(self._moment.path), schema_only=not self._moment.linted):
+            for unit in units(
+                self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted
+            ):
                 self._take(unit)
         except ScriptError as error:
             self._refuse(error)
-        if self._last is not None and END in self._rules:
-            self._look(END, self._last.body, self._last, _NOWHERE)
+        last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
+        self._look(END, last.body, last, _NOWHERE)
+        if seen := self._selection.seen(self._moment, deployed):
+            self._found = judged(self._found, seen, self._starts, self._selection.levels)
         return self._heard() if self._moment.linted else []
 
     def _take(self, unit: Unit | Cut) -> None:
@@ -116,12 +167,15 @@ class _File:
             self._refuse(unit.error)
             return
         self._number += 1
+        self._starts.append((unit.item.line, unit.item.column))
         if unit.before is not None:
             self._read_comments(unit.before)
+        if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
+            self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
             self._catalog.cloud("a statement can't be read")
             at = unit.fault.at
-            self._add("syntax", Level.ERROR, place(self._moment.path, unit.item, at or 0), unit.fault.message)
+            self._read_badly(place(self._moment.path, unit.item, at or 0), unit.fault.message)
         elif unit.statement is not None:
             self._run(unit.statement)
 
@@ -134,6 +188,7 @@ class _File:
             inner, hidden = inner_statements(statement)
             for one in inner:
                 self._step(one)
+                self._catalog.doubtful |= names_in(one.kind, one.body)
             if hidden:
                 self._catalog.cloud("a DO block runs SQL that it puts together")
         state.leave(statement, sort)
@@ -145,11 +200,17 @@ class _File:
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
         if statement.kind != "AlterTableStmt":
+            self._note(statement)
             apply(self._catalog, statement.kind, body, born)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, born)
+        self._note(statement)
+
+    def _note(self, statement: Statement) -> None:
+        if self._moment.linted:
+            note(self._state, statement, self._catalog)
 
     def _subject(self, body: Node) -> tuple[str, str]:
         node = body.get("relation")
@@ -157,7 +218,7 @@ class _File:
 
     def _look(self, kind: str, node: Node, statement: Statement, name: tuple[str, str]) -> None:
         for rule in self._rules.get(kind, ()):
-            case = Case(kind, node, statement, name, self._catalog, self._state, self._selection.postgres)
+            case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
             for hit in rule.check(case):
                 self._hit(rule, case, hit)
 
@@ -172,11 +233,17 @@ class _File:
         finding = Finding(rule, level, location, message, hit.safer, hit.by)
         if (self._number, finding) not in self._found:
             self._found.append((self._number, finding))
+            if hit.unless is not None:
+                self._unless[finding] = hit.unless
 
     def _refuse(self, error: ScriptError) -> None:
         self._catalog.cloud("a file can't be read to its end")
-        location = error.location or Location(self._moment.path)
-        self._add("syntax", Level.ERROR, location, error.message)
+        self._read_badly(error.location or Location(self._moment.path), error.message)
+
+    def _read_badly(self, location: Location, message: str) -> None:
+        level = self._selection.levels["syntax"]
+        if level is not None:
+            self._add("syntax", level, location, message)
 
     def _read_comments(self, space: Item) -> None:
         if "--" not in space.text and "/*" not in space.text:
@@ -185,33 +252,42 @@ class _File:
         if head:
             self._state.each_alone = _EACH_ALONE.search(space.text) is not None
         for ignore in ignores_in(self._moment.path, space, head=head):
-            self._ignores.append((self._number, ignore))
+            self._ignores.append((self._number - ignore.trailing, ignore))
 
     def _heard(self) -> list[Finding]:
         """The findings that no comment keeps quiet, and the comments that keep nothing quiet."""
         used: set[int] = set()
         heard = []
         for number, finding in self._found:
+            if finding in self._unless and self._unless[finding](self._catalog):
+                continue
             by = [at for at, (below, one) in enumerate(self._ignores) if _covers(one, below, number, finding.rule)]
             used.update(by)
             if not by:
                 heard.append(finding)
+        level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
-            if at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
-                heard.append(_unused(ignore, known=ignore.rule in self._selection.names))
+            if level is not None and at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
+                heard.append(Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels)))
         return heard
 
     def _is_off(self, rule: str) -> bool:
-        return rule in self._selection.names and rule not in self._selection.on
+        return rule in self._selection.levels and rule not in self._selection.on
 
 
 def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
     return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
 
 
-def _unused(ignore: Ignore, *, known: bool) -> Finding:
-    what = f"nothing here is a case of {ignore.rule}" if known else f"there is no rule {ignore.rule}"
-    return Finding("unused-ignore", Level.WARNING, ignore.location, what)
+def _unused(ignore: Ignore, known: Iterable[str]) -> str:
+    if not ignore.rule:
+        return "no rule is named here; write ignore=rule, rule (reason)"
+    if ignore.rule in known:
+        return f"nothing here is a case of {ignore.rule}"
+    import difflib  # only for a slip
+
+    close = difflib.get_close_matches(ignore.rule, list(known), n=1)
+    return f"there is no rule {ignore.rule}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _location(statement: Statement, node: Node) -> Location:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.catalog import Catalog, Index, Name, Table
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
     from sqlmigrate.lint.rule import Case
 
 _UTC = ("utc", "etc/utc", "gmt", "etc/gmt", "uct", "etc/uct", "zulu", "0", "universal", "greenwich")

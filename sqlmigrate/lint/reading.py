@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
-from sqlmigrate.lint.parser import SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.parser import SyntaxFault, parse, parse_plpgsql
 from sqlmigrate.lint.state import Statement
 from sqlmigrate.lint.tree import constant, one, options, walk
 from sqlmigrate.model import Location
@@ -17,7 +17,7 @@ from sqlmigrate.scanner import Item, Kind, scan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 # So much text goes to the parser at once; statement by statement takes half as long again.
 _BATCH = 64 * 1024

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.finding import Decider, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlmigrate.lint.catalog import Birth, Catalog, Name, Table
-    from sqlmigrate.lint.parser import Node
     from sqlmigrate.lint.state import State, Statement
+    from sqlmigrate.parser import Node
 
 END = "end of file"
 
 
 class Hit(NamedTuple):
-    """What a rule says of a case; without an answer it is "cannot tell"."""
+    """What a rule says of a case; without an answer it is "cannot tell".
+
+    `unless` is asked of the schema behind the file's last statement: where it is true, the file has made good what the
+    rule had to say.
+    """
 
     message: str
     safer: str = ""
     by: Decider = Decider.FILE
     certain: bool = True
     node: Node | None = None
+    unless: Callable[[Catalog], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Case:
     catalog: Catalog
     state: State
     postgres: int = 18
+    naming: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def table(self) -> Table | None:
@@ -58,7 +64,8 @@ class Case:
 class Example:
     """SQL that shows a rule; `earlier` is what earlier files did.
 
-    A `bad` one has a finding of the rule, a good one none; `unsure` has one of level info.
+    A `bad` one has a finding of the rule, a good one none; `unsure` has one of level info. `naming` are patterns as the
+    configuration sets them. `up` is the up file of one that is a down file.
     """
 
     sql: str
@@ -66,6 +73,8 @@ class Example:
     bad: bool = False
     unsure: bool = False
     name: str = "V1.0.0-002__example.up.sql"
+    naming: tuple[tuple[str, str], ...] = ()
+    up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,11 @@ def bad(sql: str, earlier: str = "") -> Example:
 def good(sql: str, earlier: str = "") -> Example:
     """An example that has none."""
     return Example(sql, earlier)
+
+
+def down(sql: str, up: str = "", earlier: str = "", *, bad: bool = False) -> Example:
+    """An example of a down file, with its up file where it has one."""
+    return Example(sql, earlier, bad=bad, name="V1.0.0-002__example.down.sql", up=up)
 
 
 def unsure(sql: str, earlier: str = "") -> Example:

@@ -13,7 +13,8 @@ from sqlmigrate.statement import Sort, sort_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.lint.catalog import Catalog, Name
+    from sqlmigrate.parser import Node
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate's own; it sets it for every segment
 _ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
@@ -52,19 +53,27 @@ class State:
     """A file as far as it has been run; `file` is its number among the files of a call.
 
     `transaction` numbers the transactions through all files; `in_transaction` tells whether the statement at hand is
-    in one, `own_block` whether the author wrote its BEGIN. `before` are the statements of this transaction and
-    `earlier` those of the ones before it in this file, rows and comments left out but for the first of a kind.
+    in one, `own_block` whether the author wrote its BEGIN. `undoes` is the up file that a down file takes back,
+    and `origin` the schema before that. `before` are the statements of this transaction and `earlier` those of the ones before it in this file, rows and
+    comments left out but for the first of a kind. `held` are the tables in use that the transaction has locked ACCESS
+    EXCLUSIVE, `written` those of which it wrote many rows, each with the statement that was the first to; `advisory` tells
+    whether the file takes advisory locks of its own.
     """
 
     file: int
     path: str
     down: bool = False
+    undoes: int = -1
+    origin: Catalog | None = None
     each_alone: bool = False
     transaction: int = 0
     in_transaction: bool = True
     own_block: bool = False
     before: list[Statement] = field(default_factory=list)
     earlier: list[Statement] = field(default_factory=list)
+    held: dict[Name, Statement] = field(default_factory=dict)
+    written: dict[Name, Statement] = field(default_factory=dict)
+    advisory: bool = False
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)
@@ -116,6 +125,10 @@ class State:
             self._kinds.add(statement.kind)
             self.before.append(statement)
 
+    def ran(self, kind: str) -> bool:
+        """Whether this transaction has run a statement of that kind."""
+        return kind in self._kinds
+
     def statements(self) -> Iterator[Statement]:
         """What this file has run so far, the transaction at hand last."""
         yield from self.earlier
@@ -126,6 +139,7 @@ class State:
         self.earlier += self.before
         self.before = []
         self._kinds.clear()
+        self.held, self.written = {}, {}
         self.local_settings = {}
 
     def _set(self, body: Node) -> None:

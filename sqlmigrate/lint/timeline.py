@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 
 class Moment(NamedTuple):
-    """A file in its order; those that are not `linted` are only read for the schema that they make."""
+    """A file in its order; those that are not `linted` are only read for the schema that they make.
+
+    One that is not `known` is not named like a migration, so that no file is earlier.
+    """
 
     path: str
     down: bool
     linted: bool
+    known: bool = True
 
 
 def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator[list[Moment]]:
@@ -29,12 +33,19 @@ def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator
     groups: dict[str, set[str]] = {}
     for path in paths:
         if parse_file_name(os.path.basename(path)) is None:
-            yield [Moment(path, down=_looks_down(path), linted=True)]
+            yield [Moment(path, down=_looks_down(path), linted=True, known=False)]
             continue
         group = _home(path, directories)
         groups.setdefault(group, set()).add(path)
     for group, wanted in groups.items():
         yield _run(_files(group, below=group in directories), wanted)
+
+
+def takes_back(moment: Moment, before: Moment) -> bool:
+    """Whether a file is the down file of the one before it."""
+    names = [parse_file_name(os.path.basename(one.path)) for one in (moment, before)] if moment.down else []
+    versions = {name.version for name in names if name is not None}
+    return len(names) == 2 and versions != {None} and len(versions) == 1 and not before.down
 
 
 def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 
 def one(node: Node) -> tuple[str, Any]:

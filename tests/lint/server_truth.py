@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from sqlmigrate.lint import Finding, Level, Options, lint
+from sqlmigrate.lint.rules import FAMILIES
 from tests.servers import Server, execute
 
 BLOCKS = (Path(__file__).parent / "statements.sql").read_text().split("---\n")
@@ -22,7 +23,11 @@ SILENT = ("create table n partition of p", "alter domain dfree add")
 # What PostgreSQL 15 does not know yet.
 NEWER = (" virtual", " not enforced", "add not null", "constraint nn not null", "uuidv7", "set expression")
 # What a lock alone does, or what is no work of the server's.
-OTHER_MATTERS = ("partition-of-locks-parent", "detach-not-concurrent", "redundant-index")
+WORK_FAMILIES = ("Rewrites and scans under a blocking lock", "Indexes")
+OTHER_MATTERS = (
+    *("partition-of-locks-parent", "detach-not-concurrent", "redundant-index"),
+    *(rule.name for family, rules in FAMILIES.items() if family not in WORK_FAMILIES for rule in rules),
+)
 
 
 def cases() -> list[object]:

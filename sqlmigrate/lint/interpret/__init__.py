@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.interpret import changes, objects
 from sqlmigrate.lint.interpret.tables import alter_table, create_table
-from sqlmigrate.lint.tree import relation
+from sqlmigrate.lint.tree import relation, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmigrate.lint.catalog import Birth, Catalog
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 _ALTERED = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW", "OBJECT_VIEW")
 
@@ -39,6 +39,18 @@ def apply_command(catalog: Catalog, body: Node, command: Node, born: Birth) -> N
         if body.get("missing_ok") and name in catalog.gone:
             return
         alter_table(catalog, name, command, born)
+
+
+def names_in(kind: str, body: Node) -> set[str]:
+    """The bare names of all that a statement may make, change or drop."""
+    if not changes_schema(kind):
+        return set()
+    named = {inner["relname"] for _, inner in walk({kind: body}) if "relname" in inner}
+    own = (body.get(key, ()) for key in ("typeName", "domainname", "funcname"))
+    lists = [one for one in own if isinstance(one, list)]
+    dropped = {name for _, name in changes.dropped_names(body)} if kind == "DropStmt" else set()
+    said = {str(body[key]) for key in ("newname", "idxname", "subname", "schemaname") if key in body}
+    return named | dropped | said | {strings(one)[-1] for one in lists if strings(one)}
 
 
 def _alter_table(catalog: Catalog, body: Node, born: Birth) -> None:

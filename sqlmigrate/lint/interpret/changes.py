@@ -9,7 +9,7 @@ from sqlmigrate.lint.tree import qualified, relation, strings, walk
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.catalog import Birth, Catalog, Constraint, Index, Name, Table
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 _RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
 _TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
@@ -25,11 +25,13 @@ def drop(catalog: Catalog, node: Node, _: Birth) -> None:
         elif kind == "OBJECT_INDEX":
             catalog.drop_index(name)
         elif kind in _TYPES:
-            catalog.types.pop(catalog.resolve(name, catalog.types), None)
+            _drop_type(catalog, catalog.resolve(name, catalog.types))
         elif kind in _ROUTINES:
             catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
         elif kind == "OBJECT_SEQUENCE":
-            catalog.sequences.pop(catalog.resolve(name, catalog.sequences), None)
+            name = catalog.resolve(name, catalog.sequences)
+            catalog.sequences.pop(name, None)
+            catalog.gone.add(name)
         elif kind == "OBJECT_SCHEMA":
             _drop_schema(catalog, name[1])
     if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
@@ -90,6 +92,26 @@ def _drop_relation(catalog: Catalog, name: Name) -> None:
         elif any(one.references == name for one in table.constraints):
             kept = tuple(one for one in table.constraints if one.references != name)
             catalog.put(replace(table, constraints=kept))
+
+
+def _drop_type(catalog: Catalog, name: Name) -> None:
+    """Columns of the type can only have been there with CASCADE, and are gone then."""
+    catalog.types.pop(name, None)
+    catalog.gone.add(name)
+    for table in list(catalog.tables.values()):
+        kept = {
+            key: one
+            for key, one in table.columns.items()
+            if one.type is None or not is_named(catalog, one.type.name, name)
+        }
+        if len(kept) < len(table.columns):
+            catalog.put(replace(table, columns=kept))
+
+
+def is_named(catalog: Catalog, said: str, name: Name) -> bool:
+    """Whether a type as it is written is the one of that name."""
+    schema, _, last = said.rpartition(".")
+    return last == name[1] and (schema == name[0] or (not schema and name[0] in catalog.search_path))
 
 
 def _drop_schema(catalog: Catalog, schema: str) -> None:
@@ -230,6 +252,7 @@ def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
     if known is None:
         return
     catalog.types[old[0], new] = replace(known, name=(old[0], new))
+    catalog.gone.add(old)
     spelled = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
     for table in list(catalog.tables.values()):
         if any(column.type and column.type.name in spelled for column in table.columns.values()):

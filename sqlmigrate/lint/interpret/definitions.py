@@ -13,7 +13,7 @@ from sqlmigrate.lint.tree import columns_in, relation, strings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 KINDS = {
     "CONSTR_CHECK": "check",
@@ -31,7 +31,7 @@ def column_of(node: Node, born: Birth | None) -> Column:
     own = {body["contype"]: body for body in column_constraints(node)}
     generated = own.get("CONSTR_GENERATED")
     serial = "typeName" in node and is_serial(node["typeName"])
-    default = own.get("CONSTR_DEFAULT", {}).get("raw_expr")
+    default = (generated or own.get("CONSTR_DEFAULT", {})).get("raw_expr")
     return Column(
         name=node.get("colname", ""),
         type=type_of(node["typeName"]) if "typeName" in node else None,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlmigrate.lint.catalog import Constraint
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 NAME_BYTES = 63
 _SUFFIXES = {

@@ -9,11 +9,12 @@ from sqlmigrate.lint.catalog import Birth, Catalog, Column, Constraint, Function
 from sqlmigrate.lint.datatype import type_of
 from sqlmigrate.lint.interpret.definitions import KINDS
 from sqlmigrate.lint.interpret.names import free_name, index_name
+from sqlmigrate.lint.interpret.outputs import output_names
 from sqlmigrate.lint.interpret.tables import new_name
-from sqlmigrate.lint.tree import columns_in, options, qualified, relation, relations_in, strings
+from sqlmigrate.lint.tree import columns_in, options, qualified, relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 
 def create_index(catalog: Catalog, node: Node, born: Birth) -> None:
@@ -53,17 +54,17 @@ def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> 
 
 
 def create_view(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE VIEW."""
+    """CREATE VIEW; one whose columns are not all told is partial."""
     reads = tuple(catalog.resolve(name) for name in relations_in(node["query"]))
-    columns = {name: Column(name) for name in strings(node.get("aliases", ())) or _output_names(node["query"])}
+    names = strings(node.get("aliases", ())) or output_names(catalog, node["query"])
     catalog.put(
         Table(
             new_name(catalog, node["view"]),
             "view",
-            columns,
-            partial=True,
+            {name: Column(name) for name in names if name is not None},
+            partial=None in names,
             reads=reads,
-            read_columns=_read_columns(node["query"]),
+            read_columns=_read_columns(catalog, node["query"]),
             born=born,
         )
     )
@@ -76,17 +77,17 @@ def create_table_as(catalog: Catalog, node: Node, born: Birth) -> None:
     if node.get("if_not_exists") and name in catalog.tables:
         return
     matview = node.get("objtype") == "OBJECT_MATVIEW"
-    columns = strings(into.get("colNames", ())) or _output_names(node["query"])
+    columns = strings(into.get("colNames", ())) or output_names(catalog, node["query"])
     catalog.put(
         Table(
             name,
             "matview" if matview else "table",
-            {column: Column(column) for column in columns},
-            partial=not matview,
+            {column: Column(column) for column in columns if column is not None},
+            partial=not matview or None in columns,
             persistence=into["rel"].get("relpersistence", "p"),
             populated=not into.get("skipData"),
             reads=tuple(catalog.resolve(read) for read in relations_in(node["query"])) if matview else (),
-            read_columns=_read_columns(node["query"]) if matview else frozenset(),
+            read_columns=_read_columns(catalog, node["query"]) if matview else frozenset(),
             born=born,
         )
     )
@@ -190,7 +191,7 @@ def create_function(catalog: Catalog, node: Node, born: Birth) -> None:
     key = (schema or (catalog.search_path[0] if catalog.search_path else ""), name)
     kind = "procedure" if node.get("is_procedure") else "function"
     volatility, language = str(said.get("volatility", "volatile")), str(said.get("language", "sql")).lower()
-    catalog.functions[key] = Function(key, volatility, language, kind, born)
+    catalog.functions[key] = Function(key, volatility, language, kind, born, node)
 
 
 def alter_function(catalog: Catalog, node: Node, _: Birth) -> None:
@@ -256,18 +257,16 @@ def _domain_constraint(domain: str, node: Node) -> Constraint:
     return Constraint(name, KINDS[node["contype"]], valid=valid, expression=node.get("raw_expr"))
 
 
-def _output_names(query: Node) -> list[str]:
-    """The names of a query's columns as far as it writes them."""
-    body = query.get("SelectStmt", {})
-    names: list[str] = []
-    for target in body.get("targetList", ()):
-        result = target.get("ResTarget", {})
-        fields = strings(result.get("val", {}).get("ColumnRef", {}).get("fields", ()))
-        names += [result["name"]] if "name" in result else fields[-1:]
-    return names
-
-
-def _read_columns(query: Node) -> frozenset[str]:
-    """The names of the columns that a query may read; "*" where it takes all of a relation."""
+def _read_columns(catalog: Catalog, query: Node) -> frozenset[str]:
+    """The names of the columns that a query may read; "*" stands for those of a relation that nobody knows."""
+    nodes = list(walk(query))
     names = set(columns_in(query))
-    return frozenset(names | ({"*"} if '"A_Star"' in str(query).replace("'", '"') else set()))
+    for fields in (body.get("fields", ()) for kind, body in nodes if kind == "ColumnRef"):
+        if "A_Star" not in fields[-1]:
+            continue
+        of = strings(fields[:-1])[-1:]
+        for source in (body for kind, body in nodes if kind == "RangeVar"):
+            if not of or of == [source.get("alias", {}).get("aliasname", source.get("relname"))]:
+                table = catalog.table(relation(source))
+                names |= {"*"} if table is None or table.partial else set(table.columns)
+    return frozenset(names)

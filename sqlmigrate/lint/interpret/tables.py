@@ -19,7 +19,7 @@ from sqlmigrate.lint.tree import columns_in, relation, strings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 _LIKE_ALL = 0x7FFFFFFF
 _LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.catalog import Constraint, Name, Table
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 _SCAN = "Every row is looked at under a lock that keeps {whom} out for as long."
 _BACKED = {

@@ -13,7 +13,7 @@ from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.parser import Node
+    from sqlmigrate.parser import Node
 
 _STAKE = "The table is rewritten under ACCESS EXCLUSIVE: nobody reads or writes meanwhile."
 _ON = ("AT_AddColumn",)

@@ -4,7 +4,7 @@ import pytest
 
 from sqlmigrate.lint.catalog import Birth, Catalog, Table
 from sqlmigrate.lint.interpret import apply
-from sqlmigrate.lint.parser import parse
+from sqlmigrate.parser import parse
 from sqlmigrate.lint.tree import one
 
 T = "create table t (a int primary key, b varchar(50) not null unique, c text default 'x' check (c <> ''));"

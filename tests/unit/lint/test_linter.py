@@ -57,8 +57,8 @@ def test_place_of_a_subcommand_counts_characters(tmp_path: Path, before: str) ->
 def test_who_decided(tmp_path: Path) -> None:
     by_file, by_earlier = found(
         tmp_path,
-        "alter table t alter b type bigint; alter table t alter a type varchar(10);",
-        "create table t (a text, b text);",
+        "alter table t alter b type text; alter table t alter a type numeric(10);",
+        "create table t (a int, b int);",
     )
     assert by_earlier.decided_by is Decider.EARLIER
     assert by_file.decided_by is Decider.EARLIER
@@ -221,7 +221,7 @@ def test_expression_too_deep_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_statement_that_cannot_be_read_makes_what_is_known_doubtful(tmp_path: Path) -> None:
-    sql = "alter table t add foreign key (a) references r not valid;"
+    sql = "alter table t add constraint f foreign key (a) references r not valid;"
     assert "foreign-key-without-index" in [
         one.rule for one in found(tmp_path, sql, "create table t (a int);", preset="all")
     ]
