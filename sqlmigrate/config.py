@@ -118,14 +118,47 @@ def load(
     Raises:
         ConfigurationError: the file, a key or a value can't be used; or no database is named anywhere.
     """
-    from_file = _from_file(file or environ.get("SQLMIGRATE_CONFIG"), environment or environ.get("SQLMIGRATE_ENV"))
+    sources = _sources(given, environ, file, environment)
+    return Settings(**_merged(sources), **_database(sources, environ), passwords=_passwords(sources))
+
+
+def directories(
+    given: Mapping[str, Any],
+    environ: Mapping[str, str],
+    file: str | None = None,
+    environment: str | None = None,
+) -> tuple[str, ...]:
+    """The migrations' directories in force, for a command that needs no database; the arguments are those of `load`.
+
+    Raises:
+        ConfigurationError: the file, a key or a value can't be used.
+    """
+    return Settings(**_merged(_sources(given, environ, file, environment))).dir
+
+
+def table(file: str | None, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """The configuration file in force and what it says, not looked at; both are empty where there is none.
+
+    Raises:
+        ConfigurationError: it can't be read.
+    """
+    path = file or environ.get("SQLMIGRATE_CONFIG") or next((name for name in FILES if _speaks_of_us(name)), "")
+    return path, _table(path) if path else {}
+
+
+def _sources(
+    given: Mapping[str, Any], environ: Mapping[str, str], file: str | None, environment: str | None
+) -> tuple[Mapping[str, Any], ...]:
+    """Options, environment and file, in this order of precedence."""
+    from_file = _from_file(*table(file, environ), environment or environ.get("SQLMIGRATE_ENV"))
     from_environ = {option.name: text for option in OPTIONS if (text := _in_environ(option, environ))}
-    options = {name: value for name, value in given.items() if value not in (None, ())}
-    values = {**from_file, **from_environ, **options}
+    return {name: value for name, value in given.items() if value not in (None, ())}, from_environ, from_file
+
+
+def _merged(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = {one.name for one in fields(Settings)}
-    read: dict[str, Any] = {name: _read(name, value) for name, value in values.items() if name in names}
-    sources = (options, from_environ, from_file)
-    return Settings(**read, **_database(sources, environ), passwords=_passwords(sources))
+    values = {name: value for source in reversed(sources) for name, value in source.items()}
+    return {name: _read(name, value) for name, value in values.items() if name in names}
 
 
 def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
@@ -177,14 +210,13 @@ def _passwords(sources: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], .
     return ()
 
 
-def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
-    found = path or next((name for name in FILES if _speaks_of_us(name)), None)
-    if found is None:
+def _from_file(found: str, content: dict[str, Any], environment: str | None) -> dict[str, Any]:
+    if not found:
         if environment:
             raise ConfigurationError(f"there is no configuration file with an environment {environment!r}")
         return {}
-    table = _table(found)
-    named = table.pop("environments", {})
+    own = {key: value for key, value in content.items() if key not in ("environments", "lint")}
+    named = content.get("environments", {})
     if not isinstance(named, dict) or not all(isinstance(one, dict) for one in named.values()):
         raise ConfigurationError(f"{found}: environments are tables", hint="write [environments.NAME]")
     environments = {name: _values(found, one) for name, one in named.items()}
@@ -192,7 +224,7 @@ def _from_file(path: str | None, environment: str | None) -> dict[str, Any]:
         raise ConfigurationError(
             f"{found} has no environment {environment!r}", hint=f"it has {', '.join(environments) or 'none'}"
         )
-    values = _values(found, table) | (environments[environment] if environment else {})
+    values = _values(found, own) | (environments[environment] if environment else {})
     confine(found, values)
     return values
 

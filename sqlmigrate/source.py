@@ -130,6 +130,17 @@ def read(path: str, cuts: Cuts | None = None) -> Script:
     return replace(found, problems=tuple(problems)) if found.problems else found
 
 
+def texts(path: str) -> Iterator[str]:
+    """The text of a file in chunks, without its BOM.
+
+    Raises:
+        ScriptError: it can't be opened, is not UTF-8, or holds a NUL, which no PostgreSQL text can.
+    """
+    with _opened(path) as file:
+        bom = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+    return _texts(path, bom)
+
+
 class Source:
     """The open file of a script while it is sent; it stops where the file is no longer the one that was read.
 

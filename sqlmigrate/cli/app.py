@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import linting
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
 from sqlmigrate.options import OPTIONS
@@ -60,9 +61,12 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
-            console = Console(given.pop("output_format"), shared["log_level"])
+            output_format = given.pop("output_format")
+            console = Console(output_format, shared["log_level"])
             file, environment = given.pop("config"), given.pop("env")
             try:
+                if linting.is_asked(given, output_format or "text"):
+                    linting.validate(console, shared, given, file, environment)
                 app = _app(console, shared, file, environment, "" if given.get("dry_run") else name)
                 function(app, **given)
             except SqlMigrateError as error:

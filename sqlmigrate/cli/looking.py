@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import linting
 from sqlmigrate.cli.app import MomentType, VersionType, command, dry_run_option, version_option
 from sqlmigrate.errors import ConfigurationError, Interrupted
 
@@ -40,10 +41,11 @@ def check(app: App) -> None:
     sys.exit(0 if health.up_to_date else 3)
 
 
-@command("validate")
+@command("validate", linting.FORMATS)
 @dry_run_option(help="Also run what is pending, in a transaction that is rolled back.")
-def validate(app: App, dry_run: bool) -> None:
-    """Report every problem of files and history."""
+@linting.options
+def validate(app: App, dry_run: bool, **_: Any) -> None:
+    """Report every problem of files and history; of PATHS, without a database, what is wrong or unsafe in them."""
     problems = app.migrator.validate()
     app.show("problems", problems)
     if any(problem.level.value == "error" for problem in problems):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.locks.modes import Mode, TableLock
-from sqlmigrate.locks.tree import every, inner, kind, named, word
+from sqlmigrate.locks.tree import every, kind, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +71,10 @@ _STORED = "s"
 
 def altered(node: Any) -> Iterator[TableLock]:
     """The locks of ALTER TABLE and its kin."""
-    kind_of_object = word(node, "objtype")
+    kind_of_object = node.objtype
     if kind_of_object == "OBJECT_TYPE":  # a composite type, which has no rows
         return
-    for command in (command.alter_table_cmd for command in node.cmds):
+    for command in node.cmds:
         mode = _mode(command)
         work = _work(command).replace("the table", "the index" if kind_of_object == "OBJECT_INDEX" else "the table")
         yield TableLock(named(node.relation), mode, work)
@@ -83,17 +83,17 @@ def altered(node: Any) -> Iterator[TableLock]:
 
 def definition(command: Any) -> Any:
     """What a part of ALTER TABLE adds, sets or names."""
-    return inner(getattr(command, "def"))
+    return getattr(command, "def")
 
 
 def _mode(command: Any) -> Mode:
-    match word(command, "subtype"):
-        case "AT_AddConstraint" if word(definition(command), "contype") == "CONSTR_FOREIGN":
+    match command.subtype:
+        case "AT_AddConstraint" if definition(command).contype == "CONSTR_FOREIGN":
             return Mode.SHARE_ROW_EXCLUSIVE
         case "AT_DetachPartition" if definition(command).concurrent:
             return Mode.SHARE_UPDATE_EXCLUSIVE
         case "AT_SetRelOptions" | "AT_ResetRelOptions":
-            parameters = {item.def_elem.defname for item in definition(command).items}
+            parameters = {item.defname for item in definition(command).items}
             return Mode.ACCESS_EXCLUSIVE if parameters & STRONG_PARAMETERS else Mode.SHARE_UPDATE_EXCLUSIVE
         case part:
             return WEAKER.get(part, Mode.ACCESS_EXCLUSIVE)
@@ -101,7 +101,7 @@ def _mode(command: Any) -> Mode:
 
 def _others(command: Any) -> Iterator[TableLock]:
     """The locks on other tables that a part of ALTER TABLE names."""
-    match word(command, "subtype"):
+    match command.subtype:
         case "AT_AddConstraint" | "AT_AddColumn":
             yield from referenced(definition(command))
         case "AT_AttachPartition" | "AT_DetachPartition" | "AT_DetachPartitionFinalize":
@@ -116,12 +116,12 @@ def _others(command: Any) -> Iterator[TableLock]:
 def referenced(node: Any) -> Iterator[TableLock]:
     """The locks on the tables that foreign keys within a definition refer to: each gets triggers."""
     for below in every(node):
-        if kind(below) == "Constraint" and below.HasField("pktable"):
+        if kind(below) == "Constraint" and below.pktable:
             yield TableLock(named(below.pktable), Mode.SHARE_ROW_EXCLUSIVE)
 
 
 def _work(command: Any) -> str:
-    match word(command, "subtype"):
+    match command.subtype:
         case "AT_AddConstraint":
             return _work_of_constraint(definition(command))
         case "AT_AddColumn":
@@ -133,11 +133,11 @@ def _work(command: Any) -> str:
 def _work_of_constraint(constraint: Any) -> str:
     if constraint.skip_validation or constraint.indexname:
         return ""
-    return WORK_OF_CONSTRAINT.get(word(constraint, "contype"), "")
+    return WORK_OF_CONSTRAINT.get(constraint.contype, "")
 
 
 def _work_of_column(column: Any) -> str:
-    constraints = {word(one.constraint, "contype"): one.constraint for one in column.constraints}
+    constraints = {one.contype: one for one in column.constraints}
     if "CONSTR_DEFAULT" not in constraints:  # then all of it is null, and refers to nothing
         constraints.pop("CONSTR_FOREIGN", None)
     works = {_work_of_constraint(one) for one in constraints.values()}
@@ -147,12 +147,12 @@ def _work_of_column(column: Any) -> str:
 
 
 def _rewrites(column: Any, constraints: dict[str, Any]) -> bool:
-    if column.type_name.names[-1].string.sval in _SERIAL or "CONSTR_IDENTITY" in constraints:
+    if column.typeName.names[-1].sval in _SERIAL or "CONSTR_IDENTITY" in constraints:
         return True
     if generated := constraints.get("CONSTR_GENERATED"):
         return bool(generated.generated_kind == _STORED)
     default = constraints.get("CONSTR_DEFAULT", column)
-    return any(kind(node) == "FuncCall" and node.funcname[-1].string.sval in _VOLATILE for node in every(default))
+    return any(kind(node) == "FuncCall" and node.funcname[-1].sval in _VOLATILE for node in every(default))
 
 
 def both(works: set[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.locks.alter import definition
-from sqlmigrate.locks.tree import every, joined, kind, runs, switched_on, word
+from sqlmigrate.locks.tree import every, joined, kind, runs, switched_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,30 +104,30 @@ def _reasons(node: Any) -> Iterator[str]:
 
 def _called(node: Any) -> Iterator[str]:
     for call in (below for below in every(node) if kind(below) == "FuncCall"):
-        parts = [part.string.sval for part in call.funcname]
+        parts = [part.sval for part in call.funcname]
         own = parts[0] == "pg_catalog" or (len(parts) == 1 and (parts[0] in HARMLESS or parts[0].startswith("pg_")))
         if not own:
             yield f"calls {joined(parts)}(), whose statements are not looked at"
 
 
 def _call(node: Any) -> Iterator[str]:
-    yield f"calls {joined(part.string.sval for part in node.funccall.funcname)}(), whose statements are not looked at"
+    yield f"calls {joined(part.sval for part in node.funccall.funcname)}(), whose statements are not looked at"
 
 
 def _in_drop(node: Any) -> Iterator[str]:
-    thing = word(node, "remove_type")
+    thing = node.removeType
     yield OF_DROPS.get(thing, "")
     if thing == "OBJECT_INDEX":
         mode = "SHARE UPDATE EXCLUSIVE" if node.concurrent else "ACCESS EXCLUSIVE"
         yield f"the table of the index is locked too ({mode})"
-    if word(node, "behavior") == "DROP_CASCADE":
+    if node.behavior == "DROP_CASCADE":
         yield _CASCADE
 
 
 def _in_alter_table(node: Any) -> Iterator[str]:
-    of_type, of_index = (word(node, "objtype") == one for one in ("OBJECT_TYPE", "OBJECT_INDEX"))
-    for command in (command.alter_table_cmd for command in node.cmds):
-        cascades = word(command, "behavior") == "DROP_CASCADE"
+    of_type, of_index = (node.objtype == one for one in ("OBJECT_TYPE", "OBJECT_INDEX"))
+    for command in node.cmds:
+        cascades = command.behavior == "DROP_CASCADE"
         if of_type:
             yield "CASCADE alters the tables of the type (ACCESS EXCLUSIVE)" if cascades else ""
         elif not of_index:
@@ -136,37 +136,37 @@ def _in_alter_table(node: Any) -> Iterator[str]:
 
 
 def _in_part(command: Any) -> str:
-    match word(command, "subtype"):
+    match command.subtype:
         case "AT_DetachPartition" if definition(command).concurrent:
             return _REFERRED  # it is refused where there is a default partition
         case "AT_AlterConstraint":
-            return _FOREIGN_KEY if definition(command).alter_enforceability else ""
+            return _FOREIGN_KEY if definition(command).alterEnforceability else ""
         case part:
             return OF_PARTS.get(part, "")
 
 
 def _in_create(node: Any) -> Iterator[str]:
-    if getattr(node, "base_stmt", node).HasField("partbound"):
+    if (node.base or node).partbound:
         yield _DEFAULT
 
 
 def _in_domain(node: Any) -> Iterator[str]:
     skipped = node.subtype == "C" and definition(node).skip_validation
     if node.subtype in _DOMAIN_CHECKED and not skipped:
-        yield f"every table with a column of {joined(p.string.sval for p in node.type_name)} is scanned under SHARE"
-    if word(node, "behavior") == "DROP_CASCADE":
+        yield f"every table with a column of {joined(p.sval for p in node.typeName)} is scanned under SHARE"
+    if node.behavior == "DROP_CASCADE":
         yield _CASCADE
 
 
 def _in_truncate(node: Any) -> Iterator[str]:
-    if word(node, "behavior") == "DROP_CASCADE":
+    if node.behavior == "DROP_CASCADE":
         yield "CASCADE truncates every table whose foreign keys refer to it (ACCESS EXCLUSIVE)"
 
 
 def _in_reindex(node: Any) -> Iterator[str]:
     concurrently = switched_on(node.params, "concurrently")
     mode = "SHARE UPDATE EXCLUSIVE" if concurrently else "SHARE"
-    match word(node, "kind"):
+    match node.kind:
         case "REINDEX_OBJECT_INDEX":
             yield f"the table of the index is locked too ({mode})"
         case "REINDEX_OBJECT_SCHEMA" | "REINDEX_OBJECT_DATABASE" | "REINDEX_OBJECT_SYSTEM":
@@ -179,11 +179,7 @@ def _in_vacuum(node: Any) -> Iterator[str]:
 
 
 def _in_cluster(node: Any) -> Iterator[str]:
-    yield (
-        ""
-        if node.HasField("relation")
-        else "every table that was clustered before is locked in turn (ACCESS EXCLUSIVE)"
-    )
+    yield ("" if node.relation else "every table that was clustered before is locked in turn (ACCESS EXCLUSIVE)")
 
 
 SAID = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.locks.alter import definition
-from sqlmigrate.locks.tree import every, inner, joined, kind, named, quoted, runs, strings, switched_on, word
+from sqlmigrate.locks.tree import every, joined, kind, named, quoted, runs, strings, switched_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,79 +66,79 @@ def _losses(node: Any) -> Iterator[str]:
 
 
 def _deleted(node: Any) -> Iterator[str]:
-    yield f"the {'deleted ' if node.HasField('where_clause') else ''}rows of {named(node.relation)} are gone"
+    yield f"the {'deleted ' if node.whereClause else ''}rows of {named(node.relation)} are gone"
 
 
 def _updated(node: Any) -> Iterator[str]:
-    yield _overwritten(named(node.relation), node.target_list)
+    yield _overwritten(named(node.relation), node.targetList)
 
 
 def _overwritten(table: str, targets: Any) -> str:
-    columns = dict.fromkeys(quoted(target.res_target.name) for target in targets)
+    columns = dict.fromkeys(quoted(target.name) for target in targets)
     return f"the old values of {', '.join(f'{table}.{column}' for column in columns)} are gone"
 
 
 def _inserted(node: Any) -> Iterator[str]:
-    if node.on_conflict_clause.target_list:
-        yield _overwritten(named(node.relation), node.on_conflict_clause.target_list)
+    if node.onConflictClause.targetList:
+        yield _overwritten(named(node.relation), node.onConflictClause.targetList)
 
 
 def _merged(node: Any) -> Iterator[str]:
     table = named(node.relation)
-    for clause in (clause.merge_when_clause for clause in node.merge_when_clauses):
-        match word(clause, "command_type"):
+    for clause in node.mergeWhenClauses:
+        match clause.commandType:
             case "CMD_DELETE":
                 yield f"the deleted rows of {table} are gone"
             case "CMD_UPDATE":
-                yield _overwritten(table, clause.target_list)
+                yield _overwritten(table, clause.targetList)
 
 
 def _truncated(node: Any) -> Iterator[str]:
-    tables = ", ".join(named(inner(relation)) for relation in node.relations)
-    cascade = " and of every table that refers to them" if word(node, "behavior") == "DROP_CASCADE" else ""
+    tables = ", ".join(named(relation) for relation in node.relations)
+    cascade = " and of every table that refers to them" if node.behavior == "DROP_CASCADE" else ""
     yield f"the rows of {tables}{cascade} are gone"
 
 
 def _dropped(node: Any) -> Iterator[str]:
-    thing = word(node, "remove_type")
+    thing = node.removeType
     if thing in DROPPED:
-        cascade = WITH_CASCADE.get(thing, "") if word(node, "behavior") == "DROP_CASCADE" else ""
+        cascade = WITH_CASCADE.get(thing, "") if node.behavior == "DROP_CASCADE" else ""
         for parts in map(_name, node.objects):
             yield DROPPED[thing].format(joined(parts)) + cascade
 
 
 def _name(node: Any) -> list[str]:
-    if node.WhichOneof("node") == "type_name":
-        return [part.string.sval for part in node.type_name.names]
-    return strings(node)
+    return [part.sval for part in node.names] if kind(node) == "TypeName" else strings(node)
 
 
 def _altered(node: Any) -> Iterator[str]:
-    table = named(node.relation)
-    for command in (command.alter_table_cmd for command in node.cmds):
-        column = f"{table}.{quoted(command.name)}"
-        match word(command, "subtype"):
+    for command in node.cmds:
+        match command.subtype:
             case "AT_DropColumn":
-                yield f"the values of {column} are gone"
+                yield f"the values of {_column(node, command)} are gone"
             case "AT_AlterColumnType":
-                yield from _converted(column, definition(command))
+                yield from _converted(_column(node, command), definition(command))
+
+
+def _column(node: Any, command: Any) -> str:
+    return f"{named(node.relation)}.{quoted(command.name)}"
 
 
 def _converted(column: str, new: Any) -> Iterator[str]:
-    name = new.type_name.names[-1].string.sval
-    if new.HasField("raw_default"):
+    name = new.typeName.names[-1].sval
+    if new.raw_default:
         yield f"the old values of {column} are gone where USING can't be turned round"
-    elif name in ROUNDING and (name not in _WITH_PRECISION or new.type_name.typmods):
+    elif name in ROUNDING and (name not in _WITH_PRECISION or new.typeName.typmods):
         yield f"values of {column} may be rounded or cut"
 
 
 def _enum_altered(node: Any) -> Iterator[str]:
-    if not node.old_val:
-        yield f"value {node.new_val!r} can't be dropped from type {joined(p.string.sval for p in node.type_name)} again"
+    if not node.oldVal:
+        yield f"value {node.newVal!r} can't be dropped from type {joined(p.sval for p in node.typeName)} again"
 
 
 def _owned_dropped(node: Any) -> Iterator[str]:
-    yield f"all that is owned by {', '.join(quoted(role.role_spec.rolename) for role in node.roles)} is gone"
+    yield f"all that is owned by {', '.join(quoted(role.rolename) for role in node.roles)} is gone"
 
 
 def _database_dropped(node: Any) -> Iterator[str]:

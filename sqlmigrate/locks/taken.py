@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.locks.alter import altered, both, referenced
 from sqlmigrate.locks.modes import Mode, TableLock
-from sqlmigrate.locks.tree import children, inner, joined, kind, named, parsed_body, runs, strings, switched_on, word
+from sqlmigrate.locks.tree import children, joined, kind, named, parsed_body, runs, strings, switched_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -63,7 +63,7 @@ def created_by(sql: str) -> frozenset[str]:
         ConfigurationError: the extra is not installed.
     """
     nodes = runs(sql).statements
-    return frozenset(name for node in nodes if not getattr(node, "if_not_exists", False) for name in _created(node))
+    return frozenset(name for node in nodes if not node.if_not_exists for name in _created(node))
 
 
 def _strongest(locks: list[TableLock]) -> TableLock:
@@ -76,7 +76,7 @@ def _created(node: Any) -> Iterator[str]:
         case "CreateStmt":
             yield named(node.relation)
         case "CreateForeignTableStmt":
-            yield named(node.base_stmt.relation)
+            yield named(node.base.relation)
         case "CreateTableAsStmt":
             yield named(node.into.rel)
         case "ViewStmt" if not node.replace:
@@ -100,7 +100,7 @@ def _taken(node: Any) -> Iterator[TableLock]:
 def _held(node: Any, field: str, mode: Mode, work: str = "") -> Iterator[TableLock]:
     """The locks on the relation or relations in a field."""
     value = getattr(node, field)
-    for relation in map(inner, (value,) if hasattr(value, "ListFields") else value):
+    for relation in value if isinstance(value, tuple) else (value,):
         if kind(relation) == "RangeVar":  # the grammar lets more pass than CREATE STATISTICS can use
             yield TableLock(named(relation), mode, work)
 
@@ -115,17 +115,17 @@ def _queried(node: Any, hidden: frozenset[str] = _NO_NAMES) -> Iterator[TableLoc
         case "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" as name:
             yield from _held(node, *SIMPLE[name])
     below = list(children(node))
-    for clause in (child for field, child in below if field == "with_clause"):
+    for clause in (child for field, child in below if field == "withClause"):
         hidden = yield from _common_tables(clause, hidden)
     if kind(node) == "SelectStmt":
         yield from _row_locks(node, hidden)
-    for child in (child for field, child in below if field != "with_clause"):
+    for child in (child for field, child in below if field != "withClause"):
         yield from _queried(child, hidden)
 
 
 def _common_tables(clause: Any, hidden: frozenset[str]) -> Generator[TableLock, None, frozenset[str]]:
     """The locks of a WITH clause; returns the names that are hidden behind it."""
-    tables = [table.common_table_expr for table in clause.ctes]
+    tables = clause.ctes
     if clause.recursive:  # each sees all of them; otherwise only those before it
         hidden |= {table.ctename for table in tables}
     for table in tables:
@@ -136,8 +136,8 @@ def _common_tables(clause: Any, hidden: frozenset[str]) -> Generator[TableLock, 
 
 def _row_locks(select: Any, hidden: frozenset[str]) -> Iterator[TableLock]:
     """FOR UPDATE and its kin: on the tables of FROM, also within subqueries, but not within CTEs."""
-    for clause in select.locking_clause:
-        only = {relation.range_var.relname for relation in clause.locking_clause.locked_rels}
+    for clause in select.lockingClause:
+        only = {relation.relname for relation in clause.lockedRels}
         for relation in _sources(select, only):
             if relation.schemaname or relation.relname not in hidden:
                 yield TableLock(named(relation), Mode.ROW_SHARE)
@@ -146,11 +146,11 @@ def _row_locks(select: Any, hidden: frozenset[str]) -> Iterator[TableLock]:
 def _sources(node: Any, only: set[str] | frozenset[str]) -> Iterator[Any]:
     match kind(node):
         case "SelectStmt":
-            below = [inner(source) for source in node.from_clause]
+            below = node.fromClause
         case "JoinExpr":
-            below = [inner(node.larg), inner(node.rarg)]
+            below = [node.larg, node.rarg]
         case "RangeSubselect" if not only or node.alias.aliasname in only:
-            below, only = [inner(node.subquery)], _NO_NAMES
+            below, only = [node.subquery], _NO_NAMES
         case "RangeVar" if not only or (node.alias.aliasname or node.relname) in only:
             yield node
             return
@@ -161,15 +161,15 @@ def _sources(node: Any, only: set[str] | frozenset[str]) -> Iterator[Any]:
 
 
 def _index_created(node: Any) -> Iterator[TableLock]:
-    yield TableLock(named(node.relation), _INDEX[node.concurrent], "builds an index")
+    yield TableLock(named(node.relation), _INDEX[bool(node.concurrent)], "builds an index")
 
 
 def _table_created(node: Any) -> Iterator[TableLock]:
     """PARTITION OF shuts everybody out of the parent; INHERITS does not."""
-    table = getattr(node, "base_stmt", node)  # a foreign table's
-    parent = Mode.ACCESS_EXCLUSIVE if table.HasField("partbound") else Mode.SHARE_UPDATE_EXCLUSIVE
-    yield from _held(table, "inh_relations", parent)
-    for element in map(inner, table.table_elts):
+    table = node.base or node  # a foreign table's
+    parent = Mode.ACCESS_EXCLUSIVE if table.partbound else Mode.SHARE_UPDATE_EXCLUSIVE
+    yield from _held(table, "inhRelations", parent)
+    for element in table.tableElts:
         if kind(element) == "TableLikeClause":
             yield from _held(element, "relation", Mode.ACCESS_SHARE)
         yield from referenced(element)
@@ -183,24 +183,24 @@ def _view_created(node: Any) -> Iterator[TableLock]:
 
 def _sequence(node: Any) -> Iterator[TableLock]:
     yield from _held(node, "sequence", Mode.SHARE_ROW_EXCLUSIVE)
-    for option in (option.def_elem for option in node.options):
+    for option in node.options:
         if option.defname == "owned_by" and len(owner := strings(option.arg)) > 1:
             yield TableLock(joined(owner[:-1]), Mode.ACCESS_SHARE)
 
 
 def _routine_created(node: Any) -> Iterator[TableLock]:
     """A body in SQL is analysed; one in PL/pgSQL is not."""
-    options = {option.def_elem.defname: inner(option.def_elem.arg) for option in node.options}
-    if node.HasField("sql_body"):
+    options = {option.defname: option.arg for option in node.options}
+    if node.sql_body:
         yield from _queried(node.sql_body)
     elif "as" in options and "language" in options and options["language"].sval == "sql":
-        for statement in parsed_body(options["as"].items[0].string.sval):
+        for statement in parsed_body(str(options["as"].items[0].sval)):
             if kind(statement) in _ANALYSED:
                 yield from _queried(statement)
 
 
 def _dropped(node: Any) -> Iterator[TableLock]:
-    thing = word(node, "remove_type")
+    thing = node.removeType
     for parts in map(strings, node.objects):
         if thing in DROPPED:
             mode = Mode.SHARE_UPDATE_EXCLUSIVE if node.concurrent else Mode.ACCESS_EXCLUSIVE
@@ -210,26 +210,26 @@ def _dropped(node: Any) -> Iterator[TableLock]:
 
 
 def _renamed(node: Any) -> Iterator[TableLock]:
-    thing = word(node, "rename_type")
-    if node.HasField("relation") and thing != "OBJECT_ATTRIBUTE":
+    thing = node.renameType
+    if node.relation and thing != "OBJECT_ATTRIBUTE":
         mode = Mode.SHARE_UPDATE_EXCLUSIVE if thing == "OBJECT_INDEX" else Mode.ACCESS_EXCLUSIVE
         yield from _held(node, "relation", mode)
 
 
 def _moved_to_schema(node: Any) -> Iterator[TableLock]:
-    if node.HasField("relation"):
+    if node.relation:
         yield from _held(node, "relation", Mode.ACCESS_EXCLUSIVE)
 
 
 def _dependent(node: Any) -> Iterator[TableLock]:
-    if node.HasField("relation"):
-        of_a_table = word(node, "object_type") in OF_A_TABLE
+    if node.relation:
+        of_a_table = node.objectType in OF_A_TABLE
         yield from _held(node, "relation", Mode.ACCESS_SHARE if of_a_table else Mode.ACCESS_EXCLUSIVE)
 
 
 def _described(node: Any) -> Iterator[TableLock]:
     """COMMENT ON, SECURITY LABEL, ALTER EXTENSION ADD."""
-    thing = word(node, "objtype")
+    thing = node.objtype
     if thing in DROPPED:
         yield TableLock(joined(strings(node.object)), Mode.SHARE_UPDATE_EXCLUSIVE)
     elif thing == "OBJECT_COLUMN":
@@ -240,14 +240,14 @@ def _described(node: Any) -> Iterator[TableLock]:
 
 def _granted(node: Any) -> Iterator[TableLock]:
     """None before PostgreSQL 18."""
-    for relation in map(inner, node.objects):
+    for relation in node.objects:
         if kind(relation) == "RangeVar":
             yield TableLock(named(relation), Mode.ACCESS_SHARE)
 
 
 def _published(node: Any) -> Iterator[TableLock]:
-    for table in (one.publication_obj_spec.pubtable for one in node.pubobjects):
-        if table.HasField("relation"):
+    for table in (one.pubtable for one in node.pubobjects):
+        if table.relation:
             yield from _held(table, "relation", Mode.SHARE_UPDATE_EXCLUSIVE)
 
 
@@ -262,7 +262,7 @@ def _copied(node: Any) -> Iterator[TableLock]:
 
 
 def _clustered(node: Any) -> Iterator[TableLock]:
-    if node.HasField("relation"):
+    if node.relation:
         yield from _held(node, "relation", Mode.ACCESS_EXCLUSIVE, "rewrites the table")
 
 
@@ -271,16 +271,16 @@ def _vacuumed(node: Any) -> Iterator[TableLock]:
     mode = Mode.ACCESS_EXCLUSIVE if full else Mode.SHARE_UPDATE_EXCLUSIVE
     work = ("rewrites the table" if full else "scans the table") if node.is_vacuumcmd else "samples the table"
     for relation in node.rels:
-        yield from _held(relation.vacuum_relation, "relation", mode, work)
+        yield from _held(relation, "relation", mode, work)
 
 
 def _refreshed(node: Any) -> Iterator[TableLock]:
-    yield from _held(node, "relation", _REFRESH[node.concurrent], "" if node.skip_data else "runs its query")
+    yield from _held(node, "relation", _REFRESH[bool(node.concurrent)], "" if node.skipData else "runs its query")
 
 
 def _reindexed(node: Any) -> Iterator[TableLock]:
     concurrently = switched_on(node.params, "concurrently")
-    match word(node, "kind"):
+    match node.kind:
         case "REINDEX_OBJECT_TABLE":
             yield from _held(node, "relation", _INDEX[concurrently], "builds its indexes")
         case "REINDEX_OBJECT_INDEX":

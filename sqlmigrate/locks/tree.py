@@ -1,20 +1,35 @@
-"""PostgreSQL's parse tree of a statement, and what is read off it. The only door to postgast."""
+"""PostgreSQL's parse tree of a statement, and what is read off it."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.parser import Node, SyntaxFault, parse, parse_plpgsql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-_UNRESERVED = 1  # postgast's numbers for kinds of keywords: 0 is none, above 1 are those that need quotes
+# Fields that can hold only one kind of node, which the tree then does not name.
+_KINDS = {
+    "base": "CreateStmt",
+    "into": "IntoClause",
+    "intoClause": "IntoClause",
+    "larg": "SelectStmt",
+    "name": "RangeVar",
+    "pktable": "RangeVar",
+    "rarg": "SelectStmt",
+    "rel": "RangeVar",
+    "relation": "RangeVar",
+    "sequence": "RangeVar",
+    "table": "RangeVar",
+    "typeName": "TypeName",
+    "view": "RangeVar",
+    "withClause": "WithClause",
+}
 # How PL/pgSQL has an expression parsed: as a statement, as a value, or as `target := value`.
 _AS_STATEMENT, _AS_VALUE = 0, 2
 _ASSIGNED = re.compile(r".*?:?=", re.DOTALL)
@@ -31,6 +46,40 @@ class Run(NamedTuple):
     untold: str = ""
 
 
+class Tree:
+    """A node: its fields by PostgreSQL's own names for them; one that is not there reads as empty, at any depth."""
+
+    __slots__ = ("_body", "_kind")
+
+    def __init__(self, kind: str, body: Node) -> None:
+        self._kind = kind
+        self._body = body
+
+    def __getattr__(self, field: str) -> Any:
+        return _grown(field, self._body.get(field, _NOTHING))
+
+    def __bool__(self) -> bool:
+        return self is not _NOTHING
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __str__(self) -> str:
+        return ""
+
+
+_NOTHING = Tree("", {})
+
+
+def _grown(field: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_grown(field, element) for element in value)
+    if not isinstance(value, dict):
+        return value
+    kind = next(iter(value), "")
+    return Tree(kind, value[kind]) if kind[:1].isupper() else Tree(_KINDS.get(field, ""), value)
+
+
 @lru_cache(maxsize=1)  # several questions are asked of one statement after the other
 def runs(sql: str) -> Run:
     """The trees of a statement: those within a DO block or a CREATE SCHEMA for themselves."""
@@ -40,9 +89,7 @@ def runs(sql: str) -> Run:
         return Run((), f"can't be read: {error}")
     if len(trees) == 1 and kind(trees[0]) == "DoStmt":
         return _runs_in_block(sql, trees[0])
-    schema_elements = (
-        inner(element) for tree in trees if kind(tree) == "CreateSchemaStmt" for element in tree.schema_elts
-    )
+    schema_elements = (element for tree in trees if kind(tree) == "CreateSchemaStmt" for element in tree.schemaElts)
     return Run((*trees, *schema_elements))
 
 
@@ -52,14 +99,10 @@ def parsed(sql: str) -> tuple[Any, ...]:
     Raises:
         Unreadable: the grammar does not know it, or the parser can't hand it over.
     """
-    postgast = _postgast()
-    too_deep = importlib.import_module("google.protobuf.message").DecodeError  # it comes with postgast, without types
     try:
-        return tuple(inner(raw.stmt) for raw in postgast.parse(sql).stmts)
-    except postgast.PgQueryError as error:
-        raise Unreadable(str(error)) from error
-    except too_deep as error:  # an expression of sixty operators in a row, or a hundred UNIONs
-        raise Unreadable("it is nested too deeply") from error
+        return tuple(_grown("stmt", raw["stmt"]) for raw in parse(sql))
+    except SyntaxFault as fault:
+        raise Unreadable(fault.message) from fault
 
 
 def parsed_body(sql: str) -> tuple[Any, ...]:
@@ -70,26 +113,15 @@ def parsed_body(sql: str) -> tuple[Any, ...]:
         return ()
 
 
-def _postgast() -> Any:
-    try:
-        import postgast  # it takes a sixth of a second, and belongs to an extra
-    except ImportError as error:
-        raise ConfigurationError(
-            "PostgreSQL's grammar is not installed", hint="pip install 'sqlmigrate[lint]'"
-        ) from error
-    return postgast
-
-
 def _runs_in_block(sql: str, block: Any) -> Run:
-    options = {option.def_elem.defname: option.def_elem.arg.string.sval for option in block.args}
+    options = {option.defname: str(option.arg.sval) for option in block.args}
     language = options.get("language", "plpgsql")
     if language != "plpgsql":
         return Run((), f"runs a DO block in {language}, which is not looked at")
-    postgast = _postgast()
     try:
-        block_tree = postgast.parse_plpgsql(sql)
+        block_tree = parse_plpgsql(sql)
         found = [tree for part in _expressions(block_tree) for tree in _parsed_expression(part)]
-    except (Unreadable, postgast.PgQueryError) as error:
+    except (Unreadable, SyntaxFault) as error:
         return Run((), f"runs a DO block that can't be read without its database: {error}")
     dynamic = any(word in json.dumps(block_tree) for word in ('"PLpgSQL_stmt_dyn', '"dynquery"'))
     return Run(tuple(found), "runs SQL that its DO block puts together (EXECUTE)" if dynamic else "")
@@ -113,26 +145,18 @@ def _parsed_expression(expression: dict[str, Any]) -> tuple[Any, ...]:
     return parsed("select " + (query if mode == _AS_VALUE else _ASSIGNED.sub("", query, count=1)))
 
 
-def kind(node: Any) -> str:
+def kind(node: Tree) -> str:
     """The name of a node's type, as in PostgreSQL's parsenodes.h."""
-    return str(type(node).__name__)
+    return node._kind  # noqa: SLF001 - it is no method, lest it hide a field
 
 
-def inner(node: Any) -> Any:
-    """The node within the wrapper that stands around each."""
-    return getattr(node, node.WhichOneof("node")) if kind(node) == "Node" else node
-
-
-def children(node: Any) -> Iterator[tuple[str, Any]]:
+def children(node: Tree) -> Iterator[tuple[str, Any]]:
     """The nodes right below one, with the names of the fields that hold them."""
-    for field, value in node.ListFields():
-        if field.message_type is None:
-            continue
-        for child in (value,) if hasattr(value, "ListFields") else value:
-            if kind(child) != "Node":
-                yield field.name, child
-            elif child.WhichOneof("node"):
-                yield field.name, inner(child)
+    for field, value in node._body.items():  # noqa: SLF001
+        grown = _grown(field, value)
+        for child in grown if isinstance(grown, tuple) else (grown,):
+            if isinstance(child, Tree):
+                yield field, child
 
 
 def every(node: Any) -> Iterator[Any]:
@@ -142,24 +166,19 @@ def every(node: Any) -> Iterator[Any]:
         yield from every(child)
 
 
-def word(node: Any, field: str) -> str:
-    """An enum's value by its name: AT_AddColumn."""
-    return str(node.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(node, field)].name)
-
-
 def switched_on(options: Iterable[Any], name: str) -> bool:
     """Whether an option in parentheses is given and not off: `(concurrently)`, `(full true)`."""
-    given = [option.def_elem.arg for option in options if option.def_elem.defname == name]
+    given = [option.arg for option in options if option.defname == name]
     return any(_value(arg) not in ("false", "off", "0") for arg in given)
 
 
-def _value(arg: Any) -> str:
-    return str(arg.integer.ival) if arg.WhichOneof("node") == "integer" else str(arg.string.sval)
+def _value(arg: Tree) -> str:
+    return str(arg.ival or 0) if kind(arg) == "Integer" else str(arg.sval)
 
 
-def strings(node: Any) -> list[str]:
+def strings(node: Tree) -> list[str]:
     """The parts of a name that is a list of strings, or one string."""
-    return [item.string.sval for item in node.list.items] if node.WhichOneof("node") == "list" else [node.string.sval]
+    return [item.sval for item in (node.items if kind(node) == "List" else (node,))]
 
 
 def named(relation: Any) -> str:
@@ -175,7 +194,16 @@ def joined(parts: Iterable[str]) -> str:
 @cache
 def quoted(name: str) -> str:
     """A name in double quotes if it needs them."""
-    if _PLAIN.fullmatch(name) and _postgast().scan(name).tokens[0].keyword_kind <= _UNRESERVED:
+    if _PLAIN.fullmatch(name) and _is_free(name):
         return name
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
+
+
+def _is_free(word: str) -> bool:
+    """Whether no keyword but an unreserved one: it must do both as a table, and as a function and type."""
+    try:
+        parse(f"create trigger t after insert on {word} execute function {word}()")
+    except SyntaxFault:
+        return False
+    return True

@@ -9,8 +9,10 @@ from sqlmigrate.render import summary
 from sqlmigrate.render.text import DOING, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from sqlmigrate.lint import Finding
+    from sqlmigrate.lint.rule import Rule
     from sqlmigrate.model import Problem
     from sqlmigrate.render.summary import Blocked, Excerpt, Part
     from sqlmigrate.review import Review, Reviewed
@@ -29,6 +31,34 @@ def review(made: Review) -> str:
     whole = _page(made, [line for one in summary.all_steps(made) for line in _sql(one)])
     note = "The SQL is too long for a comment; the files have it."
     return whole if len(whole) <= _LENGTH else _page(made, [note, ""])
+
+
+def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
+    """The linter's findings as a table, and what to write instead."""
+    if not found:
+        return f"Clean: {count(paths, 'file')}."
+    head = ["| where | level | rule | what |", "| --- | --- | --- | --- |"]
+    safer = dict.fromkeys((one.rule, one.safer) for one in found if one.safer)
+    blocks = [f"Safer than `{rule}`:\n\n{_fenced(sql)}\n" for rule, sql in safer]
+    return "\n".join([*head, *map(_finding, found), "", *blocks]).rstrip()
+
+
+def _finding(one: Finding) -> str:
+    return f"| {_code(str(one.location))} | {one.level.value} | `{one.rule}` | {_escaped(one.message)} |"
+
+
+def rules(families: Mapping[str, Sequence[Rule]]) -> str:
+    """Every rule, as the documentation has it."""
+    from sqlmigrate.render import rulebook  # only the documentation's
+
+    return rulebook.rules(families)
+
+
+def rule(one: Rule) -> str:
+    """One rule."""
+    from sqlmigrate.render import rulebook
+
+    return rulebook.rule(one)
 
 
 def _page(made: Review, sql: list[str]) -> str:
@@ -105,10 +135,9 @@ def _sql(one: Reviewed) -> Iterator[str]:
 
 def _part(part: Part) -> Iterator[str]:
     sql = "\n".join(line for excerpt in part.excerpts for line in _statement(excerpt))
-    fence = "`" * (max((len(run) for run in re.findall("`+", sql)), default=2) + 1)
     yield "In one transaction:" if part.begin else "Outside a transaction:"
     yield ""
-    yield from (fence.rjust(3, "`") + "sql", sql, fence.rjust(3, "`"), "")
+    yield from (_fenced(sql), "")
     if part.more:
         yield from (part.more, "")
 
@@ -117,6 +146,11 @@ def _statement(excerpt: Excerpt) -> Iterator[str]:
     yield excerpt.sql
     if excerpt.more:
         yield f"-- {excerpt.more}"
+
+
+def _fenced(sql: str) -> str:
+    fence = "`" * (max((len(run) for run in re.findall("`+", sql)), default=2) + 1)
+    return "\n".join([fence.rjust(3, "`") + "sql", sql, fence.rjust(3, "`")])
 
 
 def _code(text: str) -> str:

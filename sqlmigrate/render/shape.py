@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
     from sqlmigrate.audit import LogEntry, Pruned
+    from sqlmigrate.lint import Finding
+    from sqlmigrate.lint.fix import Fix
+    from sqlmigrate.lint.rule import Example, Rule
     from sqlmigrate.lock import Holder
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
@@ -52,6 +55,57 @@ def review(made: Review) -> dict[str, Any]:
 def approved(file: PlanFile) -> dict[str, Any]:
     """`approved`: the digest of the plan."""
     return {"approved": file.digest}
+
+
+def findings(found: Sequence[Finding], _: Sequence[str]) -> dict[str, Any]:
+    """`findings`, those of a file together."""
+    return {"findings": [_finding(one) for one in found]}
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    place = one.location
+    return {
+        "file": place.path,
+        "line": place.line or 1,
+        "column": place.column or 1,
+        "rule": one.rule,
+        "level": one.level.value,
+        "message": one.message,
+        "decided_by": one.decided_by.value,
+        "safer": one.safer,
+    }
+
+
+def rules(families: Mapping[str, Sequence[Rule]]) -> dict[str, Any]:
+    """`rules`, family by family."""
+    return {"rules": [{"family": family, **_rule(one)} for family, own in families.items() for one in own]}
+
+
+def rule(one: Rule) -> dict[str, Any]:
+    """`rule`, with its examples."""
+    return {"rule": _rule(one)}
+
+
+def _rule(one: Rule) -> dict[str, Any]:
+    examples = [{"sql": each.sql, "earlier": each.earlier, "finding": _outcome(each)} for each in one.examples]
+    return {
+        "name": one.name,
+        "level": one.level.value,
+        "stake": one.stake,
+        "safe": one.safe,
+        "since": one.since or None,
+        "until": one.until if one.until < 99 else None,
+        "examples": examples,
+    }
+
+
+def _outcome(example: Example) -> str:
+    return "cannot tell" if example.unsure else "yes" if example.bad else "no"
+
+
+def fixes(made: Sequence[Fix]) -> dict[str, Any]:
+    """`fixes`: the files that are changed or new, with what they then say."""
+    return {"fixes": [{"file": one.path, "new": one.before is None, "text": one.after} for one in made]}
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -9,16 +9,18 @@ from click import style
 
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
-from sqlmigrate.metrics import exposition
 from sqlmigrate.model import Action, Level, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from prometheus_client import Metric
 
     from sqlmigrate.audit import LogEntry, Pruned
+    from sqlmigrate.lint import Finding
+    from sqlmigrate.lint.fix import Fix
+    from sqlmigrate.lint.rule import Rule
     from sqlmigrate.lock import Holder
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
@@ -78,6 +80,34 @@ def review(made: Review) -> str:
     from sqlmigrate.render import review  # long, and only one command's
 
     return review.review(made)
+
+
+def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
+    """Each finding with its line, why, and the safer way; and how many."""
+    from sqlmigrate.render import findings  # only the linter's
+
+    return findings.findings(found, paths)
+
+
+def rules(families: Mapping[str, Sequence[Rule]]) -> str:
+    """A line a rule."""
+    from sqlmigrate.render import findings
+
+    return findings.rules(families)
+
+
+def rule(one: Rule) -> str:
+    """What is to be known of a rule."""
+    from sqlmigrate.render import findings
+
+    return findings.rule(one)
+
+
+def fixes(made: Sequence[Fix]) -> str:
+    """What is changed, as a diff."""
+    from sqlmigrate.render import findings
+
+    return findings.fixes(made)
 
 
 def status(result: Sequence[Standing]) -> str:
@@ -161,7 +191,7 @@ def problem(one: Problem) -> str:
     """A problem: where, what, and what to do."""
     level = style(one.level.value, fg="red" if one.level is Level.ERROR else "yellow")
     return "\n".join(
-        [f"{level}: {_at(one.location)}{one.message} [{one.code}]", *_shown(one.location), *_hints(one.hint)]
+        [f"{level}: {_at(one.location)}{one.message} [{one.code}]", *marked(one.location), *_hints(one.hint)]
     )
 
 
@@ -213,6 +243,8 @@ def _rows(result: Pruned) -> str:
 
 def metrics(result: Sequence[Metric]) -> str:
     """The text that Prometheus reads."""
+    from sqlmigrate.metrics import exposition  # loads psycopg, which `validate` of files can do without
+
     return exposition(result).rstrip("\n")
 
 
@@ -225,7 +257,7 @@ def error(failure: SqlMigrateError) -> str:
     """What went wrong, where, what the server said, what was done, and what to do next."""
     if isinstance(failure, PlanRefused):
         return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red")])
-    lines = [f"{style('error', fg='red')}: {_at(failure.location)}{failure.message}", *_shown(failure.location)]
+    lines = [f"{style('error', fg='red')}: {_at(failure.location)}{failure.message}", *marked(failure.location)]
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)
     if report is not None:
@@ -248,7 +280,7 @@ def _at(place: Location | None) -> str:
     return f"{place}: " if place else ""
 
 
-def _shown(place: Location | None) -> list[str]:
+def marked(place: Location | None) -> list[str]:
     """The line with a caret; a long one is cut to what surrounds the caret."""
     if place is None or not place.text:
         return []

@@ -7,6 +7,7 @@ import sys
 import postgast
 import pytest
 
+from sqlmigrate import parser
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.locks import Mode, TableLock, alter, cannot_be_undone, hidden, hidden_in, locks_of, losses, taken
 
@@ -435,7 +436,7 @@ def test_the_tables_use_names_that_the_grammar_has() -> None:
 
 
 def test_what_is_nested_too_deeply_is_said() -> None:
-    statement = "insert into orders " + " union all ".join(["select 1 from lines"] * 200)
+    statement = "insert into orders " + " union all ".join(["select 1 from lines"] * 2000)
 
     assert locks_of(statement) == ()
     assert hidden_in(statement) == "can't be read: it is nested too deeply"
@@ -444,6 +445,7 @@ def test_what_is_nested_too_deeply_is_said() -> None:
 @pytest.mark.parametrize("question", [locks_of, hidden_in, cannot_be_undone])
 def test_without_the_parser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, question: type) -> None:
     monkeypatch.setitem(sys.modules, "postgast", None)
+    parser._library.cache_clear()
 
     with pytest.raises(ConfigurationError) as caught:
         question("select 1")

@@ -19,6 +19,10 @@ from sqlmigrate.errors import (
     SqlMigrateError,
     StatementFailed,
 )
+from sqlmigrate.lint import Finding
+from sqlmigrate.lint import Level as LintLevel
+from sqlmigrate.lint.fix import Fix
+from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.lock import Holder
 from sqlmigrate.metrics import up
 from sqlmigrate.migrator import Detail, Health
@@ -42,6 +46,7 @@ STANDING = standings(
     [row(1), partial(2), failed("views", error_msg="no such view"), row("gone")],
 )
 ENTRY = LogEntry(WHEN, "apply", "v1.0.0-001", "step", "failure", 20, "it broke", "dba", "me", "here", "r1", "same")
+FINDING = Finding("syntax", LintLevel.ERROR, PLACE, "frm is no word")
 MEND = Mend(migration(1), "take the checksum from disk", "update …")
 
 
@@ -105,6 +110,10 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],
     "problems": [([ODD, WRONG],), ([],)],
+    "findings": [([FINDING], ["m/a.sql"]), ([], ["m/a.sql"])],
+    "fixes": [([Fix("m/a.sql", None, "select 1;")],), ([],)],
+    "rules": [(FAMILIES,)],
+    "rule": [(RULES[0],)],
     "mends": [([MEND],), ([],)],
     "holder": [(HOLDER,), (None,)],
     "history": [
@@ -129,7 +138,7 @@ def _functions(module: object) -> set[str]:
 
 def test_whatever_a_person_can_read_a_program_can_too() -> None:
     assert _functions(shape) == set(RESULTS)
-    assert _functions(text) - {"count", "named"} == set(RESULTS)
+    assert _functions(text) - {"count", "marked", "named"} == set(RESULTS)
 
 
 @pytest.mark.parametrize(("kind", "values"), CASES)

@@ -1,0 +1,240 @@
+"""What has one right answer is written into the files: CONCURRENTLY, NOT VALID and its VALIDATE, a comment to ignore.
+
+Every change is linted before it is proposed: it has to take its finding away, and to bring no other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.errors import ConfigurationError, ScriptError
+from sqlmigrate.lint.linter import Options, lint
+from sqlmigrate.naming import file_name, parse_file_name
+from sqlmigrate.scanner import Kind, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sqlmigrate.lint.finding import Finding
+    from sqlmigrate.model import Version
+
+    _Editor = Callable[[str, int, str, int, str], Iterator["_Edit"]]
+
+_B = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
+_PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_NAME = rf"{_PART}(?:\s*\.\s*{_PART})?"
+_FLAGS = re.IGNORECASE | re.DOTALL
+# Behind these words CONCURRENTLY stands.
+_CONCURRENTLY = {
+    rule: re.compile(words, _FLAGS)
+    for rule, words in {
+        "index-not-concurrent": rf"create{_B}(?:unique{_B})?index\b",
+        "drop-index-not-concurrent": rf"drop{_B}index\b",
+        "reindex-not-concurrent": rf"reindex{_B}(?:\([^)]*\)\s*)?(?:index|table|schema|database)\b",
+        "refresh-not-concurrent": rf"refresh{_B}materialized{_B}view\b",
+        "detach-not-concurrent": rf"alter{_B}table{_B}.*?\bdetach{_B}partition{_B}{_NAME}",
+    }.items()
+}
+_NOT_VALID = ("foreign-key-scans", "check-scans")
+_CONSTRAINT = re.compile(rf"constraint{_B}({_PART}){_B}(?:foreign{_B}key|check)\b", _FLAGS)
+_TABLE = re.compile(rf"alter{_B}table{_B}(?:if{_B}exists{_B})?(?:only{_B})?({_NAME})", _FLAGS)
+_TOKEN = re.compile(r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\s+|[\w$]+|.""", re.DOTALL)
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A file as it is, None for one that is not there yet, and as it is to be."""
+
+    path: str
+    before: str | None
+    after: str
+
+
+class _Edit(NamedTuple):
+    """Text to put in; `validate` is the statement that has to follow in a file of its own."""
+
+    at: int
+    text: str
+    rule: str
+    validate: str = ""
+
+
+@dataclass(slots=True)
+class Fixer:
+    """Proposes fixes; `earlier` and `options` are those that the findings were found with."""
+
+    earlier: Sequence[str]
+    options: Options
+    _taken: set[Version] = field(default_factory=set)
+
+    def fixes(self, findings: Sequence[Finding]) -> list[Fix]:
+        """The changes that take findings away."""
+        return self._mended(findings, _edit)
+
+    def ignores(self, findings: Sequence[Finding]) -> list[Fix]:
+        """The comments that keep findings quiet."""
+        return self._mended(findings, _comment)
+
+    def _mended(self, findings: Sequence[Finding], editor: _Editor) -> list[Fix]:
+        paths = dict.fromkeys(one.location.path for one in findings)
+        return [
+            fix
+            for path in paths
+            for fix in self._mend(path, editor, [one for one in findings if one.location.path == path])
+        ]
+
+    def _mend(self, path: str, editor: _Editor, findings: Sequence[Finding]) -> Iterator[Fix]:
+        before = _read(path)
+        bom = before[: before.startswith(_BOM)]
+        text, validate = before.removeprefix(_BOM), []
+        for edit in sorted(set(_edits(path, text, findings, editor)), reverse=True):
+            changed = text[: edit.at] + edit.text + text[edit.at :]
+            following = self._following(path, [edit.validate]) if edit.validate else {}
+            if bool(following) == bool(edit.validate) and self._is_better(path, (text, changed), edit.rule, following):
+                text = changed
+                validate += [edit.validate] if edit.validate else []
+        if bom + text != before:
+            yield Fix(path, before, bom + text)
+        if validate:
+            for new, content in self._following(path, validate[::-1]).items():
+                self._taken.add(_version(new))
+                yield Fix(new, None, content)
+
+    def _is_better(self, path: str, texts: tuple[str, str], rule: str, following: Mapping[str, str]) -> bool:
+        """Whether there are fewer findings of the rule, of no other one more, and none in the new files."""
+        old, new = (self._count(path, {path: text}) for text in texts)
+        if new[rule] >= old[rule] or any(new[other] > old[other] for other in new):
+            return False
+        return not any(self._count(one, {path: texts[1], **following}) for one in following)
+
+    def _count(self, path: str, texts: Mapping[str, str]) -> Counter[str]:
+        found = lint([*texts], self.earlier, replace(self.options, texts={**self.options.texts, **texts}))
+        return Counter(one.rule for one in found if one.location.path == path)
+
+    def _following(self, path: str, statements: Sequence[str]) -> dict[str, str]:
+        """The migration behind all others that runs the statements; with a down file, if the one at hand has one."""
+        directory, own = os.path.split(path)
+        name = parse_file_name(own)
+        if name is None or name.version is None or name.direction == "down":
+            return {}
+        known = [one for one in map(parse_file_name, os.listdir(directory or ".")) if one is not None]
+        last = max({one.version for one in known if one.version} | self._taken | {name.version})
+        version = last._replace(sequence=last.sequence + 1)
+        up = "".join([f"-- Looks at the rows that {own} leaves alone.\n", *(f"{one}\n" for one in statements)])
+        made = {file_name(version, _title(statements), "up"): up}
+        if any(one.id == name.id and one.direction == "down" for one in known):
+            made[file_name(version, _title(statements), "down")] = "-- There is nothing to take back.\n"
+        return {os.path.join(directory, new): text for new, text in made.items()}
+
+
+def write(fix: Fix) -> None:
+    """Writes a file as it is to be.
+
+    Raises:
+        ConfigurationError: it can't be written.
+    """
+    try:
+        with open(fix.path, "w", encoding="utf-8", newline="") as file:
+            file.write(fix.after)
+    except OSError as error:
+        raise ConfigurationError(f"{fix.path} cannot be written: {error.strerror}") from error
+
+
+def _read(path: str) -> str:
+    """A file byte for byte; empty if it can't be read, and so has no place to fix."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _edits(path: str, text: str, findings: Sequence[Finding], editor: _Editor) -> Iterator[_Edit]:
+    statements = _statements(path, text)
+    for finding in findings:
+        at = _offset(text, finding)
+        for start, statement in statements:
+            if start <= at < start + len(statement):
+                yield from editor(text, start, statement, at, finding.rule)
+
+
+def _statements(path: str, text: str) -> list[tuple[int, str]]:
+    """Where each statement begins, and the statement; as far as the text can be read."""
+    found, at = [], 0
+    with suppress(ScriptError):
+        for item in scan(path, [text]):
+            if item.kind is Kind.STATEMENT:
+                found.append((at, item.text))
+            at += len(item.text)
+    return found
+
+
+def _offset(text: str, finding: Finding) -> int:
+    place = finding.location
+    lines = text.split("\n")[: (place.line or 1) - 1]
+    return sum(len(line) + 1 for line in lines) + (place.column or 1) - 1
+
+
+def _edit(_: str, start: int, statement: str, at: int, rule: str) -> Iterator[_Edit]:
+    if rule in _CONCURRENTLY:
+        yield from _concurrently(start, statement, rule)
+    elif rule in _NOT_VALID:
+        yield from _not_valid(start, statement, at - start, rule)
+
+
+def _concurrently(start: int, statement: str, rule: str) -> Iterator[_Edit]:
+    words = _CONCURRENTLY[rule].match(statement)
+    several = rule == "drop-index-not-concurrent" and "," in statement
+    if words and not several:
+        word = " CONCURRENTLY" if words[0].split()[0].isupper() else " concurrently"
+        yield _Edit(start + words.end(), word, rule)
+
+
+def _not_valid(start: int, statement: str, at: int, rule: str) -> Iterator[_Edit]:
+    table, constraint = _TABLE.match(statement), _CONSTRAINT.match(statement, at)
+    if table and constraint:
+        word = " NOT VALID" if statement[:5].isupper() else " not valid"
+        validate = f"alter table {table[1]} validate constraint {constraint[1]};"
+        yield _Edit(start + _end_of_command(statement, at), word, rule, validate)
+
+
+def _end_of_command(statement: str, at: int) -> int:
+    """Where the last word of a subcommand ends: before the comma or the semicolon behind it."""
+    depth, end = 0, at
+    for token in _TOKEN.finditer(statement, at):
+        if token[0].isspace() or token[0].startswith(("--", "/*")):
+            continue
+        depth += (token[0] in "([") - (token[0] in ")]")
+        if depth == 0 and token[0] in ",;":
+            break
+        end = token.end()
+    return end
+
+
+def _comment(text: str, start: int, _: str, __: int, rule: str) -> Iterator[_Edit]:
+    newline = "\r\n" if "\r\n" in text else "\n"
+    line = text.rfind("\n", 0, start) + 1
+    before = text[line:start]
+    comment = f"-- sqlmigrate: ignore={rule}{newline}"
+    if before.strip():
+        yield _Edit(start, newline + comment, rule)
+    else:
+        yield _Edit(line, before + comment, rule)
+
+
+def _title(statements: Sequence[str]) -> str:
+    names = [statement.rpartition(" ")[2].strip('";') for statement in statements]
+    return f"validate_{re.sub(r'[^A-Za-z0-9_]+', '_', names[0])}" if len(names) == 1 else "validate_constraints"
+
+
+def _version(path: str) -> Version:
+    name = parse_file_name(os.path.basename(path))
+    if name is None or name.version is None:
+        raise ValueError(path)
+    return name.version

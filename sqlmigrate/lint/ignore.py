@@ -1,0 +1,129 @@
+"""Comments that keep a finding from being shown. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.model import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.scanner import Item
+
+_OURS = re.compile(r"--[ \t]*sqlmigrate:[ \t]*ignore[ \t]*=[ \t]*(.*)", re.IGNORECASE)
+_SQUAWK = re.compile(r"(?:--|/\*)[ \t]*squawk-ignore(-file)?(?![\w-])[ \t]*:?[ \t]*([^\n*]*)", re.IGNORECASE)
+_REASON = re.compile(r"\(.*\)\s*$")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """One rule that a comment keeps quiet, in the whole file or for one statement.
+
+    That is the statement below, or the one above where the comment is `trailing`, behind it on its last line. `rule` is
+    empty where the comment names none. Nothing is said of one `from_squawk` that keeps nothing quiet: squawk finds what
+    we do not.
+    """
+
+    rule: str
+    location: Location
+    whole_file: bool
+    trailing: bool = False
+    from_squawk: bool = False
+
+
+def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:
+    """The ignores in the comments before a statement.
+
+    At the head of the file, above a blank line, they hold for the whole file.
+    """
+    for match in _OURS.finditer(space.text):
+        whole = head and _BLANK_LINE.search(space.text, match.end()) is not None
+        for rule in _names(match[1]) or [""]:
+            yield Ignore(rule, _place(path, space, match), whole, trailing=not head and _is_trailing(space, match))
+    for match in _SQUAWK.finditer(space.text):
+        for rule in _squawk_names(match[2]) or [EVERYTHING]:
+            for own in SQUAWK.get(rule, (rule,)):
+                yield Ignore(own, _place(path, space, match), bool(match[1]), from_squawk=True)
+
+
+def ignores_within(path: str, statement: Item) -> Iterator[Ignore]:
+    """The ignores in the comments of a statement, of a DO block say: they hold for the whole of it."""
+    for match in _OURS.finditer(statement.text):
+        line = statement.text[: match.start()].rpartition("\n")[2]
+        for rule in () if "'" in line else _names(match[1]) or [""]:  # behind a quote it is text
+            yield Ignore(rule, _place(path, statement, match), whole_file=False)
+
+
+def _is_trailing(space: Item, match: re.Match[str]) -> bool:
+    return "\n" not in space.text[: match.start()]
+
+
+def _names(text: str) -> list[str]:
+    """The rules that are named, their words joined as in the rules' own names."""
+    parts = (re.split(r"[\s_]+", part.strip().lower()) for part in _REASON.sub("", text).split(","))
+    return [name for words in parts if (name := "-".join(words))]
+
+
+def _squawk_names(text: str) -> list[str]:
+    return [name for name in re.split(r"[,\s]+", text.strip()) if name]
+
+
+def _place(path: str, space: Item, match: re.Match[str]) -> Location:
+    before = space.text[: match.start()]
+    line = space.line + before.count("\n")
+    column = len(before) - before.rfind("\n") if "\n" in before else space.column + len(before)
+    return Location(path, line, column, match[0].strip())
+
+
+# squawk's names for what our rules look for.
+SQUAWK = {
+    "adding-field-with-default": ("volatile-default-rewrites", "generated-column-rewrites"),
+    "adding-foreign-key-constraint": ("foreign-key-scans",),
+    "adding-not-nullable-field": ("set-not-null-scans", "required-column"),
+    "adding-required-field": ("required-column",),
+    "adding-serial-primary-key-field": ("serial-column-rewrites", "constraint-builds-index"),
+    "ban-alter-domain-with-add-constraint": ("domain-constraint-scans",),
+    "ban-concurrent-index-creation-in-transaction": ("not-in-transaction",),
+    "changing-column-type": ("type-change-rewrites", "narrowing-type"),
+    "constraint-missing-not-valid": ("check-scans", "foreign-key-scans", "validate-in-same-transaction"),
+    "disallowed-unique-constraint": ("constraint-builds-index",),
+    "require-concurrent-index-creation": ("index-not-concurrent", "index-on-partitioned-table"),
+    "require-concurrent-index-deletion": ("drop-index-not-concurrent",),
+    "require-concurrent-partition-detach": ("detach-not-concurrent",),
+    "require-concurrent-reindex": ("reindex-not-concurrent",),
+    "require-concurrent-refresh-materialized-view": ("refresh-not-concurrent",),
+    "ban-vacuum-full": ("vacuum-full-rewrites",),
+    "ban-cluster": ("cluster-rewrites",),
+    "ban-char-field": ("char-type",),
+    "ban-drop-column": ("drop-column",),
+    "ban-drop-constraint": ("drop-constraint", "drop-primary-key"),
+    "ban-drop-database": ("drop-database",),
+    "ban-drop-default": ("drop-default",),
+    "ban-drop-domain": ("drop-object",),
+    "ban-drop-extension": ("drop-object",),
+    "ban-drop-function": ("drop-function",),
+    "ban-drop-generated-expression": ("drop-default",),
+    "ban-drop-not-null": ("drop-not-null",),
+    "ban-drop-schema": ("drop-object",),
+    "ban-drop-sequence": ("drop-object",),
+    "ban-drop-table": ("drop-table",),
+    "ban-drop-trigger": ("drop-trigger",),
+    "ban-drop-type": ("drop-object",),
+    "ban-drop-view": ("drop-view",),
+    "ban-disable-trigger": ("trigger-switched",),
+    "ban-set-schema": ("set-schema",),
+    "ban-truncate-cascade": ("truncate", "cascade"),
+    "prefer-bigint-over-int": ("integer-key",),
+    "prefer-bigint-over-smallint": ("integer-key",),
+    "prefer-identity": ("serial-column",),
+    "prefer-text-field": ("varchar-limit",),
+    "prefer-timestamp-tz": ("timestamp-without-zone",),
+    "renaming-column": ("rename-column",),
+    "renaming-object": ("rename-object",),
+    "renaming-table": ("rename-table",),
+}

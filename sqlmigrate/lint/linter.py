@@ -1,0 +1,306 @@
+"""The linter's face: files in, findings out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from sqlmigrate import source
+from sqlmigrate.errors import ScriptError
+from sqlmigrate.lint.catalog import Catalog
+from sqlmigrate.lint.finding import Finding, Level
+from sqlmigrate.lint.holding import note
+from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
+from sqlmigrate.lint.interpret import apply, apply_command, changes_schema, names_in
+from sqlmigrate.lint.reading import Cut, Unit, inner_statements, place, units
+from sqlmigrate.lint.rule import END, Case, Hit, Rule
+from sqlmigrate.lint.rules import RULES
+from sqlmigrate.lint.state import State, Statement
+from sqlmigrate.lint.timeline import Moment, takes_back, timelines
+from sqlmigrate.lint.tree import relation
+from sqlmigrate.lint.verdict import judged
+from sqlmigrate.model import Location
+from sqlmigrate.scanner import Item, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlmigrate.lint.replay import Replay, Seen
+    from sqlmigrate.parser import Node
+
+_EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
+_NOWHERE = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is looked for: `levels` gives a rule another level, None switches it off.
+
+    The preset "safety" leaves out what is a matter of style, the rules of level notice. `naming` has a regular
+    expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
+    are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
+    which has the last word.
+    """
+
+    preset: str = "safety"
+    levels: Mapping[str, Level | None] = field(default_factory=dict)
+    postgres: int = 18
+    naming: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    replay: bool = False
+
+
+def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
+    """What the rules find in the files, in their order.
+
+    Args:
+        paths: the files to lint.
+        earlier: directories of migrations; a migration outside of them is taken to lie among its earlier files.
+        options: see `Options`.
+
+    Raises:
+        ConfigurationError: postgast is not installed.
+    """
+    selection = _Selection(options or Options())
+    try:
+        return _findings(selection, timelines(list(paths), earlier))
+    finally:
+        selection.close()
+
+
+def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
+    found: list[Finding] = []
+    number = 0
+    for moments in runs:
+        catalog, deployed = Catalog(), list[str]()
+        before, origin = None, None
+        for moment, after in zip_longest(moments, moments[1:]):
+            number += 1
+            schema = catalog.copy() if moment.down else catalog
+            state = State(number, moment.path, moment.down)
+            if before is not None and takes_back(moment, before):
+                state.undoes, state.origin = number - 1, origin
+            if after is not None and takes_back(after, moment):
+                origin = catalog.copy()
+            found += _File(moment, state, schema, selection).findings(deployed)
+            deployed += [] if moment.down else [moment.path]
+            before = moment
+    return found
+
+
+class _Selection:
+    """The rules that are on, by the kind of statement that they look at."""
+
+    def __init__(self, options: Options) -> None:
+        self.settings = (options.postgres, options.naming)
+        self._texts = options.texts
+        self._server: Replay | None = None
+        if options.replay:
+            from sqlmigrate.lint.replay import Replay  # it takes psycopg, and a server
+
+            self._server = Replay()
+        self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}
+        self.by_kind: dict[str, list[Rule]] = {}
+        self.on = set()
+        for rule in RULES:
+            if self._is_on(rule, options):
+                self.on.add(rule.name)
+                for kind in rule.on:
+                    self.by_kind.setdefault(kind, []).append(rule)
+
+    def seen(self, moment: Moment, deployed: Sequence[str]) -> list[Seen]:
+        """What the server says of a migration, if it is asked."""
+        if self._server is None or moment.path in self._texts or not moment.linted or not moment.known:
+            return []
+        return self._server.seen(moment.path, deployed)
+
+    def close(self) -> None:
+        """Lets the server go."""
+        if self._server is not None:
+            self._server.close()
+
+    def text(self, path: str) -> Iterable[str]:
+        """What a file says."""
+        return [self._texts[path]] if path in self._texts else source.texts(path)
+
+    def _is_on(self, rule: Rule, options: Options) -> bool:
+        level = self.levels[rule.name]
+        styled = options.preset == "safety" and level is Level.NOTICE and rule.name not in options.levels
+        return level is not None and not styled and rule.since <= options.postgres <= rule.until
+
+
+class _File:
+    """One file on its way through: each statement is looked at before it is applied."""
+
+    def __init__(self, moment: Moment, state: State, catalog: Catalog, selection: _Selection) -> None:
+        self._moment = moment
+        self._state = state
+        self._catalog = catalog
+        self._selection = selection
+        self._rules = selection.by_kind if moment.linted else {}
+        self._found: list[tuple[int, Finding]] = []
+        self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
+        self._ignores: list[tuple[int, Ignore]] = []
+        self._number = 0
+        self._starts: list[tuple[int, int]] = []
+        self._last: Statement | None = None
+
+    def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
+        self._catalog.search_path = self._state.search_path
+        try:
+            for unit in units(
+                self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted
+            ):
+                self._take(unit)
+        except ScriptError as error:
+            self._refuse(error)
+        last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
+        self._look(END, last.body, last, _NOWHERE)
+        if seen := self._selection.seen(self._moment, deployed):
+            self._found = judged(self._found, seen, self._starts, self._selection.levels)
+        return self._heard() if self._moment.linted else []
+
+    def _take(self, unit: Unit | Cut) -> None:
+        if isinstance(unit, Cut):
+            self._refuse(unit.error)
+            return
+        self._number += 1
+        self._starts.append((unit.item.line, unit.item.column))
+        if unit.before is not None:
+            self._read_comments(unit.before)
+        if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
+            self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
+        if unit.fault is not None:
+            self._catalog.cloud("a statement can't be read")
+            at = unit.fault.at
+            self._read_badly(place(self._moment.path, unit.item, at or 0), unit.fault.message)
+        elif unit.statement is not None:
+            self._run(unit.statement)
+
+    def _run(self, statement: Statement) -> None:
+        state, self._last = self._state, statement
+        sort = state.enter(statement)
+        if statement.kind in self._rules or changes_schema(statement.kind):
+            self._step(statement)
+        if statement.kind == "DoStmt":
+            inner, hidden = inner_statements(statement)
+            for one in inner:
+                self._step(one)
+                self._catalog.doubtful |= names_in(one.kind, one.body)
+            if hidden:
+                self._catalog.cloud("a DO block runs SQL that it puts together")
+        state.leave(statement, sort)
+        if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
+            self._catalog.search_path = state.search_path
+
+    def _step(self, statement: Statement) -> None:
+        body, born = statement.body, self._state.born
+        name = self._subject(body)
+        self._look(statement.kind, body, statement, name)
+        if statement.kind != "AlterTableStmt":
+            self._note(statement)
+            apply(self._catalog, statement.kind, body, born)
+            return
+        for command in statement.commands:
+            self._look(command["subtype"], command, statement, name)
+            apply_command(self._catalog, body, command, born)
+        self._note(statement)
+
+    def _note(self, statement: Statement) -> None:
+        if self._moment.linted:
+            note(self._state, statement, self._catalog)
+
+    def _subject(self, body: Node) -> tuple[str, str]:
+        node = body.get("relation")
+        return self._catalog.resolve(relation(node)) if isinstance(node, dict) and "relname" in node else _NOWHERE
+
+    def _look(self, kind: str, node: Node, statement: Statement, name: tuple[str, str]) -> None:
+        for rule in self._rules.get(kind, ()):
+            case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
+            for hit in rule.check(case):
+                self._hit(rule, case, hit)
+
+    def _hit(self, rule: Rule, case: Case, hit: Hit) -> None:
+        level = self._selection.levels[rule.name] if hit.certain else Level.INFO
+        message = hit.message if hit.certain else f"cannot tell: {hit.message}"
+        location = _location(case.statement, hit.node or case.node)
+        self._add(rule.name, level or rule.level, location, message, hit)
+
+    def _add(self, rule: str, level: Level, location: Location, message: str, hit: Hit | None = None) -> None:
+        hit = hit or Hit(message)
+        finding = Finding(rule, level, location, message, hit.safer, hit.by)
+        if (self._number, finding) not in self._found:
+            self._found.append((self._number, finding))
+            if hit.unless is not None:
+                self._unless[finding] = hit.unless
+
+    def _refuse(self, error: ScriptError) -> None:
+        self._catalog.cloud("a file can't be read to its end")
+        self._read_badly(error.location or Location(self._moment.path), error.message)
+
+    def _read_badly(self, location: Location, message: str) -> None:
+        level = self._selection.levels["syntax"]
+        if level is not None:
+            self._add("syntax", level, location, message)
+
+    def _read_comments(self, space: Item) -> None:
+        if "--" not in space.text and "/*" not in space.text:
+            return
+        head = self._number == 1
+        if head:
+            self._state.each_alone = _EACH_ALONE.search(space.text) is not None
+        for ignore in ignores_in(self._moment.path, space, head=head):
+            self._ignores.append((self._number - ignore.trailing, ignore))
+
+    def _heard(self) -> list[Finding]:
+        """The findings that no comment keeps quiet, and the comments that keep nothing quiet."""
+        used: set[int] = set()
+        heard = []
+        for number, finding in self._found:
+            if finding in self._unless and self._unless[finding](self._catalog):
+                continue
+            by = [at for at, (below, one) in enumerate(self._ignores) if _covers(one, below, number, finding.rule)]
+            used.update(by)
+            if not by:
+                heard.append(finding)
+        level = self._selection.levels["unused-ignore"]
+        for at, (_, ignore) in enumerate(self._ignores):
+            if level is not None and at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
+                heard.append(Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels)))
+        return heard
+
+    def _is_off(self, rule: str) -> bool:
+        return rule in self._selection.levels and rule not in self._selection.on
+
+
+def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
+    return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
+
+
+def _unused(ignore: Ignore, known: Iterable[str]) -> str:
+    if not ignore.rule:
+        return "no rule is named here; write ignore=rule, rule (reason)"
+    if ignore.rule in known:
+        return f"nothing here is a case of {ignore.rule}"
+    import difflib  # only for a slip
+
+    close = difflib.get_close_matches(ignore.rule, list(known), n=1)
+    return f"there is no rule {ignore.rule}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _location(statement: Statement, node: Node) -> Location:
+    """The place of a node where it knows its own, or that of the statement."""
+    at = node.get("location") or _inner_location(node)
+    if statement.inner or not at or at <= statement.start:
+        return statement.location
+    before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
+    item = Item(Kind.STATEMENT, statement.text, statement.line, statement.column)
+    return place(statement.path, item, len(before))
+
+
+def _inner_location(node: Node) -> int:
+    """A subcommand of ALTER TABLE has its place only by what it defines."""
+    definition = node.get("def", {})
+    return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)

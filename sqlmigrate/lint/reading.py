@@ -1,0 +1,221 @@
+"""A file -> its statements, parsed: from the project's own scanner, so that COPY data and psql commands pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.errors import ScriptError
+from sqlmigrate.lint.state import Statement
+from sqlmigrate.lint.tree import constant, one, options, walk
+from sqlmigrate.model import Location
+from sqlmigrate.parser import SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.scanner import Item, Kind, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.parser import Node
+
+# So much text goes to the parser at once; statement by statement takes half as long again.
+_BATCH = 64 * 1024
+# A tree takes fifty times the room of its text: rows by the megabyte are left unread.
+_LARGE = 1024 * 1024
+# What changes no schema need not be parsed where only the schema is asked for.
+# What may stand before a statement: white space, line comments, and the semicolon of the one before.
+_SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
+_ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
+
+
+class Unit(NamedTuple):
+    """One statement with the white space and comments before it, parsed, or with what the grammar says against it."""
+
+    statement: Statement | None
+    item: Item
+    before: Item | None
+    fault: SyntaxFault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The file can't be read further than to here."""
+
+    error: ScriptError
+
+
+def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit | Cut]:
+    """The statements of a text, in order; a syntax error does not keep the others from being read.
+
+    With `schema_only` those that can change no schema may be left out.
+    """
+    source = iter(chunks)
+    first, second = next(source, ""), next(source, None)
+    at_once = None if second is not None else _at_once(path, first)
+    if at_once is not None:
+        yield from at_once
+        return
+    yield from _scanned(path, chain((first,), () if second is None else (second,), source), schema_only=schema_only)
+
+
+def _at_once(path: str, text: str) -> list[Unit] | None:
+    """The units of a text in which nothing hides from the grammar where a statement ends: most migrations.
+
+    None where something may, or where the text is no SQL; then the scanner tells the statements.
+    """
+    if "\\" in text or "/*" in text:
+        return None
+    try:
+        trees = parse(text)
+    except SyntaxFault:
+        return None
+    data = text if text.isascii() else text.encode()
+    found = []
+    at, line, column = 0, 1, 1
+    for tree in trees:
+        start = tree.get("stmt_location", 0)
+        end = start + tree["stmt_len"] if "stmt_len" in tree else len(data)
+        end += data[end : end + 1] in (";", b";")
+        raw = _text(data[at:end])
+        lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # it matches the empty text too
+        space = Item(Kind.SPACE, raw[:lead], line, column)
+        line, column = _after(raw[:lead], line, column)
+        item = Item(Kind.STATEMENT, raw[lead:], line, column)
+        begin = at + lead if data is text else at + len(raw[:lead].encode())
+        found.append(Unit(_statement(path, item, tree["stmt"], begin), item, space))
+        line, column = _after(raw[lead:], line, column)
+        at = end
+    rest = Item(Kind.SPACE, _text(data[at:]), line, column)
+    return [*found, Unit(None, rest, rest)]
+
+
+def _text(data: str | bytes) -> str:
+    return data if isinstance(data, str) else data.decode()
+
+
+def _after(text: str, line: int, column: int) -> tuple[int, int]:
+    """The place behind a text that begins at a place."""
+    newlines = text.count("\n")
+    return (line + newlines, len(text) - text.rfind("\n")) if newlines else (line, column + len(text))
+
+
+def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit | Cut]:
+    """The units of a text as the scanner divides it."""
+    waiting: list[tuple[Item, Item | None]] = []
+    size, space = 0, None
+    try:
+        for item in scan(path, chunks):
+            if item.kind is Kind.SPACE:
+                space = item
+            elif item.kind is Kind.STATEMENT:
+                rows = (schema_only or len(item.text) > _LARGE) and _ROWS_ONLY.match(item.text)
+                if not rows:
+                    waiting.append((item, space))
+                    size += len(item.text)
+                space = None
+            if size > _BATCH:
+                yield from _parsed(path, waiting)
+                waiting, size = [], 0
+    except ScriptError as error:
+        yield from _parsed(path, waiting)
+        yield Cut(error)
+        return
+    yield from _parsed(path, waiting)
+    if space is not None:
+        yield Unit(None, space, space)
+
+
+def place(path: str, item: Item, at: int) -> Location:
+    """The place of a character of an item, counted from 0, with the text of its line."""
+    before = item.text[:at]
+    newlines = before.count("\n")
+    column = len(before) - before.rfind("\n") if newlines else item.column + len(before)
+    start = before.rfind("\n") + 1
+    line = item.text[start:].partition("\n")[0].rstrip("\r")
+    text = line if newlines else " " * (item.column - 1) + line
+    return Location(path, item.line + newlines, column, text)
+
+
+def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
+    """The statements within a DO block that its text tells, and whether there are others that it does not tell."""
+    block = options(statement.body.get("args", ()))
+    if str(block.get("language", "plpgsql")).lower() != "plpgsql":
+        return [], True
+    try:
+        trees = parse_plpgsql(statement.text)
+    except (SyntaxFault, UnicodeDecodeError):
+        return [], True
+    first_line = statement.text.partition(str(block.get("as", "")))[0].count("\n")
+    found: list[Statement] = []
+    hidden = False
+    for kind, body in walk(trees):
+        if kind == "PLpgSQL_stmt_execsql":
+            found += _inner(statement, body["sqlstmt"]["PLpgSQL_expr"]["query"], first_line + body.get("lineno", 1))
+        elif kind == "PLpgSQL_stmt_dynexecute":
+            sql = _constant_text(body["query"]["PLpgSQL_expr"]["query"])
+            if sql is not None:
+                found += _inner(statement, sql, first_line + body.get("lineno", 1))
+            else:
+                hidden = hidden or not _only_makes(body["query"]["PLpgSQL_expr"]["query"])
+    return found, hidden
+
+
+def _parsed(path: str, waiting: list[tuple[Item, Item | None]]) -> Iterator[Unit]:
+    """One call for all; where it fails, or finds another number of statements, one call each."""
+    try:
+        trees = parse("".join(item.text for item, _ in waiting))
+    except SyntaxFault:
+        trees = []
+    if len(trees) != len(waiting):
+        for item, space in waiting:
+            yield from _parsed_alone(path, item, space)
+        return
+    start = 0
+    for (item, space), tree in zip(waiting, trees, strict=True):
+        yield Unit(_statement(path, item, tree["stmt"], start), item, space)
+        start += len(item.text) if item.text.isascii() else len(item.text.encode())
+
+
+def _parsed_alone(path: str, item: Item, space: Item | None) -> Iterator[Unit]:
+    try:
+        trees = parse(item.text)
+    except SyntaxFault as fault:
+        yield Unit(None, item, space, fault)
+        return
+    for tree in trees:
+        yield Unit(_statement(path, item, tree["stmt"], 0), item, space)
+
+
+def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
+    kind, body = one(node)
+    return Statement(kind, body, item.text, path, item.line, item.column, start)
+
+
+def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
+    try:
+        trees = parse(sql)
+    except SyntaxFault:
+        return []
+    lines = outer.text.split("\n")
+    text = lines[line - 1].rstrip("\r") if line - 1 < len(lines) else ""
+    column = len(text) - len(text.lstrip()) + 1
+    number = outer.line + line - 1
+    return [Statement(*one(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees]
+
+
+def _constant_text(expression: str) -> str | None:
+    try:
+        target = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
+    except (SyntaxFault, KeyError, IndexError):
+        return None
+    value = constant(target)
+    return value if isinstance(value, str) else None
+
+
+def _only_makes(expression: str) -> bool:
+    """Whether SQL that is put together begins with words after which no table that is there is changed."""
+    words = re.search(
+        r"'\s*(create|comment|grant|revoke|insert|update|delete|select|analyze)\b", expression, re.IGNORECASE
+    )
+    return words is not None

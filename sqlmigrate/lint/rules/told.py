@@ -1,0 +1,96 @@
+"""What only the server tells, with `--replay`; here is what is to be known of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_TABLE = "create table t (id int, a int);"
+_TYPE = "alter table t add column b bigint;  -- then fill it in batches, and let it take the place of a"
+_HIDDEN = "do $$ begin execute format({}, 't'); end $$;"
+_HIDDEN_REWRITE = _HIDDEN.format("'alter table %I alter a type bigint'")
+_HIDDEN_SCAN = _HIDDEN.format("'alter table %I alter a set not null'")
+_HIDDEN_INDEX = _HIDDEN.format("'create index on %I (a)'")
+
+
+def _told_by_the_server(_: Case) -> Iterable[Hit]:
+    return ()
+
+
+FAILS = Rule(
+    name="fails",
+    level=Level.ERROR,
+    on=(),
+    stake="The server refuses the statement with the schema that the earlier files make.",
+    safe="select 1;",
+    check=_told_by_the_server,
+    examples=(
+        bad("select a + '{}'::json from t;", _TABLE),
+        bad("create view v as select no_such_function(a) from t;", _TABLE),
+        bad("create index on t using gist (a);", _TABLE),
+        bad("create trigger x before insert on t execute function no_such_function();", _TABLE),
+        bad("alter table t add constraint c foreign key (a) references t (id);", _TABLE),
+        unsure("do $$ begin raise 'not today'; end $$;"),
+        unsure("insert into t values (1);", "create table t (id int primary key); insert into t values (1);"),
+        good("insert into t values (1, 2);", _TABLE),
+        good("grant select on t to nobody_made_this_role;", _TABLE),
+    ),
+)
+REWRITES = Rule(
+    name="rewrites-table",
+    level=Level.WARNING,
+    on=(),
+    stake="The table is written anew while nobody can read it, by a statement that does not show it.",
+    safe=_TYPE,
+    check=_told_by_the_server,
+    examples=(
+        bad(_HIDDEN_REWRITE, _TABLE),
+        bad(
+            "select f();", _TABLE + "create function f() returns void language sql as 'alter table t alter a type text'"
+        ),
+        good(_HIDDEN_REWRITE, "create table t (a bigint);"),
+        good(_TABLE + _HIDDEN_REWRITE),
+        good("alter table t alter a type bigint;", _TABLE),
+    ),
+)
+SCANS = Rule(
+    name="scans-table",
+    level=Level.WARNING,
+    on=(),
+    stake="Every row is looked at while nobody can write the table, by a statement that does not show it.",
+    safe="alter table t add constraint a_not_null check (a is not null) not valid;\n"
+    "alter table t validate constraint a_not_null;\nalter table t alter column a set not null;",
+    check=_told_by_the_server,
+    examples=(
+        bad(_HIDDEN_SCAN, _TABLE),
+        bad(
+            _HIDDEN.format("'alter table %I add foreign key (a) references u'"),
+            _TABLE + "create table u (id int primary key);",
+        ),
+        good(_HIDDEN_SCAN, "create table t (a int check (a is not null));"),
+        good(_TABLE + _HIDDEN_SCAN),
+        good("alter table t alter a set not null;", _TABLE),
+    ),
+)
+BUILDS = Rule(
+    name="builds-index",
+    level=Level.WARNING,
+    on=(),
+    stake="An index is built while nobody can write the table, by a statement that does not show it.",
+    safe="create index concurrently t_a_idx on t (a);",
+    check=_told_by_the_server,
+    examples=(
+        bad(_HIDDEN_INDEX, _TABLE),
+        bad(_HIDDEN.format("'alter table %I add primary key (a)'"), "create table t (a int not null);"),
+        good(_TABLE + _HIDDEN_INDEX),
+        good("create index concurrently t_a_idx on t (a);", _TABLE),
+        good("truncate t;", "create table t (a int primary key);"),
+        good("create index on t (a);", _TABLE),
+    ),
+)
+RULES = (FAILS, REWRITES, SCANS, BUILDS)

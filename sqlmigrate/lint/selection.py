@@ -1,0 +1,105 @@
+"""Which files are linted: those that were named, less what the settings leave out."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.naming import parse_file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlmigrate.lint.settings import LintSettings
+
+_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]]+\]")
+_MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def select(named: Sequence[str], settings: LintSettings) -> list[str]:
+    """The files to lint, each once; of a directory every `.sql` file below it.
+
+    Raises:
+        ConfigurationError: one is not there, or git can't tell what changed.
+    """
+    found = dict.fromkeys(path for name in named for path in _files(name))
+    changed = _changed(settings.changed_since) if settings.changed_since else None
+    return [
+        path for path in found if (changed is None or os.path.realpath(path) in changed) and _is_meant(path, settings)
+    ]
+
+
+def _files(name: str) -> Iterator[str]:
+    if os.path.isfile(name):
+        yield name
+    elif os.path.isdir(name):
+        for directory, below, files in os.walk(name):
+            below[:] = sorted(one for one in below if not one.startswith("."))
+            yield from (
+                os.path.join(directory, file)
+                for file in sorted(files)
+                if file.lower().endswith(".sql") and not file.startswith(".")
+            )
+    else:
+        raise ConfigurationError(f"there is no file {name!r}")
+
+
+def _is_meant(path: str, settings: LintSettings) -> bool:
+    name = parse_file_name(os.path.basename(path))
+    if settings.since and name and name.version and name.version <= settings.since:
+        return False
+    from_root = os.path.relpath(os.path.abspath(path), os.path.abspath(settings.root)).replace(os.sep, "/")
+    return (not settings.files or _matches(from_root, settings.files)) and not _matches(from_root, settings.exclude)
+
+
+def _matches(path: str, globs: Iterable[str]) -> bool:
+    return any(_pattern(glob).fullmatch(path) for glob in globs)
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    """As in .gitignore: a name without a slash is meant anywhere, and one of a directory with all that is below."""
+    text = glob.removeprefix("./").rstrip("/")
+    anywhere = "" if "/" in text else "(?:.*/)?"
+    parts = zip(_PARTS.split(text), [*_PARTS.findall(text), ""], strict=True)
+    return re.compile(
+        anywhere + "".join(re.escape(plain) + _meaning(part) for plain, part in parts) + "(?:/.*)?", re.DOTALL
+    )
+
+
+def _meaning(part: str) -> str:
+    return _MEANING.get(part, part.replace("[!", "[^"))
+
+
+def _changed(reference: str) -> set[str]:
+    """The files that are not as they were where this branch left the reference, and the new ones."""
+    root = _git("rev-parse", "--show-toplevel").rstrip("\n")
+    base = _git("merge-base", "--end-of-options", reference, "HEAD").strip()
+    differing = _git("diff", "--name-only", "-z", "--diff-filter=d", base, "--", ":/*.sql")
+    new = _git("ls-files", "--others", "--exclude-standard", "-z", "--full-name", "--", ":/*.sql")
+    return {os.path.realpath(os.path.join(root, path)) for path in (differing + new).split("\0") if path}
+
+
+def _git(*arguments: str) -> str:
+    import subprocess  # only `--changed-since` asks git
+
+    from sqlmigrate.options import without_ours
+
+    try:
+        done = subprocess.run(  # noqa: S603  # the arguments are our own, and no shell reads them
+            ["git", *arguments],  # noqa: S607
+            check=False,
+            capture_output=True,
+            env=without_ours(os.environ),
+        )
+    except OSError as error:
+        raise ConfigurationError(f"git can't be run: {error.strerror}") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ConfigurationError(
+            f"git can't tell what changed: {said[0]}", hint="--changed-since takes a commit or a branch"
+        )
+    return os.fsdecode(done.stdout)

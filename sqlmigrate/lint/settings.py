@@ -1,0 +1,168 @@
+"""The linter's settings in: from options, the environment and the table `lint` of the configuration file."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate import config
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rules import RULES
+from sqlmigrate.naming import parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sqlmigrate.model import Version
+
+PRESETS = ("safety", "all")
+FAIL_ON = (*(level.value for level in Level), "never")
+NAMED = ("table", "column", "index", "constraint")
+_LEVELS = (*(level.value for level in Level), "off")
+_OLDEST = 10
+_IN_ENVIRON = ("preset", "postgres_version", "since", "changed_since", "fail_on")
+
+
+@dataclass(frozen=True, slots=True)
+class LintSettings:
+    """What is linted and how.
+
+    `rules` give a rule another level, None switches it off. `files` and `exclude` are globs, meant from `root`, the
+    directory of the configuration file; without `files` all are meant. Versions up to `since` are read for their schema
+    only. `naming` are regular expressions that names have to match. `fail_on` None never fails.
+    """
+
+    preset: str = "safety"
+    rules: Mapping[str, Level | None] = field(default_factory=dict)
+    postgres_version: int = 18
+    files: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    since: Version | None = None
+    changed_since: str = ""
+    naming: Mapping[str, str] = field(default_factory=dict)
+    fail_on: Level | None = Level.WARNING
+    root: str = "."
+
+
+def load(given: Mapping[str, Any], environ: Mapping[str, str], file: str | None = None) -> LintSettings:
+    """The settings in force.
+
+    Args:
+        given: options that were given, as text, under the names of `LintSettings`.
+        environ: the process's environment; `SQLMIGRATE_LINT_PRESET` and so on.
+        file: a configuration file; without one that which `config.load` takes.
+
+    Raises:
+        ConfigurationError: the file, a key or a value can't be used.
+    """
+    path, content = config.table(file, environ)
+    read: dict[str, Any] = {"root": os.path.dirname(path) or "."}
+    read |= {name: _read(name, value, f"{path}: lint.{name}") for name, value in _in_file(path, content).items()}
+    for name in _IN_ENVIRON:
+        variable = f"SQLMIGRATE_LINT_{name.upper()}"
+        if value := environ.get(variable):
+            read[name] = _read(name, value, variable)
+    for name, value in given.items():
+        if value:
+            read[name] = _read(name, value, f"--{name.replace('_', '-')}")
+    return LintSettings(**read)
+
+
+def _in_file(path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    table = content.get("lint", {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: lint is not a table", hint="write [tool.sqlmigrate.lint] or [lint]")
+    return {_known("lint setting", key.replace("-", "_"), _READERS, f"{path}: "): value for key, value in table.items()}
+
+
+def _read(name: str, value: object, place: str) -> Any:
+    try:
+        return _READERS[name](value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _known(what: str, name: str, known: Iterable[str], place: str = "") -> str:
+    if name in known:
+        return name
+    raise ConfigurationError(f"{place}unknown {what} {name!r}", hint=meant(name, known))
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that is none: the one that was meant, or all."""
+    import difflib  # only for an error
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+
+
+def _one_of(*known: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in known:
+            raise ConfigurationError(f"{value!r} means nothing", hint=f"write one of {', '.join(known)}")
+        return str(value)
+
+    return read
+
+
+def _rules(value: object) -> dict[str, Level | None]:
+    names = [rule.name for rule in RULES]
+    return {
+        _known("rule", name, names): None if level == "off" else Level(_one_of(*_LEVELS)(level))
+        for name, level in _table(value).items()
+    }
+
+
+def _naming(value: object) -> dict[str, str]:
+    patterns = {_known("kind of name", kind, NAMED): str(one) for kind, one in _table(value).items()}
+    for kind, pattern in patterns.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigurationError(f"{kind} = {pattern!r} is no regular expression: {error}") from None
+    return patterns
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{value!r} is not a table", hint='write {name = "value", …}')
+    return value
+
+
+def _globs(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ConfigurationError(f"{value!r} is not a list of globs", hint='write ["migrations/**", …]')
+    return tuple(value)
+
+
+def _postgres(value: object) -> int:
+    """The major version, however much follows it: `16`, `16.4`, `160004`."""
+    match = re.fullmatch(r"(\d{2})(?:\d{4}|(?:\.\d+)*)", str(value).strip())
+    if match is None or int(match[1]) < _OLDEST:
+        raise ConfigurationError(f"{value!r} is no version of PostgreSQL", hint="write 16, for instance")
+    return int(match[1])
+
+
+def _fail_on(value: object) -> Level | None:
+    name = _one_of(*FAIL_ON)(value)
+    return None if name == "never" else Level(name)
+
+
+def _text(value: object) -> str:
+    return str(value)
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "preset": _one_of(*PRESETS),
+    "rules": _rules,
+    "postgres_version": _postgres,
+    "files": _globs,
+    "exclude": _globs,
+    "since": lambda value: parse_version(str(value)),
+    "changed_since": _text,
+    "naming": _naming,
+    "fail_on": _fail_on,
+}

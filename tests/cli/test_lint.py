@@ -1,0 +1,332 @@
+"""`validate` of files, and `rules`: without a database, on the command line as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sqlmigrate.lint.rules import RULES
+from tests.servers import ROOT
+
+INDEX = "create index i on t (a);\n"
+RULE = "index-not-concurrent"
+
+
+def environment(**more: str) -> dict[str, str]:
+    ours = ("SQLMIGRATE_", "PG", "DB_", "DATABASE_URL", "GIT_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
+
+
+class Scratch:
+    """A directory with files in it, and the command line there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, name: str, text: str = INDEX) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sqlmigrate", *arguments]
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=self.root, env=environment(**more), stdin=None
+        )
+
+    def json(self, *arguments: str, **more: str) -> Any:
+        return json.loads(self.run(*arguments, "--format", "json", **more).stdout)
+
+    def rules(self, *arguments: str, **more: str) -> list[tuple[str, str]]:
+        findings = self.json("validate", *arguments, **more)["findings"]
+        return [(finding["rule"], finding["level"]) for finding in findings]
+
+    def git(self, *arguments: str) -> None:
+        command = ["git", "-c", "user.name=me", "-c", "user.email=me@example.org", *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.root, env=environment())
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    return Scratch(tmp_path)
+
+
+def test_json(scratch: Scratch) -> None:
+    scratch.write("a.sql", "select 1;\n  " + INDEX)
+    shown = scratch.json("validate", "--file", "a.sql")
+    (finding,) = shown["findings"]
+    assert shown["version"] == 1
+    assert {"file", "line", "column", "rule", "level", "message", "decided_by"} <= {*finding}
+    assert (finding["file"], finding["line"], finding["column"]) == ("a.sql", 2, 3)
+    assert (finding["rule"], finding["level"], finding["decided_by"]) == (RULE, "warning", "file")
+
+
+def test_text(scratch: Scratch) -> None:
+    scratch.write("a.sql")
+    done = scratch.run("validate", "a.sql")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert done.stdout.startswith("warning: a.sql:1:1: CREATE INDEX")
+    assert done.stdout.endswith("1 warning in 1 file\n")
+
+
+def test_options_and_arguments_name_files_alike(scratch: Scratch) -> None:
+    for name in ("a.sql", "b.sql", "c.sql"):
+        scratch.write(name)
+    findings = scratch.json("validate", "--file", "c.sql", "--file", "a.sql", "b.sql")["findings"]
+    assert [finding["file"] for finding in findings] == ["c.sql", "a.sql", "b.sql"]
+
+
+def test_findings_of_a_file_stand_together_in_the_order_of_lines(scratch: Scratch) -> None:
+    scratch.write("a.sql", f"-- sqlmigrate: ignore=syntax\nselect 1;\n{INDEX}")
+    assert [rule for rule, _ in scratch.rules("a.sql")] == ["unused-ignore", RULE]
+
+
+def test_directory_and_earlier_files(scratch: Scratch) -> None:
+    scratch.write("migrations/V1.0.0-001__a.up.sql", "create table t (a varchar(50) not null);")
+    scratch.write("migrations/2/V1.0.0-002__b.up.sql", "alter table t alter a type varchar(100);")
+    scratch.write("migrations/2/V1.0.0-003__c.up.sql", "alter table t alter a type varchar(60);")
+    findings = scratch.json("validate", "migrations")["findings"]
+    assert {(finding["file"], finding["decided_by"]) for finding in findings} == {
+        ("migrations/2/V1.0.0-003__c.up.sql", "earlier files")
+    }
+
+
+def test_clean_is_0_findings_1_usage_2(scratch: Scratch) -> None:
+    scratch.write("clean.sql", "create table t (a int);")
+    scratch.write("a.sql")
+    assert scratch.run("validate", "clean.sql").stdout == "clean: 1 file\n"
+    codes = [scratch.run("validate", name).returncode for name in ("clean.sql", "a.sql", "missing.sql")]
+    assert codes == [0, 1, 2]
+    assert scratch.run("validate", "a.sql", "--preset", "none").returncode == 2
+    assert scratch.run("validate", "a.sql", "--format", "none").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("sql", "codes"),
+    [
+        (INDEX, {"error": 0, "warning": 1, "notice": 1, "info": 1, "never": 0}),
+        ("selec 1;", {"error": 1, "warning": 1, "notice": 1, "info": 1, "never": 0}),
+        ("alter table t alter a type varchar(60);", {"error": 0, "warning": 0, "notice": 0, "info": 1, "never": 0}),
+    ],
+)
+def test_fail_on(scratch: Scratch, sql: str, codes: dict[str, int]) -> None:
+    scratch.write("a.sql", sql)
+    for level, code in codes.items():
+        assert scratch.run("validate", "a.sql", "--fail-on", level).returncode == code
+
+
+def test_configuration(scratch: Scratch) -> None:
+    scratch.write("a.sql", INDEX + "alter table t add constraint c check (a > 0);")
+    scratch.write("sqlmigrate.toml", '[lint]\nrules = {index-not-concurrent = "error", check-scans = "off"}\n')
+    assert scratch.rules("a.sql") == [(RULE, "error")]
+
+
+def test_slip_in_the_configuration(scratch: Scratch) -> None:
+    scratch.write("a.sql")
+    scratch.write("pyproject.toml", '[tool.sqlmigrate.lint]\nrules = {index-concurrent = "error"}\n')
+    done = scratch.run("validate", "a.sql")
+    assert done.returncode == 2
+    assert "unknown rule 'index-concurrent'" in done.stderr
+    assert "did you mean index-not-concurrent?" in done.stderr
+
+
+def test_postgres_version(scratch: Scratch) -> None:
+    scratch.write("a.sql")
+    assert scratch.rules("a.sql", "--postgres-version", "15") == [(RULE, "warning")]
+    assert scratch.run("validate", "a.sql", SQLMIGRATE_LINT_POSTGRES_VERSION="x").returncode == 2
+    assert scratch.run("validate", "a.sql", SQLMIGRATE_LINT_FAIL_ON="error").returncode == 0
+
+
+def test_preset(scratch: Scratch) -> None:
+    styled = next(rule for rule in RULES if rule.level.value == "notice")
+    example = next(one for one in styled.examples if one.bad)
+    scratch.write("V1.0.0-001__earlier.up.sql", example.earlier)
+    scratch.write(example.name, example.sql)
+    assert (styled.name, "notice") in scratch.rules(example.name, "--preset", "all")
+    assert (styled.name, "notice") not in scratch.rules(example.name)
+
+
+def test_changed_since(scratch: Scratch) -> None:
+    scratch.write("migrations/V1.0.0-001__old.up.sql")
+    scratch.git("init", "-q", "-b", "main")
+    scratch.git("add", ".")
+    scratch.git("commit", "-qm", "first")
+    scratch.write("migrations/V1.0.0-002__new.up.sql", "create index k on t (b);")
+    shown = scratch.json("validate", "--changed-since", "main")
+    assert [finding["file"] for finding in shown["findings"]] == ["migrations/V1.0.0-002__new.up.sql"]
+    assert scratch.run("validate", "--changed-since", "nowhere").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--preset", "all"), ("--fix",), ("--fail-on", "error"), ("--format", "sarif"), ("--replay",)]
+)
+def test_options_for_files_want_files(scratch: Scratch, arguments: tuple[str, ...]) -> None:
+    done = scratch.run("validate", *arguments)
+    assert done.returncode == 2
+    assert f"{arguments[0]}" in done.stderr
+    assert "is for files" in done.stderr
+
+
+def test_dry_run_and_files_do_not_go_together(scratch: Scratch) -> None:
+    scratch.write("a.sql")
+    assert scratch.run("validate", "a.sql", "--dry-run").returncode == 2
+
+
+def test_without_files_it_is_files_against_history(scratch: Scratch) -> None:
+    done = scratch.run("validate")
+    assert done.returncode == 2
+    assert "no database is named" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["github", "gitlab", "sarif", "junit", "gcc", "markdown"])
+def test_formats(scratch: Scratch, name: str) -> None:
+    scratch.write("a.sql")
+    done = scratch.run("validate", "a.sql", "--format", name)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert RULE in done.stdout
+    assert scratch.run("validate", "a.sql", "--format", name, "--fix").returncode == 2
+
+
+def test_no_database_and_little_else_is_loaded(scratch: Scratch) -> None:
+    scratch.write("a.sql")
+    heavy = "'psycopg', 'jinja2', 'postgast', 'google.protobuf', 'asyncio', 'prometheus_client'"
+    program = (
+        "import sys; sys.argv[1:] = ['validate', 'a.sql']\n"
+        "from sqlmigrate.cli import main\n"
+        "try: main()\n"
+        f"finally: print([name for name in ({heavy}) if name in sys.modules], file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program]
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=scratch.root,
+        env=environment(DATABASE_URL=url),
+    )
+    assert (done.returncode, done.stderr) == (1, "[]\n")
+
+
+def test_fix_shows_a_diff_and_writes_only_when_told(scratch: Scratch) -> None:
+    file = scratch.write("a.sql")
+    done = scratch.run("validate", "--fix", "a.sql")
+    assert done.returncode == 2
+    assert "+create index concurrently i on t (a);" in done.stdout
+    assert "nothing was written" in done.stderr
+    assert file.read_text() == INDEX
+
+    done = scratch.run("validate", "a.sql", "--fix", "--yes")
+    assert done.returncode == 0
+    assert done.stdout.endswith("clean: 1 file\n")
+    assert file.read_text() == "create index concurrently i on t (a);\n"
+    assert "nothing to fix" in scratch.run("validate", "a.sql", "--fix").stdout
+
+
+def test_fix_asks_on_a_terminal(scratch: Scratch) -> None:
+    file = scratch.write("a.sql")
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "sqlmigrate", "validate", "a.sql", "--fix"]
+    process = subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, cwd=scratch.root, env=environment()
+    )
+    os.close(follower)
+    os.write(leader, b"y\n")
+    screen = b""
+    with contextlib.suppress(OSError):  # so Linux says that the other side is closed
+        while block := os.read(leader, 4096):
+            screen += block
+    os.close(leader)
+    assert process.wait() == 0
+    assert b"Write this?" in screen
+    assert "concurrently" in file.read_text()
+
+
+def test_fix_with_comments(scratch: Scratch) -> None:
+    file = scratch.write("a.sql", INDEX + "alter table t alter a type varchar(60);\n")
+    shown = scratch.json("validate", "a.sql", "--fix=ignore", "--yes")
+    assert [fix["file"] for fix in shown["fixes"]] == ["a.sql"]
+    assert {finding["level"] for finding in shown["findings"]} <= {"info", "notice"}
+    assert file.read_text().startswith(f"-- sqlmigrate: ignore={RULE}\n{INDEX}alter")
+
+
+def test_rules(scratch: Scratch) -> None:
+    done = scratch.run("rules")
+    assert done.returncode == 0
+    assert all(rule.name in done.stdout for rule in RULES)
+    assert len(scratch.json("rules")["rules"]) == len(RULES)
+    assert scratch.run("rules", "--format", "markdown").stdout == (ROOT / "docs" / "rules.md").read_text()
+
+
+def test_rule(scratch: Scratch) -> None:
+    done = scratch.run("rules", RULE)
+    assert done.stdout.startswith(f"{RULE}  warning\n")
+    assert "create index concurrently" in done.stdout
+    assert scratch.json("rules", RULE)["rule"]["name"] == RULE
+
+
+def test_no_such_rule(scratch: Scratch) -> None:
+    done = scratch.run("rules", "index-concurrent")
+    assert done.returncode == 2
+    assert "did you mean index-not-concurrent?" in done.stderr
+
+
+def hook() -> dict[str, Any]:
+    (own,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert isinstance(own, dict)
+    return own
+
+
+def pre_commit(scratch: Scratch, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pre_commit", *arguments]
+    home = str(scratch.root / "home")
+    return subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=scratch.root,
+        env=environment(PRE_COMMIT_HOME=home, GIT_CONFIG_GLOBAL=os.devnull),
+    )
+
+
+def test_hook_is_one_that_pre_commit_takes(scratch: Scratch) -> None:
+    done = pre_commit(scratch, "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml"))
+    assert done.returncode == 0, done.stdout
+    assert (hook()["id"], hook()["require_serial"]) == ("sqlmigrate-validate", True)
+
+
+def test_pre_commit(scratch: Scratch) -> None:
+    """The hook as it is, but in this environment: to make one of its own pre-commit would fetch packages."""
+    here = {"language": "system", "entry": f"{sys.executable} -m {hook()['entry']}", "verbose": True}
+    local = {key: value for key, value in hook().items() if key != "additional_dependencies"} | here
+    scratch.write(".pre-commit-config.yaml", yaml.safe_dump({"repos": [{"repo": "local", "hooks": [local]}]}))
+    scratch.git("init", "-q")
+    scratch.write("migrations/V1.0.0-001__a.up.sql", "create table t (a int);")
+    scratch.write("migrations/V1.0.0-002__b.up.sql", "create table u (a int);")
+    scratch.write("notes.txt", "no SQL")
+    scratch.git("add", ".")
+    done = pre_commit(scratch, "run", "--all-files")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("clean: 2 files") == 1  # one process for all files
+
+    scratch.git("commit", "-qm", "first")
+    scratch.write("migrations/V1.0.0-003__c.up.sql")
+    scratch.git("add", ".")
+    done = pre_commit(scratch, "run")
+    assert done.returncode == 1
+    assert "migrations/V1.0.0-003__c.up.sql:1:1" in done.stdout
+    assert "in 1 file" in done.stdout

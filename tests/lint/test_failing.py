@@ -1,0 +1,47 @@
+"""What rules of level error say fails does fail on the server, and what they pass does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from sqlmigrate.lint.rule import Example
+from sqlmigrate.lint.rules import functions, interfaces, rows
+from tests.servers import Server, execute
+
+RULES = (rows.REQUIRED, interfaces.VIEW_COLUMNS, interfaces.NEEDED_INDEX, functions.SIGNATURE)
+# What the examples name and do not make; a table of theirs has one row, as it has by the time of the next migration.
+MADE_BEFORE = "create table if not exists t (a int, b int, c int);"
+ONE_ROW = "do $$ begin insert into t default values; exception when others then null; end $$;"
+
+
+def cases() -> Iterator[object]:
+    for rule in RULES:
+        for number, example in enumerate(rule.examples, 1):
+            if example.earlier and not example.unsure:
+                yield pytest.param(example, id=f"{rule.name}-{number}")
+
+
+@pytest.fixture(scope="module")
+def scratch(server: Server) -> Iterator[str]:
+    execute(server.conninfo, "create database failing")
+    yield server.database("failing")
+    execute(server.conninfo, "drop database failing with (force)")
+
+
+@pytest.mark.parametrize("example", [*cases()])
+def test_server_agrees(example: Example, scratch: str) -> None:
+    with psycopg.connect(scratch) as connection:
+        connection.execute((example.earlier + ";" + MADE_BEFORE + ONE_ROW).encode())
+        if example.bad:
+            with pytest.raises(psycopg.Error):
+                connection.execute(_in_transaction(example.sql))
+        else:
+            connection.execute(_in_transaction(example.sql))
+        connection.rollback()
+
+
+def _in_transaction(sql: str) -> bytes:
+    return sql.replace(" concurrently", "").encode()

