@@ -16,6 +16,7 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 # Fields that can hold only one kind of node, which the tree then does not name.
 _KINDS = {
     "base": "CreateStmt",
+    "constrrel": "RangeVar",
     "into": "IntoClause",
     "intoClause": "IntoClause",
     "larg": "SelectStmt",

@@ -52,7 +52,7 @@ COMMANDS = {
 
 def test_every_command_has_a_row() -> None:
     assert isinstance(main, click.Group)
-    assert set(COMMANDS) | {"completion"} == set(main.commands)  # which knows no database
+    assert set(COMMANDS) | {"completion", "rules"} == set(main.commands)  # which know no database
 
 
 @pytest.fixture(scope="module")

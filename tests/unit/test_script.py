@@ -125,6 +125,7 @@ def test_the_first_comment_describes_a_script(head: str, description: str) -> No
     [
         ("-- sqlmigrate: transaction=off\n", {"transaction": 0}),
         ("--sqlmigrate:transaction=on\r\n", {"transaction": 1}),
+        ("-- sqlmigrate: lock-retries=30\n", {"lock-retries": 30}),
         (
             "-- x\n  -- SQLMigrate: lock-timeout=1s  statement-timeout=0\n\n-- sqlmigrate: Transaction=OFF\n",
             {"lock-timeout": 1000, "statement-timeout": 0, "transaction": 0},
