@@ -11,17 +11,19 @@ if TYPE_CHECKING:
 class Option(NamedTuple):
     """A setting: its name, its other name in the environment besides `SQLMIGRATE_…`, its help, what its value is.
 
-    `everywhere` is false for an option that only some commands take; without `metavar` it is none at all, and a setting
-    of the configuration file only.
+    `commands` are those that take the option, where not all do; without `metavar` it is none at all, and a setting
+    of the configuration file only. `flag` is what the option is called, where that is not its name.
     """
 
     name: str
     env: str
     help: str
     metavar: str
-    everywhere: bool = True
+    commands: tuple[str, ...] = ()
+    flag: str = ""
 
 
+RUNS = ("migrate", "rollback")
 OPTIONS = (
     Option("database_url", "DATABASE_URL", "The database: postgresql://…, a libpq string, or embedded:PATH.", "URL"),
     Option("db_host", "DB_HOST", "Its host.", "HOST"),
@@ -44,10 +46,18 @@ OPTIONS = (
     Option("timeout", "", "How long the whole run may take.  [default: 0, no limit]", "DURATION"),
     Option("log_format", "", "How log lines are written.  [default: text]", "text|json"),
     Option("log_file", "", "A file that log lines are appended to; logrotate may move it.", "FILE"),
-    Option("backup", "", "A directory for a pg_dump before the first step.", "DIR", everywhere=False),
-    Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", everywhere=False),
-    Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", everywhere=False),
-    Option("push", "", "A Pushgateway that gets the metrics after each run.", "URL", everywhere=False),
+    Option("backup", "", "A directory for a pg_dump before the first step.", "DIR", RUNS),
+    Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", RUNS),
+    Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", RUNS),
+    Option("push", "", "A Pushgateway that gets the metrics after each run.", "URL", RUNS),
+    Option(
+        "lint_level",
+        "SQLMIGRATE_LINT",
+        "Refuse what the linter finds at this level or above: error, warning, notice, info.  [default: off]",
+        "LEVEL",
+        (*RUNS, "plan"),
+        "--lint",
+    ),
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),

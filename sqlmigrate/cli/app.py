@@ -14,7 +14,7 @@ import click
 from sqlmigrate.cli import linting
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
-from sqlmigrate.options import OPTIONS
+from sqlmigrate.options import OPTIONS, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
 
         made = click.command(name)(run)
         shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
-        made.params += [*shared, *(_OF_RUNS if name in _RUNS else ())]
+        made.params += [*shared, *(_setting(option) for option in OPTIONS if name in option.commands)]
         return made
 
     return decorate
@@ -95,11 +95,11 @@ def _app(console: Console, given: dict[str, Any], file: str | None, environment:
     console.fall_back_on(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     migrator = Migrator(settings, console.event)
-    if command in _RUNS and (settings.notify_url or settings.notify_command):
+    if command in RUNS and (settings.notify_url or settings.notify_command):
         from sqlmigrate.notify import Notifier  # most tell nobody
 
         console.on_end.append(Notifier(settings, command, console.warning))
-    if command in _RUNS and settings.push:
+    if command in RUNS and settings.push:
         console.on_end.append(_pusher(migrator, settings.push, console.warning))
     _obey_signals(settings.timeout)
     return App(console, migrator)
@@ -123,7 +123,7 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
 
 def _shared_options() -> list[click.Parameter]:
     """The options of every command; made once, since `--help` would take longer with a hundred of them."""
-    settings = [_setting(option) for option in OPTIONS if option.metavar and option.everywhere]
+    settings = [_setting(option) for option in OPTIONS if option.metavar and not option.commands]
     levels = click.Choice(["error", "warning", "info", "debug"])
     return [
         *settings,
@@ -151,13 +151,11 @@ def _format(known: tuple[str, ...]) -> click.Option:
 
 
 def _setting(option: Option) -> click.Option:
-    names = [f"--{option.name.replace('_', '-')}", option.name]
+    names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
     return click.Option(names, help=option.help, metavar=option.metavar, multiple=option.name == "dir")
 
 
 _SHARED = _shared_options()
-_RUNS = ("migrate", "rollback")
-_OF_RUNS = [_setting(option) for option in OPTIONS if option.metavar and not option.everywhere]
 
 
 def _obey_signals(timeout_ms: int) -> None:
