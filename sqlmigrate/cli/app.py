@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli import linting
+from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
-from sqlmigrate.options import OPTIONS
+from sqlmigrate.options import OPTIONS, OUTPUT, PROJECT, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +77,9 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 signal.setitimer(signal.ITIMER_REAL, 0)  # the limit is the run's, not that of telling how it went
                 console.close()
 
-        made = click.command(name)(run)
+        made = click.command(name, cls=Command)(run)
         shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
-        made.params += [*shared, *(_OF_RUNS if name in _RUNS else ())]
+        made.params += [option for option in shared if name in _COMMANDS.get(option.name or "", (name,))]
         return made
 
     return decorate
@@ -95,11 +96,11 @@ def _app(console: Console, given: dict[str, Any], file: str | None, environment:
     console.fall_back_on(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     migrator = Migrator(settings, console.event)
-    if command in _RUNS and (settings.notify_url or settings.notify_command):
+    if command in RUNS and (settings.notify_url or settings.notify_command):
         from sqlmigrate.notify import Notifier  # most tell nobody
 
         console.on_end.append(Notifier(settings, command, console.warning))
-    if command in _RUNS and settings.push:
+    if command in RUNS and settings.push:
         console.on_end.append(_pusher(migrator, settings.push, console.warning))
     _obey_signals(settings.timeout)
     return App(console, migrator)
@@ -121,43 +122,48 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
     return push
 
 
-def _shared_options() -> list[click.Parameter]:
-    """The options of every command; made once, since `--help` would take longer with a hundred of them."""
-    settings = [_setting(option) for option in OPTIONS if option.metavar and option.everywhere]
+def _shared_options() -> list[Titled]:
+    """The options of several commands; made once, since `--help` would take longer with a hundred of them."""
+    settings = [_setting(option) for option in OPTIONS if option.metavar]
     levels = click.Choice(["error", "warning", "info", "debug"])
     return [
         *settings,
-        click.Option(
-            ["--config"], metavar="FILE", help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]"
+        Titled(
+            ["--config"],
+            metavar="FILE",
+            help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]",
+            heading=PROJECT,
         ),
-        click.Option(["--env"], metavar="NAME", help="An environment of the configuration file."),
+        Titled(["--env"], metavar="NAME", help="An environment of the configuration file.", heading=PROJECT),
         _format(("text", "json")),
-        click.Option(
+        Titled(
             ["--log-level"],
             type=levels,
             envvar="SQLMIGRATE_LOG_LEVEL",
             help="How much progress is shown on stderr.  [default: info]",
+            heading=OUTPUT,
         ),
     ]
 
 
-def _format(known: tuple[str, ...]) -> click.Option:
-    return click.Option(
+def _format(known: tuple[str, ...]) -> Titled:
+    return Titled(
         ["--format", "output_format"],
         type=click.Choice(known),
         envvar="SQLMIGRATE_FORMAT",
         help="How results are shown.  [default: text]",
+        heading=OUTPUT,
     )
 
 
-def _setting(option: Option) -> click.Option:
+def _setting(option: Option) -> Titled:
     names = [f"--{option.name.replace('_', '-')}", option.name]
-    return click.Option(names, help=option.help, metavar=option.metavar, multiple=option.name == "dir")
+    several = option.name == "dir"
+    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading)
 
 
 _SHARED = _shared_options()
-_RUNS = ("migrate", "rollback")
-_OF_RUNS = [_setting(option) for option in OPTIONS if option.metavar and not option.everywhere]
+_COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
 
 
 def _obey_signals(timeout_ms: int) -> None:
