@@ -26,8 +26,9 @@ class Option(NamedTuple):
 
 CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
 RUNS = ("migrate", "rollback")
-_LOCKING = (*RUNS, "validate", "baseline", "repair", "cleanup", "approve")
-_READING_FILES = (*RUNS, "plan", "approve", "status", "info", "check", "validate", "metrics", "baseline", "repair")
+_LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")
+_LOOKING = ("plan", "approve", "status", "info", "check", "validate", "metrics")
+_WITH_FILES = (*RUNS, *_LOOKING, "baseline", "repair", "generate", "renumber")
 
 OPTIONS = (
     Option(
@@ -55,7 +56,7 @@ OPTIONS = (
         "A directory with migrations; may be repeated.  [default: migrations]",
         "DIR",
         PROJECT,
-        _READING_FILES,
+        _WITH_FILES,
     ),
     Option("history_table", "", "Where the history is kept.  [default: public.migrations]", "SCHEMA.NAME", CONNECTION),
     Option("lock_wait", "", "How long to wait for another run to end.  [default: 5min]", "DURATION", RUN, _LOCKING),

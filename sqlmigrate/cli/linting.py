@@ -89,7 +89,7 @@ def validate(
     if given["dry_run"]:
         raise ConfigurationError("--dry-run is for what is pending", hint="leave out the files, or --dry-run")
     chosen = settings.load({name: given[name] for name in _SETTINGS}, os.environ, file)
-    directories = config.directories(shared, os.environ, file, environment)
+    directories = config.load_without_database(shared, os.environ, file, environment).dir
     fix = given["fix"]
     named = [*given["files"], *given["paths"], *([fix] if fix not in (None, "safe", "ignore") else [])]
     linting = _Linting(chosen, directories, named, replay=given["replay"])
