@@ -72,6 +72,9 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
             except SqlMigrateError as error:
                 console.error(error)
                 sys.exit(error.exit_code)
+            except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
+                console.error(SqlMigrateError(f"a fault of sqlmigrate's own: {type(error).__name__}", hint=_REPORT))
+                raise
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)  # the limit is the run's, not that of telling how it went
                 console.close()
@@ -155,6 +158,7 @@ def _setting(option: Option) -> click.Option:
     return click.Option(names, help=option.help, metavar=option.metavar, multiple=option.name == "dir")
 
 
+_REPORT = "please report it, with the traceback; the history says what was committed"
 _SHARED = _shared_options()
 _RUNS = ("migrate", "rollback")
 _OF_RUNS = [_setting(option) for option in OPTIONS if option.metavar and not option.everywhere]

@@ -397,3 +397,12 @@ def test_a_lock_that_is_not_had_names_who_has_it(project: Project) -> None:
     assert "lock timeout" in error.message
     assert str(error.location) == f"{path}:3:1"
     assert any("the reader" in str(event) for event in project.events)
+
+
+def test_of_an_endless_error_the_history_keeps_the_beginning(project: Project) -> None:
+    project.add(1, "do $$ begin raise exception '%', repeat('x', 1000000); end $$;")
+    assert len(project.cli("migrate").stderr) > 1_000_000
+    lengths = project.query(
+        "select length(error_msg) from migrations union all select length(error_msg) from migrations_log"
+    )
+    assert lengths == [(8192,), (8192,)]
