@@ -142,7 +142,7 @@ class _File:
         self._catalog = catalog
         self._selection = selection
         self._rules = selection.by_kind if moment.linted else {}
-        self._found: list[tuple[int, Finding]] = []
+        self._found: dict[tuple[int, Finding], None] = {}
         self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
         self._ignores: list[tuple[int, Ignore]] = []
         self._number = 0
@@ -161,7 +161,7 @@ class _File:
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if seen := self._selection.seen(self._moment, deployed):
-            self._found = judged(self._found, seen, self._starts, self._selection.levels)
+            self._found = dict.fromkeys(judged(list(self._found), seen, self._starts, self._selection.levels))
         return self._heard() if self._moment.linted else []
 
     def _take(self, unit: Unit | Cut) -> None:
@@ -219,8 +219,11 @@ class _File:
         return self._catalog.resolve(relation(node)) if isinstance(node, dict) and "relname" in node else _NOWHERE
 
     def _look(self, kind: str, node: Node, statement: Statement, name: tuple[str, str]) -> None:
-        for rule in self._rules.get(kind, ()):
-            case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
+        rules = self._rules.get(kind)
+        if not rules:
+            return
+        case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
+        for rule in rules:
             for hit in rule.check(case):
                 self._hit(rule, case, hit)
 
@@ -234,7 +237,7 @@ class _File:
         hit = hit or Hit(message)
         finding = Finding(rule, level, location, message, hit.safer, hit.by)
         if (self._number, finding) not in self._found:
-            self._found.append((self._number, finding))
+            self._found[self._number, finding] = None
             if hit.unless is not None:
                 self._unless[finding] = hit.unless
 

@@ -307,9 +307,9 @@ CONSTRAINT = Rule(
 def _no_key(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
-    for kind, body in walk(case.node):
-        name = case.catalog.resolve(relation(body.get("pktable", {})))
-        table = whole(case.catalog, name) if kind == "Constraint" and "pktable" in body else None
+    for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
+        name = case.catalog.resolve(relation(body["pktable"]))
+        table = whole(case.catalog, name)
         own = name in (case.name, relation(case.node.get("relation", {})))
         if table is None or own or table.kind not in ("table", "partitioned"):
             continue
