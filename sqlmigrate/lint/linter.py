@@ -18,7 +18,7 @@ from sqlmigrate.lint.reading import Cut, Unit, inner_statements, place, units
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.state import State, Statement
-from sqlmigrate.lint.timeline import Moment, takes_back, timelines
+from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines
 from sqlmigrate.lint.tree import relation
 from sqlmigrate.lint.verdict import judged
 from sqlmigrate.model import Location
@@ -41,7 +41,7 @@ class Options:
     The preset "safety" leaves out what is a matter of style, the rules of level notice. `naming` has a regular
     expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
     are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
-    which has the last word.
+    which has the last word. Up to so many `processes` share many files; where there are threads, leave it at one.
     """
 
     preset: str = "safety"
@@ -50,6 +50,7 @@ class Options:
     naming: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     replay: bool = False
+    processes: int = 1
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -64,12 +65,28 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
         ConfigurationError: postgast is not installed.
     """
     order = {path: number for number, path in enumerate(paths)}
-    selection = _Selection(options or Options())
+    chosen = options or Options()
+    parts = shares(list(timelines(order, earlier)), 1 if chosen.replay else chosen.processes)
+    found = _together(parts, chosen) if len(parts) > 1 else _lint(parts[0], chosen)
+    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+
+
+def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:
+    """The parts at the same time, the first of them in this process."""
+    from concurrent.futures import ProcessPoolExecutor  # only many files are worth it
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
+        found = [others.submit(_lint, part, options) for part in parts[1:]]
+        return [*_lint(parts[0], options), *(one for each in found for one in each.result())]
+
+
+def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
+    selection = _Selection(options)
     try:
-        found = _findings(selection, timelines(order, earlier))
+        return _findings(selection, runs)
     finally:
         selection.close()
-    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
 
 
 def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
