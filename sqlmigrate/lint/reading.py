@@ -13,6 +13,7 @@ from sqlmigrate.lint.tree import constant, one, options, walk
 from sqlmigrate.model import Location
 from sqlmigrate.parser import SyntaxFault, parse, parse_plpgsql
 from sqlmigrate.scanner import Item, Kind, scan
+from sqlmigrate.script import only_steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,6 +108,11 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
                 if not rows:
                     waiting.append((item, space))
                     size += len(item.text)
+                space = None
+            elif item.kind is Kind.COMMAND and not only_steers(item.text):
+                yield from _parsed(path, waiting)
+                waiting, size = [], 0
+                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a command of psql's own", 0))
                 space = None
             if size > _BATCH:
                 yield from _parsed(path, waiting)
