@@ -160,6 +160,8 @@ ODD: dict[str, tuple[bytes, list[tuple[str, int, int]]]] = {
     "casts": (b"select 1" + b"::int" * DEEP, [("syntax", 1, 1)]),
     "unions": (b"select 1" + b" union select 1" * 5000, [("syntax", 1, 1)]),
     "blocks": (b"do $$ " + b"begin " * 2000 + b"null; " + b"end; " * 2000 + b"$$;", []),
+    "a DO without a body": (b"do language plpgsql;", [("function-body-syntax", 1, 1)]),
+    "a function without anything": (b"create function f();", [("function-body-syntax", 1, 1)]),
     "nested comments": (b"/*" * DEEP + b"*/" * DEEP, []),
     "a wide table": (b"create table w (" + b",".join(b"c%d text" % n for n in range(1600)) + b");", []),
     "a wide ALTER TABLE": (b"alter table t " + b",".join(b"add column c%d text" % n for n in range(1600)) + b";", []),
