@@ -27,7 +27,8 @@ from sqlmigrate.scanner import Item, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlmigrate.lint.replay import Replay, Seen
+    from sqlmigrate.lint.replay import Replay
+    from sqlmigrate.lint.seen import Seen
     from sqlmigrate.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
