@@ -1,0 +1,124 @@
+"""MkDocs' hooks: pages that are made from the program itself when the site is built, and links out of docs/."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from mkdocs.structure.files import File
+
+from sqlmigrate.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+ROOT = Path(__file__).parent.parent
+# What the pages link to besides each other; these are copied into the site, below the same names.
+BESIDE = ("deploy", "examples", "benchmarks/README.md", "CONTRIBUTING.md", "LICENSE")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Every decision is in the navigation, in order."""
+    found = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    decisions = [{_title(path).partition(". ")[2]: f"adr/{path.name}"} for path in found]
+    config.nav = [*(config.nav or ()), {"Decisions": decisions}]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Adds the pages that are made here, and what lies beside docs/."""
+    files.append(File.generated(config, "commands.md", content=commands()))
+    files.append(File.generated(config, "changelog.md", content=_outside_in((ROOT / "CHANGELOG.md").read_text())))
+    for name in _tracked(*BESIDE):
+        files.append(File.generated(config, name, content=(ROOT / name).read_bytes()))
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """A link out of docs/ leads to the copy within the site."""
+    return markdown.replace("](../", "](")
+
+
+def _outside_in(markdown: str) -> str:
+    """A page of the repository's root, as one of docs/."""
+    return re.sub(r"\]\(docs/", "](", markdown)
+
+
+def _tracked(*paths: str) -> list[str]:
+    listed = subprocess.run(  # noqa: S603  # git itself
+        ["git", "ls-files", *paths],  # noqa: S607
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return listed.stdout.split()
+
+
+def _title(path: Path) -> str:
+    return path.read_text().partition("\n")[0].removeprefix("# ")
+
+
+def commands() -> str:
+    """The reference of all commands, from click."""
+    context = click.Context(main, info_name="sqlmigrate")
+    made = {name: main.commands[name] for name in sorted(main.commands)}
+    shared = _shared(made.values())
+    parts = [_HEAD, _overview(made), *(_command(name, one, shared, context) for name, one in made.items())]
+    return "\n\n".join([*parts, "## Options of every command", _table(shared, context)]) + "\n"
+
+
+_HEAD = """# Commands
+
+Made from the commands themselves when this site is built; `sqlmigrate COMMAND --help` says the same. Every option is also a
+variable `SQLMIGRATE_…` in the environment, and a key of the [configuration file](configuration.md).
+
+| exit code | means |
+| --- | --- |
+| 0 | done |
+| 1 | failed |
+| 2 | usage or configuration |
+| 3 | pending or out of date (`check`) |
+| 4 | the lock was not had in time |
+| 129, 130, 143 | interrupted by SIGHUP, SIGINT, SIGTERM |"""
+
+
+def _overview(made: dict[str, click.Command]) -> str:
+    rows = [f"| [`{name}`](#{name}) | {_cell(_first_sentence(one))} |" for name, one in made.items()]
+    return "\n".join(["| command | does |", "| --- | --- |", *rows])
+
+
+def _first_sentence(command: click.Command) -> str:
+    return re.split(r"(?<=\.) ", " ".join((command.help or "").split()), maxsplit=1)[0]
+
+
+def _shared(made: Iterator[click.Command] | object) -> list[click.Parameter]:
+    """The options that all commands with a database have, in their order."""
+    lists = [one.params for one in made if any(each.name == "database_url" for each in one.params)]  # type: ignore[attr-defined]
+    return [each for each in lists[0] if all(each in others for others in lists)]
+
+
+def _command(name: str, command: click.Command, shared: list[click.Parameter], context: click.Context) -> str:
+    inner = click.Context(command, info_name=name, parent=context)
+    own = [each for each in command.params if each not in shared and isinstance(each, click.Option)]
+    usage = " ".join(["sqlmigrate", name, *command.collect_usage_pieces(inner)])
+    parts = [f"## {name}", f"```text\n{usage}\n```", " ".join((command.help or "").split())]
+    if own:
+        parts.append(_table(own, inner))
+    if len(own) < len(command.params) and shared[0] in command.params:
+        parts.append("And [the options of every command](#options-of-every-command).")
+    return "\n\n".join(parts)
+
+
+def _table(options: list[click.Parameter], context: click.Context) -> str:
+    records = [record for each in options if (record := each.get_help_record(context))]
+    rows = [f"| `{_cell(names)}` | {_cell(text)} |" for names, text in records]
+    return "\n".join(["| option | is |", "| --- | --- |", *rows])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
