@@ -13,7 +13,7 @@ export COMPOSE
 .DEFAULT_GOAL := help
 .PHONY: help setup migrate migrate-build migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup \
 	migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker \
-	migrate-docker-status fmt check test test-all test-pg15 test-faults test-containers test-workflows bench docs-rules lock clean
+	migrate-docker-status fmt check test test-all test-pg15 test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,12 @@ fmt: $(VENV)/.dev  ## Format, and mend what lint can
 
 bench: $(VENV)/.dev  ## Measure against psql and bare scripts; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev  ## Build the documentation into .local/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-picture: $(VENV)/.dev  ## Draw docs/images/terminal.svg anew, from a real run
+	$(BIN)/python scripts/terminal_picture.py
 
 docs-rules: $(VENV)/.dev  ## Write docs/rules.md anew, from the linter's rules
 	$(BIN)/sqlmigrate rules --format markdown > docs/rules.md

@@ -13,7 +13,7 @@ from mkdocs.structure.files import File
 from sqlmigrate.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -69,13 +69,13 @@ def commands() -> str:
     made = {name: main.commands[name] for name in sorted(main.commands)}
     shared = _shared(made.values())
     parts = [_HEAD, _overview(made), *(_command(name, one, shared, context) for name, one in made.items())]
-    return "\n\n".join([*parts, "## Options of every command", _table(shared, context)]) + "\n"
+    return "\n\n".join([*parts, "## Options of every command", _table(shared.values(), context)]) + "\n"
 
 
 _HEAD = """# Commands
 
-Made from the commands themselves when this site is built; `sqlmigrate COMMAND --help` says the same. Every option is also a
-variable `SQLMIGRATE_…` in the environment, and a key of the [configuration file](configuration.md).
+Made from the commands themselves when this site is built; `sqlmigrate COMMAND --help` says the same. Every option that
+is a setting is also a variable in the environment, and a key of the configuration file: [Settings](configuration.md).
 
 | exit code | means |
 | --- | --- |
@@ -96,25 +96,34 @@ def _first_sentence(command: click.Command) -> str:
     return re.split(r"(?<=\.) ", " ".join((command.help or "").split()), maxsplit=1)[0]
 
 
-def _shared(made: Iterator[click.Command] | object) -> list[click.Parameter]:
-    """The options that all commands with a database have, in their order."""
-    lists = [one.params for one in made if any(each.name == "database_url" for each in one.params)]  # type: ignore[attr-defined]
-    return [each for each in lists[0] if all(each in others for others in lists)]
+def _shared(made: Iterable[click.Command]) -> dict[str, click.Parameter]:
+    """The options that all commands with a database have, in their order; those of one may differ in their values."""
+    sets = [_by_name(one) for one in made if "database_url" in _by_name(one)]
+    return {name: each for name, each in sets[0].items() if all(name in others for others in sets)}
 
 
-def _command(name: str, command: click.Command, shared: list[click.Parameter], context: click.Context) -> str:
+def _by_name(command: click.Command) -> dict[str, click.Parameter]:
+    return {str(each.name): each for each in command.params}
+
+
+def _command(name: str, command: click.Command, shared: dict[str, click.Parameter], context: click.Context) -> str:
     inner = click.Context(command, info_name=name, parent=context)
-    own = [each for each in command.params if each not in shared and isinstance(each, click.Option)]
+    own = [each for each in command.params if not _is_shared(each, shared, inner)]
     usage = " ".join(["sqlmigrate", name, *command.collect_usage_pieces(inner)])
     parts = [f"## {name}", f"```text\n{usage}\n```", " ".join((command.help or "").split())]
-    if own:
+    if any(isinstance(each, click.Option) for each in own):
         parts.append(_table(own, inner))
-    if len(own) < len(command.params) and shared[0] in command.params:
+    if "database_url" in _by_name(command):
         parts.append("And [the options of every command](#options-of-every-command).")
     return "\n\n".join(parts)
 
 
-def _table(options: list[click.Parameter], context: click.Context) -> str:
+def _is_shared(one: click.Parameter, shared: dict[str, click.Parameter], context: click.Context) -> bool:
+    other = shared.get(str(one.name))
+    return other is not None and one.get_help_record(context) == other.get_help_record(context)
+
+
+def _table(options: Iterable[click.Parameter], context: click.Context) -> str:
     records = [record for each in options if (record := each.get_help_record(context))]
     rows = [f"| `{_cell(names)}` | {_cell(text)} |" for names, text in records]
     return "\n".join(["| option | is |", "| --- | --- |", *rows])

@@ -5,13 +5,14 @@ A note is an HTML comment, which no reader of the page sees:
     <!-- test: exit 3 -->               the last command of the next block ends so; without it all end with 0
     <!-- test: run by tests/x.py -->    that test runs the next block
     <!-- test: not run, REASON -->      nothing does
-    <!-- test: begin                    commands run here, in silence; a page begins with an empty directory and database
+    <!-- test: begin                    commands that are run here, in silence
     cp -r "$REPOSITORY/migrations" .
     -->
 
-A block with a title is the file of that name. In a `console` block a line with `$ ` is a command, with `> ` the rest of
-one, and what stands below is what it prints: times, sizes and ids may differ, and a line `…` stands for any lines. A command
-with nothing below it may print anything. `/var` and `/run` are those of the page's own directory.
+A page begins with an empty directory and an empty database. A block with a title is the file of that name. In a
+`console` block a line with `$ ` is a command, with `> ` the rest of one, and what stands below is what it prints:
+times, sizes and ids may differ, and a line `…` stands for any lines. A command with nothing below it may print
+anything. `/var` and `/run` are those of the page's own directory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ PAGES = (
     *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md")),
 )
 _FENCE = re.compile(
-    r"(?:^<!-- test: (?P<note>(?!begin)[^>\n]*?) *-->\n+)?^(?P<indent> *)(?P<ticks>```+)(?P<language>\w+)(?P<rest>[^\n]*)\n"
+    r"(?:^<!-- test: (?P<note>(?!begin)[^>\n]*?) *-->\n+)?"
+    r"^(?P<indent> *)(?P<ticks>```+)(?P<language>\w+)(?P<rest>[^\n]*)\n"
     r"(?P<text>.*?)^(?P=indent)(?P=ticks)$|^<!-- test: begin\n(?P<begin>.*?)^-->$",
     re.MULTILINE | re.DOTALL,
 )

@@ -22,7 +22,9 @@ from tests.servers import ROOT
 PACKAGE = ROOT / "sqlmigrate"
 SETTINGS = (ROOT / "docs" / "configuration.md").read_text()
 MESSAGES = (ROOT / "docs" / "troubleshooting.md").read_text()
-KINDS = {name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, Exception)}
+KINDS = {
+    name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, errors.SqlMigrateError)
+}
 DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
 
 
@@ -110,7 +112,9 @@ def is_told(path: Path) -> bool:
 
 def codes() -> set[str]:
     """The codes of all problems; what is put together from a name is one of two."""
-    first = {pattern(call.args[0]) for tree in sources() for name, call in calls(tree) if name == "Problem" and call.args}
+    first = {
+        pattern(call.args[0]) for tree in sources() for name, call in calls(tree) if name == "Problem" and call.args
+    }
     first |= {
         pattern(call.args[0])
         for tree in sources()
