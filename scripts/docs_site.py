@@ -43,6 +43,11 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     return markdown.replace("](../", "](")
 
 
+def on_page_content(html: str, **_: object) -> str:
+    """What is short stays on a line: browsers would break `--dry-run` at its hyphens."""
+    return re.sub(r"<code>(?=[^<]{1,24}</code>)", '<code class="short">', html)
+
+
 def _outside_in(markdown: str) -> str:
     """A page of the repository's root, as one of docs/."""
     return re.sub(r"\]\(docs/", "](", markdown)
