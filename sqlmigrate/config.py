@@ -122,18 +122,18 @@ def load(
     return Settings(**_merged(sources), **_database(sources, environ), passwords=_passwords(sources))
 
 
-def directories(
+def load_without_database(
     given: Mapping[str, Any],
     environ: Mapping[str, str],
     file: str | None = None,
     environment: str | None = None,
-) -> tuple[str, ...]:
-    """The migrations' directories in force, for a command that needs no database; the arguments are those of `load`.
+) -> Settings:
+    """The settings in force, for what only works on files; the arguments are those of `load`.
 
     Raises:
         ConfigurationError: the file, a key or a value can't be used.
     """
-    return Settings(**_merged(_sources(given, environ, file, environment))).dir
+    return Settings(**_merged(_sources(given, environ, file, environment)))
 
 
 def table(file: str | None, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:

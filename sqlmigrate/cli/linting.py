@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sqlmigrate.cli.headings import Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
@@ -22,27 +24,28 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "gcc", "markdown")
 _SHOWN = ("text", "json")
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
+_option = functools.partial(click.option, cls=Titled, heading="Linting files")
 _OPTIONS = (
     click.argument("paths", nargs=-1),
-    click.option("--file", "files", multiple=True, metavar="FILE", help="Lint this file; may be repeated."),
-    click.option("--preset", metavar="safety|all", help="Without matters of style, or with them.  [default: safety]"),
-    click.option("--postgres-version", metavar="N", help="The server that the files are for.  [default: 18]"),
-    click.option("--changed-since", metavar="GITREF", help="Lint only what is not as it was there."),
-    click.option(
+    _option("--file", "files", multiple=True, metavar="FILE", help="Lint this file; may be repeated."),
+    _option("--preset", metavar="safety|all", help="Without matters of style, or with them.  [default: safety]"),
+    _option("--postgres-version", metavar="N", help="The server that the files are for.  [default: 18]"),
+    _option("--changed-since", metavar="GITREF", help="Lint only what is not as it was there."),
+    _option(
         "--fail-on",
         metavar="LEVEL",
         help="Exit 1 from this level on: error, warning, notice, info, never.  [default: warning]",
     ),
-    click.option("--replay", is_flag=True, help="Ask an embedded PostgreSQL what the files do."),
+    _option("--replay", is_flag=True, help="Ask an embedded PostgreSQL what the files do."),
     # Without a value it takes the argument behind it for one; it is given back where it is a path.
-    click.option(
+    _option(
         "--fix",
         is_flag=False,
         flag_value="safe",
         metavar="[=ignore]",
         help="Write what has one right answer into the files, or comments to ignore the findings; asks first.",
     ),
-    click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+    _option("--yes", "-y", is_flag=True, help="Do not ask."),
 )
 
 
@@ -86,7 +89,7 @@ def validate(
     if given["dry_run"]:
         raise ConfigurationError("--dry-run is for what is pending", hint="leave out the files, or --dry-run")
     chosen = settings.load({name: given[name] for name in _SETTINGS}, os.environ, file)
-    directories = config.directories(shared, os.environ, file, environment)
+    directories = config.load_without_database(shared, os.environ, file, environment).dir
     fix = given["fix"]
     named = [*given["files"], *given["paths"], *([fix] if fix not in (None, "safe", "ignore") else [])]
     linting = _Linting(chosen, directories, named, replay=given["replay"])

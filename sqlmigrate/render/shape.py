@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from sqlmigrate.audit import LogEntry, Pruned
+    from sqlmigrate.generator import Generated
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.template import Template
 
 VERSION = 1
 
@@ -110,6 +112,21 @@ def fixes(made: Sequence[Fix]) -> dict[str, Any]:
 
 def _step(step: Step) -> dict[str, Any]:
     return {"version": step.migration.id, "name": step.migration.name, "action": step.action.value, "path": step.path}
+
+
+def generated(result: Generated) -> dict[str, Any]:
+    """`files` that are new, in the order of their versions, up before down."""
+    return {"files": [{"version": str(one.version), "path": one.path} for one in result.files]}
+
+
+def draft(result: Generated) -> dict[str, Any]:
+    """`files` that would be new, with what would stand in them."""
+    return {"files": [{"version": str(one.version), "path": one.path, "text": one.text} for one in result.files]}
+
+
+def templates(result: Sequence[Template]) -> dict[str, Any]:
+    """`templates`; what each takes has its default, null where it has to be given."""
+    return {"templates": [{"name": one.name, "about": one.about, "takes": {**one.takes}} for one in result]}
 
 
 def status(result: Sequence[Standing]) -> dict[str, Any]:

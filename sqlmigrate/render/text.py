@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from click import style
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from sqlmigrate.audit import LogEntry, Pruned
+    from sqlmigrate.generator import Generated
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.template import Template
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -108,6 +111,21 @@ def fixes(made: Sequence[Fix]) -> str:
     from sqlmigrate.render import findings
 
     return findings.fixes(made)
+
+
+def generated(result: Generated) -> str:
+    """The paths alone, for an editor to open."""
+    return "\n".join(one.path for one in result.files)
+
+
+def draft(result: Generated) -> str:
+    """What would be written."""
+    return "\n".join(f"{style(one.path, bold=True)}\n{indent(one.text, '  ')}" for one in result.files).rstrip()
+
+
+def templates(result: Sequence[Template]) -> str:
+    """Each with what it takes."""
+    return "\n".join(line for one in result for line in (f"{one.name:<12} {one.about}", f"{'':<12} {one.wants}"))
 
 
 def status(result: Sequence[Standing]) -> str:
