@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from mkdocs.structure.files import File
 
 from sqlmigrate.cli import main
+from sqlmigrate.cli.headings import Titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +76,9 @@ def commands() -> str:
     made = {name: main.commands[name] for name in sorted(main.commands)}
     shared = _shared(made.values())
     parts = [_HEAD, _overview(made), *(_command(name, one, shared, context) for name, one in made.items())]
-    return "\n\n".join([*parts, "## Options of every command", _table(shared.values(), context)]) + "\n"
+    for heading, options in _by_heading(shared.values()).items():
+        parts += [f"## {heading}", _table(options, context)]
+    return "\n\n".join(parts) + "\n"
 
 
 _HEAD = """# Commands
@@ -101,29 +105,41 @@ def _first_sentence(command: click.Command) -> str:
     return re.split(r"(?<=\.) ", " ".join((command.help or "").split()), maxsplit=1)[0]
 
 
-def _shared(made: Iterable[click.Command]) -> dict[str, click.Parameter]:
-    """The options that all commands with a database have, in their order; those of one may differ in their values."""
-    sets = [_by_name(one) for one in made if "database_url" in _by_name(one)]
-    return {name: each for name, each in sets[0].items() if all(name in others for others in sets)}
+def _shared(made: Iterable[click.Command]) -> dict[str, Titled]:
+    """The options of several commands, each as it is first met."""
+    met = [each for one in made for each in one.params if isinstance(each, Titled)]
+    times = Counter(option.name for option in met)
+    found: dict[str, Titled] = {}
+    for option in met:
+        if times[option.name] > 1:
+            found.setdefault(str(option.name), option)
+    return found
 
 
-def _by_name(command: click.Command) -> dict[str, click.Parameter]:
-    return {str(each.name): each for each in command.params}
+def _by_heading(options: Iterable[Titled]) -> dict[str, list[Titled]]:
+    found: dict[str, list[Titled]] = {}
+    for option in options:
+        found.setdefault(option.heading, []).append(option)
+    return found
 
 
-def _command(name: str, command: click.Command, shared: dict[str, click.Parameter], context: click.Context) -> str:
+def _command(name: str, command: click.Command, shared: dict[str, Titled], context: click.Context) -> str:
     inner = click.Context(command, info_name=name, parent=context)
-    own = [each for each in command.params if not _is_shared(each, shared, inner)]
     usage = " ".join(["sqlmigrate", name, *command.collect_usage_pieces(inner)])
     parts = [f"## {name}", f"```text\n{usage}\n```", " ".join((command.help or "").split())]
-    if any(isinstance(each, click.Option) for each in own):
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    if own := [each for each in options if not _is_as_shared(each, shared, inner)]:
         parts.append(_table(own, inner))
-    if "database_url" in _by_name(command):
-        parts.append("And [the options of every command](#options-of-every-command).")
+    if besides := _by_heading(each for each in options if isinstance(each, Titled) and each.name in shared):
+        parts.append("\n".join(f"- [{heading}](#{heading.lower()}): {_names(one)}" for heading, one in besides.items()))
     return "\n\n".join(parts)
 
 
-def _is_shared(one: click.Parameter, shared: dict[str, click.Parameter], context: click.Context) -> bool:
+def _names(options: Iterable[click.Option]) -> str:
+    return ", ".join(f"`{each.opts[0]}`" for each in options)
+
+
+def _is_as_shared(one: click.Option, shared: dict[str, Titled], context: click.Context) -> bool:
     other = shared.get(str(one.name))
     return other is not None and one.get_help_record(context) == other.get_help_record(context)
 

@@ -151,7 +151,8 @@ def said() -> set[str]:
 
 
 def test_every_message_is_on_the_page() -> None:
-    assert sorted(raised() - said()) == []
+    missing = sorted(raised() - said())
+    assert not missing, "\n".join(["docs/troubleshooting.md does not have", *missing])
 
 
 def test_no_message_on_the_page_is_of_the_past() -> None:
