@@ -3,7 +3,7 @@
 A note is an HTML comment, which no reader of the page sees:
 
     <!-- test: exit 3 -->               the last command of the next block ends so; without it all end with 0
-    <!-- test: run by tests/x.py -->    that test runs the next block
+    <!-- test: run by tests/x.py -->    that test runs the next block, or holds it against one that is run
     <!-- test: not run, REASON -->      nothing does
     <!-- test: begin                    commands that are run here, in silence
     cp -r "$REPOSITORY/migrations" .
