@@ -177,7 +177,7 @@ def _format(known: tuple[str, ...]) -> Titled:
 
 
 def _setting(option: Option) -> Titled:
-    names = [f"--{option.name.replace('_', '-')}", option.name]
+    names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
     several = option.name == "dir"
     return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading)
 
