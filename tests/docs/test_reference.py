@@ -158,6 +158,7 @@ def test_every_message_is_on_the_page() -> None:
 def test_no_message_on_the_page_is_of_the_past() -> None:
     cells = re.findall(r"^\| (?:`\w+` \| [\d, ]+ \||\| \|)? ?(`[^|]+`) \|", MESSAGES, re.MULTILINE)
     told = {short(text) for cell in cells for text in re.findall(r"`([^`]+)`", cell) if " " in text}
+    told |= {text for text in said() if text.count(" ") > 2 and not text.startswith(("sqlmigrate ", "DROP "))}
     known = texts()
 
     assert len(told) > 50
