@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.options import OPTIONS
+from sqlmigrate.options import NO_DATABASE, OPTIONS
 from sqlmigrate.paths import beside, confine
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _database(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) 
             return {"database": str(source["database_url"]), "connection_parts": tuple(parts.items())}
     if not parts and not any(environ.get(name) for name in _LIBPQ):
         raise ConfigurationError(
-            "no database is named",
+            NO_DATABASE,
             hint="set DATABASE_URL, or DB_HOST and DB_NAME, or give --database-url;"
             " DATABASE_URL=embedded:PATH starts a PostgreSQL of its own in that directory",
         )
