@@ -13,7 +13,7 @@ class Option(NamedTuple):
 
     Without `metavar` it is no option, and a setting of the configuration file only. `heading` is what it stands under
     in a command's help. Where `commands` are named, only those have the option, and do something with it; the
-    environment and the file may say it for all.
+    environment and the file may say it for all. `flag` is what the option is called, where that is not its name.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Option(NamedTuple):
     metavar: str
     heading: str = ""
     commands: tuple[str, ...] = ()
+    flag: str = ""
 
 
 CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
@@ -78,6 +79,15 @@ OPTIONS = (
     Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", RUN, RUNS),
     Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", RUN, RUNS),
     Option("push", "", "A Pushgateway that gets the metrics after each run.", "URL", RUN, RUNS),
+    Option(
+        "lint_level",
+        "SQLMIGRATE_LINT",
+        "Refuse what the linter finds at this level or above: error, warning, notice, info.  [default: off]",
+        "LEVEL",
+        RUN,
+        (*RUNS, "plan"),
+        "--lint",
+    ),
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),

@@ -100,7 +100,7 @@ def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
     return []
 
 
-def checksum(path: str) -> tuple[str, tuple[int, int]]:
+def checksum(path: str) -> tuple[str, tuple[int, int, int]]:
     """SHA-256, in hex, of the file's text with BOM and line endings normalised; and the file's stamp.
 
     Raises:
@@ -124,7 +124,7 @@ def checksum(path: str) -> tuple[str, tuple[int, int]]:
     finally:
         os.close(file)
     digest.update(_with_newlines(block))
-    return digest.hexdigest(), (status.st_size, status.st_mtime_ns)
+    return digest.hexdigest(), _stamp(status)
 
 
 def _with_newlines(block: bytes) -> bytes:
@@ -164,7 +164,7 @@ class Source:
     `stamp` is what `stamp(path)` said when the script was read.
     """
 
-    def __init__(self, path: str, stamp: tuple[int, int]) -> None:
+    def __init__(self, path: str, stamp: tuple[int, int, int]) -> None:
         self._path = path
         self.stamp = stamp
 
@@ -174,9 +174,8 @@ class Source:
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
         """The file's bytes from one offset to another, in blocks."""
-        if stamp(self._path) != self.stamp:
-            raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
         with _opened(self._path) as file:
+            self._check(file)
             file.seek(start)
             left = end - start
             while left:
@@ -185,15 +184,24 @@ class Source:
                     raise ScriptError("the file was cut off while it was run", Location(self._path), "run again")
                 left -= len(block)
                 yield block
+            self._check(file)
+
+    def _check(self, file: BinaryIO) -> None:
+        if _stamp(os.fstat(file.fileno())) != self.stamp:
+            raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
 
 
-def stamp(path: str) -> tuple[int, int]:
-    """What changes when a file is written to: its size in bytes and its time in nanoseconds."""
+def stamp(path: str) -> tuple[int, int, int]:
+    """What changes when a file is written to: its size in bytes, its time in nanoseconds, and when that was set."""
     try:
-        status = os.stat(path)
+        return _stamp(os.stat(path))
     except OSError as error:
         raise _unreadable(path, error) from error
-    return status.st_size, status.st_mtime_ns
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """Anybody can put a file's time back, but not the time at which that was done."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def seen(place: Location) -> Location:

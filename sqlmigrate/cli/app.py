@@ -90,6 +90,9 @@ def command(
                 error.hint += no_database if error.message == NO_DATABASE else ""
                 console.error(error)
                 sys.exit(error.exit_code)
+            except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
+                console.error(SqlMigrateError(f"a fault of sqlmigrate's own: {type(error).__name__}", hint=_REPORT))
+                raise
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)  # the limit is the run's, not that of telling how it went
                 console.close()
@@ -180,11 +183,12 @@ def _format(known: tuple[str, ...]) -> Titled:
 
 
 def _setting(option: Option) -> Titled:
-    names = [f"--{option.name.replace('_', '-')}", option.name]
+    names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
     several = option.name == "dir"
     return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading)
 
 
+_REPORT = "please report it, with the traceback; the history says what was committed"
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
 # These connect nowhere.

@@ -17,7 +17,7 @@ from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlmigrate.lint import Finding, Level
+    from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.settings import LintSettings
 
@@ -84,7 +84,7 @@ def validate(
         ConfigurationError
     """
     from sqlmigrate import config
-    from sqlmigrate.lint import settings
+    from sqlmigrate.lint import at_least, settings
 
     if given["dry_run"]:
         raise ConfigurationError("--dry-run is for what is pending", hint="leave out the files, or --dry-run")
@@ -98,34 +98,32 @@ def validate(
         _fix(console, linting.fixes(found, ignore=fix == "ignore"), yes=given["yes"])
         found = linting.findings()
     console.result("findings", found, linting.paths)
-    sys.exit(any(_counts(one.level, chosen.fail_on) for one in found))
+    sys.exit(bool(at_least(found, chosen.fail_on)))
 
 
 class _Linting:
     """The files, and how they are looked at."""
 
     def __init__(self, chosen: LintSettings, directories: Sequence[str], named: Sequence[str], *, replay: bool) -> None:
-        from sqlmigrate.lint import Options
         from sqlmigrate.lint.selection import select
 
         self.paths = select(named or [one for one in directories if os.path.isdir(one)], chosen)
         self._directories = directories
         self._fail_on = chosen.fail_on
-        self._options = Options(chosen.preset, chosen.rules, chosen.postgres_version, chosen.naming, replay=replay)
+        self._options = chosen.options(replay=replay)
 
     def findings(self) -> list[Finding]:
         from sqlmigrate.lint import lint
 
-        order = {path: number for number, path in enumerate(self.paths)}
-        found = lint(self.paths, self._directories, self._options)
-        return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+        return lint(self.paths, self._directories, self._options)
 
     def fixes(self, found: Sequence[Finding], *, ignore: bool) -> list[Fix]:
+        from sqlmigrate.lint import at_least
         from sqlmigrate.lint.fix import Fixer
 
         fixer = Fixer(self._directories, replace(self._options, replay=False))  # a server only knows what is written
         if ignore:
-            return fixer.ignores([one for one in found if _counts(one.level, self._fail_on)])
+            return fixer.ignores(at_least(found, self._fail_on))
         return fixer.fixes(found)
 
 
@@ -137,12 +135,6 @@ def _fix(console: Console, made: Sequence[Fix], *, yes: bool) -> None:
         raise ConfigurationError("nothing was written", hint="say yes, or give --yes where nobody can be asked")
     for one in made:
         fix.write(one)
-
-
-def _counts(level: Level, fail_on: Level | None) -> bool:
-    """Whether a finding is as bad as what makes the command fail."""
-    order = list(type(level))
-    return fail_on is not None and order.index(level) <= order.index(fail_on)
 
 
 @click.command("rules")

@@ -39,20 +39,22 @@ def run(result: Run) -> dict[str, Any]:
 baseline = rehearsal = run
 
 
-def plan(result: Plan, texts: Iterable[str] = ()) -> dict[str, Any]:
-    """`steps` would be run; `sql` is each step's, in the same order."""
+def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None) -> dict[str, Any]:
+    """`steps` would be run; `sql` is each step's, in the same order; `findings` is there where they were linted."""
+    linted = {} if found is None else findings(found)
     return {
         "steps": [_step(step) for step in result.steps],
         "sql": list(texts),
         "problems": [problem(one) for one in result.problems],
+        **linted,
     }
 
 
 def review(made: Review) -> dict[str, Any]:
-    """A plan file: its own `version`, its `digest`, and what that is over."""
+    """A plan file: its own `version`, its `digest`, and what that is over; `findings` is besides."""
     from sqlmigrate.review import document  # it loads the scanner, which no other result needs
 
-    return {"digest": made.digest, **document(made)}
+    return {"digest": made.digest, **document(made), **findings(made.findings)}
 
 
 def approved(file: PlanFile) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def approved(file: PlanFile) -> dict[str, Any]:
     return {"approved": file.digest}
 
 
-def findings(found: Sequence[Finding], _: Sequence[str]) -> dict[str, Any]:
+def findings(found: Sequence[Finding], _: Sequence[str] = ()) -> dict[str, Any]:
     """`findings`, those of a file together."""
     return {"findings": [_finding(one) for one in found]}
 

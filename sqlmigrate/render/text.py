@@ -66,11 +66,17 @@ def rehearsal(result: Run) -> str:
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
 
 
-def plan(result: Plan, texts: Iterable[str] = ()) -> str:
-    """Steps and problems, and the SQL."""
+def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = ()) -> str:
+    """Steps and problems, the SQL, and what the linter says of it; None where it is not installed."""
     lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
-    found = [problem(one) for one in result.problems]
-    return "\n".join([*(lines or ["nothing to do"]), *found, *("", *texts)]).rstrip()
+    problems = [problem(one) for one in result.problems]
+    return "\n".join([*(lines or ["nothing to do"]), *problems, "", *texts, *_linted(result, found)]).rstrip()
+
+
+def _linted(result: Plan, found: Sequence[Finding] | None) -> list[str]:
+    if found is None:
+        return [style("not linted: pip install 'sqlmigrate[lint]'", dim=True)]
+    return [findings(found, [step.path for step in result.steps])] if found else []
 
 
 def approved(file: PlanFile) -> str:
@@ -281,7 +287,7 @@ def serving(url: str) -> str:
 def error(failure: SqlMigrateError) -> str:
     """What went wrong, where, what the server said, what was done, and what to do next."""
     if isinstance(failure, PlanRefused):
-        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red")])
+        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red"), *_hints(failure.hint)])
     lines = [f"{style('error', fg='red')}: {_at(failure.location)}{failure.message}", *marked(failure.location)]
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)
