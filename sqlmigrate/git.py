@@ -36,6 +36,14 @@ def ask(*arguments: str, what: str, hint: str = "") -> str:
     return os.fsdecode(done.stdout)
 
 
+def top(directory: str) -> str:
+    """Where the repository that a directory belongs to begins, or an empty text."""
+    try:
+        return ask("-C", directory, "rev-parse", "--show-toplevel", what="where it begins").rstrip("\n")
+    except ConfigurationError:
+        return ""
+
+
 def base_branch(directory: str) -> str | None:
     """The branch that others take theirs from, as far as git knows here; None where it knows none."""
     for name in _BASES:

@@ -198,6 +198,8 @@ _ON_FILES = ("generate", "init")
 def _has(command: str, option: Titled) -> bool:
     if command in _ON_FILES and option.heading in (CONNECTION, RUN):
         return False
+    if command == "init" and option.heading == PROJECT:
+        return False  # it is about to make one
     return command in _COMMANDS.get(option.name or "", (command,))
 
 

@@ -97,4 +97,13 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value
 
 
-COMMANDS = (generate, renumber)
+@command("init")
+@click.argument("directory", metavar="[DIR]", default=".")
+def init(app: App, directory: str) -> None:
+    """Make DIR a project: settings, a first migration, a pre-commit hook, a GitHub workflow. Overwrites nothing."""
+    from sqlmigrate.scaffold import init
+
+    app.show("project", directory, init(directory))
+
+
+COMMANDS = (init, generate, renumber)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.scaffold import Entry
     from sqlmigrate.template import Template
 
 VERSION = 1
@@ -197,6 +198,11 @@ def problem(one: Problem) -> dict[str, Any]:
 def mends(result: Sequence[Mend]) -> dict[str, Any]:
     """`repairs`, in order."""
     return {"repairs": [{"version": one.migration.id, "what": one.what} for one in result]}
+
+
+def project(_: str, entries: Sequence[Entry]) -> dict[str, Any]:
+    """`files` of the new project, each with what became of it."""
+    return {"files": [{"path": one.path, "outcome": one.outcome.value, "note": one.note} for one in entries]}
 
 
 def renumbering(result: Renumbering) -> dict[str, Any]:

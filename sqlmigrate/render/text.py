@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.scaffold import Entry
     from sqlmigrate.template import Template
 
 _COLOURS = {
@@ -223,6 +224,13 @@ def problem(one: Problem) -> str:
 def mends(result: Sequence[Mend]) -> str:
     """What `repair` does."""
     return "\n".join(f"  {one.migration.id}: {one.what}" for one in result) or "nothing to repair"
+
+
+def project(directory: str, entries: Sequence[Entry]) -> str:
+    """A line a file, and how to go on."""
+    from sqlmigrate.render import project  # only `init` shows it
+
+    return project.project(directory, entries)
 
 
 def renumbering(result: Renumbering) -> str:
