@@ -116,6 +116,12 @@ class Templates:
         return [Rendered(part, made["up"], made.get("down")) for (_, part), made in sorted(parts.items())]
 
 
+def project_file(name: str, values: Mapping[str, str]) -> str:
+    """A file of a new project."""
+    environment = _environment(ChoiceLoader([PackageLoader("sqlmigrate", f"{DIRECTORY}/project")]))
+    return environment.get_template(name).render(values) + "\n"
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The files of one template, all from one place."""
