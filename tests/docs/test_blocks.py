@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Environment
 
 from sqlmigrate import load_settings, parser
 from sqlmigrate.lint import settings as lint_settings
@@ -196,8 +197,8 @@ def read_yaml(text: str, _: Path) -> None:
     assert yaml.safe_load(text)
 
 
-def read_diff(text: str, _: Path) -> None:
-    assert re.search(r"^[-+]", text, re.MULTILINE)
+def read_jinja(text: str, _: Path) -> None:
+    Environment(autoescape=False).parse(text)  # noqa: S701  # it makes SQL
 
 
 READERS = {
@@ -206,5 +207,5 @@ READERS = {
     "python": read_python,
     "json": read_json,
     "yaml": read_yaml,
-    "diff": read_diff,
+    "jinja": read_jinja,
 }
