@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from sqlmigrate.cli import main
 from sqlmigrate.cli.headings import Titled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -36,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     """Adds the pages that are made here, and what lies beside docs/."""
     files.append(File.generated(config, "commands.md", content=commands()))
     files.append(File.generated(config, "changelog.md", content=_outside_in((ROOT / "CHANGELOG.md").read_text())))
-    for name in _tracked(*BESIDE):
+    for name in _beside():
         files.append(File.generated(config, name, content=(ROOT / name).read_bytes()))
 
 
@@ -55,15 +54,10 @@ def _outside_in(markdown: str) -> str:
     return re.sub(r"\]\(docs/", "](", markdown)
 
 
-def _tracked(*paths: str) -> list[str]:
-    listed = subprocess.run(  # noqa: S603  # git itself
-        ["git", "ls-files", *paths],  # noqa: S607
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return listed.stdout.split()
+def _beside() -> Iterator[str]:
+    for path in (ROOT / one for one in BESIDE):
+        found = path.rglob("*") if path.is_dir() else [path]
+        yield from (str(one.relative_to(ROOT)) for one in sorted(found) if one.is_file() and one.suffix != ".pyc")
 
 
 def _title(path: Path) -> str:
