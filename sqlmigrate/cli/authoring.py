@@ -17,11 +17,22 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Version
 
 
+def _templates(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """For a shell to complete."""
+    from sqlmigrate.generator import templates
+
+    return [one.name for one in templates(context.params.get("dir") or ("migrations",)) if one.name.startswith(begun)]
+
+
 @command("generate")
 @click.argument("argument", metavar="[NAME]", required=False)
 @click.option("--name", metavar="NAME", help="What the migration does, such as add_new_feature.")
 @click.option(
-    "--template", metavar="T", default="empty", help="What stands in the files; see --list.  [default: empty]"
+    "--template",
+    metavar="T",
+    default="empty",
+    help="What stands in the files; see --list.  [default: empty]",
+    shell_complete=_templates,
 )
 @click.option("--set", "pairs", metavar="K=V", multiple=True, help="A variable of the template; may be repeated.")
 @click.option("--description", metavar="TEXT", default="", help="The first comment, in any language, if not the name.")

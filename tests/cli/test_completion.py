@@ -48,6 +48,7 @@ def lines(environment: dict[str, str], *command: str) -> list[str]:
         ("sqlmigrate migrate --dry", ["--dry-run"]),
         ("sqlmigrate completion z", ["zsh"]),
         ("sqlmigrate status --format j", ["json"]),
+        ("sqlmigrate generate --template f", ["foreign-key", "function"]),
     ],
 )
 def test_bash_completes(environment: dict[str, str], line: str, found: list[str]) -> None:
