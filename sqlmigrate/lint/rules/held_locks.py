@@ -224,6 +224,12 @@ SEVERAL = Rule(
         bad("alter table t enable row level security; create policy p on u using (true);"),
         bad(_ADD + "drop trigger x on u;"),
         bad("create table p1 partition of p for values from (0) to (9); alter table u add column a int;"),
+        bad(
+            "alter table r alter b set default 1; alter table t drop constraint t_a_fkey;",
+            "create table r (id int primary key, b int); create table s (id int primary key);"
+            "create table t (a int references s);",
+        ),
+        bad(_ADD + "cluster u using i;"),
         good(_ADD + "alter table t add column b int;"),
         good(_ADD + "alter table public.t add column b int;", "create table t (b int);"),
         good("alter table t rename to u; alter table u add column a int;"),
