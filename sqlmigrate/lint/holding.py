@@ -114,18 +114,33 @@ def written(statement: Statement, catalog: Catalog, state: State) -> Name | None
         parts = {"source": source, "with": body.get("withClause") or {}}
         read = [] if "valuesLists" in source else reads_in_use(parts, catalog, state)
         return name if read and not is_bounded(source, catalog.tables.get(read[0])) else None
-    if not in_use(catalog, name, state):
+    table = catalog.tables.get(name)
+    unknown = table is None or table.born is None
+    if not in_use(catalog, name, state) or (unknown and name not in state.held and _picks(body)):
         return None
-    return None if is_bounded(body, catalog.tables.get(name), inner=bool(statement.inner)) else name
+    return None if is_bounded(body, table, inner=bool(statement.inner)) else name
 
 
 def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
     """Whether a statement touches few rows: a LIMIT (but not round after round, in a block), or a key's values."""
     limited = "limitCount" in body or '"limitCount"' in str(body.get("whereClause", "")).replace("'", '"')
-    return (limited and not inner) or any(_by_key(part, table) for part in conjuncts(body.get("whereClause")))
+    return (limited and not inner) or any(
+        _by_key(part, table, inner=inner) for part in conjuncts(body.get("whereClause"))
+    )
 
 
-def _by_key(condition: Node, table: Table | None) -> bool:
+def _picks(body: Node) -> bool:
+    """Whether a statement is about the rows in which a column has some value, of which there may be one or many."""
+    tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
+    return any(
+        one.get("kind") == "AEXPR_OP"
+        and strings(one.get("name", ())) == ["="]
+        and constant(one.get("rexpr", {})) is not None
+        for one in tests
+    )
+
+
+def _by_key(condition: Node, table: Table | None, *, inner: bool) -> bool:
     test = condition.get("A_Expr", {})
     column = strings(test.get("lexpr", {}).get("ColumnRef", {}).get("fields", ()))[-1:]
     if not column or not _is_key(table, column[0]):
@@ -134,12 +149,15 @@ def _by_key(condition: Node, table: Table | None) -> bool:
     listed = values.get("List", {}).get("items", [values])
     kind, operator = test.get("kind"), strings(test.get("name", ()))
     equal = kind in ("AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY") and operator == ["="]
-    return (equal or kind == "AEXPR_BETWEEN") and not any(_reads(value) for value in listed)
+    return (equal or kind == "AEXPR_BETWEEN") and not any(_reads(value, table, inner=inner) for value in listed)
 
 
-def _reads(value: Node) -> bool:
-    """Whether a value is another for each row."""
-    return constant(value) is None and (bool(columns_in(value)) or one(value)[0] == "SubLink")
+def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
+    """Whether a value is another for each row; in a block a name that is no column of the table is a variable's."""
+    names = columns_in(value)
+    if inner:
+        names = [name for name in names if table is not None and name in table.columns]
+    return constant(value) is None and (bool(names) or one(value)[0] == "SubLink")
 
 
 def _is_key(table: Table | None, column: str) -> bool:
