@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.datatype import BUILT_IN, type_of
 from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.interpret.changes import dropped_names
 from sqlmigrate.lint.interpret.definitions import column_constraints, constrained_columns, generated_kind
 from sqlmigrate.lint.questions import told_by
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
@@ -43,6 +44,12 @@ def _drop_concurrently(case: Case) -> Iterator[Hit]:
         yield Hit("DROP INDEX CONCURRENTLY fails with more than one index", "drop index concurrently …;  -- one by one")
     if node.get("behavior") == "DROP_CASCADE":
         yield Hit("DROP INDEX CONCURRENTLY fails with CASCADE", "drop index concurrently …;")
+    for name in dropped_names(node):
+        index = case.catalog.index(name)
+        table = case.catalog.tables.get(index.table) if index else None
+        if table is not None and table.kind == "partitioned":
+            by = told_by(case, table)
+            yield Hit(f"DROP INDEX CONCURRENTLY fails: {table.name[1]} is partitioned", f"drop index {name[1]};", by)
 
 
 DROP_CONCURRENTLY = Rule(
@@ -59,6 +66,7 @@ DROP_CONCURRENTLY = Rule(
         bad(
             "drop index concurrently i, j;", "create table t (a int); create index i on t (a); create index j on t (a);"
         ),
+        bad("drop index concurrently i;", "create table p (a int) partition by list (a); create index i on p (a);"),
         good("drop index concurrently i;"),
         good("drop index concurrently if exists i restrict;"),
         good("drop index concurrently i; drop index concurrently j;"),
@@ -124,6 +132,70 @@ USING_INDEX = Rule(
 )
 
 
+def _partition_key(case: Case) -> Iterator[Hit]:
+    keys = _partition_keys(case)
+    for columns, node in _unique_on(case) if keys else ():
+        absent = [key for key in keys if key not in columns]
+        if absent:
+            what = ", ".join(absent) if all(absent) else "an expression"
+            yield Hit(
+                f"what is unique in a partitioned table has to be so with its key: {what} is missing, so this fails",
+                f"({', '.join(dict.fromkeys((*columns, *filter(None, absent))))})",
+                told_by(case, case.table),
+                node=node,
+            )
+
+
+def _partition_keys(case: Case) -> tuple[str, ...]:
+    """The key of the partitioned table that a statement is about; an expression in it is an empty string."""
+    if case.kind == "CreateStmt":
+        parts = case.node.get("partspec", {}).get("partParams", ())
+        return tuple(part["PartitionElem"].get("name", "") for part in parts)
+    return case.table.keys if case.table is not None and case.table.kind == "partitioned" else ()
+
+
+def _unique_on(case: Case) -> Iterator[tuple[tuple[str, ...], Node]]:
+    """The columns of each key that a statement makes, and where it says so."""
+    node = case.node
+    if case.kind == "IndexStmt":
+        if node.get("unique"):
+            yield tuple(item["IndexElem"].get("name", "") for item in node.get("indexParams", ())), node
+        return
+    for item in node.get("tableElts", ()) if case.kind == "CreateStmt" else [node["def"]]:
+        column = item.get("ColumnDef", {})
+        bodies = [item["Constraint"]] if "Constraint" in item else column_constraints(column)
+        for body in bodies:
+            if body["contype"] in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
+                yield constrained_columns(body, column.get("colname", "")), body
+
+
+_P = "create table p (id int, at date) partition by range (at); "
+
+PARTITION_KEY = Rule(
+    name="unique-without-partition-key",
+    level=Level.ERROR,
+    on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn", "IndexStmt"),
+    stake="The statement fails: each partition has an index of its own, and none sees what is in the others.",
+    safe="create table p (id bigint, at date, primary key (id, at)) partition by range (at);",
+    check=_partition_key,
+    examples=(
+        bad("create table p (id bigint primary key, at date) partition by range (at);"),
+        bad("create table p (id bigint, at date, unique (id)) partition by range (at);"),
+        bad("create table p (id int primary key) partition by range (abs(id));"),
+        bad("alter table p add primary key (id);", _P),
+        bad("alter table p add column code text unique;", _P),
+        bad("create unique index i on p (id);", _P),
+        bad("create unique index i on only p (id);", _P),
+        good("create table p (id bigint, at date, primary key (id, at)) partition by range (at);"),
+        good("create table p (at date primary key) partition by range (at);"),
+        good("create unique index i on only p (id, at);", _P),
+        good("create index i on only p (id);", _P),
+        good("create unique index i on q (id);", _P + "create table q partition of p default;"),
+        good("create table p (id bigint primary key, at date);"),
+    ),
+)
+
+
 def _key_types(case: Case) -> Iterator[Hit]:
     for body, columns in _foreign_keys(case):
         other = case.catalog.table(relation(body["pktable"]))
@@ -169,20 +241,20 @@ KEY_TYPES = Rule(
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
     stake="The statement fails: PostgreSQL has no = between the types of the two columns.",
-    safe="create table t (r_id bigint references r (id));",
+    safe="create table u (r_id bigint references r (id));",
     check=_key_types,
     examples=(
-        bad("create table t (a text references r);", _R),
-        bad("create table t (a uuid, foreign key (a) references r (id));", _R),
-        bad("alter table t add column a text references r;", _R + "create table t (b int);"),
-        bad("alter table t add foreign key (a) references r not valid;", _R + "create table t (a uuid);"),
-        bad("create table t (a int references r (code));", _R),
-        bad("create table t (a bigint[] references r);", _R),
-        good("create table t (a int references r);", _R),
-        good("create table t (a text references r (code));", _R),
-        good("create table t (a timestamp references r (at));", _R),
-        good("create table t (a d references r);", _R + "create domain d as bigint;"),
-        good("create table t (a uuid references s);"),
+        bad("create table u (a text references r);", _R),
+        bad("create table u (a uuid, foreign key (a) references r (id));", _R),
+        bad("alter table u add column a text references r;", _R + "create table u (b int);"),
+        bad("alter table u add foreign key (a) references r not valid;", _R + "create table u (a uuid);"),
+        bad("create table u (a int references r (code));", _R),
+        bad("create table u (a bigint[] references r);", _R),
+        good("create table u (a int references r);", _R),
+        good("create table u (a text references r (code));", _R),
+        good("create table u (a timestamp references r (at));", _R),
+        good("create table u (a d references r);", _R + "create domain d as bigint;"),
+        good("create table u (a uuid references s);"),
     ),
 )
 
@@ -215,6 +287,13 @@ def _wanted(case: Case) -> Iterator[tuple[int, str]]:
             yield 15, "security_invoker"
         case "CreateStmt" | "AT_AddColumn" | "AT_AddConstraint" | "AT_ColumnDefault":
             yield from _of_definitions(node)
+            if case.table is not None and case.table.kind == "partitioned" and _is_left_unvalidated(node):
+                yield 18, "a foreign key of a partitioned table that is NOT VALID"
+
+
+def _is_left_unvalidated(node: Node) -> bool:
+    body = node.get("def", {}).get("Constraint", {})
+    return body.get("contype") == "CONSTR_FOREIGN" and bool(body.get("skip_validation"))
 
 
 def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
@@ -266,6 +345,12 @@ NEWER = Rule(
         _on(14, "merge into t using u on t.a = u.a when matched then delete;", bad=True),
         _on(13, "alter table p detach partition q concurrently;", bad=True),
         _on(13, "create or replace trigger g before insert on t for each row execute function f();", bad=True),
+        _on(
+            17,
+            "create table p (a int) partition by list (a); alter table p add foreign key (a) references r not valid;",
+            bad=True,
+        ),
+        _on(17, "create table p (a int); alter table p add foreign key (a) references r not valid;"),
         _on(15, "create view v with (security_invoker = true) as select 1 as a;"),
         _on(17, "create table t (a int not null check (a > 0), b int generated always as (a * 2) stored);"),
         _on(15, "merge into t using u on t.a = u.a when matched then delete;"),
@@ -274,4 +359,4 @@ NEWER = Rule(
     ),
 )
 
-RULES = (DROP_CONCURRENTLY, USING_INDEX, KEY_TYPES, NEWER)
+RULES = (DROP_CONCURRENTLY, USING_INDEX, PARTITION_KEY, KEY_TYPES, NEWER)
