@@ -71,7 +71,8 @@ test: $(VENV)/.dev  ## The tests, on an embedded PostgreSQL 18, with coverage
 
 test-pg15: $(VENV)/.dev  ## The tests that need a server, on Debian's PostgreSQL 15; PgBouncer, promtool, Chromium
 	scripts/install-debian.sh
-	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest $(PARALLEL) -m "not long and not workflow and (debian or not anywhere)" tests/integration tests/cli tests/docs
+	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest $(PARALLEL) -m "not long and not workflow and (debian or not anywhere)" \
+		tests/integration tests/cli tests/docs tests/lint/server_truth.py
 
 test-containers: $(VENV)/.dev  ## The image and the compose files, and integration tests on a server in a container
 	scripts/with-containers.sh $(BIN)/pytest -m container -rP tests
