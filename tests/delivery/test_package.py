@@ -124,7 +124,7 @@ def test_without_an_extra_its_name_is_said(bare: Environment, command: list[str]
 
 def test_callers_are_checked_against_its_types(bare: Environment) -> None:
     (bare.directory / "caller.py").write_text(CALLER)
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", bare.bin / "python", "caller.py"]
+    mypy = [sys.executable, "-m", "mypy", "--strict", f"--python-executable={bare.bin}/python", "caller.py"]
 
     done = subprocess.run(mypy, check=False, capture_output=True, text=True, cwd=bare.directory)
 
