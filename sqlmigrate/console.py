@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -128,7 +129,9 @@ class Console:
     def ask(self, question: str) -> bool:
         """Asks a person on a terminal; where there is none the answer is no."""
         self._clear()
-        return sys.stdin.isatty() and click.confirm(question, err=True)
+        with contextlib.suppress(click.Abort):  # Ctrl-D
+            return sys.stdin.isatty() and click.confirm(question, err=True)
+        return False
 
     def close(self) -> None:
         """Prints the JSON: one object, also where a command shows several things or fails behind one."""

@@ -30,6 +30,12 @@ _PLACE = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname"
 # What libpq fills in, and does not name as its default; an older program does not know it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
+# What the server says without a word on what to do.
+_HINTS = {
+    "25006": "the server takes no changes here: it is a standby, default_transaction_read_only is on, or the script"
+    " says so; connect to the primary (libpq: target_session_attrs=read-write)"
+}
+
 
 def connect(conninfo: str, application_name: str) -> Connection:
     """A connection in autocommit mode.
@@ -277,7 +283,7 @@ class Connection:
     def _failure(self, result: PGresult) -> DatabaseError:
         if self.lost or self._wire.transaction_status == pq.TransactionStatus.UNKNOWN:
             return _lost(_text(result.error_message))
-        return StatementFailed(_report(result))
+        return _refused(_report(result))
 
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
         self.on_notice(notice.severity_nonlocalized or "", notice.message_primary or "")
@@ -303,7 +309,7 @@ class Connection:
         if not isinstance(error, psycopg.Error) or error.sqlstate is None:
             return DatabaseError(_first_line(str(error)))
         said = error.diag
-        return StatementFailed(
+        return _refused(
             ServerReport(
                 said.message_primary or _first_line(str(error)),
                 error.sqlstate,
@@ -312,6 +318,10 @@ class Connection:
                 said.context or "",
             )
         )
+
+
+def _refused(report: ServerReport) -> StatementFailed:
+    return StatementFailed(report, hint=report.hint or _HINTS.get(report.sqlstate, ""))
 
 
 def _report(result: PGresult) -> ServerReport:

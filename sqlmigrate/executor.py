@@ -15,7 +15,7 @@ from sqlmigrate.events import Began, Finished, Notice, PassedOver, Retrying, Run
 from sqlmigrate.lock import Lock
 from sqlmigrate.message import Message, Part
 from sqlmigrate.model import Action
-from sqlmigrate.refusal import PASSING, Failure, failure_of, new_cuts
+from sqlmigrate.refusal import PASSING, Failure, advice, failure_of, new_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -269,7 +269,7 @@ class Executor:
             work.script, work.cuts, work.next = source.read(work.step.path, cuts), cuts, 0
         else:
             blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if passing]
-            error.hint = "\n".join([*blockers, error.hint]).strip()
+            error.hint = "\n".join(filter(None, [*blockers, error.hint or advice(error.report)]))
             raise error
 
     def _pause(self, work: Work, error: StatementFailed) -> None:

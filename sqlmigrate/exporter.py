@@ -97,9 +97,8 @@ class Exporter:
         where = url.rpartition("@")[2]
         try:
             where, handler = _gateway(url)
-            metrics.client("exposition").push_to_gateway(
-                where, "sqlmigrate", read, group, timeout=_PUSH_TIMEOUT, handler=handler
-            )
+            send = metrics.client("exposition").push_to_gateway
+            _in_time(lambda: send(where, "sqlmigrate", read, group, timeout=_PUSH_TIMEOUT, handler=handler))
         except (OSError, ValueError, HTTPException) as error:
             raise SqlMigrateError(f"the metrics were not pushed to {where}: {error}") from None
 
@@ -218,6 +217,25 @@ def _host_and_port(address: str) -> tuple[str, int]:
     if match is None or int(match[3]) > 65535:
         raise ConfigurationError(f"{address!r} is not an address", hint="write HOST:PORT, or :9187 for all addresses")
     return match[1] or match[2], int(match[3])
+
+
+def _in_time(push: Callable[[], None]) -> None:
+    """In a thread, since no timeout of a socket's covers the look for a name, or an answer that comes byte by byte."""
+    failed: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            push()
+        except (OSError, ValueError, HTTPException) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(_PUSH_TIMEOUT)
+    if failed:
+        raise failed[0]
+    if thread.is_alive():
+        raise TimeoutError(f"no answer in {_PUSH_TIMEOUT} s")
 
 
 def _gateway(url: str) -> tuple[str, Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlmigrate.database import Connection
     from sqlmigrate.model import Step
 
+# Of an error so many characters are kept: `status` and every scrape read them again.
+_LONGEST_ERROR = 8192
 _COLUMNS = ("version", *(field.name for field in fields(Applied)[1:]))
 _SURVEY = """
 select pg_catalog.pg_backend_pid(),
@@ -229,7 +231,7 @@ class History:
             self._connection.run("rollback")
             raise HistoryError(
                 f"the history table {self._table} can't be created: {error.message}",
-                hint="grant CREATE on its schema, or name another with --history-table schema.name",
+                hint=error.hint or "grant CREATE on its schema, or name another with --history-table schema.name",
             ) from error
         self.format = len(FORMATS)
 
@@ -288,7 +290,7 @@ class History:
         """The SQL that records, in a transaction of its own, that a step failed and was rolled back."""
         values = self._values(step.migration, step.action.value) | {
             "description": self._connection.literal(description),
-            "error_msg": self._connection.literal(message),
+            "error_msg": self._connection.literal(message[:_LONGEST_ERROR]),
             "duration": str(duration_ms),
             "outcome": "'failure'",
         }

@@ -57,8 +57,8 @@ class Problem:
 class Migration:
     """One versioned change as it lies on disk; a repeatable one has no version.
 
-    `id` is its name in the history: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file; `stamp` its
-    size in bytes and its time in nanoseconds when it was read.
+    `id` is its name in the history: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file; `stamp` is
+    what `source.stamp` said of it when it was read.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Migration:
     up: str
     checksum: str
     down: str | None = None
-    stamp: tuple[int, int] = (0, 0)
+    stamp: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

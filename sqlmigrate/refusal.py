@@ -48,6 +48,16 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
     return Failure(error, blame.part.unit, statement)
 
 
+def advice(report: ServerReport) -> str:
+    """What to do where it was time that ran out; empty for all else."""
+    match report.sqlstate:
+        case "55P03":
+            return "wait until its holder ends, or give it more time: --lock-timeout, --lock-retries, or the directives"
+        case "57014" if "timeout" in report.message:  # and not a person's word
+            return "give it more time: --statement-timeout, or the directive at the head of the file"
+    return ""
+
+
 def new_cuts(work: Work, failure: Failure) -> Cuts | None:
     """Where the server wants the script cut; None where that was no reason, or would not help."""
     report, number, segment, cuts = failure.error.report, failure.statement, work.segment, work.cuts

@@ -72,6 +72,23 @@ def find(directories: Sequence[str]) -> Found:
     return Found(sorted(migrations, key=_order), problems, Hooks(**hooks))
 
 
+class Named(NamedTuple):
+    """A migration's file, by what its name says."""
+
+    name: Name
+    path: str
+
+
+def named(directories: Sequence[str]) -> list[Named]:
+    """Every file below the directories that is named like a migration, in the order of their paths; none is opened.
+
+    Raises:
+        ConfigurationError: a directory is not there, or can't be read.
+    """
+    files = ((parse_file_name(file_name), path) for path, file_name in sorted(_sql_files(directories)))
+    return [Named(name, path) for name, path in files if name is not None]
+
+
 def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
     name = os.path.basename(path).removesuffix(".sql")
     if name in hooks:
@@ -83,7 +100,7 @@ def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
     return []
 
 
-def checksum(path: str) -> tuple[str, tuple[int, int]]:
+def checksum(path: str) -> tuple[str, tuple[int, int, int]]:
     """SHA-256, in hex, of the file's text with BOM and line endings normalised; and the file's stamp.
 
     Raises:
@@ -107,7 +124,7 @@ def checksum(path: str) -> tuple[str, tuple[int, int]]:
     finally:
         os.close(file)
     digest.update(_with_newlines(block))
-    return digest.hexdigest(), (status.st_size, status.st_mtime_ns)
+    return digest.hexdigest(), _stamp(status)
 
 
 def _with_newlines(block: bytes) -> bytes:
@@ -147,7 +164,7 @@ class Source:
     `stamp` is what `stamp(path)` said when the script was read.
     """
 
-    def __init__(self, path: str, stamp: tuple[int, int]) -> None:
+    def __init__(self, path: str, stamp: tuple[int, int, int]) -> None:
         self._path = path
         self.stamp = stamp
 
@@ -157,9 +174,8 @@ class Source:
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
         """The file's bytes from one offset to another, in blocks."""
-        if stamp(self._path) != self.stamp:
-            raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
         with _opened(self._path) as file:
+            self._check(file)
             file.seek(start)
             left = end - start
             while left:
@@ -168,15 +184,24 @@ class Source:
                     raise ScriptError("the file was cut off while it was run", Location(self._path), "run again")
                 left -= len(block)
                 yield block
+            self._check(file)
+
+    def _check(self, file: BinaryIO) -> None:
+        if _stamp(os.fstat(file.fileno())) != self.stamp:
+            raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
 
 
-def stamp(path: str) -> tuple[int, int]:
-    """What changes when a file is written to: its size in bytes and its time in nanoseconds."""
+def stamp(path: str) -> tuple[int, int, int]:
+    """What changes when a file is written to: its size in bytes, its time in nanoseconds, and when that was set."""
     try:
-        status = os.stat(path)
+        return _stamp(os.stat(path))
     except OSError as error:
         raise _unreadable(path, error) from error
-    return status.st_size, status.st_mtime_ns
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """Anybody can put a file's time back, but not the time at which that was done."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def seen(place: Location) -> Location:
@@ -234,16 +259,25 @@ def _line_of(path: str, at: int) -> int:
         return 1 + file.read(at).count(b"\n")
 
 
-def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Path and name of each .sql file; a directory that a link leads to twice is read once."""
-    seen: set[str] = set()
-    waiting = list(directories)
+def look_for(directories: Sequence[str]) -> None:
+    """Looks whether the directories are there.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
     for directory in directories:
         if not os.path.isdir(directory):
             raise ConfigurationError(
                 f"there is no directory {directory!r}",
-                hint="name the migrations' directory with --dir or SQLMIGRATE_DIR",
+                hint="name the migrations' directory with --dir or SQLMIGRATE_DIR, or make one with `sqlmigrate init`",
             )
+
+
+def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Path and name of each .sql file; a directory that a link leads to twice is read once."""
+    seen: set[str] = set()
+    waiting = list(directories)
+    look_for(directories)
     while waiting:
         directory = waiting.pop()
         real = os.path.realpath(directory)

@@ -8,12 +8,14 @@ from sqlmigrate.locks.alter import definition
 from sqlmigrate.locks.tree import every, joined, kind, runs, switched_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _FOREIGN_KEY = "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
 _REFERRED = "the tables that its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
 _DEFAULT = f"the default partition, if there is one, is locked (ACCESS EXCLUSIVE) and may be scanned; {_REFERRED}"
 _CASCADE = "CASCADE drops what depends on it, and locks that too"
+_OF_TYPE = "CASCADE alters the tables of the type (ACCESS EXCLUSIVE)"
+_PREPARED = "runs a prepared statement, which is not looked at"
 # What ALTER TABLE's parts lock that they do not name.
 OF_PARTS = {
     "AT_AlterColumnType": _FOREIGN_KEY,
@@ -103,15 +105,26 @@ def _reasons(node: Any) -> Iterator[str]:
 
 
 def _called(node: Any) -> Iterator[str]:
-    for call in (below for below in every(node) if kind(below) == "FuncCall"):
-        parts = [part.sval for part in call.funcname]
-        own = parts[0] == "pg_catalog" or (len(parts) == 1 and (parts[0] in HARMLESS or parts[0].startswith("pg_")))
-        if not own:
-            yield f"calls {joined(parts)}(), whose statements are not looked at"
+    for below in every(node):
+        match kind(below):
+            case "ExecuteStmt":  # of CREATE TABLE … AS, and of EXPLAIN
+                yield _PREPARED
+            case "FuncCall":
+                yield _unknown(below)
+
+
+def _unknown(call: Any) -> str:
+    parts = [part.sval for part in call.funcname]
+    own = parts[0] == "pg_catalog" or (len(parts) == 1 and (parts[0] in HARMLESS or parts[0].startswith("pg_")))
+    return "" if own else _call_of(parts)
 
 
 def _call(node: Any) -> Iterator[str]:
-    yield f"calls {joined(part.sval for part in node.funccall.funcname)}(), whose statements are not looked at"
+    yield _call_of(part.sval for part in node.funccall.funcname)
+
+
+def _call_of(parts: Iterable[str]) -> str:
+    return f"calls {joined(parts)}(), whose statements are not looked at"
 
 
 def _in_drop(node: Any) -> Iterator[str]:
@@ -129,7 +142,7 @@ def _in_alter_table(node: Any) -> Iterator[str]:
     for command in node.cmds:
         cascades = command.behavior == "DROP_CASCADE"
         if of_type:
-            yield "CASCADE alters the tables of the type (ACCESS EXCLUSIVE)" if cascades else ""
+            yield _OF_TYPE if cascades else ""
         elif not of_index:
             yield _in_part(command)
             yield _CASCADE if cascades else ""
@@ -156,6 +169,10 @@ def _in_domain(node: Any) -> Iterator[str]:
         yield f"every table with a column of {joined(p.sval for p in node.typeName)} is scanned under SHARE"
     if node.behavior == "DROP_CASCADE":
         yield _CASCADE
+
+
+def _in_rename(node: Any) -> Iterator[str]:
+    yield _OF_TYPE if node.behavior == "DROP_CASCADE" and node.renameType == "OBJECT_ATTRIBUTE" else ""
 
 
 def _in_truncate(node: Any) -> Iterator[str]:
@@ -186,7 +203,7 @@ SAID = {
     "AlterExtensionStmt": "runs the scripts of the extension",
     "AlterTableMoveAllStmt": "every table of the tablespace is copied (ACCESS EXCLUSIVE)",
     "DropOwnedStmt": "every table that the role owns is dropped (ACCESS EXCLUSIVE)",
-    "ExecuteStmt": "runs a prepared statement, which is not looked at",
+    "ExecuteStmt": _PREPARED,
     "ReassignOwnedStmt": "every table that the role owns is locked (ACCESS EXCLUSIVE)",
 }
 TOLD: dict[str, Callable[[Any], Iterator[str]]] = {
@@ -198,6 +215,7 @@ TOLD: dict[str, Callable[[Any], Iterator[str]]] = {
     "CreateStmt": _in_create,
     "DropStmt": _in_drop,
     "ReindexStmt": _in_reindex,
+    "RenameStmt": _in_rename,
     "TruncateStmt": _in_truncate,
     "VacuumStmt": _in_vacuum,
 }

@@ -41,7 +41,7 @@ def line(one: events.Event) -> str:  # noqa: C901, PLR0912  # a case an event
         case events.PassedOver(_, command):
             return style(f"    {command}: passed over", dim=True)
         case events.Notice(severity, message):
-            return style(f"    {severity}: {message}", dim=severity != "WARNING")
+            return style(f"    {severity}: {message}", dim=severity != "WARNING" or None)
         case events.Warned(message):
             return style(f"  warning: {message}", fg="yellow")
     return str(one)

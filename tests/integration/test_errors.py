@@ -395,5 +395,25 @@ def test_a_lock_that_is_not_had_names_who_has_it(project: Project) -> None:
         closer.cancel()
 
     assert "lock timeout" in error.message
+    assert "--lock-retries" in error.hint
     assert str(error.location) == f"{path}:3:1"
     assert any("the reader" in str(event) for event in project.events)
+
+
+@pytest.mark.parametrize(
+    ("text", "offers"), [("select pg_sleep(5);", 1), ("select pg_cancel_backend(pg_backend_pid());", 0)]
+)
+def test_only_where_time_ran_out_more_of_it_is_offered(project: Project, text: str, offers: int) -> None:
+    project.add(1, text)
+    stderr = project.cli("migrate", "--statement-timeout", "300ms").stderr
+    assert "SQLSTATE: 57014" in stderr
+    assert stderr.count("more time: --statement-timeout") == offers
+
+
+def test_of_an_endless_error_the_history_keeps_the_beginning(project: Project) -> None:
+    project.add(1, "do $$ begin raise exception '%', repeat('x', 1000000); end $$;")
+    assert len(project.cli("migrate").stderr) > 1_000_000
+    lengths = project.query(
+        "select length(error_msg) from migrations union all select length(error_msg) from migrations_log"
+    )
+    assert lengths == [(8192,), (8192,)]

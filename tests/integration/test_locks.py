@@ -54,6 +54,7 @@ create unique index totals_order on totals ("order");
 create function touch() returns trigger language plpgsql as 'begin return new; end';
 create trigger orders_touch before update on orders for each row execute function touch();
 create policy own on orders using (true);
+create function said() returns event_trigger language plpgsql as 'begin end';
 create sequence numbers;
 create type mood as enum ('good', 'bad');
 create type pair as (a int, b int);
@@ -348,6 +349,27 @@ create schema x create table t (a int references customers) create view v as sel
 create type x as (a int)
 alter table if exists nowhere add x int
 notify x
+alter view open_orders reset (security_barrier)
+alter materialized view totals set access method heap
+alter sequence numbers as bigint
+alter statistics orders_stat rename to x
+alter statistics orders_stat set schema shop
+alter publication news rename to x
+alter schema shop rename to store
+create event trigger x on ddl_command_end execute function said()
+create table x (like totals)
+create table x of pair (a with options primary key)
+create trigger x after truncate on orders for each statement execute function touch()
+create rule x as on insert to open_orders do instead insert into orders (id) values (new.id)
+create publication x for table orders (id, note) where (id > 0)
+copy (insert into lines values (1, 1) returning id) to program 'true'
+lock table customers, only base in share update exclusive mode nowait
+select * from orders for update skip locked
+select * from orders o cross join lateral (select * from lines l where l.id = o.id limit 1 for update) x
+merge into events e using customers c on c.id = e.id when matched then do nothing
+explain (analyze) insert into lines values (1, 2)
+refresh materialized view totals with no data
+do $$ declare c cursor for select * from orders; begin open c; close c; end $$
 set constraints all deferred
 """.strip().splitlines()
 
@@ -383,6 +405,7 @@ UNTOLD: dict[str, Locks] = {
     "create table x partition of events for values from ('2027-01-01') to ('2028-01-01')": {},
     "create table x partition of years default": {"customers": SRE},
     "alter type pair add attribute c int cascade": {"pairs": AE},
+    "alter type pair rename attribute b to c cascade": {"pairs": AE},
     "alter domain positive add check (value > 1)": {"measures": S},
     "alter domain positive set not null": {"measures": S},
     "alter domain positive validate constraint above": {"measures": S},

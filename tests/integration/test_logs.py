@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,18 @@ def test_a_signal_is_a_failure_in_the_log(project: Project, log: Path) -> None:
 
     [line] = failures(log)
     assert 'message="v1.0.0-001 failed: interrupted by SIGTERM"' in line
+
+
+def test_a_fault_of_our_own_is_a_failure_in_the_log_too(project: Project, log: Path) -> None:
+    faulty = project.root / "sitecustomize.py"
+    faulty.write_text("import sqlmigrate.planner\nsqlmigrate.planner.standings = None\n")
+
+    run = project.cli("migrate", "--log-file", str(log), PYTHONPATH=f"{project.root}{os.pathsep}{ROOT}")
+
+    assert run.returncode == 1
+    assert "TypeError: 'NoneType' object is not callable" in run.stderr
+    [line] = failures(log)
+    assert 'kind=SqlMigrateError message="a fault of sqlmigrate\'s own: TypeError"' in line
 
 
 def test_a_log_that_is_moved_away_is_begun_anew(project: Project, log: Path) -> None:

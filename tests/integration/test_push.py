@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +47,19 @@ def test_a_gateway_that_is_not_there_is_a_warning(project: Project, gateway: Web
     assert ran.returncode == 0
     assert "the metrics were not pushed" in ran.stderr
     assert project.versions() == [("v1.0.0-001", True)]
+
+
+def test_a_gateway_that_answers_byte_by_byte_is_given_up_after_five_seconds(project: Project, gateway: Webhook) -> None:
+    gateway.pause = 20
+    project.add(1, "create table t (a int);")
+    began = time.monotonic()
+
+    ran = project.cli("migrate", "--push", gateway.url)
+
+    assert time.monotonic() - began < 10
+    assert ran.returncode == 0
+    assert "were not pushed to" in ran.stderr
+    assert "no answer in 5 s" in ran.stderr
 
 
 @contextlib.contextmanager

@@ -214,6 +214,8 @@ HIDDEN: dict[str, str] = {
     "alter table all in tablespace a set tablespace b": "every table of the tablespace is copied (ACCESS EXCLUSIVE)",
     "drop owned by a": "every table that the role owns is dropped (ACCESS EXCLUSIVE)",
     "execute p": "runs a prepared statement, which is not looked at",
+    "create table x as execute p": "runs a prepared statement, which is not looked at",
+    "explain analyze create table x as execute p": "runs a prepared statement, which is not looked at",
     "reassign owned by a to b": "every table that the role owns is locked (ACCESS EXCLUSIVE)",
     "call shop.settle(1)": "calls shop.settle(), whose statements are not looked at",
     "select refund(1), pg_catalog.now(), count(*), pg_sleep(1)": "calls refund(), whose statements are not looked at",

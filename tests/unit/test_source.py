@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.model import Location
-from sqlmigrate.script import Cuts
+from sqlmigrate.script import Cuts, Piece
 from sqlmigrate.source import Source, checksum, find, read, seen, stamp
 
 BOM = b"\xef\xbb\xbf"
@@ -256,6 +257,26 @@ def test_a_file_that_was_changed_is_not_sent(tmp_path: Path) -> None:
     os.utime(path, (1, 1))
     with pytest.raises(ScriptError, match="was changed while it was run"):
         list(source.blocks(0, 5))
+
+
+def test_a_file_whose_time_was_put_back_is_not_sent_either(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql")
+    source, before = Source(path, stamp(path)), os.stat(path)
+    time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
+    Path(path).write_bytes(b"drop".ljust(before.st_size, b"-"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ScriptError, match="was changed while it was run"):
+        source.text(Piece(0, 5, 1, 1, 1))
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql", LONG)
+    blocks = Source(path, stamp(path)).blocks(0, len(LONG))
+    assert next(blocks)
+    time.sleep(0.02)
+    os.utime(path)
+    with pytest.raises(ScriptError, match="was changed while it was run"):
+        list(blocks)
 
 
 def test_a_file_that_was_cut_off_is_not_sent(tmp_path: Path) -> None:
