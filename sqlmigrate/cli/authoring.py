@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import completing
 from sqlmigrate.cli.app import command, dry_run_option, version_option
 from sqlmigrate.errors import ConfigurationError
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 @click.argument("argument", metavar="[NAME]", required=False)
 @click.option("--name", metavar="NAME", help="What the migration does, such as add_new_feature.")
 @click.option(
-    "--template", metavar="T", default="empty", help="What stands in the files; see --list.  [default: empty]"
+    "--template",
+    metavar="T",
+    default="empty",
+    help="What stands in the files; see --list.  [default: empty]",
+    shell_complete=completing.offer(completing.templates),
 )
 @click.option("--set", "pairs", metavar="K=V", multiple=True, help="A variable of the template; may be repeated.")
 @click.option("--description", metavar="TEXT", default="", help="The first comment, in any language, if not the name.")
