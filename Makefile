@@ -75,9 +75,9 @@ test-pg15: $(VENV)/.dev  ## The tests that need a server, on Debian's PostgreSQL
 		tests/integration tests/cli tests/docs tests/lint/server_truth.py
 
 test-containers: $(VENV)/.dev  ## The image and the compose files, and integration tests on a server in a container
-	scripts/with-containers.sh $(BIN)/pytest -m container -rP tests
+	scripts/with-containers.sh $(BIN)/pytest $(PARALLEL) -m container -rP tests/containers tests/delivery
 	SQLMIGRATE_TEST_SERVER=container scripts/with-containers.sh $(BIN)/pytest \
-		tests/integration/test_history.py tests/integration/test_like_psql.py
+		$(PARALLEL) tests/integration/test_history.py tests/integration/test_like_psql.py
 
 test-workflows: $(VENV)/.dev  ## The steps of the workflows and of the action, and actionlint by way of Go
 	$(BIN)/pytest -m "workflow and not container" tests/delivery

@@ -155,6 +155,15 @@ def load_without_database(
     return Settings(**_merged(_sources(given, environ, _file(file, environ), environment)))
 
 
+def environments(file: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the environments, not looked at.
+
+    Raises:
+        ConfigurationError: the configuration file can't be read.
+    """
+    return tuple(_file(file, environ)[1].get("environments", {}))
+
+
 def lint_table(file: str | None, environ: Mapping[str, str]) -> LintTable:
     """What is said to the linter, not looked at.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import linting
+from sqlmigrate.cli import completing, linting
 from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
@@ -20,6 +20,8 @@ from sqlmigrate.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from click.shell_completion import CompletionItem
 
     from sqlmigrate.config import Settings
     from sqlmigrate.migrator import Migrator
@@ -157,10 +159,17 @@ def _shared_options() -> list[Titled]:
         Titled(
             ["--config"],
             metavar="FILE",
+            type=click.Path(),
             help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]",
             heading=PROJECT,
         ),
-        Titled(["--env"], metavar="NAME", help="An environment of the configuration file.", heading=PROJECT),
+        Titled(
+            ["--env"],
+            metavar="NAME",
+            help="An environment of the configuration file.",
+            heading=PROJECT,
+            shell_complete=completing.offer(completing.environments),
+        ),
         _format(("text", "json")),
         Titled(
             ["--log-level"],
@@ -185,7 +194,8 @@ def _format(known: tuple[str, ...]) -> Titled:
 def _setting(option: Option) -> Titled:
     names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
     several = option.name == "dir"
-    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading)
+    kind = click.Path() if option.metavar in ("FILE", "DIR") else None  # which a shell completes
+    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading, type=kind)
 
 
 _REPORT = "please report it, with the traceback; the history says what was committed"
@@ -234,6 +244,13 @@ class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from cl
             return parse_version(value)
         except ConfigurationError as error:
             self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The versions whose files are there."""
+        from click.shell_completion import CompletionItem
+
+        found = completing.offer(completing.versions)(ctx, param, incomplete)
+        return [CompletionItem(version) for version in found if incomplete or version.startswith("v")]
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import completing
 from sqlmigrate.cli.app import command, dry_run_option, version_option, yes_option
 from sqlmigrate.errors import ConfigurationError
 
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Version
 
 
-def _templates(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    """For a shell to complete."""
-    from sqlmigrate.generator import templates
-
-    return [one.name for one in templates(context.params.get("dir") or ("migrations",)) if one.name.startswith(begun)]
-
-
 @command("generate")
 @click.argument("argument", metavar="[NAME]", required=False)
 @click.option("--name", metavar="NAME", help="What the migration does, such as add_new_feature.")
@@ -32,7 +26,7 @@ def _templates(context: click.Context, _: click.Parameter, begun: str) -> list[s
     metavar="T",
     default="empty",
     help="What stands in the files; see --list.  [default: empty]",
-    shell_complete=_templates,
+    shell_complete=completing.offer(completing.templates),
 )
 @click.option("--set", "pairs", metavar="K=V", multiple=True, help="A variable of the template; may be repeated.")
 @click.option("--description", metavar="TEXT", default="", help="The first comment, in any language, if not the name.")
