@@ -16,6 +16,8 @@ from sqlmigrate.lock import key_of
 from sqlmigrate.renumber import Move, Wanted, do
 from tests.project import Project
 
+pytestmark = pytest.mark.anywhere
+
 NOWHERE = Wanted(applied_nowhere=True)
 
 
