@@ -15,7 +15,7 @@ from sqlmigrate.cli import completing, linting
 from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
-from sqlmigrate.options import CONNECTION, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
+from sqlmigrate.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,13 @@ class App:
             raise ConfigurationError("nothing was done", hint="say yes, or give --yes where nobody can be asked")
 
 
-def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], click.Command]:
-    """A command with the options that all have; its function gets an `App` and what is its own."""
+def command(
+    name: str, formats: tuple[str, ...] = (), no_database: str = ""
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command with the options that all have; its function gets an `App` and what is its own.
+
+    `no_database` is what else to do where none is named.
+    """
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
@@ -84,6 +89,7 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 settings = _settings(console, shared, file, environment, on_files=on_files)
                 function(_app(console, settings, "" if given.get("dry_run") else name), **given)
             except SqlMigrateError as error:
+                error.hint += no_database if error.message == NO_DATABASE else ""
                 console.error(error)
                 sys.exit(error.exit_code)
             except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
@@ -202,6 +208,8 @@ _ON_FILES = ("generate", "init")
 def _has(command: str, option: Titled) -> bool:
     if command in _ON_FILES and option.heading in (CONNECTION, RUN):
         return False
+    if command == "init" and option.heading == PROJECT:
+        return False  # it is about to make one
     return command in _COMMANDS.get(option.name or "", (command,))
 
 

@@ -58,6 +58,7 @@ def lines(environment: dict[str, str], *command: str) -> list[str]:
         ("sqlmigrate migrate --dry", ["--dry-run"]),
         ("sqlmigrate completion z", ["zsh"]),
         ("sqlmigrate status --format j", ["json"]),
+        ("sqlmigrate generate --template f", ["foreign-key", "function"]),
         ("sqlmigrate migrate --target ''", ["v1.0.0-001", "v1.0.0-002"]),
         ("sqlmigrate rollback --version 1.0.0-002", ["1.0.0-002"]),
         ("sqlmigrate migrate --dir nowhere --target ''", []),

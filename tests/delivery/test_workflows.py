@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sqlmigrate.scaffold import init
 from tests.delivery.workflows import SHELL, Run, jobs, read
 from tests.project import Project
 from tests.servers import ROOT
@@ -67,8 +68,11 @@ def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "GOBIN": str(tmp_path)}
     subprocess.run(["go", "install", ACTIONLINT], check=True, env=environment)
 
+    init(str(tmp_path / "new"))
+    made = tmp_path / "new" / ".github" / "workflows" / "migrations.yml"
+
     done = subprocess.run(
-        [tmp_path / "actionlint", *WORKFLOWS], check=False, capture_output=True, text=True, cwd=tmp_path
+        [tmp_path / "actionlint", *WORKFLOWS, made], check=False, capture_output=True, text=True, cwd=tmp_path
     )
 
     assert (done.returncode, done.stdout) == (0, "")

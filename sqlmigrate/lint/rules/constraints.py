@@ -90,6 +90,8 @@ SET_NOT_NULL = Rule(
         ),
         bad("alter table t add constraint n not null a;"),
         bad("alter table t add b int generated always as (a + 1) virtual not null;"),
+        bad("do $$ begin execute 'alter table t ' || 'alter a set not null'; end $$;"),
+        bad("do $$ begin execute format('alter table %I alter %I set not null', 't', 'a'); end $$;"),
         good("alter table t add b int not null default 1;"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null));"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null and a > 0));"),

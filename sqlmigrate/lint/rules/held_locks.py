@@ -170,6 +170,10 @@ BACKFILL = Rule(
         bad("begin; " + _ADD + _FILL + " commit;"),
         bad(_ADD + "do $$ begin update t set a = 1; end $$;"),
         bad("alter table t drop constraint c; update t set kind = 'b' where kind = 'a';", _KEYED),
+        bad("alter table t add column a int; update t set a = 1 where kind = 'b';"),
+        bad("create function f() returns void language sql as 'update t set a = 1'; " + _ADD + "select f();"),
+        good(_ADD + "update version set number = 'b' where number = 'a';"),
+        good(_ADD + "do $$ declare k int := 5; begin update u set b = 1 where id = k; end $$;"),
         good("begin; " + _ADD + "commit; " + _FILL),
         good(_HEAD + _ADD + _FILL),
         good(_ADD + "insert into t (a) values (1), (2);"),
@@ -224,6 +228,12 @@ SEVERAL = Rule(
         bad("alter table t enable row level security; create policy p on u using (true);"),
         bad(_ADD + "drop trigger x on u;"),
         bad("create table p1 partition of p for values from (0) to (9); alter table u add column a int;"),
+        bad(
+            "alter table r alter b set default 1; alter table t drop constraint t_a_fkey;",
+            "create table r (id int primary key, b int); create table s (id int primary key);"
+            "create table t (a int references s);",
+        ),
+        bad(_ADD + "cluster u using i;"),
         good(_ADD + "alter table t add column b int;"),
         good(_ADD + "alter table public.t add column b int;", "create table t (b int);"),
         good("alter table t rename to u; alter table u add column a int;"),

@@ -69,7 +69,8 @@ CREATE = Rule(
 
 def _partitioned(case: Case) -> Iterator[Hit]:
     node = case.node
-    if not _is_partitioned(case) or is_new(case) or not node["relation"].get("inh"):
+    whole = node["relation"].get("inh")
+    if not _is_partitioned(case) or is_new(case) or not (whole or node.get("concurrent")):
         return
     safer = (
         f"create index {node.get('idxname', '…')} on only {case.name[1]} (…);\n"
