@@ -75,3 +75,11 @@ FORMATS = (
 )
 COMMENT = "comment on table {history} is {text};"
 COMMENT_TEXT = "What sqlmigrate has applied, one row a migration. Format {format}."
+
+
+def format_in(comment: str | None) -> int:
+    """The format that a history table's comment tells."""
+    words = (comment or "").rstrip(".").rsplit(" ", 2)
+    if len(words) == 3 and words[1] == "Format" and words[2].isdigit():
+        return int(words[2])
+    return 1  # a restore may have lost the comment; the columns are those of the first format
