@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import socket
+import threading
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from sqlmigrate import SqlMigrateError, Version
+from sqlmigrate.database import connect
 from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed, PlanRefused
 from sqlmigrate.formats import FORMATS
+from sqlmigrate.lock import Lock
 from tests.project import Project
 
 BROKEN = "create table t5 (a int);\nselect 1 / 0;"
@@ -67,6 +71,21 @@ def test_an_operator_may_delete_a_failed_one(project: Project) -> None:
 
     assert states(project)["v2.0.0-005"] == "pending"
     add_series(project, 5)
+    assert len(project.migrator().migrate().steps) == 1
+
+
+def test_what_an_operator_takes_for_failed_is_not_guessed_at(project: Project) -> None:
+    project.add(1, "create table t (a int);")
+    project.migrator().migrate()
+    project.query("update migrations set success = false")
+
+    with pytest.raises(PlanRefused) as caught:
+        project.migrator().migrate()
+
+    (problem,) = caught.value.problems
+    assert problem.code == "taken-for-failed"
+    assert "DELETE … WHERE version = 'v1.0.0-001'" in problem.hint
+    project.query("drop table t", "delete from migrations where version = 'v1.0.0-001'")
     assert len(project.migrator().migrate().steps) == 1
 
 
@@ -464,3 +483,16 @@ def test_a_migration_without_a_down_file_is_not_rolled_back(project: Project) ->
 
     assert codes(refused) == ["no-down"]
     assert project.value("select to_regclass('t2') is not null")
+
+
+def test_under_the_lock_nothing_is_read_that_is_older_than_it(project: Project) -> None:
+    """A database may say `repeatable read`, which reads as it was when the message came."""
+    name = project.value("select current_database()")
+    project.query("create table t (a int)", f"alter database {name} set default_transaction_isolation = 'serializable'")
+    connection = connect(project.database, "a test")
+    meanwhile = threading.Timer(0.5, lambda: project.query("insert into t values (1)"))
+    meanwhile.start()
+    with contextlib.closing(connection):
+        answers = Lock(connection, 1).acquire(0, print, "select pg_sleep(1);", "select a from t")
+    meanwhile.join()
+    assert answers == [[(1,)]]
