@@ -192,6 +192,21 @@ def test_where_an_approval_is_wanted_nothing_to_do_needs_none(release: Project, 
     assert "nothing to do" in ok(release, "migrate", **production)
 
 
+def test_neither_an_option_nor_the_environment_says_that_none_is_wanted(release: Project) -> None:
+    for environment in ({"SQLMIGRATE_REQUIRE_APPROVAL": "false"}, {"REQUIRE_APPROVAL": "0"}):
+        assert "not-approved" in refused(release, "migrate", "--env", "production", **environment)
+    assert "No such option" in refused(release, "migrate", "--env", "production", "--require-approval=false")
+    assert release.value("select to_regclass('migrations')") is None
+
+
+def test_at_the_head_of_the_file_it_counts_unless_an_environment_is_exempted(release: Project) -> None:
+    text = "require_approval = true\n[environments.production]\n[environments.development]\nrequire_approval = false\n"
+    release.root.joinpath("sqlmigrate.toml").write_text(text)
+    assert "not-approved" in refused(release, "migrate")
+    assert "not-approved" in refused(release, "migrate", "--env", "production")
+    ok(release, "migrate", "--env", "development")
+
+
 def test_the_log_says_who_approved_when_and_of_which_digest(release: Project, reviewer: str) -> None:
     digest = json.loads(ok(release, "plan", "--out", "plan.json", "--format", "json"))["digest"]
     ok(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
