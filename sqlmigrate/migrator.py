@@ -128,14 +128,14 @@ class Migrator:
         Raises:
             PlanRefused: files or history have changed since the plan was made.
         """
-        from sqlmigrate import approval, plan_file
+        from sqlmigrate import approval, plan_file, review
 
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
             plan = checked(_whole(plan_for(file.asked, found, rows), history))
             now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            checked(Plan((), tuple(plan_file.outdated(file, now))))
+            checked(Plan((), tuple(plan_file.outdated(file, now) or review.misleading(file, plan))))
             self._create(connection, history)
             connection.run(approval.approved(history, file))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import source
-from sqlmigrate.model import Action, Step
-from sqlmigrate.plan_file import VERSION, asked_as_data, checksum_of, digest_of
+from sqlmigrate.model import Action, Location, Problem, Step
+from sqlmigrate.plan_file import PLAN_AGAIN, VERSION, asked_as_data, checksum_of, digest_of
 from sqlmigrate.scanner import statements
 from sqlmigrate.work import cuts_of
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.locks import TableLock
-    from sqlmigrate.model import Asked, Plan, Problem
+    from sqlmigrate.model import Asked, Plan
+    from sqlmigrate.plan_file import PlanFile
     from sqlmigrate.script import Piece, Segment
 
 # Of a COPY's rows, so many bytes are shown; of more it is said how many they are.
@@ -87,10 +88,38 @@ def review(plan: Plan, asked: Asked, facts: dict[str, Any]) -> Review:
     """
     new: set[str] = set()
     steps = tuple(_reviewed(step, new) for step in plan.steps)
-    each = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    hooks = tuple(_reviewed(Step(hook, Action.HOOK), new) for hook in each if hook)
+    hooks = tuple(_reviewed(hook, new) for hook in _around(plan))
     made = Review(plan, asked, facts, steps, hooks)
     return replace(made, digest=digest_of(document(made)))
+
+
+def misleading(file: PlanFile, plan: Plan) -> list[Problem]:
+    """What is wrong with a plan file that shows other SQL than the files hold, whoever gave it its digest.
+
+    Raises:
+        ScriptError: a file can't be read.
+    """
+    held = [[step.migration.id, step.action.value, _held(step)] for step in (*plan.steps, *_around(plan))]
+    if file.shown == held:
+        return []
+    what = "the plan shows other SQL than the files hold: somebody edited it, or another version of sqlmigrate wrote it"
+    return [Problem("plan-misleads", what, Location(file.path), PLAN_AGAIN)]
+
+
+def _held(step: Step) -> list[Any]:
+    """The SQL of a step as `shown_in` has it."""
+    script = source.read(step.path, cuts_of(step))
+    opened = source.Source(step.path, source.stamp(step.path))
+    return [
+        [_begin(segment), [[line, sql] for piece in segment.pieces for line, sql, _ in _texts(opened, piece)]]
+        for segment in script.segments
+    ]
+
+
+def _around(plan: Plan) -> list[Step]:
+    """The hooks that are no steps."""
+    each = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
+    return [Step(hook, Action.HOOK) for hook in each if hook]
 
 
 def document(made: Review) -> dict[str, Any]:
@@ -113,27 +142,35 @@ def _reviewed(step: Step, new: set[str]) -> Reviewed:
 
 
 def _unit(opened: source.Source, segment: Segment, new: set[str]) -> Unit:
-    begin = (segment.begin or "begin") if segment.transactional else ""
-    return Unit(begin, tuple(one for piece in segment.pieces for one in _statements(opened, piece, new)))
+    return Unit(_begin(segment), tuple(one for piece in segment.pieces for one in _statements(opened, piece, new)))
+
+
+def _begin(segment: Segment) -> str:
+    return (segment.begin or "begin") if segment.transactional else ""
 
 
 def _statements(opened: source.Source, piece: Piece, new: set[str]) -> Iterator[Statement]:
-    """The statements of a piece, the last with its rows."""
     from sqlmigrate.locks import cannot_be_undone, created_by, hidden_in, locks_of
 
+    for line, sql, text in _texts(opened, piece):
+        locks = locks_of(text)
+        yield Statement(
+            sql,
+            line,
+            tuple(lock for lock in locks if _bare(lock.relation) not in new),
+            tuple(lock for lock in locks if _bare(lock.relation) in new),
+            hidden_in(text),
+            cannot_be_undone(text),
+        )
+        new.update(map(_bare, created_by(text)))
+
+
+def _texts(opened: source.Source, piece: Piece) -> Iterator[tuple[int, str, str]]:
+    """The statements of a piece: the line, the text as it is shown, the last with its rows, and the text alone."""
     items = statements(opened.text(piece))
     for item in items:
         rows = _rows(opened, piece) if item is items[-1] else ""
-        locks = locks_of(item.text)
-        yield Statement(
-            item.text + rows,
-            piece.line + item.line - 1,
-            tuple(lock for lock in locks if _bare(lock.relation) not in new),
-            tuple(lock for lock in locks if _bare(lock.relation) in new),
-            hidden_in(item.text),
-            cannot_be_undone(item.text),
-        )
-        new.update(map(_bare, created_by(item.text)))
+        yield piece.line + item.line - 1, item.text + rows, item.text
 
 
 def _bare(relation: str) -> str:
