@@ -29,7 +29,9 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.to_regclass({history_name}) is not null,
        (select pg_catalog.array_agg(a.attname::text) from pg_catalog.pg_attribute a
         where a.attrelid = pg_catalog.to_regclass({history_name}) and a.attnum > 0 and not a.attisdropped),
-       pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class');
+       pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class'),
+       pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
+                 pg_catalog.to_regclass({totals_name})) > 0;
 """
 _ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
 # A message's now() is the time it came, so a migration began when its message came or when the one before it in the
@@ -189,11 +191,12 @@ class History:
 
     @property
     def _survey(self) -> str:
-        names = {f"{key}_name": self._connection.literal(self.names[key]) for key in ("schema", "history")}
+        keys = ("schema", "history", "log", "runs", "totals")
+        names = {f"{key}_name": self._connection.literal(self.names[key]) for key in keys}
         return _SURVEY.format(**names)
 
     def _take_survey(self, answer: list[tuple[Any, ...]]) -> None:
-        pid, self._has_schema, there, columns, comment = answer[0]
+        pid, self._has_schema, there, columns, comment, incomplete = answer[0]
         self.pooled = pid != self._connection.backend_pid
         if not there:
             return
@@ -202,10 +205,11 @@ class History:
                 f"the table {self._table} is not sqlmigrate's: it has no column {', '.join(sorted(missing))}",
                 hint="name another with --history-table schema.name",
             )
-        self.format = format_in(comment)
-        if self.format > len(FORMATS):
+        said = format_in(comment)
+        self.format = min(said, 1) if incomplete else said
+        if said > len(FORMATS):
             raise HistoryError(
-                f"the table {self._table} has format {self.format}, this sqlmigrate knows {len(FORMATS)}",
+                f"the table {self._table} has format {said}, this sqlmigrate knows {len(FORMATS)}",
                 hint="use a newer sqlmigrate",
             )
 

@@ -205,6 +205,25 @@ def test_a_lost_comment_is_the_first_format(project: Project) -> None:
     assert project.value("select obj_description('migrations'::regclass)").endswith("Format 2.")
 
 
+@pytest.mark.parametrize("table", ["migrations_log", "migrations_runs", "migrations_totals"])
+@pytest.mark.parametrize("pending", ["", "create table t2 (a int);"])
+def test_a_table_that_is_gone_is_made_anew_and_the_state_is_known(project: Project, table: str, pending: str) -> None:
+    project.add(1, "create table t (a int);")
+    project.migrator().migrate()
+    project.query(f"drop table {table}")
+    if pending:
+        project.add(2, pending)
+    assert project.cli("check").returncode == (3 if pending else 0)
+
+    assert project.cli("migrate").returncode == 0
+
+    assert len(project.versions()) == (2 if pending else 1)
+    assert project.value(f"select to_regclass('{table}') is not null")
+    assert all(
+        project.cli(*command.split()).returncode == 0 for command in ("history", "metrics", "cleanup --keep-days 1")
+    )
+
+
 def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 2)
     project.migrator().migrate(Version(2, 0, 0, 1))
