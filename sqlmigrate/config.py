@@ -23,6 +23,15 @@ _PASSWORDS = ("db_password", "db_password_file", "database_url")
 
 
 @dataclass(frozen=True, slots=True)
+class LintTable:
+    """What the configuration file at `path` and the environment say to the linter; `lint.settings` reads it."""
+
+    path: str = ""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a `Migrator` works with.
 
@@ -30,6 +39,7 @@ class Settings:
     `passwords` are the settings that may give it, nearest first, with their values; behind them is `password_command`.
     `dir` are the migrations' directories. `history_table` is `schema.name`. Durations are in milliseconds, 0 is none.
     `backup` is a directory or empty; `backup_keep` 0 keeps all. Commands are lists of words, run without a shell.
+    `lint_level` is the level from which on findings refuse a run, or "off".
     """
 
     database: str = field(default="", repr=False)  # a password may be in it
@@ -53,6 +63,8 @@ class Settings:
     notify_command: tuple[str, ...] = ()
     password_command: tuple[str, ...] = ()
     require_approval: bool = False
+    lint_level: str = "off"
+    lint: LintTable = LintTable()
 
 
 def _directories(text: str) -> tuple[str, ...]:
@@ -95,6 +107,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "backup_keep": _count,
     "require_approval": _flag,
     "log_level": _one_of("error", "warning", "info", "debug"),
+    "lint_level": _one_of("off", "error", "warning", "notice", "info"),
     "format": _one_of("text", "json"),
 }
 _LISTS = ("dir", "notify_command", "password_command", "allow_paths")
@@ -118,39 +131,58 @@ def load(
     Raises:
         ConfigurationError: the file, a key or a value can't be used; or no database is named anywhere.
     """
-    sources = _sources(given, environ, file, environment)
-    return Settings(**_merged(sources), **_database(sources, environ), passwords=_passwords(sources))
+    found = _file(file, environ)
+    sources = _sources(given, environ, found, environment)
+    return Settings(
+        **_merged(sources),
+        **_database(sources, environ),
+        passwords=_passwords(sources),
+        lint=_lint_table(found, environ),
+    )
 
 
-def directories(
+def load_without_database(
     given: Mapping[str, Any],
     environ: Mapping[str, str],
     file: str | None = None,
     environment: str | None = None,
-) -> tuple[str, ...]:
-    """The migrations' directories in force, for a command that needs no database; the arguments are those of `load`.
+) -> Settings:
+    """The settings in force, for what only works on files; the arguments are those of `load`.
 
     Raises:
         ConfigurationError: the file, a key or a value can't be used.
     """
-    return Settings(**_merged(_sources(given, environ, file, environment))).dir
+    return Settings(**_merged(_sources(given, environ, _file(file, environ), environment)))
 
 
-def table(file: str | None, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """The configuration file in force and what it says, not looked at; both are empty where there is none.
+def lint_table(file: str | None, environ: Mapping[str, str]) -> LintTable:
+    """What is said to the linter, not looked at.
 
     Raises:
-        ConfigurationError: it can't be read.
+        ConfigurationError: the configuration file can't be read, or what it says to the linter is no table.
     """
+    return _lint_table(_file(file, environ), environ)
+
+
+def _lint_table(found: tuple[str, dict[str, Any]], environ: Mapping[str, str]) -> LintTable:
+    path, content = found
+    said = content.get("lint", {})
+    if not isinstance(said, dict):
+        raise ConfigurationError(f"{path}: lint is not a table", hint="write [tool.sqlmigrate.lint] or [lint]")
+    return LintTable(path, said, {name: text for name, text in environ.items() if name.startswith("SQLMIGRATE_LINT_")})
+
+
+def _file(file: str | None, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """The configuration file in force and what it says; both are empty where there is none."""
     path = file or environ.get("SQLMIGRATE_CONFIG") or next((name for name in FILES if _speaks_of_us(name)), "")
     return path, _table(path) if path else {}
 
 
 def _sources(
-    given: Mapping[str, Any], environ: Mapping[str, str], file: str | None, environment: str | None
+    given: Mapping[str, Any], environ: Mapping[str, str], found: tuple[str, dict[str, Any]], environment: str | None
 ) -> tuple[Mapping[str, Any], ...]:
     """Options, environment and file, in this order of precedence."""
-    from_file = _from_file(*table(file, environ), environment or environ.get("SQLMIGRATE_ENV"))
+    from_file = _from_file(*found, environment or environ.get("SQLMIGRATE_ENV"))
     from_environ = {option.name: text for option in OPTIONS if (text := _in_environ(option, environ))}
     return {name: value for name, value in given.items() if value not in (None, ())}, from_environ, from_file
 

@@ -54,9 +54,9 @@ class ScriptError(SqlMigrateError):
 class PlanRefused(SqlMigrateError):
     """The plan has problems; `problems` holds every one of them, not the first."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
         count = len(problems)
-        super().__init__(f"nothing was run: {count} problem{'s' if count != 1 else ''}")
+        super().__init__(f"nothing was run: {count} problem{'s' if count != 1 else ''}", hint=hint)
         self.problems = tuple(problems)
 
 

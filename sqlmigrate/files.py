@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -54,3 +55,37 @@ def save(path: str, text: str, mode: int | None = None) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def create(texts: Mapping[str, str]) -> None:
+    """Makes new files, in this order: all of them, or none where one is there already or can't be written.
+
+    Raises:
+        OSError: `filename` says of which.
+    """
+    made: list[str] = []
+    try:
+        for path, text in texts.items():
+            with open(path, "x", encoding="utf-8", newline="\n") as file:
+                made.append(path)
+                file.write(text)
+    except BaseException:
+        for path in made:
+            os.remove(path)
+        raise
+
+
+@contextmanager
+def held(directory: str) -> Iterator[None]:
+    """Keeps other processes of this machine that hold the directory waiting until the block ends.
+
+    Raises:
+        OSError: it is not there.
+    """
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every network file system has such locks
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.exporter import Exporter
     from sqlmigrate.history import History
+    from sqlmigrate.lint import Finding
     from sqlmigrate.lock import Holder
     from sqlmigrate.model import Migration, Standing, Version
     from sqlmigrate.plan_file import PlanFile
@@ -80,6 +81,26 @@ class Migrator:
         """What `migrate` would do now. Nothing is sent but reads."""
         return self.planned(Asked(Action.APPLY, target, out_of_order=out_of_order))
 
+    def findings(self, plan: Plan) -> list[Finding] | None:
+        """What the linter says of the files that a plan would run; None where it is not installed.
+
+        Raises:
+            ConfigurationError: it is not, and `lint_level` wants it.
+        """
+        from sqlmigrate.inspection import inspect
+
+        return inspect(plan, self._settings)
+
+    def heed(self, found: Sequence[Finding]) -> None:
+        """Refuses what `run` would refuse for its findings, which have been shown.
+
+        Raises:
+            PlanRefused
+        """
+        from sqlmigrate.inspection import heed
+
+        heed(found, self._settings.lint_level)
+
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
         from sqlmigrate.review import preview
@@ -113,14 +134,14 @@ class Migrator:
         Raises:
             ConfigurationError: the parser is not installed.
         """
-        from sqlmigrate import plan_file, review
+        from sqlmigrate import inspection, plan_file, review
 
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
             plan = _whole(plan_for(asked, found, rows), history)
             facts = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            return review.review(plan, asked, facts)
+            return review.review(plan, asked, facts, inspection.inspect(plan, self._settings) or ())
 
     def approve(self, file: PlanFile) -> None:
         """Writes to the log that the role that is connected approves of a plan.

@@ -131,6 +131,11 @@ def _fault(error: Any, text: bytes) -> SyntaxFault:
     return SyntaxFault(error.message.decode(errors="replace"), at, int(near[1]) if near else 0)
 
 
+def is_installed() -> bool:
+    """Whether there is a grammar to read with."""
+    return importlib.util.find_spec("postgast") is not None
+
+
 @cache
 def _library() -> Any:
     """The library as postgast loads it, without the package itself, whose import takes longer than a file may."""

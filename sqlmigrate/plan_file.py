@@ -46,7 +46,7 @@ class PlanFile:
 
 
 def read(path: str) -> PlanFile:
-    """A plan file.
+    """A plan file. Its findings are no part of what is run, and its digest is not over them.
 
     Raises:
         ConfigurationError: it is none, or somebody edited it.
@@ -55,6 +55,7 @@ def read(path: str) -> PlanFile:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         digest = content.pop("digest")
+        content.pop("findings", None)
         found = PlanFile(path, digest, _asked(content["asked"]), _essence(content["plan"]), shown_in(content))
         unchanged = digest == digest_of(content)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import source
@@ -12,11 +13,13 @@ from sqlmigrate.scanner import statements
 from sqlmigrate.work import cuts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
     from sqlmigrate.model import Asked, Plan
     from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.scanner import Item
     from sqlmigrate.script import Piece, Segment
 
 # Of a COPY's rows, so many bytes are shown; of more it is said how many they are.
@@ -28,7 +31,8 @@ class Statement:
     """A statement as it will be sent, and its line in the file.
 
     `locks` are those that its text tells of, on tables that others use; `unseen` those on tables that the plan makes
-    itself, which block nobody. `hidden` is why there may be more, `lost` what nothing brings back.
+    itself, which block nobody. `hidden` is why there may be more, `lost` what nothing brings back. `findings` are the
+    linter's.
     """
 
     sql: str
@@ -37,6 +41,7 @@ class Statement:
     unseen: tuple[TableLock, ...] = ()
     hidden: str = ""
     lost: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,15 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A step, written out as far as it is not done already. `checksum` is that of the file it runs."""
+    """A step, written out as far as it is not done already.
+
+    `checksum` is that of the file it runs; `findings` are those behind its last statement.
+    """
 
     step: Step
     checksum: str
     units: tuple[Unit, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def irreversible(self) -> tuple[str, ...]:
@@ -68,7 +77,7 @@ class Review:
     """What would run against one database.
 
     `asked` are the options that the plan was made with; `essence` is what it depends on: see `plan_file`. `digest` is
-    over everything that `document` holds.
+    over everything that `document` holds. `findings` are no part of it: another version of the linter has others.
     """
 
     plan: Plan
@@ -77,19 +86,21 @@ class Review:
     steps: tuple[Reviewed, ...]
     hooks: tuple[Reviewed, ...]
     digest: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
-def review(plan: Plan, asked: Asked, facts: dict[str, Any]) -> Review:
-    """The plan, written out. `facts` is its `essence`.
+def review(plan: Plan, asked: Asked, facts: dict[str, Any], found: Sequence[Finding] = ()) -> Review:
+    """The plan, written out. `facts` is its `essence`, `found` what the linter says of its files.
 
     Raises:
         ScriptError: a file can't be read.
         ConfigurationError: the parser is not installed.
     """
     new: set[str] = set()
-    steps = tuple(_reviewed(step, new) for step in plan.steps)
-    hooks = tuple(_reviewed(hook, new) for hook in _around(plan))
-    made = Review(plan, asked, facts, steps, hooks)
+    said = _Said(found)
+    steps = tuple(_reviewed(step, new, said) for step in plan.steps)
+    hooks = tuple(_reviewed(hook, new, said) for hook in _around(plan))
+    made = Review(plan, asked, facts, steps, hooks, findings=tuple(said.taken))
     return replace(made, digest=digest_of(document(made)))
 
 
@@ -111,7 +122,7 @@ def _held(step: Step) -> list[Any]:
     script = source.read(step.path, cuts_of(step))
     opened = source.Source(step.path, source.stamp(step.path))
     return [
-        [_begin(segment), [[line, sql] for piece in segment.pieces for line, sql, _ in _texts(opened, piece)]]
+        [_begin(segment), [[item.line, sql] for piece in segment.pieces for item, sql in _shown(opened, piece)]]
         for segment in script.segments
     ]
 
@@ -134,43 +145,73 @@ def document(made: Review) -> dict[str, Any]:
     }
 
 
-def _reviewed(step: Step, new: set[str]) -> Reviewed:
+class _Said:
+    """The findings, handed out file by file and statement by statement, in the order of their places."""
+
+    def __init__(self, found: Sequence[Finding]) -> None:
+        self._left = list(found)
+        self._of_file: list[Finding] = []
+        self.taken: list[Finding] = []
+
+    def open(self, path: str, done: tuple[int, int]) -> None:
+        """From now on those of a file, as far as they stand behind what is done."""
+        own = [one for one in self._left if one.location.path == path and _place(one) >= done]
+        self._of_file = sorted(own, key=_place)
+
+    def before(self, end: tuple[float, float] = (inf, inf)) -> tuple[Finding, ...]:
+        """Those that stand before a place, and have not been handed out."""
+        number = sum(_place(one) < end for one in self._of_file)
+        found, self._of_file = self._of_file[:number], self._of_file[number:]
+        self.taken += found
+        return tuple(found)
+
+
+def _place(one: Finding) -> tuple[int, int]:
+    return one.location.line or 1, one.location.column or 1
+
+
+def _reviewed(step: Step, new: set[str], said: _Said) -> Reviewed:
     """`new` are the relations that the plan has made so far; it grows."""
-    script = source.read(step.path, cuts_of(step))
+    cuts = cuts_of(step)
+    script = source.read(step.path, cuts)
     opened = source.Source(step.path, source.stamp(step.path))
-    return Reviewed(step, checksum_of(step), tuple(_unit(opened, segment, new) for segment in script.segments))
+    pieces = [piece for segment in script.segments for piece in segment.pieces] if cuts.skip else []
+    said.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
+    units = tuple(_unit(opened, segment, new, said) for segment in script.segments)
+    return Reviewed(step, checksum_of(step), units, said.before())
 
 
-def _unit(opened: source.Source, segment: Segment, new: set[str]) -> Unit:
-    return Unit(_begin(segment), tuple(one for piece in segment.pieces for one in _statements(opened, piece, new)))
+def _unit(opened: source.Source, segment: Segment, new: set[str], said: _Said) -> Unit:
+    shown = (one for piece in segment.pieces for one in _statements(opened, piece, new, said))
+    return Unit(_begin(segment), tuple(shown))
 
 
 def _begin(segment: Segment) -> str:
     return (segment.begin or "begin") if segment.transactional else ""
 
 
-def _statements(opened: source.Source, piece: Piece, new: set[str]) -> Iterator[Statement]:
+def _statements(opened: source.Source, piece: Piece, new: set[str], said: _Said) -> Iterator[Statement]:
     from sqlmigrate.locks import cannot_be_undone, created_by, hidden_in, locks_of
 
-    for line, sql, text in _texts(opened, piece):
-        locks = locks_of(text)
+    for item, sql in _shown(opened, piece):
+        locks = locks_of(item.text)
         yield Statement(
             sql,
-            line,
+            item.line,
             tuple(lock for lock in locks if _bare(lock.relation) not in new),
             tuple(lock for lock in locks if _bare(lock.relation) in new),
-            hidden_in(text),
-            cannot_be_undone(text),
+            hidden_in(item.text),
+            cannot_be_undone(item.text),
+            said.before(item.end),
         )
-        new.update(map(_bare, created_by(text)))
+        new.update(map(_bare, created_by(item.text)))
 
 
-def _texts(opened: source.Source, piece: Piece) -> Iterator[tuple[int, str, str]]:
-    """The statements of a piece: the line, the text as it is shown, the last with its rows, and the text alone."""
-    items = statements(opened.text(piece))
+def _shown(opened: source.Source, piece: Piece) -> Iterator[tuple[Item, str]]:
+    """The statements of a piece and how each is shown, the last with its rows."""
+    items = statements(opened.text(piece), piece.line, piece.column)
     for item in items:
-        rows = _rows(opened, piece) if item is items[-1] else ""
-        yield piece.line + item.line - 1, item.text + rows, item.text
+        yield item, item.text + (_rows(opened, piece) if item is items[-1] else "")
 
 
 def _bare(relation: str) -> str:

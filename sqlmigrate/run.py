@@ -89,11 +89,13 @@ class Runner:
                 from sqlmigrate.review import misleading
 
                 checked(Plan((), tuple(misleading(file, planned))))
+            self._heed(planned)
             session = self._target.session(connection, history)
             with self._target.lock(connection, history, session) as (lock, rows):
                 again = plan_for(asked, found, rows)
                 if again != planned:
                     work = load(again, pooled=history.pooled)
+                    self._heed(again)
                 self._permit(connection, history, again, rows, file)
                 with self._backed_up(connection, again.migrations) as backup:
                     history.create()
@@ -121,6 +123,13 @@ class Runner:
             problems += approval.missing(connection, history, file, "rollback" if back else "migrate")
         if problems:
             raise PlanRefused(problems)
+
+    def _heed(self, plan: Plan) -> None:
+        """Refuses what the linter finds too bad."""
+        if self._settings.lint_level != "off":
+            from sqlmigrate.inspection import refuse  # most runs do not lint
+
+            refuse(plan, self._settings)
 
     def _backed_up(self, connection: Connection, steps: Sequence[Step]) -> AbstractContextManager[Backup | None]:
         if not self._settings.backup or not steps:

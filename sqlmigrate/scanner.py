@@ -37,6 +37,14 @@ class Item(NamedTuple):
     line: int
     column: int
 
+    @property
+    def end(self) -> tuple[int, int]:
+        """The place behind it."""
+        newlines = self.text.count("\n")
+        if newlines:
+            return self.line + newlines, len(self.text) - self.text.rfind("\n")
+        return self.line, self.column + len(self.text)
+
 
 # The server takes every character from U+0080 on for a letter, no-break spaces included.
 _LETTER = r"A-Za-z_\u0080-\U0010ffff"
@@ -89,13 +97,14 @@ def tokens(statement: str) -> Iterator[str]:
     return (match[1] for match in _TOKEN.finditer(statement) if match[1])
 
 
-def statements(text: str) -> list[Item]:
-    """The statements of a text whose COPY rows, if it has any, travel apart."""
+def statements(text: str, line: int = 1, column: int = 1) -> list[Item]:
+    """The statements of a text that begins at a place, and whose COPY rows, if it has any, travel apart."""
     found: list[Item] = []
     with suppress(ScriptError):  # the rows have no end here
         for item in scan("", [text]):
             if item.kind is Kind.STATEMENT:
-                found.append(item)  # noqa: PERF401  # what was found before the error counts
+                on_first = column - 1 if item.line == 1 else 0
+                found.append(item._replace(line=item.line + line - 1, column=item.column + on_first))
     return found
 
 
@@ -178,11 +187,7 @@ class _Scanner:
         text = self._text[self._at : end]
         item = Item(kind, text, self._line, self._column)
         self._at = end
-        if newlines := text.count("\n"):
-            self._line += newlines
-            self._column = len(text) - text.rfind("\n")
-        else:
-            self._column += len(text)
+        self._line, self._column = item.end
         return item
 
     def _space_end(self) -> int | None:

@@ -72,6 +72,23 @@ def find(directories: Sequence[str]) -> Found:
     return Found(sorted(migrations, key=_order), problems, Hooks(**hooks))
 
 
+class Named(NamedTuple):
+    """A migration's file, by what its name says."""
+
+    name: Name
+    path: str
+
+
+def named(directories: Sequence[str]) -> list[Named]:
+    """Every file below the directories that is named like a migration, in the order of their paths; none is opened.
+
+    Raises:
+        ConfigurationError: a directory is not there, or can't be read.
+    """
+    files = ((parse_file_name(file_name), path) for path, file_name in sorted(_sql_files(directories)))
+    return [Named(name, path) for name, path in files if name is not None]
+
+
 def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
     name = os.path.basename(path).removesuffix(".sql")
     if name in hooks:
@@ -242,16 +259,25 @@ def _line_of(path: str, at: int) -> int:
         return 1 + file.read(at).count(b"\n")
 
 
-def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Path and name of each .sql file; a directory that a link leads to twice is read once."""
-    seen: set[str] = set()
-    waiting = list(directories)
+def look_for(directories: Sequence[str]) -> None:
+    """Looks whether the directories are there.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
     for directory in directories:
         if not os.path.isdir(directory):
             raise ConfigurationError(
                 f"there is no directory {directory!r}",
-                hint="name the migrations' directory with --dir or SQLMIGRATE_DIR",
+                hint="name the migrations' directory with --dir or SQLMIGRATE_DIR, or make one with `sqlmigrate init`",
             )
+
+
+def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Path and name of each .sql file; a directory that a link leads to twice is read once."""
+    seen: set[str] = set()
+    waiting = list(directories)
+    look_for(directories)
     while waiting:
         directory = waiting.pop()
         real = os.path.realpath(directory)

@@ -54,8 +54,12 @@ class Project:
 
     def cli(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line in the project's directory, not on a terminal."""
+        return self.run(self.command(*arguments), stdin, **environment)
+
+    def run(self, command: list[str], stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a program in the same way."""
         return subprocess.run(
-            self.command(*arguments),
+            command,
             check=False,
             capture_output=True,
             text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sqlmigrate import __version__
-from sqlmigrate.cli import linting, looking, mending, running, shell
+from sqlmigrate.cli import authoring, linting, looking, mending, running, shell
 
 _EPILOG = """\b
 Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 pending or out of date (check)
@@ -19,6 +19,6 @@ def main() -> None:
     """Applies plain SQL files to PostgreSQL: in order, once, under a lock; and takes them back."""
 
 
-for _module in (running, looking, mending, linting, shell):
+for _module in (authoring, running, looking, mending, linting, shell):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -12,27 +12,38 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli import linting
+from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
-from sqlmigrate.options import OPTIONS
+from sqlmigrate.options import CONNECTION, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sqlmigrate.config import Settings
     from sqlmigrate.migrator import Migrator
     from sqlmigrate.model import Plan, Version
     from sqlmigrate.options import Option
 
 
 class App:
-    """What a command gets: a migrator, and a place to show things."""
+    """What a command gets: the settings, a migrator, and a place to show things."""
 
-    def __init__(self, console: Console, migrator: Migrator) -> None:
+    def __init__(self, console: Console, settings: Settings) -> None:
         self.show = console.result
+        self.warn = console.warning
         self.save = console.save
         self.ask = console.ask
-        self.migrator = migrator
+        self.settings = settings
+        self._on_event = console.event
+
+    @functools.cached_property
+    def migrator(self) -> Migrator:
+        """Made for those that ask for it; the others work on files, and are spared psycopg."""
+        from sqlmigrate.migrator import Migrator
+
+        return Migrator(self.settings, self._on_event)
 
     def confirm(self, plan: Plan, question: str, *, yes: bool) -> None:
         """Shows a plan and asks; without a terminal `--yes` is needed.
@@ -63,12 +74,13 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
             shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
             output_format = given.pop("output_format")
             console = Console(output_format, shared["log_level"])
-            file, environment = given.pop("config"), given.pop("env")
+            file, environment = given.pop("config", None), given.pop("env", None)
             try:
                 if linting.is_asked(given, output_format or "text"):
                     linting.validate(console, shared, given, file, environment)
-                app = _app(console, shared, file, environment, "" if given.get("dry_run") else name)
-                function(app, **given)
+                on_files = name in _ON_FILES or given.get("applied_nowhere", False)
+                settings = _settings(console, shared, file, environment, on_files=on_files)
+                function(_app(console, settings, "" if given.get("dry_run") else name), **given)
             except SqlMigrateError as error:
                 console.error(error)
                 sys.exit(error.exit_code)
@@ -79,33 +91,39 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 signal.setitimer(signal.ITIMER_REAL, 0)  # the limit is the run's, not that of telling how it went
                 console.close()
 
-        made = click.command(name)(run)
+        made = click.command(name, cls=Command)(run)
         shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
-        made.params += [*shared, *(_OF_RUNS if name in _RUNS else ())]
+        made.params += [option for option in shared if _has(name, option)]
         return made
 
     return decorate
 
 
-def _app(console: Console, given: dict[str, Any], file: str | None, environment: str | None, command: str) -> App:
-    from sqlmigrate.config import load  # `--help` needs neither settings nor psycopg
-    from sqlmigrate.migrator import Migrator
+def _settings(
+    console: Console, given: dict[str, Any], file: str | None, environment: str | None, *, on_files: bool
+) -> Settings:
+    from sqlmigrate import config  # `--help` needs no settings
 
     # What is wrong with the settings is to be logged, too.
     early = [given[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
     console.log_to(*early)
+    load = config.load_without_database if on_files else config.load
     settings = load(given, os.environ, file, environment)
     console.fall_back_on(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
-    migrator = Migrator(settings, console.event)
-    if command in _RUNS and (settings.notify_url or settings.notify_command):
+    return settings
+
+
+def _app(console: Console, settings: Settings, command: str) -> App:
+    app = App(console, settings)
+    if command in RUNS and (settings.notify_url or settings.notify_command):
         from sqlmigrate.notify import Notifier  # most tell nobody
 
         console.on_end.append(Notifier(settings, command, console.warning))
-    if command in _RUNS and settings.push:
-        console.on_end.append(_pusher(migrator, settings.push, console.warning))
+    if command in RUNS and settings.push:
+        console.on_end.append(_pusher(app.migrator, settings.push, console.warning))
     _obey_signals(settings.timeout)
-    return App(console, migrator)
+    return app
 
 
 def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> Callable[[object], None]:
@@ -124,44 +142,57 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
     return push
 
 
-def _shared_options() -> list[click.Parameter]:
-    """The options of every command; made once, since `--help` would take longer with a hundred of them."""
-    settings = [_setting(option) for option in OPTIONS if option.metavar and option.everywhere]
+def _shared_options() -> list[Titled]:
+    """The options of several commands; made once, since `--help` would take longer with a hundred of them."""
+    settings = [_setting(option) for option in OPTIONS if option.metavar]
     levels = click.Choice(["error", "warning", "info", "debug"])
     return [
         *settings,
-        click.Option(
-            ["--config"], metavar="FILE", help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]"
+        Titled(
+            ["--config"],
+            metavar="FILE",
+            help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]",
+            heading=PROJECT,
         ),
-        click.Option(["--env"], metavar="NAME", help="An environment of the configuration file."),
+        Titled(["--env"], metavar="NAME", help="An environment of the configuration file.", heading=PROJECT),
         _format(("text", "json")),
-        click.Option(
+        Titled(
             ["--log-level"],
             type=levels,
             envvar="SQLMIGRATE_LOG_LEVEL",
             help="How much progress is shown on stderr.  [default: info]",
+            heading=OUTPUT,
         ),
     ]
 
 
-def _format(known: tuple[str, ...]) -> click.Option:
-    return click.Option(
+def _format(known: tuple[str, ...]) -> Titled:
+    return Titled(
         ["--format", "output_format"],
         type=click.Choice(known),
         envvar="SQLMIGRATE_FORMAT",
         help="How results are shown.  [default: text]",
+        heading=OUTPUT,
     )
 
 
-def _setting(option: Option) -> click.Option:
-    names = [f"--{option.name.replace('_', '-')}", option.name]
-    return click.Option(names, help=option.help, metavar=option.metavar, multiple=option.name == "dir")
+def _setting(option: Option) -> Titled:
+    names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
+    several = option.name == "dir"
+    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading)
 
 
 _REPORT = "please report it, with the traceback; the history says what was committed"
 _SHARED = _shared_options()
-_RUNS = ("migrate", "rollback")
-_OF_RUNS = [_setting(option) for option in OPTIONS if option.metavar and not option.everywhere]
+_COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
+# These connect nowhere.
+_ON_FILES = ("generate", "init")
+
+
+def _has(command: str, option: Titled) -> bool:
+    if command in _ON_FILES and option.heading in (CONNECTION, RUN):
+        return False
+    return command in _COMMANDS.get(option.name or "", (command,))
 
 
 def _obey_signals(timeout_ms: int) -> None:

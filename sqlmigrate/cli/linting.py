@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import replace
@@ -9,40 +10,42 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sqlmigrate.cli.headings import Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlmigrate.lint import Finding, Level
+    from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.settings import LintSettings
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "gcc", "markdown")
 _SHOWN = ("text", "json")
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
+_option = functools.partial(click.option, cls=Titled, heading="Linting files")
 _OPTIONS = (
     click.argument("paths", nargs=-1),
-    click.option("--file", "files", multiple=True, metavar="FILE", help="Lint this file; may be repeated."),
-    click.option("--preset", metavar="safety|all", help="Without matters of style, or with them.  [default: safety]"),
-    click.option("--postgres-version", metavar="N", help="The server that the files are for.  [default: 18]"),
-    click.option("--changed-since", metavar="GITREF", help="Lint only what is not as it was there."),
-    click.option(
+    _option("--file", "files", multiple=True, metavar="FILE", help="Lint this file; may be repeated."),
+    _option("--preset", metavar="safety|all", help="Without matters of style, or with them.  [default: safety]"),
+    _option("--postgres-version", metavar="N", help="The server that the files are for.  [default: 18]"),
+    _option("--changed-since", metavar="GITREF", help="Lint only what is not as it was there."),
+    _option(
         "--fail-on",
         metavar="LEVEL",
         help="Exit 1 from this level on: error, warning, notice, info, never.  [default: warning]",
     ),
-    click.option("--replay", is_flag=True, help="Ask an embedded PostgreSQL what the files do."),
+    _option("--replay", is_flag=True, help="Ask an embedded PostgreSQL what the files do."),
     # Without a value it takes the argument behind it for one; it is given back where it is a path.
-    click.option(
+    _option(
         "--fix",
         is_flag=False,
         flag_value="safe",
         metavar="[=ignore]",
         help="Write what has one right answer into the files, or comments to ignore the findings; asks first.",
     ),
-    click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+    _option("--yes", "-y", is_flag=True, help="Do not ask."),
 )
 
 
@@ -81,12 +84,12 @@ def validate(
         ConfigurationError
     """
     from sqlmigrate import config
-    from sqlmigrate.lint import settings
+    from sqlmigrate.lint import at_least, settings
 
     if given["dry_run"]:
         raise ConfigurationError("--dry-run is for what is pending", hint="leave out the files, or --dry-run")
     chosen = settings.load({name: given[name] for name in _SETTINGS}, os.environ, file)
-    directories = config.directories(shared, os.environ, file, environment)
+    directories = config.load_without_database(shared, os.environ, file, environment).dir
     fix = given["fix"]
     named = [*given["files"], *given["paths"], *([fix] if fix not in (None, "safe", "ignore") else [])]
     linting = _Linting(chosen, directories, named, replay=given["replay"])
@@ -95,34 +98,32 @@ def validate(
         _fix(console, linting.fixes(found, ignore=fix == "ignore"), yes=given["yes"])
         found = linting.findings()
     console.result("findings", found, linting.paths)
-    sys.exit(any(_counts(one.level, chosen.fail_on) for one in found))
+    sys.exit(bool(at_least(found, chosen.fail_on)))
 
 
 class _Linting:
     """The files, and how they are looked at."""
 
     def __init__(self, chosen: LintSettings, directories: Sequence[str], named: Sequence[str], *, replay: bool) -> None:
-        from sqlmigrate.lint import Options
         from sqlmigrate.lint.selection import select
 
         self.paths = select(named or [one for one in directories if os.path.isdir(one)], chosen)
         self._directories = directories
         self._fail_on = chosen.fail_on
-        self._options = Options(chosen.preset, chosen.rules, chosen.postgres_version, chosen.naming, replay=replay)
+        self._options = chosen.options(replay=replay)
 
     def findings(self) -> list[Finding]:
         from sqlmigrate.lint import lint
 
-        order = {path: number for number, path in enumerate(self.paths)}
-        found = lint(self.paths, self._directories, self._options)
-        return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+        return lint(self.paths, self._directories, self._options)
 
     def fixes(self, found: Sequence[Finding], *, ignore: bool) -> list[Fix]:
+        from sqlmigrate.lint import at_least
         from sqlmigrate.lint.fix import Fixer
 
         fixer = Fixer(self._directories, replace(self._options, replay=False))  # a server only knows what is written
         if ignore:
-            return fixer.ignores([one for one in found if _counts(one.level, self._fail_on)])
+            return fixer.ignores(at_least(found, self._fail_on))
         return fixer.fixes(found)
 
 
@@ -134,12 +135,6 @@ def _fix(console: Console, made: Sequence[Fix], *, yes: bool) -> None:
         raise ConfigurationError("nothing was written", hint="say yes, or give --yes where nobody can be asked")
     for one in made:
         fix.write(one)
-
-
-def _counts(level: Level, fail_on: Level | None) -> bool:
-    """Whether a finding is as bad as what makes the command fail."""
-    order = list(type(level))
-    return fail_on is not None and order.index(level) <= order.index(fail_on)
 
 
 @click.command("rules")

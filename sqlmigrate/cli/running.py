@@ -75,7 +75,9 @@ def _alone(what: str, *others: object) -> None:
 
 def _preview(app: App, asked: Asked) -> None:
     plan = app.migrator.planned(asked)
-    app.show("plan", plan, app.migrator.preview(plan))
+    found = app.migrator.findings(plan)
+    app.show("plan", plan, app.migrator.preview(plan), found)
+    app.migrator.heed(found or ())
     sys.exit(1 if plan.errors else 0)
 
 
@@ -109,6 +111,7 @@ def plan(
     if html:
         app.save(html, "html", "review", review)
     app.show("review", review)
+    app.migrator.heed(review.findings)
     sys.exit(1 if review.plan.errors else 0)
 
 

@@ -1,6 +1,6 @@
 """The linter: whether a migration is correct and safe on a live database, told from files alone."""
 
-from sqlmigrate.lint.finding import Decider, Finding, Level
+from sqlmigrate.lint.finding import Decider, Finding, Level, at_least
 from sqlmigrate.lint.linter import Options, lint
 
-__all__ = ["Decider", "Finding", "Level", "Options", "lint"]
+__all__ = ["Decider", "Finding", "Level", "Options", "at_least", "lint"]

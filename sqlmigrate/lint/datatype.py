@@ -158,7 +158,7 @@ def _fits(old: Type, new: Type) -> bool:
     if new.name in _TIMES:
         return new.modifiers[0] >= _precision(old)
     if new.name == "interval":
-        return _interval_fits(old, new)
+        return interval_fits(old, new)
     return False
 
 
@@ -166,8 +166,11 @@ def _precision(type_: Type) -> int:
     return type_.modifiers[0] if type_.modifiers else _MAX_PRECISION
 
 
-def _interval_fits(old: Type, new: Type) -> bool:
-    """Fields are a set of bits, the least of them the lowest to be kept; precision is the second modifier."""
+def interval_fits(old: Type, new: Type) -> bool:
+    """Whether every interval of the one kind is one of the other.
+
+    Fields are a set of bits, the least of them the lowest to be kept; precision is the second modifier.
+    """
     precisions = [type_.modifiers[1] if len(type_.modifiers) > 1 else _MAX_PRECISION for type_ in (old, new)]
     fields = [type_.modifiers[0] if type_.modifiers else _FULL_RANGE for type_ in (old, new)]
     return precisions[1] >= precisions[0] and (fields[1] == fields[0] or bool(fields[1] & 1 << 12))

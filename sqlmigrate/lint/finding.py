@@ -7,6 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlmigrate.model import Location
 
 
@@ -37,3 +39,9 @@ class Finding:
     message: str
     safer: str = ""
     decided_by: Decider = Decider.FILE
+
+
+def at_least(found: Iterable[Finding], level: Level | None) -> list[Finding]:
+    """The findings that are as bad as that, or worse; None is worse than all."""
+    order = list(Level)
+    return [one for one in found if level is not None and order.index(one.level) <= order.index(level)]

@@ -53,7 +53,7 @@ class Options:
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
-    """What the rules find in the files, in their order.
+    """What the rules find in the files, in the order of the files and of the lines in them.
 
     Args:
         paths: the files to lint.
@@ -63,11 +63,13 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     Raises:
         ConfigurationError: postgast is not installed.
     """
+    order = {path: number for number, path in enumerate(paths)}
     selection = _Selection(options or Options())
     try:
-        return _findings(selection, timelines(list(paths), earlier))
+        found = _findings(selection, timelines(order, earlier))
     finally:
         selection.close()
+    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
 
 
 def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.datatype import BUILT_IN, Type
+from sqlmigrate.lint.datatype import BUILT_IN, Type, interval_fits
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.catalog import Catalog
@@ -75,7 +75,7 @@ def _loses_precision(old: Type, new: Type) -> bool:
     if new.name in ("varbit", "bit"):
         return bool(new.modifiers) and (not old.modifiers or new.modifiers[0] < old.modifiers[0])
     if new.name == "interval":
-        return bool(new.modifiers) and new.modifiers != old.modifiers
+        return not interval_fits(old, new)
     if new.name in ("timestamp", "timestamptz", "time", "timetz"):
         return bool(new.modifiers) and new.modifiers[0] < (old.modifiers or (_LARGEST,))[0]
     return False

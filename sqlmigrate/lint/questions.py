@@ -117,7 +117,7 @@ def type_change(case: Case) -> Change:
     if _converts(node.get("raw_default"), name, new):
         return Change(Work.REWRITE, Decider.FILE, "USING computes every value anew")
     if old is None:
-        if never_free(new):
+        if never_free(new) or _is_made_of_nothing_else(case.catalog, new):
             return Change(Work.REWRITE, Decider.FILE, f"no other type is stored as {new} is")
         return Change(Work.UNKNOWN, Decider.FILE, f"the files do not tell what type {name} has")
     by = told_by(case, table)
@@ -129,6 +129,12 @@ def type_change(case: Case) -> Change:
     collation = ".".join(strings(node.get("collClause", {}).get("collname", [])))
     recollated = collation != (column.collation if column else "")
     return Change(_other_work(table, name, old, new, recollated=recollated), by)
+
+
+def _is_made_of_nothing_else(catalog: Catalog, new: Type) -> bool:
+    """Whether a file makes the type, and it is no domain: an enum, say."""
+    known = catalog.type(new.name) if new.name not in BUILT_IN else None
+    return known is not None and known.kind != "domain"
 
 
 def _converts(using: Node | None, column: str, new: Type) -> bool:

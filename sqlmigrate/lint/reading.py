@@ -80,11 +80,11 @@ def _at_once(path: str, text: str) -> list[Unit] | None:
         raw = _text(data[at:end])
         lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # it matches the empty text too
         space = Item(Kind.SPACE, raw[:lead], line, column)
-        line, column = _after(raw[:lead], line, column)
+        line, column = space.end
         item = Item(Kind.STATEMENT, raw[lead:], line, column)
         begin = at + lead if data is text else at + len(raw[:lead].encode())
         found.append(Unit(_statement(path, item, tree["stmt"], begin), item, space))
-        line, column = _after(raw[lead:], line, column)
+        line, column = item.end
         at = end
     rest = Item(Kind.SPACE, _text(data[at:]), line, column)
     return [*found, Unit(None, rest, rest)]
@@ -92,12 +92,6 @@ def _at_once(path: str, text: str) -> list[Unit] | None:
 
 def _text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode()
-
-
-def _after(text: str, line: int, column: int) -> tuple[int, int]:
-    """The place behind a text that begins at a place."""
-    newlines = text.count("\n")
-    return (line + newlines, len(text) - text.rfind("\n")) if newlines else (line, column + len(text))
 
 
 def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit | Cut]:

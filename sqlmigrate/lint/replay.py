@@ -183,11 +183,8 @@ class _Run:
     def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, tuple[int, int] | None]]:
         """The statements with the rows that follow them."""
         for piece in pieces:
-            found = statements(self._opened.text(piece))
-            for item in found:
-                column = item.column + (piece.column - 1 if item.line == 1 else 0)
-                own = item._replace(line=piece.line + item.line - 1, column=column)
-                yield own, piece.rows if item is found[-1] else None
+            found = statements(self._opened.text(piece), piece.line, piece.column)
+            yield from ((item, piece.rows if item is found[-1] else None) for item in found)
 
     def _alone(self, item: Item, rows: tuple[int, int] | None) -> Seen:
         try:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate import config
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.linter import Options
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.naming import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from sqlmigrate.config import LintTable
     from sqlmigrate.model import Version
 
 PRESETS = ("safety", "all")
@@ -46,6 +48,10 @@ class LintSettings:
     fail_on: Level | None = Level.WARNING
     root: str = "."
 
+    def options(self, *, replay: bool = False) -> Options:
+        """What the linter is to look for."""
+        return Options(self.preset, self.rules, self.postgres_version, self.naming, replay=replay)
+
 
 def load(given: Mapping[str, Any], environ: Mapping[str, str], file: str | None = None) -> LintSettings:
     """The settings in force.
@@ -58,24 +64,30 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], file: str | None 
     Raises:
         ConfigurationError: the file, a key or a value can't be used.
     """
-    path, content = config.table(file, environ)
-    read: dict[str, Any] = {"root": os.path.dirname(path) or "."}
-    read |= {name: _read(name, value, f"{path}: lint.{name}") for name, value in _in_file(path, content).items()}
+    return read(given, config.lint_table(file, environ))
+
+
+def read(given: Mapping[str, Any], found: LintTable) -> LintSettings:
+    """The settings in force, from options, and what was found besides.
+
+    Raises:
+        ConfigurationError: a key or a value can't be used.
+    """
+    values: dict[str, Any] = {"root": os.path.dirname(found.path) or "."}
+    values |= {name: _read(name, value, f"{found.path}: lint.{name}") for name, value in _in_file(found).items()}
     for name in _IN_ENVIRON:
         variable = f"SQLMIGRATE_LINT_{name.upper()}"
-        if value := environ.get(variable):
-            read[name] = _read(name, value, variable)
+        if value := found.environ.get(variable):
+            values[name] = _read(name, value, variable)
     for name, value in given.items():
         if value:
-            read[name] = _read(name, value, f"--{name.replace('_', '-')}")
-    return LintSettings(**read)
+            values[name] = _read(name, value, f"--{name.replace('_', '-')}")
+    return LintSettings(**values)
 
 
-def _in_file(path: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    table = content.get("lint", {})
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: lint is not a table", hint="write [tool.sqlmigrate.lint] or [lint]")
-    return {_known("lint setting", key.replace("-", "_"), _READERS, f"{path}: "): value for key, value in table.items()}
+def _in_file(found: LintTable) -> dict[str, Any]:
+    place = f"{found.path}: "
+    return {_known("lint setting", key.replace("-", "_"), _READERS, place): one for key, one in found.content.items()}
 
 
 def _read(name: str, value: object, place: str) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from click import style
 
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rules import RULES
-from sqlmigrate.render.summary import in_line
+from sqlmigrate.render.summary import amounts, in_line
 from sqlmigrate.render.text import count, marked
 from sqlmigrate.render.unseen import visible
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
 
-_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTICE: "cyan", Level.INFO: "bright_black"}
+COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTICE: "cyan", Level.INFO: "bright_black"}
 _WIDTH = 110
 
 
@@ -32,17 +31,11 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
     if not found:
         return style(f"clean: {files}", fg="green")
     stakes = {rule.name: rule.stake for rule in RULES}
-    levels = Counter(one.level for one in found)
-    said = ", ".join(_amount(levels[level], level) for level in Level if levels[level])
-    return "\n\n".join([*("\n".join(_lines(one, stakes)) for one in found), f"{said} in {files}"])
-
-
-def _amount(number: int, level: Level) -> str:
-    return f"{number} unsure" if level is Level.INFO else count(range(number), level.value)
+    return "\n\n".join([*("\n".join(_lines(one, stakes)) for one in found), f"{amounts(found)} in {files}"])
 
 
 def _lines(one: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
-    level = style(one.level.value, fg=_COLOURS[one.level])
+    level = style(one.level.value, fg=COLOURS[one.level])
     yield f"{level}: {in_line(str(one.location))}: {in_line(one.message)} [{one.rule}]"
     yield from marked(one.location)
     if one.decided_by is not Decider.FILE:
@@ -71,7 +64,7 @@ def _short(rule: Rule) -> str:
 
 def rule(one: Rule) -> str:
     """What is to be known of a rule."""
-    title = f"{style(one.name, bold=True)}  {style(one.level.value, fg=_COLOURS[one.level])}{versions(one)}"
+    title = f"{style(one.name, bold=True)}  {style(one.level.value, fg=COLOURS[one.level])}{versions(one)}"
     parts = [f"{title}\n{one.stake}", _indented("instead:", one.safe)]
     for head, kept in examples(one):
         parts.append("\n".join([f"{head}:", *("\n".join(_example(each)) for each in kept)]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary
 from sqlmigrate.render.text import DOING
+from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def review(made: Review) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": summary.in_line, "groups": _groups, "tone": _tone}
+    environment.filters |= {"visible": summary.in_line, "whole": visible, "groups": _groups, "tone": _tone}
     environment.globals |= {"summary": summary, "lines": _highlighter(), "parts": _parts, "doing": DOING}
     page = environment.get_template("review.html.j2")
     return page.render(made=made, style=Markup(style), style_hash=_hash(style))  # noqa: S704  # our own file
@@ -80,7 +81,7 @@ def _groups(excerpts: tuple[Excerpt, ...]) -> Iterator[list[Excerpt]]:
 
     def said(excerpt: Excerpt) -> object:
         one = excerpt.statement
-        loud = one.lost or one.hidden or excerpt.more or _tone(one.locks) != "quiet"
+        loud = one.lost or one.hidden or one.findings or excerpt.more or _tone(one.locks) != "quiet"
         return (one.line, id(one)) if loud else (one.locks, one.unseen)
 
     return (list(group) for _, group in groupby(excerpts, said))

@@ -72,6 +72,7 @@ def _page(made: Review, sql: list[str]) -> str:
         *_section("What others wait for", map(_blocked, summary.blocked(made))),
         *_section("What can't be undone", map(_irreversible, summary.irreversible(made))),
         *_section("What may lock more than can be told", _hidden(made)),
+        *_linted(made.findings),
         *sql,
         f"Digest: `{made.digest}`",
     ]
@@ -114,6 +115,10 @@ def _hidden(made: Review) -> Iterator[str]:
         for statement in summary.statements(one):
             if statement.hidden:
                 yield f"{_code(one.step.migration.id)} line {statement.line}: {_escaped(statement.hidden)}"
+
+
+def _linted(found: Sequence[Finding]) -> list[str]:
+    return ["### What the linter says", "", findings(found, ()), ""] if found else []
 
 
 def _problem(one: Problem) -> str:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate.render import summary
+from sqlmigrate.render.findings import COLOURS
 from sqlmigrate.render.text import DOING, named, problem
+from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
     from sqlmigrate.render.summary import Excerpt, Part
     from sqlmigrate.review import Review, Reviewed
@@ -37,6 +40,8 @@ def _step(one: Reviewed) -> Iterator[str]:
     yield style(summary.in_line(step.path), dim=True)
     for part in summary.parts(one, _LINES, _LINES_OF_STEP):
         yield from _part(part)
+    for found in one.findings:
+        yield from _finding(found)
 
 
 def _part(part: Part) -> Iterator[str]:
@@ -62,6 +67,14 @@ def _statement(excerpt: Excerpt) -> Iterator[str]:
         yield style(f"{_INDENT}may lock more: {summary.in_line(statement.hidden)}", fg="yellow")
     if statement.lost:
         yield style(f"{_INDENT}can't be undone: {summary.in_line(statement.lost)}", fg="red")
+    for found in statement.findings:
+        yield from _finding(found)
+
+
+def _finding(one: Finding) -> Iterator[str]:
+    said = f"{summary.in_line(one.message)} [{one.rule}]"
+    yield f"{_INDENT}{style(one.level.value, fg=COLOURS[one.level])}: {said}"
+    yield from (style(f"{_INDENT}  {line}", fg="cyan") for line in visible(one.safer).splitlines())
 
 
 def _lock(lock: TableLock) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from sqlmigrate.audit import LogEntry, Pruned
+    from sqlmigrate.generator import Generated
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.template import Template
 
 VERSION = 1
 
@@ -36,20 +38,22 @@ def run(result: Run) -> dict[str, Any]:
 baseline = rehearsal = run
 
 
-def plan(result: Plan, texts: Iterable[str] = ()) -> dict[str, Any]:
-    """`steps` would be run; `sql` is each step's, in the same order."""
+def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None) -> dict[str, Any]:
+    """`steps` would be run; `sql` is each step's, in the same order; `findings` is there where they were linted."""
+    linted = {} if found is None else findings(found)
     return {
         "steps": [_step(step) for step in result.steps],
         "sql": list(texts),
         "problems": [problem(one) for one in result.problems],
+        **linted,
     }
 
 
 def review(made: Review) -> dict[str, Any]:
-    """A plan file: its own `version`, its `digest`, and what that is over."""
+    """A plan file: its own `version`, its `digest`, and what that is over; `findings` is besides."""
     from sqlmigrate.review import document  # it loads the scanner, which no other result needs
 
-    return {"digest": made.digest, **document(made)}
+    return {"digest": made.digest, **document(made), **findings(made.findings)}
 
 
 def approved(file: PlanFile) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def approved(file: PlanFile) -> dict[str, Any]:
     return {"approved": file.digest}
 
 
-def findings(found: Sequence[Finding], _: Sequence[str]) -> dict[str, Any]:
+def findings(found: Sequence[Finding], _: Sequence[str] = ()) -> dict[str, Any]:
     """`findings`, those of a file together."""
     return {"findings": [_finding(one) for one in found]}
 
@@ -110,6 +114,21 @@ def fixes(made: Sequence[Fix]) -> dict[str, Any]:
 
 def _step(step: Step) -> dict[str, Any]:
     return {"version": step.migration.id, "name": step.migration.name, "action": step.action.value, "path": step.path}
+
+
+def generated(result: Generated) -> dict[str, Any]:
+    """`files` that are new, in the order of their versions, up before down."""
+    return {"files": [{"version": str(one.version), "path": one.path} for one in result.files]}
+
+
+def draft(result: Generated) -> dict[str, Any]:
+    """`files` that would be new, with what would stand in them."""
+    return {"files": [{"version": str(one.version), "path": one.path, "text": one.text} for one in result.files]}
+
+
+def templates(result: Sequence[Template]) -> dict[str, Any]:
+    """`templates`; what each takes has its default, null where it has to be given."""
+    return {"templates": [{"name": one.name, "about": one.about, "takes": {**one.takes}} for one in result]}
 
 
 def status(result: Sequence[Standing]) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.finding import Level
 from sqlmigrate.model import Action
 from sqlmigrate.render.text import count
 from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from sqlmigrate.lint import Finding
     from sqlmigrate.locks import Mode
     from sqlmigrate.model import Step
     from sqlmigrate.review import Review, Reviewed, Statement, Unit
@@ -137,7 +140,18 @@ def sentence(made: Review) -> str:
     said += [f"{count(for_good, 'step')} can't be undone"] if for_good else []
     hidden = [statement for statement in every if statement.hidden]
     said += [f"{count(hidden, 'statement')} may lock more than can be told"] if hidden else []
+    said += [f"the linter has {amounts(made.findings)}"] if made.findings else []
     return "; ".join(said)
+
+
+def amounts(found: Iterable[Finding]) -> str:
+    """How many findings there are of each level."""
+    levels = Counter(one.level for one in found)
+    return ", ".join(_amount(levels[level], level) for level in Level if levels[level])
+
+
+def _amount(number: int, level: Level) -> str:
+    return f"{number} unsure" if level is Level.INFO else count(range(number), level.value)
 
 
 def _blocks(tables: list[Blocked]) -> str:
@@ -160,4 +174,9 @@ def title(made: Review) -> str:
 
 
 def _is_remarkable(statement: Statement) -> bool:
-    return bool(statement.lost or statement.hidden or any(lock.mode.blocks_writes for lock in statement.locks))
+    return bool(
+        statement.lost
+        or statement.hidden
+        or statement.findings
+        or any(lock.mode.blocks_writes for lock in statement.locks)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from click import style
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from sqlmigrate.audit import LogEntry, Pruned
+    from sqlmigrate.generator import Generated
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.template import Template
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -62,11 +65,17 @@ def rehearsal(result: Run) -> str:
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
 
 
-def plan(result: Plan, texts: Iterable[str] = ()) -> str:
-    """Steps and problems, and the SQL."""
+def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = ()) -> str:
+    """Steps and problems, the SQL, and what the linter says of it; None where it is not installed."""
     lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
-    found = [problem(one) for one in result.problems]
-    return "\n".join([*(lines or ["nothing to do"]), *found, *("", *texts)]).rstrip()
+    problems = [problem(one) for one in result.problems]
+    return "\n".join([*(lines or ["nothing to do"]), *problems, "", *texts, *_linted(result, found)]).rstrip()
+
+
+def _linted(result: Plan, found: Sequence[Finding] | None) -> list[str]:
+    if found is None:
+        return [style("not linted: pip install 'sqlmigrate[lint]'", dim=True)]
+    return [findings(found, [step.path for step in result.steps])] if found else []
 
 
 def approved(file: PlanFile) -> str:
@@ -108,6 +117,21 @@ def fixes(made: Sequence[Fix]) -> str:
     from sqlmigrate.render import findings
 
     return findings.fixes(made)
+
+
+def generated(result: Generated) -> str:
+    """The paths alone, for an editor to open."""
+    return "\n".join(one.path for one in result.files)
+
+
+def draft(result: Generated) -> str:
+    """What would be written."""
+    return "\n".join(f"{style(one.path, bold=True)}\n{indent(one.text, '  ')}" for one in result.files).rstrip()
+
+
+def templates(result: Sequence[Template]) -> str:
+    """Each with what it takes."""
+    return "\n".join(line for one in result for line in (f"{one.name:<12} {one.about}", f"{'':<12} {one.wants}"))
 
 
 def status(result: Sequence[Standing]) -> str:
@@ -256,7 +280,7 @@ def serving(url: str) -> str:
 def error(failure: SqlMigrateError) -> str:
     """What went wrong, where, what the server said, what was done, and what to do next."""
     if isinstance(failure, PlanRefused):
-        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red")])
+        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red"), *_hints(failure.hint)])
     lines = [f"{style('error', fg='red')}: {_at(failure.location)}{failure.message}", *marked(failure.location)]
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -460,3 +461,50 @@ def test_every_command_has_help(command: str) -> None:
 
     assert "Usage:" in done.stdout
     assert "Exit codes:" in done.stdout or "--database-url" in done.stdout
+
+
+def sections(command: str) -> dict[str, set[str]]:
+    """The options that a command's help has under each heading."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlmigrate", command, "--help"], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    found: dict[str, set[str]] = {}
+    heading = ""
+    for line in done.stdout.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            heading = line
+            found[heading] = set()
+        elif option := re.match(r"  (?:-\w, )?(--[\w-]+)", line):
+            found[heading].add(option[1])
+    return found
+
+
+def test_options_stand_under_headings() -> None:
+    found = sections("rollback")
+
+    assert [*found] == ["Options:", "Connection:", "Project:", "Run:", "Output:"]
+    assert found["Options:"] == {"--version", "--steps", "--dry-run", "--plan", "--yes", "--help"}
+    assert {"--database-url", "--history-table"} <= found["Connection:"]
+    assert found["Project:"] == {"--dir", "--config", "--env"}
+    assert {"--lock-wait", "--lock-retries", "--statement-timeout", "--backup", "--push"} <= found["Run:"]
+    assert found["Output:"] == {"--format", "--log-level", "--log-format", "--log-file"}
+    assert "--preset" in sections("validate")["Linting files:"]
+
+
+@pytest.mark.parametrize(
+    ("command", "run"),
+    [
+        ("status", {"--timeout"}),
+        ("approve", {"--lock-wait", "--timeout"}),
+        ("cleanup", {"--lock-wait", "--timeout"}),
+        ("validate", {"--lock-wait", "--lock-timeout", "--timeout"}),
+    ],
+)
+def test_a_command_has_only_options_that_do_something_there(command: str, run: set[str]) -> None:
+    assert sections(command)["Run:"] == run
+
+
+def test_the_environment_may_say_what_a_command_has_no_option_for(project: Project) -> None:
+    assert project.cli("status", "--lock-retries", "3").returncode == 2
+    assert project.cli("status", SQLMIGRATE_LOCK_RETRIES="3").returncode == 0
+    assert "'x' is not a number" in project.cli("status", SQLMIGRATE_LOCK_RETRIES="x").stderr

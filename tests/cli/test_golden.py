@@ -96,6 +96,11 @@ def invalid(project: Project) -> None:
     project.add(4, "create table x ();\n\\i other.sql\n  commit;\n", name="wrong")
 
 
+def unsafe(project: Project) -> None:
+    applied(project)
+    project.add(3, "alter table users add column age int;\ncreate index users_name_idx on users (name);", name="index")
+
+
 def changed(project: Project) -> None:
     applied(project)
     project.add(1, "create table users (id int primary key); -- changed", "drop table users;", name="create_users")
@@ -122,6 +127,9 @@ SCENES = {
     "migrate_failing": Scene(failing, "migrate", 1),
     "migrate_invalid": Scene(invalid, "migrate", 1),
     "migrate_quiet": Scene(pending, "migrate --log-level error"),
+    "migrate_lint": Scene(unsafe, "migrate --lint warning", 1),
+    "migrate_lint_passes": Scene(unsafe, "migrate --lint error"),
+    "migrate_dry_run_lint": Scene(unsafe, "migrate --dry-run --lint warning", 1),
     "status": Scene(applied, "status"),
     "status_pending": Scene(pending, "status"),
     "status_mixed": Scene(mixed, "status"),

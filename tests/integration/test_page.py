@@ -23,6 +23,13 @@ CHROMIUM = "/usr/bin/chromium"
 # Set, the page's pictures in the docs are taken anew.
 PICTURES = "SQLMIGRATE_WRITE_PICTURES"
 
+UNSAFE = """-- Severities are numbers, and searched for.
+alter table alerts add column rank smallint;
+alter table alerts alter column severity type varchar(10);
+create index alerts_rank_idx on alerts (rank) where rank > 2;
+comment on column alerts.rank is '5 is the worst';
+"""
+
 # The least contrast of any text with what is painted behind it, by WCAG's formula.
 CONTRAST = """() => {
   const parsed = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -61,9 +68,23 @@ def alertagent(project: Project, monkeypatch: pytest.MonkeyPatch) -> Review:
     shutil.copytree(ROOT / "migrations", project.directory, dirs_exist_ok=True)
     monkeypatch.chdir(project.root)
     project.migrator(dir=("migrations",)).migrate(Version(1, 0, 0, 2))
+    return reviewed(project)
+
+
+def reviewed(project: Project) -> Review:
     found = project.migrator(dir=("migrations",)).review(Asked(Action.APPLY))
     # The name of a test's database changes from run to run, and would be in the pictures.
-    return review(found.plan, found.asked, {**found.essence, "database": "alertagent"})
+    return review(found.plan, found.asked, {**found.essence, "database": "alertagent"}, found.findings)
+
+
+@pytest.fixture
+def unsafe(alertagent: Review, project: Project) -> Path:
+    """The page of a migration behind AlertAgent's that locks and fails."""
+    project.migrator(dir=("migrations",)).migrate()
+    project.write("V2.1.0-001__severities.up.sql", UNSAFE)
+    written = project.root / "unsafe.html"
+    written.write_text(html.review(reviewed(project)), encoding="utf-8")
+    return written
 
 
 def opened(browser: Browser, path: Path, width: int, scheme: str = "light") -> Page:
@@ -127,6 +148,23 @@ def test_findings_stand_beside_their_statement_and_on_a_phone_below(browser: Bro
         page.close()
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_what_the_linter_says_stands_beside_the_sql_and_is_readable(
+    browser: Browser, unsafe: Path, width: int, scheme: str
+) -> None:
+    page = opened(browser, unsafe, width, scheme)
+    statement = page.locator(".statement", has_text="create index alerts_rank_idx").first
+    finding = statement.locator(".linted li", has_text="index-not-concurrent")
+    safer = finding.locator(".safer")
+    assert "create index concurrently alerts_rank_idx" in safer.inner_text()
+    assert safer.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert page.locator("main section").filter(has_text="What the linter says").locator("li").count() >= 2
+    assert page.locator(".statement", has_text="comment on column").locator(".linted").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) >= 4.5
+    page.close()
+
+
 def test_a_link_leads_to_the_statement(browser: Browser, path: Path) -> None:
     page = opened(browser, path, 1280)
     link = page.locator(".waits a", has_text=re.compile(r"^\d+$")).first
@@ -172,13 +210,14 @@ def test_the_command_writes_it(browser: Browser, project: Project) -> None:
     page.close()
 
 
-def test_pictures(browser: Browser, path: Path) -> None:
-    for name, width, scheme, at in (
-        ("plan.png", 1280, "light", ""),
-        ("plan-dark.png", 1280, "dark", "step-15"),
-        ("plan-phone.png", 390, "light", "step-15"),
+def test_pictures(browser: Browser, path: Path, unsafe: Path) -> None:
+    for name, shown, width, scheme, at in (
+        ("plan.png", path, 1280, "light", ""),
+        ("plan-dark.png", path, 1280, "dark", "step-15"),
+        ("plan-phone.png", path, 390, "light", "step-15"),
+        ("plan-findings.png", unsafe, 1280, "light", "step-1"),
     ):
-        page = opened(browser, path, width, scheme)
+        page = opened(browser, shown, width, scheme)
         page.evaluate("at => { location.hash = at; }", at)
         assert page.locator(f"#{at or 'top'}").is_visible()
         picture(page, name)

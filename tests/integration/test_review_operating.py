@@ -121,7 +121,10 @@ def test_a_plan_is_for_this_database_and_not_for_another_of_its_name(project: Pr
 
 def test_a_hangup_ends_a_run_as_other_signals_do(project: Project) -> None:
     project.add(1, "select pg_sleep(20);")
+    # A run under nohup leaves the signal ignored to its children, and sqlmigrate keeps to that.
+    kept = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     running = project.start("migrate", "--log-file", "run.log")
+    signal.signal(signal.SIGHUP, kept)
     deadline = time.monotonic() + 10
     while not project.value(
         "select exists (select from pg_stat_activity where query like '%pg_sleep(20)%' and pid <> pg_backend_pid())"

@@ -29,6 +29,7 @@ def test_the_defaults_are_those_of_the_help() -> None:
     said = {one.name: match[1] for one in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", one.help))}
     shown = {"dir": "migrations", "history_table": "public.migrations", "lock_retries": "10", "lock_wait": "5min"}
     shown |= {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0", "log_format": "text", "backup_keep": "0"}
+    shown |= {"lint_level": "off"}
     assert said == shown
     assert load(URL | said, {}) == load(URL, {})
 
@@ -59,8 +60,28 @@ OF_CONNECTION = [
 
 def test_every_option_is_tested() -> None:
     tested = {"database_url", *(name for name, *_ in OF_SETTINGS), *(name for name, _ in OF_CONNECTION), *OF_FILES}
-    assert {one.name for one in OPTIONS} == tested | {"db_password", "db_password_file"}
+    assert {one.name for one in OPTIONS} == tested | {"db_password", "db_password_file", "lint_level"}
     assert [one.name for one in OPTIONS if not one.metavar] == OF_FILES
+
+
+def test_the_level_that_refuses_a_run(here: Path) -> None:
+    """In the file it stands beside the linter's own table, which has its name."""
+    (here / "sqlmigrate.toml").write_text(
+        'lint_level = "info"\n[lint]\npreset = "all"\n[environments.p]\nlint_level = "error"\n'
+    )
+    assert load(URL, {}).lint_level == "info"
+    assert load(URL, {}, environment="p").lint_level == "error"
+    for name in ("SQLMIGRATE_LINT", "SQLMIGRATE_LINT_LEVEL"):
+        assert load(URL, {name: "notice"}).lint_level == "notice"
+    found = load({**URL, "lint_level": "warning"}, {"SQLMIGRATE_LINT": "notice", "SQLMIGRATE_LINT_PRESET": "all"})
+    assert found.lint_level == "warning"
+    assert (found.lint.path, found.lint.content, found.lint.environ) == (
+        "sqlmigrate.toml",
+        {"preset": "all"},
+        {"SQLMIGRATE_LINT_PRESET": "all"},
+    )
+    with pytest.raises(ConfigurationError, match="lint-level: 'never' is none of off, error, warning, notice, info"):
+        load({**URL, "lint_level": "never"}, {})
 
 
 @pytest.mark.parametrize(("name", "text", "value"), OF_SETTINGS)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.model import Version
-from sqlmigrate.naming import Name, file_name, parse_file_name, parse_version
+from sqlmigrate.naming import Bump, Name, file_name, following, parse_file_name, parse_version, slug
 
 NUMBERS = st.integers(0, 10**9)
 VERSIONS = st.builds(Version, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
@@ -75,3 +75,65 @@ def test_what_is_no_version_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a version") as caught:
         parse_version(text)
     assert "v2.0.0-001" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("bump", "version"),
+    [
+        (Bump.SEQUENCE, Version(2, 1, 3, 18)),
+        (Bump.PATCH, Version(2, 1, 4, 1)),
+        (Bump.MINOR, Version(2, 2, 0, 1)),
+        (Bump.MAJOR, Version(3, 0, 0, 1)),
+    ],
+)
+def test_a_number_goes_up_and_those_behind_it_begin_anew(bump: Bump, version: Version) -> None:
+    assert following([Version(1, 9, 9, 99), Version(2, 1, 3, 17), Version(2, 1, 3, 4)], bump) == version
+
+
+@pytest.mark.parametrize(
+    ("bump", "text"), [*zip(Bump, ["v1.0.0-001", "v0.0.1-001", "v0.1.0-001", "v1.0.0-001"], strict=True)]
+)
+def test_the_first_version_of_all(bump: Bump, text: str) -> None:
+    assert str(following([], bump)) == text
+
+
+@given(st.lists(VERSIONS), st.sampled_from(Bump))
+def test_the_next_version_is_newer_than_all(versions: list[Version], bump: Bump) -> None:
+    assert all(version < following(versions, bump) for version in versions)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("add_new_feature", "add_new_feature"),
+        ("Add  new-feature!", "add_new_feature"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("créer l’été", "creer_l_ete"),
+        ("V2: ﬁx №5", "v2_fix_no5"),
+    ],
+)
+def test_a_slug(text: str, name: str) -> None:
+    assert slug(text) == name
+
+
+@pytest.mark.parametrize(("text", "said"), [("添加 channels", "'添加' is not ASCII"), ("größe", "'ß' is not ASCII")])
+def test_letters_that_ascii_has_none_for_are_refused(text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        slug(text)
+    assert "--description" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "  ", "---", "…"])
+def test_a_name_names_something(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="names nothing"):
+        slug(text)
+
+
+@given(st.text())
+def test_a_slug_names_a_file(text: str) -> None:
+    try:
+        name = slug(text)
+    except ConfigurationError:
+        return
+    assert slug(name) == name
+    assert parse_file_name(file_name(Version(1, 0, 0, 1), name, "up")) is not None

@@ -67,6 +67,8 @@ def rename(catalog: Catalog, node: Node, _: Birth) -> None:
     elif kind in _TYPES:
         names = node["object"]["List"]["items"]
         _rename_type(catalog, catalog.resolve(qualified(names), catalog.types), new)
+    elif kind in _ROUTINES:
+        _rename_function(catalog, qualified(node["object"]["ObjectWithArgs"]["objname"]), new)
     elif kind == "OBJECT_SCHEMA":
         _rename_schema(catalog, node.get("subname", ""), new)
 
@@ -263,6 +265,13 @@ def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
                 for name, column in table.columns.items()
             }
             catalog.put(replace(table, columns=columns))
+
+
+def _rename_function(catalog: Catalog, name: Name, new: str) -> None:
+    known = catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
+    if known is not None:
+        renamed = (known.name[0], new)
+        catalog.functions[renamed] = replace(known, name=renamed)
 
 
 def _rename_schema(catalog: Catalog, old: str, new: str) -> None:

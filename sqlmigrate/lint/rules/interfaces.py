@@ -159,7 +159,7 @@ def _sequence(case: Case) -> Iterator[Hit]:
 
 def _hazards(said: list[Node]) -> Iterator[str]:
     given = options(said)
-    if given.get("restart") is True:
+    if given.get("restart") in (True, 0, 1):  # where most begin
         yield "starts again: it gives numbers that are taken, and INSERTs fail"
     if given.get("cycle") is True:
         yield "starts again at its end: it gives numbers that are taken, and INSERTs fail"
@@ -180,6 +180,8 @@ SEQUENCE = Rule(
     check=_sequence,
     examples=(
         bad("alter sequence s restart;"),
+        bad("alter sequence s restart with 1;"),
+        bad("alter table t alter id restart with 1;"),
         bad("alter sequence s cycle;"),
         bad("alter sequence s increment by 50;"),
         bad("alter sequence s as integer;", "create sequence s;"),

@@ -64,6 +64,19 @@ VOLATILE_DEFAULT = Rule(
         bad("alter table t add column a text default 'x' || random()::text;"),
         bad("alter table t add column a bigint default nextval('s');"),
         bad("alter table t add column a int default f();", "create function f() returns int language plpgsql as '';"),
+        bad(
+            "alter table t add column a text default f();",
+            "create function f() returns text language sql as 'select md5(random()::text)';",
+        ),
+        bad("alter table t add column a int default f();", "create function f() returns int return random(1, 6);"),
+        bad(
+            "alter table t add column a bigint default f();",
+            "create function f() returns bigint language sql as 'select count(*) from u';",
+        ),
+        good(
+            "alter table t add column a text default f();",
+            "create function f() returns text language sql as 'select upper(current_user)';",
+        ),
         good("alter table t add column a timestamptz not null default now();"),
         good("alter table t add column a date default current_date;"),
         good("alter table t add column a timestamptz default now() + interval '1 day';"),

@@ -170,7 +170,7 @@ WHOLE_TABLE = Rule(
 
 
 def _required(case: Case) -> Iterator[Hit]:
-    if case.statement.body.get("objtype") != "OBJECT_TABLE" or not relation_in_use(case, case.name):
+    if case.statement.body.get("objtype") != "OBJECT_TABLE" or not _has_rows(case):
         return
     if case.kind == "AT_SetNotNull":
         name, fails = case.node.get("name", ""), _is_still_empty(case)
@@ -185,6 +185,12 @@ def _required(case: Case) -> Iterator[Hit]:
             f"alter table … add column {name} … not null default …;",
             relation_decider(case, case.name),
         )
+
+
+def _has_rows(case: Case) -> bool:
+    """Whether the table was there before; a down file gives no column to a table that its up file made."""
+    unmade = case.table is None or case.table.born is None
+    return relation_in_use(case, case.name) or (case.state.down and unmade)
 
 
 def _must_have_value(case: Case, column: Node) -> bool:
@@ -234,6 +240,7 @@ REQUIRED = Rule(
         bad("alter table t add column id bigint primary key;"),
         bad("alter table t add b d;", "create table t (a int); create domain d as int not null;"),
         bad("alter table t add column b int; alter table t alter b set not null;"),
+        down("alter table t add column b int not null;", "alter table t drop column b;", bad=True),
         bad("alter table t add column b int not null check (b > 0), add c int;"),
         good("alter table t add column b int not null default 0;"),
         good("alter table t add column b int;"),

@@ -71,6 +71,11 @@ TYPE_CHANGE = Rule(
         bad("alter table t alter a type d;", "create domain d as text check (value <> ''); create table t (a text);"),
         bad("alter table t alter a type jsonb;", "create table t (a json);"),
         bad("alter table t alter a type timestamptz;", "set timezone = 'UTC'; create table t (a timestamp);"),
+        bad("create type mood as enum ('ok'); alter table t alter a type mood using a::mood;"),
+        bad(
+            "alter table t alter a type mood using a::mood;",
+            "create type mood as enum ('ok'); create table t (a text);",
+        ),
         good("alter table t alter a type varchar(100);", "create table t (a varchar(50));"),
         good("alter table t alter a type text;", "create table t (a varchar(50));"),
         good("alter table t alter a type varchar;", "create table t (a text); create index on t (a);"),
@@ -88,6 +93,7 @@ TYPE_CHANGE = Rule(
         good("alter table t alter b type varchar(60);", "create table t (a varchar(50)); alter table t rename a to b;"),
         unsure("alter table t alter a type varchar(100);"),
         unsure("alter table t alter a type text;", "create table other (a int);"),
+        unsure("alter table t alter a type mood using a::mood;"),
     ),
 )
 

@@ -26,6 +26,7 @@ SOME = [
     (Type("text", array=True), Type("text")),
 ]
 NONE = [
+    (Type("interval", (0x7FFF, 2)), Type("interval", (0x7FFF, 4))),
     (Type("int4"), Type("float8")),
     (Type("int2"), Type("float4")),
     (Type("int4"), Type("numeric")),

@@ -122,13 +122,13 @@ def test_environment_is_named_where_it_is_wrong() -> None:
 
 def test_other_settings_pass_the_table_by() -> None:
     Path("sqlmigrate.toml").write_text("dir = ['m']\n[lint]\npreset = 'all'\n")
-    assert config.directories({}, {}) == ("m",)
+    assert config.load_without_database({}, {}).dir == ("m",)
     assert config.load({"database_url": "postgresql://x"}, {}).dir == ("m",)
 
 
 def test_directories_need_no_database() -> None:
-    assert config.directories({}, {}) == ("migrations",)
-    assert config.directories({"dir": ("a",)}, {"SQLMIGRATE_DIR": "b"}) == ("a",)
+    assert config.load_without_database({}, {}).dir == ("migrations",)
+    assert config.load_without_database({"dir": ("a",)}, {"SQLMIGRATE_DIR": "b"}).dir == ("a",)
 
 
 def make(*paths: str) -> None:

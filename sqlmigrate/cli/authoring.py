@@ -1,0 +1,75 @@
+"""The commands that write files: new migrations, new versions for them, a new project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli.app import command, dry_run_option, version_option
+from sqlmigrate.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.cli.app import App
+    from sqlmigrate.generator import Order
+    from sqlmigrate.model import Version
+
+
+@command("generate")
+@click.argument("argument", metavar="[NAME]", required=False)
+@click.option("--name", metavar="NAME", help="What the migration does, such as add_new_feature.")
+@click.option(
+    "--template", metavar="T", default="empty", help="What stands in the files; see --list.  [default: empty]"
+)
+@click.option("--set", "pairs", metavar="K=V", multiple=True, help="A variable of the template; may be repeated.")
+@click.option("--description", metavar="TEXT", default="", help="The first comment, in any language, if not the name.")
+@version_option(help="This very version.  [default: the next sequence of the newest]")
+@click.option("--major", "bump", flag_value="major", help="The next major version, with sequence 001.")
+@click.option("--minor", "bump", flag_value="minor", help="The next minor version, with sequence 001.")
+@click.option("--patch", "bump", flag_value="patch", help="The next patch version, with sequence 001.")
+@dry_run_option(help="Show the files; write nothing.")
+@click.option("--list", "listed", is_flag=True, help="Show the templates, and what each takes.")
+def generate(app: App, dry_run: bool, listed: bool, **given: Any) -> None:
+    """Write the up and the down file of a new migration, from a template."""
+    from sqlmigrate import generator
+
+    if listed:
+        app.show("templates", generator.templates(app.settings.dir))
+        return
+    write = generator.planned if dry_run else generator.generate
+    made = write(app.settings.dir, _order(**given))
+    app.show("draft" if dry_run else "generated", made)
+    if made.late:
+        app.warn(f"{made.late} is there already, and newer; see `sqlmigrate renumber`")
+
+
+def _order(
+    argument: str | None,
+    name: str | None,
+    template: str,
+    pairs: Sequence[str],
+    description: str,
+    version: Version | None,
+    bump: str | None,
+) -> Order:
+    from sqlmigrate.generator import Order
+    from sqlmigrate.naming import Bump
+
+    if (argument is None) == (name is None):
+        raise ConfigurationError("give one name", hint="sqlmigrate generate --name add_new_feature")
+    if version and bump:
+        raise ConfigurationError(f"--version and --{bump} each choose the version", hint="leave one of them out")
+    values = dict(_pair(pair) for pair in pairs)
+    return Order(name or argument or "", template, values, version or Bump(bump or "sequence"), description)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigurationError(f"--set {text} has no value", hint=f"--set {name}=…")
+    return name.strip().replace("-", "_"), value
+
+
+COMMANDS = (generate,)

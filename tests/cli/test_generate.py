@@ -1,0 +1,265 @@
+"""`generate`: what it writes and what it refuses, without a database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate import files
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.generator import Order, generate
+from tests.scratch import Scratch
+
+UP, DOWN = "V1.0.0-001__create_orders.up.sql", "V1.0.0-001__create_orders.down.sql"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    (tmp_path / "migrations").mkdir()
+    return Scratch(tmp_path)
+
+
+def names(scratch: Scratch, directory: str = "migrations") -> list[str]:
+    return sorted(path.name for path in (scratch.root / directory).iterdir())
+
+
+def test_the_paths_are_printed_alone(scratch: Scratch) -> None:
+    done = scratch.run("generate", "--name", "create_orders", "--template", "table")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [f"migrations/{UP}", f"migrations/{DOWN}"]
+    assert done.stderr == ""
+    assert "create table orders (" in (scratch.root / "migrations" / UP).read_text()
+    assert (scratch.root / "migrations" / DOWN).read_text() == "-- Takes back: Create orders.\n\ndrop table orders;\n"
+
+
+def test_json(scratch: Scratch) -> None:
+    made = scratch.json("generate", "create orders")
+    shown = scratch.json("generate", "create orders", "--dry-run", "--minor")
+
+    assert made["files"] == [{"version": "v1.0.0-001", "path": f"migrations/{name}"} for name in (UP, DOWN)]
+    assert [one["version"] for one in shown["files"]] == ["v1.1.0-001"] * 2
+    assert shown["files"][0]["text"] == "-- Create orders.\n"
+    assert names(scratch) == [DOWN, UP]
+
+
+def test_the_next_version_is_that_of_all_directories(scratch: Scratch) -> None:
+    scratch.write("other/below/V2.0.0-017__a.sql", "select 1;")
+    scratch.write("migrations/V1.9.0-001__a.up.sql", "select 1;")
+
+    done = scratch.run("generate", "b", "--dir", "migrations", "--dir", "other")
+
+    assert "migrations/V2.0.0-018__b.up.sql" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "version"),
+    [
+        ("--major", "V3.0.0-001"),
+        ("--minor", "V2.1.0-001"),
+        ("--patch", "V2.0.1-001"),
+        ("--version=v4.5.6-7", "V4.5.6-007"),
+    ],
+)
+def test_another_version(scratch: Scratch, option: str, version: str) -> None:
+    scratch.write("migrations/V2.0.0-017__a.up.sql", "select 1;")
+
+    assert f"{version}__b.up.sql" in scratch.run("generate", "b", option).stdout
+
+
+def test_an_older_version_is_told(scratch: Scratch) -> None:
+    scratch.write("migrations/V2.0.0-017__a.up.sql", "select 1;")
+
+    done = scratch.run("generate", "b", "--version", "2.0.0-16")
+
+    assert done.returncode == 0
+    assert "v2.0.0-017 is there already, and newer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        ([], "give one name", "--name add_new_feature"),
+        (["a", "--name", "b"], "give one name", ""),
+        (["订单"], "'订单' is not ASCII", "--description takes any language"),
+        (["!"], "'!' names nothing", ""),
+        (["a", "--template", "tabel"], "there is no template 'tabel'", "there are backfill, column, constraint"),
+        (["a", "--template", "index"], "needs --set table=… --set column=…", "it takes table, column, method"),
+        (["a", "--set", "table=t"], "template empty takes no table", "it takes nothing"),
+        (["a", "--template", "view", "--set", "view"], "--set view has no value", "--set view=…"),
+        (["create_t", "--template", "table", "--set", "table=a b"], "'a b' is not a name", "shop.orders"),
+        (["create_t", "--template", "table", "--set", "title=t"], "takes no title", ""),
+        (["a", "--version", "1.0"], "is not a version", ""),
+        (["a", "--version", "1.0.0-1", "--major"], "--version and --major", "leave one of them out"),
+        (["a", "--description", "sqlmigrate: transaction=off"], "is no description", ""),
+        (["a", "--dir", "nowhere"], "there is no directory 'nowhere'", "sqlmigrate init"),
+        (["a" * 300], "File name too long", ""),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_is_refused(scratch: Scratch, arguments: list[str], message: str, hint: str) -> None:
+    done = scratch.run("generate", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert hint in done.stderr
+    assert names(scratch) == []
+
+
+def test_the_description_may_be_in_any_language(scratch: Scratch) -> None:
+    scratch.run("generate", "add_channels", "--description", "添加告警通道。")
+
+    up = scratch.root / "migrations" / "V1.0.0-001__add_channels.up.sql"
+    assert up.read_text() == "-- 添加告警通道.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("add_total_to_orders", "add column total numeric"),
+        ("add_reply_to_to_mails", ""),
+        ("widen_orders", ""),
+    ],
+)
+def test_the_usual_name_says_column_and_table(scratch: Scratch, name: str, said: str) -> None:
+    done = scratch.run("generate", name, "--template", "column", "--set", "type=numeric", "--dry-run")
+
+    assert (done.returncode == 0) == bool(said)
+    assert said in done.stdout
+
+
+def test_what_is_given_goes_before_what_the_name_says(scratch: Scratch) -> None:
+    given = ["--set", "type=int", "--set", "table=shop.orders", "--set", "column=total"]
+
+    assert (
+        "alter table shop.orders"
+        in scratch.run("generate", "add_total_to_orders", "--template", "column", *given, "--dry-run").stdout
+    )
+
+
+def test_nothing_is_overwritten(scratch: Scratch) -> None:
+    scratch.write(f"migrations/{DOWN}", "mine")
+
+    done = scratch.run("generate", "create_orders", "--version", "1.0.0-1")
+
+    assert done.returncode == 2
+    assert f"v1.0.0-001 is there already: migrations/{DOWN}" in done.stderr
+    assert names(scratch) == [DOWN]
+
+
+def test_both_files_or_none(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("a", "b")]
+    (tmp_path / "b").write_text("mine")
+
+    with pytest.raises(FileExistsError):
+        files.create(dict.fromkeys(paths, "new"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert (tmp_path / "b").read_text() == "mine"
+
+
+def test_those_who_generate_at_once_get_a_version_each(scratch: Scratch) -> None:
+    command = [sys.executable, "-m", "sqlmigrate", "generate"]
+    started = [
+        subprocess.Popen([*command, name], cwd=scratch.root, env=scratch.environment(), stdout=subprocess.DEVNULL)
+        for name in ("same", "same", "other", "another")
+    ]
+
+    assert [process.wait() for process in started] == [0] * 4
+    assert sorted({name[:10] for name in names(scratch)}) == [f"V1.0.0-00{number}" for number in (1, 2, 3, 4)]
+    assert len(names(scratch)) == 8
+
+
+def test_a_directory_that_is_held_is_waited_for(tmp_path: Path) -> None:
+    with files.held(str(tmp_path)):
+        other = threading.Thread(target=generate, args=([str(tmp_path)], Order("a")))
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        assert list(tmp_path.iterdir()) == []
+    other.join()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_list(scratch: Scratch) -> None:
+    scratch.write("migrations/templates/audit.up.sql.j2", "{# Ours. #}\nselect {{ what }};")
+
+    assert "audit        Ours.\n             takes what\n" in scratch.run("generate", "--list").stdout
+    takes = {one["name"]: one["takes"] for one in scratch.json("generate", "--list")["templates"]}
+    assert takes["audit"] == {"what": None}
+    assert takes["index"] == {"table": None, "column": None, "method": "btree", "where": ""}
+    assert takes["constraint"]["constraint"] == "name"
+
+
+def test_a_template_of_ones_own_takes_the_place_of_ours_as_a_whole(scratch: Scratch) -> None:
+    scratch.write("migrations/templates/table.up.sql.j2", "create unlogged table {{ table | identifier }} ();")
+
+    done = scratch.run("generate", "t", "--template", "table", "--set", "table=Order")
+
+    assert done.stdout == "migrations/V1.0.0-001__t.up.sql\n"
+    assert (scratch.root / done.stdout.strip()).read_text() == 'create unlogged table "order" ();\n'
+    assert scratch.run("validate", "migrations").returncode == 0
+
+
+def test_the_nearest_template_counts(scratch: Scratch) -> None:
+    scratch.write("a/templates/x.up.sql.j2", "-- a")
+    scratch.write("b/templates/x.up.sql.j2", "-- b")
+
+    assert "-- a" in scratch.run("generate", "n", "--template", "x", "--dry-run", "--dir", "a", "--dir", "b").stdout
+
+
+def test_a_template_may_use_ours(scratch: Scratch) -> None:
+    scratch.write("migrations/templates/mine.up.sql.j2", '{% include "column.up.sql.j2" %}\n-- {{ more }}')
+    given = ["--set", "table=t", "--set", "column=c", "--set", "type=int", "--set", "more=yes"]
+
+    done = scratch.run("generate", "n", "--template", "mine", "--dry-run", *given)
+
+    assert "add column c int;" in done.stdout
+    assert "-- yes" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{ open", "x.up.sql.j2:1: unexpected end of template"),
+        ("{{ ''.__class__.__mro__ }}", "x.up.sql.j2: access to attribute '__class__'"),
+        ("{{ 1 / 0 }}", "x.up.sql.j2: ZeroDivisionError"),
+        ("{% include 'y' %}", "there is no y"),
+        ("{{ name.nothing }}", "has no attribute 'nothing'"),
+    ],
+)
+def test_a_template_that_fails_is_named(scratch: Scratch, text: str, said: str) -> None:
+    scratch.write("migrations/templates/x.up.sql.j2", text)
+
+    done = scratch.run("generate", "n", "--template", "x")
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert names(scratch) == ["templates"]
+
+
+def test_a_down_file_alone_is_no_template(scratch: Scratch) -> None:
+    scratch.write("migrations/templates/x.down.sql.j2", "-- x")
+
+    assert "without its up file" in scratch.run("generate", "n", "--template", "x").stderr
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, os.strerror(28), "there")
+
+    monkeypatch.setattr(files, "create", full)
+    with pytest.raises(ConfigurationError, match="there cannot be written: No space left on device"):
+        generate([str(tmp_path)], Order("a"))
+
+
+def test_other_commands_do_not_load_jinja() -> None:
+    loaded = "import sys; import sqlmigrate.cli, sqlmigrate.migrator; print('jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True, text=True)
+
+    assert json.loads(done.stdout.lower()) is False
