@@ -204,16 +204,18 @@ class Migrator:
         Raises:
             ScriptError: a migration would fail, and where.
         """
+        from sqlmigrate.envelope import Limits
         from sqlmigrate.rehearsal import rehearse
         from sqlmigrate.work import load
 
+        limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, session, history, rows):
             plan = plan_for(Asked(Action.APPLY), found, rows)
             if self._settings.require_approval and plan.steps:
                 raise PlanRefused([_UNREHEARSED])
             work = load(plan, pooled=history.pooled)
-            rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
+            rehearse(connection, session, work, limits, self._on_event)
             return Run(plan.migrations, plan.problems)
 
     def baseline(self, version: Version) -> Run:

@@ -78,6 +78,28 @@ def test_a_lock_is_tried_for_as_often_as_said(
 
 
 @pytest.mark.parametrize(
+    ("head", "options", "says"),
+    [
+        ("", ("--lock-timeout", "300ms"), "lock timeout"),
+        ("-- sqlmigrate: lock-timeout=300ms\n", ("--lock-timeout", "1h"), "lock timeout"),
+        ("", ("--lock-timeout", "1h", "--statement-timeout", "300ms"), "statement timeout"),
+    ],
+)
+def test_a_rehearsal_keeps_to_them_in_each_migration(
+    project: Project, head: str, options: tuple[str, ...], says: str
+) -> None:
+    project.query("create table busy (a int)")
+    project.add(1, "create table t (a int);")
+    project.add(2, f"{head}alter table busy add column b int;")
+    with psycopg.connect(project.database) as reader:
+        reader.execute("select * from busy")
+        run = project.cli("validate", "--dry-run", "--timeout", "20s", *options)
+
+    assert run.returncode == 1
+    assert f"v1.0.0-002 would fail: canceling statement due to {says}" in run.stderr
+
+
+@pytest.mark.parametrize(
     ("options", "variables", "file"),
     [
         (("--lock-wait", "300ms"), {"SQLMIGRATE_LOCK_WAIT": "1min"}, 'lock_wait = "1min"'),
