@@ -51,7 +51,7 @@ def rehearse(
 def _settings(connection: Connection, work: Work, limits: Limits) -> str:
     """For each migration anew, since the RESET ALL behind the one before it has taken them back."""
     said = work.script.directives
-    settings = {
+    settings: dict[str, str | int] = {
         "sqlmigrate.version": work.step.migration.id,
         "lock_timeout": said.get("lock-timeout", limits.lock_timeout),
         "statement_timeout": said.get("statement-timeout", limits.statement_timeout),
