@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
+_RENUMBER = Hit("", "sqlmigrate renumber")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class _File:
 
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
         self._catalog.search_path = self._state.search_path
+        if self._moment.twin:
+            self._note_twin(self._moment.twin)
         try:
             for unit in units(
                 self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted
@@ -253,6 +257,12 @@ class _File:
     def _refuse(self, error: ScriptError) -> None:
         self._catalog.cloud("a file can't be read to its end")
         self._read_badly(error.location or Location(self._moment.path), error.message)
+
+    def _note_twin(self, path: str) -> None:
+        level = self._selection.levels["duplicate-version"]
+        if level is not None:
+            message = f"{os.path.basename(path)} has the same version"
+            self._add("duplicate-version", level, Location(self._moment.path, 1, 1), message, _RENUMBER)
 
     def _read_badly(self, location: Location, message: str) -> None:
         level = self._selection.levels["syntax"]

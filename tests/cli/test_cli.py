@@ -111,7 +111,7 @@ def test_a_run_that_takes_too_long_is_stopped(project: Project) -> None:
 
     done = project.cli("migrate", "--timeout", "1s")
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert done.returncode == 1
     assert "the run took longer than 1 s" in done.stderr
     assert project.value("select to_regclass('t') is null")

@@ -69,7 +69,7 @@ def test_a_thousand_scrapes_by_twenty_clients(project: Project) -> None:
         assert len(os.listdir(f"/proc/{process.pid}/task")) <= 3
         grown = memory(process) - before
         process.terminate()
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=60)
     _LOG.info("1000 scrapes in %.2f s; from %s KiB grown by %s KiB", took, before, grown)
     assert grown < 4096
     assert stderr == ""
@@ -82,7 +82,7 @@ def test_a_signal_ends_it(project: Project, number: signal.Signals, code: int) -
         time.sleep(1.2)
         assert scraped(url)["migration_up"] == 1
         process.send_signal(number)
-        assert process.wait(timeout=10) == code
+        assert process.wait(timeout=60) == code
     assert (project.root / "log").read_text() == ""
     until(lambda: project.value(OURS) == 0)
 
@@ -101,13 +101,13 @@ def test_an_outage_is_told_and_survived(server: Server, tmp_path: Path, mode: st
             with ThreadPoolExecutor(20) as clients:
                 took, answers = timed(lambda: list(clients.map(scraped, [url] * 20)))
             assert answers == [{"migration_up": 0}] * 20
-            assert took < 5
+            assert took < 15
             own.start()
             until(lambda: scraped(url)["migration_up"])
             assert scraped(url) == expected
             assert project.value(CONNECTIONS) == 1
             process.terminate()
-            _, stderr = process.communicate(timeout=10)
+            _, stderr = process.communicate(timeout=60)
         lines = stderr.splitlines()
         assert "no metrics: no connection to the database" in lines[0]
         assert "metrics are there again" in lines[1]
@@ -127,7 +127,7 @@ def test_a_log_that_is_locked_makes_no_scrape_wait_long(project: Project) -> Non
             other.execute("lock table migrations_log in access exclusive mode")
             took, seen = timed(lambda: scraped(url))
         assert seen == {"migration_up": 0}
-        assert took < 3
+        assert took < 15
         until(lambda: scraped(url)["migration_up"])
         assert project.value(OURS) == 1
 
@@ -139,7 +139,7 @@ def test_a_connection_that_was_ended_meanwhile_is_no_outage(project: Project) ->
         until(lambda: project.value(OURS) == 0)
         assert scraped(url)["migration_up"] == 1
         process.terminate()
-        assert process.communicate(timeout=10)[1] == ""
+        assert process.communicate(timeout=60)[1] == ""
 
 
 def test_a_database_that_hangs_makes_no_queue(server: Server, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_database_that_hangs_makes_no_queue(server: Server, tmp_path: Path) ->
             finally:
                 os.kill(backend, signal.SIGCONT)
             assert sorted(seen, key=len)[:4] == [{"migration_up": 0}] * 4
-            assert took < 8
+            assert took < 15
             assert first.result()["migration_up"] in (0, 1)
             until(lambda: scraped(url)["migration_up"])
 
@@ -172,7 +172,7 @@ def test_a_client_that_says_nothing_is_in_nobodys_way(project: Project) -> None:
             assert scraped(url)["migration_up"] == 1
         until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) <= 3)
         process.terminate()
-        assert process.communicate(timeout=10)[1] == ""
+        assert process.communicate(timeout=60)[1] == ""
 
 
 def test_addresses(project: Project) -> None:

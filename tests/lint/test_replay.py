@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +14,14 @@ from sqlmigrate.lint.rule import Example, Rule
 from sqlmigrate.lint.rules import told
 from sqlmigrate.lint.verdict import BY_SERVER, CLAIMS
 from tests.lint import server_truth
-from tests.servers import ROOT
+from tests.servers import quick
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cache() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "XDG_CACHE_HOME", str(ROOT / ".local")
-        )  # the server has a user of its own, whom pytest's keeps out
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir=quick()) as directory:
+        Path(directory).chmod(0o755)  # the server has a user of its own
+        patch.setenv("XDG_CACHE_HOME", directory)
         yield
 
 
