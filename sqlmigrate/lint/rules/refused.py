@@ -230,14 +230,16 @@ def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | Non
     """The foreign keys that a statement writes, each with its columns and their types as far as they are known."""
     written = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node["def"]]
     definitions = [item["ColumnDef"] for item in written if "ColumnDef" in item]
+    bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
+    bodies += [(body, one.get("colname", "")) for one in definitions for body in column_constraints(one)]
+    keys = [(body, column) for body, column in bodies if "pktable" in body]
+    if not keys:
+        return
     known = case.table.columns if case.table and case.kind != "CreateStmt" else {}
     types = {name: column.type for name, column in known.items()}
     types |= {one.get("colname", ""): type_of(one["typeName"]) for one in definitions if "typeName" in one}
-    bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
-    bodies += [(body, one.get("colname", "")) for one in definitions for body in column_constraints(one)]
-    for body, column in bodies:
-        if "pktable" in body:
-            yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
+    for body, column in keys:
+        yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
 
 
 def _comparable(one: Type, other: Type) -> bool:
