@@ -271,6 +271,7 @@ alter table w alter s drop expression
 alter table w add constraint k check (a is not null), alter a set not null
 alter table w alter a set not null, alter b type varchar
 alter table w validate constraint w_a_check
+alter table w validate constraint w_a_check, alter b set statistics 100
 alter table w add x int default stf()
 alter table w add x int default vlf()
 alter table w add x int default 1, add y text default 'a' not null
