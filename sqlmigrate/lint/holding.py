@@ -195,11 +195,11 @@ def _altered(body: Node) -> Iterator[Name]:
     for command in (item["AlterTableCmd"] for item in body.get("cmds", ())):
         if command["subtype"] in ("AT_AttachPartition", "AT_DetachPartition"):
             yield relation(command["def"]["PartitionCmd"]["name"])
-        if _shuts_out(command):
+        if shuts_out(command):
             yield relation(body["relation"])
 
 
-def _shuts_out(command: Node) -> bool:
+def shuts_out(command: Node) -> bool:
     """Whether a part of ALTER TABLE asks for ACCESS EXCLUSIVE on the table itself."""
     definition = command.get("def", {})
     match command["subtype"]:

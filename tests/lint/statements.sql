@@ -170,6 +170,9 @@ alter table t add constraint p unique using index t_u
 alter table t add not null a
 alter table t add not null a not valid
 alter table t add constraint nn not null b
+alter table t add constraint nn not null c not valid; alter table t validate constraint nn
+alter table t add constraint z check (id > 0) not valid; alter table t validate constraint z
+alter table t add constraint f foreign key (id) references r not valid; alter table t validate constraint f
 alter table t add primary key (e)
 alter table t add primary key (id)
 alter table t set logged
@@ -268,6 +271,7 @@ alter table w alter s drop expression
 alter table w add constraint k check (a is not null), alter a set not null
 alter table w alter a set not null, alter b type varchar
 alter table w validate constraint w_a_check
+alter table w validate constraint w_a_check, alter b set statistics 100
 alter table w add x int default stf()
 alter table w add x int default vlf()
 alter table w add x int default 1, add y text default 'a' not null

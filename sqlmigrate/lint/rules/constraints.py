@@ -190,7 +190,7 @@ FOREIGN_KEY = Rule(
 
 def _validate(case: Case) -> Iterator[Hit]:
     constraint = _validated(case)
-    if constraint is None or constraint.valid or constraint.kind == "not null":
+    if constraint is None or constraint.valid:
         return
     if constraint.born == case.state.born and case.state.in_transaction:
         yield Hit(
@@ -220,6 +220,7 @@ VALIDATE = Rule(
         ),
         bad("begin; alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c; end;"),
         bad("alter table t add constraint c check (a > 0) not valid, validate constraint c;"),
+        bad("alter table t add constraint n not null a not valid; alter table t validate constraint n;"),
         good(
             "begin; alter table t add constraint c check (a > 0) not valid; commit;"
             "begin; alter table t validate constraint c; commit;"

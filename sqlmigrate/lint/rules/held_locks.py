@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, written
+from sqlmigrate.lint.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, shuts_out, written
 from sqlmigrate.lint.questions import is_new
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.tree import qualified, relation, walk
@@ -30,8 +30,13 @@ def _held(case: Case) -> Name | None:
 
 def _work(case: Case) -> Iterator[Hit]:
     held = _held(case)
-    what = _long_work(case) if held is not None else ""
-    if held is not None and what:
+    within = case.kind == "AT_ValidateConstraint" and any(map(shuts_out, case.statement.commands))
+    what = _long_work(case) if held is not None or within else ""
+    if what and held is None:
+        yield Hit(
+            f"{what}, while another part of the statement keeps everybody out", "alter table … validate …;  -- alone"
+        )
+    elif held is not None and what:
         yield Hit(
             f"{what}, while {held[1]} is locked from line {case.state.held[held].line} on and nobody can read it",
             "put it into a file of its own, or before the statement that locks",
@@ -103,6 +108,7 @@ WORK = Rule(
     examples=(
         bad(_ADD + "alter table u validate constraint c;"),
         bad(_ADD + "alter table t validate constraint c;", "create table t (b int);"),
+        bad("alter table t add column a int, validate constraint c;"),
         bad(_ADD + "select count(*) from t;"),
         bad(_ADD + "create table copy as select * from u;"),
         bad(_ADD + "refresh materialized view m;"),
@@ -112,6 +118,7 @@ WORK = Rule(
         bad(_ADD + "select pg_sleep(10);"),
         good(_ADD + "alter table t add column b int;"),
         good(_ADD + "alter table t alter column a set default 1;"),
+        good("alter table t validate constraint c, validate constraint d;"),
         good(_ADD + "select 1;"),
         good(_ADD + "select setval('s', (select max(id) from u));"),
         good(_ADD + "select * from u where id = 5;"),

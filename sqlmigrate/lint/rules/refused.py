@@ -36,9 +36,18 @@ def _on(version: int, sql: str, *, bad: bool = False) -> Example:
     return Example(sql, bad=bad, postgres=version)
 
 
-def _drop_concurrently(case: Case) -> Iterator[Hit]:
+def _concurrently(case: Case) -> Iterator[Hit]:
     node = case.node
     if not node.get("concurrent"):
+        return
+    if case.kind == "IndexStmt":
+        if case.table is not None and case.table.kind == "partitioned":
+            yield Hit(
+                f"CREATE INDEX CONCURRENTLY fails: {case.name[1]} is partitioned",
+                f"create index … on only {case.name[1]} (…);\n"
+                "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+                told_by(case, case.table),
+            )
         return
     if len(node.get("objects", ())) > 1:
         yield Hit("DROP INDEX CONCURRENTLY fails with more than one index", "drop index concurrently …;  -- one by one")
@@ -52,22 +61,26 @@ def _drop_concurrently(case: Case) -> Iterator[Hit]:
             yield Hit(f"DROP INDEX CONCURRENTLY fails: {table.name[1]} is partitioned", f"drop index {name[1]};", by)
 
 
-DROP_CONCURRENTLY = Rule(
-    name="drop-index-concurrently-fails",
+_LIST = "create table p (a int) partition by list (a); "
+
+CONCURRENTLY = Rule(
+    name="index-concurrently-fails",
     level=Level.ERROR,
-    on=("DropStmt",),
-    stake="PostgreSQL drops concurrently only one index at a time, and nothing that hangs on it.",
+    on=("IndexStmt", "DropStmt"),
+    stake="PostgreSQL makes and drops indexes concurrently only one at a time, and only those of plain tables.",
     safe="drop index concurrently t_a_idx;\ndrop index concurrently t_b_idx;",
-    check=_drop_concurrently,
+    check=_concurrently,
     examples=(
+        bad("create index concurrently i on p (a);", _LIST),
+        bad("create index concurrently i on only p (a);", _LIST),
+        bad(_LIST + "create index concurrently i on p (a);"),
         bad("drop index concurrently i, j;"),
         bad("drop index concurrently if exists s.i, s.j;"),
         bad("drop index concurrently i cascade;"),
-        bad(
-            "drop index concurrently i, j;", "create table t (a int); create index i on t (a); create index j on t (a);"
-        ),
-        bad("drop index concurrently i;", "create table p (a int) partition by list (a); create index i on p (a);"),
-        good("drop index concurrently i;"),
+        bad("drop index concurrently i;", _LIST + "create index i on p (a);"),
+        good("create index concurrently i on t (a);", _LIST + "create table t (a int);"),
+        good("create index concurrently i on p1 (a);", _LIST + "create table p1 partition of p default;"),
+        good("create index i on only p (a);", _LIST),
         good("drop index concurrently if exists i restrict;"),
         good("drop index concurrently i; drop index concurrently j;"),
         good("drop index i, j cascade;"),
@@ -217,14 +230,16 @@ def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | Non
     """The foreign keys that a statement writes, each with its columns and their types as far as they are known."""
     written = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node["def"]]
     definitions = [item["ColumnDef"] for item in written if "ColumnDef" in item]
+    bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
+    bodies += [(body, one.get("colname", "")) for one in definitions for body in column_constraints(one)]
+    keys = [(body, column) for body, column in bodies if "pktable" in body]
+    if not keys:
+        return
     known = case.table.columns if case.table and case.kind != "CreateStmt" else {}
     types = {name: column.type for name, column in known.items()}
     types |= {one.get("colname", ""): type_of(one["typeName"]) for one in definitions if "typeName" in one}
-    bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
-    bodies += [(body, one.get("colname", "")) for one in definitions for body in column_constraints(one)]
-    for body, column in bodies:
-        if "pktable" in body:
-            yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
+    for body, column in keys:
+        yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
 
 
 def _comparable(one: Type, other: Type) -> bool:
@@ -359,4 +374,4 @@ NEWER = Rule(
     ),
 )
 
-RULES = (DROP_CONCURRENTLY, USING_INDEX, PARTITION_KEY, KEY_TYPES, NEWER)
+RULES = (CONCURRENTLY, USING_INDEX, PARTITION_KEY, KEY_TYPES, NEWER)
