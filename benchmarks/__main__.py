@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from benchmarks.linters import lint
 from tests.servers import ROOT, Server, embedded
 
 MIGRATION = """create table t{n} (
@@ -228,8 +229,15 @@ def write_files_to_lint(path: Path, count: int) -> list[Path]:
     return files
 
 
-BENCHMARKS = {"start": start, "nothing_to_do": nothing_to_do, "migrate": migrate, "inserts": inserts, "copy": copy}
-BENCHMARKS["lint_time"] = lint_time
+BENCHMARKS = {
+    "start": start,
+    "nothing_to_do": nothing_to_do,
+    "migrate": migrate,
+    "inserts": inserts,
+    "copy": copy,
+    "lint": lint,
+    "lint_time": lint_time,
+}
 
 if __name__ == "__main__":
     print(f"{resource.getpagesize()} B pages, {os.cpu_count()} cores, Python {sys.version.split()[0]}, {time.ctime()}")

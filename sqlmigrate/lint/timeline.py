@@ -20,13 +20,15 @@ _WORTH_IT = 100
 class Moment(NamedTuple):
     """A file in its order; those that are not `linted` are only read for the schema that they make.
 
-    One that is not `known` is not named like a migration, so that no file is earlier.
+    One that is not `known` is not named like a migration, so that no file is earlier. `twin` is another up file of the
+    same version.
     """
 
     path: str
     down: bool
     linted: bool
     known: bool = True
+    twin: str = ""
 
 
 def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator[list[Moment]]:
@@ -79,7 +81,8 @@ def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:
     known = {os.path.abspath(path): path for path in found}
     known.update({os.path.abspath(path): path for path in wanted})
     ordered = sorted(known.values(), key=_order)
-    return _needed([Moment(path, _order(path)[2], path in wanted) for path in ordered])
+    twins = _twins(ordered)
+    return _needed(Moment(path, _order(path)[2], path in wanted, twin=twins.get(path, "")) for path in ordered)
 
 
 def _needed(moments: Iterable[Moment]) -> list[Moment]:
@@ -87,6 +90,13 @@ def _needed(moments: Iterable[Moment]) -> list[Moment]:
     kept = [moment for moment in moments if moment.linted or not moment.down]
     last = max((number for number, moment in enumerate(kept) if moment.linted), default=-1)
     return kept[: last + 1]
+
+
+def _twins(ordered: Sequence[str]) -> dict[str, str]:
+    """For each up file whose version another one has, that one."""
+    ups = [path for path in ordered if not _order(path)[2]]
+    pairs = [(one, two) for one, two in pairwise(ups) if _order(one)[1] and _order(one)[1] == _order(two)[1]]
+    return dict(pairs) | {second: first for first, second in pairs}
 
 
 def _order(path: str) -> tuple[bool, tuple[int, ...], bool, str]:

@@ -161,6 +161,7 @@ ODD: dict[str, tuple[bytes, list[tuple[str, int, int]]]] = {
     "unions": (b"select 1" + b" union select 1" * 5000, [("syntax", 1, 1)]),
     "blocks": (b"do $$ " + b"begin " * 2000 + b"null; " + b"end; " * 2000 + b"$$;", []),
     "a DO without a body": (b"do language plpgsql;", [("function-body-syntax", 1, 1)]),
+    "an empty DO block": (b"do '';\ndo language sql '';", [("function-body-syntax", 1, 1)]),
     "a function without anything": (b"create function f();", [("function-body-syntax", 1, 1)]),
     "nested comments": (b"/*" * DEEP + b"*/" * DEEP, []),
     "a wide table": (b"create table w (" + b",".join(b"c%d text" % n for n in range(300)) + b");", []),
