@@ -85,7 +85,7 @@ def shown(found: list[Finding], path: str) -> None:
     json.dumps(shape.findings(found))
     ET.fromstring(junit.findings(found, [path]))  # noqa: S314  # our own text
     for form in (gcc, github):
-        assert len(form.findings(found, [path]).splitlines()) <= len(found) + 1
+        assert len(form.findings(found, [path]).split("\n")) <= len(found) + 1
     assert findings.findings(found, [path])
     assert markdown.findings(found, [path])
 
