@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "gcc", "markdown")
 _SHOWN = ("text", "json")
+# Each reads all files before its own for their schema, so that more of them would hardly be faster.
+_PROCESSES = 4
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
 _option = functools.partial(click.option, cls=Titled, heading="Linting files")
 _OPTIONS = (
@@ -119,7 +121,7 @@ class _Linting:
         self.paths = select(named or [one for one in directories if os.path.isdir(one)], chosen)
         self._directories = directories
         self._fail_on = chosen.fail_on
-        self._options = replace(chosen.options(replay=replay), processes=os.cpu_count() or 1)
+        self._options = replace(chosen.options(replay=replay), processes=min(os.cpu_count() or 1, _PROCESSES))
 
     def findings(self) -> list[Finding]:
         from sqlmigrate.lint import lint

@@ -39,17 +39,20 @@ def walk(node: Any) -> Iterable[tuple[str, Node]]:
     return chain.from_iterable(map(walk, node)) if isinstance(node, list | tuple) else ()
 
 
-# A dozen rules walk the same few trees, one statement after the other; nothing changes a tree.
+# A dozen rules walk the same few trees, one statement after the other; nothing changes a tree. A large one is let go.
 _KEPT = 256
+_LARGE = 5000
 _last: dict[int, tuple[Node, list[tuple[str, Node]]]] = {}
 
 
 def _walked(node: Node) -> list[tuple[str, Node]]:
     known = _last.get(id(node))
     if known is None or known[0] is not node:
+        known = node, _nodes(node)
         if len(_last) >= _KEPT:
             _last.clear()
-        known = _last[id(node)] = node, _nodes(node)
+        if len(known[1]) <= _LARGE:
+            _last[id(node)] = known
     return known[1]
 
 
