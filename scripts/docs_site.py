@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 # What the pages link to besides each other; these are copied into the site, below the same names.
-BESIDE = ("deploy", "examples", "benchmarks/README.md", "CONTRIBUTING.md", "LICENSE")
+BESIDE = ("deploy", "examples", "benchmarks", "CONTRIBUTING.md", "LICENSE")
 
 
 def on_config(config: MkDocsConfig) -> None:

@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from sqlmigrate.database import make_conninfo
 from sqlmigrate.errors import BackupFailed, SqlMigrateError
-from sqlmigrate.events import BackedUp, BackingUp
+from sqlmigrate.events import BackedUp, BackingUp, Blocked
 from sqlmigrate.files import replaced
+from sqlmigrate.monitor import blocking
 from sqlmigrate.options import without_ours
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _PLACES = (
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 # What a restore needs to find the server; a person gives the password.
 _SHOWN = ("host", "hostaddr", "port", "user", "sslmode", "sslrootcert", "sslcert", "sslkey")
+_NAME = "sqlmigrate backup"
+_PAUSE = 1  # seconds between two looks at what it waits for
 # The dump is to be in the database's own encoding, and a service can't name another.
 _NOT_FOR_PG_DUMP = ("client_encoding", "service", "servicefile")
 
@@ -65,7 +68,7 @@ def backed_up(
         BackupFailed: see `back_up`; the block is not entered.
     """
     on_event(BackingUp(directory))
-    backup = back_up(connection, directory, keep, first)
+    backup = back_up(connection, directory, keep, first, on_event)
     on_event(BackedUp(backup.path, backup.restore, os.path.getsize(backup.path)))
     try:
         yield backup
@@ -74,7 +77,9 @@ def backed_up(
         raise
 
 
-def back_up(connection: Connection, directory: str, keep: int, first: str) -> Backup:
+def back_up(
+    connection: Connection, directory: str, keep: int, first: str, on_event: Callable[[Event], None] = lambda _: None
+) -> Backup:
     """Dumps the database of a connection into a directory, which is made where it is missing.
 
     Args:
@@ -82,6 +87,7 @@ def back_up(connection: Connection, directory: str, keep: int, first: str) -> Ba
         directory: one server's; backups are told apart by their database's name only.
         keep: how many of this database stay; 0 is all.
         first: the version that is about to be run; it is in the file's name.
+        on_event: hears who keeps it waiting.
 
     Raises:
         BackupFailed: no pg_dump fits, or it failed, or its file can't be written or read back.
@@ -94,7 +100,7 @@ def back_up(connection: Connection, directory: str, keep: int, first: str) -> Ba
     path = os.path.join(os.path.abspath(directory), f"{database}-{moment}Z-{quote(first, safe='')}.dump")
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        _dump(programs, parameters, path)
+        _dump(programs, parameters, path, _lookout(connection, on_event))
         _prune(path, database, keep)
     except OSError as error:
         raise BackupFailed(f"the backup could not be made: {error.filename or path}: {error.strerror}") from error
@@ -133,18 +139,34 @@ def _installed() -> Iterator[_Programs]:
                     yield _Programs(directory, int(found[1]))
 
 
-def _dump(programs: _Programs, parameters: Mapping[str, str], path: str) -> None:
+def _lookout(connection: Connection, on_event: Callable[[Event], None]) -> Callable[[], None]:
+    """Tells who keeps pg_dump waiting, whenever that is somebody else."""
+    told: tuple[int, ...] = ()
+
+    def look() -> None:
+        nonlocal told
+        blockers = blocking(connection, _NAME)
+        pids = tuple(blocker.pid for blocker in blockers)
+        if pids and pids != told:
+            on_event(Blocked(_NAME, blockers))
+        told = pids
+
+    return look
+
+
+def _dump(programs: _Programs, parameters: Mapping[str, str], path: str, look: Callable[[], None]) -> None:
     """Under another name until it is known to be good."""
     with replaced(path, 0o600) as part:
         with _service(parameters) as environment:
-            _run([programs.path("pg_dump"), "--format=custom", "--no-password", f"--file={part}"], path, environment)
-        _run([programs.path("pg_restore"), "--list", part], path, without_ours(os.environ))
+            command = [programs.path("pg_dump"), "--format=custom", "--no-password", f"--file={part}"]
+            _run(command, path, environment, look)
+        _run([programs.path("pg_restore"), "--list", part], path, without_ours(os.environ), lambda: None)
 
 
 @contextmanager
 def _service(parameters: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The environment that leads libpq to a connection: no password is in it, only the name of the file that has it."""
-    given = {**parameters, "application_name": "sqlmigrate backup"}
+    given = {**parameters, "application_name": _NAME}
     lines = [f"{key}={value}" for key, value in given.items() if key not in _NOT_FOR_PG_DUMP]
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # with mode 0600
         file.write("\n".join(["[backup]", *lines, ""]))
@@ -152,22 +174,29 @@ def _service(parameters: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield without_ours(os.environ) | {"PGSERVICEFILE": file.name, "PGSERVICE": "backup"}
 
 
-def _run(command: list[str], path: str, environment: dict[str, str]) -> None:
-    """Runs it to its end; an interruption ends it at once."""
-    ended = subprocess.run(  # noqa: S603  # no shell, and no word of it is a stranger's
-        command,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-    )
-    if ended.returncode:
-        said = ended.stderr.decode("utf-8", "replace").strip() or f"exit code {ended.returncode}"
-        first, *rest = said.splitlines()
+def _run(command: list[str], path: str, environment: dict[str, str], look: Callable[[], None]) -> None:
+    """Runs it to its end, with a look now and then; an interruption ends it at once."""
+    with subprocess.Popen(  # noqa: S603  # no shell, and no word of it is a stranger's
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    ) as program:
+        try:
+            while (said := _heard(program)) is None:
+                look()
+        except BaseException:
+            program.kill()
+            raise
+    if program.returncode:
+        first, *rest = said.strip().splitlines() or [f"exit code {program.returncode}"]
         raise BackupFailed(
             f"no backup in {os.path.dirname(path)}: {first}", hint="\n".join([*rest, "nothing was migrated"])
         )
+
+
+def _heard(program: subprocess.Popen[bytes]) -> str | None:
+    """What it said on stderr, once it has ended."""
+    with suppress(subprocess.TimeoutExpired):
+        return program.communicate(timeout=_PAUSE)[1].decode("utf-8", "replace")
+    return None
 
 
 def _prune(path: str, database: str, keep: int) -> None:

@@ -60,6 +60,7 @@ class Executor:
         self._on_event = on_event
         self._count = _BATCH_MIN
         self._told: set[str] = set()
+        self._running: Work | None = None
         self.done: list[Step] = []
 
     def run(self, work: Sequence[Work], after_error: Migration | None = None) -> None:
@@ -142,7 +143,7 @@ class Executor:
     def _attempt(self, batch: Sequence[Work]) -> tuple[int, Failure | None]:
         """Sends the next segment of each; how many are committed, and what stopped the rest."""
         committed = 0
-        self._begin(batch[0])
+        self._begin(batch)
         for message in self._envelope.messages(batch):
             count, previous = 0, None
             self._monitor.begin()
@@ -176,7 +177,7 @@ class Executor:
             return
         self._journal(work, work.progress_begun, 0)
         work.begun = True
-        self._begin(work)
+        self._begin([work])
         self._monitor.begin()
         began = time.monotonic()
         try:
@@ -230,10 +231,13 @@ class Executor:
         work.opened = True
         return results
 
-    def _begin(self, work: Work) -> None:
-        if not work.started:
-            work.started = time.monotonic()
-            self._on_event(Running(work.step))
+    def _begin(self, batch: Sequence[Work]) -> None:
+        """Those behind the first begin later, which the record of a failure takes into account."""
+        if batch[0] is not self._running:
+            self._running = batch[0]
+            self._on_event(Running(batch[0].step))
+        for work in batch:
+            work.started = work.started or time.monotonic()
 
     def _committed(self, work: Work, duration_ms: int) -> None:
         work.opened = True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.database import quoted
 from sqlmigrate.errors import ConfigurationError, HistoryError, StatementFailed
-from sqlmigrate.formats import COMMENT, COMMENT_TEXT, FORMATS
+from sqlmigrate.formats import COMMENT, COMMENT_TEXT, FORMATS, format_in
 from sqlmigrate.model import Action, Applied, Migration
 
 if TYPE_CHECKING:
@@ -29,13 +29,18 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.to_regclass({history_name}) is not null,
        (select pg_catalog.array_agg(a.attname::text) from pg_catalog.pg_attribute a
         where a.attrelid = pg_catalog.to_regclass({history_name}) and a.attnum > 0 and not a.attisdropped),
-       pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class');
+       pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class'),
+       pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
+                 pg_catalog.to_regclass({totals_name})) > 0;
 """
 _ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
 # A message's now() is the time it came, so a migration began when its message came or when the one before it in the
 # message ended, whichever is later; the log's last entry says when that was.
 _ELAPSED = """greatest(0, extract(epoch from pg_catalog.clock_timestamp() - greatest(pg_catalog.transaction_timestamp(),
     (select logged_at from {log} order by id desc limit 1))) * 1000)::bigint"""
+# The client hears of all that a message commits at its end: what failed began when what is logged last had ended.
+_SINCE_LAST = """least({duration}, (select (extract(epoch from pg_catalog.clock_timestamp() - logged_at) * 1000)::bigint
+    from {log} order by id desc limit 1))"""
 
 _RECORD_ROW = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action,
@@ -186,11 +191,12 @@ class History:
 
     @property
     def _survey(self) -> str:
-        names = {f"{key}_name": self._connection.literal(self.names[key]) for key in ("schema", "history")}
+        keys = ("schema", "history", "log", "runs", "totals")
+        names = {f"{key}_name": self._connection.literal(self.names[key]) for key in keys}
         return _SURVEY.format(**names)
 
     def _take_survey(self, answer: list[tuple[Any, ...]]) -> None:
-        pid, self._has_schema, there, columns, comment = answer[0]
+        pid, self._has_schema, there, columns, comment, incomplete = answer[0]
         self.pooled = pid != self._connection.backend_pid
         if not there:
             return
@@ -199,10 +205,11 @@ class History:
                 f"the table {self._table} is not sqlmigrate's: it has no column {', '.join(sorted(missing))}",
                 hint="name another with --history-table schema.name",
             )
-        self.format = _format_in(comment)
-        if self.format > len(FORMATS):
+        said = format_in(comment)
+        self.format = min(said, 1) if incomplete else said
+        if said > len(FORMATS):
             raise HistoryError(
-                f"the table {self._table} has format {self.format}, this sqlmigrate knows {len(FORMATS)}",
+                f"the table {self._table} has format {said}, this sqlmigrate knows {len(FORMATS)}",
                 hint="use a newer sqlmigrate",
             )
 
@@ -287,11 +294,14 @@ class History:
         return f"{(_RECORD_ROW + _OR_UPDATE).format(**values)} returning {guard};\n"
 
     def failed(self, step: Step, description: str, message: str, duration_ms: int, guard: str) -> str:
-        """The SQL that records, in a transaction of its own, that a step failed and was rolled back."""
+        """The SQL that records, in a transaction of its own, that a step failed and was rolled back.
+
+        `duration_ms` may count what was done before it, too.
+        """
         values = self._values(step.migration, step.action.value) | {
             "description": self._connection.literal(description),
             "error_msg": self._connection.literal(message[:_LONGEST_ERROR]),
-            "duration": str(duration_ms),
+            "duration": _SINCE_LAST.format(duration=duration_ms, **self.names),
             "outcome": "'failure'",
         }
         row = {Action.APPLY: _FAILED_APPLY, Action.ROLL_BACK: _FAILED_ROLLBACK, Action.HOOK: ""}[step.action]
@@ -380,13 +390,6 @@ class History:
             "name": literal(migration.name),
             "checksum": literal(migration.checksum),
         }
-
-
-def _format_in(comment: str | None) -> int:
-    words = (comment or "").rstrip(".").rsplit(" ", 2)
-    if len(words) == 3 and words[1] == "Format" and words[2].isdigit():
-        return int(words[2])
-    return 1  # a restore may have lost the comment; the columns are those of the first format
 
 
 def _os_user() -> str:

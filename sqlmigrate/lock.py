@@ -23,6 +23,8 @@ _TRY = (
     "select coalesce(case when pg_catalog.pg_try_advisory_lock({key}) then pg_catalog.pg_try_advisory_lock({key}) end,"
     " false), pg_catalog.pg_backend_pid()"
 )
+# Where the database's own isolation level is another, what is read under the lock would be as it was before it was had.
+_FRESH = "begin isolation level read committed;"
 # A hundred times quicker than a look into pg_locks, which gathers the locks of every backend.
 _STILL_OURS = "case when pg_catalog.pg_advisory_unlock({key}) then pg_catalog.pg_try_advisory_lock({key}) end"
 _KEEPER_HOLDS = "exists (select from pg_catalog.pg_locks l where l.pid = {pid} and {same})"
@@ -146,10 +148,10 @@ class Lock:
     def _tried(self, first: str, then: str) -> list[list[tuple[Any, ...]]] | None:
         if self._pooled:
             return self._tried_for_transaction(then)
-        setup = self._connection.answers(f"{first}{_TRY.format(key=self._key)};{then}")
-        tried = 1 if first else 0
+        setup = self._connection.answers(f"{_FRESH}{first}{_TRY.format(key=self._key)};{then};commit")
+        tried = 2 if first else 1
         had, self.pid = setup[tried][0]
-        return setup[tried + 1 :] if had else None
+        return setup[tried + 1 : -1] if had else None
 
     def _tried_for_transaction(self, then: str) -> list[list[tuple[Any, ...]]] | None:
         """`then` goes to the worker: what the keeper reads it would keep locked."""

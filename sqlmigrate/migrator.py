@@ -152,14 +152,14 @@ class Migrator:
         Raises:
             PlanRefused: files or history have changed since the plan was made.
         """
-        from sqlmigrate import approval, plan_file
+        from sqlmigrate import approval, plan_file, review
 
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
             plan = checked(_whole(plan_for(file.asked, found, rows), history))
             now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            checked(Plan((), tuple(plan_file.outdated(file, now))))
+            checked(Plan((), tuple(plan_file.outdated(file, now) or review.misleading(file, plan))))
             self._create(connection, history)
             connection.run(approval.approved(history, file))
 
@@ -207,16 +207,18 @@ class Migrator:
         Raises:
             ScriptError: a migration would fail, and where.
         """
+        from sqlmigrate.envelope import Limits
         from sqlmigrate.rehearsal import rehearse
         from sqlmigrate.work import load
 
+        limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, session, history, rows):
             plan = plan_for(Asked(Action.APPLY), found, rows)
             if self._settings.require_approval and plan.steps:
                 raise PlanRefused([_UNREHEARSED])
             work = load(plan, pooled=history.pooled)
-            rehearse(connection, session, work, self._settings.lock_timeout, self._on_event)
+            rehearse(connection, session, work, limits, self._on_event)
             return Run(plan.migrations, plan.problems)
 
     def baseline(self, version: Version) -> Run:

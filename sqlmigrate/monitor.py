@@ -19,8 +19,12 @@ _BLOCKERS = r"""
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
-from pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) w(pid) join pg_catalog.pg_stat_activity b using (pid)
+from (select distinct w.pid
+      from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
+      where {ours}) w join pg_catalog.pg_stat_activity b using (pid)
 """
+_OURS = "a.pid = %(pid)s"
+_OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.current_database()"
 # The migration that is watched may itself have locked the log: whoever waits for it here waits for ever.
 _NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
 _NEVER_END = "; set idle_session_timeout = 0"
@@ -41,6 +45,12 @@ union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_sta
 # Short work is not worth a second connection; this is soon enough to see who blocks a lock_timeout of 1 s.
 _PATIENCE = 0.4
 _PAUSE = 0.4
+
+
+def blocking(connection: Connection, program: str) -> tuple[Blocker, ...]:
+    """Who keeps a program waiting that has connections of its own to the database, under this application's name."""
+    rows = connection.rows(_BLOCKERS.format(ours=_OF_PROGRAM), {"program": program})
+    return tuple(Blocker(*row) for row in rows)
 
 
 class Monitor:
@@ -95,7 +105,7 @@ class Monitor:
             self._connection = self._open()
             self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
         pid = {"pid": self._pid}
-        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS, pid))
+        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS.format(ours=_OURS), pid))
         name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
         self._look_at_log()
         if blockers:

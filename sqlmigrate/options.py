@@ -28,6 +28,7 @@ class Option(NamedTuple):
 CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
 NO_DATABASE = "no database is named"
 RUNS = ("migrate", "rollback")
+_REHEARSING = (*RUNS, "validate")
 _LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")
 _LOOKING = ("plan", "approve", "status", "info", "check", "validate", "metrics")
 _WITH_FILES = (*RUNS, *_LOOKING, "baseline", "repair", "generate", "renumber")
@@ -68,10 +69,17 @@ OPTIONS = (
         "How long a statement may wait for a table's lock.  [default: 5s]",
         "DURATION",
         RUN,
-        (*RUNS, "validate"),
+        _REHEARSING,
     ),
     Option("lock_retries", "", "How often it is tried again after that.  [default: 10]", "N", RUN, RUNS),
-    Option("statement_timeout", "", "How long a statement may take.  [default: 0, no limit]", "DURATION", RUN, RUNS),
+    Option(
+        "statement_timeout",
+        "",
+        "How long a statement may take.  [default: 0, no limit]",
+        "DURATION",
+        RUN,
+        _REHEARSING,
+    ),
     Option("timeout", "", "How long all of it may take.  [default: 0, no limit]", "DURATION", RUN),
     Option("log_format", "", "How log lines are written.  [default: text]", "text|json", OUTPUT),
     Option("log_file", "", "A file that log lines are appended to; logrotate may move it.", "FILE", OUTPUT),

@@ -27,17 +27,22 @@ from pg_catalog.pg_control_system()
 """
 VERSION = 1
 _PLAN = "`sqlmigrate plan --out FILE` writes one"
-_PLAN_AGAIN = "make it again, as it was made: `sqlmigrate plan --out FILE`, with --rollback for the way back"
+# What to do where a plan does not hold.
+PLAN_AGAIN = "make it again, as it was made: `sqlmigrate plan --out FILE`, with --rollback for the way back"
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan file as read, unchanged since it was written: its digest is that of its content."""
+    """A plan file as read, unchanged since it was written: its digest is that of its content.
+
+    `shown` is the SQL that whoever reads it sees: see `shown_in`.
+    """
 
     path: str
     digest: str
     asked: Asked
     essence: dict[str, Any]
+    shown: list[Any]
 
 
 def read(path: str) -> PlanFile:
@@ -51,15 +56,30 @@ def read(path: str) -> PlanFile:
             content = json.load(file)
         digest = content.pop("digest")
         content.pop("findings", None)
-        found = PlanFile(path, digest, _asked(content["asked"]), _essence(content["plan"]))
+        found = PlanFile(path, digest, _asked(content["asked"]), _essence(content["plan"]), shown_in(content))
         unchanged = digest == digest_of(content)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_PLAN) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is no plan file", hint=_PLAN) from error
     if not unchanged:
-        raise ConfigurationError(f"{path} was edited: its digest is not that of its content", hint=_PLAN_AGAIN)
+        raise ConfigurationError(f"{path} was edited: its digest is not that of its content", hint=PLAN_AGAIN)
     return found
+
+
+def shown_in(content: Mapping[str, Any]) -> list[Any]:
+    """The SQL of each step and hook, by transactions and lines; it does not depend on where the files lie."""
+    return [
+        [
+            one["version"],
+            one["action"],
+            [
+                [unit["begin"], [[each["line"], each["sql"]] for each in unit["statements"]]]
+                for unit in one["transactions"]
+            ],
+        ]
+        for one in (*content["steps"], *content["hooks"])
+    ]
 
 
 def outdated(file: PlanFile, now: dict[str, Any]) -> list[Problem]:
@@ -77,7 +97,7 @@ def outdated(file: PlanFile, now: dict[str, Any]) -> list[Problem]:
     if not reasons and then != now:
         reasons.append("the order of the files has changed since")
     return [
-        Problem("plan-outdated", f"the plan does not hold any more: {one}", Location(file.path), _PLAN_AGAIN)
+        Problem("plan-outdated", f"the plan does not hold any more: {one}", Location(file.path), PLAN_AGAIN)
         for one in reasons
     ]
 

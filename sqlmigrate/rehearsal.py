@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlmigrate.database import Connection
+    from sqlmigrate.envelope import Limits
     from sqlmigrate.events import Event
     from sqlmigrate.script import Segment
     from sqlmigrate.session import Session
@@ -25,7 +26,7 @@ def rehearse(
     connection: Connection,
     session: Session,
     work: Sequence[Work],
-    lock_timeout: int,
+    limits: Limits,
     on_event: Callable[[Event], None],
 ) -> None:
     """Runs each segment that can be in a transaction; the others are named by `Said`, and what counts on them may fail.
@@ -33,11 +34,10 @@ def rehearse(
     Raises:
         ScriptError: a migration would fail, and where.
     """
-    connection.run(f"begin; set local lock_timeout = {lock_timeout}")
+    connection.run("begin")
     try:
         for one in work:
-            version = connection.literal(one.step.migration.id)
-            connection.run(f"set local sqlmigrate.version = {version}")
+            connection.run(_settings(connection, one, limits))
             scripts = (one.before, Hook(one.script, one.source), one.after)
             for script, opened in filter(None, scripts):
                 for segment in script.segments:
@@ -46,6 +46,17 @@ def rehearse(
             connection.run("set constraints all immediate; reset role; reset all; discard temp")
     finally:
         session.clean()
+
+
+def _settings(connection: Connection, work: Work, limits: Limits) -> str:
+    """For each migration anew, since the RESET ALL behind the one before it has taken them back."""
+    said = work.script.directives
+    settings: dict[str, str | int] = {
+        "sqlmigrate.version": work.step.migration.id,
+        "lock_timeout": said.get("lock-timeout", limits.lock_timeout),
+        "statement_timeout": said.get("statement-timeout", limits.statement_timeout),
+    }
+    return ";".join(f"set local {name} = {connection.literal(value)}" for name, value in settings.items())
 
 
 def _passes(connection: Connection, work: Work, segment: Segment, opened: source.Source, path: str) -> bool:

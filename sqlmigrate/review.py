@@ -7,8 +7,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import source
-from sqlmigrate.model import Action, Step
-from sqlmigrate.plan_file import VERSION, asked_as_data, checksum_of, digest_of
+from sqlmigrate.model import Action, Location, Problem, Step
+from sqlmigrate.plan_file import PLAN_AGAIN, VERSION, asked_as_data, checksum_of, digest_of
 from sqlmigrate.scanner import statements
 from sqlmigrate.work import cuts_of
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
-    from sqlmigrate.model import Asked, Plan, Problem
+    from sqlmigrate.model import Asked, Plan
+    from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.scanner import Item
     from sqlmigrate.script import Piece, Segment
 
 # Of a COPY's rows, so many bytes are shown; of more it is said how many they are.
@@ -97,10 +99,38 @@ def review(plan: Plan, asked: Asked, facts: dict[str, Any], found: Sequence[Find
     new: set[str] = set()
     said = _Said(found)
     steps = tuple(_reviewed(step, new, said) for step in plan.steps)
-    each = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    hooks = tuple(_reviewed(Step(hook, Action.HOOK), new, said) for hook in each if hook)
+    hooks = tuple(_reviewed(hook, new, said) for hook in _around(plan))
     made = Review(plan, asked, facts, steps, hooks, findings=tuple(said.taken))
     return replace(made, digest=digest_of(document(made)))
+
+
+def misleading(file: PlanFile, plan: Plan) -> list[Problem]:
+    """What is wrong with a plan file that shows other SQL than the files hold, whoever gave it its digest.
+
+    Raises:
+        ScriptError: a file can't be read.
+    """
+    held = [[step.migration.id, step.action.value, _held(step)] for step in (*plan.steps, *_around(plan))]
+    if file.shown == held:
+        return []
+    what = "the plan shows other SQL than the files hold: somebody edited it, or another version of sqlmigrate wrote it"
+    return [Problem("plan-misleads", what, Location(file.path), PLAN_AGAIN)]
+
+
+def _held(step: Step) -> list[Any]:
+    """The SQL of a step as `shown_in` has it."""
+    script = source.read(step.path, cuts_of(step))
+    opened = source.Source(step.path, source.stamp(step.path))
+    return [
+        [_begin(segment), [[item.line, sql] for piece in segment.pieces for item, sql in _shown(opened, piece)]]
+        for segment in script.segments
+    ]
+
+
+def _around(plan: Plan) -> list[Step]:
+    """The hooks that are no steps."""
+    each = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
+    return [Step(hook, Action.HOOK) for hook in each if hook]
 
 
 def document(made: Review) -> dict[str, Any]:
@@ -152,20 +182,21 @@ def _reviewed(step: Step, new: set[str], said: _Said) -> Reviewed:
 
 
 def _unit(opened: source.Source, segment: Segment, new: set[str], said: _Said) -> Unit:
-    begin = (segment.begin or "begin") if segment.transactional else ""
-    return Unit(begin, tuple(one for piece in segment.pieces for one in _statements(opened, piece, new, said)))
+    shown = (one for piece in segment.pieces for one in _statements(opened, piece, new, said))
+    return Unit(_begin(segment), tuple(shown))
+
+
+def _begin(segment: Segment) -> str:
+    return (segment.begin or "begin") if segment.transactional else ""
 
 
 def _statements(opened: source.Source, piece: Piece, new: set[str], said: _Said) -> Iterator[Statement]:
-    """The statements of a piece, the last with its rows."""
     from sqlmigrate.locks import cannot_be_undone, created_by, hidden_in, locks_of
 
-    items = statements(opened.text(piece), piece.line, piece.column)
-    for item in items:
-        rows = _rows(opened, piece) if item is items[-1] else ""
+    for item, sql in _shown(opened, piece):
         locks = locks_of(item.text)
         yield Statement(
-            item.text + rows,
+            sql,
             item.line,
             tuple(lock for lock in locks if _bare(lock.relation) not in new),
             tuple(lock for lock in locks if _bare(lock.relation) in new),
@@ -174,6 +205,13 @@ def _statements(opened: source.Source, piece: Piece, new: set[str], said: _Said)
             said.before(item.end),
         )
         new.update(map(_bare, created_by(item.text)))
+
+
+def _shown(opened: source.Source, piece: Piece) -> Iterator[tuple[Item, str]]:
+    """The statements of a piece and how each is shown, the last with its rows."""
+    items = statements(opened.text(piece), piece.line, piece.column)
+    for item in items:
+        yield item, item.text + (_rows(opened, piece) if item is items[-1] else "")
 
 
 def _bare(relation: str) -> str:

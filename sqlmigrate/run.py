@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import planner, source
 from sqlmigrate.errors import PlanRefused
-from sqlmigrate.model import Action
+from sqlmigrate.model import Action, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.history import History
     from sqlmigrate.lock import Lock
-    from sqlmigrate.model import Applied, Asked, Migration, Plan, Problem, Step
+    from sqlmigrate.model import Applied, Asked, Migration, Problem, Step
     from sqlmigrate.plan_file import PlanFile
     from sqlmigrate.session import Session
     from sqlmigrate.source import Found
@@ -85,6 +85,10 @@ class Runner:
 
             work = load(planned, pooled=history.pooled)
             self._permit(connection, history, planned, rows, file)
+            if file is not None:
+                from sqlmigrate.review import misleading
+
+                checked(Plan((), tuple(misleading(file, planned))))
             self._heed(planned)
             session = self._target.session(connection, history)
             with self._target.lock(connection, history, session) as (lock, rows):

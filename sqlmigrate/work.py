@@ -152,7 +152,7 @@ def _problems(work: Work, *, pooled: bool) -> list[Problem]:
     if pooled and len(script.segments) > 1 and script.sets_session:
         found.append(_needs_session(step))
     if step.row is not None and work.cuts.skip and script.skipped_checksum != step.row.done_checksum:
-        found.append(_prefix_changed(step, work.cuts.skip))
+        found.append(_prefix_changed(step, work.cuts.skip) if step.row.done_checksum else _taken_for_failed(step))
     return found
 
 
@@ -162,6 +162,17 @@ def _needs_session(step: Step) -> Problem:
         "the file sets the session for what can't be in one transaction, and a transaction pooler keeps no session",
         Location(step.path),
         "connect to PostgreSQL directly, or qualify the names instead of setting the search_path",
+    )
+
+
+def _taken_for_failed(step: Step) -> Problem:
+    """A run keeps the checksum of what it has done so far, and none of what it has done to the end."""
+    row = f"version = '{step.migration.id}'"
+    return Problem(
+        "taken-for-failed",
+        f"{step.migration.id} was run to its end, and somebody has set its row to success = false",
+        Location(step.path),
+        f"it stays applied: UPDATE … SET success = true WHERE {row}; it is to run again: DELETE … WHERE {row}",
     )
 
 

@@ -19,6 +19,8 @@ from sqlmigrate.scaffold import Outcome, init, with_hook
 from tests.project import Project
 from tests.scratch import Scratch
 
+pytestmark = pytest.mark.anywhere
+
 BIN = Path(sys.executable).parent
 FILES = [
     ".github/workflows/migrations.yml",

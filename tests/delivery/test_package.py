@@ -137,7 +137,10 @@ def test_on_a_server_too_the_extra_s_name_is_said(embedded: Environment, command
     assert f"pip install 'sqlmigrate[{extra}]'" in embedded.run("sqlmigrate", command, code=2)
 
 
-def test_it_migrates_an_embedded_server(embedded: Environment) -> None:
-    assert "1 migration applied" in embedded.run("sqlmigrate", "migrate")
-    assert "migration applied" not in embedded.run("sqlmigrate", "migrate")
-    embedded.run("sqlmigrate", "check")
+def test_from_nothing_to_a_migrated_embedded_server(embedded: Environment) -> None:
+    embedded.run("sqlmigrate", "init", "project")
+    project = Environment(embedded.bin, embedded.directory / "project")
+
+    assert "1 migration applied" in project.run("sqlmigrate", "migrate")
+    assert "migration applied" not in project.run("sqlmigrate", "migrate")
+    project.run("sqlmigrate", "check")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,6 +107,15 @@ def rewrite_plan(key: str, changes: dict[str, object]) -> Callable[[Project], ob
     return rewrite
 
 
+def forge_plan(project: Project) -> None:
+    """What is read is harmless, what would be run is not; the digest is right."""
+    path = project.root / "plan.json"
+    content = json.loads(path.read_text())
+    del content["digest"]
+    content["steps"][0]["transactions"][0]["statements"][0]["sql"] = "select 1;"
+    path.write_text(json.dumps({"digest": digest_of(content), **content}))
+
+
 def use_up(project: Project) -> None:
     ok(project, "migrate")
 
@@ -114,6 +124,7 @@ def use_up(project: Project) -> None:
     ("change", "says"),
     [
         (edit_plan, "was edited: its digest is not that of its content"),
+        (forge_plan, "the plan shows other SQL than the files hold"),
         (use_up, "the history has changed since: 0 rows then, 2 rows now"),
         (lambda project: project.add(2, "select 2;"), "the file of v1.0.0-002 (apply) was changed"),
         (lambda project: project.add(3, "select 3;"), "v1.0.0-003 (apply) would be run, and is not in the plan"),
@@ -192,6 +203,21 @@ def test_where_an_approval_is_wanted_nothing_to_do_needs_none(release: Project, 
     assert "nothing to do" in ok(release, "migrate", **production)
 
 
+def test_neither_an_option_nor_the_environment_says_that_none_is_wanted(release: Project) -> None:
+    for environment in ({"SQLMIGRATE_REQUIRE_APPROVAL": "false"}, {"REQUIRE_APPROVAL": "0"}):
+        assert "not-approved" in refused(release, "migrate", "--env", "production", **environment)
+    assert "No such option" in refused(release, "migrate", "--env", "production", "--require-approval=false")
+    assert release.value("select to_regclass('migrations')") is None
+
+
+def test_at_the_head_of_the_file_it_counts_unless_an_environment_is_exempted(release: Project) -> None:
+    text = "require_approval = true\n[environments.production]\n[environments.development]\nrequire_approval = false\n"
+    release.root.joinpath("sqlmigrate.toml").write_text(text)
+    assert "not-approved" in refused(release, "migrate")
+    assert "not-approved" in refused(release, "migrate", "--env", "production")
+    ok(release, "migrate", "--env", "development")
+
+
 def test_the_log_says_who_approved_when_and_of_which_digest(release: Project, reviewer: str) -> None:
     digest = json.loads(ok(release, "plan", "--out", "plan.json", "--format", "json"))["digest"]
     ok(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
@@ -223,6 +249,22 @@ def test_an_outdated_plan_is_not_to_be_approved(release: Project, reviewer: str)
 
     assert "[plan-outdated]" in refused(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
     assert release.value("select to_regclass('migrations_log') is null")
+
+
+def test_a_plan_that_misleads_is_not_to_be_approved(release: Project, reviewer: str) -> None:
+    ok(release, "plan", "--out", "plan.json")
+    forge_plan(release)
+    assert "plan-misleads" in refused(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
+
+
+def test_a_plan_may_be_approved_where_its_files_lie_elsewhere(release: Project, reviewer: str) -> None:
+    release.write("before_each.sql", "select 1;")
+    release.add(3, "create table rows (a int);\ncopy rows from stdin;\n1\n\\.\nvacuum rows;")
+    ok(release, "plan", "--out", "plan.json")
+    elsewhere = release.root / "elsewhere"
+    shutil.copytree(release.directory, elsewhere)
+    ok(release, "approve", "plan.json", "--yes", "--dir", str(elsewhere), DATABASE_URL=reviewer)
+    ok(release, "migrate", "--env", "production", "--plan", "plan.json")
 
 
 def test_a_plan_with_errors_is_not_to_be_approved(release: Project, reviewer: str) -> None:

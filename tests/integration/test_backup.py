@@ -319,6 +319,23 @@ def test_it_is_made_under_the_lock(project: Project, kept: Path, tmp_path: Path)
     assert holder.application == "sqlmigrate"
 
 
+def test_who_keeps_it_waiting_is_named(project: Project, kept: Path) -> None:
+    project.query("create table busy (a int)")
+    project.add(1, "create table a (id int);")
+    with psycopg.connect(project.database, application_name="the writer") as writer:
+        writer.execute("lock table busy")
+        with running(project, "migrate", "--backup", str(kept)) as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            writer.rollback()
+            _, rest = process.communicate(timeout=30)
+
+    assert "sqlmigrate backup waits for pid" in line
+    assert "the writer" in line
+    assert "waits for" not in rest
+    assert project.versions() == [("v1.0.0-001", True)]
+
+
 def test_a_service_is_followed(project: Project, kept: Path, tmp_path: Path) -> None:
     project.add(1, "create table a (id int);")
     lines = [f"{key}={value}" for key, value in conninfo_to_dict(project.database).items()]

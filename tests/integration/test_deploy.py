@@ -15,6 +15,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from kubernetes_validate import ValidationError, latest_version, validate
 
 from sqlmigrate.cli import main
 from tests.integration.test_audit import fill
@@ -127,6 +128,16 @@ def test_containers_have_no_rights_and_no_passwords(path: Path) -> None:
     assert all(pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"] for pod in pods)
     names = {volume["name"] for pod in pods for volume in pod["volumes"]}
     assert {mount["name"] for one in containers(path) for mount in one["volumeMounts"]} <= names
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_are_what_kubernetes_knows(path: Path) -> None:
+    filled_in = re.sub(r"\{\{.*?\}\}", "filled-in", path.read_text())  # as Helm does
+    for one in yaml.safe_load_all(filled_in):
+        validate(one, latest_version(), strict=True)
+    one["spec"]["replica"] = 3
+    with pytest.raises(ValidationError):
+        validate(one, latest_version(), strict=True)
 
 
 def test_crontab_lines_have_a_time_and_a_user() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import socket
+import threading
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from sqlmigrate import SqlMigrateError, Version
+from sqlmigrate.database import connect
 from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed, PlanRefused
 from sqlmigrate.formats import FORMATS
+from sqlmigrate.lock import Lock
 from tests.project import Project
 
 BROKEN = "create table t5 (a int);\nselect 1 / 0;"
@@ -67,6 +71,21 @@ def test_an_operator_may_delete_a_failed_one(project: Project) -> None:
 
     assert states(project)["v2.0.0-005"] == "pending"
     add_series(project, 5)
+    assert len(project.migrator().migrate().steps) == 1
+
+
+def test_what_an_operator_takes_for_failed_is_not_guessed_at(project: Project) -> None:
+    project.add(1, "create table t (a int);")
+    project.migrator().migrate()
+    project.query("update migrations set success = false")
+
+    with pytest.raises(PlanRefused) as caught:
+        project.migrator().migrate()
+
+    (problem,) = caught.value.problems
+    assert problem.code == "taken-for-failed"
+    assert "DELETE … WHERE version = 'v1.0.0-001'" in problem.hint
+    project.query("drop table t", "delete from migrations where version = 'v1.0.0-001'")
     assert len(project.migrator().migrate().steps) == 1
 
 
@@ -184,6 +203,25 @@ def test_a_lost_comment_is_the_first_format(project: Project) -> None:
     assert project.migrator().check().up_to_date
     assert project.migrator().migrate().steps == ()
     assert project.value("select obj_description('migrations'::regclass)").endswith("Format 2.")
+
+
+@pytest.mark.parametrize("table", ["migrations_log", "migrations_runs", "migrations_totals"])
+@pytest.mark.parametrize("pending", ["", "create table t2 (a int);"])
+def test_a_table_that_is_gone_is_made_anew_and_the_state_is_known(project: Project, table: str, pending: str) -> None:
+    project.add(1, "create table t (a int);")
+    project.migrator().migrate()
+    project.query(f"drop table {table}")
+    if pending:
+        project.add(2, pending)
+    assert project.cli("check").returncode == (3 if pending else 0)
+
+    assert project.cli("migrate").returncode == 0
+
+    assert len(project.versions()) == (2 if pending else 1)
+    assert project.value(f"select to_regclass('{table}') is not null")
+    assert all(
+        project.cli(*command.split()).returncode == 0 for command in ("history", "metrics", "cleanup --keep-days 1")
+    )
 
 
 def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,3 +502,16 @@ def test_a_migration_without_a_down_file_is_not_rolled_back(project: Project) ->
 
     assert codes(refused) == ["no-down"]
     assert project.value("select to_regclass('t2') is not null")
+
+
+def test_under_the_lock_nothing_is_read_that_is_older_than_it(project: Project) -> None:
+    """A database may say `repeatable read`, which reads as it was when the message came."""
+    name = project.value("select current_database()")
+    project.query("create table t (a int)", f"alter database {name} set default_transaction_isolation = 'serializable'")
+    connection = connect(project.database, "a test")
+    meanwhile = threading.Timer(0.5, lambda: project.query("insert into t values (1)"))
+    meanwhile.start()
+    with contextlib.closing(connection):
+        answers = Lock(connection, 1).acquire(0, print, "select pg_sleep(1);", "select a from t")
+    meanwhile.join()
+    assert answers == [[(1,)]]

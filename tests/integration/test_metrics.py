@@ -80,6 +80,17 @@ def test_the_last_duration_is_told(project: Project) -> None:
     assert read(project)["migration_duration_seconds v1.0.0-001 success"] == 3
 
 
+def test_a_failure_behind_others_took_its_own_time(project: Project) -> None:
+    """They travel in one message, and nobody hears of the first before the second has failed."""
+    project.add(1, "select pg_sleep(1);")
+    project.add(2, "select pg_sleep(0.5); select 1 / 0;")
+    assert project.cli("migrate").returncode == 1
+
+    (logged,) = project.query("select duration_ms from migrations_log where outcome = 'failure'")
+    assert 500 <= logged[0] < 1400
+    assert project.query("select duration_ms from migrations where version = 'v1.0.0-002'") == [logged]
+
+
 def test_a_run_that_goes_on_is_no_failure(project: Project) -> None:
     project.add(1, "create table a ()")
     project.add(2, "select pg_sleep(60)")

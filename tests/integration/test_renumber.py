@@ -16,6 +16,8 @@ from sqlmigrate.lock import key_of
 from sqlmigrate.renumber import Move, Wanted, do
 from tests.project import Project
 
+pytestmark = pytest.mark.anywhere
+
 NOWHERE = Wanted(applied_nowhere=True)
 
 
@@ -140,6 +142,7 @@ def test_where_nothing_tells_a_person_names_the_file(project: Project) -> None:
 @pytest.mark.parametrize("named", ["v1.0.0-9", "nowhere.sql", "R__views"])
 def test_what_is_not_there_is_named(project: Project, named: str) -> None:
     project.write("R__views.sql", "select 1;")
+    project.add(1, "select 1;")
 
     with pytest.raises(ConfigurationError, match=f"no migration '{named}'"):
         moves(project, Wanted((named,), applied_nowhere=True))
@@ -148,6 +151,7 @@ def test_what_is_not_there_is_named(project: Project, named: str) -> None:
 def test_one_that_comes_too_late_goes_behind(project: Project) -> None:
     project.add(1, "select 1;", "select 1;")
     project.add(3, "select 1;", "select 1;")
+    project.write("R__views.sql", "select 1;")
     project.migrator().migrate()
     project.add(2, "select 2;", "select 2;", "late")
 

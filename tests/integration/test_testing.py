@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sqlmigrate import embedded
 from tests.servers import Server, execute
 
 pytest_plugins = ["pytester"]
@@ -197,18 +198,24 @@ def test_the_embedded_server_is_kept_in_the_cache(consumer: pytest.Pytester, mon
 def test_in_memory_the_first_takes_less_than_2_seconds_and_more_take_less_than_40_milliseconds(
     consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The best of five runs: what else the machine does can only add to it."""
+    """Or, on a machine that does other things, not much more than the server itself takes for a copy."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # a disk is as quick as others leave it
         monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", f"embedded:{memory}/postgres")
         consumer.makepyfile(USES.format(count=20))
         run(consumer, passed=20)
-        took = [setups(consumer) for _ in range(5)]
+        output = run(consumer, "--durations=0", "-vv", passed=20)
+        copy = statistics.median(copies(f"{memory}/postgres"))
 
-    assert min(max(seconds) for seconds in took) < 2
-    assert min(statistics.median(seconds) for seconds in took) < 0.040
+    first, *further = [float(seconds) for seconds in re.findall(r"^([\d.]+)s setup", output, re.MULTILINE)]
+    assert first < max(2, 100 * copy)
+    assert statistics.median(further) < max(0.040, 2 * copy)
 
 
-def setups(pytester: pytest.Pytester) -> list[float]:
-    """How long each fixture took in a run of twenty tests."""
-    output = run(pytester, "--durations=0", "-vv", passed=20)
-    return [float(seconds) for seconds in re.findall(r"^([\d.]+)s setup", output, re.MULTILINE)]
+def copies(directory: str) -> Iterator[float]:
+    """How long the server takes to copy a database."""
+    url = embedded.start(directory)
+    for number in range(20):
+        began = time.monotonic()
+        execute(url, f"create database copy{number}")
+        yield time.monotonic() - began
+    embedded.stop(directory)

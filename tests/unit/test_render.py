@@ -116,7 +116,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
     "review": [(Review(Plan(()), Asked(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)],
-    "approved": [(PlanFile("plan.json", "ab" * 32, Asked(Action.APPLY), {}),)],
+    "approved": [(PlanFile("plan.json", "ab" * 32, Asked(Action.APPLY), {}, []),)],
     "status": [(STANDING,), ([],)],
     "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],
