@@ -13,7 +13,7 @@ export COMPOSE
 .DEFAULT_GOAL := help
 .PHONY: help setup migrate migrate-build migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup \
 	migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker \
-	migrate-docker-status fmt check test test-all test-pg15 test-faults test-containers test-workflows bench docs-rules lock clean
+	migrate-docker-status fmt check test test-all test-pg15 test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,16 +67,17 @@ setup: $(VENV)/.dev  ## Everything that developing needs, in .venv
 test: $(VENV)/.dev  ## The tests, on an embedded PostgreSQL 18, with coverage
 	$(BIN)/pytest $(PARALLEL) -m "not long and not debian and not container and not workflow" --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
-	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planner.py,sqlmigrate/message.py,sqlmigrate/script.py,sqlmigrate/locks/*,sqlmigrate/statement.py,sqlmigrate/scanner.py,sqlmigrate/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
+	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planner.py,sqlmigrate/message.py,sqlmigrate/script.py,sqlmigrate/locks/*,sqlmigrate/statement.py,sqlmigrate/scanner.py,sqlmigrate/naming.py,sqlmigrate/identifier.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
 
 test-pg15: $(VENV)/.dev  ## The tests that need a server, on Debian's PostgreSQL 15; PgBouncer, promtool, Chromium
 	scripts/install-debian.sh
-	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest $(PARALLEL) -m "not long and not workflow and (debian or not anywhere)" tests/integration tests/cli
+	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest $(PARALLEL) -m "not long and not workflow and (debian or not anywhere)" \
+		tests/integration tests/cli tests/docs tests/lint/server_truth.py
 
 test-containers: $(VENV)/.dev  ## The image and the compose files, and integration tests on a server in a container
-	scripts/with-containers.sh $(BIN)/pytest -m container -rP tests
+	scripts/with-containers.sh $(BIN)/pytest $(PARALLEL) -m container -rP tests/containers tests/delivery
 	SQLMIGRATE_TEST_SERVER=container scripts/with-containers.sh $(BIN)/pytest \
-		tests/integration/test_history.py tests/integration/test_like_psql.py
+		$(PARALLEL) tests/integration/test_history.py tests/integration/test_like_psql.py
 
 test-workflows: $(VENV)/.dev  ## The steps of the workflows and of the action, and actionlint by way of Go
 	$(BIN)/pytest -m "workflow and not container" tests/delivery
@@ -98,6 +99,12 @@ fmt: $(VENV)/.dev  ## Format, and mend what lint can
 
 bench: $(VENV)/.dev  ## Measure against psql and bare scripts; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev  ## Build the documentation into .local/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-picture: $(VENV)/.dev  ## Draw docs/images/terminal.svg anew, from a real run
+	$(BIN)/python scripts/terminal_picture.py
 
 docs-rules: $(VENV)/.dev  ## Write docs/rules.md anew, from the linter's rules
 	$(BIN)/sqlmigrate rules --format markdown > docs/rules.md

@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from benchmarks.linters import lint
 from tests.servers import ROOT, Server, embedded
 
 MIGRATION = """create table t{n} (
@@ -176,7 +177,14 @@ def start(_: Server) -> None:
         compare(title, 21, partial(timed, [*SQLMIGRATE, option]), partial(timed, click))
 
 
-BENCHMARKS = {"start": start, "nothing_to_do": nothing_to_do, "migrate": migrate, "inserts": inserts, "copy": copy}
+BENCHMARKS = {
+    "start": start,
+    "nothing_to_do": nothing_to_do,
+    "migrate": migrate,
+    "inserts": inserts,
+    "copy": copy,
+    "lint": lint,
+}
 
 if __name__ == "__main__":
     print(f"{resource.getpagesize()} B pages, {os.cpu_count()} cores, Python {sys.version.split()[0]}, {time.ctime()}")

@@ -3,6 +3,7 @@
 #
 #   with-containers.sh --check      only says it; exit code 1 where there are none
 #   with-containers.sh COMMAND …    runs it with PYTHON_IMAGE, POSTGRES_IMAGE, CLIENT_IMAGE and COMPOSE set
+#   with-containers.sh --stop       stops the engine, where the stand-ins' script has started it
 #
 # Stand-ins for the images, for a machine that reaches no image registry, come from the script that CONTAINER_STANDINS
 # names, or ../shared/containers/standins.sh where it exists. Elsewhere the official images are used.
@@ -12,8 +13,12 @@ say() { printf 'containers: %s\n' "$*" >&2; }
 
 standins=${CONTAINER_STANDINS:-$(dirname "$0")/../../shared/containers/standins.sh}
 reason='no engine answers: install Docker Engine, and start it'
+if [[ ${1:-} == --stop ]]; then
+  [[ ! -f $standins ]] || exec "$BASH" "$standins" stop
+  exit 0
+fi
 if [[ -f $standins ]]; then
-  if made=$("${BASH}" "$standins" 2>&1); then
+  if made=$(timeout 600 "$BASH" "$standins" 2>&1); then
     export PATH=/usr/bin:$PATH # the client beside the engine, of its version
     export PYTHON_IMAGE=standin/python:3.11-slim POSTGRES_IMAGE=standin/postgres:15 CLIENT_IMAGE=standin/postgres:15
     export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost

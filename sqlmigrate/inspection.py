@@ -42,7 +42,9 @@ def _linted(paths: Sequence[str], settings: Settings) -> list[Finding]:
     from sqlmigrate.lint.selection import select
     from sqlmigrate.lint.settings import read
 
-    chosen = replace(read({}, settings.lint), changed_since="")  # which files are new, the plan knows
+    asked = read({}, settings.lint)
+    # Which files are new the plan knows, and of two with one version its problems tell.
+    chosen = replace(asked, changed_since="", rules={**asked.rules, "duplicate-version": None})
     return lint(select(paths, chosen), settings.dir, chosen.options())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from sqlmigrate.history import History
     from sqlmigrate.lint import Finding
     from sqlmigrate.lock import Holder
-    from sqlmigrate.model import Migration, Standing, Version
+    from sqlmigrate.model import Applied, Migration, Standing, Version
     from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.renumber import Renumbering, Wanted
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
+    from sqlmigrate.source import Found
 
 # What only some commands need is imported there: `check` and `status` are started often, and are kept as quick as
 # reading the files and the rows allows.
@@ -238,17 +241,48 @@ class Migrator:
         from sqlmigrate.repair import mends
 
         with self._target.opened() as (_, history):
-            return mends(source.find(self._settings.dir).migrations, history, version)
+            return mends(_unambiguous(source.find(self._settings.dir)), history, version)
 
     def repair(self, version: Version | None = None) -> list[Mend]:
         """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
         from sqlmigrate.repair import mends
 
         with self._target.locked() as (connection, _, history, _):
-            found = mends(source.find(self._settings.dir).migrations, history, version)
+            found = mends(_unambiguous(source.find(self._settings.dir)), history, version)
             history.create()
             connection.run("\n".join(["begin;", *(mend.sql for mend in found), "commit;"]))
             return found
+
+    def plan_renumber(self, wanted: Wanted) -> Renumbering:
+        """What `renumber` would do now.
+
+        Raises:
+            PlanRefused: what is named is applied, or nothing tells which of two is to move.
+        """
+        if wanted.applied_nowhere:
+            return self._renumbering(wanted, [])
+        with self._target.opened() as (_, history):
+            return self._renumbering(wanted, history.rows())
+
+    def renumber(self, wanted: Wanted) -> Renumbering:
+        """Renames the files of migrations that nobody has applied; under the lock, where a database is asked.
+
+        Raises:
+            PlanRefused: see `plan_renumber`.
+        """
+        from sqlmigrate import renumber
+
+        with nullcontext() if wanted.applied_nowhere else self._target.locked() as locked:
+            made = self._renumbering(wanted, locked[3] if locked else [])
+            renumber.do(made.moves)
+            return made
+
+    def _renumbering(self, wanted: Wanted, rows: Sequence[Applied]) -> Renumbering:
+        from sqlmigrate import renumber
+
+        made = renumber.planned(self._settings.dir, rows, wanted)
+        checked(Plan((), made.problems))
+        return made
 
     def lock_holder(self) -> Holder | None:
         """Who holds the migration lock now."""
@@ -332,6 +366,12 @@ def _whole(plan: Plan, history: History) -> Plan:
     from sqlmigrate.work import found_in
 
     return replace(plan, problems=(*plan.problems, *found_in(plan, pooled=history.pooled)))
+
+
+def _unambiguous(found: Found) -> Sequence[Migration]:
+    """The migrations, if no two have one version: the checksum of the wrong one would be taken for the right one."""
+    checked(Plan((), tuple(problem for problem in found.problems if problem.code == "duplicate-version")))
+    return found.migrations
 
 
 def _failed(one: Standing) -> Problem:

@@ -88,7 +88,7 @@ def _problem(one: Standing, newest_file: Version | None, *, out_of_order: bool) 
                 "out-of-order",
                 f"{one.id} is older than what is applied, and is not applied itself",
                 _place(one),
-                "give it a newer version, or run `sqlmigrate migrate --out-of-order`",
+                "`sqlmigrate renumber` gives it a newer version; or run `sqlmigrate migrate --out-of-order`",
             )
         case State.MISSING:
             return _missing(one, newest_file)

@@ -315,6 +315,7 @@ def _misnamed(path: str) -> Problem:
 
 
 def _twice(name: Name, first: str, second: str) -> Problem:
-    return Problem(
-        "duplicate-version", f"{name.id} is there twice: {first} and {second}", Location(second), "renumber one of them"
-    )
+    message, hint = f"{name.id} is there twice: {first} and {second}", "keep one"
+    if name.version is not None:
+        hint = "`sqlmigrate renumber` gives the one that is not applied a newer version"
+    return Problem("duplicate-version", message, Location(second), hint)

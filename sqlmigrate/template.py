@@ -116,6 +116,12 @@ class Templates:
         return [Rendered(part, made["up"], made.get("down")) for (_, part), made in sorted(parts.items())]
 
 
+def project_file(name: str, values: Mapping[str, str]) -> str:
+    """A file of a new project."""
+    environment = _environment(ChoiceLoader([PackageLoader("sqlmigrate", f"{DIRECTORY}/project")]))
+    return environment.get_template(name).render(values) + "\n"
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The files of one template, all from one place."""
@@ -194,7 +200,9 @@ def _optional(tree: nodes.Template) -> Iterator[tuple[str, str]]:
             yield test.node.name, ""
     for filtered in tree.find_all(nodes.Filter):
         if filtered.name in ("default", "d") and isinstance(filtered.node, nodes.Name):
-            default = filtered.args[0] if filtered.args else None
+            default: nodes.Node | None = filtered.args[0] if filtered.args else None
+            while isinstance(default, nodes.Filter):
+                default = default.node
             said = default.value if isinstance(default, nodes.Const) else ""
             yield filtered.node.name, default.name if isinstance(default, nodes.Name) else str(said)
 

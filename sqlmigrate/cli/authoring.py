@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.app import command, dry_run_option, version_option
+from sqlmigrate.cli import completing
+from sqlmigrate.cli.app import command, dry_run_option, version_option, yes_option
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 @click.argument("argument", metavar="[NAME]", required=False)
 @click.option("--name", metavar="NAME", help="What the migration does, such as add_new_feature.")
 @click.option(
-    "--template", metavar="T", default="empty", help="What stands in the files; see --list.  [default: empty]"
+    "--template",
+    metavar="T",
+    default="empty",
+    help="What stands in the files; see --list.  [default: empty]",
+    shell_complete=completing.offer(completing.templates),
 )
 @click.option("--set", "pairs", metavar="K=V", multiple=True, help="A variable of the template; may be repeated.")
 @click.option("--description", metavar="TEXT", default="", help="The first comment, in any language, if not the name.")
@@ -43,6 +48,31 @@ def generate(app: App, dry_run: bool, listed: bool, **given: Any) -> None:
     app.show("draft" if dry_run else "generated", made)
     if made.late:
         app.warn(f"{made.late} is there already, and newer; see `sqlmigrate renumber`")
+
+
+@command("renumber", no_database=";\nor say --applied-nowhere, if no database has applied what moves")
+@click.argument("named", metavar="[FILE|VERSION]...", nargs=-1)
+@click.option("--base", metavar="REF", help="The branch whose files stay.  [default: origin's, or main]")
+@click.option("--applied-nowhere", is_flag=True, help="Ask no database: what moves is applied in none.")
+@dry_run_option(help="Show what would be renamed; change nothing.")
+@yes_option
+def renumber(
+    app: App, named: tuple[str, ...], base: str | None, applied_nowhere: bool, dry_run: bool, yes: bool
+) -> None:
+    """Rename what is not applied, so that it comes last: of two with one version, what is too late, or FILE.
+
+    What is applied stays; of two that are not, the one that the base branch had first. What else is only on this
+    branch, and comes behind what moves, moves along.
+    """
+    from sqlmigrate.renumber import Wanted
+
+    wanted = Wanted(named, base, applied_nowhere=applied_nowhere)
+    made = app.migrator.plan_renumber(wanted)
+    app.show("renumbering", made)
+    if made.moves and not dry_run:
+        if not yes:
+            app.agree("Rename them?")
+        app.migrator.renumber(wanted)
 
 
 def _order(
@@ -72,4 +102,13 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value
 
 
-COMMANDS = (generate,)
+@command("init")
+@click.argument("directory", metavar="[DIR]", default=".")
+def init(app: App, directory: str) -> None:
+    """Make DIR a project: settings, a first migration, a pre-commit hook, a GitHub workflow. Overwrites nothing."""
+    from sqlmigrate.scaffold import init
+
+    app.show("project", directory, init(directory))
+
+
+COMMANDS = (init, generate, renumber)

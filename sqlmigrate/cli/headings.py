@@ -1,10 +1,13 @@
-"""Help whose options stand under headings."""
+"""Help whose options and commands stand under headings."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Titled(click.Option):
@@ -28,3 +31,23 @@ class Command(click.Command):
         for heading, records in lists.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+
+class Group(click.Group):
+    """A group whose help has a list of commands for each heading, each with the whole of its first sentence."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._lists: dict[str, list[click.Command]] = {}
+
+    def add(self, heading: str, commands: Iterable[click.Command]) -> None:
+        """Adds commands under a heading, in this order."""
+        for command in commands:
+            self.add_command(command)
+            self._lists.setdefault(heading, []).append(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        """Click's own makes one list, and cuts each line off."""
+        for heading, commands in self._lists.items():
+            with formatter.section(heading):
+                formatter.write_dl([(one.name or "", one.get_short_help_str(limit=200)) for one in commands])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sqlmigrate.cli import completing
 from sqlmigrate.cli.headings import Titled
 from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
@@ -26,15 +27,23 @@ _SHOWN = ("text", "json")
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
 _option = functools.partial(click.option, cls=Titled, heading="Linting files")
 _OPTIONS = (
-    click.argument("paths", nargs=-1),
-    _option("--file", "files", multiple=True, metavar="FILE", help="Lint this file; may be repeated."),
-    _option("--preset", metavar="safety|all", help="Without matters of style, or with them.  [default: safety]"),
+    click.argument("paths", nargs=-1, type=click.Path()),
+    _option(
+        "--file", "files", multiple=True, metavar="FILE", type=click.Path(), help="Lint this file; may be repeated."
+    ),
+    _option(
+        "--preset",
+        metavar="safety|all",
+        help="Without matters of style, or with them.  [default: safety]",
+        shell_complete=completing.offer(completing.words("safety", "all")),
+    ),
     _option("--postgres-version", metavar="N", help="The server that the files are for.  [default: 18]"),
     _option("--changed-since", metavar="GITREF", help="Lint only what is not as it was there."),
     _option(
         "--fail-on",
         metavar="LEVEL",
         help="Exit 1 from this level on: error, warning, notice, info, never.  [default: warning]",
+        shell_complete=completing.offer(completing.words("error", "warning", "notice", "info", "never")),
     ),
     _option("--replay", is_flag=True, help="Ask an embedded PostgreSQL what the files do."),
     # Without a value it takes the argument behind it for one; it is given back where it is a path.
@@ -138,7 +147,7 @@ def _fix(console: Console, made: Sequence[Fix], *, yes: bool) -> None:
 
 
 @click.command("rules")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.offer(completing.rules))
 @click.option(
     "--format",
     "output_format",

@@ -70,7 +70,7 @@ def lock_status(app: App) -> None:
 
 
 @command("metrics")
-@click.option("--textfile", metavar="FILE", help="Write them to a file, for node_exporter.")
+@click.option("--textfile", metavar="FILE", type=click.Path(), help="Write them to a file, for node_exporter.")
 @click.option("--push", "gateway", metavar="URL", help="Push them to a Pushgateway.")
 @click.option("--serve", metavar="[HOST]:PORT", help="Answer Prometheus until a signal comes.")
 def metrics(app: App, textfile: str | None, gateway: str | None, serve: str | None) -> None:

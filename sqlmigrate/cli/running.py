@@ -20,7 +20,9 @@ _target = click.option("--target", type=VersionType(), metavar="V", help="The la
 _out_of_order = click.option("--out-of-order", is_flag=True, help="Also apply what is older than the newest applied.")
 _back_to = version_option(help="The version to go back to; it stays applied.")
 _steps = click.option("--steps", type=click.IntRange(min=1), metavar="N", help="How many to take back.")
-_planned = click.option("--plan", "path", metavar="FILE", help="Run exactly this plan; see `sqlmigrate plan --out`.")
+_planned = click.option(
+    "--plan", "path", metavar="FILE", type=click.Path(), help="Run exactly this plan; see `sqlmigrate plan --out`."
+)
 
 
 @command("migrate")
@@ -87,8 +89,13 @@ def _preview(app: App, asked: Asked) -> None:
 @click.option("--rollback", "back", is_flag=True, help="Plan a rollback, with --version or --steps.")
 @_back_to
 @_steps
-@click.option("--out", metavar="FILE", help="Also write the plan file that `approve` and `migrate --plan` take.")
-@click.option("--html", metavar="FILE", help="Also write a page to review it by.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(),
+    help="Also write the plan file that `approve` and `migrate --plan` take.",
+)
+@click.option("--html", metavar="FILE", type=click.Path(), help="Also write a page to review it by.")
 def plan(
     app: App,
     target: Version | None,
@@ -133,7 +140,7 @@ def _back(version: Version | None, steps: int | None) -> Asked:
 
 
 @command("approve")
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @yes_option
 def approve(app: App, file: str, yes: bool) -> None:
     """Approve the plan in FILE: the log says who, when, and of which digest."""

@@ -86,7 +86,7 @@ class Table:
     """A relation with columns; `kind` is table, partitioned, view, matview or foreign.
 
     `strategy` and `keys` are those of a partitioned table, `bound` that of a partition. `reads` are the relations
-    that a view names and, with a column's name, the columns that it may read of them.
+    that a view names and, with a column's name, the columns that it may read of them. `triggers` have their functions.
     """
 
     name: Name
@@ -104,7 +104,7 @@ class Table:
     reads: tuple[Name, ...] = ()
     read_columns: frozenset[str] = frozenset()
     row_security: bool = False
-    triggers: tuple[str, ...] = ()
+    triggers: dict[str, Name] = field(default_factory=dict)
     policies: tuple[str, ...] = ()
     comment: str | None = None
     tablespace: str = ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.questions import conjuncts
+from sqlmigrate.lint.questions import conjuncts, default_partition
 from sqlmigrate.lint.tree import columns_in, constant, one, relation, relations_in, strings
 from sqlmigrate.locks.alter import STRONG_PARAMETERS, WEAKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.catalog import Catalog, Name, Table
+    from sqlmigrate.lint.catalog import Catalog, Constraint, Name, Table
     from sqlmigrate.lint.state import State, Statement
     from sqlmigrate.parser import Node
 
@@ -24,6 +24,7 @@ ALTERING = (
     "AlterPolicyStmt",
     "RuleStmt",
     "LockStmt",
+    "ClusterStmt",
     "DropStmt",
     "CreateStmt",
 )
@@ -50,8 +51,42 @@ def note(state: State, statement: Statement, catalog: Catalog) -> None:
 
 def shut_out(statement: Statement, catalog: Catalog, state: State) -> list[Name]:
     """The tables in use that a statement locks ACCESS EXCLUSIVE, as far as it leaves them behind."""
-    names = (catalog.resolve(name) for name in _locked(statement.kind, statement.body))
+    names = [catalog.resolve(name) for name in _locked(statement.kind, statement.body)]
+    names += [name for command in statement.commands for name in _with_it(catalog, statement.body, command)]
     return [name for name in dict.fromkeys(names) if in_use(catalog, name, state)]
+
+
+def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
+    """The tables that a part of ALTER TABLE locks besides its own: by a foreign key, or as the DEFAULT partition."""
+    name, what = catalog.resolve(relation(body["relation"])), command.get("name", "")
+    match command["subtype"]:
+        case "AT_AttachPartition":
+            default = default_partition(catalog, name)
+            child = catalog.table(relation(command["def"]["PartitionCmd"]["name"]))
+            yield from (default.name,) if default else ()
+            yield from (one.references for one in (child.constraints if child else ()) if one.references)
+        case "AT_AlterColumnType" | "AT_DropColumn":
+            for table, key in _keys_between(catalog, name):
+                if what in (key.columns if table == name else _referenced(catalog, key)):
+                    yield from (table, key.references or table)
+        case "AT_DropConstraint":
+            yield from (
+                key.references for _, key in _keys_between(catalog, name) if key.name == what and key.references
+            )
+
+
+def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
+    """The foreign keys of a table, and those that refer to it, each with the table that it is of."""
+    keys = (
+        (table.name, one) for table in catalog.tables.values() for one in table.constraints if one.kind == "foreign"
+    )
+    return [(table, one) for table, one in keys if name in (table, one.references)]
+
+
+def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
+    table = catalog.tables.get(key.references or ("", ""))
+    primary = table.primary_key if table else None
+    return key.referenced or (primary.columns if primary else ())
 
 
 def in_use(catalog: Catalog, name: Name, state: State) -> bool:
@@ -79,18 +114,33 @@ def written(statement: Statement, catalog: Catalog, state: State) -> Name | None
         parts = {"source": source, "with": body.get("withClause") or {}}
         read = [] if "valuesLists" in source else reads_in_use(parts, catalog, state)
         return name if read and not is_bounded(source, catalog.tables.get(read[0])) else None
-    if not in_use(catalog, name, state):
+    table = catalog.tables.get(name)
+    unknown = table is None or table.born is None
+    if not in_use(catalog, name, state) or (unknown and name not in state.held and _picks(body)):
         return None
-    return None if is_bounded(body, catalog.tables.get(name), inner=bool(statement.inner)) else name
+    return None if is_bounded(body, table, inner=bool(statement.inner)) else name
 
 
 def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
     """Whether a statement touches few rows: a LIMIT (but not round after round, in a block), or a key's values."""
     limited = "limitCount" in body or '"limitCount"' in str(body.get("whereClause", "")).replace("'", '"')
-    return (limited and not inner) or any(_by_key(part, table) for part in conjuncts(body.get("whereClause")))
+    return (limited and not inner) or any(
+        _by_key(part, table, inner=inner) for part in conjuncts(body.get("whereClause"))
+    )
 
 
-def _by_key(condition: Node, table: Table | None) -> bool:
+def _picks(body: Node) -> bool:
+    """Whether a statement is about the rows in which a column has some value, of which there may be one or many."""
+    tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
+    return any(
+        one.get("kind") == "AEXPR_OP"
+        and strings(one.get("name", ())) == ["="]
+        and constant(one.get("rexpr", {})) is not None
+        for one in tests
+    )
+
+
+def _by_key(condition: Node, table: Table | None, *, inner: bool) -> bool:
     test = condition.get("A_Expr", {})
     column = strings(test.get("lexpr", {}).get("ColumnRef", {}).get("fields", ()))[-1:]
     if not column or not _is_key(table, column[0]):
@@ -99,12 +149,15 @@ def _by_key(condition: Node, table: Table | None) -> bool:
     listed = values.get("List", {}).get("items", [values])
     kind, operator = test.get("kind"), strings(test.get("name", ()))
     equal = kind in ("AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY") and operator == ["="]
-    return (equal or kind == "AEXPR_BETWEEN") and not any(_reads(value) for value in listed)
+    return (equal or kind == "AEXPR_BETWEEN") and not any(_reads(value, table, inner=inner) for value in listed)
 
 
-def _reads(value: Node) -> bool:
-    """Whether a value is another for each row."""
-    return constant(value) is None and (bool(columns_in(value)) or one(value)[0] == "SubLink")
+def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
+    """Whether a value is another for each row; in a block a name that is no column of the table is a variable's."""
+    names = columns_in(value)
+    if inner:
+        names = [name for name in names if table is not None and name in table.columns]
+    return constant(value) is None and (bool(names) or one(value)[0] == "SubLink")
 
 
 def _is_key(table: Table | None, column: str) -> bool:
@@ -128,7 +181,7 @@ def _locked(kind: str, body: Node) -> Iterator[Name]:  # noqa: C901  # a case a 
             yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
         case "CreatePolicyStmt" | "AlterPolicyStmt":
             yield relation(body["table"])
-        case "RuleStmt":
+        case "RuleStmt" | "ClusterStmt" if "relation" in body:
             yield relation(body["relation"])
         case "DropStmt" if body["removeType"] in _OF_A_TABLE:
             for item in body.get("objects", ()):
@@ -142,11 +195,11 @@ def _altered(body: Node) -> Iterator[Name]:
     for command in (item["AlterTableCmd"] for item in body.get("cmds", ())):
         if command["subtype"] in ("AT_AttachPartition", "AT_DetachPartition"):
             yield relation(command["def"]["PartitionCmd"]["name"])
-        if _shuts_out(command):
+        if shuts_out(command):
             yield relation(body["relation"])
 
 
-def _shuts_out(command: Node) -> bool:
+def shuts_out(command: Node) -> bool:
     """Whether a part of ALTER TABLE asks for ACCESS EXCLUSIVE on the table itself."""
     definition = command.get("def", {})
     match command["subtype"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -14,24 +15,25 @@ from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.holding import note
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
 from sqlmigrate.lint.interpret import apply, apply_command, changes_schema, names_in
-from sqlmigrate.lint.reading import Cut, Unit, inner_statements, place, units
+from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, place, units
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.state import State, Statement
 from sqlmigrate.lint.timeline import Moment, takes_back, timelines
-from sqlmigrate.lint.tree import relation
+from sqlmigrate.lint.tree import qualified, relation, walk
 from sqlmigrate.lint.verdict import judged
 from sqlmigrate.model import Location
 from sqlmigrate.scanner import Item, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.lint.replay import Replay, Seen
     from sqlmigrate.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
+_RENUMBER = Hit("", "sqlmigrate renumber")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,12 @@ class _File:
         self._number = 0
         self._starts: list[tuple[int, int]] = []
         self._last: Statement | None = None
+        self._routines: dict[str, Statement] = {}
 
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
         self._catalog.search_path = self._state.search_path
+        if self._moment.twin:
+            self._note_twin(self._moment.twin)
         try:
             for unit in units(
                 self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted
@@ -186,16 +191,27 @@ class _File:
         sort = state.enter(statement)
         if statement.kind in self._rules or changes_schema(statement.kind):
             self._step(statement)
-        if statement.kind == "DoStmt":
-            inner, hidden = inner_statements(statement)
+        for inner, hidden in self._blocks(statement):
             for one in inner:
                 self._step(one)
                 self._catalog.doubtful |= names_in(one.kind, one.body)
             if hidden:
-                self._catalog.cloud("a DO block runs SQL that it puts together")
+                self._catalog.cloud("a block runs SQL that it puts together")
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path
+
+    def _blocks(self, statement: Statement) -> Iterator[tuple[list[Statement], bool]]:
+        """What a statement runs that stands in a DO block, or in a function of this file that it calls."""
+        match statement.kind:
+            case "DoStmt":
+                yield inner_statements(statement)
+            case "CreateFunctionStmt":
+                self._routines[qualified(statement.body["funcname"])[1]] = statement
+            case "SelectStmt" | "CallStmt" if self._routines:
+                calls = (body for kind, body in walk(statement.body) if kind in ("FuncCall", "funccall"))
+                names = {qualified(body.get("funcname", ()))[1] for body in calls}
+                yield from (called(statement, one) for name, one in self._routines.items() if name in names)
 
     def _step(self, statement: Statement) -> None:
         body, born = statement.body, self._state.born
@@ -241,6 +257,12 @@ class _File:
     def _refuse(self, error: ScriptError) -> None:
         self._catalog.cloud("a file can't be read to its end")
         self._read_badly(error.location or Location(self._moment.path), error.message)
+
+    def _note_twin(self, path: str) -> None:
+        level = self._selection.levels["duplicate-version"]
+        if level is not None:
+            message = f"{os.path.basename(path)} has the same version"
+            self._add("duplicate-version", level, Location(self._moment.path, 1, 1), message, _RENUMBER)
 
     def _read_badly(self, location: Location, message: str) -> None:
         level = self._selection.levels["syntax"]

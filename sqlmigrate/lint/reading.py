@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.state import Statement
-from sqlmigrate.lint.tree import constant, one, options, walk
+from sqlmigrate.lint.tree import constant, one, options, strings, walk
 from sqlmigrate.model import Location
 from sqlmigrate.parser import SyntaxFault, parse, parse_plpgsql
 from sqlmigrate.scanner import Item, Kind, scan
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 _BATCH = 64 * 1024
 # A tree takes fifty times the room of its text: rows by the megabyte are left unread.
 _LARGE = 1024 * 1024
-# What changes no schema need not be parsed where only the schema is asked for.
 # What may stand before a statement: white space, line comments, and the semicolon of the one before.
 _SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
+_PLACEHOLDER = re.compile(r"%(.)")
+# What changes no schema need not be parsed where only the schema is asked for.
 _ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
 
 
@@ -132,15 +133,31 @@ def place(path: str, item: Item, at: int) -> Location:
 
 
 def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
-    """The statements within a DO block that its text tells, and whether there are others that it does not tell."""
-    block = options(statement.body.get("args", ()))
-    if str(block.get("language", "plpgsql")).lower() != "plpgsql":
-        return [], True
+    """The statements within a DO block, or a function, that its text tells, and whether there are others."""
+    block = options(statement.body.get("args") or statement.body.get("options", ()))
+    said = block.get("as", "")
+    text = str(said[0] if isinstance(said, list) else said)
+    first_line = statement.text.partition(text)[0].count("\n")
+    match str(block.get("language", "plpgsql" if statement.kind == "DoStmt" else "sql")).lower():
+        case "sql":
+            return _inner(statement, text, first_line + 1), False
+        case "plpgsql":
+            return _of_plpgsql(statement, first_line)
+    return [], True
+
+
+def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
+    """As `inner_statements` of a function or procedure, all of them where it is called."""
+    found, hidden = inner_statements(routine)
+    line = call.location.text or " "
+    return [one._replace(line=call.line, column=call.column, inner=line) for one in found], hidden
+
+
+def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:
     try:
         trees = parse_plpgsql(statement.text)
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
-    first_line = statement.text.partition(str(block.get("as", "")))[0].count("\n")
     found: list[Statement] = []
     hidden = False
     for kind, body in walk(trees):
@@ -203,8 +220,33 @@ def _constant_text(expression: str) -> str | None:
         target = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
     except (SyntaxFault, KeyError, IndexError):
         return None
-    value = constant(target)
-    return value if isinstance(value, str) else None
+    return _put_together(target)
+
+
+def _put_together(node: Node) -> str | None:
+    """The text that an expression makes of nothing but constants, by || or format()."""
+    value = constant(node)
+    if isinstance(value, str):
+        return value
+    call, joined = node.get("FuncCall", {}), node.get("A_Expr", {})
+    if strings(joined.get("name", ())) == ["||"]:
+        parts = [_put_together(joined[side]) for side in ("lexpr", "rexpr")]
+        return None if None in parts else "".join(map(str, parts))
+    if strings(call.get("funcname", ()))[-1:] == ["format"]:
+        template, *arguments = map(_put_together, call.get("args", [{}]))
+        return None if template is None or None in arguments else _formatted(template, map(str, arguments))
+    return None
+
+
+def _formatted(template: str, arguments: Iterator[str]) -> str | None:
+    """What PostgreSQL's format() gives, if no more is asked of it than %s, %I and %L, one after the other."""
+    written = {"s": "{}", "I": '"{}"', "L": "'{}'"}
+    try:
+        return _PLACEHOLDER.sub(
+            lambda match: "%" if match[1] == "%" else written[match[1]].format(next(arguments)), template
+        )
+    except (KeyError, StopIteration):
+        return None
 
 
 def _only_makes(expression: str) -> bool:

@@ -65,7 +65,7 @@ class Example:
     """SQL that shows a rule; `earlier` is what earlier files did.
 
     A `bad` one has a finding of the rule, a good one none; `unsure` has one of level info. `naming` are patterns as the
-    configuration sets them. `up` is the up file of one that is a down file.
+    configuration sets them. `up` is the up file of one that is a down file; `postgres` is the version of the server.
     """
 
     sql: str
@@ -75,6 +75,7 @@ class Example:
     name: str = "V1.0.0-002__example.up.sql"
     naming: tuple[tuple[str, str], ...] = ()
     up: str = ""
+    postgres: int = 18
 
 
 @dataclass(frozen=True, slots=True)

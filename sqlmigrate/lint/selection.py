@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate import git
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.naming import parse_file_name
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.settings import LintSettings
 
+_git = partial(git.ask, what="what changed", hint="--changed-since takes a commit or a branch")
 _PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]]+\]")
 _MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
@@ -81,25 +83,3 @@ def _changed(reference: str) -> set[str]:
     differing = _git("diff", "--name-only", "-z", "--diff-filter=d", base, "--", ":/*.sql")
     new = _git("ls-files", "--others", "--exclude-standard", "-z", "--full-name", "--", ":/*.sql")
     return {os.path.realpath(os.path.join(root, path)) for path in (differing + new).split("\0") if path}
-
-
-def _git(*arguments: str) -> str:
-    import subprocess  # only `--changed-since` asks git
-
-    from sqlmigrate.options import without_ours
-
-    try:
-        done = subprocess.run(  # noqa: S603  # the arguments are our own, and no shell reads them
-            ["git", *arguments],  # noqa: S607
-            check=False,
-            capture_output=True,
-            env=without_ours(os.environ),
-        )
-    except OSError as error:
-        raise ConfigurationError(f"git can't be run: {error.strerror}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ConfigurationError(
-            f"git can't tell what changed: {said[0]}", hint="--changed-since takes a commit or a branch"
-        )
-    return os.fsdecode(done.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.naming import parse_file_name
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 class Moment(NamedTuple):
     """A file in its order; those that are not `linted` are only read for the schema that they make.
 
-    One that is not `known` is not named like a migration, so that no file is earlier.
+    One that is not `known` is not named like a migration, so that no file is earlier. `twin` is another up file of the
+    same version.
     """
 
     path: str
     down: bool
     linted: bool
     known: bool = True
+    twin: str = ""
 
 
 def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator[list[Moment]]:
@@ -52,10 +55,18 @@ def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:
     known = {os.path.abspath(path): path for path in found}
     known.update({os.path.abspath(path): path for path in wanted})
     ordered = sorted(known.values(), key=_order)
-    moments = [Moment(path, _order(path)[2], path in wanted) for path in ordered]
+    twins = _twins(ordered)
+    moments = [Moment(path, _order(path)[2], path in wanted, twin=twins.get(path, "")) for path in ordered]
     moments = [moment for moment in moments if moment.linted or not moment.down]
     last = max(number for number, moment in enumerate(moments) if moment.linted)
     return moments[: last + 1]
+
+
+def _twins(ordered: Sequence[str]) -> dict[str, str]:
+    """For each up file whose version another one has, that one."""
+    ups = [path for path in ordered if not _order(path)[2]]
+    pairs = [(one, two) for one, two in pairwise(ups) if _order(one)[1] and _order(one)[1] == _order(two)[1]]
+    return dict(pairs) | {second: first for first, second in pairs}
 
 
 def _order(path: str) -> tuple[bool, tuple[int, ...], bool, str]:

@@ -57,4 +57,6 @@ def _example(one: Example) -> Iterator[str]:
         yield "\n".join(f"-- earlier: {line}" for line in one.earlier.strip().splitlines())
     if not one.name.endswith("example.up.sql"):
         yield f"-- {one.name}:"
+    if one.postgres < 18:
+        yield f"-- on PostgreSQL {one.postgres}:"
     yield one.sql.strip()

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
     from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.renumber import Move, Renumbering
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.scaffold import Entry
     from sqlmigrate.template import Template
 
 VERSION = 1
@@ -196,6 +198,21 @@ def problem(one: Problem) -> dict[str, Any]:
 def mends(result: Sequence[Mend]) -> dict[str, Any]:
     """`repairs`, in order."""
     return {"repairs": [{"version": one.migration.id, "what": one.what} for one in result]}
+
+
+def project(_: str, entries: Sequence[Entry]) -> dict[str, Any]:
+    """`files` of the new project, each with what became of it."""
+    return {"files": [{"path": one.path, "outcome": one.outcome.value, "note": one.note} for one in entries]}
+
+
+def renumbering(result: Renumbering) -> dict[str, Any]:
+    """`moves`, in the order of the new versions, and warnings."""
+    return {"moves": [_move(one) for one in result.moves], "problems": [problem(one) for one in result.problems]}
+
+
+def _move(one: Move) -> dict[str, Any]:
+    files = [{"from": old, "to": new} for old, new in one.files]
+    return {"from": str(one.before), "to": str(one.after), "files": files}
 
 
 def holder(result: Holder | None) -> dict[str, Any]:

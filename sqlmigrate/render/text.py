@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Location, Plan, Problem, Standing, Step
     from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.renumber import Renumbering
     from sqlmigrate.repair import Mend
     from sqlmigrate.review import Review
     from sqlmigrate.run import Run
+    from sqlmigrate.scaffold import Entry
     from sqlmigrate.template import Template
 
 _COLOURS = {
@@ -222,6 +224,19 @@ def problem(one: Problem) -> str:
 def mends(result: Sequence[Mend]) -> str:
     """What `repair` does."""
     return "\n".join(f"  {one.migration.id}: {one.what}" for one in result) or "nothing to repair"
+
+
+def project(directory: str, entries: Sequence[Entry]) -> str:
+    """A line a file, and how to go on."""
+    from sqlmigrate.render import project  # only `init` shows it
+
+    return project.project(directory, entries)
+
+
+def renumbering(result: Renumbering) -> str:
+    """Each file with its new path."""
+    moves = [f"  {old} → {new}" for move in result.moves for old, new in move.files]
+    return "\n".join([*(moves or ["nothing to renumber"]), *map(problem, result.problems)])
 
 
 def holder(result: Holder | None) -> str:

@@ -35,6 +35,16 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "migrations").mkdir()
+    for number in (1, 2):
+        (tmp_path / "migrations" / f"V1.0.0-00{number}__a.up.sql").write_text("select 1;")
+    (tmp_path / "migrations" / "R__a.sql").write_text("select 1;")
+    (tmp_path / "sqlmigrate.toml").write_text('[environments.production]\ndatabase_url = "service=app"\n')
+    return tmp_path
+
+
 def lines(environment: dict[str, str], *command: str) -> list[str]:
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -48,12 +58,29 @@ def lines(environment: dict[str, str], *command: str) -> list[str]:
         ("sqlmigrate migrate --dry", ["--dry-run"]),
         ("sqlmigrate completion z", ["zsh"]),
         ("sqlmigrate status --format j", ["json"]),
+        ("sqlmigrate generate --template f", ["foreign-key", "function"]),
+        ("sqlmigrate migrate --target ''", ["v1.0.0-001", "v1.0.0-002"]),
+        ("sqlmigrate rollback --version 1.0.0-002", ["1.0.0-002"]),
+        ("sqlmigrate migrate --dir nowhere --target ''", []),
+        ("sqlmigrate status --env pro", ["production"]),
+        ("sqlmigrate validate --preset ''", ["safety", "all"]),
+        ("sqlmigrate validate --fail-on no", ["notice"]),
+        ("sqlmigrate generate --template inde", ["index"]),
+        ("sqlmigrate rules index-not-c", ["index-not-concurrent"]),
     ],
 )
-def test_bash_completes(environment: dict[str, str], line: str, found: list[str]) -> None:
-    script = LOADED.format(name="bash") + BASH.format(line=line)
+def test_bash_completes(environment: dict[str, str], project: Path, line: str, found: list[str]) -> None:
+    script = f"cd {project}; " + LOADED.format(name="bash") + BASH.format(line=line)
 
     assert [one for one in lines(environment, "bash", "--norc", "-c", script) if one] == found
+
+
+@pytest.mark.parametrize("line", ["migrate --plan", "validate", "plan --html", "status --config", "status --dir"])
+def test_where_a_file_is_to_come_the_shell_is_told_so(environment: dict[str, str], line: str) -> None:
+    words = ["sqlmigrate", *line.split()]
+    asked = {"_SQLMIGRATE_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words))}
+
+    assert lines(environment | asked, "sqlmigrate") == ["file,", ""]
 
 
 @pytest.mark.debian

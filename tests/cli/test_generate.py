@@ -16,6 +16,8 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.generator import Order, generate
 from tests.scratch import Scratch
 
+pytestmark = pytest.mark.anywhere
+
 UP, DOWN = "V1.0.0-001__create_orders.up.sql", "V1.0.0-001__create_orders.down.sql"
 
 

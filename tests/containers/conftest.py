@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -84,8 +85,11 @@ class Compose:
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
-    build(IMAGE, ROOT)
+def image(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Built once: of pytest-xdist's workers the others wait, and find every layer there."""
+    with (tmp_path_factory.getbasetemp().parent / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build(IMAGE, ROOT)
     return IMAGE
 
 

@@ -109,7 +109,7 @@ def test_the_health_check_says_whether_all_is_applied(running: Compose, image: s
     wait_healthy(running)
     mounted = ("-v", f"{running.migrations}:/migrations:ro", "--health-interval", "1s", "--health-start-period", "1ms")
     options = on_network(running, "-d", "--health-retries", "1", *mounted, "--entrypoint", "sleep")
-    container = docker(*options, image, "60").stdout.strip()
+    container = docker(*options, image, "300").stdout.strip()
 
     try:
         assert health(container, "unhealthy")
@@ -120,7 +120,7 @@ def test_the_health_check_says_whether_all_is_applied(running: Compose, image: s
 
 
 def health(container: str, wanted: str) -> bool:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while docker("inspect", "-f", "{{.State.Health.Status}}", container).stdout.strip() != wanted:
         if time.monotonic() > deadline:
             return False

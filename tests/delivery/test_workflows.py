@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivery.workflows import Run, jobs, read
+from sqlmigrate.scaffold import init
+from tests.delivery.workflows import SHELL, Run, jobs, read
 from tests.project import Project
 from tests.servers import ROOT
 
@@ -36,6 +37,16 @@ def test_the_steps_of_a_job_pass(name: str, project: Project, tmp_path: Path) ->
 
     if name == "basic":
         assert project.value("select bool_and(success) from migrations")
+    if name == "quality":
+        assert "::warning file=migrations/V9.0.0-001__unsafe.up.sql,line=1" in lint_of_an_unsafe_file(directory)
+
+
+def lint_of_an_unsafe_file(directory: Path) -> str:
+    (directory / "migrations" / "V9.0.0-001__unsafe.up.sql").write_text("create index i on rules (id);\n")
+    (step,) = [one["run"] for one in jobs("migration-test.yml")["quality"]["steps"] if "validate" in one.get("run", "")]
+    done = subprocess.run([*SHELL, step], check=False, capture_output=True, text=True, cwd=directory)
+    assert done.returncode == 1
+    return done.stdout
 
 
 @pytest.mark.container
@@ -57,8 +68,11 @@ def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "GOBIN": str(tmp_path)}
     subprocess.run(["go", "install", ACTIONLINT], check=True, env=environment)
 
+    init(str(tmp_path / "new"))
+    made = tmp_path / "new" / ".github" / "workflows" / "migrations.yml"
+
     done = subprocess.run(
-        [tmp_path / "actionlint", *WORKFLOWS], check=False, capture_output=True, text=True, cwd=tmp_path
+        [tmp_path / "actionlint", *WORKFLOWS, made], check=False, capture_output=True, text=True, cwd=tmp_path
     )
 
     assert (done.returncode, done.stdout) == (0, "")
@@ -73,8 +87,8 @@ def test_a_workflow_may_only_read_unless_a_job_says_so(path: Path) -> None:
 def test_actions_are_pinned_and_no_script_has_another_s_text_in_it(path: Path) -> None:
     text = path.read_text()
 
-    for used in re.findall(r"uses: (\S+)", text):
-        assert re.search(r"@(v\d+|release/v\d+|[0-9a-f]{40})$", used), used
+    for used in re.findall(r"uses: (.+)", text):
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", used), used
     steps = [step for job in read(path).get("jobs", {"": read(path).get("runs")}).values() for step in job["steps"]]
     assert not [step for step in steps if "${{" in step.get("run", "")]
 

@@ -36,7 +36,7 @@ def nothing(_: Path) -> None:
     """Python is there: the one that runs the tests."""
 
 
-USES: Mapping[str, Callable[[Path], None]] = {"actions/checkout@v4": checkout, "actions/setup-python@v5": nothing}
+USES: Mapping[str, Callable[[Path], None]] = {"actions/checkout": checkout, "actions/setup-python": nothing}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Run:
         output = ""
         for step in steps:
             if "uses" in step:
-                USES[step["uses"]](self.directory)
+                USES[step["uses"].split("@")[0]](self.directory)
                 continue
             own = {name: self.filled(str(value)) for name, value in {**given, **step.get("env", {})}.items()}
             output += self.shell(self.filled(step["run"]), {**own, **self.environment})

@@ -160,7 +160,7 @@ def _wrong(one: Mixed, rows: dict[str, tuple[bool, str, int, int]], there: set[s
             yield f"statement {number + 1} is not recorded, but {name} says it is done"
 
 
-def wait_until_alone(project: Project, seconds: float = 10) -> float:
+def wait_until_alone(project: Project, seconds: float = 30) -> float:
     """Waits until the server has noticed that its clients are gone; how long it took."""
     began = time.monotonic()
     while project.value(f"select count(*) from pg_stat_activity where {OURS}"):

@@ -76,9 +76,9 @@ def test_an_alter_table_gets_past_a_long_reader_without_stalling_others(project:
         done.set()
 
     assert result.returncode == 0, result.stderr
-    assert took < 15
+    assert took < 30
     LOG.info("longest stall %.2f s, done %.2f s after the reader", worst.result(), took)
-    assert worst.result() < 1.5
+    assert worst.result() < 3  # the reader stays for five
     assert f"pid {pid} (" in result.stderr
     assert "canceling statement due to lock timeout" in result.stderr
     assert project.value("select count(b) from t") == 0
@@ -139,7 +139,7 @@ def test_a_run_gives_up_when_another_holds_the_lock(project: Project) -> None:
         took, run = timed(lambda: project.cli("migrate", SQLMIGRATE_LOCK_WAIT="1s"))
 
     assert run.returncode == 4
-    assert 1 <= took < 4
+    assert 1 <= took < 20
     assert f"the migration lock was not had within 1 s: held by pid {holder} (" in run.stderr
     assert "sqlmigrate lock-status" in run.stderr
 
@@ -154,7 +154,7 @@ def test_force_unlock_ends_exactly_the_holder(project: Project) -> None:
             status = project.cli("lock-status")
             refused = project.cli("force-unlock")
             unlocked = project.cli("force-unlock", "--yes")
-            _, stderr = first.communicate(timeout=10)
+            _, stderr = first.communicate(timeout=60)
             until(lambda: project.migrator().lock_holder())
             other = project.migrator().lock_holder()
         bystander.execute("select 1")

@@ -34,7 +34,7 @@ def test_a_signal_ends_a_long_statement(project: Project, number: signal.Signals
         took, (_, stderr) = timed(process.communicate)
 
     assert process.returncode == code
-    assert took < 3
+    assert took < 20
     assert "v1.0.0-002 failed: interrupted by SIG" in stderr
     assert "applied before it: v1.0.0-001" in stderr
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
@@ -56,7 +56,7 @@ def test_a_signal_ends_a_statement_outside_a_transaction(project: Project, numbe
         took, (_, stderr) = timed(process.communicate)
 
     assert process.returncode == code
-    assert took < 3
+    assert took < 20
     assert "1 of its 3 statements are committed, the next may be; a rerun finds out" in stderr
     assert failures(project) == [("v1.0.0-002", f"interrupted by {number.name}")]
     assert_nothing_is_left(project)
@@ -69,7 +69,7 @@ def test_the_time_limit_ends_the_run_and_says_what_was_applied(project: Project)
     took, run = timed(lambda: project.cli("migrate", "--timeout", "1s"))
 
     assert run.returncode == 1
-    assert took < 4
+    assert took < 20
     assert "the run took longer than 1 s" in run.stderr
     assert "applied before it: v1.0.0-001" in run.stderr
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
@@ -88,7 +88,7 @@ def test_a_run_that_waits_for_the_lock_obeys_a_signal(project: Project) -> None:
             took, _ = timed(waiter.wait)
 
     assert waiter.returncode == 143
-    assert took < 3
+    assert took < 20
 
 
 def terminate(_: Project, process: subprocess.Popen[str]) -> None:
@@ -103,7 +103,7 @@ def test_migrate_survives_sigterm_at_random_moments(mixed: Project, times: int) 
 def test_a_signal_ends_a_copy_that_the_server_takes_slowly(project: Project) -> None:
     project.query(
         "create table a (id int, note text)",
-        "create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(10); return new; end $$",
+        "create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$",
         "create trigger nap before insert on a for each row execute function nap()",
     )
     rows = "".join(f"{n}\t{'x' * 1000}\n" for n in range(10_000))
@@ -114,7 +114,7 @@ def test_a_signal_ends_a_copy_that_the_server_takes_slowly(project: Project) -> 
         took, (_, stderr) = timed(process.communicate)
 
     assert process.returncode == 143
-    assert took < 3
+    assert took < 20
     assert "v1.0.0-001 failed: interrupted by SIGTERM" in stderr
     assert failures(project) == [("v1.0.0-001", "interrupted by SIGTERM")]
     assert_nothing_is_left(project)

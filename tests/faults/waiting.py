@@ -14,7 +14,7 @@ T = TypeVar("T")
 OURS = "datname = current_database() and application_name like 'sqlmigrate%'"
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

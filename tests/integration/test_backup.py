@@ -297,7 +297,7 @@ def test_an_interrupted_one_leaves_nothing(
         took, _ = timed(process.wait)
 
     assert process.returncode == (1 if option else 143)
-    assert took < (6 if option else 3)
+    assert took < 20
     assert list(kept.iterdir()) == list(private.iterdir()) == []
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
     assert nothing_is_migrated(project)

@@ -132,7 +132,7 @@ def test_an_interrupted_run_waits_for_nobody_long(project: Project, webhook: Web
         took, (_, stderr) = timed(process.communicate)
 
     assert process.returncode == 143
-    assert took < 3
+    assert took < 9  # of the ten that it gives them otherwise
     assert stderr.count("in 2 s") == 2
     assert [one["error"]["message"] for one in told(webhook)] == ["v1.0.0-001 failed: interrupted by SIGTERM"]
 
@@ -144,7 +144,7 @@ def test_a_signal_while_others_are_told_changes_nothing(project: Project, tmp_pa
     took, run = timed(lambda: project.cli("migrate"))
 
     assert run.returncode == 0
-    assert took < 5
+    assert took < 9
     assert "the notification was given up: interrupted by SIGTERM" in run.stderr
 
 
@@ -156,5 +156,5 @@ def test_a_webhook_that_hangs_is_given_up_after_ten_seconds(project: Project, we
     took, run = timed(lambda: project.cli("migrate", "--notify-url", webhook.url))
 
     assert run.returncode == 0
-    assert 10 < took < 15
+    assert 10 < took < 25
     assert "  warning: http://127.0.0.1 did not answer in 10 s" in run.stderr

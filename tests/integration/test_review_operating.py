@@ -68,7 +68,7 @@ def test_a_hook_beside_a_patient_statement_is_not_patient_itself(project: Projec
         began = time.monotonic()
         with pytest.raises(MigrationFailed, match="lock timeout"):
             project.migrator(lock_timeout="200ms").migrate()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_rehearsal_is_no_way_around_an_approval(project: Project) -> None:
@@ -133,7 +133,7 @@ def test_a_hangup_ends_a_run_as_other_signals_do(project: Project) -> None:
         time.sleep(0.05)
     running.send_signal(signal.SIGHUP)
 
-    _, told = running.communicate(timeout=10)
+    _, told = running.communicate(timeout=60)
 
     assert running.returncode == 129
     assert "interrupted by SIGHUP" in told

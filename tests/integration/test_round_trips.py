@@ -23,11 +23,11 @@ def test_a_hundred_migrations_in_at_most_ten_round_trips(project: Project) -> No
         project.add(number, f"create table t{number} (id int primary key)", f"drop table t{number}")
 
     round_trips, quick = timed(project, delay=0)
-    slow_round_trips, slow = timed(project, delay=0.01)
+    slow_round_trips, slow = timed(project, delay=0.05)
 
     assert round_trips <= 10
     assert slow_round_trips <= 10
-    assert slow < quick + 1
+    assert slow < quick + 5  # half of what one for each would take
 
 
 def test_nothing_to_do_takes_five_round_trips_at_most(project: Project) -> None:

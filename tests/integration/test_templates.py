@@ -9,7 +9,7 @@ import pytest
 
 from sqlmigrate.generator import Order, generate
 from sqlmigrate.identifier import KEYWORDS
-from sqlmigrate.lint import Level, lint
+from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.model import Action
 from sqlmigrate.template import Templates
 from tests.project import Project
@@ -85,6 +85,15 @@ def test_what_a_template_makes(shop: Project, template: str, values: dict[str, s
 
     shop.migrator().migrate()
     assert shop.schema() == after
+
+
+def test_the_server_finds_nothing_either(shop: Project) -> None:
+    for number, (template, values) in enumerate(CASES):
+        generate([str(shop.directory)], Order(f"case_{number}", template, values))
+
+    paths = [str(path) for path in sorted(shop.directory.iterdir()) if "case" in path.name]
+    findings = lint(paths, [str(shop.directory)], Options(preset="all", replay=True))
+    assert [one for one in findings if one.level in (Level.ERROR, Level.WARNING)] == []
 
 
 def test_every_reserved_word_is_known(project: Project) -> None:

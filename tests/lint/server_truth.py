@@ -1,25 +1,44 @@
-"""What the rules on rewrites, scans and builds say is what the server does.
+"""What the rules say of rewrites, scans, builds and locks is what the server does.
 
-Each block of statements.sql is a schema and statements for it; the server tells at client_min_messages = debug1 what it
-rewrites, reads and builds. Run with `pytest tests/lint/server_truth.py`, on either version of PostgreSQL.
+Each block of statements.sql is a schema and statements for it. The server tells at client_min_messages = debug1 what it
+rewrites, reads and builds, and in pg_locks what it holds then; only relations that stood before are looked at. That
+`--replay` agrees is shown in test_replay.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 import pytest
 
 from sqlmigrate.lint import Finding, Level, Options, lint
+from sqlmigrate.lint.catalog import Birth, Catalog
+from sqlmigrate.lint.holding import shut_out
+from sqlmigrate.lint.interpret import apply
+from sqlmigrate.lint.reading import Unit, units
 from sqlmigrate.lint.rules import FAMILIES
+from sqlmigrate.lint.state import State, Statement
 from tests.servers import Server, execute
 
 BLOCKS = (Path(__file__).parent / "statements.sql").read_text().split("---\n")
-WORK = ("rewriting", "verifying", "building index", "validating")
+DOES = {
+    "rewrites": re.compile('rewriting table "([^"]+)"'),
+    "scans": re.compile('verifying table "([^"]+)"'),
+    "builds": re.compile('building index ".+" on table "([^"]+)"'),
+}
+KEY = re.compile('validating foreign key constraint "([^"]+)"')
+# What the messages of the rules say of it.
+SAYS = {
+    "rewrites": re.compile("rewrites the table|rewritten|computed and stored|table anew|copies"),
+    "scans": re.compile("looked at|looked up|on every row|is validated"),
+    "builds": re.compile("builds? its index|built anew|is built|keeps everybody from writing"),
+}
 # The server does these without a word: it reads the DEFAULT partition, and the tables with a column of the domain.
-SILENT = ("create table n partition of p", "alter domain dfree add")
+SILENT = {"create table n partition of p": "scans", "alter domain dfree add": "scans", "cluster w": "rewrites"}
 # What PostgreSQL 15 does not know yet.
 NEWER = (" virtual", " not enforced", "add not null", "constraint nn not null", "uuidv7", "set expression")
 # What a lock alone does, or what is no work of the server's.
@@ -28,54 +47,129 @@ OTHER_MATTERS = (
     *("partition-of-locks-parent", "detach-not-concurrent", "redundant-index"),
     *(rule.name for family, rules in FAMILIES.items() if family not in WORK_FAMILIES for rule in rules),
 )
+RELATIONS = "c.oid >= 16384 and c.relkind in ('r', 'p', 'm', 'f')"
+STANDING = f"select c.oid, c.relname from pg_class c where {RELATIONS}"
+HELD = f"""
+    select c.oid, l.mode from pg_locks l join pg_class c on c.oid = l.relation
+    where l.pid = pg_backend_pid() and {RELATIONS}
+"""
+BARS_WRITERS = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
+KEY_OF = "select conrelid::regclass::text from pg_constraint where contype = 'f' and conname = %s"
+FAMILY = """
+    with recursive family as (
+        select inhparent as parent, inhrelid as child from pg_inherits
+        union select f.parent, i.inhrelid from pg_inherits i join family f on i.inhparent = f.child
+    )
+    select parent::regclass::text, child::regclass::text from family
+"""
+
+
+class Seen(NamedTuple):
+    """What the server does to relations that stood before while it keeps writers out, and whom it shuts out of what.
+
+    `family` are tables with their partitions and children, which are locked with them.
+    """
+
+    work: set[str]
+    shut_out: set[str]
+    family: list[tuple[str, str]]
 
 
 def cases() -> list[object]:
     found: list[object] = []
-    for block in BLOCKS:
-        schema, _, statements = block.partition("##\n")
-        found += [pytest.param(schema, line, id=line) for line in statements.splitlines() if line]
+    for number, block in enumerate(BLOCKS):
+        _, _, statements = block.partition("##\n")
+        found += [pytest.param(number, line, id=line) for line in statements.splitlines() if line]
     return found
 
 
 @pytest.fixture(scope="module")
-def scratch(server: Server) -> Iterator[str]:
-    execute(server.conninfo, "create database server_truth")
-    yield server.database("server_truth")
-    execute(server.conninfo, "drop database server_truth with (force)")
+def databases(server: Server) -> Iterator[list[str]]:
+    """One for each block, with its schema."""
+    names = [f"server_truth_{number}" for number in range(len(BLOCKS))]
+    execute(server.conninfo, *(f"create database {name}" for name in names))
+    for name, block in zip(names, BLOCKS, strict=True):
+        execute(server.database(name), block.partition("##\n")[0])
+    yield [server.database(name) for name in names]
+    execute(server.conninfo, *(f"drop database {name} with (force)" for name in names))
 
 
-def work_done(conninfo: str, schema: str, statement: str) -> list[str]:
-    """What the server says that it does; nothing of it stays."""
+def seen(conninfo: str, statement: str) -> Seen:
+    """What the server does; nothing of it stays."""
     said: list[str] = []
-    with psycopg.connect(conninfo) as connection:
-        connection.execute(schema.encode())
+    with psycopg.connect(conninfo, options="-c timezone=Europe/Berlin") as connection:
+        standing: dict[int, str] = dict(connection.execute(STANDING).fetchall())
+        family = connection.execute(FAMILY).fetchall()
         connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
         connection.execute("set client_min_messages = debug1")
         said.clear()
         connection.execute(statement.encode())
+        messages = list(said)
+        held = [(standing[oid], mode) for oid, mode in connection.execute(HELD) if oid in standing]
+        barred = {name for name, mode in held if mode in BARS_WRITERS}
+        emptied = statement.startswith("truncate")  # it builds the indexes of no rows
+        work = {what for what, of in _work(connection, messages) if of in barred and not emptied}
         connection.rollback()
-    return [line for line in said if any(word in line for word in WORK) and "pg_toast" not in line]
+    return Seen(work, {name for name, mode in held if mode == BARS_WRITERS[0]}, family)
 
 
-def found_by_rules(directory: Path, schema: str, statement: str) -> list[Finding]:
+def _work(connection: psycopg.Connection, messages: list[str]) -> Iterator[tuple[str, str]]:
+    """What the messages say that is done, and to which table."""
+    for message in messages:
+        for what, pattern in DOES.items():
+            if match := pattern.match(message):
+                yield what, match[1]
+        if match := KEY.match(message):
+            yield from (("scans", table) for (table,) in connection.execute(KEY_OF, [match[1]]))
+
+
+def found_by_rules(directory: Path, schema: str, statement: str, version: int) -> list[Finding]:
     (directory / "V1.0.0-001__schema.up.sql").write_text(schema)
     file = directory / "V1.0.0-002__statement.up.sql"
     file.write_text(statement)
-    return lint([str(file)], options=Options(levels=dict.fromkeys(OTHER_MATTERS)))
+    return lint([str(file)], options=Options(levels=dict.fromkeys(OTHER_MATTERS), postgres=version))
 
 
-@pytest.mark.parametrize(("schema", "statement"), cases())
-def test_truth(scratch: str, tmp_path: Path, schema: str, statement: str) -> None:
-    with psycopg.connect(scratch) as connection:
-        version = connection.info.server_version
-    if version < 180000 and any(word in statement for word in NEWER):
+def shut_out_by_rules(schema: str, statement: str) -> set[str]:
+    """The tables that the linter takes to be held ACCESS EXCLUSIVE behind the statement."""
+    catalog = Catalog()
+    for one in _statements(schema):
+        apply(catalog, one.kind, one.body, Birth(1, 0))
+    state = State(2, "statement.sql")
+    found: set[str] = set()
+    for one in _statements(statement):
+        found |= {name for _, name in shut_out(one, catalog, state)}
+        apply(catalog, one.kind, one.body, state.born)
+    return found
+
+
+def _statements(text: str) -> list[Statement]:
+    found = [unit.statement for unit in units("-", [text]) if isinstance(unit, Unit)]
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize(("number", "statement"), cases())
+def test_truth(databases: list[str], tmp_path: Path, number: int, statement: str) -> None:
+    conninfo, schema = databases[number], BLOCKS[number].partition("##\n")[0]
+    with psycopg.connect(conninfo) as connection:
+        version = connection.info.server_version // 10_000
+    if version < 18 and any(word in statement for word in NEWER):
         with pytest.raises(psycopg.Error):
-            work_done(scratch, schema, statement)
+            seen(conninfo, statement)
         return
-    findings = found_by_rules(tmp_path, schema, statement)
-    claimed = {finding.rule for finding in findings if finding.level is not Level.INFO}
-    done = work_done(scratch, schema, statement)
-    if any(finding.level is Level.INFO for finding in findings) and not claimed:
+    server = seen(conninfo, statement)
+    claimed = shut_out_by_rules(schema, statement)
+    along = {child for parent, child in server.family if parent in claimed}
+    assert claimed <= server.shut_out <= claimed | along
+    findings = found_by_rules(tmp_path, schema, statement, version)
+    told = [one.message for one in findings if one.level is not Level.INFO]
+    if findings and not told:
         return  # "cannot tell" is never wrong
-    assert bool(done) == bool(claimed) or statement.startswith(SILENT), (done, claimed)
+    work = {what for what, pattern in SAYS.items() if any(pattern.search(message) for message in told)}
+    silent = {what for start, what in SILENT.items() if statement.startswith(start)}
+    if silent:
+        assert work == silent
+    elif "rewrites" in server.work:  # whose rows are looked at and whose indexes are built on the way
+        assert "rewrites" in work
+    else:
+        assert work | {"scans"} == server.work | {"scans"} if "builds" in work else work == server.work

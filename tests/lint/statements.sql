@@ -170,6 +170,9 @@ alter table t add constraint p unique using index t_u
 alter table t add not null a
 alter table t add not null a not valid
 alter table t add constraint nn not null b
+alter table t add constraint nn not null c not valid; alter table t validate constraint nn
+alter table t add constraint z check (id > 0) not valid; alter table t validate constraint z
+alter table t add constraint f foreign key (id) references r not valid; alter table t validate constraint f
 alter table t add primary key (e)
 alter table t add primary key (id)
 alter table t set logged
@@ -199,7 +202,8 @@ alter table t add x text collate "C" default 'x'
 create table p (id int, k int) partition by range (id); create table d partition of p default; create table p1 partition of p for values from (0) to (10); insert into d values (100);
 create table q (id int, k int); insert into q values (15); create table qc (id int, k int, check (id is not null and id >= 20 and id < 30)); insert into qc values (25); create table qd (id int not null, k int, check (id >= 20 and id < 30)); insert into qd values (25);
 create table pl (id int, k text) partition by list (k); create table l1 (id int, k text, check (k is not null and k = 'a')); create table l2 (id int, k text, check (k in ('a')));  create table l3 (id int, k text not null, check (k in ('a','b'))); create table l4 (id int, k text);
-create table pi (id int primary key) partition by range (id); create table pi1 (id int); create table pi2 (id int primary key); create table pi3 (id int not null, unique (id));
+create table pr (id int primary key); create table pi (id int primary key) partition by range (id); create table pi1 (id int); create table pi2 (id int primary key); create table pi3 (id int not null, unique (id));
+create table pj (id int not null, k int references pr) partition by range (id); create index on pj (k); create table pj1 (id int not null, k int references pr, check (id >= 0 and id < 10)); create index on pj1 (k); create table pj2 (id int not null, k int, check (id >= 0 and id < 10)); create table pj3 (id int not null, k int references pr, check (id >= 0 and id < 10)); create index on pj3 (k, id);
 create table ph (id int) partition by hash (id); create table h1 (id int);
 ##
 alter table p attach partition q for values from (10) to (20)
@@ -216,6 +220,9 @@ alter table pl attach partition l3 for values in ('a','b')
 alter table pl attach partition l4 default
 alter table pi attach partition pi2 for values from (0) to (10)
 alter table pi attach partition pi3 for values from (0) to (10)
+alter table pj attach partition pj1 for values from (0) to (10)
+alter table pj attach partition pj2 for values from (0) to (10)
+alter table pj attach partition pj3 for values from (0) to (10)
 alter table ph attach partition h1 for values with (modulus 2, remainder 0)
 create index on only p (id)
 create index on p (id)
@@ -264,6 +271,7 @@ alter table w alter s drop expression
 alter table w add constraint k check (a is not null), alter a set not null
 alter table w alter a set not null, alter b type varchar
 alter table w validate constraint w_a_check
+alter table w validate constraint w_a_check, alter b set statistics 100
 alter table w add x int default stf()
 alter table w add x int default vlf()
 alter table w add x int default 1, add y text default 'a' not null
@@ -304,6 +312,27 @@ reindex table w
 cluster w using w_a
 alter table par detach partition par1
 alter table w drop column b
+alter table w rename to w2
+alter table w rename b to b2
+alter table w add column z int
+alter table w alter b set default 'x'
+alter table w enable row level security
+alter table w disable trigger all
+alter table w owner to current_user
+alter table w cluster on w_a
+create policy own on w using (true)
+create trigger tw before insert on w for each row execute function tf()
+drop trigger tr on trig
+truncate w
+lock table w in share mode
+lock table w
+alter table c add constraint f2 foreign key (n) references r not valid
+alter table c drop constraint c_rid_fkey
+alter table c drop column rid
+alter table c alter rid type bigint
+alter table c rename constraint c_rid_fkey to f3
+alter table inh1 no inherit inh
+comment on table w is 'x'
 alter table w alter b set storage plain
 alter table w alter b set compression pglz
 alter table w set (autovacuum_enabled = false)

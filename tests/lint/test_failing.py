@@ -8,10 +8,13 @@ import psycopg
 import pytest
 
 from sqlmigrate.lint.rule import Example
-from sqlmigrate.lint.rules import functions, interfaces, rows
+from sqlmigrate.lint.rules import functions, interfaces, refused, rows
 from tests.servers import Server, execute
 
-RULES = (rows.REQUIRED, interfaces.VIEW_COLUMNS, interfaces.NEEDED_INDEX, functions.SIGNATURE)
+RULES = (
+    *(rows.REQUIRED, interfaces.VIEW_COLUMNS, interfaces.NEEDED_INDEX, functions.SIGNATURE),
+    *(refused.USING_INDEX, refused.PARTITION_KEY, refused.KEY_TYPES),
+)
 # What the examples name and do not make; a table of theirs has one row, as it has by the time of the next migration.
 MADE_BEFORE = "create table if not exists t (a int, b int, c int);"
 ONE_ROW = "do $$ begin insert into t default values; exception when others then null; end $$;"

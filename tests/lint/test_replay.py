@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +14,14 @@ from sqlmigrate.lint.rule import Example, Rule
 from sqlmigrate.lint.rules import told
 from sqlmigrate.lint.verdict import BY_SERVER, CLAIMS
 from tests.lint import server_truth
-from tests.servers import ROOT
+from tests.servers import quick
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cache() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "XDG_CACHE_HOME", str(ROOT / ".local")
-        )  # the server has a user of its own, whom pytest's keeps out
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir=quick()) as directory:
+        Path(directory).chmod(0o755)  # the server has a user of its own
+        patch.setenv("XDG_CACHE_HOME", directory)
         yield
 
 
@@ -84,7 +84,7 @@ def test_it_confirms(tmp_path: Path) -> None:
 
 def test_it_drops(tmp_path: Path) -> None:
     """What dynamic SQL has made of the table only the server knows."""
-    made = "do $$ begin execute 'create table t (' || 'a varchar(10))'; end $$;"
+    made = "do $$ declare name text := 't'; begin execute 'create table ' || name || ' (a varchar(10))'; end $$;"
     widened = "alter table t alter a type varchar(20);"
     (tmp_path / "V1.0.0-001__n.up.sql").write_text(made)
     (tmp_path / "V1.0.0-002__n.up.sql").write_text(widened)
@@ -94,7 +94,7 @@ def test_it_drops(tmp_path: Path) -> None:
 
 
 def test_it_decides_what_could_not_be_told(tmp_path: Path) -> None:
-    made = "do $$ begin execute 'create table t (' || 'a varchar(10))'; end $$;"
+    made = "do $$ declare name text := 't'; begin execute 'create table ' || name || ' (a varchar(10))'; end $$;"
     [finding] = replayed(tmp_path, made, "\n\nalter table t alter a type varchar(5);")
     assert shown([finding]) == [("type-change-rewrites", "warning", "server")]
     assert finding.message == "PostgreSQL writes t anew under a lock"
@@ -118,7 +118,7 @@ def test_an_ignore_keeps_it_quiet(tmp_path: Path) -> None:
     table = "create table t (a int);"
     hidden = (
         "-- sqlmigrate: ignore=rewrites-table (small)\n"
-        "do $$ begin execute 'alter table t ' || 'alter a type text'; end $$;"
+        "do $$ declare name text := 't'; begin execute format('alter table %I alter a type text', name); end $$;"
     )
     assert replayed(tmp_path, table, hidden) == []
 

@@ -55,11 +55,11 @@ def test_what_a_webhook_refuses_is_a_warning(webhook: Webhook, status: int) -> N
 
 
 def test_a_webhook_that_dawdles_is_given_up(webhook: Webhook) -> None:
-    webhook.pause = 3
+    webhook.pause = 20
     began = time.monotonic()
 
     assert told(0.3, notify_url=webhook.url) == ["http://127.0.0.1 did not answer in 0.3 s"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -133,21 +133,21 @@ def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> N
     began = time.monotonic()
 
     assert told(0.3, notify_command=command) == [f"{command[0]} did not end in 0.3 s"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
     while state.exists() and state.read_text().split()[2] != "Z":  # a signal takes a moment
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         time.sleep(0.01)
 
 
 def test_both_are_told_at_the_same_time(webhook: Webhook, tmp_path: Path) -> None:
-    webhook.pause = 3
+    webhook.pause = 20
     began = time.monotonic()
 
-    warnings = told(0.3, notify_url=webhook.url, notify_command=script(tmp_path, "sleep 60"))
+    warnings = told(1.5, notify_url=webhook.url, notify_command=script(tmp_path, "sleep 60"))
 
     assert len(warnings) == 2
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 2.9
 
 
 def test_a_signal_ends_the_notification_and_not_the_program(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from sqlmigrate.errors import (
     SqlMigrateError,
     StatementFailed,
 )
+from sqlmigrate.generator import Generated, NewFile
 from sqlmigrate.lint import Finding
 from sqlmigrate.lint import Level as LintLevel
 from sqlmigrate.lint.fix import Fix
@@ -31,10 +32,13 @@ from sqlmigrate.plan_file import PlanFile
 from sqlmigrate.planner import standings
 from sqlmigrate.render import progress, shape, text
 from sqlmigrate.render.unseen import printable
+from sqlmigrate.renumber import Move, Renumbering
 from sqlmigrate.repair import Mend
 from sqlmigrate.review import Review
 from sqlmigrate.run import Run
-from tests.unit.samples import WHEN, failed, migration, partial, row, step
+from sqlmigrate.scaffold import Entry, Outcome
+from sqlmigrate.template import Template
+from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
 WRONG = Problem("changed", "v1.0.0-001 was changed", PLACE, "put it back\nor repair")
@@ -48,6 +52,12 @@ STANDING = standings(
 )
 ENTRY = LogEntry(WHEN, "apply", "v1.0.0-001", "step", "failure", 20, "it broke", "dba", "me", "here", "r1", "same")
 FINDING = Finding("syntax", LintLevel.ERROR, PLACE, "frm is no word")
+GENERATED = Generated((NewFile(version(1), "m/V1.0.0-001__a.up.sql", "-- A.\n\nselect 1;\n"),))
+ENTRIES = [
+    Entry("sqlmigrate.toml", Outcome.CREATED),
+    Entry(".gitignore", Outcome.KEPT, "it has it"),
+    Entry(".pre-commit-config.yaml", Outcome.KEPT, "add:\n- repo: local"),
+]
 MEND = Mend(migration(1), "take the checksum from disk", "update …")
 
 
@@ -121,6 +131,11 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
         ([],),
     ],
+    "generated": [(GENERATED,)],
+    "draft": [(GENERATED,)],
+    "templates": [([Template("index", "An index.", {"table": None, "method": "btree", "where": ""}, own=False)],)],
+    "renumbering": [(Renumbering((Move(version(1), version(2), (("m/a", "m/b"),)),), (ODD,)),), (Renumbering(()),)],
+    "project": [(".", [ENTRIES[0]]), ("a b", ENTRIES)],
     "prunable": [(Pruned(3, 1),)],
     "pruned": [(Pruned(3, 1),)],
     "metrics": [(up(is_up=True),)],
@@ -375,3 +390,19 @@ def test_a_password_is_in_no_error_about_a_part_that_can_not_be_read() -> None:
         database.connect(conninfo, "sqlmigrate")
     assert SECRET not in text.error(caught.value)
     assert not isinstance(caught.value, ConfigurationError)
+
+
+def test_a_draft_shows_each_file() -> None:
+    assert unstyle(text.draft(GENERATED)) == "m/V1.0.0-001__a.up.sql\n  -- A.\n\n  select 1;"
+
+
+def test_what_has_to_be_added_by_hand_stands_below_its_file() -> None:
+    said = unstyle(text.project("a b", ENTRIES)).splitlines()
+
+    assert said[:4] == [
+        "created   sqlmigrate.toml",
+        "kept      .gitignore (it has it)",
+        "kept      .pre-commit-config.yaml: add:",
+        "    - repo: local",
+    ]
+    assert "  cd 'a b'" in said

@@ -132,7 +132,8 @@ def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
         if table is None:
             continue
         if kind == "OBJECT_TRIGGER":
-            catalog.put(replace(table, triggers=tuple(one for one in table.triggers if one != parts[-1])))
+            kept = {name: function for name, function in table.triggers.items() if name != parts[-1]}
+            catalog.put(replace(table, triggers=kept))
         else:
             catalog.put(replace(table, policies=tuple(one for one in table.policies if one != parts[-1])))
 

@@ -215,7 +215,8 @@ def create_schema(catalog: Catalog, node: Node, born: Birth) -> None:
 def create_trigger(catalog: Catalog, node: Node, _: Birth) -> None:
     """CREATE TRIGGER."""
     table = catalog.touch(relation(node["relation"]))
-    catalog.put(replace(table, triggers=(*table.triggers, node.get("trigname", ""))))
+    function = catalog.resolve(qualified(node["funcname"]), catalog.functions)
+    catalog.put(replace(table, triggers={**table.triggers, node.get("trigname", ""): function}))
 
 
 def create_policy(catalog: Catalog, node: Node, _: Birth) -> None:

@@ -17,6 +17,7 @@ from sqlmigrate.lint.rules import (
     new_columns,
     own,
     partitions,
+    refused,
     renames,
     rows,
     storage,
@@ -49,7 +50,7 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *interfaces.RULES,
         *access.RULES,
     ),
-    "Correctness": (*own.RULES, *correctness.RULES, *unknown.RULES, *existing.RULES, *undoing.RULES),
+    "Correctness": (*own.RULES, *correctness.RULES, *unknown.RULES, *existing.RULES, *refused.RULES, *undoing.RULES),
     "Style": (*style.RULES, *conventions.RULES),
     "What only the server tells (--replay)": told.RULES,
 }

@@ -90,6 +90,8 @@ SET_NOT_NULL = Rule(
         ),
         bad("alter table t add constraint n not null a;"),
         bad("alter table t add b int generated always as (a + 1) virtual not null;"),
+        bad("do $$ begin execute 'alter table t ' || 'alter a set not null'; end $$;"),
+        bad("do $$ begin execute format('alter table %I alter %I set not null', 't', 'a'); end $$;"),
         good("alter table t add b int not null default 1;"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null));"),
         good("alter table t alter a set not null;", "create table t (a int, check (a is not null and a > 0));"),
@@ -188,7 +190,7 @@ FOREIGN_KEY = Rule(
 
 def _validate(case: Case) -> Iterator[Hit]:
     constraint = _validated(case)
-    if constraint is None or constraint.valid or constraint.kind == "not null":
+    if constraint is None or constraint.valid:
         return
     if constraint.born == case.state.born and case.state.in_transaction:
         yield Hit(
@@ -218,6 +220,7 @@ VALIDATE = Rule(
         ),
         bad("begin; alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c; end;"),
         bad("alter table t add constraint c check (a > 0) not valid, validate constraint c;"),
+        bad("alter table t add constraint n not null a not valid; alter table t validate constraint n;"),
         good(
             "begin; alter table t add constraint c check (a > 0) not valid; commit;"
             "begin; alter table t validate constraint c; commit;"

@@ -10,6 +10,7 @@ from sqlmigrate.lint.interpret.definitions import column_constraints
 from sqlmigrate.lint.interpret.tables import new_name
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.tree import columns_in, qualified, relation, relations_in
+from sqlmigrate.lint.usage import ROUTINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -265,12 +266,21 @@ def _of_drop(case: Case) -> Iterator[Hit]:
             elif referred and referred.references and _is_sure(catalog, table.name):
                 what = f"foreign key {referred.name} of {table.name[1]}"
                 yield _hanging(case, what, referred.references[1], referred.born or table.born)
+    elif kind in ROUTINES:
+        yield from _of_function(case, [catalog.resolve(name, catalog.functions) for name in names])
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         yield from _of_type(case, [catalog.resolve(name, catalog.types) for name in names])
     elif kind == "OBJECT_SCHEMA":
         for table in (one for one in catalog.tables.values() if one.name[0] in {name for _, name in names}):
             if _is_sure(catalog, table.name):
                 yield _hanging(case, table.name[1], table.name[0], table.born)
+
+
+def _of_function(case: Case, dropped: list[Name]) -> Iterator[Hit]:
+    for table in case.catalog.tables.values():
+        for trigger, function in table.triggers.items() if _is_sure(case.catalog, table.name) else ():
+            if function in dropped:
+                yield _hanging(case, f"trigger {trigger} of {table.name[1]}", function[1], table.born)
 
 
 def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
@@ -331,6 +341,10 @@ def _hanging(case: Case, what: str, on: str, born: Birth | None) -> Hit:
 
 
 _V = _T + "create view v as select a from t; "
+_TRIGGER = (
+    "create function f() returns trigger language plpgsql as 'begin return new; end';"
+    "create trigger g before insert on t for each row execute function f();"
+)
 
 DEPENDANTS = Rule(
     name="has-dependants",
@@ -359,6 +373,8 @@ DEPENDANTS = Rule(
         bad("drop schema s;", "create table s.t (a int);"),
         bad("alter table t drop column a;", "create table t (a int, b int) partition by range (a);"),
         unsure("alter table t drop column a;", _T + "create view v as select t.b, u.a from t, u;"),
+        bad("drop function f();", _T + _TRIGGER),
+        good("drop trigger g on t; drop function f();", _T + _TRIGGER),
         good("alter table t drop column b;", _V),
         good("alter table t drop column a cascade;", _V),
         good("drop view v; alter table t drop column a;", _V),

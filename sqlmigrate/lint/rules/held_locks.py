@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, written
+from sqlmigrate.lint.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, shuts_out, written
 from sqlmigrate.lint.questions import is_new
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.tree import qualified, relation, walk
@@ -30,8 +30,13 @@ def _held(case: Case) -> Name | None:
 
 def _work(case: Case) -> Iterator[Hit]:
     held = _held(case)
-    what = _long_work(case) if held is not None else ""
-    if held is not None and what:
+    within = case.kind == "AT_ValidateConstraint" and any(map(shuts_out, case.statement.commands))
+    what = _long_work(case) if held is not None or within else ""
+    if what and held is None:
+        yield Hit(
+            f"{what}, while another part of the statement keeps everybody out", "alter table … validate …;  -- alone"
+        )
+    elif held is not None and what:
         yield Hit(
             f"{what}, while {held[1]} is locked from line {case.state.held[held].line} on and nobody can read it",
             "put it into a file of its own, or before the statement that locks",
@@ -103,6 +108,7 @@ WORK = Rule(
     examples=(
         bad(_ADD + "alter table u validate constraint c;"),
         bad(_ADD + "alter table t validate constraint c;", "create table t (b int);"),
+        bad("alter table t add column a int, validate constraint c;"),
         bad(_ADD + "select count(*) from t;"),
         bad(_ADD + "create table copy as select * from u;"),
         bad(_ADD + "refresh materialized view m;"),
@@ -112,6 +118,7 @@ WORK = Rule(
         bad(_ADD + "select pg_sleep(10);"),
         good(_ADD + "alter table t add column b int;"),
         good(_ADD + "alter table t alter column a set default 1;"),
+        good("alter table t validate constraint c, validate constraint d;"),
         good(_ADD + "select 1;"),
         good(_ADD + "select setval('s', (select max(id) from u));"),
         good(_ADD + "select * from u where id = 5;"),
@@ -170,6 +177,10 @@ BACKFILL = Rule(
         bad("begin; " + _ADD + _FILL + " commit;"),
         bad(_ADD + "do $$ begin update t set a = 1; end $$;"),
         bad("alter table t drop constraint c; update t set kind = 'b' where kind = 'a';", _KEYED),
+        bad("alter table t add column a int; update t set a = 1 where kind = 'b';"),
+        bad("create function f() returns void language sql as 'update t set a = 1'; " + _ADD + "select f();"),
+        good(_ADD + "update version set number = 'b' where number = 'a';"),
+        good(_ADD + "do $$ declare k int := 5; begin update u set b = 1 where id = k; end $$;"),
         good("begin; " + _ADD + "commit; " + _FILL),
         good(_HEAD + _ADD + _FILL),
         good(_ADD + "insert into t (a) values (1), (2);"),
@@ -224,6 +235,12 @@ SEVERAL = Rule(
         bad("alter table t enable row level security; create policy p on u using (true);"),
         bad(_ADD + "drop trigger x on u;"),
         bad("create table p1 partition of p for values from (0) to (9); alter table u add column a int;"),
+        bad(
+            "alter table r alter b set default 1; alter table t drop constraint t_a_fkey;",
+            "create table r (id int primary key, b int); create table s (id int primary key);"
+            "create table t (a int references s);",
+        ),
+        bad(_ADD + "cluster u using i;"),
         good(_ADD + "alter table t add column b int;"),
         good(_ADD + "alter table public.t add column b int;", "create table t (b int);"),
         good("alter table t rename to u; alter table u add column a int;"),

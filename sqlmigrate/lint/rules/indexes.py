@@ -69,22 +69,20 @@ CREATE = Rule(
 
 def _partitioned(case: Case) -> Iterator[Hit]:
     node = case.node
-    if not _is_partitioned(case) or is_new(case) or not node["relation"].get("inh"):
+    alone = node.get("concurrent") or not node["relation"].get("inh")
+    if not _is_partitioned(case) or is_new(case) or alone or _stands(case):
         return
-    safer = (
+    yield Hit(
+        f"CREATE INDEX keeps everybody from writing to every partition of {case.name[1]}",
         f"create index {node.get('idxname', '…')} on only {case.name[1]} (…);\n"
-        "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;"
+        "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+        told_by(case, case.table),
     )
-    by = told_by(case, case.table)
-    if node.get("concurrent"):
-        yield Hit(f"{case.name[1]} is partitioned: CREATE INDEX CONCURRENTLY fails on it", safer, by)
-    elif not _stands(case):
-        yield Hit(f"CREATE INDEX keeps everybody from writing to every partition of {case.name[1]}", safer, by)
 
 
 PARTITIONED = Rule(
     name="index-on-partitioned-table",
-    level=Level.ERROR,
+    level=Level.WARNING,
     on=("IndexStmt",),
     stake="An index on a partitioned table can't be built concurrently: it locks all, and builds one by one.",
     safe="create index p_a_idx on only p (a);\ncreate index concurrently p1_a_idx on p1 (a);\n"
@@ -92,7 +90,6 @@ PARTITIONED = Rule(
     check=_partitioned,
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
-        bad("create index concurrently i on p (a);", _PARTITIONED),
         bad(
             "create unique index i on p (a);",
             _PARTITIONED + "create table p1 partition of p for values from (0) to (9);",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,4 +53,19 @@ UNUSED_IGNORE = Rule(
         good("-- squawk-ignore prefer-robust-stmts\nselect 1;"),
     ),
 )
-RULES = (SYNTAX, UNUSED_IGNORE)
+DUPLICATE_VERSION = Rule(
+    name="duplicate-version",
+    level=Level.ERROR,
+    on=(),
+    stake="sqlmigrate runs nothing while two files have one version: it can't know which of them the history means.",
+    safe="-- sqlmigrate renumber: what is not applied gets the next version",
+    check=_found_by_the_linter,
+    examples=(
+        Example("select 1;", "select 1;", bad=True, name="V1.0.0-001__example.up.sql"),
+        Example("select 1;", "select 1;", bad=True, name="V1.0.0-1__other.sql"),
+        good("select 1;", "select 1;"),
+        Example("select 1;", "select 1;", name="V1.0.0-001__earlier.down.sql"),
+        Example("select 1;", name="R__a.sql"),
+    ),
+)
+RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION)

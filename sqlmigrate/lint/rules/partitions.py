@@ -13,6 +13,7 @@ from sqlmigrate.lint.tree import relation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.lint.catalog import Index, Table
 _PARENT = "create table p (id int not null) partition by range (id); "
 
 
@@ -25,16 +26,48 @@ def _attach(case: Case) -> Iterator[Hit]:
     if is_new(case, name):
         return
     keys = case.table.keys if case.table else ()
-    if child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"]):
+    fits = child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"])
+    if not fits and not default_is_alone(case, node["bound"]):
+        yield Hit(
+            f"every row of {name[1]} is looked at while nobody can read it",
+            f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
+            f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a transaction of its own, then ATTACH",
+            told_by(case, child),
+        )
+    yield from _wanting(case, child)
+
+
+def _wanting(case: Case, child: Table | None) -> Iterator[Hit]:
+    """What the parent has and the new partition has not, so that it gets it now."""
+    parent = case.table
+    if parent is None or child is None or child.partial:
         return
-    if default_is_alone(case, node["bound"]):
-        return
-    yield Hit(
-        f"every row of {name[1]} is looked at while nobody can read it",
-        f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
-        f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a transaction of its own, then ATTACH",
-        told_by(case, child),
+    by = told_by(case, child)
+    for index in parent.indexes:
+        if not any(_is_like(case, index, child, one) for one in child.indexes):
+            safer = f"create index concurrently … on {child.name[1]} (…);  -- like {index.name[1]}"
+            yield Hit(f"an index like {index.name[1]} is built on {child.name[1]} while nobody can read it", safer, by)
+    keys = [(one.columns, one.references) for one in child.constraints if one.kind == "foreign"]
+    for key in (one for one in parent.constraints if one.kind == "foreign"):
+        if (key.columns, key.references) not in keys:
+            safer = f"alter table {child.name[1]} add foreign key … not valid;  -- like {key.name}; then VALIDATE it"
+            yield Hit(f"every row of {child.name[1]} is looked up for {key.name} while nobody can read it", safer, by)
+
+
+def _is_like(case: Case, index: Index, child: Table, other: Index) -> bool:
+    """Whether an index of the new partition serves as its part of the parent's.
+
+    That behind a unique constraint does for a primary key, too, before PostgreSQL 18.
+    """
+    wanted, given = (
+        (one.columns, one.unique, one.method, one.options, len(one.expressions), one.predicate is None)
+        for one in (index, other)
     )
+    if wanted != given or not index.constraint:
+        return wanted == given
+    keys = [table.constraint(one.name[1]) for table, one in ((case.table, index), (child, other)) if table]
+    kinds = [key.kind for key in keys if key is not None]
+    return len(kinds) == 2 and (kinds[0] == kinds[1] or case.postgres < 18)
 
 
 def default_is_alone(case: Case, bound: dict[str, object]) -> bool:
@@ -78,6 +111,21 @@ ATTACH = Rule(
         bad(
             "alter table p attach partition q for values in ('a');",
             "create table p (k text) partition by list (k); create table q (k text, check (k in ('a')));",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create index on p (id); create table q (id int not null, check (id >= 0 and id < 9));",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            "create table r (id int primary key);"
+            "create table p (id int not null references r) partition by range (id);"
+            "create table q (id int not null, check (id >= 0 and id < 9));",
+        ),
+        good(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create index on p (id); create table q (id int not null, check (id >= 0 and id < 9));"
+            "create index on q (id);",
         ),
         good(
             "alter table p attach partition q for values from (0) to (9);",

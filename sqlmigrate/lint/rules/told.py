@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _TABLE = "create table t (id int, a int);"
 _TYPE = "alter table t add column b bigint;  -- then fill it in batches, and let it take the place of a"
-_HIDDEN = "do $$ begin execute format({}, 't'); end $$;"
+_HIDDEN = "do $$ declare name text := 't'; begin execute format({}, name); end $$;"
 _HIDDEN_REWRITE = _HIDDEN.format("'alter table %I alter a type bigint'")
 _HIDDEN_SCAN = _HIDDEN.format("'alter table %I alter a set not null'")
 _HIDDEN_INDEX = _HIDDEN.format("'create index on %I (a)'")

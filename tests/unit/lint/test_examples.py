@@ -26,7 +26,8 @@ def test_example(rule: Rule, example: Example, tmp_path: Path) -> None:
         (tmp_path / example.name.replace(".down.", ".up.")).write_text(example.up)
     file = tmp_path / example.name
     file.write_text(example.sql)
-    findings = lint([str(file)], options=Options(preset="all", naming=dict(example.naming), replay=rule in told.RULES))
+    options = Options("all", {}, example.postgres, dict(example.naming), replay=rule in told.RULES)
+    findings = lint([str(file)], options=options)
     levels = {finding.level for finding in findings if finding.rule == rule.name}
     expected = {rule.level} if example.bad else {Level.INFO} if example.unsure else set()
     assert levels == expected, [finding.message for finding in findings]

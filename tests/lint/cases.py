@@ -1,0 +1,59 @@
+"""Reads cases.txt, which says how it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_MARK = re.compile(r" *--(!|! earlier|\?|\? alone)$")
+
+
+class LabelledFile(NamedTuple):
+    """A file to lint; the lines that hold a hazard, and those of which it is left open, count from 1."""
+
+    name: str
+    earlier: str
+    sql: str
+    hazards: frozenset[int]
+    open: frozenset[int]
+
+    @property
+    def file_name(self) -> str:
+        return f"V1.0.0-002__case.{'down' if self.name.endswith('[down]') else 'up'}.sql"
+
+    @property
+    def clean(self) -> frozenset[int]:
+        """The lines that hold no hazard, empty ones and comments left out."""
+        written = enumerate(self.sql.splitlines(), 1)
+        said = {number for number, line in written if line.strip() and not line.lstrip().startswith("--")}
+        return frozenset(said - self.hazards - self.open)
+
+    def write(self, directory: Path) -> Path:
+        """The path of the file, with what is earlier beside it."""
+        if self.earlier:
+            (directory / "V1.0.0-001__earlier.up.sql").write_text(self.earlier)
+        path = directory / self.file_name
+        path.write_text(self.sql)
+        return path
+
+
+def labelled_files() -> Iterator[LabelledFile]:
+    _, shop, *cases = (Path(__file__).parent / "cases.txt").read_text().split("=== ")
+    for case in cases:
+        name, _, text = case.partition("\n")
+        earlier, divided, statements = text.partition("##\n")
+        if divided:
+            yield _labelled(name, earlier, statements)
+        else:
+            yield _labelled(name, "", text)
+            yield _labelled(name, shop.partition("\n")[2], text)
+
+
+def _labelled(name: str, earlier: str, text: str) -> LabelledFile:
+    marks = {number: match[1] for number, line in enumerate(text.splitlines(), 1) if (match := _MARK.search(line))}
+    told, left = ("!", "! earlier") if earlier else ("!",), ("?",) if earlier else ("?", "? alone")
+    sql = "".join(_MARK.sub("", line) + "\n" for line in text.splitlines())
+    hazards = frozenset(number for number, mark in marks.items() if mark in told)
+    return LabelledFile(name, earlier, sql, hazards, frozenset(n for n, mark in marks.items() if mark in left))
