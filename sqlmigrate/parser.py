@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigurationError
@@ -25,6 +26,10 @@ _LARGE = 8 * 1024 * 1024
 _STACK = 128
 _PAGE = 4096
 _NEAR = re.compile(rb"near line (\d+)")
+# Who walks through a tree goes down with it, and Python has room for a thousand; from 3.12 on json itself goes deeper.
+_DEEPEST = 900
+_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^][{}"]++')
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # What a trigger knows of itself (tg_op) is written so by libpg_query, which is no JSON.
 _NO_JSON = re.compile(rb"(?<=[\[,])\{\}\}")
 
@@ -127,10 +132,16 @@ def _answer(read: Callable[[bytes], list[Node]], text: bytes) -> list[Node] | Sy
 
 
 def _loaded(tree: bytes) -> Any:
+    if _depth(tree) > _DEEPEST:
+        raise TooDeep
     try:
         return json.loads(tree)
     except RecursionError as error:
         raise TooDeep from error
+
+
+def _depth(tree: bytes) -> int:
+    return max(accumulate(map(_STEPS.__getitem__, _NO_BRACKETS.sub(b"", tree))), default=0)
 
 
 def _fault(error: Any, text: bytes) -> SyntaxFault:

@@ -120,13 +120,12 @@ def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
     if os.geteuid() == 0:
         shutil.chown(directory, user, user)
     server = OwnServer(f"host={directory} user=postgres dbname=postgres", bin_directory, directory, user)
-    server.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8")
-    server.start()
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(shutil.rmtree, directory)
+        server.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8")
+        server.start()
+        undo.callback(server.stop, "fast")
         yield server
-    finally:
-        server.stop("fast")
-        shutil.rmtree(directory)
 
 
 @contextlib.contextmanager

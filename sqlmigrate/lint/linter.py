@@ -235,14 +235,13 @@ class _File:
         body, born = statement.body, self._state.born
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
+        self._note(statement)
         if statement.kind != "AlterTableStmt":
-            self._note(statement)
             apply(self._catalog, statement.kind, body, born)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, born)
-        self._note(statement)
 
     def _note(self, statement: Statement) -> None:
         if self._moment.linted:
