@@ -45,7 +45,7 @@ def _linted(paths: Sequence[str], settings: Settings) -> list[Finding]:
     asked = read({}, settings.lint)
     # Which files are new the plan knows, and of two with one version its problems tell.
     chosen = replace(asked, changed_since="", rules={**asked.rules, "duplicate-version": None})
-    return lint(select(paths, chosen), settings.dir, chosen.options())
+    return lint(select(paths, chosen), settings.dir, replace(chosen.options(), pending=paths))
 
 
 def refuse(plan: Plan, settings: Settings) -> None:

@@ -121,7 +121,10 @@ class _Linting:
         self.paths = select(named or [one for one in directories if os.path.isdir(one)], chosen)
         self._directories = directories
         self._fail_on = chosen.fail_on
-        self._options = replace(chosen.options(replay=replay), processes=min(os.cpu_count() or 1, _PROCESSES))
+        pending = self.paths if chosen.changed_since else ()  # what a branch adds is deployed together
+        self._options = replace(
+            chosen.options(replay=replay), processes=min(os.cpu_count() or 1, _PROCESSES), pending=pending
+        )
 
     def findings(self) -> list[Finding]:
         from sqlmigrate.lint import lint

@@ -96,7 +96,7 @@ def in_use(catalog: Catalog, name: Name, state: State) -> bool:
         return name[0] not in _SYSTEM and not name[1].startswith("pg_")
     if table.kind == "view" or table.persistence == "t":
         return False
-    return table.born is None or table.born.file != state.file
+    return not state.made(table.born)
 
 
 def reads_in_use(query: Node, catalog: Catalog, state: State) -> list[Name]:

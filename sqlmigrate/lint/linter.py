@@ -26,7 +26,7 @@ from sqlmigrate.model import Location
 from sqlmigrate.scanner import Item, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.lint.replay import Replay
     from sqlmigrate.lint.seen import Seen
@@ -45,6 +45,7 @@ class Options:
     expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
     are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
     which has the last word. Up to so many `processes` share many files; where there are threads, leave it at one.
+    `pending` are migrations that are known to be deployed next, together: what one of them makes is new to the others.
     """
 
     preset: str = "safety"
@@ -54,6 +55,7 @@ class Options:
     texts: Mapping[str, str] = field(default_factory=dict)
     replay: bool = False
     processes: int = 1
+    pending: Collection[str] = ()
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -97,11 +99,14 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
     number = 0
     for moments in runs:
         catalog, deployed = Catalog(), list[str]()
-        before, origin = None, None
+        before, origin, pending = None, None, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
             schema = catalog.copy() if moment.down else catalog
             state = State(number, moment.path, moment.down)
+            if moment.path in selection.pending:
+                pending.add(number)
+                state.pending = pending
             if before is not None and takes_back(moment, before):
                 state.undoes, state.origin = number - 1, origin
             if after is not None and takes_back(after, moment):
@@ -117,6 +122,7 @@ class _Selection:
 
     def __init__(self, options: Options) -> None:
         self.settings = (options.postgres, options.naming)
+        self.pending = frozenset(options.pending)
         self._texts = options.texts
         self._server: Replay | None = None
         if options.replay:
@@ -184,7 +190,9 @@ class _File:
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if seen := self._selection.seen(self._moment, deployed):
-            self._found = dict.fromkeys(judged(list(self._found), seen, self._starts, self._selection.levels))
+            new = {name for (_, name), one in self._catalog.tables.items() if self._state.made(one.born)}
+            known = [one.but(new) for one in seen]
+            self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
         return self._heard() if self._moment.linted else []
 
     def _take(self, unit: Unit | Cut) -> None:

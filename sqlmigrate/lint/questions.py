@@ -39,11 +39,11 @@ class Change(NamedTuple):
 
 
 def is_new(case: Case, name: Name | None = None) -> bool:
-    """Whether nobody but this file can have rows in the table or wait for it: it made it, or it is temporary."""
+    """Whether nobody else can have rows in the table or wait for it: it is made with this file, or temporary."""
     table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
     if table is None:
         return False
-    return table.persistence == "t" or (table.born is not None and table.born.file == case.state.file)
+    return table.persistence == "t" or case.state.made(table.born)
 
 
 def told_by(case: Case, table: Table | None) -> Decider:

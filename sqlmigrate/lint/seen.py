@@ -15,7 +15,7 @@ from sqlmigrate.lint.sandbox import directory
 from sqlmigrate.model import Location, ServerReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 # Of more than these the oldest go.
 _KEPT = 2000
@@ -41,6 +41,10 @@ class Seen:
     alone: bool = False
     failed: ServerReport | None = None
     failed_at: Location | None = None
+
+    def but(self, tables: Collection[str]) -> Seen:
+        """The same, without what the server did to these tables."""
+        return replace(self, did=tuple(one for one in self.did if one.table not in tables))
 
     @property
     def place(self) -> Location:

@@ -12,6 +12,7 @@ from sqlmigrate.statement import Sort, sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from sqlmigrate.lint.catalog import Catalog, Name
     from sqlmigrate.parser import Node
@@ -53,7 +54,8 @@ class State:
     """A file as far as it has been run; `file` is its number among the files of a call.
 
     `transaction` numbers the transactions through all files; `in_transaction` tells whether the statement at hand is
-    in one, `own_block` whether the author wrote its BEGIN. `undoes` is the up file that a down file takes back,
+    in one, `own_block` whether the author wrote its BEGIN. `pending` are the files that are deployed next, this one and
+    those before it, where they are known. `undoes` is the up file that a down file takes back,
     and `origin` the schema before that. `before` are the statements of this transaction and `earlier` those of the ones
     before it in this file, rows and comments left out but for the first of a kind. `held` are the tables in use that
     the transaction has locked ACCESS EXCLUSIVE, `written` those of which it wrote many rows, each with the first such
@@ -63,6 +65,7 @@ class State:
     file: int
     path: str
     down: bool = False
+    pending: AbstractSet[int] = frozenset()
     undoes: int = -1
     origin: Catalog | None = None
     each_alone: bool = False
@@ -83,6 +86,10 @@ class State:
     def born(self) -> Birth:
         """The mark of what the statement at hand makes."""
         return Birth(self.file, self.transaction)
+
+    def made(self, born: Birth | None) -> bool:
+        """Whether this file made it, or one that is deployed together with it, so that nobody uses it yet."""
+        return born is not None and (born.file == self.file or born.file in self.pending)
 
     def setting(self, name: str) -> str | None:
         """A setting's value as this file set it, or sqlmigrate did; None if it is the server's own."""

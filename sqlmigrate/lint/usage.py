@@ -22,7 +22,7 @@ def is_in_use(case: Case, born: Birth | None) -> bool:
     """
     if born is None:
         return not case.state.down
-    return born.file not in (case.state.file, case.state.undoes)
+    return not case.state.made(born) and born.file != case.state.undoes
 
 
 def relation_in_use(case: Case, name: Name) -> bool:

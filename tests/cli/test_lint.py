@@ -128,6 +128,8 @@ def test_changed_since(scratch: Scratch) -> None:
     scratch.git("add", ".")
     scratch.git("commit", "-qm", "first")
     scratch.write("migrations/V1.0.0-002__new.up.sql", "create index k on t (b);")
+    scratch.write("migrations/V1.0.0-003__newer.up.sql", "create table n (a int);")
+    scratch.write("migrations/V1.0.0-004__newest.up.sql", "create index n_a on n (a);")
     shown = scratch.json("validate", "--changed-since", "main")
     assert [finding["file"] for finding in shown["findings"]] == ["migrations/V1.0.0-002__new.up.sql"]
     assert scratch.run("validate", "--changed-since", "nowhere").returncode == 2

@@ -83,6 +83,12 @@ def test_hooks_are_linted_too(settings: Settings) -> None:
     assert {Path(one).name for one in paths} == {"before_migrate.sql", "after_each.sql", "V1.0.0-002__unsafe.up.sql"}
 
 
+def test_what_the_plan_makes_itself_is_in_nobodys_use(settings: Settings) -> None:
+    found = source.find(settings.dir)
+    first = planner.plan(Asked(Action.APPLY), planner.standings(found.migrations, []), found.hooks)
+    assert [one.rule for one in inspect(first, settings) or ()] == ["unused-ignore", "unused-ignore"]
+
+
 @pytest.mark.parametrize(("level", "rules"), [("off", 0), ("error", 0), ("warning", 3), ("notice", 3), ("info", 4)])
 def test_findings_from_the_level_on_refuse_the_run(settings: Settings, level: str, rules: int) -> None:
     Path("V1.0.0-003__c.up.sql").write_text("alter table elsewhere alter a type varchar(60);")

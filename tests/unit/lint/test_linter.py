@@ -81,6 +81,30 @@ def test_files_of_one_call_know_those_before_them(tmp_path: Path) -> None:
     assert finding.location.path == paths[1]
 
 
+def test_what_is_deployed_together_is_new(tmp_path: Path) -> None:
+    paths = []
+    for number, sql in enumerate(
+        (
+            "create table old (a int);",
+            "create table t (a int);",
+            "create index i on t (a); alter table t rename to u; create index o on old (a);",
+            "alter table u alter a set not null; drop table u;",
+        ),
+        1,
+    ):
+        path = tmp_path / f"V1.0.0-{number:03d}__x.up.sql"
+        path.write_text(sql)
+        paths.append(str(path))
+    assert {one.rule for one in lint(paths)} > {
+        "index-not-concurrent",
+        "rename-table",
+        "set-not-null-scans",
+        "drop-table",
+    }
+    (alone,) = lint(paths, options=Options(pending=paths[1:]))
+    assert (alone.rule, "old" in alone.message) == ("index-not-concurrent", True)
+
+
 def test_other_directories_know_nothing_of_each_other(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "V1.0.0-001__x.up.sql").write_text("create table t (a varchar(50));")
