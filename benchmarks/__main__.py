@@ -30,8 +30,38 @@ MIGRATION = """create table t{n} (
 create index t{n}_name_idx on t{n} (name);
 comment on table t{n} is 'The table of migration {n}';
 """
+CHANGE = """
+set local lock_timeout = '2s';
+alter table t{before} add column note text;
+alter table t{before} add column seen timestamptz default now();
+alter table t{before} alter column name type varchar(200);
+alter table t{before} add constraint t{before}_note_check check (length(note) < 500);
+create index t{before}_note_idx on t{before} (note) where note is not null;
+update t{before} set note = name where note is null;
+comment on column t{before}.note is 'A remark that support wrote, at most 500 characters long.';
+insert into t{before} (name, note) values
+    ('first', 'What support wrote of it on the first day, when nobody knew yet what it was about.'),
+    ('second', 'What support wrote of it on the second day, when everybody had an opinion.'),
+    ('third', 'Nothing is known of this one; it was found in the books of the year before.');
+
+create function touch_{n}() returns trigger language plpgsql as $$
+declare
+    total integer;
+begin
+    select count(*) into total from t{before} where created_at > now() - interval '1 hour';
+    if total > 100 then
+        raise exception 'too many rows for %', new.name using errcode = 'check_violation';
+    end if;
+    new.created_at := coalesce(new.created_at, now());
+    return new;
+end
+$$;
+create trigger touch before insert or update on t{n} for each row execute function touch_{n}();
+"""
 NUMBERS = itertools.count()
-SQLMIGRATE: list[str | Path] = [Path(sys.executable).parent / "sqlmigrate"]
+BIN = Path(sys.executable).parent
+SQLMIGRATE: list[str | Path] = [BIN / "sqlmigrate"]
+SQUAWK = "2.70.0"
 
 
 def main() -> None:
@@ -78,14 +108,14 @@ def write_migrations(path: Path, count: int) -> list[Path]:
     return files
 
 
-def timed(command: list[str | Path]) -> tuple[float, int]:
-    """Wall seconds, and the peak memory in MB of the process."""
+def timed(command: list[str | Path], code: int = 0) -> tuple[float, int]:
+    """Wall seconds, and the peak memory in MB of the process, which is to exit with that code."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, said
+    assert os.waitstatus_to_exitcode(status) == code, said
     return time.perf_counter() - began, usage.ru_maxrss // 1024
 
 
@@ -177,6 +207,28 @@ def start(_: Server) -> None:
         compare(title, 21, partial(timed, [*SQLMIGRATE, option]), partial(timed, click))
 
 
+def lint_time(_: Server) -> None:
+    squawk = ROOT / ".local" / f"squawk-{SQUAWK}"
+    if not squawk.exists():
+        pip: list[str | Path] = [BIN / "uv", "pip", "install", "-q", "--target", squawk, f"squawk-cli=={SQUAWK}"]
+        subprocess.run(pip, check=True)
+    with directory() as path:
+        files: list[str | Path] = [*write_files_to_lint(path, 1000)]
+        size = sum(Path(file).stat().st_size for file in files)
+        for title, some, rounds in ((f"{size / 1e6:.1f} MB in 1,000 files", files, 7), ("one file", files[1:2], 21)):
+            ours = partial(timed, [*SQLMIGRATE, "validate", *some], 1)
+            theirs = partial(timed, [squawk / "bin" / "squawk", *some], 1)
+            compare(f"{title}: sqlmigrate validate, squawk", rounds, ours, theirs)
+
+
+def write_files_to_lint(path: Path, count: int) -> list[Path]:
+    """Each makes a table, an index and a trigger, and changes the table that the file before it made."""
+    files = write_migrations(path, count)
+    for n, file in enumerate(files, 1):
+        file.write_text(file.read_text() + CHANGE.format(n=n, before=max(n - 1, 1)))
+    return files
+
+
 BENCHMARKS = {
     "start": start,
     "nothing_to_do": nothing_to_do,
@@ -184,6 +236,7 @@ BENCHMARKS = {
     "inserts": inserts,
     "copy": copy,
     "lint": lint,
+    "lint_time": lint_time,
 }
 
 if __name__ == "__main__":

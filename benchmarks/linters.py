@@ -64,10 +64,10 @@ def _directory(parent: Path) -> Path:
 
 
 def _bad_examples(parent: Path) -> Iterator[Path]:
-    """Those of all rules but of style and of what only a server tells."""
+    """Those of all rules but of style and of what only a server tells, and for PostgreSQL 18."""
     rules = [rule for family in FAMILIES.values() for rule in family if rule not in told.RULES]
     for rule in (one for one in rules if one.level is not Level.NOTICE):
-        for example in (one for one in rule.examples if one.bad):
+        for example in (one for one in rule.examples if one.bad and one.postgres == 18):
             directory = _directory(parent)
             if example.earlier:
                 (directory / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)

@@ -67,9 +67,18 @@ def parse_plpgsql(function: str) -> list[Node]:
     """The trees of the bodies in CREATE FUNCTION statements or DO blocks written in PL/pgSQL.
 
     Raises:
-        SyntaxFault: a body is not PL/pgSQL.
+        SyntaxFault: a body is not PL/pgSQL, or there is none.
     """
+    if any(_lacks_body(tree["stmt"]) for tree in parse(function)):
+        raise SyntaxFault("it has no body", None)
     return _with_room(_parse_plpgsql, function.encode())
+
+
+def _lacks_body(statement: Node) -> bool:
+    """Of such a one the library takes for granted that it has one, and ends the process."""
+    ((kind, body),) = statement.items()
+    options = {"DoStmt": "args", "CreateFunctionStmt": "options"}.get(kind, "")
+    return bool(options) and not any(one["DefElem"].get("defname") == "as" for one in body.get(options, ()))
 
 
 def _parse(text: bytes) -> list[Node]:

@@ -125,6 +125,11 @@ def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: in
     return reader.script()
 
 
+def only_steers(command: str) -> bool:
+    """Whether a psql command is one to pass over; any other is refused."""
+    return _STEERING.match(command) is not None and "\\\\" not in command
+
+
 class _Digest:
     """SHA-256 of the text of statements and their rows, however the lines end."""
 
@@ -240,7 +245,7 @@ class _Reader:
 
     def _take_command(self, item: Item) -> None:
         self._end_piece()
-        if _STEERING.match(item.text) and "\\\\" not in item.text:
+        if only_steers(item.text):
             self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
             return
         name = item.text.split()[0]

@@ -119,7 +119,7 @@ class _Linting:
         self.paths = select(named or [one for one in directories if os.path.isdir(one)], chosen)
         self._directories = directories
         self._fail_on = chosen.fail_on
-        self._options = chosen.options(replay=replay)
+        self._options = replace(chosen.options(replay=replay), processes=os.cpu_count() or 1)
 
     def findings(self) -> list[Finding]:
         from sqlmigrate.lint import lint

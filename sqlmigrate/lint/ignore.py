@@ -43,20 +43,21 @@ def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:
     """
     for match in _OURS.finditer(space.text):
         whole = head and _BLANK_LINE.search(space.text, match.end()) is not None
-        for rule in _names(match[1]) or [""]:
-            yield Ignore(rule, _place(path, space, match), whole, trailing=not head and _is_trailing(space, match))
+        place, trailing = _place(path, space, match), not head and _is_trailing(space, match)
+        yield from (Ignore(rule, place, whole, trailing) for rule in _names(match[1]) or [""])
     for match in _SQUAWK.finditer(space.text):
+        place = _place(path, space, match)
         for rule in _squawk_names(match[2]) or [EVERYTHING]:
-            for own in SQUAWK.get(rule, (rule,)):
-                yield Ignore(own, _place(path, space, match), bool(match[1]), from_squawk=True)
+            yield from (Ignore(own, place, bool(match[1]), from_squawk=True) for own in SQUAWK.get(rule, (rule,)))
 
 
 def ignores_within(path: str, statement: Item) -> Iterator[Ignore]:
     """The ignores in the comments of a statement, of a DO block say: they hold for the whole of it."""
     for match in _OURS.finditer(statement.text):
         line = statement.text[: match.start()].rpartition("\n")[2]
-        for rule in () if "'" in line else _names(match[1]) or [""]:  # behind a quote it is text
-            yield Ignore(rule, _place(path, statement, match), whole_file=False)
+        if "'" not in line:  # behind a quote it is text
+            place = _place(path, statement, match)
+            yield from (Ignore(rule, place, whole_file=False) for rule in _names(match[1]) or [""])
 
 
 def _is_trailing(space: Item, match: re.Match[str]) -> bool:

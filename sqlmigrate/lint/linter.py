@@ -19,7 +19,7 @@ from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, place, 
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.state import State, Statement
-from sqlmigrate.lint.timeline import Moment, takes_back, timelines
+from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines
 from sqlmigrate.lint.tree import qualified, relation, walk
 from sqlmigrate.lint.verdict import judged
 from sqlmigrate.model import Location
@@ -28,7 +28,8 @@ from sqlmigrate.scanner import Item, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay import Replay, Seen
+    from sqlmigrate.lint.replay import Replay
+    from sqlmigrate.lint.seen import Seen
     from sqlmigrate.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
@@ -43,7 +44,7 @@ class Options:
     The preset "safety" leaves out what is a matter of style, the rules of level notice. `naming` has a regular
     expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
     are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
-    which has the last word.
+    which has the last word. Up to so many `processes` share many files; where there are threads, leave it at one.
     """
 
     preset: str = "safety"
@@ -52,6 +53,7 @@ class Options:
     naming: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     replay: bool = False
+    processes: int = 1
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -66,12 +68,28 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
         ConfigurationError: postgast is not installed.
     """
     order = {path: number for number, path in enumerate(paths)}
-    selection = _Selection(options or Options())
+    chosen = options or Options()
+    parts = shares(list(timelines(order, earlier)), 1 if chosen.replay else chosen.processes)
+    found = _together(parts, chosen) if len(parts) > 1 else _lint(parts[0], chosen)
+    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+
+
+def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:
+    """The parts at the same time, the first of them in this process."""
+    from concurrent.futures import ProcessPoolExecutor  # only many files are worth it
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
+        found = [others.submit(_lint, part, options) for part in parts[1:]]
+        return [*_lint(parts[0], options), *(one for each in found for one in each.result())]
+
+
+def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
+    selection = _Selection(options)
     try:
-        found = _findings(selection, timelines(order, earlier))
+        return _findings(selection, runs)
     finally:
         selection.close()
-    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
 
 
 def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
@@ -144,7 +162,7 @@ class _File:
         self._catalog = catalog
         self._selection = selection
         self._rules = selection.by_kind if moment.linted else {}
-        self._found: list[tuple[int, Finding]] = []
+        self._found: dict[tuple[int, Finding], None] = {}
         self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
         self._ignores: list[tuple[int, Ignore]] = []
         self._number = 0
@@ -166,7 +184,7 @@ class _File:
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if seen := self._selection.seen(self._moment, deployed):
-            self._found = judged(self._found, seen, self._starts, self._selection.levels)
+            self._found = dict.fromkeys(judged(list(self._found), seen, self._starts, self._selection.levels))
         return self._heard() if self._moment.linted else []
 
     def _take(self, unit: Unit | Cut) -> None:
@@ -217,14 +235,13 @@ class _File:
         body, born = statement.body, self._state.born
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
+        self._note(statement)
         if statement.kind != "AlterTableStmt":
-            self._note(statement)
             apply(self._catalog, statement.kind, body, born)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, born)
-        self._note(statement)
 
     def _note(self, statement: Statement) -> None:
         if self._moment.linted:
@@ -235,8 +252,11 @@ class _File:
         return self._catalog.resolve(relation(node)) if isinstance(node, dict) and "relname" in node else _NOWHERE
 
     def _look(self, kind: str, node: Node, statement: Statement, name: tuple[str, str]) -> None:
-        for rule in self._rules.get(kind, ()):
-            case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
+        rules = self._rules.get(kind)
+        if not rules:
+            return
+        case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
+        for rule in rules:
             for hit in rule.check(case):
                 self._hit(rule, case, hit)
 
@@ -250,7 +270,7 @@ class _File:
         hit = hit or Hit(message)
         finding = Finding(rule, level, location, message, hit.safer, hit.by)
         if (self._number, finding) not in self._found:
-            self._found.append((self._number, finding))
+            self._found[self._number, finding] = None
             if hit.unless is not None:
                 self._unless[finding] = hit.unless
 

@@ -13,6 +13,7 @@ from sqlmigrate.lint.tree import constant, one, options, strings, walk
 from sqlmigrate.model import Location
 from sqlmigrate.parser import SyntaxFault, parse, parse_plpgsql
 from sqlmigrate.scanner import Item, Kind, scan
+from sqlmigrate.script import only_steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -109,6 +110,11 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
                     waiting.append((item, space))
                     size += len(item.text)
                 space = None
+            elif item.kind is Kind.COMMAND and not only_steers(item.text):
+                yield from _parsed(path, waiting)
+                waiting, size = [], 0
+                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a command of psql's own", 0))
+                space = None
             if size > _BATCH:
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
@@ -137,7 +143,7 @@ def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
     block = options(statement.body.get("args") or statement.body.get("options", ()))
     said = block.get("as", "")
     text = str(said[0] if isinstance(said, list) else said)
-    first_line = statement.text.partition(text)[0].count("\n")
+    first_line = statement.text.count("\n", 0, max(statement.text.find(text), 0))
     match str(block.get("language", "plpgsql" if statement.kind == "DoStmt" else "sql")).lower():
         case "sql":
             return _inner(statement, text, first_line + 1), False

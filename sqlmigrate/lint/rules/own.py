@@ -28,6 +28,7 @@ SYNTAX = Rule(
         bad("selec 1;"),
         bad("create table t (a int,);"),
         bad("select 'open;"),
+        bad("\\i other.sql\nselect 1;"),
         bad("alter table t add constraint check (a > 0);"),
         good("select 1;"),
         good("copy t from stdin;\nalter table\n\\.\n"),

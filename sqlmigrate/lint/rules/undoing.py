@@ -35,7 +35,7 @@ def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
             continue
         if new is None:
             yield f"{_kind(old)} {name[1]} is gone"
-        elif old.kind not in ("view", "matview"):
+        elif old is not new and old.kind not in ("view", "matview"):
             yield from _of_table(old, new, up)
     for name, new in after.tables.items():
         if name not in before.tables and name[1] not in unsure and new.persistence != "t":

@@ -114,13 +114,17 @@ def _columns(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
     told: set[tuple[str, Name]] = set()
-    commands = (command for command in case.statement.commands if command["subtype"] == "AT_AddColumn")
-    added = {command["def"]["ColumnDef"].get("colname") for command in commands}
     for column, table, node in _missing(case):
-        if (column, table) not in told and column not in added:
+        if (column, table) not in told and column not in _added(case):
             told.add((column, table))
             by = told_by(case, case.catalog.table(table))
             yield Hit(f"{table[1]} has no column {column}", by=by, node=node if "location" in node else None)
+
+
+def _added(case: Case) -> set[str]:
+    """The columns that the same ALTER TABLE adds."""
+    commands = (command for command in case.statement.commands if command["subtype"] == "AT_AddColumn")
+    return {command["def"]["ColumnDef"].get("colname", "") for command in commands}
 
 
 def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # a case a statement
@@ -307,9 +311,9 @@ CONSTRAINT = Rule(
 def _no_key(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
-    for kind, body in walk(case.node):
-        name = case.catalog.resolve(relation(body.get("pktable", {})))
-        table = whole(case.catalog, name) if kind == "Constraint" and "pktable" in body else None
+    for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
+        name = case.catalog.resolve(relation(body["pktable"]))
+        table = whole(case.catalog, name)
         own = name in (case.name, relation(case.node.get("relation", {})))
         if table is None or own or table.kind not in ("table", "partitioned"):
             continue
