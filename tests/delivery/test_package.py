@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,14 +72,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    directory = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
-    (directory / "migrations").mkdir()
-    (directory / "migrations" / "V1.0.0-001__a.up.sql").write_text("create table a (id int);\n")
-    environment = Environment(directory / "venv" / "bin", directory)
-    environment.install(str(wheel))
-    return environment
+def bare(wheel: Path) -> Iterator[Environment]:
+    """Not below pytest's directory, which every run of pytest closes again to the embedded server's user."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
+        (directory / "migrations").mkdir()
+        (directory / "migrations" / "V1.0.0-001__a.up.sql").write_text("create table a (id int);\n")
+        environment = Environment(directory / "venv" / "bin", directory)
+        environment.install(str(wheel))
+        yield environment
 
 
 @pytest.fixture(scope="module")
