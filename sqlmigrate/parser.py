@@ -28,7 +28,9 @@ _PAGE = 4096
 _NEAR = re.compile(rb"near line (\d+)")
 # Who walks through a tree goes down with it, and Python has room for a thousand; from 3.12 on json itself goes deeper.
 _DEEPEST = 900
-_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^][{}"]++')
+_TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+_BRACKETS = b"[]{}"
+_OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # What a trigger knows of itself (tg_op) is written so by libpg_query, which is no JSON.
 _NO_JSON = re.compile(rb"(?<=[\[,])\{\}\}")
@@ -87,7 +89,7 @@ def _parse(text: bytes) -> list[Node]:
     try:
         if result.error:
             raise _fault(result.error.contents, text)
-        trees: list[Node] = _loaded(result.parse_tree).get("stmts", [])
+        trees: list[Node] = _loaded(result.parse_tree, text).get("stmts", [])
         return trees
     finally:
         library.pg_query_free_parse_result(result)
@@ -99,7 +101,7 @@ def _parse_plpgsql(text: bytes) -> list[Node]:
     try:
         if result.error:
             raise _fault(result.error.contents, text)
-        functions: list[Node] = _loaded(_NO_JSON.sub(b"{}", result.plpgsql_funcs))
+        functions: list[Node] = _loaded(_NO_JSON.sub(b"{}", result.plpgsql_funcs), text)
         return functions
     finally:
         library.pg_query_free_plpgsql_parse_result(result)
@@ -131,8 +133,9 @@ def _answer(read: Callable[[bytes], list[Node]], text: bytes) -> list[Node] | Sy
         return fault
 
 
-def _loaded(tree: bytes) -> Any:
-    if _depth(tree) > _DEEPEST:
+def _loaded(tree: bytes, text: bytes) -> Any:
+    """A tree; whatever stands in it was taken from the text."""
+    if _depth(tree, plain=not any(byte in text for byte in _BRACKETS)) > _DEEPEST:
         raise TooDeep
     try:
         return json.loads(tree)
@@ -140,8 +143,10 @@ def _loaded(tree: bytes) -> Any:
         raise TooDeep from error
 
 
-def _depth(tree: bytes) -> int:
-    return max(accumulate(map(_STEPS.__getitem__, _NO_BRACKETS.sub(b"", tree))), default=0)
+def _depth(tree: bytes, *, plain: bool) -> int:
+    """How deep the brackets go; those within texts do not count, and in a plain tree there are none."""
+    brackets = tree if plain else _TEXTS.sub(b"", tree)
+    return max(accumulate(map(_STEPS.__getitem__, brackets.translate(None, _OTHERS))), default=0)
 
 
 def _fault(error: Any, text: bytes) -> SyntaxFault:

@@ -153,13 +153,14 @@ class Function:
 class Catalog:
     """Every object that the files made, by schema and name; names without a schema are resolved by `search_path`.
 
-    `gone` are the relations, indexes and types that a file dropped or renamed. `doubtful` are the bare names of what a
-    block may have made or changed, if it came to that; `clouded` is why a statement may have changed anything at all,
-    or empty.
+    `keyed` are the tables that have, or had, foreign keys. `gone` are the relations, indexes and types that a file
+    dropped or renamed. `doubtful` are the bare names of what a block may have made or changed, if it came to that;
+    `clouded` is why a statement may have changed anything at all, or empty.
     """
 
     def __init__(self) -> None:
         self.tables: dict[Name, Table] = {}
+        self.keyed: dict[Name, None] = {}
         self.index_tables: dict[Name, Name] = {}
         self.sequences: dict[Name, Birth] = {}
         self.types: dict[Name, UserType] = {}
@@ -174,6 +175,7 @@ class Catalog:
         """A catalog that changes on its own."""
         copy = Catalog()
         copy.tables = self.tables.copy()
+        copy.keyed = self.keyed.copy()
         copy.index_tables = self.index_tables.copy()
         copy.sequences = self.sequences.copy()
         copy.types = self.types.copy()
@@ -232,6 +234,8 @@ class Catalog:
     def put(self, table: Table) -> None:
         """Puts a table in its place, new or changed; its indexes are found by their names from then on."""
         self.tables[table.name] = table
+        if any(one.kind == "foreign" for one in table.constraints):
+            self.keyed[table.name] = None
         self.gone.discard(table.name)
         for index in table.indexes:
             self.index_tables[index.name] = table.name

@@ -77,9 +77,8 @@ def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
 
 def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
     """The foreign keys of a table, and those that refer to it, each with the table that it is of."""
-    keys = (
-        (table.name, one) for table in catalog.tables.values() for one in table.constraints if one.kind == "foreign"
-    )
+    tables = (catalog.tables[one] for one in catalog.keyed if one in catalog.tables)
+    keys = ((table.name, one) for table in tables for one in table.constraints if one.kind == "foreign")
     return [(table, one) for table, one in keys if name in (table, one.references)]
 
 

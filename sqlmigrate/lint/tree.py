@@ -59,16 +59,17 @@ def _walked(node: Node) -> list[tuple[str, Node]]:
 def _nodes(node: Node) -> list[tuple[str, Node]]:
     found, stack = [], [node]
     while stack:
+        part = stack.pop()
+        if type(part) is not dict:
+            continue
         below = []
-        for kind, body in stack.pop().items():
+        for kind, body in part.items():
             if type(body) is dict:
                 found.append((kind, body))
                 below.append(body)
             elif type(body) is list:
                 below += body
-        if len(below) > 1:
-            below.reverse()
-        stack += [part for part in below if type(part) is dict]
+        stack += below[::-1]
     return found
 
 
