@@ -123,7 +123,10 @@ class _Linting:
         self._fail_on = chosen.fail_on
         pending = self.paths if chosen.changed_since else ()  # what a branch adds is deployed together
         self._options = replace(
-            chosen.options(replay=replay), processes=min(os.cpu_count() or 1, _PROCESSES), pending=pending
+            chosen.options(replay=replay),
+            processes=min(os.cpu_count() or 1, _PROCESSES),
+            pending=pending,
+            remembers=os.environ.get("SQLMIGRATE_LINT_MEMORY", "").lower() != "off",
         )
 
     def findings(self) -> list[Finding]:

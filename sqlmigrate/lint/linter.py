@@ -19,7 +19,7 @@ from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, place, 
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.state import State, Statement
-from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines
+from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.lint.tree import qualified, relation, walk
 from sqlmigrate.lint.verdict import judged
 from sqlmigrate.model import Location
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
+# Fewer files are looked at as quickly as they are remembered.
+_MANY = 50
 _RENUMBER = Hit("", "sqlmigrate renumber")
 
 
@@ -45,6 +47,7 @@ class Options:
     expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
     are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
     which has the last word. Up to so many `processes` share many files; where there are threads, leave it at one.
+    With `remembers` what is found in many files is kept in the user's cache, for the next call.
     `pending` are migrations that are known to be deployed next, together: what one of them makes is new to the others.
     """
 
@@ -56,6 +59,7 @@ class Options:
     replay: bool = False
     processes: int = 1
     pending: Collection[str] = ()
+    remembers: bool = False
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -71,9 +75,31 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     """
     order = {path: number for number, path in enumerate(paths)}
     chosen = options or Options()
-    parts = shares(list(timelines(order, earlier)), 1 if chosen.replay else chosen.processes)
-    found = _together(parts, chosen) if len(parts) > 1 else _lint(parts[0], chosen)
+    runs = list(timelines(order, earlier))
+    many = sum(map(len, runs)) >= _MANY
+    remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
+    found = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
     return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+
+
+def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+    from sqlmigrate.lint.memory import Memory  # only many files are worth it
+
+    asked = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
+    memory = Memory(runs, repr((*asked, sorted(options.pending))))
+    known = memory.recall()
+    rest = without(runs, known)
+    new: dict[str, list[Finding]] = {one.path: [] for run in rest for one in run if one.linted}
+    if new:
+        for finding in _shared(rest, options):
+            new[finding.location.path].append(finding)
+        memory.remember(known | new)
+    return [one for some in (known | new).values() for one in some]
+
+
+def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+    parts = shares(runs, 1 if options.replay else options.processes)
+    return _together(parts, options) if len(parts) > 1 else _lint(parts[0], options)
 
 
 def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.naming import parse_file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 # To read a file for its schema takes so much of the time that it takes to lint it.
 _READING = 0.35
@@ -67,6 +67,12 @@ def _share(runs: Iterable[list[Moment]], numbers: range) -> list[list[Moment]]:
     """Of the files that are linted only those of these numbers still are."""
     counted = count()
     marked = ([moment._replace(linted=moment.linted and next(counted) in numbers) for moment in run] for run in runs)
+    return [needed for run in marked if (needed := _needed(run))]
+
+
+def without(runs: Iterable[list[Moment]], known: Collection[str]) -> list[list[Moment]]:
+    """The runs, as far as they are needed where the findings of some files are known; the others' schema still is."""
+    marked = ([one._replace(linted=one.linted and one.path not in known) for one in run] for run in runs)
     return [needed for run in marked if (needed := _needed(run))]
 
 

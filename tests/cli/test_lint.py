@@ -45,6 +45,17 @@ def test_text(scratch: Scratch) -> None:
     assert done.stdout.endswith("1 warning in 1 file\n")
 
 
+def test_findings_in_many_files_are_kept_in_the_cache(scratch: Scratch) -> None:
+    for number in range(50):
+        scratch.write(f"migrations/V1.0.0-{number:03d}__i.up.sql")
+    cache = scratch.root / "cache"
+    first = scratch.json("validate", "migrations", XDG_CACHE_HOME=str(cache), SQLMIGRATE_LINT_MEMORY="off")
+    assert not cache.exists()
+    for _ in range(2):
+        assert scratch.json("validate", "migrations", XDG_CACHE_HOME=str(cache)) == first
+    assert len(list((cache / "sqlmigrate" / "lint").iterdir())) == 1
+
+
 def test_options_and_arguments_name_files_alike(scratch: Scratch) -> None:
     for name in ("a.sql", "b.sql", "c.sql"):
         scratch.write(name)

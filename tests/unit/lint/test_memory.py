@@ -1,0 +1,127 @@
+"""Findings that are remembered: the same as if all were looked at, whatever has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.lint import Finding, Level, Options, lint, linter, memory
+from sqlmigrate.lint.timeline import Moment
+
+OPTIONS = Options(remembers=True)
+
+
+@pytest.fixture
+def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(linter, "_MANY", 2)
+    directory = tmp_path / "migrations"
+    directory.mkdir()
+    (directory / "V1.0.0-001__t.up.sql").write_text("create table t (a varchar(10));\n")
+    (directory / "V1.0.0-002__u.up.sql").write_text("alter table t alter a type varchar(5);\n")
+    (directory / "V1.0.0-002__u.down.sql").write_text("alter table t alter a type varchar(10);\n")
+    (directory / "V1.0.0-003__v.up.sql").write_text("create index i on t (a);\n")
+    return directory
+
+
+def linted(directory: Path, options: Options = OPTIONS) -> list[Finding]:
+    return lint([str(path) for path in sorted(directory.iterdir())], options=options)
+
+
+def same_as_unremembered(directory: Path, options: Options = OPTIONS) -> bool:
+    return linted(directory, options) == linted(directory, replace(options, remembers=False))
+
+
+def test_what_is_as_it_was_is_not_looked_at_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = linted(migrations)
+    assert first
+    monkeypatch.setattr(linter, "_shared", None)
+    assert linted(migrations) == first
+
+
+def test_only_what_lies_behind_a_change_is_looked_at_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linted(migrations)
+    last = migrations / "V1.0.0-003__v.up.sql"
+    last.write_text("drop table t;\n")
+    shared, seen = linter._shared, list[str]()
+
+    def watched(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+        seen.extend(one.path for run in runs for one in run if one.linted)
+        return shared(runs, options)
+
+    monkeypatch.setattr(linter, "_shared", watched)
+    found = linted(migrations)
+    assert seen == [str(last)]
+    assert "drop-table" in {one.rule for one in found}
+
+
+@pytest.mark.parametrize("name", ["V1.0.0-001__t.up.sql", "V1.0.0-002__u.up.sql", "V1.0.0-003__v.up.sql"])
+@pytest.mark.parametrize("text", ["create table t (a text);\n", "create table x (a int);\n", "alter tabel t;\n", ""])
+def test_a_change_shows(migrations: Path, name: str, text: str) -> None:
+    linted(migrations)
+    (migrations / name).write_text(text)
+    assert same_as_unremembered(migrations)
+
+
+def test_a_file_that_comes_or_goes_shows(migrations: Path) -> None:
+    linted(migrations)
+    new = migrations / "V1.0.0-001__twin.up.sql"
+    new.write_text("drop table t;\n")
+    assert same_as_unremembered(migrations)
+    new.unlink()
+    (migrations / "V1.0.0-001__t.up.sql").unlink()
+    assert same_as_unremembered(migrations)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(OPTIONS, preset="all"),
+        replace(OPTIONS, levels={"index-not-concurrent": Level.ERROR}),
+        replace(OPTIONS, levels={"index-not-concurrent": None}),
+        replace(OPTIONS, postgres=10),
+        replace(OPTIONS, preset="all", naming={"index": "x_.*"}),
+    ],
+)
+def test_another_question_has_another_answer(migrations: Path, changed: Options) -> None:
+    linted(migrations)
+    assert same_as_unremembered(migrations, changed)
+
+
+def test_what_is_deployed_together_is_another_question(migrations: Path) -> None:
+    linted(migrations)
+    pending = [str(path) for path in migrations.iterdir()]
+    assert same_as_unremembered(migrations, replace(OPTIONS, pending=pending))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[1]", "\0", '{"k": 1}'])
+def test_what_can_not_be_read_is_as_if_it_were_not_there(migrations: Path, content: str) -> None:
+    linted(migrations)
+    (kept,) = Path(memory._directory()).iterdir()
+    kept.write_text(content)
+    assert same_as_unremembered(migrations)
+
+
+def test_the_oldest_go(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_KEPT", 2)
+    for postgres in (14, 15, 16, 17):
+        linted(migrations, replace(OPTIONS, postgres=postgres))
+    assert len(list(Path(memory._directory()).iterdir())) == 2
+
+
+def test_what_is_written_to_meanwhile_is_not_remembered(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, last = linter._shared, migrations / "V1.0.0-003__v.up.sql"
+    first = last.read_text()
+
+    def disturbed(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+        last.write_text("drop table t;\n")
+        return shared(runs, options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(linter, "_shared", disturbed)
+        linted(migrations)
+    last.write_text(first)
+    assert same_as_unremembered(migrations)
