@@ -125,7 +125,7 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
     number = 0
     for moments in runs:
         catalog, deployed = Catalog(), list[str]()
-        before, origin, pending = None, None, set[int]()
+        up, made, origin, pending = None, 0, None, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
             schema = catalog.copy() if moment.down else catalog
@@ -133,13 +133,14 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
             if moment.path in selection.pending:
                 pending.add(number)
                 state.pending = pending
-            if before is not None and takes_back(moment, before):
-                state.undoes, state.origin = number - 1, origin
+            if up is not None and takes_back(moment, up):
+                state.undoes, state.origin = made, origin
             if after is not None and takes_back(after, moment):
                 origin = catalog.copy()
             found += _File(moment, state, schema, selection).findings(deployed)
-            deployed += [] if moment.down else [moment.path]
-            before = moment
+            if not moment.down:
+                deployed.append(moment.path)
+                up, made = moment, number
     return found
 
 

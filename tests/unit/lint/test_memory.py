@@ -58,6 +58,14 @@ def test_only_what_lies_behind_a_change_is_looked_at_again(migrations: Path, mon
     assert "drop-table" in {one.rule for one in found}
 
 
+def test_two_down_files_of_a_version_are_looked_at_alike(migrations: Path) -> None:
+    second = migrations / "V1.0.0-002__x.down.sql"
+    second.write_text("alter table t alter a type varchar(10);\n")
+    linted(migrations)
+    second.write_text("drop index j;\nalter table t alter a type varchar(7);\n")
+    assert same_as_unremembered(migrations)
+
+
 @pytest.mark.parametrize("name", ["V1.0.0-001__t.up.sql", "V1.0.0-002__u.up.sql", "V1.0.0-003__v.up.sql"])
 @pytest.mark.parametrize("text", ["create table t (a text);\n", "create table x (a int);\n", "alter tabel t;\n", ""])
 def test_a_change_shows(migrations: Path, name: str, text: str) -> None:
