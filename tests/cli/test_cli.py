@@ -508,7 +508,7 @@ def test_options_stand_under_headings() -> None:
         ("status", {"--timeout"}),
         ("approve", {"--lock-wait", "--timeout"}),
         ("cleanup", {"--lock-wait", "--timeout"}),
-        ("validate", {"--lock-wait", "--lock-timeout", "--timeout"}),
+        ("validate", {"--lock-wait", "--lock-timeout", "--statement-timeout", "--timeout"}),
     ],
 )
 def test_a_command_has_only_options_that_do_something_there(command: str, run: set[str]) -> None:
