@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.timeline import Moment
 
-# Of more sets of files than these the oldest go; of more findings' files than those in one set, those not asked for.
+# Of more sets of files than these the oldest go, and of more files in a set those that were asked for the longest ago.
 _KEPT = 20
 _FILES = 10_000
 
