@@ -93,6 +93,7 @@ def command(
                 console.error(error)
                 sys.exit(error.exit_code)
             except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
+                _exit_where_struck(console, error)
                 console.error(SqlMigrateError(f"a fault of sqlmigrate's own: {type(error).__name__}", hint=_REPORT))
                 raise
             finally:
@@ -105,6 +106,14 @@ def command(
         return made
 
     return decorate
+
+
+def _exit_where_struck(console: Console, error: Exception) -> None:
+    """Ends a run by the signal that came within a class statement of an imported module: Python to 3.11 wraps it."""
+    struck = error.__cause__
+    if isinstance(struck, (Interrupted, TimedOut)):
+        console.error(struck)
+        sys.exit(struck.exit_code)
 
 
 def _settings(

@@ -184,11 +184,14 @@ class Ordeal:
     template: str = "template1"
 
     def endure(self, count: int, seed: int) -> None:
+        """Strikes so many times, and on until one in four has hit: a machine may be quicker than it just was."""
         takes, schema = self.undisturbed()
         rng = random.Random(seed)
-        outcomes = Counter(self._struck(rng.uniform(0.25 * takes, takes), schema) for _ in range(count))
-        _LOG.info("%s: %s in %.2f s, exit codes %s", self.command[0], count, takes, dict(outcomes))
-        assert outcomes[0] <= 0.75 * count, "the strikes came too late to hit anything"
+        outcomes = Counter[int]()
+        while outcomes.total() < count or 0.75 * outcomes.total() < outcomes[0] < 5 * count:
+            outcomes[self._struck(rng.uniform(0.25 * takes, takes), schema)] += 1
+        _LOG.info("%s: %s in %.2f s, exit codes %s", self.command[0], outcomes.total(), takes, dict(outcomes))
+        assert outcomes[0] <= 0.75 * outcomes.total(), "the strikes came too late to hit anything"
 
     def undisturbed(self) -> tuple[float, str]:
         """How long the quickest of three undisturbed runs takes, and the schema that they leave."""

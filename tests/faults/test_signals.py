@@ -10,6 +10,7 @@ import pytest
 from tests.faults.mix import MIGRATE, Ordeal
 from tests.faults.waiting import backends, running, timed, until_asleep
 from tests.project import Project
+from tests.servers import ROOT
 
 both = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 
@@ -89,6 +90,28 @@ def test_a_run_that_waits_for_the_lock_obeys_a_signal(project: Project) -> None:
 
     assert waiter.returncode == 143
     assert took < 20
+
+
+# Python up to 3.11 wraps what a signal raises within a class statement, and modules are imported during a run.
+IN_A_CLASS = """
+import functools, os, signal
+plain = functools.cached_property.__set_name__
+def struck(self, owner, name):
+    plain(self, owner, name)
+    if owner.__name__ == "History":
+        os.kill(os.getpid(), signal.SIGTERM)
+functools.cached_property.__set_name__ = struck
+"""
+
+
+def test_a_signal_while_a_module_is_imported_is_no_fault_of_ours(project: Project) -> None:
+    (project.root / "sitecustomize.py").write_text(IN_A_CLASS)
+    project.add(1, "create table a (id int)")
+
+    run = project.cli("migrate", PYTHONPATH=f"{project.root}:{ROOT}")
+
+    assert (run.returncode, run.stderr) == (143, "error: interrupted by SIGTERM\n")
+    assert_nothing_is_left(project)
 
 
 def terminate(_: Project, process: subprocess.Popen[str]) -> None:
