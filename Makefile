@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # Most of a test's time is spent waiting for a server or a program. A file's tests stay together.
-PARALLEL := -n 2 --dist loadfile
+PARALLEL := -n 3 --dist loadfile
 DAYS   ?= 30
 COMPOSE ?= $(if $(shell command -v docker-compose),docker-compose,docker compose)
 export DATABASE_URL ?= embedded:.local/postgres
