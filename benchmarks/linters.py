@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.reading import Unit, units
-from sqlmigrate.lint.rules import FAMILIES, told
+from sqlmigrate.lint.rules import FAMILIES
+from sqlmigrate.lint.rules.correctness import server_only
 from tests.lint.cases import LabelledFile, labelled_files
 from tests.servers import Server
 
@@ -65,7 +66,7 @@ def _directory(parent: Path) -> Path:
 
 def _bad_examples(parent: Path) -> Iterator[Path]:
     """Those of all rules but of style and of what only a server tells, and for PostgreSQL 18."""
-    rules = [rule for family in FAMILIES.values() for rule in family if rule not in told.RULES]
+    rules = [rule for family in FAMILIES.values() for rule in family if rule not in server_only.RULES]
     for rule in (one for one in rules if one.level is not Level.NOTICE):
         for example in (one for one in rule.examples if one.bad and one.postgres == 18):
             directory = _directory(parent)

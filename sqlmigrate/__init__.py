@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from sqlmigrate.config import Settings
-    from sqlmigrate.config import load as load_settings
+    from sqlmigrate.config.settings import Settings
+    from sqlmigrate.config.settings import load as load_settings
     from sqlmigrate.errors import SqlMigrateError
     from sqlmigrate.migrator import Migrator
     from sqlmigrate.model import Version
 
-__version__ = "0.1.0"
+
 __all__ = ["Migrator", "Settings", "SqlMigrateError", "Version", "load_settings"]
 
 _HOMES = {
     "Migrator": ("sqlmigrate.migrator", "Migrator"),
-    "Settings": ("sqlmigrate.config", "Settings"),
+    "Settings": ("sqlmigrate.config.settings", "Settings"),
     "SqlMigrateError": ("sqlmigrate.errors", "SqlMigrateError"),
     "Version": ("sqlmigrate.model", "Version"),
-    "load_settings": ("sqlmigrate.config", "load"),
+    "load_settings": ("sqlmigrate.config.settings", "load"),
 }
 
 

@@ -6,25 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sqlmigrate.lock import Holder
-    from sqlmigrate.model import Step
-
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """A backend that holds what we wait for; `age` is that of its transaction, in seconds."""
-
-    pid: int
-    user: str
-    application: str
-    state: str
-    age: float
-    query: str
-
-    def __str__(self) -> str:
-        name = self.application or "no name"
-        query = " ".join(self.query.split())[:100]
-        return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {query}"
+    from sqlmigrate.model import Blocker, Holder, Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,30 +6,31 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate import audit, planner, source
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.model import Action, Asked, Level, Plan, Problem, State
-from sqlmigrate.run import Run, Runner, checked, plan_for
+from sqlmigrate.execution.runner import Runner, checked, plan_for
+from sqlmigrate.files import source
+from sqlmigrate.history import log
+from sqlmigrate.model import Action, Asked, Level, Plan, Problem, Run, State
+from sqlmigrate.planning import planner
 from sqlmigrate.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlmigrate.audit import LogEntry, Pruned
-    from sqlmigrate.config import Settings
-    from sqlmigrate.database import Connection
+    from sqlmigrate.authoring.renumber import Renumbering, Wanted
+    from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.exporter import Exporter
-    from sqlmigrate.history import History
+    from sqlmigrate.files.source import Found
+    from sqlmigrate.history.log import LogEntry, Pruned
+    from sqlmigrate.history.records import History
     from sqlmigrate.lint import Finding
-    from sqlmigrate.lock import Holder
-    from sqlmigrate.model import Applied, Migration, Standing, Version
-    from sqlmigrate.plan_file import PlanFile
-    from sqlmigrate.renumber import Renumbering, Wanted
-    from sqlmigrate.repair import Mend
-    from sqlmigrate.review import Review
-    from sqlmigrate.source import Found
+    from sqlmigrate.metrics.exporter import Exporter
+    from sqlmigrate.model import Applied, Holder, Migration, Standing, Version
+    from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.review import Review
+    from sqlmigrate.server.connection import Connection
 
 # What only some commands need is imported there: `check` and `status` are started often, and are kept as quick as
 # reading the files and the rows allows.
@@ -90,7 +91,7 @@ class Migrator:
         Raises:
             ConfigurationError: it is not, and `lint_level` wants it.
         """
-        from sqlmigrate.inspection import inspect
+        from sqlmigrate.planning.lint_gate import inspect
 
         return inspect(plan, self._settings)
 
@@ -100,13 +101,13 @@ class Migrator:
         Raises:
             PlanRefused
         """
-        from sqlmigrate.inspection import heed
+        from sqlmigrate.planning.lint_gate import heed
 
         heed(found, self._settings.lint_level)
 
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
-        from sqlmigrate.review import preview
+        from sqlmigrate.planning.review import preview
 
         for step in plan.steps:
             yield preview(step, str(self._target.table))
@@ -137,14 +138,14 @@ class Migrator:
         Raises:
             ConfigurationError: the parser is not installed.
         """
-        from sqlmigrate import inspection, plan_file, review
+        from sqlmigrate.planning import lint_gate, plan_file, review
 
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
             plan = _whole(plan_for(asked, found, rows), history)
             facts = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            return review.review(plan, asked, facts, inspection.inspect(plan, self._settings) or ())
+            return review.review(plan, asked, facts, lint_gate.inspect(plan, self._settings) or ())
 
     def approve(self, file: PlanFile) -> None:
         """Writes to the log that the role that is connected approves of a plan.
@@ -152,7 +153,7 @@ class Migrator:
         Raises:
             PlanRefused: files or history have changed since the plan was made.
         """
-        from sqlmigrate import approval, plan_file, review
+        from sqlmigrate.planning import approval, plan_file, review
 
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
@@ -179,7 +180,7 @@ class Migrator:
             found = [one for one in standings if version is None or one.version == version]
             if not found:
                 raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
-            return [_detail(one, audit.log_of(connection, history, one.id)) for one in found]
+            return [_detail(one, log.log_of(connection, history, one.id)) for one in found]
 
     def check(self) -> Health:
         """Whether the database is up to date. Sends nothing but reads, takes no lock."""
@@ -207,9 +208,9 @@ class Migrator:
         Raises:
             ScriptError: a migration would fail, and where.
         """
-        from sqlmigrate.envelope import Limits
-        from sqlmigrate.rehearsal import rehearse
-        from sqlmigrate.work import load
+        from sqlmigrate.execution.envelope import Limits
+        from sqlmigrate.execution.prepared import load
+        from sqlmigrate.execution.rehearsal import rehearse
 
         limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
         found = source.find(self._settings.dir)
@@ -238,14 +239,14 @@ class Migrator:
 
     def plan_repair(self, version: Version | None = None) -> list[Mend]:
         """What `repair` would do now."""
-        from sqlmigrate.repair import mends
+        from sqlmigrate.planning.repair import mends
 
         with self._target.opened() as (_, history):
             return mends(_unambiguous(source.find(self._settings.dir)), history, version)
 
     def repair(self, version: Version | None = None) -> list[Mend]:
         """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
-        from sqlmigrate.repair import mends
+        from sqlmigrate.planning.repair import mends
 
         with self._target.locked() as (connection, _, history, _):
             found = mends(_unambiguous(source.find(self._settings.dir)), history, version)
@@ -270,7 +271,7 @@ class Migrator:
         Raises:
             PlanRefused: see `plan_renumber`.
         """
-        from sqlmigrate import renumber
+        from sqlmigrate.authoring import renumber
 
         with nullcontext() if wanted.applied_nowhere else self._target.locked() as locked:
             made = self._renumbering(wanted, locked[3] if locked else [])
@@ -278,7 +279,7 @@ class Migrator:
             return made
 
     def _renumbering(self, wanted: Wanted, rows: Sequence[Applied]) -> Renumbering:
-        from sqlmigrate import renumber
+        from sqlmigrate.authoring import renumber
 
         made = renumber.planned(self._settings.dir, rows, wanted)
         checked(Plan((), made.problems))
@@ -286,14 +287,14 @@ class Migrator:
 
     def lock_holder(self) -> Holder | None:
         """Who holds the migration lock now."""
-        from sqlmigrate import lock
+        from sqlmigrate.server import lock
 
         with self._target.opened() as (connection, _):
             return lock.holder(connection, self._target.lock_key)
 
     def unlock(self, pid: int) -> bool:
         """Ends the backend that holds the lock, if it is still this one; written to the log. False where it is not."""
-        from sqlmigrate import lock
+        from sqlmigrate.server import lock
 
         with self._target.opened() as (connection, history):
             now = lock.holder(connection, self._target.lock_key)
@@ -312,21 +313,21 @@ class Migrator:
         """The log, oldest first, and runs that were broken off; of one version, since a time, the last so many."""
         with self._target.opened() as (connection, history):
             identity = None if version is None else str(version)
-            return audit.entries(connection, history, self._target.lock_key, identity, since, limit)
+            return log.entries(connection, history, self._target.lock_key, identity, since, limit)
 
     def plan_cleanup(self, keep_days: int) -> Pruned:
         """What `cleanup` would do now."""
         with self._target.opened() as (connection, history):
-            return audit.prunable(connection, history, keep_days)
+            return log.prunable(connection, history, keep_days)
 
     def cleanup(self, keep_days: int) -> Pruned:
         """Takes what is older out of the log; the state of each migration stays, and so does every counter."""
         with self._target.locked() as (connection, _, history, _):
-            return audit.prune(connection, history, keep_days)
+            return log.prune(connection, history, keep_days)
 
     def exporter(self) -> Exporter:
         """The metrics, for Prometheus; to be closed."""
-        from sqlmigrate.exporter import Exporter
+        from sqlmigrate.metrics.exporter import Exporter
 
         return Exporter(self._target, self._settings.dir, self._on_event)
 
@@ -363,7 +364,7 @@ def _rollback(to: Version | None, steps: int | None) -> Asked:
 
 def _whole(plan: Plan, history: History) -> Plan:
     """The plan with what is wrong with the scripts that it would run."""
-    from sqlmigrate.work import found_in
+    from sqlmigrate.execution.prepared import found_in
 
     return replace(plan, problems=(*plan.problems, *found_in(plan, pooled=history.pooled)))
 

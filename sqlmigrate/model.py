@@ -203,3 +203,61 @@ class ServerReport:
     context: str = ""
     position: int | None = None
     internal_query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The backend that holds the lock."""
+
+    pid: int
+    user: str
+    application: str
+    host: str
+    state: str
+    since: datetime
+    query: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.user}, {self.application}, from {self.host})"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A backend that holds what we wait for; `age` is that of its transaction, in seconds."""
+
+    pid: int
+    user: str
+    application: str
+    state: str
+    age: float
+    query: str
+
+    def __str__(self) -> str:
+        name = self.application or "no name"
+        query = " ".join(self.query.split())[:100]
+        return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {query}"
+
+
+class Progress(NamedTuple):
+    """How far a script of several segments is."""
+
+    statements: int
+    done: int
+    begun: int
+    done_checksum: str
+
+
+class Backup(NamedTuple):
+    """A file that was read back, and the command that goes back to it, for a shell and without a password."""
+
+    path: str
+    restore: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run did: its steps in order, and warnings; and the backup that was made before it."""
+
+    steps: tuple[Step, ...]
+    warnings: tuple[Problem, ...] = ()
+    backup: Backup | None = None

@@ -6,20 +6,20 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__
-from sqlmigrate.database import connect, has_password, make_conninfo, place_in
-from sqlmigrate.history import History, parse_table_name
-from sqlmigrate.password import password_for
+from sqlmigrate.config.password import password_for
+from sqlmigrate.history.records import History, parse_table_name
+from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
+from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.config import Settings
-    from sqlmigrate.database import Connection
+    from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.lock import Lock
     from sqlmigrate.model import Applied
-    from sqlmigrate.session import Session
+    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.lock import Lock
+    from sqlmigrate.server.session import Session
 
 # The lock and the session are imported where they are used: what only reads is kept quick to start.
 
@@ -44,7 +44,7 @@ class Target:
     def _conninfo(self) -> str:
         settings, parts = self._settings, dict(self._settings.connection_parts)
         if settings.database.startswith("embedded:"):
-            from sqlmigrate import embedded
+            from sqlmigrate.server import embedded
 
             return make_conninfo(embedded.start(settings.database.removeprefix("embedded:")), **parts)
         given = make_conninfo(settings.database, **parts)
@@ -82,7 +82,7 @@ class Target:
 
     def session(self, connection: Connection, history: History) -> Session:
         """The session's texts for a connection."""
-        from sqlmigrate.session import Session
+        from sqlmigrate.server.session import Session
 
         return Session(connection, pooled=history.pooled)
 
@@ -94,7 +94,7 @@ class Target:
             LockNotHad: another run held it for all of `lock_wait`.
         """
         from sqlmigrate.events import WaitingForLock
-        from sqlmigrate.lock import Lock
+        from sqlmigrate.server.lock import Lock
 
         keeper = self.connect("sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
@@ -111,6 +111,6 @@ class Target:
     @property
     def lock_key(self) -> int:
         """The key of the migration lock."""
-        from sqlmigrate.lock import key_of
+        from sqlmigrate.server.lock import key_of
 
         return key_of(str(self.table))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from sqlmigrate.config import Settings
-    from sqlmigrate.database import Connection
+    from sqlmigrate.config.settings import Settings
+    from sqlmigrate.server.connection import Connection
 
 _TEMPLATE = "sqlmigrate_template_"
 _TEST = "sqlmigrate_test_"
@@ -59,7 +59,7 @@ def migration_settings() -> Mapping[str, Any]:
 def _clones(
     request: pytest.FixtureRequest, postgres_server: str, migration_settings: Mapping[str, Any]
 ) -> Iterator[_Clones]:
-    from sqlmigrate.database import connect
+    from sqlmigrate.server.connection import connect
 
     settings = _settings(request.config.rootpath, postgres_server, migration_settings)
     connection = connect(postgres_server, "sqlmigrate testing")
@@ -115,8 +115,8 @@ def _in_cache(config: pytest.Config) -> str:
 
 @contextlib.contextmanager
 def _embedded(path: str) -> Iterator[str]:
-    from sqlmigrate import embedded
-    from sqlmigrate.database import connect
+    from sqlmigrate.server import embedded
+    from sqlmigrate.server.connection import connect
 
     url = embedded.start(path)
     connection = connect(url, "sqlmigrate testing")
@@ -144,7 +144,7 @@ def _container() -> Iterator[str]:
 
 def _settings(root: Path, server: str, given: Mapping[str, Any]) -> Settings:
     """Only what makes the schema: a test's database is neither backed up nor reported."""
-    from sqlmigrate.config import Settings, load
+    from sqlmigrate.config.settings import Settings, load
 
     with contextlib.chdir(root):
         read = load({**given, "database_url": server}, os.environ)
@@ -168,7 +168,8 @@ def _template(connection: Connection, server: str, settings: Settings) -> str:
 
 def _names(settings: Settings) -> tuple[str, str]:
     """What the names of a project's templates begin with, and the one for the files as they are now."""
-    from sqlmigrate import __version__, source
+    from sqlmigrate.files import source
+    from sqlmigrate.version import __version__
 
     found = source.find(settings.dir)
     scripts = [*found.migrations, *found.hooks.present]
@@ -219,7 +220,7 @@ def _url(server: str, name: str) -> str:
     """The same server with another database: a URL where it was one, since other libraries take nothing else."""
     from urllib.parse import urlsplit
 
-    from sqlmigrate.database import make_conninfo
+    from sqlmigrate.server.connection import make_conninfo
 
     parts = urlsplit(server)
     return parts._replace(path=f"/{name}").geturl() if parts.scheme else make_conninfo(server, dbname=name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate import __version__
 from sqlmigrate.cli import authoring, linting, looking, mending, running, shell
 from sqlmigrate.cli.headings import Group
+from sqlmigrate.version import __version__
 
 _EPILOG = """\b
 Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 pending or out of date (check)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli import completing, linting
+from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Command, Titled
-from sqlmigrate.console import Console
+from sqlmigrate.config.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
-from sqlmigrate.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from sqlmigrate.config import Settings
+    from sqlmigrate.config.options import Option
+    from sqlmigrate.config.settings import Settings
     from sqlmigrate.migrator import Migrator
     from sqlmigrate.model import Plan, Version
-    from sqlmigrate.options import Option
 
 
 class App:
@@ -119,13 +119,13 @@ def _exit_where_struck(console: Console, error: Exception) -> None:
 def _settings(
     console: Console, given: dict[str, Any], file: str | None, environment: str | None, *, on_files: bool
 ) -> Settings:
-    from sqlmigrate import config  # `--help` needs no settings
+    from sqlmigrate.config.settings import load, load_without_database  # `--help` needs no settings
 
     # What is wrong with the settings is to be logged, too.
     early = [given[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
     console.log_to(*early)
-    load = config.load_without_database if on_files else config.load
-    settings = load(given, os.environ, file, environment)
+    read = load_without_database if on_files else load
+    settings = read(given, os.environ, file, environment)
     console.fall_back_on(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     return settings
@@ -134,7 +134,7 @@ def _settings(
 def _app(console: Console, settings: Settings, command: str) -> App:
     app = App(console, settings)
     if command in RUNS and (settings.notify_url or settings.notify_command):
-        from sqlmigrate.notify import Notifier  # most tell nobody
+        from sqlmigrate.cli.notify import Notifier  # most tell nobody
 
         console.on_end.append(Notifier(settings, command, console.warning))
     if command in RUNS and settings.push:
@@ -247,7 +247,7 @@ class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from cl
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Version:
         """The version, or click's own error."""
-        from sqlmigrate.naming import parse_version
+        from sqlmigrate.files.naming import parse_version
 
         try:
             return parse_version(value)

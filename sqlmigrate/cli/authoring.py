@@ -13,8 +13,8 @@ from sqlmigrate.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.authoring.generator import Order
     from sqlmigrate.cli.app import App
-    from sqlmigrate.generator import Order
     from sqlmigrate.model import Version
 
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--list", "listed", is_flag=True, help="Show the templates, and what each takes.")
 def generate(app: App, dry_run: bool, listed: bool, **given: Any) -> None:
     """Write the up and the down file of a new migration, from a template."""
-    from sqlmigrate import generator
+    from sqlmigrate.authoring import generator
 
     if listed:
         app.show("templates", generator.templates(app.settings.dir))
@@ -64,7 +64,7 @@ def renumber(
     What is applied stays; of two that are not, the one that the base branch had first. What else is only on this
     branch, and comes behind what moves, moves along.
     """
-    from sqlmigrate.renumber import Wanted
+    from sqlmigrate.authoring.renumber import Wanted
 
     wanted = Wanted(named, base, applied_nowhere=applied_nowhere)
     made = app.migrator.plan_renumber(wanted)
@@ -84,8 +84,8 @@ def _order(
     version: Version | None,
     bump: str | None,
 ) -> Order:
-    from sqlmigrate.generator import Order
-    from sqlmigrate.naming import Bump
+    from sqlmigrate.authoring.generator import Order
+    from sqlmigrate.files.naming import Bump
 
     if (argument is None) == (name is None):
         raise ConfigurationError("give one name", hint="sqlmigrate generate --name add_new_feature")
@@ -106,7 +106,7 @@ def _pair(text: str) -> tuple[str, str]:
 @click.argument("directory", metavar="[DIR]", default=".")
 def init(app: App, directory: str) -> None:
     """Make DIR a project: settings, a first migration, a pre-commit hook, a GitHub workflow. Overwrites nothing."""
-    from sqlmigrate.scaffold import init
+    from sqlmigrate.authoring.scaffold import init
 
     app.show("project", directory, init(directory))
 

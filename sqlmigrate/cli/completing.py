@@ -6,8 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from sqlmigrate.config.options import OPTIONS
 from sqlmigrate.errors import SqlMigrateError
-from sqlmigrate.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +35,7 @@ def words(*known: str) -> Callable[[click.Context], Iterable[str]]:
 
 def versions(context: click.Context) -> Iterable[str]:
     """Those of the files, with `v` and without."""
-    from sqlmigrate import source
+    from sqlmigrate.files import source
 
     found = [one.id for one in source.find(_directories(context)).migrations if one.version]
     return [*found, *(version.removeprefix("v") for version in found)]
@@ -43,14 +43,14 @@ def versions(context: click.Context) -> Iterable[str]:
 
 def environments(context: click.Context) -> Iterable[str]:
     """Those of the configuration file."""
-    from sqlmigrate import config
+    from sqlmigrate.config import settings
 
-    return config.environments(context.params.get("config"), os.environ)
+    return settings.environments(context.params.get("config"), os.environ)
 
 
 def templates(context: click.Context) -> Iterable[str]:
     """Those of `generate`, one's own among them."""
-    from sqlmigrate import generator
+    from sqlmigrate.authoring import generator
 
     return [one.name for one in generator.templates(_directories(context))]
 
@@ -63,7 +63,9 @@ def rules(_: click.Context) -> Iterable[str]:
 
 
 def _directories(context: click.Context) -> Sequence[str]:
-    from sqlmigrate import config
+    from sqlmigrate.config import settings
 
     given = {option.name: context.params.get(option.name) for option in OPTIONS}
-    return config.load_without_database(given, os.environ, context.params.get("config"), context.params.get("env")).dir
+    return settings.load_without_database(
+        given, os.environ, context.params.get("config"), context.params.get("env")
+    ).dir

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from sqlmigrate.cli import completing
+from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Titled
-from sqlmigrate.console import Console
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ def validate(
     Raises:
         ConfigurationError
     """
-    from sqlmigrate import config
+    from sqlmigrate.config.settings import load_without_database
     from sqlmigrate.lint import at_least, settings
 
     if given["dry_run"]:
         raise ConfigurationError("--dry-run is for what is pending", hint="leave out the files, or --dry-run")
     chosen = settings.load({name: given[name] for name in _SETTINGS}, os.environ, file)
-    directories = config.load_without_database(shared, os.environ, file, environment).dir
+    directories = load_without_database(shared, os.environ, file, environment).dir
     fix = given["fix"]
     named = [*given["files"], *given["paths"], *([fix] if fix not in (None, "safe", "ignore") else [])]
     linting = _Linting(chosen, directories, named, replay=given["replay"])

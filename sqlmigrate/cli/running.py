@@ -13,7 +13,7 @@ from sqlmigrate.errors import ConfigurationError
 if TYPE_CHECKING:
     from sqlmigrate.cli.app import App
     from sqlmigrate.model import Asked, Version
-    from sqlmigrate.plan_file import PlanFile
+    from sqlmigrate.planning.plan_file import PlanFile
 
 _COMMANDS = {"apply": "migrate", "rollback": "rollback"}
 _target = click.option("--target", type=VersionType(), metavar="V", help="The last version to apply.")
@@ -59,7 +59,7 @@ def _plan_in(path: str | None, action: str, *others: object) -> PlanFile | None:
     """The plan file, where one is given, which leaves nothing else to choose."""
     if path is None:
         return None
-    from sqlmigrate import plan_file  # few runs have one
+    from sqlmigrate.planning import plan_file  # few runs have one
 
     _alone("--plan", *others)
     file = plan_file.read(path)
@@ -144,8 +144,8 @@ def _back(version: Version | None, steps: int | None) -> Asked:
 @yes_option
 def approve(app: App, file: str, yes: bool) -> None:
     """Approve the plan in FILE: the log says who, when, and of which digest."""
-    from sqlmigrate import plan_file
-    from sqlmigrate.run import checked
+    from sqlmigrate.execution.runner import checked
+    from sqlmigrate.planning import plan_file
 
     planned = plan_file.read(file)
     app.show("plan", checked(app.migrator.planned(planned.asked)))

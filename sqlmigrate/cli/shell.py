@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.console import Console
+from sqlmigrate.cli.console import Console
 
 
 @click.command("completion")

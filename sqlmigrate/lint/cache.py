@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from sqlmigrate import files
+from sqlmigrate.files import atomic
 
 
 def place(name: str) -> str:
@@ -19,7 +19,7 @@ def keep(path: str, text: str, most: int) -> None:
     with suppress(OSError):  # a disk that is full, or a directory that is not ours, only costs time
         directory = os.path.dirname(path)
         os.makedirs(directory, exist_ok=True)
-        files.save(path, text)
+        atomic.save(path, text)
         with os.scandir(directory) as entries:
             known = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
         for _, old in known[:-most]:

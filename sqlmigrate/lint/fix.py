@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
+from sqlmigrate.files.naming import file_name, parse_file_name
 from sqlmigrate.lint.linter import Options, lint
-from sqlmigrate.naming import file_name, parse_file_name
-from sqlmigrate.scanner import Kind, scan
+from sqlmigrate.sql.scanner import Kind, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

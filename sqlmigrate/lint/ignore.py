@@ -11,7 +11,7 @@ from sqlmigrate.model import Location
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.scanner import Item
+    from sqlmigrate.sql.scanner import Item
 
 _OURS = re.compile(r"--[ \t]*sqlmigrate:[ \t]*ignore[ \t]*=[ \t]*(.*)", re.IGNORECASE)
 _SQUAWK = re.compile(r"(?:--|/\*)[ \t]*squawk-ignore(-file)?(?![\w-])[ \t]*:?[ \t]*([^\n*]*)", re.IGNORECASE)

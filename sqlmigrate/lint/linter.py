@@ -8,29 +8,29 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from sqlmigrate import source
 from sqlmigrate.errors import ScriptError
-from sqlmigrate.lint.catalog import Catalog
+from sqlmigrate.files import source
+from sqlmigrate.lint.facts.holding import note
 from sqlmigrate.lint.finding import Finding, Level
-from sqlmigrate.lint.holding import note
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
-from sqlmigrate.lint.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, place, units
+from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
-from sqlmigrate.lint.state import State, Statement
+from sqlmigrate.lint.schema.catalog import Catalog
+from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
+from sqlmigrate.lint.schema.state import State, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
-from sqlmigrate.lint.tree import qualified, relation, walk
-from sqlmigrate.lint.verdict import judged
 from sqlmigrate.model import Location
-from sqlmigrate.scanner import Item, Kind
+from sqlmigrate.sql.lint_tree import qualified, relation, walk
+from sqlmigrate.sql.scanner import Item, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay import Replay
-    from sqlmigrate.lint.seen import Seen
-    from sqlmigrate.parser import Node
+    from sqlmigrate.lint.replay.seen import Seen
+    from sqlmigrate.lint.replay.server import Replay
+    from sqlmigrate.sql.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
@@ -153,7 +153,7 @@ class _Selection:
         self._texts = options.texts
         self._server: Replay | None = None
         if options.replay:
-            from sqlmigrate.lint.replay import Replay  # it takes psycopg, and a server
+            from sqlmigrate.lint.replay.server import Replay  # it takes psycopg, and a server
 
             self._server = Replay()
         self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}

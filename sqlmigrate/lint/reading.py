@@ -8,17 +8,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
-from sqlmigrate.lint.state import Statement
-from sqlmigrate.lint.tree import constant, one, options, strings, walk
+from sqlmigrate.lint.schema.state import Statement
 from sqlmigrate.model import Location
-from sqlmigrate.parser import SyntaxFault, parse, parse_plpgsql
-from sqlmigrate.scanner import Item, Kind, scan
-from sqlmigrate.script import only_steers
+from sqlmigrate.sql.lint_tree import constant, one, options, strings, walk
+from sqlmigrate.sql.parser import SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.sql.scanner import Item, Kind, scan
+from sqlmigrate.sql.script import only_steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.parser import Node
+    from sqlmigrate.sql.parser import Node
 
 # So much text goes to the parser at once; statement by statement takes half as long again.
 _BATCH = 64 * 1024

@@ -10,9 +10,9 @@ from sqlmigrate.lint.finding import Decider, Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sqlmigrate.lint.catalog import Birth, Catalog, Name, Table
-    from sqlmigrate.lint.state import State, Statement
-    from sqlmigrate.parser import Node
+    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Name, Table
+    from sqlmigrate.lint.schema.state import State, Statement
+    from sqlmigrate.sql.parser import Node
 
 END = "end of file"
 

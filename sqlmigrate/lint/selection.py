@@ -7,9 +7,9 @@ import re
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate import git
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.naming import parse_file_name
+from sqlmigrate.files import git
+from sqlmigrate.files.naming import parse_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,17 +7,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate import config
+from sqlmigrate.config import settings
 from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.files.naming import parse_version
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.linter import Options
 from sqlmigrate.lint.rules import RULES
-from sqlmigrate.naming import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sqlmigrate.config import LintTable
+    from sqlmigrate.config.settings import LintTable
     from sqlmigrate.model import Version
 
 PRESETS = ("safety", "all")
@@ -64,7 +64,7 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], file: str | None 
     Raises:
         ConfigurationError: the file, a key or a value can't be used.
     """
-    return read(given, config.lint_table(file, environ))
+    return read(given, settings.lint_table(file, environ))
 
 
 def read(given: Mapping[str, Any], found: LintTable) -> LintSettings:

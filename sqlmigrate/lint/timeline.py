@@ -6,7 +6,7 @@ import os
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.naming import parse_file_name
+from sqlmigrate.files.naming import parse_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -7,7 +7,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmigrate.parser import Node, SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.sql.parser import Node, SyntaxFault, parse, parse_plpgsql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

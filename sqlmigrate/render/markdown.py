@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.model import Problem
+    from sqlmigrate.planning.review import Review, Reviewed
     from sqlmigrate.render.summary import Blocked, Excerpt, Part
-    from sqlmigrate.review import Review, Reviewed
 
 # Of a statement and of a step, so many lines are shown.
 _LINES = 80

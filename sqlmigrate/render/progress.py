@@ -10,7 +10,7 @@ from sqlmigrate import duration, events
 from sqlmigrate.render.text import count, named
 
 if TYPE_CHECKING:
-    from sqlmigrate.lock import Holder
+    from sqlmigrate.model import Holder
 
 
 def line(one: events.Event) -> str:  # noqa: C901, PLR0912  # a case an event

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate.scaffold import Outcome
+from sqlmigrate.authoring.scaffold import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.scaffold import Entry
+    from sqlmigrate.authoring.scaffold import Entry
 
 _NEXT = (
     ("sqlmigrate migrate", "apply what is pending"),

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
+    from sqlmigrate.planning.review import Review, Reviewed
     from sqlmigrate.render.summary import Excerpt, Part
-    from sqlmigrate.review import Review, Reviewed
 
 # Of a statement and of a step, so many lines are shown.
 _LINES = 40

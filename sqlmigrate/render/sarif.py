@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlmigrate import __version__
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.render.fingerprint import fingerprints
+from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,21 +11,19 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from sqlmigrate.audit import LogEntry, Pruned
-    from sqlmigrate.generator import Generated
+    from sqlmigrate.authoring.generator import Generated
+    from sqlmigrate.authoring.renumber import Move, Renumbering
+    from sqlmigrate.authoring.scaffold import Entry
+    from sqlmigrate.authoring.template import Template
+    from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
-    from sqlmigrate.lock import Holder
     from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Location, Plan, Problem, Standing, Step
-    from sqlmigrate.plan_file import PlanFile
-    from sqlmigrate.renumber import Move, Renumbering
-    from sqlmigrate.repair import Mend
-    from sqlmigrate.review import Review
-    from sqlmigrate.run import Run
-    from sqlmigrate.scaffold import Entry
-    from sqlmigrate.template import Template
+    from sqlmigrate.model import Holder, Location, Plan, Problem, Run, Standing, Step
+    from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.review import Review
 
 VERSION = 1
 
@@ -53,7 +51,7 @@ def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | Non
 
 def review(made: Review) -> dict[str, Any]:
     """A plan file: its own `version`, its `digest`, and what that is over; `findings` is besides."""
-    from sqlmigrate.review import document  # it loads the scanner, which no other result needs
+    from sqlmigrate.planning.review import document  # it loads the scanner, which no other result needs
 
     return {"digest": made.digest, **document(made), **findings(made.findings)}
 

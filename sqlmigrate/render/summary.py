@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import Mode
     from sqlmigrate.model import Step
-    from sqlmigrate.review import Review, Reviewed, Statement, Unit
+    from sqlmigrate.planning.review import Review, Reviewed, Statement, Unit
 
 # A line of SQL of more characters counts as several.
 _WIDTH = 200

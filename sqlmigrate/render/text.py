@@ -18,21 +18,19 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from sqlmigrate.audit import LogEntry, Pruned
-    from sqlmigrate.generator import Generated
+    from sqlmigrate.authoring.generator import Generated
+    from sqlmigrate.authoring.renumber import Renumbering
+    from sqlmigrate.authoring.scaffold import Entry
+    from sqlmigrate.authoring.template import Template
+    from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.lock import Holder
     from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Location, Plan, Problem, Standing, Step
-    from sqlmigrate.plan_file import PlanFile
-    from sqlmigrate.renumber import Renumbering
-    from sqlmigrate.repair import Mend
-    from sqlmigrate.review import Review
-    from sqlmigrate.run import Run
-    from sqlmigrate.scaffold import Entry
-    from sqlmigrate.template import Template
+    from sqlmigrate.model import Holder, Location, Plan, Problem, Run, Standing, Step
+    from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.review import Review
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -282,7 +280,7 @@ def _rows(result: Pruned) -> str:
 
 def metrics(result: Sequence[Metric]) -> str:
     """The text that Prometheus reads."""
-    from sqlmigrate.metrics import exposition  # loads psycopg, which `validate` of files can do without
+    from sqlmigrate.metrics.families import exposition  # loads psycopg, which `validate` of files can do without
 
     return exposition(result).rstrip("\n")
 

@@ -14,9 +14,10 @@ import time
 import psycopg
 import pytest
 
-from sqlmigrate import Version, __version__
+from sqlmigrate import Version
 from sqlmigrate.cli import main
-from sqlmigrate.lock import key_of
+from sqlmigrate.server.lock import key_of
+from sqlmigrate.version import __version__
 from tests.project import Project
 from tests.servers import ROOT
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate import files
+from sqlmigrate.authoring.generator import Order, generate
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.generator import Order, generate
+from sqlmigrate.files import atomic
 from tests.scratch import Scratch
 
 pytestmark = pytest.mark.anywhere
@@ -159,7 +159,7 @@ def test_both_files_or_none(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("mine")
 
     with pytest.raises(FileExistsError):
-        files.create(dict.fromkeys(paths, "new"))
+        atomic.create(dict.fromkeys(paths, "new"))
 
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert (tmp_path / "b").read_text() == "mine"
@@ -178,7 +178,7 @@ def test_those_who_generate_at_once_get_a_version_each(scratch: Scratch) -> None
 
 
 def test_a_directory_that_is_held_is_waited_for(tmp_path: Path) -> None:
-    with files.held(str(tmp_path)):
+    with atomic.held(str(tmp_path)):
         other = threading.Thread(target=generate, args=([str(tmp_path)], Order("a")))
         other.start()
         other.join(0.2)
@@ -255,7 +255,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28), "there")
 
-    monkeypatch.setattr(files, "create", full)
+    monkeypatch.setattr(atomic, "create", full)
     with pytest.raises(ConfigurationError, match="there cannot be written: No space left on device"):
         generate([str(tmp_path)], Order("a"))
 

@@ -20,7 +20,7 @@ import pytest
 
 from sqlmigrate import Version
 from sqlmigrate.errors import SqlMigrateError
-from sqlmigrate.lock import key_of
+from sqlmigrate.server.lock import key_of
 from tests.project import Project
 
 GOLDEN = Path(__file__).parent / "golden"

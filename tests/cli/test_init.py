@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sqlmigrate import config
-from sqlmigrate.scaffold import Outcome, init, with_hook
+from sqlmigrate.authoring.scaffold import Outcome, init, with_hook
+from sqlmigrate.config import settings
 from tests.project import Project
 from tests.scratch import Scratch
 
@@ -114,8 +114,8 @@ def test_every_setting_in_the_configuration_can_be_used(tmp_path: Path) -> None:
     said = tomllib.loads(path.read_text())
     assert {*said} == {"dir", "database_url", "lock_timeout", "lock_retries", "lint", "environments"}
     assert said["lint"].keys() == {"postgres_version", "since", "fail_on"}
-    assert config.load({}, {}, str(path), "production").lock_wait == 600_000
-    assert config.load({}, {}, str(path)).database == f"embedded:{tmp_path}/.postgres"
+    assert settings.load({}, {}, str(path), "production").lock_wait == 600_000
+    assert settings.load({}, {}, str(path)).database == f"embedded:{tmp_path}/.postgres"
     assert Scratch(tmp_path).run("validate", "migrations").returncode == 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate import __version__
+from sqlmigrate.version import __version__
 from tests.delivery.workflows import checkout
 
 # What uses the library as its users do; mypy reads the types of the wheel, not of this tree.
@@ -133,7 +133,7 @@ def test_callers_are_checked_against_its_types(bare: Environment) -> None:
 
     done = subprocess.run(mypy, check=False, capture_output=True, text=True, cwd=bare.directory)
 
-    assert 'Revealed type is "sqlmigrate.run.Run"' in done.stdout, done.stdout
+    assert 'Revealed type is "sqlmigrate.execution.runner.Run"' in done.stdout, done.stdout
     assert "Success" in done.stdout
 
 

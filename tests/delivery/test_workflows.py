@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.scaffold import init
+from sqlmigrate.authoring.scaffold import init
 from tests.delivery.workflows import SHELL, Run, jobs, read
 from tests.project import Project
 from tests.servers import ROOT

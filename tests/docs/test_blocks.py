@@ -18,8 +18,9 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from sqlmigrate import load_settings, parser
+from sqlmigrate import load_settings
 from sqlmigrate.lint import settings as lint_settings
+from sqlmigrate.sql import parser
 from tests.docs.pages import PAGES, Block, Command, blocks, commands
 from tests.servers import ROOT, Server, execute
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from sqlmigrate import Settings, errors
+from sqlmigrate.config.options import OPTIONS
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.lint.settings import LintSettings
 from sqlmigrate.lint.settings import load as load_lint
-from sqlmigrate.options import OPTIONS
 from tests.docs.pages import PAGES
 from tests.servers import ROOT
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from sqlmigrate.plan_file import digest_of
+from sqlmigrate.planning.plan_file import digest_of
 from tests.project import Project
 from tests.servers import ROOT
 

@@ -12,7 +12,7 @@ import pytest
 
 from sqlmigrate import Version
 from sqlmigrate.errors import SqlMigrateError
-from sqlmigrate.formats import FORMATS
+from sqlmigrate.history.tables import FORMATS
 from tests.faults.waiting import running, until, until_asleep
 from tests.project import Project
 from tests.prometheus import COUNTERS, Samples, read

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sqlmigrate import backup
-from sqlmigrate.database import connect
 from sqlmigrate.errors import BackupFailed, MigrationFailed
 from sqlmigrate.events import BackedUp, BackingUp
+from sqlmigrate.execution import backup
+from sqlmigrate.server.connection import connect
 from tests.faults.waiting import running, timed, until
 from tests.project import Project
 from tests.servers import Server, execute

@@ -12,10 +12,10 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import SqlMigrateError, Version
-from sqlmigrate.database import connect
 from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed, PlanRefused
-from sqlmigrate.formats import FORMATS
-from sqlmigrate.lock import Lock
+from sqlmigrate.history.tables import FORMATS
+from sqlmigrate.server.connection import connect
+from sqlmigrate.server.lock import Lock
 from tests.project import Project
 
 BROKEN = "create table t5 (a int);\nselect 1 / 0;"
@@ -228,7 +228,7 @@ def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: p
     add_series(project, 2)
     project.migrator().migrate(Version(2, 0, 0, 1))
     monkeypatch.setattr(
-        "sqlmigrate.history.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
+        "sqlmigrate.history.records.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
     )
     assert states(project) == {"v2.0.0-001": "applied", "v2.0.0-002": "pending"}
 
@@ -244,7 +244,7 @@ def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: p
 def test_two_formats_at_once_begin_from_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 1)
     monkeypatch.setattr(
-        "sqlmigrate.history.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
+        "sqlmigrate.history.records.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
     )
 
     project.migrator().migrate()

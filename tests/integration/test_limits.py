@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from sqlmigrate.lock import key_of
+from sqlmigrate.server.lock import key_of
 from tests.project import Project
 
 pytestmark = pytest.mark.anywhere

@@ -134,7 +134,7 @@ def test_a_signal_is_a_failure_in_the_log(project: Project, log: Path) -> None:
 
 def test_a_fault_of_our_own_is_a_failure_in_the_log_too(project: Project, log: Path) -> None:
     faulty = project.root / "sitecustomize.py"
-    faulty.write_text("import sqlmigrate.planner\nsqlmigrate.planner.standings = None\n")
+    faulty.write_text("import sqlmigrate.planning.planner\nsqlmigrate.planning.planner.standings = None\n")
 
     run = project.cli("migrate", "--log-file", str(log), PYTHONPATH=f"{project.root}{os.pathsep}{ROOT}")
 
@@ -204,7 +204,13 @@ def test_the_configuration_file_may_name_it(project: Project) -> None:
 
 def test_a_run_with_nothing_to_do_loads_none_of_it(project: Project) -> None:
     project.cli("migrate")
-    late = ["sqlmigrate.logs", "sqlmigrate.notify", "sqlmigrate.backup", "logging.handlers", "urllib.request"]
+    late = [
+        "sqlmigrate.cli.logs",
+        "sqlmigrate.cli.notify",
+        "sqlmigrate.execution.backup",
+        "logging.handlers",
+        "urllib.request",
+    ]
     program = (
         "import sys; from sqlmigrate.cli import main; main(['migrate'], standalone_mode=False);"
         f"print([name for name in {late} if name in sys.modules])"

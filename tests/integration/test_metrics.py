@@ -18,8 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate import load_settings
 from sqlmigrate.errors import ConfigurationError, ConnectionFailed, SqlMigrateError
-from sqlmigrate.exporter import Exporter
-from sqlmigrate.lock import key_of
+from sqlmigrate.metrics.exporter import Exporter
+from sqlmigrate.server.lock import key_of
 from sqlmigrate.target import Target
 from tests.faults.waiting import running, until, until_asleep
 from tests.integration.test_audit import break_off, fill, first_format, settled

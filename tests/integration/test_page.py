@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sqlmigrate.model import Action, Asked, Version
+from sqlmigrate.planning.review import Review, review
 from sqlmigrate.render import html
-from sqlmigrate.review import Review, review
 from tests.project import Project
 from tests.servers import ROOT
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sqlmigrate import files
+from sqlmigrate.authoring.renumber import Move, Wanted, do
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.lock import key_of
-from sqlmigrate.renumber import Move, Wanted, do
+from sqlmigrate.files import atomic
+from sqlmigrate.server.lock import key_of
 from tests.project import Project
 
 pytestmark = pytest.mark.anywhere
@@ -241,13 +241,13 @@ def test_all_files_or_none(tmp_path: Path) -> None:
     pairs = tuple((str(tmp_path / old), str(tmp_path / new)) for old, new in (("a", "c"), ("b", "there")))
 
     with pytest.raises(FileExistsError):
-        files.rename(pairs)
+        atomic.rename(pairs)
     with pytest.raises(ConfigurationError, match="there cannot be renamed: File exists"):
         do([Move((1, 0, 0, 1), (1, 0, 0, 2), pairs)])  # type: ignore[arg-type]
 
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b", "there": "there"}
     with pytest.raises(FileNotFoundError):
-        files.rename([(str(tmp_path / "nowhere"), str(tmp_path / "c"))])
+        atomic.rename([(str(tmp_path / "nowhere"), str(tmp_path / "c"))])
     assert not (tmp_path / "c").exists()
 
 

@@ -7,9 +7,9 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from sqlmigrate import recovery
-from sqlmigrate.database import connect, make_conninfo
 from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.execution import recovery
+from sqlmigrate.server.connection import connect, make_conninfo
 from tests.project import Project
 
 

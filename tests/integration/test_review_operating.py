@@ -82,7 +82,7 @@ def test_a_rehearsal_is_no_way_around_an_approval(project: Project) -> None:
 
 
 def test_an_approval_is_used_up_by_a_run_that_was_killed_or_failed_in_a_hook(project: Project) -> None:
-    from sqlmigrate import plan_file
+    from sqlmigrate.planning import plan_file
 
     project.write("before_migrate.sql", "select 1 / 0;")
     project.add(1, "select 1;")
@@ -103,7 +103,7 @@ def test_an_approval_is_used_up_by_a_run_that_was_killed_or_failed_in_a_hook(pro
 
 
 def test_a_plan_is_for_this_database_and_not_for_another_of_its_name(project: Project) -> None:
-    from sqlmigrate import plan_file
+    from sqlmigrate.planning import plan_file
 
     project.add(1, "select 1;")
     project.cli("plan", "--out", "plan.json")

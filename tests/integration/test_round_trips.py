@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from sqlmigrate import executor, monitor
+from sqlmigrate.execution import executor
+from sqlmigrate.server import monitor
 from tests.project import Project
 from tests.proxy import proxied
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from sqlmigrate.generator import Order, generate
-from sqlmigrate.identifier import KEYWORDS
+from sqlmigrate.authoring.generator import Order, generate
+from sqlmigrate.authoring.template import Templates
 from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.model import Action
-from sqlmigrate.template import Templates
+from sqlmigrate.sql.identifier import KEYWORDS
 from tests.project import Project
 
 SHOP = """

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sqlmigrate import embedded
+from sqlmigrate.server import embedded
 from tests.servers import Server, execute
 
 pytest_plugins = ["pytester"]

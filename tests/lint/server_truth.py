@@ -16,12 +16,12 @@ import psycopg
 import pytest
 
 from sqlmigrate.lint import Finding, Level, Options, lint
-from sqlmigrate.lint.catalog import Birth, Catalog
-from sqlmigrate.lint.holding import shut_out
-from sqlmigrate.lint.interpret import apply
+from sqlmigrate.lint.facts.holding import shut_out
 from sqlmigrate.lint.reading import Unit, units
 from sqlmigrate.lint.rules import FAMILIES
-from sqlmigrate.lint.state import State, Statement
+from sqlmigrate.lint.schema.catalog import Birth, Catalog
+from sqlmigrate.lint.schema.interpret import apply
+from sqlmigrate.lint.schema.state import State, Statement
 from tests.servers import Server, execute
 
 BLOCKS = (Path(__file__).parent / "statements.sql").read_text().split("---\n")

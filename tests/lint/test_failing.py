@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from sqlmigrate.lint.rule import Example
-from sqlmigrate.lint.rules import functions, interfaces, refused, rows
+from sqlmigrate.lint.rules.clients import functions, interfaces, rows
+from sqlmigrate.lint.rules.correctness import refused
 from tests.servers import Server, execute
 
 RULES = (

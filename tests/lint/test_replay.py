@@ -10,9 +10,9 @@ import pytest
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint import Decider, Finding, Level, Options, lint
+from sqlmigrate.lint.replay.verdict import BY_SERVER, CLAIMS
 from sqlmigrate.lint.rule import Example, Rule
-from sqlmigrate.lint.rules import told
-from sqlmigrate.lint.verdict import BY_SERVER, CLAIMS
+from sqlmigrate.lint.rules.correctness import server_only
 from tests.lint import server_truth
 from tests.servers import quick
 
@@ -37,7 +37,7 @@ def shown(findings: list[Finding]) -> list[tuple[str, str, str]]:
     return [(one.rule, one.level.value, one.decided_by.value) for one in findings]
 
 
-EXAMPLES = [(rule, example) for rule in told.RULES for example in rule.examples]
+EXAMPLES = [(rule, example) for rule in server_only.RULES for example in rule.examples]
 
 
 @pytest.mark.parametrize(("rule", "example"), EXAMPLES)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.lint import Finding, Options, lint, replay, seen
-from sqlmigrate.lint.seen import Did, Seen, recall, remember
+from sqlmigrate.lint import Finding, Options, lint
+from sqlmigrate.lint.replay import seen, server
+from sqlmigrate.lint.replay.seen import Did, Seen, recall, remember
 from sqlmigrate.model import Location, ServerReport
 from tests.servers import ROOT
 
@@ -71,7 +72,7 @@ def test_the_server_is_asked_once_until_a_file_changes(tmp_path: Path, monkeypat
     def asked() -> None:
         raise LookupError("the server is asked")
 
-    monkeypatch.setattr(replay, "Sandbox", asked)
+    monkeypatch.setattr(server, "Sandbox", asked)
     assert linted(path) == first
     earlier.write_text("create table t (a int, b int);")
     with pytest.raises(LookupError):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.config import Settings, load
+from sqlmigrate.config.options import OPTIONS
+from sqlmigrate.config.settings import Settings, load
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.options import OPTIONS
 
 URL = {"database_url": "postgresql://option"}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.files import replaced, save
+from sqlmigrate.files.atomic import replaced, save
 
 
 @contextmanager
@@ -73,7 +73,9 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_written_to_in_its_turn(tmp_path: Path) -> None:
-    script = "from sqlmigrate.files import save\nfor n in '12': print(n, flush=True); save('/dev/stdout', 'x\\n')"
+    script = (
+        "from sqlmigrate.files.atomic import save\nfor n in '12': print(n, flush=True); save('/dev/stdout', 'x\\n')"
+    )
     with (tmp_path / "out").open("w") as file:
         subprocess.run([sys.executable, "-c", script], check=True, stdout=file)
     piped = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.identifier import Identifier, identifier, identifiers, quoted
+from sqlmigrate.sql.identifier import Identifier, identifier, identifiers, quoted
 
 PARTS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1)
 

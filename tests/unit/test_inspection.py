@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from click import unstyle
 
-from sqlmigrate import parser, plan_file, planner, source
-from sqlmigrate.config import Settings, load
+from sqlmigrate.config.settings import Settings, load
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.inspection import heed, inspect, refuse
+from sqlmigrate.files import source
 from sqlmigrate.lint import Finding, lint
 from sqlmigrate.model import Action, Asked, Plan
+from sqlmigrate.planning import plan_file, planner
+from sqlmigrate.planning.lint_gate import heed, inspect, refuse
+from sqlmigrate.planning.review import Review, document, review
 from sqlmigrate.render import html, markdown, shape, text
-from sqlmigrate.review import Review, document, review
+from sqlmigrate.sql import parser
 from tests.unit.samples import row
 
 EARLIER = "create table t (a int not null, b text);\n"

@@ -7,9 +7,9 @@ import sys
 import postgast
 import pytest
 
-from sqlmigrate import parser
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.locks import Mode, TableLock, alter, cannot_be_undone, hidden, hidden_in, locks_of, losses, taken
+from sqlmigrate.sql import parser
 
 SHORT = dict(zip(Mode, ("AS", "RS", "RE", "SUE", "S", "SRE", "E", "AE"), strict=True))
 

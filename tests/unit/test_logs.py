@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 
 from sqlmigrate import events
+from sqlmigrate.cli.logs import File, Log
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
-from sqlmigrate.lock import Holder
-from sqlmigrate.logs import File, Log
-from sqlmigrate.model import Location, Problem, ServerReport
+from sqlmigrate.model import Blocker, Holder, Location, Problem, ServerReport
 from tests.unit.samples import step
 
 BEGAN = events.Began("ab12", 123, (step(1), step(2)))
 HOLDER = Holder(7, "dba", "sqlmigrate", "local", "active", datetime(2026, 1, 2, tzinfo=UTC), "select 'secret'")
-BLOCKER = events.Blocker(8, "app", "web", "idle in transaction", 3, "select 1")
+BLOCKER = Blocker(8, "app", "web", "idle in transaction", 3, "select 1")
 
 
 def lines_of(*happened: events.Event | SqlMigrateError, log_format: str = "text", level: str = "debug") -> list[str]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.message import Message, Part
+from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.model import Location
-from sqlmigrate.script import Piece
+from sqlmigrate.sql.script import Piece
 
 OPENING = Part("begin;\nset local lock_timeout = 1;\n", 2, 0)
 FIRST = Part("select 'é';\n select 2;\n;\n", 2, 0, Piece(0, 23, 3, 5, 2))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from sqlmigrate.audit import BOUNDS, Reading, Total
-from sqlmigrate.metrics import exposition, families, labelled, up
+from sqlmigrate.history.log import BOUNDS, Reading, Total
+from sqlmigrate.metrics.families import exposition, families, labelled, up
 from tests.prometheus import samples
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

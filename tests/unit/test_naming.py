@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.files.naming import Bump, Name, file_name, following, parse_file_name, parse_version, slug
 from sqlmigrate.model import Version
-from sqlmigrate.naming import Bump, Name, file_name, following, parse_file_name, parse_version, slug
 
 NUMBERS = st.integers(0, 10**9)
 VERSIONS = st.builds(Version, NUMBERS, NUMBERS, NUMBERS, NUMBERS)

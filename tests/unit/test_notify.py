@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.config import Settings
+from sqlmigrate.cli.notify import notify
+from sqlmigrate.config.settings import Settings
 from sqlmigrate.errors import Interrupted
-from sqlmigrate.notify import notify
 from tests.webhook import TOKEN, Webhook, listening
 
 UNUSABLE = "notify-url is neither http://HOST/… nor https://HOST/…"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate import password
-from sqlmigrate.config import Settings
+from sqlmigrate.config import password
+from sqlmigrate.config.password import password_for
+from sqlmigrate.config.settings import Settings
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.password import password_for
 
 SECRET = "s3cr3t é '\"@:/%"  # noqa: S105  # of nobody
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.model import Action, Applied, Level, Location, Migration, Plan, Standing, State
-from sqlmigrate.planner import (
+from sqlmigrate.planning.planner import (
     LET_GO,
     lost_migration,
     plan_apply,

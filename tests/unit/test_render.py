@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from click import unstyle
 
-from sqlmigrate import database, errors, events
-from sqlmigrate.audit import LogEntry, Pruned
+from sqlmigrate import errors, events
+from sqlmigrate.authoring.generator import Generated, NewFile
+from sqlmigrate.authoring.renumber import Move, Renumbering
+from sqlmigrate.authoring.scaffold import Entry, Outcome
+from sqlmigrate.authoring.template import Template
 from sqlmigrate.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -19,32 +22,28 @@ from sqlmigrate.errors import (
     SqlMigrateError,
     StatementFailed,
 )
-from sqlmigrate.generator import Generated, NewFile
+from sqlmigrate.history.log import LogEntry, Pruned
 from sqlmigrate.lint import Finding
 from sqlmigrate.lint import Level as LintLevel
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
-from sqlmigrate.lock import Holder
-from sqlmigrate.metrics import up
+from sqlmigrate.metrics.families import up
 from sqlmigrate.migrator import Detail, Health
-from sqlmigrate.model import Action, Asked, Level, Location, Plan, Problem, ServerReport, State
-from sqlmigrate.plan_file import PlanFile
-from sqlmigrate.planner import standings
+from sqlmigrate.model import Action, Asked, Blocker, Holder, Level, Location, Plan, Problem, Run, ServerReport, State
+from sqlmigrate.planning.plan_file import PlanFile
+from sqlmigrate.planning.planner import standings
+from sqlmigrate.planning.repair import Mend
+from sqlmigrate.planning.review import Review
 from sqlmigrate.render import progress, shape, text
 from sqlmigrate.render.unseen import printable
-from sqlmigrate.renumber import Move, Renumbering
-from sqlmigrate.repair import Mend
-from sqlmigrate.review import Review
-from sqlmigrate.run import Run
-from sqlmigrate.scaffold import Entry, Outcome
-from sqlmigrate.template import Template
+from sqlmigrate.server import connection
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
 WRONG = Problem("changed", "v1.0.0-001 was changed", PLACE, "put it back\nor repair")
 ODD = Problem("newer", "a newer release was run", level=Level.WARNING)
 HOLDER = Holder(7, "app", "sqlmigrate", "10.0.0.1", "active", WHEN, "select\n 1")
-BLOCKER = events.Blocker(9, "app", "", "idle in transaction", 12.4, "update\n  rules set a = 1")
+BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "update\n  rules set a = 1")
 REPORT = ServerReport("relation exists", "42P07", "the detail", "the hint", "the context", 8, "select inner")
 STANDING = standings(
     [migration(1), migration(2), migration(3, down=False), migration("views")],
@@ -380,14 +379,14 @@ SECRET = "s3cr3t"  # noqa: S105  # to be found nowhere
 )  # fmt: skip
 def test_a_password_is_in_no_error_about_a_url_that_can_not_be_read(url: str) -> None:
     with pytest.raises(ConnectionFailed) as caught:
-        database.make_conninfo(url)
+        connection.make_conninfo(url)
     assert SECRET not in text.error(caught.value) + json.dumps(shape.error(caught.value)) + repr(caught.value.__cause__)
 
 
 def test_a_password_is_in_no_error_about_a_part_that_can_not_be_read() -> None:
-    conninfo = database.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
+    conninfo = connection.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
     with pytest.raises(SqlMigrateError) as caught:
-        database.connect(conninfo, "sqlmigrate")
+        connection.connect(conninfo, "sqlmigrate")
     assert SECRET not in text.error(caught.value)
     assert not isinstance(caught.value, ConfigurationError)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click import unstyle
 
-from sqlmigrate import plan_file, planner, source
 from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.files import source
 from sqlmigrate.model import Action, Asked, Location, Plan, Problem
+from sqlmigrate.planning import plan_file, planner
+from sqlmigrate.planning.review import Review, Statement, review
 from sqlmigrate.render import html, markdown, shape, summary, text
-from sqlmigrate.review import Review, Statement, review
 from tests.unit.samples import row, version
 
 ATTACK = "</style></pre></details><script>alert(1)</script>"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
-from sqlmigrate.scanner import Item, Kind, copies_from_stdin, scan, tokens
+from sqlmigrate.sql.scanner import Item, Kind, copies_from_stdin, scan, tokens
 
 # What decides where a statement ends, cut as finely as it can be told apart.
 _ATOMS = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.model import Location
-from sqlmigrate.script import PIECE_SIZE, Cuts, Piece, Script, parse
+from sqlmigrate.sql.script import PIECE_SIZE, Cuts, Piece, Script, parse
 
 CONCURRENTLY = "create index concurrently i on t (a);"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
+from sqlmigrate.files.source import Source, checksum, find, read, seen, stamp
 from sqlmigrate.model import Location
-from sqlmigrate.script import Cuts, Piece
-from sqlmigrate.source import Source, checksum, find, read, seen, stamp
+from sqlmigrate.sql.script import Cuts, Piece
 
 BOM = b"\xef\xbb\xbf"
 MEBIBYTE = 1024 * 1024

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sqlmigrate.statement import Sort, sort_of
+from sqlmigrate.sql.classify import Sort, sort_of
 
 ALONE = (
     "create index concurrently i on t (a);", "create unique index concurrently i on t (a)", "drop index concurrently i",

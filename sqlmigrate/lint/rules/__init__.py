@@ -1,33 +1,43 @@
 """Every rule, family by family."""
 
 from sqlmigrate.lint.rule import Rule
-from sqlmigrate.lint.rules import (
+from sqlmigrate.lint.rules.clients import (
     access,
-    clients,
-    constraints,
-    conventions,
-    correctness,
-    existing,
+    drops,
     functions,
     guarantees,
-    held_locks,
-    index_use,
-    indexes,
     interfaces,
-    new_columns,
-    own,
-    partitions,
-    refused,
     renames,
     rows,
-    storage,
-    style,
-    told,
-    transactions,
     triggers,
-    type_changes,
+)
+from sqlmigrate.lint.rules.correctness import (
+    bodies,
+    existing,
+    reading,
+    refused,
+    server_only,
     undoing,
     unknown,
+)
+from sqlmigrate.lint.rules.indexes import (
+    building,
+    usage,
+)
+from sqlmigrate.lint.rules.locking import (
+    held_locks,
+    transactions,
+)
+from sqlmigrate.lint.rules.rewrites import (
+    constraints,
+    new_columns,
+    partitions,
+    storage,
+    type_changes,
+)
+from sqlmigrate.lint.rules.style import (
+    conventions,
+    types,
 )
 
 FAMILIES: dict[str, tuple[Rule, ...]] = {
@@ -38,10 +48,10 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *partitions.RULES,
         *storage.RULES,
     ),
-    "Indexes": (*indexes.RULES, *index_use.RULES),
+    "Indexes": (*building.RULES, *usage.RULES),
     "Transactions and locks": (*transactions.RULES, *held_locks.RULES),
     "Breaks clients or loses data": (
-        *clients.RULES,
+        *drops.RULES,
         *renames.RULES,
         *guarantees.RULES,
         *triggers.RULES,
@@ -50,8 +60,8 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *interfaces.RULES,
         *access.RULES,
     ),
-    "Correctness": (*own.RULES, *correctness.RULES, *unknown.RULES, *existing.RULES, *refused.RULES, *undoing.RULES),
-    "Style": (*style.RULES, *conventions.RULES),
-    "What only the server tells (--replay)": told.RULES,
+    "Correctness": (*reading.RULES, *bodies.RULES, *unknown.RULES, *existing.RULES, *refused.RULES, *undoing.RULES),
+    "Style": (*types.RULES, *conventions.RULES),
+    "What only the server tells (--replay)": server_only.RULES,
 }
 RULES = tuple(rule for rules in FAMILIES.values() for rule in rules)

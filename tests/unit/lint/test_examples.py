@@ -9,7 +9,8 @@ import pytest
 
 from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.lint.rule import Example, Rule
-from sqlmigrate.lint.rules import RULES, told
+from sqlmigrate.lint.rules import RULES
+from sqlmigrate.lint.rules.correctness import server_only
 
 
 def cases() -> Iterator[object]:
@@ -26,7 +27,7 @@ def test_example(rule: Rule, example: Example, tmp_path: Path) -> None:
         (tmp_path / example.name.replace(".down.", ".up.")).write_text(example.up)
     file = tmp_path / example.name
     file.write_text(example.sql)
-    options = Options("all", {}, example.postgres, dict(example.naming), replay=rule in told.RULES)
+    options = Options("all", {}, example.postgres, dict(example.naming), replay=rule in server_only.RULES)
     findings = lint([str(file)], options=options)
     levels = {finding.level for finding in findings if finding.rule == rule.name}
     expected = {rule.level} if example.bad else {Level.INFO} if example.unsure else set()

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.lint.catalog import Birth, Catalog, Table
-from sqlmigrate.lint.interpret import apply
-from sqlmigrate.lint.tree import one
-from sqlmigrate.parser import parse
+from sqlmigrate.lint.schema.catalog import Birth, Catalog, Table
+from sqlmigrate.lint.schema.interpret import apply
+from sqlmigrate.sql.lint_tree import one
+from sqlmigrate.sql.parser import parse
 
 T = "create table t (a int primary key, b varchar(50) not null unique, c text default 'x' check (c <> ''));"
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.lint.catalog import Catalog
-from sqlmigrate.lint.datatype import Type
-from sqlmigrate.lint.narrowing import is_narrower
+from sqlmigrate.lint.schema.catalog import Catalog
+from sqlmigrate.lint.schema.datatype import Type
+from sqlmigrate.lint.schema.narrowing import is_narrower
 
 SOME = [
     (Type("int8"), Type("int4")),

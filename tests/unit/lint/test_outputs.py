@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.lint.catalog import Catalog, Column, Table
-from sqlmigrate.lint.interpret.outputs import output_names
-from sqlmigrate.parser import parse
+from sqlmigrate.lint.schema.catalog import Catalog, Column, Table
+from sqlmigrate.lint.schema.interpret.outputs import output_names
+from sqlmigrate.sql.parser import parse
 
 KNOWN = Table(("public", "t"), columns={"a": Column("a"), "b": Column("b")})
 

@@ -1,0 +1,1 @@
+"""Writing migrations: generate, renumber and scaffold files from templates."""

@@ -1,0 +1,1 @@
+"""Running a plan: prepare the scripts, build the messages, send them, recover from failures."""

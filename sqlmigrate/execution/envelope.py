@@ -1,0 +1,167 @@
+"""What stands around a script's own text when it is sent: BEGIN and the limits, hooks, wipe, record, COMMIT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.execution.message import Message, Part
+from sqlmigrate.execution.prepared import loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlmigrate.errors import MigrationFailed
+    from sqlmigrate.execution.prepared import Hook, Work
+    from sqlmigrate.files.source import Source
+    from sqlmigrate.history.records import History
+    from sqlmigrate.model import Migration, Progress
+    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.session import Session
+    from sqlmigrate.sql.script import Piece
+
+# Bytes of one message, roughly.
+MESSAGE_SIZE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a statement may wait for a lock and may take, in milliseconds; how often a lock is tried for."""
+
+    lock_timeout: int
+    statement_timeout: int
+    lock_retries: int
+
+
+class Envelope:
+    """The messages that carry work, with the SQL around it. Sends nothing."""
+
+    def __init__(self, connection: Connection, session: Session, history: History, guard: str, limits: Limits) -> None:
+        self._connection = connection
+        self._session = session
+        self._history = history
+        self._guard = guard
+        self._limits = limits
+
+    def messages(self, batch: Sequence[Work]) -> Iterator[Message]:
+        """The next segment of each, in messages of bounded size; read only as far as they are sent."""
+        return _packed(self._parts(batch))
+
+    def prepared(self, work: Work) -> str:
+        """The settings for what runs outside a transaction."""
+        return self._session.prepared(self._limits_of(work, patient=True))
+
+    def journal(self, work: Work, progress: Progress, elapsed_ms: int) -> Message:
+        """A transaction that records how far a script is."""
+        session = self._session
+        record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
+        closing = _joined(0, (session.step_aside, session.step_aside_results), (record, 1))
+        return Message([_BEGIN, *self._limited(self._before(0, work)), closing])
+
+    def end(self, work: Work, elapsed_ms: int) -> Message:
+        """A transaction that records the end of a script whose last statement ran outside one."""
+        session, statements = self._session, work.script.statements
+        record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
+        closing = _joined(0, (session.wipe, session.wipe_results), self._end_of_run(work), record)
+        return Message([_BEGIN, *self._limited(self._hooked(0, work, work.after)), closing])
+
+    def _limited(self, hook: Iterator[Part]) -> list[Part]:
+        """A hook beside a statement that waits for locks without a limit, which the hook is not to do."""
+        parts = list(hook)
+        if not parts:
+            return []
+        limits = {"lock_timeout": self._limits.lock_timeout, "statement_timeout": self._limits.statement_timeout}
+        begin = "".join(f"set local {name} = {value};\n" for name, value in limits.items())
+        return [Part(begin, len(limits), 0), *parts, Part("set local lock_timeout = 0;\n", 1, 0)]
+
+    def after_error(self, hook: Migration, failed: MigrationFailed) -> Message:
+        """A transaction for the hook that runs behind a failure, with the settings that tell it which one that was."""
+        settings: dict[str, str | int] = {
+            "lock_timeout": self._limits.lock_timeout,
+            "sqlmigrate.version": failed.step.migration.id,
+            "sqlmigrate.error": failed.message,
+        }
+        return Message(
+            [Part(*self._session.opening("", settings), 0), *_parts_of(loaded(hook), 0), Part("commit;\n", 1, 0)]
+        )
+
+    def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
+        for unit, work in enumerate(batch):
+            text, results = self._session.opening(
+                work.segment.begin, self._limits_of(work, patient=work.segment.patient)
+            )
+            yield Part(text, results, unit)
+            yield from self._before(unit, work)
+            for piece in work.segment.pieces:
+                yield Part(_closed(work.source, piece), piece.statements, unit, piece)
+            if work.on_last_segment:
+                yield from self._hooked(unit, work, work.after)
+            yield self._closing(unit, work)
+
+    def _before(self, unit: int, work: Work) -> Iterator[Part]:
+        """The hook before each migration, where nothing of this one is committed yet."""
+        return iter(()) if work.opened else self._hooked(unit, work, work.before)
+
+    def _hooked(self, unit: int, work: Work, hook: Hook | None) -> Iterator[Part]:
+        """A hook in a migration's transaction, with the setting that tells it which one that is."""
+        if hook is not None:
+            version = self._connection.literal(work.step.migration.id)
+            yield Part(f"set local sqlmigrate.version = {version};\n", 1, unit)
+            yield from _parts_of(hook, unit)
+
+    def _closing(self, unit: int, work: Work) -> Part:
+        # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
+        # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
+        durable = work.durable and work.on_last_segment
+        commit = ("" if durable else "set local synchronous_commit = off;\n", 0 if durable else 1)
+        session = self._session
+        if work.on_last_segment:
+            statements, new = work.script.statements, work.ordinary and work.step.row is None
+            record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
+            return _joined(unit, (session.wipe, session.wipe_results), commit, self._end_of_run(work), record)
+        record = (self._history.progressed(work.step, work.description, work.progress, self._guard), 1)
+        return _joined(unit, (session.step_aside, session.step_aside_results), commit, record)
+
+    def _end_of_run(self, work: Work) -> tuple[str, int]:
+        return (self._history.ended, 1) if work.last else ("", 0)
+
+    def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
+        said = work.script.directives
+        return {
+            "application_name": f"sqlmigrate {work.step.migration.id}",
+            "lock_timeout": said.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
+            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
+        }
+
+
+_BEGIN = Part("begin;\n", 1, 0)
+
+
+def _closed(opened: Source, piece: Piece) -> str:
+    """A piece to be sent: the newline ends a comment that its last line may be, the semicolon its last statement."""
+    return opened.text(piece) + "\n;\n"
+
+
+def _parts_of(hook: Hook, unit: int) -> Iterator[Part]:
+    for segment in hook.script.segments:
+        for piece in segment.pieces:
+            yield Part(_closed(hook.source, piece), piece.statements, unit, piece, hook.script.path)
+
+
+def _joined(unit: int, *texts: tuple[str, int]) -> Part:
+    """SQL of our own, each with the number of its statements, and the commit."""
+    return Part("".join(text for text, _ in texts) + "commit;\n", sum(count for _, count in texts) + 1, unit)
+
+
+def _packed(parts: Iterator[Part]) -> Iterator[Message]:
+    """Parts, put together into messages of bounded size; read only as far as they are sent."""
+    gathered: list[Part] = []
+    size = 0
+    for part in parts:
+        gathered.append(part)
+        size += len(part.text)
+        if size >= MESSAGE_SIZE or (part.piece is not None and part.piece.ends_message):
+            yield Message(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield Message(gathered)

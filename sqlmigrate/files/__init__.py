@@ -1,0 +1,1 @@
+"""Migration files: find them on disk, name them, read them, write them atomically."""

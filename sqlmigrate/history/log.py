@@ -1,0 +1,207 @@
+"""The log: read, summed up, and pruned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.history.records import BROKEN_OFF, UNDONE
+from sqlmigrate.model import Migration
+from sqlmigrate.server.lock import same
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlmigrate.history.records import History
+    from sqlmigrate.model import Applied
+    from sqlmigrate.server.connection import Connection
+
+# A histogram's upper bounds in milliseconds. They are fixed: {totals} holds its counts, one for each and one for all.
+BOUNDS = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 60_000, 300_000, 900_000, 1_800_000, 3_600_000)
+
+_COLUMNS = "logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id, checksum"
+_LOG_OF = f"select {_COLUMNS} from {{log}} where version = %(version)s order by id"
+# Each statement behind it has a younger snapshot than this look at the lock: where it says that a run does not hold
+# the lock, the run's end is seen too, if it had one. What began after the look did not have the lock yet.
+_LOOK = """
+begin isolation level read committed read only;
+set local statement_timeout = '5s';
+set local lock_timeout = '1s';
+select pg_catalog.set_config('sqlmigrate.lock_pid', coalesce(pg_catalog.max(l.pid)::text, ''), true) <> ''
+from pg_catalog.pg_locks l where {same};
+"""
+# What the next run will log of a run that was broken off. Whoever holds the lock meanwhile may be another.
+_BROKEN_OFF = f"""
+select greatest(r.began_at, (select pg_catalog.max(l.logged_at) from {{log}} l where l.run_id = r.run_id)) as logged_at,
+       r.action, {UNDONE} as version, '' as name, '' as checksum, 'failure' as outcome, 0::bigint as duration_ms,
+       {{broken_off}} as error_msg, r.db_user, r.os_user, r.host, r.run_id, null::bigint as id
+from {{runs}} r
+where r.ended_at is null and r.began_at < pg_catalog.transaction_timestamp()
+  and r.backend_pid is distinct from nullif(pg_catalog.current_setting('sqlmigrate.lock_pid'), '')::integer
+"""
+_LOGGED = f"select {_COLUMNS}, id from {{log}}"
+_BROKEN_OFF_TOO = f"{_LOGGED} union all select {_COLUMNS}, id from ({_BROKEN_OFF}) b"
+_ENTRIES = f"select {_COLUMNS} from ({{logged}}) e where {{condition}} order by logged_at desc, id desc {{limit}};"
+
+# Nobody knows how long a run took that was broken off; such an entry has no checksum, and is in no bucket.
+_TIMED = "pg_catalog.count(*) filter (where checksum <> ''"
+_BUCKETS = ", ".join([*(f"{_TIMED} and duration_ms <= {bound})" for bound in BOUNDS), f"{_TIMED})"])
+_NUMBERS = range(1, len(BOUNDS) + 2)
+_SUMMED = f"""
+select action, version, outcome, pg_catalog.count(*) as entries, pg_catalog.sum(duration_ms) as duration_ms,
+       pg_catalog.max(logged_at) as last_at,
+       (pg_catalog.array_agg(duration_ms order by logged_at desc))[1] as last_duration_ms,
+       array[{_BUCKETS}] as buckets
+from ({{logged}}) e group by action, version, outcome
+"""
+_TOTALS = f"""
+select action, version, outcome, pg_catalog.sum(entries)::bigint, pg_catalog.sum(duration_ms)::float8,
+       pg_catalog.max(last_at), (pg_catalog.array_agg(last_duration_ms order by last_at desc))[1],
+       array[{", ".join(f"pg_catalog.sum(buckets[{n}])::bigint" for n in _NUMBERS)}]
+from ({{summed}}) t group by action, version, outcome;
+"""
+_TOTAL_COLUMNS = "action, version, outcome, entries, duration_ms, last_at, last_duration_ms, buckets"
+_PRUNED_TOO = f" union all select {_TOTAL_COLUMNS} from {{totals}}"
+
+_BEFORE = "pg_catalog.now() - pg_catalog.make_interval(days => {days})"
+_OLD = f"l.logged_at < {_BEFORE}"
+# Of a run that was broken off the next one logs what it did not get done.
+_OLD_AND_CLOSED = f"{_OLD} and not exists (select from {{runs}} r where r.run_id = l.run_id and r.ended_at is null)"
+_OLD_RUNS = f"ended_at < {_BEFORE}"
+_COUNT_RUNS = f"select pg_catalog.count(*) from {{runs}} where {_OLD_RUNS}"
+_COUNT_OLD = "select (select pg_catalog.count(*) from {log} l where {old}), {runs_count};"
+_PRUNE = f"""
+begin;
+with gone as (delete from {{log}} l where {_OLD_AND_CLOSED} returning *), summed as (
+    insert into {{totals}} as t ({_TOTAL_COLUMNS}) {_SUMMED.format(logged="select * from gone")}
+    on conflict (action, version, outcome) do update set
+        entries = t.entries + excluded.entries, duration_ms = t.duration_ms + excluded.duration_ms,
+        last_duration_ms = case when excluded.last_at >= t.last_at then excluded.last_duration_ms
+                                else t.last_duration_ms end,
+        last_at = greatest(t.last_at, excluded.last_at),
+        buckets = array[{", ".join(f"t.buckets[{n}] + excluded.buckets[{n}]" for n in _NUMBERS)}])
+select pg_catalog.count(*) from gone;
+with gone as (delete from {{runs}} where {_OLD_RUNS} returning 1) select pg_catalog.count(*) from gone;
+{{logged}}
+commit;
+"""
+
+
+class LogEntry(NamedTuple):
+    """A row of the log; `checksum` is that of the file, or the digest of the plan that was approved."""
+
+    logged_at: datetime
+    action: str
+    version: str
+    name: str
+    outcome: str
+    duration_ms: int
+    error_msg: str
+    db_user: str
+    os_user: str
+    host: str
+    run_id: str
+    checksum: str
+
+
+class Total(NamedTuple):
+    """Entries of one kind, summed up; `buckets` counts those that took no longer than each of `BOUNDS`, and all."""
+
+    action: str
+    version: str
+    outcome: str
+    entries: int
+    duration_ms: float
+    last_at: datetime
+    last_duration_ms: int
+    buckets: list[int]
+
+
+class Reading(NamedTuple):
+    """The state of a database as its metrics tell it."""
+
+    lock_held: bool
+    rows: list[Applied]
+    totals: list[Total]
+
+
+class Pruned(NamedTuple):
+    """How many rows `cleanup` takes out of the log and of the runs."""
+
+    entries: int
+    runs: int
+
+
+def log_of(connection: Connection, history: History, identity: str) -> list[LogEntry]:
+    """The log of one migration, oldest first."""
+    if not history.format:
+        return []
+    rows = connection.rows(_LOG_OF.format(**history.names), {"version": identity})
+    return [LogEntry(*row) for row in rows]
+
+
+def entries(
+    connection: Connection,
+    history: History,
+    lock_key: int,
+    version: str | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> list[LogEntry]:
+    """The log, oldest first, and runs that were broken off and are not in it yet; the last `limit` of them."""
+    if not history.format:
+        return []
+    conditions = [] if version is None else [f"version = {connection.literal(version)}"]
+    conditions += [] if since is None else [f"logged_at >= {connection.literal(since.isoformat())}"]
+    query = _ENTRIES.format(
+        logged=_logged(connection, history),
+        condition=" and ".join(conditions) or "true",
+        limit="" if limit is None else f"limit {limit}",
+    )
+    rows = connection.answers(f"{_LOOK.format(same=same(lock_key))}{query}commit;")[-2]
+    return [LogEntry(*row) for row in reversed(rows)]
+
+
+def reading(connection: Connection, history: History, lock_key: int) -> Reading:
+    """All that the metrics are made of, in one round trip but where the history's format is not known yet.
+
+    It needs no lock and waits for none: a table that is locked is an error after a second.
+    """
+    known = history.format
+    totals = _totals(connection, history) if known else ""
+    text = f"{_LOOK.format(same=same(lock_key))}{history.look};{totals}commit;"
+    answers = connection.answers(text)
+    lock_held = answers[3][0][0]
+    rows = history.seen(answers[4:])
+    if history.format != known:
+        return reading(connection, history, lock_key)
+    return Reading(lock_held, rows, [Total(*row) for row in (answers[6] if known else [])])
+
+
+def _totals(connection: Connection, history: History) -> str:
+    summed = _SUMMED.format(logged=_logged(connection, history))
+    pruned = _PRUNED_TOO.format(**history.names) if history.format > 1 else ""
+    return _TOTALS.format(summed=summed + pruned)
+
+
+def _logged(connection: Connection, history: History) -> str:
+    text = _BROKEN_OFF_TOO if history.format > 1 else _LOGGED
+    return text.format(**history.names, broken_off=connection.literal(BROKEN_OFF))
+
+
+def prunable(connection: Connection, history: History, keep_days: int) -> Pruned:
+    """What `prune` would take out now."""
+    if not history.format:
+        return Pruned(0, 0)
+    old, runs_count = (_OLD, "0") if history.format == 1 else (_OLD_AND_CLOSED, f"({_COUNT_RUNS})")
+    text = _COUNT_OLD.replace("{old}", old).replace("{runs_count}", runs_count)
+    return Pruned(*connection.rows(text.format(**history.names, days=keep_days))[0])
+
+
+def prune(connection: Connection, history: History, keep_days: int) -> Pruned:
+    """Takes what is older out of the log and of the runs, and sums it up, in one transaction; under the lock."""
+    if not history.format:
+        return Pruned(0, 0)
+    history.create()
+    logged = history.logged(Migration("", None, "", "", ""), "cleanup", f"entries older than {keep_days} days")
+    answers = connection.answers(_PRUNE.format(**history.names, days=keep_days, logged=logged))
+    return Pruned(answers[1][0][0], answers[2][0][0])

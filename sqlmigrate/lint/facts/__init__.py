@@ -1,0 +1,1 @@
+"""Questions that several rules ask about a statement or the schema."""

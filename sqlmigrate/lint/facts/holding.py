@@ -1,0 +1,226 @@
+"""What a transaction holds: the tables in use that it shuts everybody out of, and those it writes many rows of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import conjuncts, default_partition
+from sqlmigrate.locks.alter import STRONG_PARAMETERS, WEAKER
+from sqlmigrate.sql.lint_tree import columns_in, constant, one, relation, relations_in, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Name, Table
+    from sqlmigrate.lint.schema.state import State, Statement
+    from sqlmigrate.sql.parser import Node
+
+ALTERING = (
+    "AlterTableStmt",
+    "RenameStmt",
+    "TruncateStmt",
+    "AlterObjectSchemaStmt",
+    "CreatePolicyStmt",
+    "AlterPolicyStmt",
+    "RuleStmt",
+    "LockStmt",
+    "ClusterStmt",
+    "DropStmt",
+    "CreateStmt",
+)
+WRITING = ("UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt")
+_TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
+_RENAMED = ("OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
+_OF_A_TABLE = ("OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
+_ACCESS_EXCLUSIVE = 8
+_SYSTEM = ("pg_catalog", "information_schema")
+
+
+def note(state: State, statement: Statement, catalog: Catalog) -> None:
+    """Takes down what the transaction holds from a statement on; the catalog is the one before it."""
+    if statement.kind in ALTERING:
+        for name in shut_out(statement, catalog, state):
+            state.held.setdefault(name, statement)
+        if statement.kind in ("RenameStmt", "AlterObjectSchemaStmt"):
+            _follow(state, statement.body, catalog)
+    elif statement.kind in WRITING and (target := written(statement, catalog, state)):
+        state.written.setdefault(target, statement)
+    elif "pg_advisory_lock" in statement.text or "pg_try_advisory_lock" in statement.text:
+        state.advisory = True
+
+
+def shut_out(statement: Statement, catalog: Catalog, state: State) -> list[Name]:
+    """The tables in use that a statement locks ACCESS EXCLUSIVE, as far as it leaves them behind."""
+    names = [catalog.resolve(name) for name in _locked(statement.kind, statement.body)]
+    names += [name for command in statement.commands for name in _with_it(catalog, statement.body, command)]
+    return [name for name in dict.fromkeys(names) if in_use(catalog, name, state)]
+
+
+def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
+    """The tables that a part of ALTER TABLE locks besides its own: by a foreign key, or as the DEFAULT partition."""
+    name, what = catalog.resolve(relation(body["relation"])), command.get("name", "")
+    match command["subtype"]:
+        case "AT_AttachPartition":
+            default = default_partition(catalog, name)
+            child = catalog.table(relation(command["def"]["PartitionCmd"]["name"]))
+            yield from (default.name,) if default else ()
+            yield from (one.references for one in (child.constraints if child else ()) if one.references)
+        case "AT_AlterColumnType" | "AT_DropColumn":
+            for table, key in _keys_between(catalog, name):
+                if what in (key.columns if table == name else _referenced(catalog, key)):
+                    yield from (table, key.references or table)
+        case "AT_DropConstraint":
+            yield from (
+                key.references for _, key in _keys_between(catalog, name) if key.name == what and key.references
+            )
+
+
+def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
+    """The foreign keys of a table, and those that refer to it, each with the table that it is of."""
+    tables = (catalog.tables[one] for one in catalog.keyed if one in catalog.tables)
+    keys = ((table.name, one) for table in tables for one in table.constraints if one.kind == "foreign")
+    return [(table, one) for table, one in keys if name in (table, one.references)]
+
+
+def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
+    table = catalog.tables.get(key.references or ("", ""))
+    primary = table.primary_key if table else None
+    return key.referenced or (primary.columns if primary else ())
+
+
+def in_use(catalog: Catalog, name: Name, state: State) -> bool:
+    """Whether others than this file may use the table."""
+    table = catalog.tables.get(name)
+    if table is None:
+        return name[0] not in _SYSTEM and not name[1].startswith("pg_")
+    if table.kind == "view" or table.persistence == "t":
+        return False
+    return not state.made(table.born)
+
+
+def reads_in_use(query: Node, catalog: Catalog, state: State) -> list[Name]:
+    """The tables in use that a query names."""
+    names = [catalog.resolve(name) for name in relations_in(query)]
+    return [name for name in names if in_use(catalog, name, state)]
+
+
+def written(statement: Statement, catalog: Catalog, state: State) -> Name | None:
+    """The table of which a statement writes, or for which it reads, as many rows as tables in use have."""
+    body = statement.body
+    name = catalog.resolve(relation(body["relation"]))
+    if statement.kind in ("InsertStmt", "MergeStmt"):
+        source = body.get("selectStmt", {}).get("SelectStmt", body if statement.kind == "MergeStmt" else {})
+        parts = {"source": source, "with": body.get("withClause") or {}}
+        read = [] if "valuesLists" in source else reads_in_use(parts, catalog, state)
+        return name if read and not is_bounded(source, catalog.tables.get(read[0])) else None
+    table = catalog.tables.get(name)
+    unknown = table is None or table.born is None
+    if not in_use(catalog, name, state) or (unknown and name not in state.held and _picks(body)):
+        return None
+    return None if is_bounded(body, table, inner=bool(statement.inner)) else name
+
+
+def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
+    """Whether a statement touches few rows: a LIMIT (but not round after round, in a block), or a key's values."""
+    limited = "limitCount" in body or '"limitCount"' in str(body.get("whereClause", "")).replace("'", '"')
+    return (limited and not inner) or any(
+        _by_key(part, table, inner=inner) for part in conjuncts(body.get("whereClause"))
+    )
+
+
+def _picks(body: Node) -> bool:
+    """Whether a statement is about the rows in which a column has some value, of which there may be one or many."""
+    tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
+    return any(
+        one.get("kind") == "AEXPR_OP"
+        and strings(one.get("name", ())) == ["="]
+        and constant(one.get("rexpr", {})) is not None
+        for one in tests
+    )
+
+
+def _by_key(condition: Node, table: Table | None, *, inner: bool) -> bool:
+    test = condition.get("A_Expr", {})
+    column = strings(test.get("lexpr", {}).get("ColumnRef", {}).get("fields", ()))[-1:]
+    if not column or not _is_key(table, column[0]):
+        return False
+    values = test.get("rexpr", {})
+    listed = values.get("List", {}).get("items", [values])
+    kind, operator = test.get("kind"), strings(test.get("name", ()))
+    equal = kind in ("AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY") and operator == ["="]
+    return (equal or kind == "AEXPR_BETWEEN") and not any(_reads(value, table, inner=inner) for value in listed)
+
+
+def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
+    """Whether a value is another for each row; in a block a name that is no column of the table is a variable's."""
+    names = columns_in(value)
+    if inner:
+        names = [name for name in names if table is not None and name in table.columns]
+    return constant(value) is None and (bool(names) or one(value)[0] == "SubLink")
+
+
+def _is_key(table: Table | None, column: str) -> bool:
+    if table is not None and any(index.unique and index.columns == (column,) for index in table.indexes):
+        return True
+    return column in ("id", "uuid") and (table is None or table.partial)
+
+
+def _locked(kind: str, body: Node) -> Iterator[Name]:  # noqa: C901  # a case a statement
+    match kind:
+        case "AlterTableStmt" if body.get("objtype") in _TABLES:
+            yield from _altered(body)
+        case "RenameStmt" if body["renameType"] in _RENAMED and "relation" in body:
+            if body.get("relationType", "OBJECT_TABLE") in ("OBJECT_TABLE", "OBJECT_ACCESS_METHOD"):
+                yield relation(body["relation"])
+        case "AlterObjectSchemaStmt" if body["objectType"] in _TABLES:
+            yield relation(body["relation"])
+        case "TruncateStmt":
+            yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
+        case "LockStmt" if body.get("mode") == _ACCESS_EXCLUSIVE:
+            yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
+        case "CreatePolicyStmt" | "AlterPolicyStmt":
+            yield relation(body["table"])
+        case "RuleStmt" | "ClusterStmt" if "relation" in body:
+            yield relation(body["relation"])
+        case "DropStmt" if body["removeType"] in _OF_A_TABLE:
+            for item in body.get("objects", ()):
+                parts = strings(item["List"]["items"])
+                yield (parts[-3] if len(parts) > 2 else "", parts[-2])
+        case "CreateStmt" if "partbound" in body:
+            yield from (relation(parent["RangeVar"]) for parent in body.get("inhRelations", ()))
+
+
+def _altered(body: Node) -> Iterator[Name]:
+    for command in (item["AlterTableCmd"] for item in body.get("cmds", ())):
+        if command["subtype"] in ("AT_AttachPartition", "AT_DetachPartition"):
+            yield relation(command["def"]["PartitionCmd"]["name"])
+        if shuts_out(command):
+            yield relation(body["relation"])
+
+
+def shuts_out(command: Node) -> bool:
+    """Whether a part of ALTER TABLE asks for ACCESS EXCLUSIVE on the table itself."""
+    definition = command.get("def", {})
+    match command["subtype"]:
+        case "AT_AddConstraint":
+            return bool(definition["Constraint"]["contype"] != "CONSTR_FOREIGN")
+        case "AT_DetachPartition":
+            return not definition["PartitionCmd"].get("concurrent")
+        case "AT_SetRelOptions" | "AT_ResetRelOptions":
+            given = {item["DefElem"].get("defname") for item in definition.get("List", {}).get("items", ())}
+            return bool(given & STRONG_PARAMETERS)
+    return command["subtype"] not in WEAKER
+
+
+def _follow(state: State, body: Node, catalog: Catalog) -> None:
+    """A table that is held stays so under its new name."""
+    old = catalog.resolve(relation(body.get("relation", {})))
+    if body.get("renameType") == "OBJECT_TABLE":
+        new = (old[0], body.get("newname", ""))
+    elif body.get("objectType") == "OBJECT_TABLE":
+        new = (body.get("newschema", ""), old[1])
+    else:
+        return
+    for known in (state.held, state.written):
+        if old in known:
+            known[new] = known.pop(old)

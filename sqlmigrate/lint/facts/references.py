@@ -1,0 +1,105 @@
+"""Which columns a statement names that are not there, as far as the files tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.sql.lint_tree import relation, strings, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
+    from sqlmigrate.sql.parser import Node
+
+SYSTEM_COLUMNS = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"))
+_NO_TABLES = ("RangeSubselect", "RangeFunction", "CommonTableExpr", "RangeTableFunc", "SubLink", "JsonTable")
+_TARGETS = ("relation", "sourceRelation")
+
+
+class Missing(NamedTuple):
+    """A column that a table does not have, with the node that names it."""
+
+    column: str
+    table: Name
+    node: Node
+
+
+def whole(catalog: Catalog, name: Name) -> Table | None:
+    """The table if the files tell of all its columns and constraints."""
+    table = catalog.table(name)
+    if table is None or table.partial or table.parents or name[1] in catalog.doubtful:
+        return None
+    return table
+
+
+def is_gone(catalog: Catalog, name: Name) -> bool:
+    """Whether a file dropped or renamed it, and none made it anew."""
+    if catalog.clouded or name[1] in catalog.doubtful:
+        return False
+    resolved = catalog.resolve(name)
+    others = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
+    return resolved in catalog.gone and not any(resolved in one for one in others)
+
+
+def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node) -> Iterator[Missing]:
+    """Those of the columns that the table does not have; none where the files do not tell."""
+    table = whole(catalog, name)
+    for column in columns if table else ():
+        if table and column and column not in table.columns and column not in SYSTEM_COLUMNS:
+            yield Missing(column, table.name, node)
+
+
+def missing_in_query(catalog: Catalog, kind: str, body: Node) -> Iterator[Missing]:
+    """The columns that a query, INSERT, UPDATE or DELETE reads and that are not there.
+
+    A column without its table's name is only looked for where all that the query reads is plain tables.
+    """
+    nodes = [(kind, body), *walk(body)]
+    sources = _sources(nodes)
+    for _, reference in (pair for pair in nodes if pair[0] == "ColumnRef"):
+        parts = strings(reference.get("fields", ()))
+        named = sources.get(parts[0], ()) if len(parts) == 2 and len(reference["fields"]) == 2 else ()
+        if len(named) == 1 and named[0] is not None:
+            yield from missing_in(catalog, named[0], parts[1:], reference)
+    if _is_plain(kind, nodes):
+        yield from _missing_bare(catalog, nodes, sources)
+
+
+def _sources(nodes: list[tuple[str, Node]]) -> dict[str, list[Name | None]]:
+    """What each name in a query can stand for; None is what has no table's columns."""
+    found: dict[str, list[Name | None]] = {}
+    for kind, body in nodes:
+        if kind in ("RangeVar", *_TARGETS) and "relname" in body:
+            alias = body.get("alias", {})
+            own = None if "colnames" in alias else relation(body)
+            found.setdefault(alias.get("aliasname", body["relname"]), []).append(own)
+        elif "alias" in body and kind != "RangeVar":
+            found.setdefault(body["alias"].get("aliasname", ""), []).append(None)
+        elif kind == "CommonTableExpr":
+            found.setdefault(body.get("ctename", ""), []).append(None)
+    return found
+
+
+def _is_plain(kind: str, nodes: list[tuple[str, Node]]) -> bool:
+    if kind in ("InsertStmt", "MergeStmt"):
+        return False
+    queries = sum(one in ("SelectStmt", "larg", "rarg") for one, _ in nodes)
+    return queries <= 1 and not any(one in _NO_TABLES or "colnames" in body for one, body in nodes)
+
+
+def _missing_bare(
+    catalog: Catalog, nodes: list[tuple[str, Node]], sources: dict[str, list[Name | None]]
+) -> Iterator[Missing]:
+    names = [name for one in sources.values() for name in one]
+    tables = [whole(catalog, name) if name else None for name in names]
+    if not tables or None in tables:
+        return
+    known = {column for table in tables if table for column in table.columns}
+    known |= {body["name"] for kind, body in nodes if kind == "ResTarget" and "name" in body}
+    known |= SYSTEM_COLUMNS | set(sources)
+    first = next(table for table in tables if table)
+    for reference in (body for kind, body in nodes if kind == "ColumnRef"):
+        parts = strings(reference.get("fields", ()))
+        if len(parts) == 1 and len(reference["fields"]) == 1 and parts[0] not in known:
+            yield Missing(parts[0], first.name, reference)

@@ -1,0 +1,80 @@
+"""Whether anybody but the file itself may use what a statement changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.finding import Decider
+
+if TYPE_CHECKING:
+    from sqlmigrate.lint.rule import Case
+    from sqlmigrate.lint.schema.catalog import Birth, Column, Name
+
+RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
+TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
+ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
+
+
+def is_in_use(case: Case, born: Birth | None) -> bool:
+    """Whether a thing was there before this file, or before the up file that this one takes back.
+
+    What a down file names and no file made is taken to be its up file's.
+    """
+    if born is None:
+        return not case.state.down
+    return not case.state.made(born) and born.file != case.state.undoes
+
+
+def relation_in_use(case: Case, name: Name) -> bool:
+    """As `is_in_use` of a table or view; nobody else sees a temporary one, and one that is gone is nobody's."""
+    resolved = case.catalog.resolve(name)
+    table = case.catalog.tables.get(resolved)
+    if table is None:
+        return resolved[0] != "pg_temp" and resolved not in case.catalog.gone and is_in_use(case, None)
+    return table.persistence != "t" and is_in_use(case, table.born)
+
+
+def column_in_use(case: Case, column: str) -> bool:
+    """As `is_in_use` of a column of the case's table."""
+    known = known_column(case, column)
+    return relation_in_use(case, case.name) and is_in_use(case, known.born if known else None)
+
+
+def known_column(case: Case, column: str) -> Column | None:
+    """What is known of a column of the case's table."""
+    return case.table.columns.get(column) if case.table is not None else None
+
+
+def object_in_use(case: Case, kind: str, name: Name) -> bool:
+    """As `is_in_use` of a thing of any kind that DROP and RENAME know, by its libpg_query's name."""
+    if kind in RELATIONS:
+        return relation_in_use(case, name)
+    if kind == "OBJECT_INDEX":
+        index = case.catalog.index(name)
+        return is_in_use(case, index.born if index else None) and (index is None or relation_in_use(case, index.table))
+    return is_in_use(case, birth(case, kind, name))
+
+
+def birth(case: Case, kind: str, name: Name) -> Birth | None:
+    """Where a thing that is no relation was made."""
+    catalog = case.catalog
+    if kind in TYPES:
+        type_ = catalog.types.get(catalog.resolve(name, catalog.types))
+        return type_.born if type_ else None
+    if kind in ROUTINES:
+        function = catalog.function(name)
+        return function.born if function else None
+    if kind == "OBJECT_SEQUENCE":
+        return catalog.sequences.get(catalog.resolve(name, catalog.sequences))
+    return catalog.schemas.get(name[1]) if kind == "OBJECT_SCHEMA" else None
+
+
+def decider(case: Case, born: Birth | None) -> Decider:
+    """Which files told where a thing was made; the one at hand where none did."""
+    return Decider.FILE if born is None else case.told_by(born)
+
+
+def relation_decider(case: Case, name: Name) -> Decider:
+    """As `decider`, of a table or view."""
+    table = case.catalog.table(name)
+    return decider(case, table.born if table else None)

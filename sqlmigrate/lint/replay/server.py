@@ -1,0 +1,252 @@
+"""`--replay`: files run on an embedded PostgreSQL, which says what each statement does to the tables that were there.
+
+The server speaks at client_min_messages = debug1, and pg_locks tells what is locked meanwhile. Whatever the files do is
+done: they are run with all rights that the embedded server has.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import StatementFailed
+from sqlmigrate.files import source
+from sqlmigrate.lint.reading import place
+from sqlmigrate.lint.replay.sandbox import Sandbox, keys
+from sqlmigrate.lint.replay.seen import Did, Seen, recall, remember
+from sqlmigrate.model import Location, ServerReport
+from sqlmigrate.sql.scanner import Item, statements
+from sqlmigrate.sql.sqlstate import needs_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.sql.script import Piece, Segment
+
+_SAID = (
+    ("rewrites", re.compile(r'rewriting table "(.+)"')),
+    ("scans", re.compile(r'verifying table "(.+)"')),
+    ("builds", re.compile(r'building index ".+" on table "(.+)"')),
+)
+_FOREIGN_KEY = re.compile(r'validating foreign key constraint "(.+)"')
+# Its indexes are built anew for no rows.
+_TRIFLING = re.compile(r"truncate\b", re.IGNORECASE)
+# What belongs to the whole server, and is there still when the files are run again.
+_GLOBAL = re.compile(
+    r"(?:alter\s+system|(?:create|drop|alter)\s+(?:database|tablespace|subscription))\b", re.IGNORECASE
+)
+_CREATE_ROLE = re.compile(r"create\s+(?:role|user|group)\b(?!\s+mapping)", re.IGNORECASE)
+_NO_ROLE = re.compile(r'role "(.+)" does not exist')
+_DUPLICATE = "42710"
+_MISSING = "42704"
+_SET = re.compile(r"set\b(?!\s+constraints)", re.IGNORECASE)
+_LISTEN = "set client_min_messages = debug1; set statement_timeout = '30s'"
+_RELATIONS = "select oid, relname from pg_catalog.pg_class where oid >= 16384 and relkind in ('r', 'p', 'm', 'f')"
+_LOCKS = (
+    "select relation from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid()"
+    " and locktype = 'relation' and mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock',"
+    " 'ShareLock')"
+)
+_TABLES = "select conrelid from pg_catalog.pg_constraint where contype = 'f' and conname = any(%(names)s)"
+
+
+class _CannotReplay(Exception):
+    """What comes before a file does not run on the embedded server."""
+
+
+class Replay:
+    """Runs files; it starts the server when it is first asked."""
+
+    def __init__(self) -> None:
+        self._sandbox: Sandbox | None = None
+
+    def seen(self, path: str, earlier: Sequence[str]) -> list[Seen]:
+        """The statements of a file, up to the first that fails; `earlier` is what is deployed before it.
+
+        Where something before it fails, that is all there is to see.
+
+        Raises:
+            ConfigurationError: the extra is not installed.
+            ConnectionFailed: the embedded server did not start.
+        """
+        if source.read(path).problems:  # which the linter tells without the server
+            return []
+        *made, key = keys([source.checksum(one)[0] for one in (*earlier, path)])
+        if (seen := recall(key, path)) is not None:
+            return seen
+        self._sandbox = self._sandbox or Sandbox()
+        try:
+            self._make(earlier, made)
+        except _CannotReplay as error:
+            start = Location(path, 1, 1)
+            return [Seen(start, failed=ServerReport(f"what comes before it does not run: {error}", ""))]
+        name = self._sandbox.begin(made[-1] if made else "")
+        with self._sandbox.open(name) as connection:
+            seen = list(_Observed(connection, path).statements())
+        self._sandbox.discard(name)
+        remember(key, seen)
+        return seen
+
+    def close(self) -> None:
+        """Lets other processes have the server."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+
+    def _make(self, files: Sequence[str], made: Sequence[str]) -> None:
+        """Sees to it that the schema of the files is there."""
+        assert self._sandbox is not None  # noqa: S101 - `seen` made it
+        done = self._sandbox.longest(made)
+        if done == len(files):
+            return
+        name = self._sandbox.begin(made[done - 1] if done else "")
+        with self._sandbox.open(name) as connection:
+            for path in files[done:]:
+                _Run(connection, path).through()
+                connection.run("discard all")
+        self._sandbox.keep(name, made[-1])
+
+
+class _Run:
+    """A file on its way through a connection."""
+
+    def __init__(self, connection: Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._script = source.read(path)
+        self._opened = source.Source(path, source.stamp(path))
+        if self._script.problems:
+            problem = self._script.problems[0]
+            raise _CannotReplay(f"{problem.location or path}: {problem.message}")
+
+    def through(self) -> None:
+        """Runs all of it.
+
+        Raises:
+            _CannotReplay: a statement fails.
+        """
+        for seen in self.statements():
+            if seen.failed is not None:
+                raise _CannotReplay(f"{seen.place}: {seen.failed.message}")
+
+    def statements(self) -> Iterator[Seen]:
+        """Runs statement by statement, as far as they go."""
+        for segment in self._script.segments:
+            for seen in self._segment(segment):
+                yield seen
+                if seen.failed is not None:
+                    return
+
+    def _segment(self, segment: Segment) -> Iterator[Seen]:
+        if not segment.transactional:
+            yield from (self._alone(item, rows) for item, rows in self._items(segment.pieces))
+            return
+        begin = segment.begin or "begin"
+        self._connection.run(begin)
+        for item, rows in self._items(segment.pieces):
+            seen = self._within(item, rows)
+            if seen.failed is not None and needs_parts(seen.failed):
+                self._connection.run("commit")
+                seen = self._alone(item, rows)
+                self._connection.run(begin)
+            yield seen
+        try:
+            self._connection.run("commit")
+        except StatementFailed as error:  # a deferred constraint
+            yield self._failed(item, error)
+
+    def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, tuple[int, int] | None]]:
+        """The statements with the rows that follow them."""
+        for piece in pieces:
+            found = statements(self._opened.text(piece), piece.line, piece.column)
+            yield from ((item, piece.rows if item is found[-1] else None) for item in found)
+
+    def _alone(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+        try:
+            self._send(item, rows)
+        except StatementFailed as error:
+            return self._failed(item, error)
+        return Seen(self._start(item), alone=True)
+
+    def _within(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+        """Runs a statement of a transaction, and again where it only wants for a role."""
+        if _SET.match(item.text):  # some can't be behind a savepoint
+            return self._sent(item, rows)
+        self._connection.run("savepoint sqlmigrate_replay")
+        seen = self._sent(item, rows)
+        while seen.failed is not None and self._mended(item, seen.failed):
+            seen = Seen(self._start(item)) if _CREATE_ROLE.match(item.text) else self._sent(item, rows)
+        if seen.failed is not None:
+            self._connection.run("rollback to sqlmigrate_replay")
+        with suppress(StatementFailed):  # a ROLLBACK within a block may have taken it away
+            self._connection.run("release sqlmigrate_replay")
+        return seen
+
+    def _mended(self, item: Item, report: ServerReport) -> bool:
+        """Whether it was only a role that the server has from another run, or has not because no file makes it."""
+        role = _NO_ROLE.search(report.message) if report.sqlstate == _MISSING else None
+        there = report.sqlstate == _DUPLICATE and _CREATE_ROLE.match(item.text)
+        if role or there:
+            self._connection.run("rollback to sqlmigrate_replay")
+        if role:
+            name = role[1].replace('"', '""')
+            self._connection.run(f'create role "{name}"')
+            self._connection.run("savepoint sqlmigrate_replay")
+        return bool(role or there)
+
+    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+        try:
+            self._send(item, rows)
+        except StatementFailed as error:
+            return self._failed(item, error)
+        return Seen(self._start(item))
+
+    def _send(self, item: Item, rows: tuple[int, int] | None) -> None:
+        if _GLOBAL.match(item.text):
+            return
+        self._connection.run(_LISTEN)
+        blocks = list(self._opened.blocks(*rows)) if rows else []
+        for _ in self._connection.transmit(item.text, lambda _: blocks):
+            pass
+
+    def _start(self, item: Item) -> Location:
+        return place(self._path, item, 0)
+
+    def _failed(self, item: Item, error: StatementFailed) -> Seen:
+        at = place(self._path, item, (error.report.position or 1) - 1)
+        return Seen(self._start(item), failed=error.report, failed_at=at)
+
+
+class _Observed(_Run):
+    """The file that is looked at while it runs."""
+
+    def __init__(self, connection: Connection, path: str) -> None:
+        super().__init__(connection, path)
+        self._before: dict[int, str] = dict(connection.rows(_RELATIONS))
+        self._said: list[str] = []
+        connection.on_notice = self._hear
+
+    def _hear(self, severity: str, message: str) -> None:
+        if severity == "DEBUG":
+            self._said.append(message)
+
+    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+        self._said.clear()
+        seen = super()._sent(item, rows)
+        if seen.failed is not None or _SET.match(item.text):
+            return seen
+        barred = {self._before[table] for (table,) in self._connection.rows(_LOCKS) if table in self._before}
+        did = () if _TRIFLING.match(item.text) else tuple(one for one in self._did() if one.table in barred)
+        return Seen(self._start(item), did)
+
+    def _did(self) -> Iterator[Did]:
+        said = list(dict.fromkeys(self._said))
+        for message in said:
+            for what, pattern in _SAID:
+                if match := pattern.match(message):
+                    yield Did(what, match[1])
+        keys = [match[1] for message in said if (match := _FOREIGN_KEY.match(message))]
+        for (table,) in self._connection.rows(_TABLES, {"names": keys}) if keys else ():
+            if table in self._before:
+                yield Did("scans", self._before[table])

@@ -1,0 +1,178 @@
+"""Breaks clients or loses data: who may read and write what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.sql.lint_tree import strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Name
+
+_POWERFUL = (
+    "pg_read_all_data",
+    "pg_write_all_data",
+    "pg_maintain",
+    "pg_read_server_files",
+    "pg_write_server_files",
+    "pg_execute_server_program",
+    "pg_database_owner",
+)
+_MANY = ("ACL_TARGET_ALL_IN_SCHEMA", "ACL_TARGET_DEFAULTS")
+_FEWER = "grant select, insert, update, delete on … to a role that needs it;"
+
+
+def _wide_grant(case: Case) -> Iterator[Hit]:
+    node = case.node["action"] if case.kind == "AlterDefaultPrivilegesStmt" else case.node
+    if not node.get("is_grant"):
+        return
+    if case.kind == "GrantRoleStmt":
+        roles = [item["AccessPriv"].get("priv_name", "") for item in node["granted_roles"]]
+        for role in (role for role in roles if role in _POWERFUL):
+            yield Hit(f"{role} reaches past every privilege on single tables", _FEWER)
+        return
+    if any(item["RoleSpec"]["roletype"] == "ROLESPEC_PUBLIC" for item in node["grantees"]):
+        yield Hit("every role there is, and every one to come, may do this", _FEWER)
+    elif node["targtype"] in _MANY and "privileges" not in node and node["objtype"] == "OBJECT_TABLE":
+        yield Hit("the role may do everything with every table, TRUNCATE and triggers among it", _FEWER)
+
+
+WIDE_GRANT = Rule(
+    name="wide-grant",
+    level=Level.WARNING,
+    on=("GrantStmt", "GrantRoleStmt", "AlterDefaultPrivilegesStmt"),
+    stake="Whoever gets at any role of the database, or at this one, gets at all of it.",
+    safe="grant select, insert on t to app;",
+    check=_wide_grant,
+    examples=(
+        bad("grant select on t to public;"),
+        bad("grant all on all tables in schema public to app;"),
+        bad("grant all privileges on all tables in schema s to app with grant option;"),
+        bad("alter default privileges in schema s grant select on tables to public;"),
+        bad("alter default privileges grant all on tables to app;"),
+        bad("grant all on schema s to app, public;"),
+        bad("create table t (a int); grant insert on t to public;"),
+        bad("grant pg_write_all_data to app;"),
+        good("grant select on t to app;"),
+        good("grant select on all tables in schema s to app;"),
+        good("grant all on t to app;"),
+        good("revoke all on all tables in schema s from public;"),
+        good("alter default privileges in schema s revoke execute on functions from public;"),
+        good("alter default privileges in schema s grant select on tables to app;"),
+        good("grant usage on schema s to app;"),
+        good("grant usage on all sequences in schema s to app;"),
+        good("grant developers to ann;"),
+    ),
+)
+
+
+def _row_security(case: Case) -> Iterator[Hit]:
+    if case.kind == "DropStmt":
+        yield from _last_policy(case)
+        return
+    by = relation_decider(case, case.name)
+    safer = "create policy … on … for select to app using (…);  -- in the same transaction"
+    message = f"no policy lets anybody but its owner see a row of {case.name[1]}"
+    yield Hit(message, safer, by, unless=_is_open(case.name))
+
+
+def _is_open(name: Name) -> Callable[[Catalog], bool]:
+    """Whether rows can be seen at the end: a policy is there, or no row security."""
+
+    def is_open(catalog: Catalog) -> bool:
+        table = catalog.tables.get(name)
+        return table is None or bool(table.policies) or not table.row_security
+
+    return is_open
+
+
+def _last_policy(case: Case) -> Iterator[Hit]:
+    for item in case.node["objects"] if case.node["removeType"] == "OBJECT_POLICY" else ():
+        parts = strings(item["List"]["items"])
+        table = case.catalog.table((parts[-3] if len(parts) > 2 else "", parts[-2]))
+        if table is not None and table.row_security and table.policies == (parts[-1],) and not table.partial:
+            yield Hit(
+                f"with {parts[-1]} goes the last policy: nobody but its owner sees a row of {table.name[1]}",
+                "drop policy …;\ncreate policy …;  -- in the same transaction",
+                case.told_by(table.born),
+                unless=_is_open(table.name),
+            )
+
+
+ROW_SECURITY = Rule(
+    name="row-security-without-policy",
+    level=Level.WARNING,
+    on=("AT_EnableRowSecurity", "DropStmt"),
+    stake="Without a policy every role but the owner sees an empty table, and every INSERT fails.",
+    safe="alter table t enable row level security;\ncreate policy p on t for all to app using (true);",
+    check=_row_security,
+    examples=(
+        bad("alter table t enable row level security;"),
+        bad("alter table t enable row level security, force row level security;", "create table t (a int);"),
+        bad("create table t (a int); alter table t enable row level security;"),
+        bad("alter table t enable row level security; create policy p on u using (true);"),
+        bad("alter table t enable row level security;", "create policy p on t using (true); drop policy p on t;"),
+        bad(
+            "drop policy p on t;",
+            "create table t (a int); alter table t enable row level security; create policy p on t using (true);",
+        ),
+        good("alter table t enable row level security; create policy p on t using (true);"),
+        good("create policy p on t using (true); alter table t enable row level security;"),
+        good("alter table t enable row level security;", "create policy p on t using (true);"),
+        good("alter table t enable row level security; drop table t;"),
+        good("alter table t disable row level security; create policy p on t using (true);", "create table t (a int);"),
+        good("alter table t force row level security;"),
+        good(
+            "drop policy p on t; create policy p on t using (a > 0);",
+            "create table t (a int); alter table t enable row level security; create policy p on t using (true);",
+        ),
+        good("drop policy p on t;"),
+    ),
+)
+
+
+def _row_security_off(case: Case) -> Iterator[Hit]:
+    known = case.table
+    off = known is not None and not known.partial and not known.row_security
+    if case.state.down or off or not relation_in_use(case, case.name):
+        return
+    yield Hit(
+        f"whoever may read {case.name[1]} sees every row of it from now on",
+        "create policy … on … for select to … using (true);  -- for the one role that needs it",
+        relation_decider(case, case.name),
+        unless=_is_closed(case.name),
+    )
+
+
+def _is_closed(name: Name) -> Callable[[Catalog], bool]:
+    return lambda catalog: name in catalog.tables and catalog.tables[name].row_security
+
+
+ROW_SECURITY_OFF = Rule(
+    name="row-security-off",
+    level=Level.WARNING,
+    on=("AT_DisableRowSecurity",),
+    stake="The policies no longer hold: each role that may read the table sees the rows of all.",
+    safe="create policy p on t for select to auditor using (true);",
+    check=_row_security_off,
+    examples=(
+        bad("alter table t disable row level security;"),
+        bad(
+            "alter table t disable row level security;",
+            "create table t (a int); alter table t enable row level security;",
+        ),
+        bad("alter table if exists t disable row level security;"),
+        good("create table t (a int); alter table t disable row level security;"),
+        good("alter table t disable row level security;", "create table t (a int);"),
+        good("alter table t disable row level security; alter table t enable row level security;"),
+        good("alter table t no force row level security;"),
+        down("alter table t disable row level security;", "alter table t enable row level security;"),
+    ),
+)
+
+RULES = (WIDE_GRANT, ROW_SECURITY, ROW_SECURITY_OFF)

@@ -1,0 +1,321 @@
+"""Breaks clients or loses data: what is dropped while running programs still use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import (
+    TYPES,
+    birth,
+    column_in_use,
+    decider,
+    is_in_use,
+    known_column,
+    object_in_use,
+    relation_decider,
+    relation_in_use,
+)
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.sql.lint_tree import relation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
+
+_UNUSED = "-- first take it out of every program that runs; then, in a later release:\n"
+_WORDS = {
+    "OBJECT_TYPE": "type",
+    "OBJECT_DOMAIN": "domain",
+    "OBJECT_SCHEMA": "schema",
+    "OBJECT_SEQUENCE": "sequence",
+    "OBJECT_EXTENSION": "extension",
+    "OBJECT_PUBLICATION": "publication",
+}
+# CASCADE takes nothing along but what would hinder the DROP; of these nothing else depends.
+_LEAVES = ("OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
+
+
+def _drop_table(case: Case) -> Iterator[Hit]:
+    if case.node["removeType"] not in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
+        return
+    for name in dropped_names(case.node):
+        if relation_in_use(case, name):
+            by = relation_decider(case, name)
+            yield Hit(f"{name[1]} goes with all its rows, and programs that use it fail", _UNUSED + "drop table …;", by)
+
+
+DROP_TABLE = Rule(
+    name="drop-table",
+    level=Level.WARNING,
+    on=("DropStmt",),
+    stake="The rows are gone for good, and every program that still names the table fails.",
+    safe="-- release a program that does not use the table; in a later release:\ndrop table t;",
+    check=_drop_table,
+    examples=(
+        bad("drop table t;"),
+        bad("drop table if exists s.t;"),
+        bad("drop table t, u cascade;"),
+        bad("drop table t;", "create table t (a int);"),
+        bad("drop table t1;", "create table t (a int) partition by list (a); create table t1 partition of t default;"),
+        bad("drop table t; create table t (a int);", "create table t (a int);"),
+        bad("do $$ begin drop table t; end $$;"),
+        bad("drop foreign table t;"),
+        good("create table t (a int); drop table t;"),
+        good("create table x (a int); alter table x rename to t; drop table t;"),
+        good("create temp table t (a int); drop table t;"),
+        good("create table t as select 1; drop table if exists t;"),
+        good("drop table if exists t;", "create table t (a int); drop table t;"),
+        good("drop table if exists t;", "create table t (a int); alter table t rename to u;"),
+        good("drop view t;"),
+        down("drop table t;", "create table t (a int);"),
+        down("drop table t;"),
+        down("drop table t;", "select 1;", "create table t (a int);", bad=True),
+    ),
+)
+
+
+def _drop_view(case: Case) -> Iterator[Hit]:
+    if case.node["removeType"] not in ("OBJECT_VIEW", "OBJECT_MATVIEW"):
+        return
+    for name in dropped_names(case.node):
+        if relation_in_use(case, name):
+            by = relation_decider(case, name)
+            message = f"programs that read {name[1]} fail"
+            yield Hit(message, _UNUSED + "drop view …;", by, unless=_made_again(case, case.catalog.resolve(name)))
+
+
+def _made_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
+    """Whether a view stands again when the transaction ends, with every column that it is known to have had."""
+    born, old = case.state.born, case.catalog.tables.get(name)
+
+    def made_again(catalog: Catalog) -> bool:
+        new = catalog.tables.get(name)
+        return new is not None and new.born == born and (old is None or _has_columns_of(new, old))
+
+    return made_again
+
+
+def _has_columns_of(new: Table, old: Table) -> bool:
+    return new.partial or old.partial or set(old.columns) <= set(new.columns)
+
+
+DROP_VIEW = Rule(
+    name="drop-view",
+    level=Level.WARNING,
+    on=("DropStmt",),
+    stake="Every program that still reads the view fails.",
+    safe="drop view v;\ncreate view v as select …; -- in the same transaction, with the same columns and more",
+    check=_drop_view,
+    examples=(
+        bad("drop view v;"),
+        bad("drop view if exists s.v;"),
+        bad("drop materialized view m;"),
+        bad("drop view v;", "create view v as select 1 as a;"),
+        bad("drop view v; create view v as select 1 as a;", "create view v as select 1 as a, 2 as b;"),
+        bad("begin; drop view v; commit; begin; create view v as select 1 as a; commit;"),
+        good("drop view v; create view v as select 1 as a;"),
+        good("drop view if exists v; create or replace view v as select 1 as a, 2 as b;", "create view v as select 1;"),
+        good("drop materialized view m; create materialized view m as select 1 as a;"),
+        good("create view v as select 1 as a; drop view v;"),
+        good("create temp view v as select 1 as a; drop view v;"),
+        down("drop view v;", "create view v as select 1 as a;"),
+        down("drop view v;", "select 1;", "create view v as select 1 as a;", bad=True),
+        good("drop view if exists v;", "create view v as select 1 as a; drop view v;"),
+    ),
+)
+
+
+def _drop_column(case: Case) -> Iterator[Hit]:
+    name, table = case.node.get("name", ""), case.table
+    if case.statement.body.get("objtype") == "OBJECT_TYPE":
+        type_name = relation(case.statement.body["relation"])
+        if object_in_use(case, "OBJECT_TYPE", type_name):
+            yield Hit(f"{name} goes from every value of {type_name[1]}")
+        return
+    absent = table is not None and not table.partial and name not in table.columns
+    if not column_in_use(case, name) or (absent and case.node.get("missing_ok")):
+        return
+    known = known_column(case, name)
+    safer = _UNUSED + f"alter table … drop column {name};"
+    message = f"what {name} holds is gone for good, and programs that name it fail"
+    yield Hit(message, safer, decider(case, known.born if known else None))
+
+
+DROP_COLUMN = Rule(
+    name="drop-column",
+    level=Level.WARNING,
+    on=("AT_DropColumn",),
+    stake="What the column holds is gone for good, and every program that still names it fails: an ORM names them all.",
+    safe="-- release a program that does not use the column; in a later release:\nalter table t drop column a;",
+    check=_drop_column,
+    examples=(
+        bad("alter table t drop column a;"),
+        bad("alter table t drop a;", "create table t (a int, b int);"),
+        bad("alter table t add b int, drop column if exists a cascade;"),
+        bad("alter table t drop column a; alter table t add column a text;", "create table t (a int);"),
+        bad("alter table t drop column a; alter table t rename b to a;", "create table t (a int, b int);"),
+        bad("alter type c drop attribute a;"),
+        good("create table t (a int, b int); alter table t drop column b;"),
+        good("alter table t add column b int; alter table t drop column b;", "create table t (a int);"),
+        good("alter table t drop column if exists b;", "create table t (a int);"),
+        good("alter table if exists t drop column a;", "create table t (a int); drop table t;"),
+        good("create temp table t (a int, b int); alter table t drop b;"),
+        down("alter table t drop column b;", "alter table t add column b int;", "create table t (a int);"),
+        down("alter table t drop column a;", "alter table t add b int;", "create table t (a int);", bad=True),
+        good("create type c as (a int, b int); alter type c drop attribute a;"),
+        good("alter table t alter column a drop default, alter a set default 1;"),
+    ),
+)
+
+
+def _drop_object(case: Case) -> Iterator[Hit]:
+    kind = case.node["removeType"]
+    for name in dropped_names(case.node) if kind in _WORDS else ():
+        if object_in_use(case, kind, name) and not (kind in TYPES and _named_here(case, name)):
+            born = birth(case, kind, name)
+            message = f"programs that name the {_WORDS[kind]} {name[1]} fail"
+            yield Hit(message, _UNUSED + "drop …;", decider(case, born), unless=_stands_again(case, kind, name))
+
+
+def _named_here(case: Case, name: Name) -> bool:
+    """Whether the type has its name from this file, so that no program knows it."""
+    renames = (one.body for one in case.state.statements() if one.kind == "RenameStmt")
+    return any(body["renameType"] in TYPES and body.get("newname") == name[1] for body in renames)
+
+
+def _stands_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
+    """Whether another type has the name at the end, or the sequence of an identity column that was serial."""
+    type_name = case.catalog.resolve(name, case.catalog.types)
+
+    def stands_again(catalog: Catalog) -> bool:
+        if kind in TYPES:
+            return type_name in catalog.types
+        return kind == "OBJECT_SEQUENCE" and _made_by_column(catalog, name)
+
+    return stands_again
+
+
+def _made_by_column(catalog: Catalog, name: Name) -> bool:
+    return any(
+        f"{table.name[1]}_{column.name}_seq" == name[1]
+        for table in catalog.tables.values()
+        for column in table.columns.values()
+        if column.identity
+    )
+
+
+DROP_OBJECT = Rule(
+    name="drop-object",
+    level=Level.WARNING,
+    on=("DropStmt",),
+    stake="Every program and function that still names the schema, type, sequence or extension fails.",
+    safe="-- release a program that does not use it; in a later release:\ndrop type mood;",
+    check=_drop_object,
+    examples=(
+        bad("drop schema s;"),
+        bad("drop schema if exists s, r cascade;"),
+        bad("drop type mood;"),
+        bad("drop domain d;", "create domain d as int;"),
+        bad("drop sequence s;"),
+        bad("drop extension pgcrypto;"),
+        bad("drop type mood;", "create type mood as enum ('a');"),
+        good("create type mood as enum ('a'); drop type mood;"),
+        good("create schema s; drop schema s cascade;"),
+        good("create sequence s; drop sequence s;"),
+        good(
+            "alter table t alter id drop default; drop sequence t_id_seq;"
+            "alter table t alter id add generated by default as identity;",
+            "create table t (id bigserial primary key);",
+        ),
+        good("alter type mood rename to old_mood; create type mood as enum ('a'); drop type old_mood;"),
+        good("create type m2 as enum ('a'); drop type mood; alter type m2 rename to mood;"),
+        good("drop statistics s;"),
+        down("drop type mood; drop schema s;", "create schema s; create type mood as enum ('a');"),
+        good("drop trigger g on t; create trigger g before insert on t for each row execute function f();"),
+    ),
+)
+
+
+def _cascade(case: Case) -> Iterator[Hit]:
+    if case.node.get("behavior") != "DROP_CASCADE":
+        return
+    if case.kind == "DropStmt":
+        kind = case.node["removeType"]
+        names = [] if kind in _LEAVES else [one for one in dropped_names(case.node) if object_in_use(case, kind, one)]
+    elif case.kind == "TruncateStmt":
+        relations = [relation(item["RangeVar"]) for item in case.node["relations"]]
+        names = [one for one in relations if relation_in_use(case, one)]
+    elif case.kind == "DropOwnedStmt":
+        names = [("", "a role")]
+    else:
+        names = [("", case.node.get("name", ""))] if _loses_dependants(case) else []
+    for name in names:
+        yield Hit(
+            f"CASCADE takes along whatever depends on {name[1]}, unnamed and unseen",
+            "-- name what depends on it, one by one, and leave CASCADE out",
+        )
+
+
+def _loses_dependants(case: Case) -> bool:
+    if case.kind == "AT_DropColumn":
+        return case.statement.body.get("objtype") != "OBJECT_TYPE" and column_in_use(case, case.node.get("name", ""))
+    known = case.table.constraint(case.node.get("name", "")) if case.table else None
+    return relation_in_use(case, case.name) and is_in_use(case, known.born if known else None)
+
+
+CASCADE = Rule(
+    name="cascade",
+    level=Level.WARNING,
+    on=("DropStmt", "DropOwnedStmt", "TruncateStmt", "AT_DropColumn", "AT_DropConstraint"),
+    stake="CASCADE drops or empties what depends on a thing, and what depends on that, and nobody has read its name.",
+    safe="drop view v; -- which depends on the table\ndrop table t;",
+    check=_cascade,
+    examples=(
+        bad("drop table t cascade;"),
+        bad("drop type mood cascade;"),
+        bad("drop function f(int) cascade;"),
+        bad("truncate t cascade;"),
+        bad("alter table t drop column a cascade;"),
+        bad("alter table t drop constraint t_pkey cascade;"),
+        bad("drop schema s cascade;", "create schema s;"),
+        bad("drop owned by r cascade;"),
+        good("drop table t;"),
+        good("drop table t restrict;"),
+        good("create table t (a int); drop table t cascade;"),
+        good("create schema s; drop schema s cascade;"),
+        good("create table t (a int); alter table t drop column a cascade;"),
+        good("create table t (a int references r on delete cascade);"),
+        good("drop trigger g on t cascade;"),
+        down("drop table if exists t cascade;", "create table t (a int);"),
+        good("drop table if exists t cascade;", "create table t (a int); drop table t;"),
+    ),
+)
+
+
+def _drop_database(case: Case) -> Iterator[Hit]:
+    what = "the whole database goes" if case.kind == "DropdbStmt" else "whatever the roles own in this database goes"
+    yield Hit(f"{what}, with all its rows")
+
+
+DROP_DATABASE = Rule(
+    name="drop-database",
+    level=Level.ERROR,
+    on=("DropdbStmt", "DropOwnedStmt"),
+    stake="Everything in it is gone for good; that is no work for a migration.",
+    safe="-- do it by hand, behind a backup",
+    check=_drop_database,
+    examples=(
+        bad("drop database app;"),
+        bad("drop database if exists app with (force);"),
+        bad("drop owned by app;"),
+        good("reassign owned by app to other;"),
+        good("alter database app set work_mem = '1GB';"),
+        good("drop role app;"),
+        good("drop table if exists database;", "create table database (a int); drop table database;"),
+    ),
+)
+
+RULES = (DROP_TABLE, DROP_VIEW, DROP_COLUMN, DROP_OBJECT, CASCADE, DROP_DATABASE)

@@ -1,0 +1,246 @@
+"""Breaks clients: what is renamed, or moved to another schema, while running programs still use the old name.
+
+A down file gives back the old name; nothing is said of that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import (
+    RELATIONS,
+    ROUTINES,
+    TYPES,
+    birth,
+    column_in_use,
+    decider,
+    known_column,
+    object_in_use,
+    relation_decider,
+    relation_in_use,
+)
+from sqlmigrate.lint.finding import Decider, Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.sql.lint_tree import qualified, relation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Name
+    from sqlmigrate.sql.parser import Node
+
+_FAIL = "programs that use the name {name} fail"
+_MOVED = (*RELATIONS, *TYPES, *ROUTINES, "OBJECT_SEQUENCE", "OBJECT_EXTENSION")
+
+
+def _rename_table(case: Case) -> Iterator[Hit]:
+    if case.state.down or case.node["renameType"] not in RELATIONS:
+        return
+    name = relation(case.node["relation"])
+    is_index = case.catalog.index(name) is not None and case.catalog.table(name) is None
+    if is_index or not relation_in_use(case, name):
+        return
+    yield Hit(
+        _FAIL.format(name=name[1]),
+        f"alter table {name[1]} rename to …;\ncreate view {name[1]} as select * from …;  -- in the same transaction",
+        relation_decider(case, name),
+        unless=_has_view(case, case.catalog.resolve(name)),
+    )
+
+
+def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
+    """Whether a view has taken the name by the end of the transaction.
+
+    That a table has taken it does not count: views, foreign keys and functions' plans stay with the old one.
+    """
+    born = case.state.born
+
+    def has_view(catalog: Catalog) -> bool:
+        table = catalog.tables.get(name)
+        return table is not None and table.kind == "view" and table.born == born
+
+    return has_view
+
+
+RENAME_TABLE = Rule(
+    name="rename-table",
+    level=Level.WARNING,
+    on=("RenameStmt",),
+    stake="Every program that still uses the old name fails; no program can change at the same instant.",
+    safe="alter table t rename to u;\ncreate view t as select * from u; -- in the same transaction",
+    check=_rename_table,
+    examples=(
+        bad("alter table t rename to u;"),
+        bad("alter table if exists s.t rename to u;", "create table s.t (a int);"),
+        bad("alter view v rename to w;"),
+        bad("alter materialized view m rename to n;"),
+        bad("alter table t rename to old; alter table n rename to t;", "create table t (a int);"),
+        bad("begin; alter table t rename to u; commit; begin; create view t as select * from u; commit;"),
+        good("alter table t rename to u; create view t as select * from u;"),
+        good("alter table t rename to u; create or replace view t as select a from u;", "create table t (a int);"),
+        good("create table t (a int); alter table t rename to u;"),
+        good("alter index i rename to j;"),
+        good("alter table i rename to j;", "create table t (a int); create index i on t (a);"),
+        good("alter table if exists t rename to u;", "create table t (a int); drop table t;"),
+        good("create temp table t (a int); alter table t rename to u;"),
+        down("alter table u rename to t;", "alter table t rename to u;", "create table t (a int);"),
+    ),
+)
+
+
+def _rename_column(case: Case) -> Iterator[Hit]:
+    node = case.node
+    if case.state.down or node["renameType"] not in ("OBJECT_COLUMN", "OBJECT_ATTRIBUTE"):
+        return
+    name = node.get("subname", "")
+    if node["renameType"] == "OBJECT_ATTRIBUTE":
+        if object_in_use(case, "OBJECT_TYPE", relation(node["relation"])):
+            yield Hit(_FAIL.format(name=name))
+    elif column_in_use(case, name):
+        known = known_column(case, name)
+        yield Hit(
+            _FAIL.format(name=name),
+            f"alter table … add column {node.get('newname')} …;\n"
+            "-- write to both, fill the new one in batches, release programs that read it, and drop the old one later",
+            decider(case, known.born if known else None),
+        )
+
+
+RENAME_COLUMN = Rule(
+    name="rename-column",
+    level=Level.WARNING,
+    on=("RenameStmt",),
+    stake="Every program that still uses the old name fails; no program can change at the same instant.",
+    safe="alter table t add column b int;\n-- write to both, fill b in batches, and drop the old column later",
+    check=_rename_column,
+    examples=(
+        bad("alter table t rename column a to b;"),
+        bad("alter table t rename a to b;", "create table t (a int);"),
+        bad("alter view v rename column a to b;"),
+        bad("alter type c rename attribute a to b;"),
+        bad("alter table t add column b int; alter table t rename a to c;", "create table t (a int);"),
+        good("create table t (a int); alter table t rename a to b;"),
+        good("alter table t add column a int; alter table t rename a to b;"),
+        good("alter table t rename constraint a to b;"),
+        down("alter table t rename b to a;", "alter table t rename a to b;", "create table t (a int);"),
+        good("create type c as (a int); alter type c rename attribute a to b;"),
+        good("create view v as select 1 as a; alter view v rename column a to b;"),
+        good("alter table if exists t rename a to b;", "create table t (a int); drop table t;"),
+    ),
+)
+
+
+def _rename_object(case: Case) -> Iterator[Hit]:
+    node = case.node
+    if case.state.down:
+        return
+    if case.kind == "AlterEnumStmt":
+        name = qualified(node["typeName"])
+        if "oldVal" in node and object_in_use(case, "OBJECT_TYPE", name) and not _value_is_new(case, name):
+            yield Hit(f"programs that use the value {node['oldVal']} of {name[1]} fail", "-- add a value; keep the old")
+        return
+    kind, name = node["renameType"], _renamed(node)
+    if kind in (*TYPES, *ROUTINES, "OBJECT_SCHEMA", "OBJECT_SEQUENCE") and object_in_use(case, kind, name):
+        by = decider(case, birth(case, kind, name))
+        yield Hit(_FAIL.format(name=name[1]), "", by, unless=_has_again(case, kind, name))
+
+
+def _value_is_new(case: Case, name: Name) -> bool:
+    type_ = case.catalog.types.get(case.catalog.resolve(name, case.catalog.types))
+    born = type_.values.get(case.node["oldVal"]) if type_ else None
+    return born is not None and case.told_by(born) is Decider.FILE
+
+
+def _renamed(node: Node) -> Name:
+    if "relation" in node:
+        return relation(node["relation"])
+    if "object" in node:
+        body = next(iter(node["object"].values()))
+        return qualified(body.get("objname") or body.get("items", ()))
+    return "", node.get("subname", "")
+
+
+def _has_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
+    """Whether another type or function has taken the name by the end."""
+    type_, function = case.catalog.resolve(name, case.catalog.types), case.catalog.resolve(name, case.catalog.functions)
+
+    def has_again(catalog: Catalog) -> bool:
+        return (kind in TYPES and type_ in catalog.types) or (kind in ROUTINES and function in catalog.functions)
+
+    return has_again
+
+
+RENAME_OBJECT = Rule(
+    name="rename-object",
+    level=Level.WARNING,
+    on=("RenameStmt", "AlterEnumStmt"),
+    stake="Every program and function that still uses the old name of the type, value, function or schema fails.",
+    safe="-- make it anew under the new name, move the programs over, and drop the old one later",
+    check=_rename_object,
+    examples=(
+        bad("alter type mood rename to feeling;"),
+        bad("alter type mood rename value 'a' to 'b';"),
+        bad("alter domain d rename to e;", "create domain d as int;"),
+        bad("alter schema s rename to r;"),
+        bad("alter sequence s rename to r;"),
+        bad("alter function f(int) rename to g;"),
+        bad("alter function f() rename to g;", "create function f() returns int language sql as 'select 1';"),
+        bad("alter type mood rename value 'a' to 'b';", "create type mood as enum ('a');"),
+        good("alter type mood add value 'b';"),
+        good("create type mood as enum ('a'); alter type mood rename value 'a' to 'b';"),
+        good("alter type mood rename to old; create type mood as enum ('a'); drop type old;"),
+        good(
+            "alter function f() rename to g; create function f() returns int language sql as 'select 2';",
+            "create function f() returns int language sql as 'select 1';",
+        ),
+        good("create schema s; alter schema s rename to r;"),
+        good("create sequence s; alter sequence s rename to r;"),
+        good("alter trigger g on t rename to h;"),
+        down("alter type feeling rename to mood;", "alter type mood rename to feeling;"),
+        good("alter policy p on t rename to q;"),
+    ),
+)
+
+
+def _set_schema(case: Case) -> Iterator[Hit]:
+    kind, node = case.node["objectType"], case.node
+    name = _renamed(node)
+    if case.state.down or kind not in _MOVED or not object_in_use(case, kind, name):
+        return
+    if (kind in RELATIONS and case.catalog.resolve(name)[0] == node.get("newschema")) and case.catalog.table(name):
+        return
+    by = relation_decider(case, name) if kind in RELATIONS else decider(case, birth(case, kind, name))
+    yield Hit(
+        f"programs that look for {name[1]} in its old schema fail",
+        f"create view … as select * from {node.get('newschema')}.{name[1]};  -- in the old schema, at once",
+        by,
+        unless=_has_view(case, case.catalog.resolve(name)),
+    )
+
+
+SET_SCHEMA = Rule(
+    name="set-schema",
+    level=Level.WARNING,
+    on=("AlterObjectSchemaStmt",),
+    stake="Every program that names the old schema, or has only that in its search_path, fails.",
+    safe="alter table t set schema s;\ncreate view public.t as select * from s.t; -- in the same transaction",
+    check=_set_schema,
+    examples=(
+        bad("alter table t set schema s;"),
+        bad("alter table public.t set schema s;", "create table t (a int);"),
+        bad("alter view v set schema s;"),
+        bad("alter type mood set schema s;"),
+        bad("alter function f(int) set schema s;"),
+        bad("alter extension hstore set schema s;"),
+        bad("alter sequence q set schema s;"),
+        good("alter table t set schema s; create view public.t as select * from s.t;"),
+        good("create table t (a int); alter table t set schema s;"),
+        good("create temp table t (a int); alter table t set schema s;"),
+        down("alter table s.t set schema public;", "alter table t set schema s;", "create table t (a int);"),
+        good("create type mood as enum ('a'); alter type mood set schema s;"),
+        good("alter table t set schema public;", "create table t (a int);"),
+        good("alter table if exists t set schema s;", "create table t (a int); drop table t;"),
+    ),
+)
+
+RULES = (RENAME_TABLE, RENAME_COLUMN, RENAME_OBJECT, SET_SCHEMA)

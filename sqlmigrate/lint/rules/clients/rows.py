@@ -1,0 +1,308 @@
+"""Breaks clients or loses data: statements that change or lose every row, or that rows which are there may refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.lint.facts.questions import conjuncts
+from sqlmigrate.lint.facts.usage import column_in_use, decider, known_column, relation_decider, relation_in_use
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.schema.datatype import is_serial, type_of
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints
+from sqlmigrate.lint.schema.narrowing import is_narrower
+from sqlmigrate.sql.lint_tree import constant, one, relation, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Name
+    from sqlmigrate.sql.parser import Node
+
+_FEWER = "delete from … where id between 1 and 10000;  -- what really has to go, in batches"
+_BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in a transaction of its own"
+
+
+def _truncate(case: Case) -> Iterator[Hit]:
+    for item in case.node["relations"]:
+        name = relation(item["RangeVar"])
+        if relation_in_use(case, name):
+            by = relation_decider(case, name)
+            yield Hit(f"every row of {name[1]} is gone for good", _FEWER, by, node=item["RangeVar"])
+
+
+TRUNCATE = Rule(
+    name="truncate",
+    level=Level.WARNING,
+    on=("TruncateStmt",),
+    stake="Every row is gone for good, and nobody can read the table until the transaction ends.",
+    safe="delete from t where id between 1 and 10000; -- what really has to go, in batches",
+    check=_truncate,
+    examples=(
+        bad("truncate t;"),
+        bad("truncate table only t, u restart identity;"),
+        bad("truncate t cascade;", "create table t (a int);"),
+        bad("create table u (a int); truncate u, t;"),
+        good("create table t (a int); truncate t;"),
+        good("create temp table t (a int); truncate t;"),
+        down("truncate t;", "select 1;", "create table t (a int);", bad=True),
+        good("create table x (a int); alter table x rename to t; truncate t;"),
+        good("grant truncate on t to app;"),
+    ),
+)
+
+
+def _whole_table(case: Case) -> Iterator[Hit]:
+    for kind, node in _changes(case):
+        name = relation(node["relation"])
+        if relation_in_use(case, name) and _takes_all(case, kind, node):
+            done, verb = ("written anew", "update") if kind == "UpdateStmt" else ("deleted", "delete from")
+            yield Hit(
+                f"every row of {name[1]} is {done} in one statement, and stays locked until it ends",
+                _BATCHES.format(verb=f"{verb} {name[1]}"),
+                relation_decider(case, name),
+            )
+
+
+def _changes(case: Case) -> Iterator[tuple[str, Node]]:
+    """The UPDATE or DELETE that a statement is, and those in its WITH."""
+    if case.kind in ("UpdateStmt", "DeleteStmt"):
+        yield case.kind, case.node
+    for item in case.node.get("withClause", {}).get("ctes", ()):
+        kind, body = one(item["CommonTableExpr"]["ctequery"])
+        if kind in ("UpdateStmt", "DeleteStmt"):
+            yield kind, body
+
+
+def _takes_all(case: Case, kind: str, node: Node) -> bool:
+    """Whether the condition holds for every row, as far as it can be told."""
+    name = case.catalog.resolve(relation(node["relation"]))
+    joins = kind == "UpdateStmt" and bool(node.get("fromClause")) and _all_are_whole(case, node)
+    parts = conjuncts(node.get("whereClause"))
+    return all(_is_true(case, name, part) or (joins and _is_join(part)) for part in parts)
+
+
+def _all_are_whole(case: Case, node: Node) -> bool:
+    """Whether what an UPDATE reads besides its table is nothing but tables in use, or queries that leave no row out."""
+    ctes = {item["CommonTableExpr"]["ctename"] for item in node.get("withClause", {}).get("ctes", ())}
+    for source in node["fromClause"]:
+        kind, body = one(source)
+        if kind == "RangeVar":
+            whole = relation(body)[1] not in ctes and relation_in_use(case, relation(body))
+        else:
+            query = body.get("subquery", {}).get("SelectStmt", {})
+            whole = "fromClause" in query and not query.keys() & {"whereClause", "limitCount", "havingClause"}
+        if not whole:
+            return False
+    return True
+
+
+def _is_join(part: Node) -> bool:
+    """Whether a condition only says that a column is one of another table."""
+    comparison = part.get("A_Expr", {})
+    sides = [strings(comparison.get(side, {}).get("ColumnRef", {}).get("fields", ())) for side in ("lexpr", "rexpr")]
+    return strings(comparison.get("name", ())) == ["="] and all(sides) and sides[0][:-1] != sides[1][:-1]
+
+
+def _is_true(case: Case, name: Name, part: Node) -> bool:
+    kind, body = one(part)
+    if kind == "BoolExpr" and body["boolop"] == "OR_EXPR":
+        return any(_is_true(case, name, argument) for argument in body["args"])
+    if kind == "NullTest":
+        return _null_test_is_true(case, name, body)
+    if kind == "A_Expr" and strings(body.get("name", ())) in (["="], [">="], ["<="]):
+        return _same(body.get("lexpr"), body.get("rexpr"))
+    return constant(part) is True
+
+
+def _same(left: Any, right: Any) -> bool:
+    columns = [strings(side.get("ColumnRef", {}).get("fields", ())) for side in (left or {}, right or {})]
+    if columns[0] or columns[1]:
+        return columns[0] == columns[1]
+    return constant(left or {}) is not None and constant(left or {}) == constant(right or {})
+
+
+def _null_test_is_true(case: Case, name: Name, test: Node) -> bool:
+    """Whether every row passes: IS NOT NULL of a column that is so, IS NULL of one that this file just added."""
+    names = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", ()))
+    table = case.catalog.tables.get(name)
+    column = table.columns.get(names[-1]) if table and names else None
+    if column is None:
+        return False
+    if test["nulltesttype"] == "IS_NOT_NULL":
+        return column.not_null is True
+    empty = column.default is None and not column.identity and not column.generated
+    return empty and column.born is not None and column.born.file == case.state.file
+
+
+WHOLE_TABLE = Rule(
+    name="whole-table-change",
+    level=Level.WARNING,
+    on=("UpdateStmt", "DeleteStmt", "InsertStmt", "SelectStmt", "MergeStmt"),
+    stake="Every row stays locked until the one transaction ends, and the table grows by as much again.",
+    safe="update t set b = 1 where id between 1 and 10000; -- and so on, each batch in a transaction of its own",
+    check=_whole_table,
+    examples=(
+        bad("update t set a = 1;"),
+        bad("delete from t;"),
+        bad("update t set a = 1 where true;", "create table t (a int);"),
+        bad("delete from only s.t where 1 = 1;"),
+        bad("alter table t add column b int; update t set b = 1 where b is null;"),
+        bad("update t set a = 1 where id is not null;", "create table t (id int primary key, a int);"),
+        bad("with gone as (delete from t returning *) insert into u select * from gone;"),
+        bad("update t set a = r.a from r where r.id = t.r_id;"),
+        bad("update t set n = c.n from (select t_id, count(*) as n from r group by 1) c where c.t_id = t.id;"),
+        bad("do $$ begin update t set a = 1; end $$;"),
+        bad(
+            "create function f() returns void language plpgsql as $$ begin update t set b = 1; end $$; select f();",
+        ),
+        bad("create procedure p() language sql as 'delete from t'; call p();"),
+        bad("do $$ begin execute format('delete from %I', 't'); end $$;"),
+        good("create function f() returns void language plpgsql as $$ begin update t set b = 1; end $$;"),
+        good("update t set a = 1 where id = 5;"),
+        good("update t set a = 1 where id between 1 and 1000;"),
+        good("update t set a = 1 where a is null;", "create table t (a int);"),
+        good("update t set a = 1 where id in (select id from t where a is null limit 1000);"),
+        good("with b as (select id from t limit 9) update t set a = 1 from b where b.id = t.id;"),
+        good("alter table t add column b int; update t set b = 1 where b is null and id <= 1000;"),
+        good("create table t (a int); insert into t values (1); update t set a = 2; delete from t;"),
+        good("create temp table x as select 1 as id; update t set a = 1 from x where x.id = t.id;"),
+        good("delete from t where created_at < now() - interval '1 year';"),
+        down("delete from t;", "create table t (a int); insert into t values (1);"),
+        down("delete from t;", "insert into t values (1);", "create table t (a int);", bad=True),
+        good("update t set a = v.a from (values (1, 2)) v (id, a) where v.id = t.id;"),
+    ),
+)
+
+
+def _required(case: Case) -> Iterator[Hit]:
+    if case.statement.body.get("objtype") != "OBJECT_TABLE" or not _has_rows(case):
+        return
+    if case.kind == "AT_SetNotNull":
+        name, fails = case.node.get("name", ""), _is_still_empty(case)
+    else:
+        column = case.node["def"]["ColumnDef"]
+        name = column.get("colname", "")
+        there = case.node.get("missing_ok") and known_column(case, name) is not None
+        fails = not there and _must_have_value(case, column) and not _has_value(case, column)
+    if fails:
+        yield Hit(
+            f"{name} may not be NULL, and the rows that are there have no value for it: this fails",
+            f"alter table … add column {name} … not null default …;",
+            relation_decider(case, case.name),
+        )
+
+
+def _has_rows(case: Case) -> bool:
+    """Whether the table was there before; a down file gives no column to a table that its up file made."""
+    unmade = case.table is None or case.table.born is None
+    return relation_in_use(case, case.name) or (case.state.down and unmade)
+
+
+def _must_have_value(case: Case, column: Node) -> bool:
+    bodies = list(column_constraints(column))
+    if any(body["contype"] in ("CONSTR_NOTNULL", "CONSTR_PRIMARY") for body in bodies):
+        return True
+    domain = case.catalog.type(type_of(column["typeName"]).name)
+    return domain is not None and domain.not_null
+
+
+def _has_value(case: Case, column: Node) -> bool:
+    for body in column_constraints(column):
+        if body["contype"] in ("CONSTR_IDENTITY", "CONSTR_GENERATED"):
+            return True
+        if body["contype"] == "CONSTR_DEFAULT":
+            return not _is_null(body.get("raw_expr", {}))
+    domain = case.catalog.type(type_of(column["typeName"]).name)
+    return is_serial(column["typeName"]) or (domain is not None and domain.default is not None)
+
+
+def _is_null(expression: Node) -> bool:
+    if "TypeCast" in expression:
+        return _is_null(expression["TypeCast"].get("arg", {}))
+    return bool(expression.get("A_Const", {}).get("isnull"))
+
+
+def _is_still_empty(case: Case) -> bool:
+    """Whether this file added the column without a value, and has run nothing since that may have given it one."""
+    column = known_column(case, case.node.get("name", ""))
+    if column is None or column.born is None or column.born.file != case.state.file:
+        return False
+    given = column.default is not None or column.identity or column.generated or column.not_null
+    changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt", "TruncateStmt")
+    return not given and not any(one.kind in changes_rows for one in case.state.statements())
+
+
+REQUIRED = Rule(
+    name="required-column",
+    level=Level.ERROR,
+    on=("AT_AddColumn", "AT_SetNotNull"),
+    stake="It fails on a table with rows, and every program that inserts without the column fails after it.",
+    safe="alter table t add column b int not null default 0; -- which is free, and old programs still insert",
+    check=_required,
+    examples=(
+        bad("alter table t add column b int not null;"),
+        bad("alter table t add b int not null default null;", "create table t (a int);"),
+        bad("alter table t add column id bigint primary key;"),
+        bad("alter table t add b d;", "create table t (a int); create domain d as int not null;"),
+        bad("alter table t add column b int; alter table t alter b set not null;"),
+        down("alter table t add column b int not null;", "alter table t drop column b;", bad=True),
+        bad("alter table t add column b int not null check (b > 0), add c int;"),
+        good("alter table t add column b int not null default 0;"),
+        good("alter table t add column b int;"),
+        good("alter table t add column b bigserial not null;"),
+        good("alter table t add column id bigint generated always as identity primary key;"),
+        good("alter table t add column b int not null generated always as (a + 1) stored;"),
+        good("create table t (a int); alter table t add column b int not null;"),
+        good("alter table t add column if not exists b int not null;", "create table t (a int, b int);"),
+        good("alter table t add column b int; update t set b = 1; alter table t alter b set not null;"),
+        good("alter table t add b d;", "create table t (a int); create domain d as int not null default 1;"),
+        good("create table t (a int not null);"),
+    ),
+)
+
+
+def _narrowing(case: Case) -> Iterator[Hit]:
+    name = case.node.get("name", "")
+    if case.state.down or case.statement.body.get("objtype") != "OBJECT_TABLE" or not column_in_use(case, name):
+        return
+    column, new = known_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
+    if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):
+        yield Hit(
+            f"not every {column.type} is a {new}: this fails, or what {name} holds is cut or rounded",
+            "-- add a column of the new type, fill it in batches, look at what does not fit, then swap names",
+            decider(case, column.born),
+        )
+
+
+NARROWING = Rule(
+    name="narrowing-type",
+    level=Level.WARNING,
+    on=("AT_AlterColumnType",),
+    stake="It fails at the first value that does not fit, or cuts and rounds values for good.",
+    safe="alter table t add column a_new varchar(20);\n"
+    "-- fill it in batches, look at what does not fit, then swap names",
+    check=_narrowing,
+    examples=(
+        bad("alter table t alter a type varchar(20);", "create table t (a varchar(50));"),
+        bad("alter table t alter a type varchar(20);", "create table t (a text);"),
+        bad("alter table t alter a type int;", "create table t (a bigint);"),
+        bad("alter table t alter a type numeric(10,2);", "create table t (a numeric(12,2));"),
+        bad("alter table t alter a type numeric(10,1);", "create table t (a numeric(10,2));"),
+        bad("alter table t alter a type date;", "create table t (a timestamptz);"),
+        bad("alter table t alter a type timestamptz(0);", "create table t (a timestamptz);"),
+        bad("alter table t alter a type uuid using a::uuid;", "create table t (a text);"),
+        bad("alter table t alter a type real;", "create table t (a double precision);"),
+        good("alter table t alter a type varchar(50);", "create table t (a varchar(20));"),
+        good("alter table t alter a type text;", "create table t (a varchar(20));"),
+        good("alter table t alter a type bigint;", "create table t (a int);"),
+        good("alter table t alter a type numeric(12,2);", "create table t (a numeric(10,2));"),
+        good("alter table t alter a type numeric(20,0);", "create table t (a bigint);"),
+        good("alter table t alter a type timestamptz;", "create table t (a timestamptz(3));"),
+        good("create table t (a text); alter table t alter a type varchar(20);"),
+        good("alter table t alter a type text;", "create type m as enum ('a'); create table t (a m);"),
+        good("alter table t alter column a type varchar(20);"),  # type-change-rewrites says what can't be told
+    ),
+)
+
+RULES = (TRUNCATE, WHOLE_TABLE, REQUIRED, NARROWING)

@@ -1,0 +1,146 @@
+"""Breaks clients or loses data: triggers and rules that are switched on or off, or dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.sql.lint_tree import constant, relation, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Name
+
+_OFF = (
+    "AT_DisableTrig",
+    "AT_DisableTrigAll",
+    "AT_DisableTrigUser",
+    "AT_EnableReplicaTrig",
+    "AT_DisableRule",
+    "AT_EnableReplicaRule",
+)
+_ON = (
+    "AT_EnableTrig",
+    "AT_EnableTrigAll",
+    "AT_EnableTrigUser",
+    "AT_EnableAlwaysTrig",
+    "AT_EnableRule",
+    "AT_EnableAlwaysRule",
+)
+
+
+def _switched(case: Case) -> Iterator[Hit]:
+    if case.kind == "VariableSetStmt":
+        values = [constant(value) for value in case.node.get("args", ())]
+        if case.node.get("name", "").lower() == "session_replication_role" and "replica" in values:
+            yield Hit("no trigger runs and no foreign key is looked at for what this session writes from here on")
+        return
+    if case.state.down or not relation_in_use(case, case.name):
+        return
+    what = case.node.get("name") or "every trigger"
+    by = relation_decider(case, case.name)
+    if case.kind in _OFF:
+        yield Hit(f"what {what} looks after is left alone from now on, in every program's writes", _NONE, by)
+    elif not _switched_off_here(case):
+        yield Hit(f"{what} runs at every program's writes from now on; rows written before have not met it", _NONE, by)
+
+
+_NONE = "-- let the trigger's function look at a setting of the session instead, and set that"
+
+
+def _switched_off_here(case: Case) -> bool:
+    altered = [one for one in case.state.statements() if one.kind == "AlterTableStmt"]
+    commands = (
+        command["subtype"]
+        for one in (*altered, case.statement)
+        if case.catalog.resolve(relation(one.body["relation"])) == case.name
+        for command in one.commands
+    )
+    return any(subtype in _OFF for subtype in commands)
+
+
+SWITCHED = Rule(
+    name="trigger-switched",
+    level=Level.WARNING,
+    on=(*_OFF, *_ON, "VariableSetStmt"),
+    stake="It holds for everybody: what the trigger keeps right (audit, sums, foreign keys) goes wrong unseen.",
+    safe="-- in the trigger: when (current_setting('app.backfill', true) is distinct from 'on')\n"
+    "set local app.backfill = 'on';",
+    check=_switched,
+    examples=(
+        bad("alter table t disable trigger all;"),
+        bad("alter table t disable trigger user; update t set a = 1 where id = 1; alter table t enable trigger user;"),
+        bad("alter table t disable trigger g;", "create table t (a int);"),
+        bad("alter table t enable trigger g;"),
+        bad("alter table t enable always trigger g;"),
+        bad("alter table t enable replica trigger g;"),
+        bad("alter table t disable rule r;"),
+        bad("set session_replication_role = replica;"),
+        good("set session_replication_role = default;"),
+        good("set session_replication_role = 'origin';"),
+        good("create table t (a int); alter table t disable trigger all;"),
+        good("create temp table t (a int); alter table t disable trigger user;"),
+        good("alter table t enable row level security;"),
+        good("alter event trigger e disable;"),
+        good("create trigger g before insert on t for each row execute function f();"),
+    ),
+)
+
+
+def _drop_trigger(case: Case) -> Iterator[Hit]:
+    if case.node["removeType"] != "OBJECT_TRIGGER" or case.state.down:
+        return
+    for item in case.node.get("objects", ()):
+        parts = strings(item["List"]["items"])
+        name, trigger = (parts[-3] if len(parts) > 2 else "", parts[-2]), parts[-1]
+        table = case.catalog.table(name)
+        absent = table is not None and not table.partial and trigger not in table.triggers
+        if (absent and case.node.get("missing_ok")) or not relation_in_use(case, name) or _made_here(case, trigger):
+            continue
+        yield Hit(
+            f"what {trigger} looked after is left alone from now on",
+            "drop trigger …;\ncreate trigger …;  -- in the same transaction",
+            relation_decider(case, name),
+            unless=_has_trigger(case.catalog.resolve(name), trigger),
+        )
+
+
+def _made_here(case: Case, trigger: str) -> bool:
+    made = (one.body for one in case.state.statements() if one.kind == "CreateTrigStmt")
+    return any(body.get("trigname") == trigger for body in made)
+
+
+def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:
+    def has_trigger(catalog: Catalog) -> bool:
+        table = catalog.tables.get(name)
+        return name in catalog.gone or (table is not None and trigger in table.triggers)
+
+    return has_trigger
+
+
+DROP_TRIGGER = Rule(
+    name="drop-trigger",
+    level=Level.WARNING,
+    on=("DropStmt",),
+    stake="What the trigger kept right (audit, sums, a column that follows another) goes wrong from now on, unseen.",
+    safe="create or replace trigger g before insert on t for each row execute function f();",
+    check=_drop_trigger,
+    examples=(
+        bad("drop trigger g on t;"),
+        bad("drop trigger if exists g on s.t cascade;"),
+        bad("drop trigger g on t;", "create table t (a int);"),
+        bad("drop trigger g on t; create trigger h before insert on t for each row execute function f();"),
+        good("drop trigger if exists g on t; create trigger g before insert on t for each row execute function f();"),
+        good("create trigger g before insert on t for each row execute function f(); drop trigger g on t;"),
+        good("create table t (a int); drop trigger if exists g on t;"),
+        good("drop trigger if exists g on t;", "create table t (a int);"),
+        good("drop trigger g on t; drop table t;"),
+        good("drop event trigger g;"),
+        down("drop trigger g on t;", "create trigger g before insert on t for each row execute function f();"),
+    ),
+)
+
+RULES = (SWITCHED, DROP_TRIGGER)

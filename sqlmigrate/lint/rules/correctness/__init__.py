@@ -1,0 +1,1 @@
+"""Rules about statements that fail or do not do what they seem to do."""

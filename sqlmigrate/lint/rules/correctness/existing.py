@@ -1,0 +1,399 @@
+"""Correctness: what is made though it is there already, and what is dropped though something hangs on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import ROUTINES
+from sqlmigrate.lint.finding import Decider, Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.schema.interpret.changes import dropped_names, is_named
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints
+from sqlmigrate.lint.schema.interpret.tables import new_name
+from sqlmigrate.sql.lint_tree import columns_in, qualified, relation, relations_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Name, Table
+    from sqlmigrate.sql.parser import Node
+
+_T = "create table t (a int, b text); "
+_CASCADE = "DROP_CASCADE"
+
+
+def _is_sure(catalog: Catalog, name: Name) -> bool:
+    """Whether what the files tell of something has been touched by nothing that they do not tell."""
+    table = catalog.tables.get(name)
+    clouded = bool(catalog.clouded) and (table is None or table.partial)
+    return name[1] not in catalog.doubtful and not clouded and not (table and table.parents)
+
+
+def _exists(case: Case) -> Iterator[Hit]:
+    node = case.node
+    if case.statement.inner or node.get("if_not_exists") or node.get("missing_ok") or node.get("skipIfNewValExists"):
+        return
+    for what, name, born in _made(case):
+        if _is_sure(case.catalog, name) and not _dropped(case) & set(what.split()):
+            yield Hit(f"{what} is there already", by=case.told_by(born))
+
+
+def _dropped(case: Case) -> set[str]:
+    """What the same ALTER TABLE takes away."""
+    return {command.get("name", "") for command in case.statement.commands if command["subtype"].startswith("AT_Drop")}
+
+
+def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901, PLR0912  # a case a statement
+    """What a statement makes that is known: a name for people, what it is or belongs to, and where that was made."""
+    catalog, node = case.catalog, case.node
+    match case.kind:
+        case "CreateStmt":
+            yield from _relation(catalog, new_name(catalog, node["relation"]))
+        case "CreateTableAsStmt":
+            yield from _relation(catalog, new_name(catalog, node["into"]["rel"]))
+        case "ViewStmt" if not node.get("replace") and not _is_temporary(catalog, node):
+            yield from _relation(catalog, new_name(catalog, node["view"]))
+        case "IndexStmt" if "idxname" in node:
+            yield from _relation(catalog, (case.name[0], node["idxname"]))
+        case "CreateSeqStmt":
+            yield from _relation(catalog, new_name(catalog, node["sequence"]))
+        case "RenameStmt":
+            yield from _renamed(case)
+        case "CreateEnumStmt" | "CreateRangeStmt" | "CreateDomainStmt":
+            yield from _type(catalog, qualified(node.get("typeName") or node["domainname"]))
+        case "CompositeTypeStmt":
+            yield from _type(catalog, relation(node["typevar"]))
+        case "AlterEnumStmt":
+            yield from _value(case)
+        case "CreateSchemaStmt" if node.get("schemaname", "") in catalog.schemas:
+            yield f"schema {node['schemaname']}", (node["schemaname"],) * 2, catalog.schemas[node["schemaname"]]
+        case "CreateTrigStmt" if not node.get("replace") and case.table and node.get("trigname") in case.table.triggers:
+            yield f"trigger {node['trigname']} of {case.name[1]}", case.name, case.table.born
+        case "CreatePolicyStmt":
+            table = catalog.table(relation(node["table"]))
+            if table and node.get("policy_name") in table.policies:
+                yield f"policy {node['policy_name']} of {table.name[1]}", table.name, table.born
+        case "AT_AddColumn" if case.table:
+            name = node["def"]["ColumnDef"].get("colname", "")
+            if name in case.table.columns:
+                yield f"column {name} of {case.name[1]}", case.name, case.table.columns[name].born or case.table.born
+        case "AT_AddConstraint" if case.table:
+            yield from _added_constraint(case.table, node["def"]["Constraint"])
+
+
+def _relation(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth | None]]:
+    """Tables, views, indexes and sequences share their names."""
+    table = catalog.tables.get(name)
+    behind = catalog.tables.get(catalog.index_tables.get(name, ("", "")))
+    if table is not None and not (table.partial and table.born is None):
+        yield f"{table.kind} {name[1]}".replace("partitioned", "table"), name, table.born
+    elif behind is not None:
+        index = next((one for one in behind.indexes if one.name == name), None)
+        yield f"index {name[1]}", behind.name, index.born if index else None
+    elif name in catalog.sequences:
+        yield f"sequence {name[1]}", name, catalog.sequences[name]
+
+
+def _is_temporary(catalog: Catalog, node: Node) -> bool:
+    """Whether a view reads a temporary table, and so is temporary too."""
+    return any(catalog.resolve(name)[0] == "pg_temp" for name in relations_in(node["query"]))
+
+
+def _renamed(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:
+    node, new = case.node, case.node.get("newname", "")
+    if node["renameType"] in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX"):
+        yield from _relation(case.catalog, (case.name[0], new))
+    elif case.table is None:
+        return
+    elif node["renameType"] == "OBJECT_COLUMN" and new in case.table.columns:
+        yield f"column {new} of {case.name[1]}", case.name, case.table.columns[new].born
+    elif node["renameType"] == "OBJECT_TABCONSTRAINT" and case.table.constraint(new):
+        yield f"constraint {new} of {case.name[1]}", case.name, case.table.born
+
+
+def _type(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth | None]]:
+    made = (name[0] or (catalog.search_path[0] if catalog.search_path else ""), name[1])
+    known = catalog.types.get(made)
+    if known is not None and known.born is not None:
+        yield f"type {name[1]}", made, known.born
+
+
+def _value(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:
+    name = case.catalog.resolve(qualified(case.node["typeName"]), case.catalog.types)
+    known = case.catalog.types.get(name)
+    new = case.node.get("newVal", "")
+    if known is not None and new in known.values and case.node.get("oldVal") != new:
+        yield f"value '{new}' of {name[1]}", name, known.values[new] or known.born
+
+
+def _added_constraint(table: Table, body: Node) -> Iterator[tuple[str, Name, Birth | None]]:
+    known = table.constraint(body.get("conname", "")) if "conname" in body else None
+    if known is not None:
+        yield f"constraint {known.name} of {table.name[1]}", table.name, known.born or table.born
+    elif body["contype"] == "CONSTR_PRIMARY" and table.primary_key is not None:
+        yield f"a primary key of {table.name[1]}", table.name, table.primary_key.born or table.born
+
+
+EXISTS = Rule(
+    name="exists-already",
+    level=Level.ERROR,
+    on=(
+        "CreateStmt",
+        "CreateTableAsStmt",
+        "ViewStmt",
+        "IndexStmt",
+        "CreateSeqStmt",
+        "RenameStmt",
+        "CreateEnumStmt",
+        "CreateRangeStmt",
+        "CreateDomainStmt",
+        "CompositeTypeStmt",
+        "AlterEnumStmt",
+        "CreateSchemaStmt",
+        "CreateTrigStmt",
+        "CreatePolicyStmt",
+        "AT_AddColumn",
+        "AT_AddConstraint",
+    ),
+    stake="The statement fails: PostgreSQL makes nothing by a name that is taken.",
+    safe="create table if not exists t (a int);\nalter table t add column if not exists b int;",
+    check=_exists,
+    examples=(
+        bad("create table t (a int);", _T),
+        bad("create table t (a int); create table t (a int);"),
+        bad("create view t as select 1;", _T),
+        bad("alter table t add column a bigint;", _T),
+        bad("alter table t add column c int; alter table t add column c int;"),
+        bad("alter table t add column c int, add column c int;"),
+        bad("alter table t rename column a to b;", _T),
+        bad("alter table t rename to u;", _T + "create table u (a int);"),
+        bad("create index concurrently i on t (b);", _T + "create index i on t (a);"),
+        bad("create type mood as enum ('ok');", "create type mood as enum ('ok');"),
+        bad("alter type mood add value 'ok';", "create type mood as enum ('ok');"),
+        bad(
+            "alter table t add constraint k check (b <> '') not valid;",
+            _T + "alter table t add constraint k unique (a);",
+        ),
+        bad("alter table t add primary key using index i;", "create table t (a int primary key);"),
+        bad(
+            "create trigger x after insert on t execute function f();",
+            _T + "create trigger x after update on t execute function f();",
+        ),
+        bad("create schema s;", "create schema s;"),
+        good("create table if not exists t (a int);", _T),
+        good("create or replace view v as select 1 as a;", "create view v as select 1 as a;"),
+        good("alter table t add column if not exists a int;", _T),
+        good("alter table t add column c int;", _T),
+        good("alter table t add column a bigint, drop column a;", _T),
+        good("create table s.t (a int);", _T),
+        good("create table t (a int);", _T + "drop table t;"),
+        good("alter table t add column a int;", _T + "alter table t drop column a;"),
+        good("alter table t add column a int;", _T + "alter table t rename column a to c;"),
+        good("create temp table t (a int);", _T),
+        good("alter type mood add value if not exists 'ok';", "create type mood as enum ('ok');"),
+        good("create index on t (a);", _T + "create index on t (a);"),
+        good(
+            "create type mood as enum ('ok');",
+            "do $$ begin if false then create type mood as enum ('ok'); end if; end $$;",
+        ),
+        good(
+            "do $$ begin create type mood as enum ('ok'); exception when duplicate_object then null; end $$;",
+            "create type mood as enum ('ok');",
+        ),
+        good(
+            "alter table t add column a int;", _T + "do $$ begin execute format('alter table t drop %I', 'a'); end $$;"
+        ),
+    ),
+)
+
+
+def _twice(case: Case) -> Iterator[Hit]:
+    if case.node.get("if_not_exists") and case.table is not None:
+        return
+    elements = case.node.get("tableElts", ())
+    columns = [item["ColumnDef"] for item in elements if "ColumnDef" in item]
+    bodies = [item["Constraint"] for item in elements if "Constraint" in item]
+    bodies += [body for column in columns for body in column_constraints(column)]
+    named = ((f"column {column.get('colname', '')}", column) for column in columns)
+    constraints = ((f"constraint {body['conname']}", body) for body in bodies if "conname" in body)
+    keys = (("a primary key", body) for body in bodies if body["contype"] == "CONSTR_PRIMARY")
+    seen = set()
+    for name, node in (*named, *constraints, *keys):
+        if name in seen:
+            yield Hit(f"{name} is written twice", node=node)
+        seen.add(name)
+
+
+TWICE = Rule(
+    name="duplicate-name",
+    level=Level.ERROR,
+    on=("CreateStmt",),
+    stake="The statement fails: columns and constraints have names of their own in a table, which has one primary key.",
+    safe="create table t (a int, b int);",
+    check=_twice,
+    examples=(
+        bad("create table t (a int, a text);"),
+        bad("create table t (a int, b int, A text);"),
+        bad("create table t (a int constraint k check (a > 0), constraint k unique (a));"),
+        bad("create table t (a int primary key, b int primary key);"),
+        bad("create table if not exists t (a int primary key, primary key (a));"),
+        good("create table if not exists t (a int, a int);", _T),
+        good('create table t (a int, "A" int);'),
+        good("create table t (a int check (a > 0) check (a < 9));"),
+        good("create table t (a int, b int, primary key (a, b));"),
+        good("create table t (a int constraint k check (a > 0)); create table u (a int constraint k check (a > 0));"),
+        good("create table t (a int unique, unique (a));"),
+    ),
+)
+
+
+def _dependants(case: Case) -> Iterator[Hit]:
+    node = case.node
+    if case.statement.inner or node.get("behavior") == _CASCADE or case.catalog.clouded:
+        return
+    if case.kind == "DropStmt":
+        yield from _of_drop(case)
+    elif case.table is not None:
+        yield from _of_column(case, case.table, node.get("name", ""))
+
+
+def _of_drop(case: Case) -> Iterator[Hit]:
+    catalog, names = case.catalog, dropped_names(case.node)
+    kind = case.node["removeType"]
+    dropped = [catalog.resolve(name) for name in names]
+    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
+        for table in (one for one in catalog.tables.values() if one.name not in dropped):
+            used = next((name for name in dropped if name in table.reads), None)
+            referred = next((one for one in table.constraints if one.references in dropped), None)
+            if used and _is_sure(catalog, used):
+                yield _hanging(case, f"{table.kind} {table.name[1]}", used[1], table.born)
+            elif referred and referred.references and _is_sure(catalog, table.name):
+                what = f"foreign key {referred.name} of {table.name[1]}"
+                yield _hanging(case, what, referred.references[1], referred.born or table.born)
+    elif kind in ROUTINES:
+        yield from _of_function(case, [catalog.resolve(name, catalog.functions) for name in names])
+    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        yield from _of_type(case, [catalog.resolve(name, catalog.types) for name in names])
+    elif kind == "OBJECT_SCHEMA":
+        for table in (one for one in catalog.tables.values() if one.name[0] in {name for _, name in names}):
+            if _is_sure(catalog, table.name):
+                yield _hanging(case, table.name[1], table.name[0], table.born)
+
+
+def _of_function(case: Case, dropped: list[Name]) -> Iterator[Hit]:
+    for table in case.catalog.tables.values():
+        for trigger, function in table.triggers.items() if _is_sure(case.catalog, table.name) else ():
+            if function in dropped:
+                yield _hanging(case, f"trigger {trigger} of {table.name[1]}", function[1], table.born)
+
+
+def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
+    for table in case.catalog.tables.values():
+        for column in table.columns.values() if _is_sure(case.catalog, table.name) else ():
+            used = [name for name in dropped if column.type and is_named(case.catalog, column.type.name, name)]
+            if used:
+                yield _hanging(case, f"column {column.name} of {table.name[1]}", used[0][1], table.born)
+
+
+def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
+    """What hangs on a column that is dropped or gets another type, or on a key whose constraint is dropped."""
+    if case.kind == "AT_DropConstraint":
+        yield from _of_key(case, table, column)
+        return
+    for view in (one for one in case.catalog.tables.values() if table.name in one.reads):
+        sure = _reads_column(case, view, table, column)
+        if sure is not False:
+            what = f"{view.kind} {view.name[1]}"
+            yield _hanging(case, what, column, view.born)._replace(certain=bool(sure))
+    if column in table.keys:
+        yield _hanging(case, f"the partition key of {table.name[1]}", column, table.born)
+    for other in table.columns.values():
+        if other.generated and other.name != column and column in columns_in(other.default):
+            yield _hanging(case, f"generated column {other.name}", column, other.born or table.born)
+    if case.kind == "AT_DropColumn":
+        keys = [one for one in table.constraints if one.kind in ("primary", "unique") and column in one.columns]
+        for key in keys:
+            yield from _of_key(case, table, key.name)
+
+
+def _of_key(case: Case, table: Table, name: str) -> Iterator[Hit]:
+    """The foreign keys that refer to the columns of a key."""
+    key = table.constraint(name)
+    if key is None or key.kind not in ("primary", "unique"):
+        return
+    twins = [one for one in table.indexes if one.unique and set(one.columns) == set(key.columns)]
+    for other in case.catalog.tables.values():
+        for one in other.constraints if other.name != table.name and len(twins) < 2 else ():
+            meant = one.referenced or (table.primary_key.columns if table.primary_key else ())
+            if one.references == table.name and set(meant) == set(key.columns) and _is_sure(case.catalog, other.name):
+                yield _hanging(case, f"foreign key {one.name} of {other.name[1]}", name, one.born or other.born)
+
+
+def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | None:
+    """Whether a view reads a column of a table; None where it may be that of another table."""
+    if column not in view.read_columns:
+        return None if "*" in view.read_columns and column not in table.columns else False
+    others = [case.catalog.tables.get(name) for name in view.reads if name != table.name]
+    if any(one is None or one.partial or column in one.columns for one in others):
+        return None
+    return True if _is_sure(case.catalog, view.name) else None
+
+
+def _hanging(case: Case, what: str, on: str, born: Birth | None) -> Hit:
+    by = Decider.FILE if born is None else case.told_by(born)
+    return Hit(f"{what} hangs on {on}, so this fails", "drop that first, and make it anew behind this", by)
+
+
+_V = _T + "create view v as select a from t; "
+_TRIGGER = (
+    "create function f() returns trigger language plpgsql as 'begin return new; end';"
+    "create trigger g before insert on t for each row execute function f();"
+)
+
+DEPENDANTS = Rule(
+    name="has-dependants",
+    level=Level.ERROR,
+    on=("DropStmt", "AT_DropColumn", "AT_AlterColumnType", "AT_DropConstraint"),
+    stake="The statement fails: PostgreSQL drops or changes nothing that something else is made of.",
+    safe="drop view v;\nalter table t drop column a;\ncreate view v as select b from t;",
+    check=_dependants,
+    examples=(
+        bad("alter table t drop column a;", _V),
+        bad("alter table t alter column a type bigint;", _V),
+        bad("drop table t;", _V),
+        bad("drop table t;", _T + "create view v as select * from t;"),
+        bad("alter table t drop column a;", _T + "create materialized view v as select * from t;"),
+        bad("drop view v;", _V + "create view w as select * from v;"),
+        bad("drop table r;", "create table r (id int primary key); create table t (a int references r);"),
+        bad("drop type mood;", "create type mood as enum ('ok'); create table t (m mood);"),
+        bad(
+            "alter table r drop constraint r_pkey;",
+            "create table r (id int primary key); create table t (a int references r);",
+        ),
+        bad(
+            "alter table r drop column id;", "create table r (id int primary key); create table t (a int references r);"
+        ),
+        bad("alter table t drop column a;", "create table t (a int, b int generated always as (a + 1) stored);"),
+        bad("drop schema s;", "create table s.t (a int);"),
+        bad("alter table t drop column a;", "create table t (a int, b int) partition by range (a);"),
+        unsure("alter table t drop column a;", _T + "create view v as select t.b, u.a from t, u;"),
+        bad("drop function f();", _T + _TRIGGER),
+        good("drop trigger g on t; drop function f();", _T + _TRIGGER),
+        good("alter table t drop column b;", _V),
+        good("alter table t drop column a cascade;", _V),
+        good("drop view v; alter table t drop column a;", _V),
+        good("drop table t;", _T + "create view v as select 1 as a;"),
+        good("drop table t cascade;", _V),
+        good("alter table t alter column b type varchar(9);", _V),
+        good("alter table t drop column c;", _V + "alter table t add column c int;"),
+        good("alter table t drop column c;", _T + "create view v as select * from t; alter table t add column c int;"),
+        good("drop table t;", "create table r (id int primary key); create table t (a int references r);"),
+        good("drop table r, t;", "create table r (id int primary key); create table t (a int references r);"),
+        good("drop type mood;", "create type mood as enum ('ok'); create table t (m text);"),
+        good("alter table r drop constraint r_pkey;", "create table r (id int primary key);"),
+        good("alter table t drop column a;", _V + "do $$ begin execute format('drop view %I', 'v'); end $$;"),
+        good("drop schema s;", "create schema s;"),
+    ),
+)
+
+RULES = (EXISTS, TWICE, DEPENDANTS)

@@ -1,0 +1,377 @@
+"""Correctness: what PostgreSQL refuses by the form of the statement, by its own version, or by what it builds on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import told_by
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
+from sqlmigrate.lint.schema.datatype import BUILT_IN, type_of
+from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns, generated_kind
+from sqlmigrate.sql.lint_tree import options, qualified, relation, strings, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Index, Table
+    from sqlmigrate.lint.schema.datatype import Type
+    from sqlmigrate.sql.parser import Node
+
+_NEWEST = 18
+_NEW_FUNCTIONS = {"uuidv7": 18, "uuidv4": 18}
+# Types between which there is an =.
+_ALIKE = (
+    ("int2", "int4", "int8", "numeric", "float4", "float8", "oid", "regclass"),
+    ("text", "varchar", "bpchar", "name", "citext", "char"),
+    ("date", "timestamp", "timestamptz"),
+    ("time", "timetz"),
+    ("inet", "cidr"),
+    ("bit", "varbit"),
+)
+
+
+def _on(version: int, sql: str, *, bad: bool = False) -> Example:
+    return Example(sql, bad=bad, postgres=version)
+
+
+def _concurrently(case: Case) -> Iterator[Hit]:
+    node = case.node
+    if not node.get("concurrent"):
+        return
+    if case.kind == "IndexStmt":
+        if case.table is not None and case.table.kind == "partitioned":
+            yield Hit(
+                f"CREATE INDEX CONCURRENTLY fails: {case.name[1]} is partitioned",
+                f"create index … on only {case.name[1]} (…);\n"
+                "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+                told_by(case, case.table),
+            )
+        return
+    if len(node.get("objects", ())) > 1:
+        yield Hit("DROP INDEX CONCURRENTLY fails with more than one index", "drop index concurrently …;  -- one by one")
+    if node.get("behavior") == "DROP_CASCADE":
+        yield Hit("DROP INDEX CONCURRENTLY fails with CASCADE", "drop index concurrently …;")
+    for name in dropped_names(node):
+        index = case.catalog.index(name)
+        table = case.catalog.tables.get(index.table) if index else None
+        if table is not None and table.kind == "partitioned":
+            by = told_by(case, table)
+            yield Hit(f"DROP INDEX CONCURRENTLY fails: {table.name[1]} is partitioned", f"drop index {name[1]};", by)
+
+
+_LIST = "create table p (a int) partition by list (a); "
+
+CONCURRENTLY = Rule(
+    name="index-concurrently-fails",
+    level=Level.ERROR,
+    on=("IndexStmt", "DropStmt"),
+    stake="PostgreSQL makes and drops indexes concurrently only one at a time, and only those of plain tables.",
+    safe="drop index concurrently t_a_idx;\ndrop index concurrently t_b_idx;",
+    check=_concurrently,
+    examples=(
+        bad("create index concurrently i on p (a);", _LIST),
+        bad("create index concurrently i on only p (a);", _LIST),
+        bad(_LIST + "create index concurrently i on p (a);"),
+        bad("drop index concurrently i, j;"),
+        bad("drop index concurrently if exists s.i, s.j;"),
+        bad("drop index concurrently i cascade;"),
+        bad("drop index concurrently i;", _LIST + "create index i on p (a);"),
+        good("create index concurrently i on t (a);", _LIST + "create table t (a int);"),
+        good("create index concurrently i on p1 (a);", _LIST + "create table p1 partition of p default;"),
+        good("create index i on only p (a);", _LIST),
+        good("drop index concurrently if exists i restrict;"),
+        good("drop index concurrently i; drop index concurrently j;"),
+        good("drop index i, j cascade;"),
+    ),
+)
+
+
+def _using_index(case: Case) -> Iterator[Hit]:
+    node, table = case.node["def"]["Constraint"], case.table
+    if "indexname" not in node or table is None:
+        return
+    index = case.catalog.index((table.name[0], node["indexname"]))
+    why = _unfit(table, index) if index is not None else ""
+    if index is not None and why:
+        yield Hit(
+            f"USING INDEX fails: {index.name[1]} {why}",
+            f"create unique index concurrently … on {table.name[1]} (…);",
+            case.told_by(index.born),
+        )
+
+
+def _unfit(table: Table, index: Index) -> str:
+    """Why an index can't become a constraint's; empty where it can."""
+    if index.table != table.name:
+        return f"is one of {index.table[1]}"
+    if index.constraint:
+        return "is a constraint's already"
+    if table.kind == "partitioned":
+        return f"is that of {table.name[1]}, which is partitioned"
+    if not index.unique or index.method != "btree":
+        return "is not unique"
+    if index.predicate is not None:
+        return "has a WHERE"
+    if index.expressions:
+        return "has an expression among its columns"
+    return "has an order or operators of its own" if any(index.options) else ""
+
+
+_T = "create table t (a int not null, b int); create table u (a int); "
+
+USING_INDEX = Rule(
+    name="using-index-fails",
+    level=Level.ERROR,
+    on=("AT_AddConstraint",),
+    stake="PostgreSQL makes a constraint only of a unique index of all rows, on plain columns in their ordinary order.",
+    safe="create unique index concurrently t_a_key on t (a);\n"
+    "alter table t add constraint t_a_key unique using index t_a_key;",
+    check=_using_index,
+    examples=(
+        bad("alter table t add unique using index i;", _T + "create index i on t (a);"),
+        bad("alter table t add unique using index i;", _T + "create unique index i on t (a) where b > 0;"),
+        bad("alter table t add unique using index i;", _T + "create unique index i on t (abs(a));"),
+        bad("alter table t add unique using index i;", _T + "create unique index i on u (a);"),
+        bad("alter table t add primary key using index i;", _T + "create unique index i on t (a desc);"),
+        bad("alter table t add unique using index k;", _T + "alter table t add constraint k unique (a);"),
+        bad("create unique index concurrently i on t (a) where b > 0; alter table t add unique using index i;"),
+        good("alter table t add unique using index i;", _T + "create unique index i on t (a);"),
+        good("alter table t add primary key using index i;", _T + "create unique index i on t (a) include (b);"),
+        good("create unique index concurrently i on t (a); alter table t add unique using index i;"),
+        good("alter table t add unique using index i;"),
+    ),
+)
+
+
+def _partition_key(case: Case) -> Iterator[Hit]:
+    keys = _partition_keys(case)
+    for columns, node in _unique_on(case) if keys else ():
+        absent = [key for key in keys if key not in columns]
+        if absent:
+            what = ", ".join(absent) if all(absent) else "an expression"
+            yield Hit(
+                f"what is unique in a partitioned table has to be so with its key: {what} is missing, so this fails",
+                f"({', '.join(dict.fromkeys((*columns, *filter(None, absent))))})",
+                told_by(case, case.table),
+                node=node,
+            )
+
+
+def _partition_keys(case: Case) -> tuple[str, ...]:
+    """The key of the partitioned table that a statement is about; an expression in it is an empty string."""
+    if case.kind == "CreateStmt":
+        parts = case.node.get("partspec", {}).get("partParams", ())
+        return tuple(part["PartitionElem"].get("name", "") for part in parts)
+    return case.table.keys if case.table is not None and case.table.kind == "partitioned" else ()
+
+
+def _unique_on(case: Case) -> Iterator[tuple[tuple[str, ...], Node]]:
+    """The columns of each key that a statement makes, and where it says so."""
+    node = case.node
+    if case.kind == "IndexStmt":
+        if node.get("unique"):
+            yield tuple(item["IndexElem"].get("name", "") for item in node.get("indexParams", ())), node
+        return
+    for item in node.get("tableElts", ()) if case.kind == "CreateStmt" else [node["def"]]:
+        column = item.get("ColumnDef", {})
+        bodies = [item["Constraint"]] if "Constraint" in item else column_constraints(column)
+        for body in bodies:
+            if body["contype"] in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
+                yield constrained_columns(body, column.get("colname", "")), body
+
+
+_P = "create table p (id int, at date) partition by range (at); "
+
+PARTITION_KEY = Rule(
+    name="unique-without-partition-key",
+    level=Level.ERROR,
+    on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn", "IndexStmt"),
+    stake="The statement fails: each partition has an index of its own, and none sees what is in the others.",
+    safe="create table p (id bigint, at date, primary key (id, at)) partition by range (at);",
+    check=_partition_key,
+    examples=(
+        bad("create table p (id bigint primary key, at date) partition by range (at);"),
+        bad("create table p (id bigint, at date, unique (id)) partition by range (at);"),
+        bad("create table p (id int primary key) partition by range (abs(id));"),
+        bad("alter table p add primary key (id);", _P),
+        bad("alter table p add column code text unique;", _P),
+        bad("create unique index i on p (id);", _P),
+        bad("create unique index i on only p (id);", _P),
+        good("create table p (id bigint, at date, primary key (id, at)) partition by range (at);"),
+        good("create table p (at date primary key) partition by range (at);"),
+        good("create unique index i on only p (id, at);", _P),
+        good("create index i on only p (id);", _P),
+        good("create unique index i on q (id);", _P + "create table q partition of p default;"),
+        good("create table p (id bigint primary key, at date);"),
+    ),
+)
+
+
+def _key_types(case: Case) -> Iterator[Hit]:
+    for body, columns in _foreign_keys(case):
+        other = case.catalog.table(relation(body["pktable"]))
+        key = other.primary_key if other else None
+        for (name, given), meant in zip(
+            columns, strings(body.get("pk_attrs", ())) or (key.columns if key else ()), strict=False
+        ):
+            wanted = other.columns[meant].type if other and meant in other.columns else None
+            if given and wanted and not _comparable(given, wanted):
+                yield Hit(
+                    f"a foreign key fails from {name}, {given}, to {meant}, {wanted}: they can't be compared",
+                    f"{name} {wanted}",
+                    told_by(case, other),
+                    node=body,
+                )
+
+
+def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
+    """The foreign keys that a statement writes, each with its columns and their types as far as they are known."""
+    written = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node["def"]]
+    definitions = [item["ColumnDef"] for item in written if "ColumnDef" in item]
+    bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
+    bodies += [(body, one.get("colname", "")) for one in definitions for body in column_constraints(one)]
+    keys = [(body, column) for body, column in bodies if "pktable" in body]
+    if not keys:
+        return
+    known = case.table.columns if case.table and case.kind != "CreateStmt" else {}
+    types = {name: column.type for name, column in known.items()}
+    types |= {one.get("colname", ""): type_of(one["typeName"]) for one in definitions if "typeName" in one}
+    for body, column in keys:
+        yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
+
+
+def _comparable(one: Type, other: Type) -> bool:
+    if one.name not in BUILT_IN or other.name not in BUILT_IN:
+        return True  # a domain, say
+    alike = one.name == other.name or any(one.name in group and other.name in group for group in _ALIKE)
+    return one.array == other.array and alike
+
+
+_R = "create table r (id bigint primary key, code varchar(9) unique, at date unique); "
+
+KEY_TYPES = Rule(
+    name="foreign-key-types-differ",
+    level=Level.ERROR,
+    on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
+    stake="The statement fails: PostgreSQL has no = between the types of the two columns.",
+    safe="create table u (r_id bigint references r (id));",
+    check=_key_types,
+    examples=(
+        bad("create table u (a text references r);", _R),
+        bad("create table u (a uuid, foreign key (a) references r (id));", _R),
+        bad("alter table u add column a text references r;", _R + "create table u (b int);"),
+        bad("alter table u add foreign key (a) references r not valid;", _R + "create table u (a uuid);"),
+        bad("create table u (a int references r (code));", _R),
+        bad("create table u (a bigint[] references r);", _R),
+        good("create table u (a int references r);", _R),
+        good("create table u (a text references r (code));", _R),
+        good("create table u (a timestamp references r (at));", _R),
+        good("create table u (a d references r);", _R + "create domain d as bigint;"),
+        good("create table u (a uuid references s);"),
+    ),
+)
+
+
+def _newer(case: Case) -> Iterator[Hit]:
+    if case.postgres >= _NEWEST:
+        return
+    for since, what in _wanted(case):
+        if since > case.postgres:
+            yield Hit(f"{what} came with PostgreSQL {since}: this fails on {case.postgres}")
+
+
+def _wanted(case: Case) -> Iterator[tuple[int, str]]:
+    """What a statement needs, with the version of PostgreSQL that brought it."""
+    node = case.node
+    match case.kind:
+        case "MergeStmt":
+            yield 15, "MERGE"
+        case "CreateTrigStmt" if node.get("replace"):
+            yield 14, "CREATE OR REPLACE TRIGGER"
+        case "AT_SetExpression":
+            yield 17, "SET EXPRESSION"
+        case "AT_SetAccessMethod":
+            yield 15, "SET ACCESS METHOD"
+        case "AT_DetachPartition" if node["def"]["PartitionCmd"].get("concurrent"):
+            yield 14, "DETACH PARTITION CONCURRENTLY"
+        case "IndexStmt" if node.get("nulls_not_distinct"):
+            yield 15, "NULLS NOT DISTINCT"
+        case "ViewStmt" if "security_invoker" in options(node.get("options", ())):
+            yield 15, "security_invoker"
+        case "CreateStmt" | "AT_AddColumn" | "AT_AddConstraint" | "AT_ColumnDefault":
+            yield from _of_definitions(node)
+            if case.table is not None and case.table.kind == "partitioned" and _is_left_unvalidated(node):
+                yield 18, "a foreign key of a partitioned table that is NOT VALID"
+
+
+def _is_left_unvalidated(node: Node) -> bool:
+    body = node.get("def", {}).get("Constraint", {})
+    return body.get("contype") == "CONSTR_FOREIGN" and bool(body.get("skip_validation"))
+
+
+def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
+    definitions = (
+        item["ColumnDef"] for item in (*node.get("tableElts", ()), node.get("def", {})) if "ColumnDef" in item
+    )
+    own = [id(body) for one in definitions for body in column_constraints(one)]
+    for kind, body in walk(node):
+        if kind == "FuncCall" and (name := qualified(body.get("funcname", ()))[1]) in _NEW_FUNCTIONS:
+            yield _NEW_FUNCTIONS[name], f"{name}()"
+        if kind != "Constraint":
+            continue
+        if body["contype"] == "CONSTR_GENERATED" and generated_kind(body) == "virtual":
+            yield 18, "a virtual generated column"
+        if body["contype"] == "CONSTR_NOTNULL" and id(body) not in own:
+            yield 18, "NOT NULL as a constraint of the table"
+        if body["contype"] in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not body.get("is_enforced"):
+            yield 18, "NOT ENFORCED"
+        if body.get("nulls_not_distinct"):
+            yield 15, "NULLS NOT DISTINCT"
+
+
+NEWER = Rule(
+    name="needs-newer-postgres",
+    level=Level.ERROR,
+    on=(
+        "MergeStmt",
+        "CreateTrigStmt",
+        "AT_SetExpression",
+        "AT_SetAccessMethod",
+        "AT_DetachPartition",
+        "IndexStmt",
+        "ViewStmt",
+        "CreateStmt",
+        "AT_AddColumn",
+        "AT_AddConstraint",
+        "AT_ColumnDefault",
+    ),
+    stake="The statement fails: the server that the configuration names does not know it yet.",
+    safe="alter table t add column b int generated always as (a * 2) stored; -- before PostgreSQL 18",
+    check=_newer,
+    examples=(
+        _on(17, "alter table t add column b int generated always as (a * 2) virtual;", bad=True),
+        _on(17, "create table t (a int, b int generated always as (a * 2));", bad=True),
+        _on(17, "alter table t add constraint n not null a not valid;", bad=True),
+        _on(16, "alter table t add constraint c check (a > 0) not enforced;", bad=True),
+        _on(17, "create table t (id uuid primary key default uuidv7());", bad=True),
+        _on(14, "create unique index concurrently i on t (a) nulls not distinct;", bad=True),
+        _on(14, "merge into t using u on t.a = u.a when matched then delete;", bad=True),
+        _on(13, "alter table p detach partition q concurrently;", bad=True),
+        _on(13, "create or replace trigger g before insert on t for each row execute function f();", bad=True),
+        _on(
+            17,
+            "create table p (a int) partition by list (a); alter table p add foreign key (a) references r not valid;",
+            bad=True,
+        ),
+        _on(17, "create table p (a int); alter table p add foreign key (a) references r not valid;"),
+        _on(15, "create view v with (security_invoker = true) as select 1 as a;"),
+        _on(17, "create table t (a int not null check (a > 0), b int generated always as (a * 2) stored);"),
+        _on(15, "merge into t using u on t.a = u.a when matched then delete;"),
+        _on(17, "alter table t add constraint c check (a > 0) not valid;"),
+        good("alter table t add column b int generated always as (a * 2) virtual;"),
+    ),
+)
+
+RULES = (CONCURRENTLY, USING_INDEX, PARTITION_KEY, KEY_TYPES, NEWER)

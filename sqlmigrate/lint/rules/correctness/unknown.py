@@ -1,0 +1,358 @@
+"""Correctness: what a statement counts on and earlier files took away, or never made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import told_by
+from sqlmigrate.lint.facts.references import Missing, is_gone, missing_in, missing_in_query, whole
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
+from sqlmigrate.sql.lint_tree import columns_in, qualified, relation, relations_in, strings, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Name
+    from sqlmigrate.sql.parser import Node
+
+_QUERIES = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ViewStmt", "CreateTableAsStmt")
+_DROPPED = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_INDEX", "OBJECT_TYPE")
+_T = "create table t (a int, b text); "
+
+
+def _gone(case: Case) -> Iterator[Hit]:
+    if case.statement.inner or case.node.get("missing_ok"):
+        return
+    for name in dict.fromkeys(_named(case)):
+        if is_gone(case.catalog, name):
+            yield Hit(f"{name[1]} is gone: this file or an earlier one dropped or renamed it")
+
+
+def _named(case: Case) -> Iterator[Name]:
+    """The relations and types that a statement counts on."""
+    node = case.node
+    match case.kind:
+        case "DropStmt" if node["removeType"] in (*_DROPPED, "OBJECT_DOMAIN"):
+            yield from dropped_names(node)
+        case "CreateStmt" if not (node.get("if_not_exists") and case.table):
+            yield from relations_in([node.get("tableElts", ()), node.get("inhRelations", ())])
+            yield from _types(node.get("tableElts", ()))
+        case "AlterTableStmt":
+            yield relation(node["relation"])
+            yield from relations_in(node.get("cmds", ()))
+            yield from _types(node.get("cmds", ()))
+        case "CreateTableAsStmt" | "ViewStmt":
+            yield from relations_in(node["query"])
+        case "TruncateStmt" | "IndexStmt" | "CreateTrigStmt" | "RefreshMatViewStmt":
+            yield from relations_in(node)
+        case "RenameStmt" if "relation" in node:
+            yield relation(node["relation"])
+        case "AlterEnumStmt":
+            yield qualified(node["typeName"])
+        case "InsertStmt" if "valuesLists" in node.get("selectStmt", {}).get("SelectStmt", {}):
+            yield relation(node["relation"])
+        case kind if kind in _QUERIES and "intoClause" not in node:
+            yield from relations_in(node)
+
+
+def _types(node: object) -> Iterator[Name]:
+    """The types that columns are made of; PostgreSQL's own have another schema."""
+    for kind, body in walk(node):
+        if kind == "typeName" and len(strings(body.get("names", ()))) > 0:
+            yield qualified(body["names"])
+
+
+GONE = Rule(
+    name="unknown-relation",
+    level=Level.ERROR,
+    on=(
+        "DropStmt",
+        "CreateStmt",
+        "AlterTableStmt",
+        "TruncateStmt",
+        "IndexStmt",
+        "CreateTrigStmt",
+        "RefreshMatViewStmt",
+        "RenameStmt",
+        "AlterEnumStmt",
+        *_QUERIES,
+    ),
+    stake="The statement fails: what it names was dropped or renamed before.",
+    safe="alter table t rename to u;\nalter table u add column a int;",
+    check=_gone,
+    examples=(
+        bad("alter table t add column c int;", _T + "drop table t;"),
+        bad("alter table t add column c int;", _T + "alter table t rename to u;"),
+        bad("drop table t;", _T + "drop table t;"),
+        bad("drop table t; create index i on t (a);", _T),
+        bad("insert into t values (1);", _T + "alter table t set schema s;"),
+        bad("select * from t;", "drop table t;"),
+        bad("create view v as select * from t;", _T + "drop table t;"),
+        bad("create table u (a int references t);", _T + "drop table t;"),
+        bad("drop index i;", _T + "create index i on t (a); drop index i;"),
+        bad("alter table t add column m mood;", _T + "create type mood as enum ('ok'); drop type mood;"),
+        good("alter table t add column c int;", _T),
+        good("alter table other add column c int;", _T),
+        good("drop table if exists t;", _T + "drop table t;"),
+        good("alter table if exists t add column c int;", _T + "drop table t;"),
+        good("alter table t add column c int;", _T + "drop table t; create table t (a int);"),
+        good("create table t (a int);", _T + "drop table t;"),
+        good("with t as (select 1) select * from t;", _T + "drop table t;"),
+        good("alter table s.t add column c int;", _T + "drop table t;"),
+        good("drop index i;", _T + "create index i on t (a); drop index i; create index i on t (b);"),
+        good("select * from t;", _T + "do $$ begin execute format('drop table %I', 't'); end $$;"),
+        good("select * from t;", _T + "do $$ begin if true then drop table t; end if; end $$;"),
+        good("do $$ begin if false then drop table t; end if; end $$;", _T + "drop table t;"),
+    ),
+)
+
+
+def _columns(case: Case) -> Iterator[Hit]:
+    if case.statement.inner:
+        return
+    told: set[tuple[str, Name]] = set()
+    for column, table, node in _missing(case):
+        if (column, table) not in told and column not in _added(case):
+            told.add((column, table))
+            by = told_by(case, case.catalog.table(table))
+            yield Hit(f"{table[1]} has no column {column}", by=by, node=node if "location" in node else None)
+
+
+def _added(case: Case) -> set[str]:
+    """The columns that the same ALTER TABLE adds."""
+    commands = (command for command in case.statement.commands if command["subtype"] == "AT_AddColumn")
+    return {command["def"]["ColumnDef"].get("colname", "") for command in commands}
+
+
+def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # a case a statement
+    node, catalog = case.node, case.catalog
+    match case.kind:
+        case "AT_AddConstraint":
+            yield from _of_constraint(case, node["def"]["Constraint"])
+        case "AT_AddColumn":
+            for body in column_constraints(node["def"]["ColumnDef"]):
+                yield from _of_reference(case, body)
+        case "IndexStmt":
+            elements = [item["IndexElem"] for item in node.get("indexParams", ())]
+            read = columns_in([*(one.get("expr", {}) for one in elements), node.get("whereClause", {})])
+            included = (item["IndexElem"].get("name", "") for item in node.get("indexIncludingParams", ()))
+            named = [*(one.get("name", "") for one in elements), *read, *included]
+            yield from missing_in(catalog, relation(node["relation"]), named, {})
+        case "RenameStmt" if (
+            node["renameType"] == "OBJECT_COLUMN" and "relation" in node and not node.get("missing_ok")
+        ):
+            yield from missing_in(catalog, relation(node["relation"]), [node.get("subname", "")], {})
+        case "CommentStmt" if node.get("objtype") == "OBJECT_COLUMN":
+            parts = node["object"]["List"]["items"]
+            yield from missing_in(catalog, qualified(parts[:-1]), strings(parts[-1:]), {})
+        case "CreateTrigStmt":
+            yield from missing_in(catalog, relation(node["relation"]), strings(node.get("columns", ())), {})
+        case "CreateStmt":
+            yield from _of_new_table(case)
+        case kind if kind in _QUERIES:
+            yield from _of_query(case)
+        case kind if kind.startswith("AT_") and not node.get("missing_ok"):
+            yield from missing_in(catalog, case.name, [node.get("name", "")], {})
+
+
+def _of_constraint(case: Case, body: Node) -> Iterator[Missing]:
+    yield from missing_in(case.catalog, case.name, constrained_columns(body), body)
+    yield from _of_reference(case, body)
+
+
+def _of_reference(case: Case, body: Node) -> Iterator[Missing]:
+    """The columns that a foreign key refers to."""
+    if "pktable" in body:
+        yield from missing_in(case.catalog, relation(body["pktable"]), strings(body.get("pk_attrs", ())), body)
+
+
+def _of_new_table(case: Case) -> Iterator[Missing]:
+    elements = case.node.get("tableElts", ())
+    columns = {item["ColumnDef"].get("colname", "") for item in elements if "ColumnDef" in item}
+    copied = any("TableLikeClause" in item for item in elements) or "inhRelations" in case.node
+    for item in elements:
+        body = item.get("Constraint", {})
+        for name in constrained_columns(body) if body and not copied and "ofTypename" not in case.node else ():
+            if name not in columns:
+                yield Missing(name, case.name, body)
+        for own in (body, *column_constraints(item.get("ColumnDef", {}))):
+            if relation(own.get("pktable", {})) != relation(case.node["relation"]):
+                yield from _of_reference(case, own)
+
+
+def _of_query(case: Case) -> Iterator[Missing]:
+    node, target = case.node, relation(case.node.get("relation", {}))
+    listed = {"InsertStmt": "cols", "UpdateStmt": "targetList"}.get(case.kind, "")
+    for item in node.get(listed, ()):
+        body = item.get("ResTarget", {})
+        yield from missing_in(case.catalog, target, [body.get("name", "")], body)
+    inferred = node.get("onConflictClause", {}).get("infer", {}).get("indexElems", ())
+    names = [item["IndexElem"].get("name", "") for item in inferred]
+    yield from missing_in(case.catalog, target, names, {})
+    if case.kind == "SelectStmt" or "valuesLists" not in node.get("selectStmt", {}).get("SelectStmt", {}):
+        yield from missing_in_query(case.catalog, case.kind, node)
+
+
+COLUMN = Rule(
+    name="unknown-column",
+    level=Level.ERROR,
+    on=(
+        "AT_DropColumn",
+        "AT_AlterColumnType",
+        "AT_ColumnDefault",
+        "AT_SetNotNull",
+        "AT_DropNotNull",
+        "AT_AddIdentity",
+        "AT_SetIdentity",
+        "AT_DropIdentity",
+        "AT_SetExpression",
+        "AT_DropExpression",
+        "AT_SetStatistics",
+        "AT_SetStorage",
+        "AT_SetCompression",
+        "AT_AddConstraint",
+        "AT_AddColumn",
+        "IndexStmt",
+        "RenameStmt",
+        "CommentStmt",
+        "CreateTrigStmt",
+        "CreateStmt",
+        *_QUERIES,
+    ),
+    stake="The statement fails: the table has no such column.",
+    safe="alter table t add column c int;\nalter table t alter column c set default 0;",
+    check=_columns,
+    examples=(
+        bad("alter table t drop column c;", _T),
+        bad("alter table t alter column c set not null;", _T),
+        bad("alter table t alter c type bigint;", _T + "alter table t rename a to c; alter table t drop c;"),
+        bad("alter table t rename column c to d;", _T),
+        bad("alter table t add constraint k check (c > 0) not valid;", _T),
+        bad("alter table t add foreign key (a) references u (c) not valid;", _T + "create table u (id int);"),
+        bad("create index concurrently i on t (c);", _T),
+        bad("create index concurrently i on t (a) where c > 0;", _T),
+        bad("insert into t (a, c) values (1, 2);", _T),
+        bad("update t set c = 1 where a = 1;", _T),
+        bad("delete from t where c = 1;", _T),
+        bad("select t.c from t join u on u.a = t.a;", _T),
+        bad("create view v as select a, c from t;", _T),
+        bad("comment on column t.c is 'x';", _T),
+        bad("create table u (a int, primary key (c));"),
+        bad("create table u (a int); alter table u drop column b;"),
+        good("alter table t drop column if exists c;", _T),
+        good("alter table t drop column c;"),
+        good("alter table t alter a set not null;", _T),
+        good("alter table t drop column c;", _T + "alter table t add column c int;"),
+        good("alter table t add column c int, add check (c > 0) not valid;", _T),
+        good("alter table t add check (c > 0) not valid, add column c int;", _T),
+        good("select ctid, a as c from t order by c;", _T),
+        good("select x.c from t as x (c, d);", _T),
+        good("select t.c from (select 1 as c) t;", _T),
+        good("with t as (select 1 as c) select t.c from t;", _T),
+        good("select c from t, lateral (select 1 as c) u;", _T),
+        good("update t set b = u.c from u where u.a = t.a;", _T),
+        good("insert into t (a) values (1) on conflict (a) do update set b = excluded.b;", _T),
+        good("select t from t;", _T),
+        good("alter table q drop column c;", "create table p (c int); create table q (a int) inherits (p);"),
+        good("alter table t drop column c;", _T + "do $$ begin execute 'alter table t add column c int'; end $$;"),
+        good("select c from t;", _T + "do $$ begin execute format('alter table t add %I int', 'c'); end $$;"),
+        good("do $$ declare c int; begin update t set a = c; end $$;", _T),
+    ),
+)
+
+
+def _constraint(case: Case) -> Iterator[Hit]:
+    named = str(case.node.get("subname" if case.kind == "RenameStmt" else "name", ""))
+    if case.kind == "RenameStmt" and case.node["renameType"] != "OBJECT_TABCONSTRAINT":
+        return
+    table = whole(case.catalog, case.name)
+    if case.statement.inner or case.node.get("missing_ok") or table is None or not named:
+        return
+    if table.constraint(named) is None and not named.endswith("not_null"):
+        yield Hit(f"{table.name[1]} has no constraint {named}", by=told_by(case, table))
+
+
+CONSTRAINT = Rule(
+    name="unknown-constraint",
+    level=Level.ERROR,
+    on=("AT_DropConstraint", "AT_ValidateConstraint", "AT_AlterConstraint", "RenameStmt"),
+    stake="The statement fails: the table has no such constraint.",
+    safe="alter table t drop constraint if exists c;",
+    check=_constraint,
+    examples=(
+        bad("alter table t drop constraint c;", _T),
+        bad("alter table t validate constraint c;", _T),
+        bad("alter table t rename constraint c to d;", _T),
+        bad(
+            "alter table t drop constraint c;",
+            _T + "alter table t add constraint c check (a > 0); alter table t rename constraint c to d;",
+        ),
+        bad("create table u (a int primary key); alter table u drop constraint u_key;"),
+        good("alter table t drop constraint c;", _T + "alter table t add constraint c check (a > 0);"),
+        good("alter table t drop constraint if exists c;", _T),
+        good("alter table t drop constraint c;"),
+        good("alter table u drop constraint u_pkey;", "create table u (a int primary key);"),
+        good("alter table u drop constraint u_a_check;", "create table u (a int check (a > 0));"),
+        good("alter table u drop constraint u_a_b_key;", "create table u (a int, b int, unique (a, b));"),
+        good("alter table u drop constraint u_a_fkey;", "create table u (a int references t);"),
+        good("alter table u drop constraint u_a_not_null;", "create table u (a int not null);"),
+        good(
+            "alter table u drop constraint u_pkey;",
+            "create table t (a int primary key); alter table t rename to u; "
+            "alter table u rename constraint t_pkey to u_pkey;",
+        ),
+    ),
+)
+
+
+def _no_key(case: Case) -> Iterator[Hit]:
+    if case.statement.inner:
+        return
+    for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
+        name = case.catalog.resolve(relation(body["pktable"]))
+        table = whole(case.catalog, name)
+        own = name in (case.name, relation(case.node.get("relation", {})))
+        if table is None or own or table.kind not in ("table", "partitioned"):
+            continue
+        meant = set(strings(body.get("pk_attrs", ())))
+        usable = [one for one in table.indexes if one.unique and not one.predicate and not one.expressions]
+        if not (any(set(one.columns) == meant for one in usable) if meant else table.primary_key):
+            yield Hit(
+                f"{table.name[1]} has no unique key on {', '.join(sorted(meant)) or 'anything: no primary key'}",
+                f"create unique index concurrently … on {table.name[1]} (…);",
+                told_by(case, table),
+                node=body,
+            )
+
+
+NO_KEY = Rule(
+    name="foreign-key-without-key",
+    level=Level.ERROR,
+    on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
+    stake="The statement fails: a foreign key refers to a primary key, or to columns that are unique together.",
+    safe="alter table r add constraint r_code_key unique using index r_code_key;\n"
+    "alter table t add foreign key (code) references r (code) not valid;",
+    check=_no_key,
+    examples=(
+        bad("create table u (a int references t);", _T),
+        bad("create table u (a int references t (a));", _T),
+        bad("alter table u add foreign key (a) references t (a) not valid;", _T + "create table u (a int);"),
+        bad("alter table u add column a int references t;", _T),
+        bad("create table u (a int references t (a));", _T + "create unique index i on t (a) where b <> '';"),
+        bad("create table u (a int references t (a));", _T + "alter table t add unique (a, b);"),
+        good("create table u (a int references t);", "create table t (a int primary key);"),
+        good("create table u (a int references t (a));", _T + "alter table t add unique (a);"),
+        good("create table u (a int references t (a));", _T + "create unique index i on t (a);"),
+        good(
+            "create table u (a int, b text, foreign key (b, a) references t (a, b));",
+            _T + "alter table t add unique (a, b);",
+        ),
+        good("create table u (id int primary key, a int references u);"),
+        good("create table u (a int references t);"),
+    ),
+)
+
+RULES = (GONE, COLUMN, CONSTRAINT, NO_KEY)

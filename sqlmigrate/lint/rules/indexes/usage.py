@@ -1,0 +1,106 @@
+"""Indexes: those that are there twice, and those that are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import indexed_first
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
+from sqlmigrate.lint.schema.interpret.objects import index_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Index
+
+_T = "create table t (a int, b int); "
+
+
+def _redundant(case: Case) -> Iterator[Hit]:
+    table = case.table
+    if table is None or "" in (new := index_of(case.catalog, table, case.node, None)).columns:
+        return
+    for old in table.indexes:
+        if old.name != new.name and _covers(old, new):
+            yield Hit(
+                f"{old.name[1]} does already what this index is for",
+                f"-- leave it out: {old.name[1]} begins with the same columns",
+                case.told_by(old.born),
+            )
+            return
+
+
+def _covers(old: Index, new: Index) -> bool:
+    """Whether every search by the new index can be made by the old one as well."""
+    count = len(new.columns)
+    exact = new.unique and (not old.unique or len(old.columns) != count)
+    alike = (old.method, old.predicate and str(old.predicate)) == (new.method, new.predicate and str(new.predicate))
+    longer = count < len(old.columns)
+    if exact or not alike or (longer and new.method != "btree") or not old.valid:
+        return False
+    same_options = old.options[:count] == new.options or (not old.options and not any(new.options))
+    return old.columns[:count] == new.columns and same_options and set(new.include) <= {*old.include, *old.columns}
+
+
+REDUNDANT = Rule(
+    name="redundant-index",
+    level=Level.WARNING,
+    on=("IndexStmt",),
+    stake="An index that begins with the columns of another costs time with every write, and serves no search.",
+    safe="-- leave it out",
+    check=_redundant,
+    examples=(
+        bad("create index concurrently i on t (a);", _T + "create index on t (a);"),
+        bad("create index concurrently i on t (a);", _T + "create index on t (a, b);"),
+        bad("create index concurrently i on t (a);", "create table t (a int primary key);"),
+        bad("create table t (a int unique); create index on t (a);"),
+        good("create index concurrently i on t (b);", _T + "create index on t (a, b);"),
+        good("create index concurrently i on t (a, b);", _T + "create index on t (a);"),
+        good("create unique index concurrently i on t (a);", _T + "create index on t (a);"),
+        good("create index concurrently i on t (a);", _T + "create index on t (a) where b > 0;"),
+        good("create index concurrently i on t using hash (a);", _T + "create index on t (a);"),
+        good("create index concurrently i on t (a desc, b);", _T + "create index on t (a, b);"),
+        good("create index concurrently i on t (a) include (b);", _T + "create index on t (a);"),
+        good("create index concurrently i on t (a);", _T + "create index i on t (a); drop index i;"),
+        good("create index concurrently i on t (lower(a));", "create table t (a text); create index on t (lower(a));"),
+    ),
+)
+
+
+def _foreign_key(case: Case) -> Iterator[Hit]:
+    """At the end of the file, since the index may follow the constraint."""
+    file = case.state.file
+    for table in list(case.catalog.tables.values()):
+        for one in table.constraints:
+            made_here = one.born is not None and one.born.file == file and one.kind == "foreign"
+            if made_here and not table.partial and not table.bound and not indexed_first(table, one.columns):
+                yield Hit(
+                    f"no index of {table.name[1]} begins with ({', '.join(one.columns)}), the columns of {one.name}",
+                    f"create index concurrently on {table.name[1]} ({', '.join(one.columns)});",
+                )
+
+
+FOREIGN_KEY = Rule(
+    name="foreign-key-without-index",
+    level=Level.NOTICE,
+    on=(END,),
+    stake="Each DELETE in the other table, and each UPDATE of its key, reads this table from end to end.",
+    safe="create index concurrently t_r_id_idx on t (r_id);",
+    check=_foreign_key,
+    examples=(
+        bad("create table t (a int references r);"),
+        bad("create table t (a int, b int references r, unique (a, b));"),
+        bad("alter table t add foreign key (a) references r not valid;", _T),
+        bad("alter table t add foreign key (a) references r not valid; create index concurrently on t (b, a);", _T),
+        good("create table t (a int references r); create index on t (a);"),
+        good("create table t (a int primary key references r);"),
+        good("create table t (a int references r, b int, unique (a, b));"),
+        good("create table t (a int, b int, foreign key (a, b) references r); create index on t (b, a);"),
+        good("alter table t add foreign key (a) references r not valid;", _T + "create index on t (a);"),
+        good("alter table t add foreign key (a) references r not valid;"),
+        good("create table t (a int references r); drop table t;"),
+    ),
+)
+
+RULES = (REDUNDANT, FOREIGN_KEY)

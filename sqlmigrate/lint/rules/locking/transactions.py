@@ -1,0 +1,298 @@
+"""Transactions and locks: what a transaction can hold, where it begins and ends, and what is set for it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
+from sqlmigrate.lint.schema.interpret.changes import is_named
+from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
+from sqlmigrate.sql.lint_tree import constant, is_on, options, relations_in, strings, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Name, UserType
+    from sqlmigrate.sql.parser import Node
+
+_OUTSIDE = {
+    "VacuumStmt": "VACUUM",
+    "CreatedbStmt": "CREATE DATABASE",
+    "DropdbStmt": "DROP DATABASE",
+    "CreateTableSpaceStmt": "CREATE TABLESPACE",
+    "DropTableSpaceStmt": "DROP TABLESPACE",
+    "AlterSystemStmt": "ALTER SYSTEM",
+    "CreateSubscriptionStmt": "CREATE SUBSCRIPTION",
+}
+_MANY = ("REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE")
+_ENDS = re.compile(r"\b(?:commit|rollback)\s*(?:and\s+(?:no\s+)?chain\s*)?;", re.IGNORECASE)
+_HEAD = "-- sqlmigrate: transaction=off\n\n"
+
+
+def _outside(kind: str, node: Node) -> str:
+    """What PostgreSQL refuses in a transaction, by its name; empty for all else."""
+    match kind:
+        case "IndexStmt" if node.get("concurrent"):
+            return "CREATE INDEX CONCURRENTLY"
+        case "DropStmt" if node.get("concurrent"):
+            return "DROP INDEX CONCURRENTLY"
+        case "AT_DetachPartition" if node["def"]["PartitionCmd"].get("concurrent"):
+            return "DETACH PARTITION CONCURRENTLY"
+        case "ReindexStmt" if is_on(options(node.get("params", ())).get("concurrently", False)):
+            return "REINDEX CONCURRENTLY"
+        case "ReindexStmt" if node["kind"] in _MANY:
+            return "REINDEX of more than one table"
+        case "ClusterStmt" if "relation" not in node:
+            return "CLUSTER of more than one table"
+        case "AlterDatabaseStmt" if "tablespace" in options(node.get("options", ())):
+            return "ALTER DATABASE … SET TABLESPACE"
+        case "VacuumStmt" if not node.get("is_vacuumcmd"):
+            return ""
+        case "CreateSubscriptionStmt" if not _makes_slot(node):
+            return ""
+    return _OUTSIDE.get(kind, "")
+
+
+def _makes_slot(node: Node) -> bool:
+    said = options(node.get("options", ()))
+    return is_on(said.get("connect", True)) and is_on(said.get("create_slot", True))
+
+
+def _not_in_transaction(case: Case) -> Iterator[Hit]:
+    block = case.kind == "DoStmt"
+    if not case.state.own_block and not (case.statement.inner and not block):
+        return
+    what = _outside(case.kind, case.node)
+    if block and _ENDS.search(str(options(case.node.get("args", ())).get("as", ""))):
+        what = "a block that commits"
+    if what:
+        where = "a DO block" if case.statement.inner else "this BEGIN … COMMIT"
+        yield Hit(f"{what} fails in {where}", "put it outside: sqlmigrate runs it in no transaction")
+
+
+NOT_IN_TRANSACTION = Rule(
+    name="not-in-transaction",
+    level=Level.ERROR,
+    on=(
+        "IndexStmt",
+        "DropStmt",
+        "ReindexStmt",
+        "AT_DetachPartition",
+        "ClusterStmt",
+        "AlterDatabaseStmt",
+        "DoStmt",
+        *_OUTSIDE,
+    ),
+    stake="PostgreSQL refuses it within a transaction; outside of BEGIN … COMMIT sqlmigrate gives it none.",
+    safe="begin;\nalter table t add a int;\ncommit;\ncreate index concurrently t_a_idx on t (a);",
+    check=_not_in_transaction,
+    examples=(
+        bad("begin; create index concurrently i on t (a); commit;"),
+        bad("begin; drop index concurrently i; commit;"),
+        bad("begin; reindex table concurrently t; commit;"),
+        bad("start transaction; alter table p detach partition q concurrently; commit;"),
+        bad("begin; vacuum t; commit;"),
+        bad("begin; vacuum (analyze) t; commit;"),
+        bad("begin; create database d; commit;"),
+        bad("begin; alter system set work_mem = '1MB'; commit;"),
+        bad("do $$ begin create index concurrently i on t (a); end $$;"),
+        bad("begin; do $$ begin update t set a = 1 where id = 1; commit; end $$; commit;"),
+        good("create index concurrently i on t (a);"),
+        good("alter table t add b int; create index concurrently i on t (b);"),
+        good("begin; alter table t add b int; commit; create index concurrently i on t (b);"),
+        good("begin; analyze t; commit;"),
+        good("-- sqlmigrate: transaction=on\n\ncreate index concurrently i on t (a);"),
+        good("begin; create table t (a int); create index i on t (a); commit;"),
+        good("do $$ begin update t set a = 1 where id = 1; commit; end $$;"),
+        good("vacuum t;"),
+        good("begin; create subscription s connection 'c' publication p with (connect = false); commit;"),
+    ),
+)
+
+
+def _refused(case: Case) -> Iterator[Hit]:
+    if case.kind == END:
+        if case.state.own_block:
+            yield Hit("a transaction block is open at the end of the file", "commit;")
+        return
+    sort, reason = sort_of(case.statement.text)
+    if sort is Sort.REFUSED:
+        yield Hit(*REFUSED[reason])
+    elif sort is Sort.COMMIT and not case.state.own_block:
+        yield Hit("COMMIT without its BEGIN", "leave it out, or add BEGIN before its statements")
+
+
+REFUSED_CONTROL = Rule(
+    name="transaction-refused",
+    level=Level.ERROR,
+    on=("TransactionStmt", "DiscardStmt", END),
+    stake="sqlmigrate does not run the file: it could not record it together with what it does.",
+    safe="begin;\nalter table t add a int;\ncommit;",
+    check=_refused,
+    examples=(
+        bad("alter table t add a int; commit;"),
+        bad("alter table t add a int; rollback;"),
+        bad("begin; alter table t add a int; rollback;"),
+        bad("begin; alter table t add a int;"),
+        bad("begin; alter table t add a int; commit; commit;"),
+        bad("begin; alter table t add a int; prepare transaction 'x';"),
+        bad("begin; alter table t add a int; commit and chain;"),
+        bad("begin read only; select 1; commit;"),
+        bad("discard all;"),
+        good("begin; alter table t add a int; commit;"),
+        good("start transaction; alter table t add a int; end;"),
+        good("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
+        good("savepoint s; alter table t add a int; rollback to savepoint s; release savepoint s;"),
+        good("begin isolation level serializable; select 1; commit;"),
+        good("discard temp;"),
+        good("do $$ begin perform 1; end $$;"),
+    ),
+)
+
+
+def _own_transaction(case: Case) -> Iterator[Hit]:
+    if sort_of(case.statement.text)[0] is Sort.BEGIN:
+        nested = case.state.ran("TransactionStmt")
+        said = (
+            "a transaction is open already, and goes on" if nested else "sqlmigrate runs a file in a transaction anyway"
+        )
+        yield Hit(said, "leave BEGIN and COMMIT out, unless the file is to commit piece by piece")
+
+
+OWN_TRANSACTION = Rule(
+    name="own-transaction",
+    level=Level.NOTICE,
+    on=("TransactionStmt",),
+    stake="BEGIN and COMMIT of one's own say nothing, or divide a file that would be done whole or not at all.",
+    safe="alter table t add a int;\nalter table t add b int;",
+    check=_own_transaction,
+    examples=(
+        bad("begin; alter table t add a int; commit;"),
+        bad("start transaction; alter table t add a int; commit;"),
+        bad("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
+        good("alter table t add a int;"),
+        good("savepoint s; alter table t add a int; rollback to s;"),
+        good("do $$ begin perform 1; end $$;"),
+        good("create function f() returns int language sql begin atomic; select 1; end;"),
+    ),
+)
+
+
+def _enum_value(case: Case) -> Iterator[Hit]:
+    if not case.state.ran("AlterEnumStmt"):
+        return
+    born = case.state.born
+    for name, known in case.catalog.types.items():
+        added = {value for value, made in known.values.items() if made == born}
+        if known.kind != "enum" or known.born == born or not added:
+            continue
+        used = added & {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
+        if used and _may_be_of(case, name, known):
+            yield Hit(
+                f"'{min(used)}' was added to {name[1]} in this transaction, and can't be used before it is committed",
+                "add the value in a file of its own, before this one",
+            )
+
+
+def _may_be_of(case: Case, name: Name, known: UserType) -> bool:
+    """Whether a statement has to do with the type; where its tables are known it is told by their columns."""
+    said = (
+        ".".join(strings(body.get("names", ()))) for kind, body in walk(case.node) if kind in ("TypeName", "typeName")
+    )
+    if any(is_named(case.catalog, one, known.name) for one in said):
+        return True
+    relations = relations_in({case.statement.kind: case.statement.body})
+    tables = [case.catalog.table(one) for one in relations]
+    types = [column.type for table in tables if table for column in table.columns.values()]
+    if any(table is None or table.partial for table in tables) or None in types:
+        return True
+    return any(type_ is not None and is_named(case.catalog, type_.name, name) for type_ in types)
+
+
+_MOOD = "create type mood as enum ('ok'); create table t (id int primary key, m mood); create table log (a text);"
+
+ENUM_VALUE = Rule(
+    name="enum-value-used-in-transaction",
+    level=Level.WARNING,
+    on=(
+        "InsertStmt",
+        "UpdateStmt",
+        "DeleteStmt",
+        "MergeStmt",
+        "SelectStmt",
+        "CreateStmt",
+        "AlterTableStmt",
+        "ViewStmt",
+        "CreateTableAsStmt",
+        "IndexStmt",
+        "AlterDomainStmt",
+        "CreateDomainStmt",
+        "CreatePolicyStmt",
+    ),
+    stake="PostgreSQL refuses to use a value in the transaction that adds it; sqlmigrate then has to commit in pieces.",
+    safe="alter type mood add value 'bad';\n-- in the next file:\nalter table t alter m set default 'bad';",
+    check=_enum_value,
+    examples=(
+        bad("alter type mood add value 'bad'; insert into t values (1, 'bad');", _MOOD),
+        bad("alter type mood add value 'bad'; update t set m = 'bad' where id = 1;", _MOOD),
+        bad("alter type mood add value 'bad'; alter table t alter m set default 'bad';", _MOOD),
+        bad("alter type mood add value 'bad'; insert into t (m) values ('bad');"),
+        bad("alter type mood add value 'bad'; select 'bad'::mood;"),
+        bad("begin; alter type mood add value 'bad'; create table u (m mood default 'bad'); commit;", _MOOD),
+        bad("alter type mood add value 'bad'; create index on t (id) where m = 'bad';", _MOOD),
+        good("alter type mood add value 'bad';", _MOOD),
+        good("alter type mood add value 'bad'; insert into t values (1, 'ok');", _MOOD),
+        good("alter type mood add value 'bad'; insert into log values ('bad');", _MOOD),
+        good("create type mood as enum ('ok'); alter type mood add value 'bad'; select 'bad'::mood;"),
+        good("insert into t values (1, 'bad');", _MOOD + "alter type mood add value 'bad';"),
+        good(
+            "begin; alter type mood add value 'bad'; commit; begin; insert into t values (1, 'bad'); commit;",
+            _MOOD,
+        ),
+        good(f"{_HEAD}alter type mood add value 'bad'; insert into t values (1, 'bad');", _MOOD),
+        good("alter type mood rename value 'ok' to 'bad'; insert into t values (1, 'bad');", _MOOD),
+        good("alter type mood add value if not exists 'ok'; insert into t values (1, 'ok');", _MOOD),
+    ),
+)
+
+
+def _set_local(case: Case) -> Iterator[Hit]:
+    state = case.state
+    if case.kind == "VariableSetStmt":
+        if case.node.get("is_local") and state.each_alone and not state.own_block and not case.statement.inner:
+            yield Hit(f"SET LOCAL {case.node.get('name')} ends with its own statement, which is a transaction here")
+        return
+    last = state.earlier[-1] if state.earlier and not state.before else None
+    alone = not state.in_transaction and last is not None and last.kind == "VariableSetStmt"
+    if alone and last is not None and last.body.get("is_local"):
+        yield Hit(
+            f"SET LOCAL {last.body.get('name')} ended with its transaction, before this statement",
+            f"set {last.body.get('name')} = …;  -- without LOCAL: sqlmigrate resets it after the file",
+        )
+
+
+SET_LOCAL = Rule(
+    name="set-local-without-effect",
+    level=Level.WARNING,
+    on=("VariableSetStmt", "IndexStmt", "DropStmt", "ReindexStmt", "AlterTableStmt", "VacuumStmt"),
+    stake="SET LOCAL ends with its transaction, so what follows runs by the old setting.",
+    safe="set maintenance_work_mem = '1GB';\ncreate index concurrently t_a_idx on t (a);",
+    check=_set_local,
+    examples=(
+        bad("set local maintenance_work_mem = '1GB'; create index concurrently i on t (a);"),
+        bad(f"{_HEAD}set local lock_timeout = '2s'; alter table t add a int;"),
+        bad("set local statement_timeout = 0; vacuum t;"),
+        bad("alter table t add a int; set local lock_timeout = '1s'; drop index concurrently i;"),
+        good("set maintenance_work_mem = '1GB'; create index concurrently i on t (a);"),
+        good("set local lock_timeout = '2s'; alter table t add a int;"),
+        good("begin; set local lock_timeout = '2s'; alter table t add a int; commit;"),
+        good(f"{_HEAD}begin; set local lock_timeout = '2s'; alter table t add a int; commit;"),
+        good("begin; alter table t add a int; commit; set local lock_timeout = '2s'; alter table t add b int;"),
+        good(f"{_HEAD}set lock_timeout = '2s'; alter table t add a int;"),
+    ),
+)
+
+
+RULES = (NOT_IN_TRANSACTION, REFUSED_CONTROL, OWN_TRANSACTION, ENUM_VALUE, SET_LOCAL)

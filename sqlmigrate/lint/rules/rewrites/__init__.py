@@ -1,0 +1,1 @@
+"""Rules about table rewrites and scans under a blocking lock."""

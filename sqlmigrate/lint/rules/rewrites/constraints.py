@@ -1,0 +1,382 @@
+"""Rewrites and scans: constraints that are tried on every row, or build an index, under a lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import is_new, proves_not_null, told_by
+from sqlmigrate.lint.finding import Decider, Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.schema.interpret.definitions import (
+    column_constraints,
+    constrained_columns,
+    generated_kind,
+    index_used,
+)
+from sqlmigrate.sql.lint_tree import qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Constraint, Name, Table
+    from sqlmigrate.sql.parser import Node
+
+_SCAN = "Every row is looked at under a lock that keeps {whom} out for as long."
+_BACKED = {
+    "CONSTR_UNIQUE": "a unique constraint",
+    "CONSTR_PRIMARY": "a primary key",
+    "CONSTR_EXCLUSION": "an exclusion constraint",
+}
+
+
+def _added(case: Case) -> Iterator[tuple[str, Node]]:
+    """The constraints that a subcommand adds to a table that others use, with the column that each stands with."""
+    if is_new(case) or case.statement.body.get("objtype") != "OBJECT_TABLE":
+        return
+    if case.kind == "AT_AddConstraint":
+        yield "", case.node["def"]["Constraint"]
+        return
+    column = case.node["def"]["ColumnDef"]
+    name = column.get("colname", "")
+    if case.node.get("missing_ok") and case.table is not None and name in case.table.columns:
+        return
+    for body in column_constraints(column):
+        yield name, body
+
+
+def _set_not_null(case: Case) -> Iterator[Hit]:
+    name = _made_not_null(case)
+    if not name or is_new(case) or proves_not_null(case.table, name):
+        return
+    yield Hit(
+        f"every row is looked at for a NULL in {name} while nobody can read the table",
+        f"alter table … add constraint {name}_not_null check ({name} is not null) not valid;\n"
+        f"alter table … validate constraint {name}_not_null;  -- in a transaction of its own\n"
+        f"alter table … alter column {name} set not null;  -- sees the CHECK and does not look\n"
+        f"alter table … drop constraint {name}_not_null;",
+    )
+
+
+def _made_not_null(case: Case) -> str:
+    """The column that may hold no NULL from now on, if rows have to be looked at for that; or empty."""
+    if case.kind == "AT_SetNotNull":
+        return str(case.node.get("name", ""))
+    if case.kind == "AT_AddColumn":
+        column = case.node["def"]["ColumnDef"]
+        bodies = {body["contype"]: body for body in column_constraints(column)}
+        computed = generated_kind(bodies.get("CONSTR_GENERATED", {"generated_kind": "s"})) == "virtual"
+        return str(column.get("colname", "")) if computed and "CONSTR_NOTNULL" in bodies else ""
+    node = case.node["def"]["Constraint"]
+    if node["contype"] != "CONSTR_NOTNULL" or node.get("skip_validation"):
+        return ""
+    return constrained_columns(node)[0]
+
+
+SET_NOT_NULL = Rule(
+    name="set-not-null-scans",
+    level=Level.WARNING,
+    on=("AT_SetNotNull", "AT_AddConstraint", "AT_AddColumn"),
+    stake=_SCAN.format(whom="everybody"),
+    safe="alter table t add constraint a_not_null check (a is not null) not valid;\n"
+    "alter table t validate constraint a_not_null;\nalter table t alter column a set not null;",
+    check=_set_not_null,
+    examples=(
+        bad("alter table t alter column a set not null;"),
+        bad("alter table t alter column a set not null;", "create table t (a int);"),
+        bad("alter table t alter a set not null;", "create table t (a int, check (a > 0));"),
+        bad(
+            "alter table t alter a set not null;",
+            "create table t (a int); alter table t add constraint c check (a is not null) not valid;",
+        ),
+        bad("alter table t alter a set not null;", "create table t (a int, b int, check (a is not null or b > 0));"),
+        bad(
+            "alter table t alter a set not null;",
+            "create table t (a int not null); alter table t alter a drop not null;",
+        ),
+        bad("alter table t add constraint n not null a;"),
+        bad("alter table t add b int generated always as (a + 1) virtual not null;"),
+        bad("do $$ begin execute 'alter table t ' || 'alter a set not null'; end $$;"),
+        bad("do $$ begin execute format('alter table %I alter %I set not null', 't', 'a'); end $$;"),
+        good("alter table t add b int not null default 1;"),
+        good("alter table t alter a set not null;", "create table t (a int, check (a is not null));"),
+        good("alter table t alter a set not null;", "create table t (a int, check (a is not null and a > 0));"),
+        good("alter table t alter a set not null;", "create table t (a int not null);"),
+        good("alter table t alter a set not null;", "create table t (a int primary key);"),
+        good(
+            "alter table t alter a set not null;",
+            "create table t (a int); alter table t add constraint c check (a is not null) not valid;"
+            "alter table t validate constraint c;",
+        ),
+        good("create table t (a int); alter table t alter a set not null;"),
+        good("alter table t add constraint n not null a not valid;"),
+        good("alter table t alter a drop not null;"),
+    ),
+)
+
+
+def _check(case: Case) -> Iterator[Hit]:
+    for column, node in _added(case):
+        if node["contype"] == "CONSTR_CHECK" and not node.get("skip_validation"):
+            where = f" on the new column {column}" if column else ""
+            yield Hit(
+                f"the CHECK{where} is tried on every row while nobody can read the table",
+                "alter table … add constraint … check (…) not valid;\n"
+                "alter table … validate constraint …;  -- in a transaction of its own",
+                node=node,
+            )
+
+
+CHECK = Rule(
+    name="check-scans",
+    level=Level.WARNING,
+    on=("AT_AddConstraint", "AT_AddColumn"),
+    stake=_SCAN.format(whom="everybody"),
+    safe="alter table t add constraint a_positive check (a > 0) not valid;\n"
+    "alter table t validate constraint a_positive; -- in a transaction of its own",
+    check=_check,
+    examples=(
+        bad("alter table t add constraint c check (a > 0);"),
+        bad("alter table t add check (a > 0);", "create table t (a int);"),
+        bad("alter table t add column a int check (a > 0);"),
+        bad("alter table t add column a int not null default 1 check (a > 0);"),
+        bad("alter table t add column b int, add constraint c check (b > 0);"),
+        good("alter table t add constraint c check (a > 0) not valid;"),
+        good("alter table t add constraint c check (a > 0) not enforced;"),
+        good("create table t (a int check (a > 0), check (a < 9));"),
+        good("create table t (a int); alter table t add check (a > 0);"),
+        good("alter table t add column if not exists a int check (a > 0);", "create table t (a int);"),
+        good("create temp table t (a int); alter table t add check (a > 0);"),
+    ),
+)
+
+
+def _foreign_key(case: Case) -> Iterator[Hit]:
+    for column, node in _added(case):
+        if node["contype"] != "CONSTR_FOREIGN" or node.get("skip_validation"):
+            continue
+        if column and not _has_value(case.node["def"]["ColumnDef"]):
+            continue
+        yield Hit(
+            "every row is looked up in the other table while nobody can write to either",
+            "alter table … add constraint … foreign key (…) references … not valid;\n"
+            "alter table … validate constraint …;  -- in a transaction of its own",
+            node=node,
+        )
+
+
+def _has_value(column: Node) -> bool:
+    """Whether rows that are there get a value in the new column."""
+    return any(body["contype"] in ("CONSTR_DEFAULT", "CONSTR_GENERATED") for body in column_constraints(column))
+
+
+FOREIGN_KEY = Rule(
+    name="foreign-key-scans",
+    level=Level.WARNING,
+    on=("AT_AddConstraint", "AT_AddColumn"),
+    stake=_SCAN.format(whom="those who write to either table"),
+    safe="alter table t add constraint t_r_id_fkey foreign key (r_id) references r not valid;\n"
+    "alter table t validate constraint t_r_id_fkey; -- in a transaction of its own",
+    check=_foreign_key,
+    examples=(
+        bad("alter table t add constraint f foreign key (a) references r (id);"),
+        bad("alter table t add foreign key (a) references r;", "create table t (a int); create table r (id int);"),
+        bad("alter table t add column a int default 1 references r;"),
+        bad("alter table t add column a int, add foreign key (a) references r;"),
+        bad("create table r (id int primary key); alter table t add foreign key (a) references r;"),
+        good("alter table t add constraint f foreign key (a) references r (id) not valid;"),
+        good("alter table t add column a int references r;"),
+        good("create table t (a int); alter table t add foreign key (a) references r;"),
+        good("create table t (a int references r, foreign key (a) references r);"),
+        good("alter table t add foreign key (a) references r not enforced;"),
+        good("alter table t add column if not exists a int default 1 references r;", "create table t (a int);"),
+    ),
+)
+
+
+def _validate(case: Case) -> Iterator[Hit]:
+    constraint = _validated(case)
+    if constraint is None or constraint.valid:
+        return
+    if constraint.born == case.state.born and case.state.in_transaction:
+        yield Hit(
+            f"{constraint.name} is validated in the transaction that added it, which still holds its strong lock",
+            "put the VALIDATE into a file of its own, or behind a COMMIT",
+        )
+
+
+def _validated(case: Case) -> Constraint | None:
+    return case.table.constraint(case.node.get("name", "")) if case.table and not is_new(case) else None
+
+
+VALIDATE = Rule(
+    name="validate-in-same-transaction",
+    level=Level.WARNING,
+    on=("AT_ValidateConstraint",),
+    stake="NOT VALID saves nothing: the lock that adding the constraint took is held while every row is looked at.",
+    safe="alter table t add constraint c check (a > 0) not valid;\n"
+    "-- in the next file:\nalter table t validate constraint c;",
+    check=_validate,
+    examples=(
+        bad("alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c;"),
+        bad(
+            "alter table t add constraint f foreign key (a) references r not valid;"
+            "alter table t validate constraint f;",
+            "create table t (a int); create table r (id int primary key);",
+        ),
+        bad("begin; alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c; end;"),
+        bad("alter table t add constraint c check (a > 0) not valid, validate constraint c;"),
+        bad("alter table t add constraint n not null a not valid; alter table t validate constraint n;"),
+        good(
+            "begin; alter table t add constraint c check (a > 0) not valid; commit;"
+            "begin; alter table t validate constraint c; commit;"
+        ),
+        good("alter table t validate constraint c;", "alter table t add constraint c check (a > 0) not valid;"),
+        good("alter table t validate constraint c;"),
+        good(
+            "create table t (a int); alter table t add constraint c check (a > 0) not valid;"
+            "alter table t validate constraint c;"
+        ),
+        good(
+            "-- sqlmigrate: transaction=off\n\nalter table t add constraint c check (a > 0) not valid;\n"
+            "alter table t validate constraint c;"
+        ),
+    ),
+)
+
+
+def _builds_index(case: Case) -> Iterator[Hit]:
+    for _, node in _added(case):
+        what = _BACKED.get(node["contype"])
+        if what is None or "indexname" in node:
+            continue
+        safer = "create unique index concurrently …;\nalter table … add constraint … unique using index …;"
+        if node["contype"] == "CONSTR_EXCLUSION":
+            safer = "put it on a new table and move the rows in batches: its index can't be built concurrently"
+        yield Hit(f"{what} builds its index while nobody can read the table", safer, node=node)
+
+
+BUILDS_INDEX = Rule(
+    name="constraint-builds-index",
+    level=Level.WARNING,
+    on=("AT_AddConstraint", "AT_AddColumn"),
+    stake="The index is built under ACCESS EXCLUSIVE: nobody reads or writes meanwhile.",
+    safe="create unique index concurrently t_a_key on t (a);\n"
+    "alter table t add constraint t_a_key unique using index t_a_key;",
+    check=_builds_index,
+    examples=(
+        bad("alter table t add constraint u unique (a);"),
+        bad("alter table t add primary key (id);"),
+        bad("alter table t add constraint e exclude using gist (during with &&);"),
+        bad("alter table t add column a int unique;"),
+        bad("alter table t add column id bigint primary key;"),
+        bad("alter table t add unique (a, b);", "create table t (a int, b int);"),
+        good("alter table t add constraint u unique using index t_a_idx;"),
+        good("alter table t add constraint p primary key using index t_id_idx;"),
+        good("create table t (a int unique, primary key (a));"),
+        good("create table t (a int); alter table t add unique (a);"),
+        good("alter table t add column if not exists a int unique;", "create table t (a int);"),
+    ),
+)
+
+
+def _primary_key_using(case: Case) -> Iterator[Hit]:
+    node = case.node["def"]["Constraint"]
+    if node["contype"] != "CONSTR_PRIMARY" or "indexname" not in node or is_new(case):
+        return
+    index = index_used(case.catalog, case.table, node) if case.table else None
+    columns = index.columns if index else ()
+    if case.table is None or not columns or any(_is_unknown(case.table, name) for name in columns):
+        yield Hit("whether the columns of the index are NOT NULL; if not, every row is looked at", certain=False)
+        return
+    nullable = [name for name in columns if not proves_not_null(case.table, name)]
+    if nullable:
+        yield Hit(
+            f"{', '.join(nullable)} may be NULL, so every row is looked at while nobody can read the table",
+            "SET NOT NULL first, by way of a valid CHECK",
+            told_by(case, case.table),
+        )
+
+
+def _is_unknown(table: Table, name: str) -> bool:
+    """Whether the files do not tell if the column can be NULL."""
+    column = table.columns.get(name)
+    unknown = table.partial if column is None else column.not_null is None
+    return unknown and not proves_not_null(table, name)
+
+
+PRIMARY_KEY_USING = Rule(
+    name="primary-key-using-nullable",
+    level=Level.WARNING,
+    on=("AT_AddConstraint",),
+    stake=_SCAN.format(whom="everybody"),
+    safe="alter table t alter column id set not null; -- by way of a valid CHECK\n"
+    "alter table t add primary key using index t_id_idx;",
+    check=_primary_key_using,
+    examples=(
+        bad(
+            "alter table t add primary key using index i;",
+            "create table t (id int); create unique index i on t (id);",
+        ),
+        bad(
+            "alter table t add constraint p primary key using index i;",
+            "create table t (a int not null, b int); create unique index i on t (a, b);",
+        ),
+        good(
+            "alter table t add primary key using index i;",
+            "create table t (id int not null); create unique index i on t (id);",
+        ),
+        good(
+            "alter table t add primary key using index i;",
+            "create table t (id int, check (id is not null)); create unique index i on t (id);",
+        ),
+        good("create table t (id int); create unique index i on t (id); alter table t add primary key using index i;"),
+        good("alter table t add unique using index i;", "create table t (id int); create unique index i on t (id);"),
+        unsure("alter table t add primary key using index i;"),
+    ),
+)
+
+
+def _domain_constraint(case: Case) -> Iterator[Hit]:
+    node = case.node
+    adds = node.get("subtype") == "C" and not node["def"]["Constraint"].get("skip_validation")
+    if not adds and node.get("subtype") != "O":
+        return
+    domain = case.catalog.types.get(case.catalog.resolve(qualified(node["typeName"]), case.catalog.types))
+    message = "every table that uses the domain is looked at while nobody can write to it"
+    if domain is None:
+        yield Hit(message, _DOMAIN_SAFE)
+    elif case.told_by(domain.born) is Decider.EARLIER and _is_used(case, domain.name):
+        yield Hit(message, _DOMAIN_SAFE, Decider.EARLIER)
+
+
+def _is_used(case: Case, domain: Name) -> bool:
+    """Whether a table that others use has a column of the domain, or may have one."""
+    tables = [table for table in case.catalog.tables.values() if not is_new(case, table.name)]
+    types = (column.type for table in tables for column in table.columns.values())
+    return bool(case.catalog.clouded) or any(one and one.name.rpartition(".")[2] == domain[1] for one in types)
+
+
+_DOMAIN_SAFE = "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;"
+
+DOMAIN_CONSTRAINT = Rule(
+    name="domain-constraint-scans",
+    level=Level.WARNING,
+    on=("AlterDomainStmt",),
+    stake="Every row of every table with a column of the domain is looked at while nobody can write to them.",
+    safe="alter domain d add constraint c check (value <> '') not valid;\n"
+    "alter domain d validate constraint c; -- in a transaction of its own",
+    check=_domain_constraint,
+    examples=(
+        bad("alter domain d add constraint c check (value > 0);"),
+        bad("alter domain d set not null;"),
+        bad("alter domain d add check (value > 0);", "create domain d as int; create table t (a d);"),
+        good("alter domain d add constraint c check (value > 0) not valid;"),
+        good("alter domain d validate constraint c;"),
+        good("create domain d as int; alter domain d add check (value > 0);"),
+        good("alter domain d add check (value > 0);", "create domain d as int; create table t (a int);"),
+        good("alter domain d drop not null;"),
+        good("alter domain d set default 1;"),
+    ),
+)
+
+RULES = (SET_NOT_NULL, CHECK, FOREIGN_KEY, VALIDATE, BUILDS_INDEX, PRIMARY_KEY_USING, DOMAIN_CONSTRAINT)

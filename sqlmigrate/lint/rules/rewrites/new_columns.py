@@ -1,0 +1,206 @@
+"""Rewrites and scans: what comes with a new column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import default_is_volatile, is_constrained_domain, is_new
+from sqlmigrate.lint.finding import Decider, Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.schema.datatype import is_serial, type_of
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, generated_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.sql.parser import Node
+
+_STAKE = "The table is rewritten under ACCESS EXCLUSIVE: nobody reads or writes meanwhile."
+_ON = ("AT_AddColumn",)
+
+
+def _added(case: Case) -> Node | None:
+    """The definition of the column, or None where nobody can wait for it."""
+    node: Node = case.node["def"]["ColumnDef"]
+    table = case.table
+    skipped = case.node.get("missing_ok") and table is not None and node.get("colname", "") in table.columns
+    concerned = case.statement.body.get("objtype") == "OBJECT_TABLE" and not is_new(case)
+    return node if concerned and not skipped else None
+
+
+def _constraint(node: Node, kind: str) -> Node | None:
+    return next((body for body in column_constraints(node) if body["contype"] == kind), None)
+
+
+def _volatile_default(case: Case) -> Iterator[Hit]:
+    node = _added(case)
+    default = _constraint(node, "CONSTR_DEFAULT") if node else None
+    if node is None or default is None or is_serial(node["typeName"]):
+        return
+    volatile = default_is_volatile(case, default.get("raw_expr"))
+    name = node.get("colname", "")
+    if volatile:
+        yield Hit(
+            f"the default of {name} is another one for each row, so the table is rewritten while nobody can read it",
+            f"alter table … add column {name} …; alter table … alter column {name} set default …; fill it in batches",
+            node=node,
+        )
+    elif volatile is None:
+        yield Hit(f"whether the function in the default of {name} is volatile", certain=False, node=node)
+
+
+VOLATILE_DEFAULT = Rule(
+    name="volatile-default-rewrites",
+    level=Level.WARNING,
+    on=_ON,
+    stake=_STAKE,
+    safe="alter table t add column id uuid;\nalter table t alter column id set default gen_random_uuid();"
+    "\n-- then fill it in batches",
+    check=_volatile_default,
+    examples=(
+        bad("alter table t add column a uuid default gen_random_uuid();"),
+        bad("alter table t add column a timestamptz default clock_timestamp();"),
+        bad("alter table t add column a float not null default random();"),
+        bad("alter table t add column a text default 'x' || random()::text;"),
+        bad("alter table t add column a bigint default nextval('s');"),
+        bad("alter table t add column a int default f();", "create function f() returns int language plpgsql as '';"),
+        bad(
+            "alter table t add column a text default f();",
+            "create function f() returns text language sql as 'select md5(random()::text)';",
+        ),
+        bad("alter table t add column a int default f();", "create function f() returns int return random(1, 6);"),
+        bad(
+            "alter table t add column a bigint default f();",
+            "create function f() returns bigint language sql as 'select count(*) from u';",
+        ),
+        good(
+            "alter table t add column a text default f();",
+            "create function f() returns text language sql as 'select upper(current_user)';",
+        ),
+        good("alter table t add column a timestamptz not null default now();"),
+        good("alter table t add column a date default current_date;"),
+        good("alter table t add column a timestamptz default now() + interval '1 day';"),
+        good("alter table t add column a text default md5('a');"),
+        good("alter table t add column a int not null default 0;"),
+        good("alter table t add column a int default f();", "create function f() returns int immutable return 1;"),
+        good("create table t (b int); alter table t add column a uuid default gen_random_uuid();"),
+        good("alter table t alter column a set default gen_random_uuid();"),
+        unsure("alter table t add column a text default make_slug();"),
+    ),
+)
+
+
+def _serial(case: Case) -> Iterator[Hit]:
+    node = _added(case)
+    if node is None:
+        return
+    identity = _constraint(node, "CONSTR_IDENTITY") is not None
+    if identity or is_serial(node["typeName"]):
+        name = node.get("colname", "")
+        yield Hit(
+            f"{name} gets a number for every row, so the table is rewritten while nobody can read it",
+            f"add {name} as a plain column, fill it in batches, then add the identity",
+            node=node,
+        )
+
+
+SERIAL = Rule(
+    name="serial-column-rewrites",
+    level=Level.WARNING,
+    on=_ON,
+    stake=_STAKE,
+    safe="alter table t add column id bigint;\n-- fill it in batches, SET NOT NULL by way of a CHECK\n"
+    "alter table t alter column id add generated always as identity;",
+    check=_serial,
+    examples=(
+        bad("alter table t add column a serial;"),
+        bad("alter table t add column a bigserial not null;"),
+        bad("alter table t add column a smallserial;"),
+        bad("alter table t add column a bigint generated always as identity;"),
+        bad("alter table t add column if not exists a int generated by default as identity;"),
+        good("create table t (a serial);"),
+        good("create table t (b int); alter table t add column a bigserial;"),
+        good("alter table t alter column a add generated always as identity;"),
+        good("alter table t add column a bigint;"),
+        good("create temp table t (b int); alter table t add column a serial;"),
+        good("alter table t add column if not exists a serial;", "create table t (a serial);"),
+    ),
+)
+
+
+def _generated(case: Case) -> Iterator[Hit]:
+    node = _added(case)
+    generated = _constraint(node, "CONSTR_GENERATED") if node else None
+    if node is not None and generated is not None and generated_kind(generated) == "stored":
+        name = node.get("colname", "")
+        yield Hit(
+            f"{name} is computed and stored for every row while nobody can read the table",
+            f"add {name} as a plain column with a trigger and fill it in batches, or make it VIRTUAL (PostgreSQL 18)",
+            node=node,
+        )
+
+
+GENERATED = Rule(
+    name="generated-column-rewrites",
+    level=Level.WARNING,
+    on=_ON,
+    stake=_STAKE,
+    safe="alter table t add column total numeric generated always as (price * count) virtual; -- PostgreSQL 18",
+    check=_generated,
+    examples=(
+        bad("alter table t add column b int generated always as (a * 2) stored;"),
+        bad("alter table t add column b tsvector generated always as (to_tsvector('simple', a)) stored;"),
+        bad("alter table t add column if not exists b int generated always as (a) stored not null;"),
+        bad("create table u (a int); alter table t add column b int generated always as (a) stored;"),
+        good("alter table t add column b int generated always as (a * 2) virtual;"),
+        good("alter table t add column b int generated always as (a * 2);"),
+        good("create table t (a int, b int generated always as (a * 2) stored);"),
+        good("create table t (a int); alter table t add column b int generated always as (a) stored;"),
+        good("alter table t add column b int;"),
+    ),
+)
+
+
+def _domain(case: Case) -> Iterator[Hit]:
+    node = _added(case)
+    if node is None:
+        return
+    type_ = type_of(node["typeName"])
+    constrained = False if type_.array else is_constrained_domain(case.catalog, type_)
+    if constrained:
+        known = case.catalog.type(type_.name)
+        by = case.told_by(known.born) if known else Decider.FILE
+        yield Hit(
+            f"{type_} is a domain with a constraint, so the table is rewritten while nobody can read it",
+            "add the column with the domain's base type, fill it, and put the constraint on the table NOT VALID",
+            by,
+            node=node,
+        )
+    elif constrained is None:
+        yield Hit(f"whether {type_} is a domain with a constraint", certain=False, node=node)
+
+
+DOMAIN = Rule(
+    name="constrained-domain-rewrites",
+    level=Level.WARNING,
+    on=_ON,
+    stake=_STAKE,
+    safe="alter table t add column email text;\n"
+    "alter table t add constraint email_ok check (email ~ '@') not valid;\nalter table t validate constraint email_ok;",
+    check=_domain,
+    examples=(
+        bad("alter table t add column a d;", "create domain d as text check (value <> '');"),
+        bad("alter table t add column a d;", "create domain d as text not null default 'x';"),
+        bad("alter table t add column a d default 'x';", "create domain d as text check (value <> '');"),
+        bad("create domain d as int check (value > 0); alter table t add column a d;"),
+        bad("alter table t add column a e;", "create domain d as int check (value > 0); create domain e as d;"),
+        good("alter table t add column a d;", "create domain d as text;"),
+        good("alter table t add column a d[];", "create domain d as text check (value <> '');"),
+        good("alter table t add column a mood;", "create type mood as enum ('ok');"),
+        good("alter table t add column a text;"),
+        good("create table t (b int); alter table t add column a d;", "create domain d as int check (value > 0);"),
+        unsure("alter table t add column a d;"),
+    ),
+)
+
+RULES = (VOLATILE_DEFAULT, SERIAL, GENERATED, DOMAIN)

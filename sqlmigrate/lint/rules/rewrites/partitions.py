@@ -1,0 +1,250 @@
+"""Rewrites and scans: partitions that are attached, made or detached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.bounds import implies_bound
+from sqlmigrate.lint.facts.questions import default_partition, is_new, told_by
+from sqlmigrate.lint.finding import Decider, Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.sql.lint_tree import relation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Index, Table
+_PARENT = "create table p (id int not null) partition by range (id); "
+
+
+def _attach(case: Case) -> Iterator[Hit]:
+    node = case.node["def"]["PartitionCmd"]
+    if "bound" not in node:  # an index that becomes a part of another
+        return
+    name = case.catalog.resolve(relation(node["name"]))
+    child = case.catalog.tables.get(name)
+    if is_new(case, name):
+        return
+    keys = case.table.keys if case.table else ()
+    fits = child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"])
+    if not fits and not default_is_alone(case, node["bound"]):
+        yield Hit(
+            f"every row of {name[1]} is looked at while nobody can read it",
+            f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
+            f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a transaction of its own, then ATTACH",
+            told_by(case, child),
+        )
+    yield from _wanting(case, child)
+
+
+def _wanting(case: Case, child: Table | None) -> Iterator[Hit]:
+    """What the parent has and the new partition has not, so that it gets it now."""
+    parent = case.table
+    if parent is None or child is None or child.partial:
+        return
+    by = told_by(case, child)
+    for index in parent.indexes:
+        if not any(_is_like(case, index, child, one) for one in child.indexes):
+            safer = f"create index concurrently … on {child.name[1]} (…);  -- like {index.name[1]}"
+            yield Hit(f"an index like {index.name[1]} is built on {child.name[1]} while nobody can read it", safer, by)
+    keys = [(one.columns, one.references) for one in child.constraints if one.kind == "foreign"]
+    for key in (one for one in parent.constraints if one.kind == "foreign"):
+        if (key.columns, key.references) not in keys:
+            safer = f"alter table {child.name[1]} add foreign key … not valid;  -- like {key.name}; then VALIDATE it"
+            yield Hit(f"every row of {child.name[1]} is looked up for {key.name} while nobody can read it", safer, by)
+
+
+def _is_like(case: Case, index: Index, child: Table, other: Index) -> bool:
+    """Whether an index of the new partition serves as its part of the parent's.
+
+    That behind a unique constraint does for a primary key, too, before PostgreSQL 18.
+    """
+    wanted, given = (
+        (one.columns, one.unique, one.method, one.options, len(one.expressions), one.predicate is None)
+        for one in (index, other)
+    )
+    if wanted != given or not index.constraint:
+        return wanted == given
+    keys = [table.constraint(one.name[1]) for table, one in ((case.table, index), (child, other)) if table]
+    kinds = [key.kind for key in keys if key is not None]
+    return len(kinds) == 2 and (kinds[0] == kinds[1] or case.postgres < 18)
+
+
+def default_is_alone(case: Case, bound: dict[str, object]) -> bool:
+    """Whether a DEFAULT partition becomes the only one, so that there is nothing that its rows must not be."""
+    table = case.table
+    return (
+        bool(bound.get("is_default"))
+        and table is not None
+        and not table.partial
+        and not case.catalog.children(case.name)
+    )
+
+
+ATTACH = Rule(
+    name="attach-partition-scans",
+    level=Level.WARNING,
+    on=("AT_AttachPartition",),
+    stake="The rows of the new partition are tried against its bound under ACCESS EXCLUSIVE on it.",
+    safe="alter table q add constraint q_bound check (id is not null and id >= 10 and id < 20) not valid;\n"
+    "alter table q validate constraint q_bound;\n-- in the next file:\n"
+    "alter table p attach partition q for values from (10) to (20);",
+    check=_attach,
+    examples=(
+        bad("alter table p attach partition q for values from (10) to (20);"),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int not null);",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int, check (id >= 0 and id < 9));",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int not null, check (id >= 0 and id < 10));",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int not null); alter table q add check (id >= 0 and id < 9) not valid;",
+        ),
+        bad(
+            "alter table p attach partition q for values in ('a');",
+            "create table p (k text) partition by list (k); create table q (k text, check (k in ('a')));",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create index on p (id); create table q (id int not null, check (id >= 0 and id < 9));",
+        ),
+        bad(
+            "alter table p attach partition q for values from (0) to (9);",
+            "create table r (id int primary key);"
+            "create table p (id int not null references r) partition by range (id);"
+            "create table q (id int not null, check (id >= 0 and id < 9));",
+        ),
+        good(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create index on p (id); create table q (id int not null, check (id >= 0 and id < 9));"
+            "create index on q (id);",
+        ),
+        good(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int not null, check (id >= 0 and id < 9));",
+        ),
+        good(
+            "alter table p attach partition q for values from (0) to (9);",
+            _PARENT + "create table q (id int, check (id is not null and id >= 2 and id < 5));",
+        ),
+        good(
+            "alter table p attach partition q for values from ('2026-01-01') to ('2026-02-01');",
+            "create table p (d date) partition by range (d);"
+            "create table q (d date not null, check (d >= '2026-01-01' and d < date '2026-02-01'));",
+        ),
+        good(
+            "alter table p attach partition q for values in ('a', 'b');",
+            "create table p (k text) partition by list (k);create table q (k text not null, check (k in ('b', 'a')));",
+        ),
+        good("create table q (id int); alter table p attach partition q for values from (0) to (9);"),
+        good("alter index p_idx attach partition q_idx;"),
+    ),
+)
+
+
+def _default_scans(case: Case) -> Iterator[Hit]:
+    if case.kind == "AT_AttachPartition":
+        parent, bound = case.name, case.node["def"]["PartitionCmd"].get("bound")
+    else:
+        inherited = case.node.get("inhRelations", ())
+        parent = case.catalog.resolve(relation(inherited[0]["RangeVar"])) if inherited else ("", "")
+        bound = case.node.get("partbound")
+    if bound is None or bound.get("is_default"):
+        return
+    default = default_partition(case.catalog, parent)
+    if default is None or is_new(case, default.name):
+        return
+    if any(one.kind == "check" and one.valid and "BoolExpr" in (one.expression or {}) for one in default.constraints):
+        yield Hit(
+            f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the new one's rows",
+            by=told_by(case, default),
+            certain=False,
+        )
+        return
+    yield Hit(
+        f"every row of {default.name[1]}, the DEFAULT partition, is looked at while nobody can read it",
+        f"put a valid CHECK on {default.name[1]} that excludes the new partition's rows, or detach it first",
+        told_by(case, default),
+    )
+
+
+_WITH_DEFAULT = _PARENT + "create table d partition of p default; "
+
+DEFAULT_SCANS = Rule(
+    name="default-partition-scans",
+    level=Level.WARNING,
+    on=("AT_AttachPartition", "CreateStmt"),
+    stake="The DEFAULT partition may hold rows that belong to the new one: it is locked and read from end to end.",
+    safe="alter table d add constraint d_bound check (id < 10 or id >= 20) not valid;\n"
+    "alter table d validate constraint d_bound;\n-- in the next file:\n"
+    "alter table p attach partition q for values from (10) to (20);",
+    check=_default_scans,
+    examples=(
+        bad("create table q partition of p for values from (0) to (9);", _WITH_DEFAULT),
+        bad("create table q (id int); alter table p attach partition q for values from (0) to (9);", _WITH_DEFAULT),
+        bad("create table q partition of p for values from (0) to (9);", "alter table p attach partition d default;"),
+        good("create table q partition of p for values from (0) to (9);", _WITH_DEFAULT + "drop table d;"),
+        good(
+            "create table q (id int); alter table p attach partition q for values from (0) to (9);",
+            _WITH_DEFAULT + "alter table p detach partition d;",
+        ),
+        good(
+            "create table p (id int) partition by range (id); create table d partition of p default;"
+            "create table q partition of p for values from (0) to (9);"
+        ),
+        good("create table q (id int);", _WITH_DEFAULT),
+        good("create table d partition of p default;", _PARENT),
+        unsure(
+            "create table q partition of p for values from (0) to (9);",
+            _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);",
+        ),
+    ),
+)
+
+
+def _partition_of(case: Case) -> Iterator[Hit]:
+    if "partbound" not in case.node:
+        return
+    parent = case.catalog.resolve(relation(case.node["inhRelations"][0]["RangeVar"]))
+    name = relation(case.node["relation"])[1]
+    exists = case.node.get("if_not_exists") and case.catalog.table(relation(case.node["relation"])) is not None
+    if not is_new(case, parent) and not exists:
+        yield Hit(
+            f"CREATE TABLE … PARTITION OF waits for all who use {parent[1]}, and all who come after wait behind it",
+            f"create table {name} (like {parent[1]} including all);\n"
+            f"alter table {parent[1]} attach partition {name} for values …;",
+            Decider.FILE,
+        )
+
+
+PARTITION_OF = Rule(
+    name="partition-of-locks-parent",
+    level=Level.WARNING,
+    on=("CreateStmt",),
+    stake="CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on the parent; ATTACH PARTITION lets everybody go on.",
+    safe="create table q (like p including all);\nalter table p attach partition q for values from (10) to (20);",
+    check=_partition_of,
+    examples=(
+        bad("create table q partition of p for values from (0) to (9);"),
+        bad("create table q partition of p for values from (0) to (9);", _PARENT),
+        bad("create table d partition of p default;", _PARENT),
+        bad("create table q partition of s.p for values in (1);"),
+        good("create table q (like p including all); alter table p attach partition q for values from (0) to (9);"),
+        good(_PARENT + "create table q partition of p for values from (0) to (9);"),
+        good("create table q () inherits (p);"),
+        good(
+            "create table if not exists q partition of p for values from (0) to (9);",
+            _PARENT + "create table q partition of p for values from (0) to (9);",
+        ),
+    ),
+)
+
+RULES = (ATTACH, DEFAULT_SCANS, PARTITION_OF)

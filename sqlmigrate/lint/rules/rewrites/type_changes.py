@@ -1,0 +1,141 @@
+"""Rewrites and scans: the change of a column's type or of how it is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.questions import Work, is_new, told_by, type_change
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.schema.datatype import type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NEW_COLUMN = "add a column of the new type, fill it in batches, and let it take the old one's place"
+
+
+def _type_change(case: Case) -> Iterator[Hit]:
+    table = case.table
+    if is_new(case) or (table is not None and table.kind in ("view", "foreign")):
+        return
+    if case.statement.body.get("objtype") not in ("OBJECT_TABLE", None):
+        return
+    change = type_change(case)
+    column, new = case.node.get("name", ""), type_of(case.node["def"]["ColumnDef"]["typeName"])
+    why = f": {change.why}" if change.why else ""
+    match change.work:
+        case Work.NOTHING:
+            return
+        case Work.UNKNOWN:
+            yield Hit(f"whether {column} becomes {new} without a rewrite{why}", by=change.by, certain=False)
+        case Work.REWRITE:
+            yield Hit(
+                f"changing {column} to {new} rewrites the table while nobody can read it{why}", _NEW_COLUMN, change.by
+            )
+        case Work.SCAN:
+            yield Hit(
+                f"a CHECK on {column} is tried on every row while nobody can read the table",
+                "drop the CHECK first, and add it again NOT VALID; then VALIDATE it in a transaction of its own",
+                change.by,
+            )
+        case Work.INDEX:
+            yield Hit(
+                f"an index on {column} is built anew while nobody can read the table",
+                "drop the index first, and make it again with CREATE INDEX CONCURRENTLY",
+                change.by,
+            )
+
+
+TYPE_CHANGE = Rule(
+    name="type-change-rewrites",
+    level=Level.WARNING,
+    on=("AT_AlterColumnType",),
+    stake="The table is rewritten, or read from end to end, under ACCESS EXCLUSIVE: nobody reads or writes meanwhile.",
+    safe="alter table t add column amount_new bigint;\n-- fill it in batches and by a trigger, then swap names",
+    check=_type_change,
+    examples=(
+        bad("alter table t alter column n type bigint;"),
+        bad("alter table t alter n type int using n::int;"),
+        bad("alter table t alter at type timestamptz using at at time zone 'UTC';"),
+        bad("alter table t alter a type varchar(20);", "create table t (a varchar(50));"),
+        bad("alter table t alter a type varchar(50);", "create table t (a text);"),
+        bad("alter table t alter a type text;", "create table t (a char(10));"),
+        bad("alter table t alter a type numeric(12,3);", "create table t (a numeric(10,2));"),
+        bad("alter table t alter a type timestamptz;", "create table t (a timestamp);"),
+        bad("alter table t alter a type varchar(100)[];", "create table t (a varchar(50)[]);"),
+        bad("alter table t alter a type text[];", "create table t (a varchar[]);"),
+        bad("alter table t alter a type text;", "create table t (a varchar(9) check (a <> ''));"),
+        bad("alter table t alter a type text;", "create table t (a varchar(9)); create index on t (lower(a));"),
+        bad('alter table t alter a type text collate "C";', "create table t (a text); create index on t (a);"),
+        bad("alter table t alter a type d;", "create domain d as text check (value <> ''); create table t (a text);"),
+        bad("alter table t alter a type jsonb;", "create table t (a json);"),
+        bad("alter table t alter a type timestamptz;", "set timezone = 'UTC'; create table t (a timestamp);"),
+        bad("create type mood as enum ('ok'); alter table t alter a type mood using a::mood;"),
+        bad(
+            "alter table t alter a type mood using a::mood;",
+            "create type mood as enum ('ok'); create table t (a text);",
+        ),
+        good("alter table t alter a type varchar(100);", "create table t (a varchar(50));"),
+        good("alter table t alter a type text;", "create table t (a varchar(50));"),
+        good("alter table t alter a type varchar;", "create table t (a text); create index on t (a);"),
+        good("alter table t alter a type text using a::text;", "create table t (a varchar(50));"),
+        good("alter table t alter a type numeric(12,2);", "create table t (a numeric(10,2));"),
+        good("alter table t alter a type numeric;", "create table t (a numeric(10,2));"),
+        good("alter table t alter a type timestamptz(6);", "create table t (a timestamptz(3));"),
+        good("alter table t alter a type interval;", "create table t (a interval(2));"),
+        good("alter table t alter a type inet;", "create table t (a cidr); create index on t (a);"),
+        good("alter table t alter a type varbit(10);", "create table t (a varbit(5));"),
+        good("alter table t alter a type text;", "create domain d as text check (value <> ''); create table t (a d);"),
+        good("set timezone = 'UTC'; alter table t alter a type timestamptz;", "create table t (a timestamp);"),
+        good("create table t (a int); alter table t alter a type bigint;"),
+        good("alter table t alter a type varchar(100);", "create table x (a varchar(50)); alter table x rename to t;"),
+        good("alter table t alter b type varchar(60);", "create table t (a varchar(50)); alter table t rename a to b;"),
+        unsure("alter table t alter a type varchar(100);"),
+        unsure("alter table t alter a type text;", "create table other (a int);"),
+        unsure("alter table t alter a type mood using a::mood;"),
+    ),
+)
+
+
+def _expression_change(case: Case) -> Iterator[Hit]:
+    if is_new(case):
+        return
+    column = case.table.columns.get(case.node.get("name", "")) if case.table else None
+    if column is None:
+        yield Hit("whether the column is stored, and the table is rewritten", certain=False)
+    elif column.generated != "virtual":
+        yield Hit(
+            f"another expression for {column.name} rewrites the table while nobody can read it",
+            _NEW_COLUMN,
+            told_by(case, case.table),
+        )
+
+
+EXPRESSION_CHANGE = Rule(
+    name="expression-change-rewrites",
+    level=Level.WARNING,
+    on=("AT_SetExpression",),
+    stake="A stored generated column is computed anew for every row under ACCESS EXCLUSIVE.",
+    safe="alter table t add column total_new numeric; -- fill it in batches",
+    check=_expression_change,
+    since=17,
+    examples=(
+        bad(
+            "alter table t alter b set expression as (a * 3);",
+            "create table t (a int, b int generated always as (a * 2) stored);",
+        ),
+        good(
+            "alter table t alter b set expression as (a * 3);",
+            "create table t (a int, b int generated always as (a * 2) virtual);",
+        ),
+        good(
+            "create table t (a int, b int generated always as (a * 2) stored);"
+            "alter table t alter b set expression as (a * 3);"
+        ),
+        good("alter table t alter b drop expression;", "create table t (a int, b int generated always as (a) stored);"),
+        unsure("alter table t alter b set expression as (a * 3);"),
+    ),
+)
+
+RULES = (TYPE_CHANGE, EXPRESSION_CHANGE)

@@ -1,0 +1,245 @@
+"""Style: names, keys and comments. Every rule is of level notice."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import RELATIONS
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
+from sqlmigrate.lint.schema.interpret.definitions import KINDS, column_constraints
+from sqlmigrate.lint.schema.interpret.tables import new_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Table
+    from sqlmigrate.sql.parser import Node
+
+_NAMED = ("CONSTR_CHECK", "CONSTR_UNIQUE", "CONSTR_FOREIGN", "CONSTR_EXCLUSION")
+
+
+def _constraints(case: Case) -> Iterator[Node]:
+    """The constraints that a statement writes, those that stand with a column among them."""
+    items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else (case.node["def"],)
+    for item in items:
+        if "Constraint" in item:
+            yield item["Constraint"]
+        else:
+            yield from column_constraints(item.get("ColumnDef", {}))
+
+
+def _unnamed(case: Case) -> Iterator[Hit]:
+    temporary = case.kind == "CreateStmt" and case.node["relation"].get("relpersistence") == "t"
+    for node in () if temporary or case.state.down else _constraints(case):
+        if node["contype"] in _NAMED and "conname" not in node and "indexname" not in node:
+            kind = KINDS[node["contype"]]
+            yield Hit(f"the {kind} constraint has no name of its own", "constraint … " + kind, node=node)
+
+
+UNNAMED = Rule(
+    name="unnamed-constraint",
+    level=Level.NOTICE,
+    on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
+    stake="PostgreSQL makes up the name; whoever has to drop the constraint, or reads it in an error, must guess it.",
+    safe="alter table t add constraint t_a_positive check (a > 0) not valid;",
+    check=_unnamed,
+    examples=(
+        bad("alter table t add check (a > 0) not valid;"),
+        bad("alter table t add foreign key (a) references r not valid;"),
+        bad("create table t (a int check (a > 0));"),
+        bad("create table t (a int references r);"),
+        bad("create table t (a int, unique (a));"),
+        good("alter table t add constraint c check (a > 0) not valid;"),
+        good("create table t (a int primary key, b int not null default 1);"),
+        good("create table t (a int constraint c check (a > 0), constraint u unique (a));"),
+        good("alter table t add unique using index i;"),
+        good("create temp table t (a int check (a > 0));"),
+    ),
+)
+
+
+def _table_lacks(has: Callable[[Table], bool], message: str, safer: str) -> Callable[[Case], Iterator[Hit]]:
+    """A check for tables that still lack something when the file ends; partitions have it from their parent."""
+
+    def check(case: Case) -> Iterator[Hit]:
+        name = new_name(case.catalog, case.node["relation"])
+        stands = case.node.get("if_not_exists") and name in case.catalog.tables
+        if case.state.down or stands or "partbound" in case.node or name[0] == "pg_temp":
+            return
+        yield Hit(message.format(name=name[1]), safer.format(name=name[1]), unless=has_it(name))
+
+    def has_it(name: tuple[str, str]) -> Callable[[Catalog], bool]:
+        return lambda catalog: name not in catalog.tables or has(catalog.tables[name])
+
+    return check
+
+
+KEY = Rule(
+    name="table-without-key",
+    level=Level.NOTICE,
+    on=("CreateStmt",),
+    stake="No row can be told from its copy: logical replication refuses UPDATE and DELETE, and batches have no order.",
+    safe="create table t (id bigint generated always as identity primary key);",
+    check=_table_lacks(
+        lambda table: table.primary_key is not None or table.partial,
+        "{name} has no primary key",
+        "alter table {name} add column id bigint generated always as identity primary key;",
+    ),
+    examples=(
+        bad("create table t (a int);"),
+        bad("create table if not exists t (a int unique);"),
+        bad("create table t (a int) partition by list (a);"),
+        bad("create table r (id int primary key); create table t (like r);"),
+        good("create table t (id bigint primary key);"),
+        good("create table t (a int, b int, primary key (a, b));"),
+        good("create table t (a int); alter table t add primary key (a);"),
+        good("create table r (id int primary key); create table t (like r including all);"),
+        good("create temp table t (a int);"),
+        good("create table t1 partition of t default;"),
+        good("create table if not exists t (a int);", "create table t (a int);"),
+    ),
+)
+
+COMMENT = Rule(
+    name="table-without-comment",
+    level=Level.NOTICE,
+    on=("CreateStmt",),
+    stake="Whoever meets the table later has only its name to go by.",
+    safe="comment on table t is 'one row for each …';",
+    check=_table_lacks(
+        lambda table: bool(table.comment), "nothing says what {name} is for", "comment on table {name} is '…';"
+    ),
+    examples=(
+        bad("create table t (a int);"),
+        bad("create table t (a int); comment on column t.a is 'x';"),
+        bad("create table t (a int); comment on table t is null;"),
+        bad("create table t (a int); create table u (a int); comment on table u is 'x';"),
+        good("create table t (a int); comment on table t is 'one row for each x';"),
+        good("create table s.t (a int); comment on table s.t is 'x';"),
+        good("create temp table t (a int);"),
+        good("create table t1 partition of t default;"),
+        good("create table t (a int); drop table t;"),
+    ),
+)
+
+
+def _star(case: Case) -> Iterator[Hit]:
+    if case.kind == "ViewStmt" or case.node.get("objtype") == "OBJECT_MATVIEW":
+        query = case.node["query"].get("SelectStmt", {})
+        if not case.state.down and _takes_all(query):
+            yield Hit("the view's columns are those that the table has today", "select a, b from …")
+
+
+def _takes_all(query: Node) -> bool:
+    targets = (target["ResTarget"].get("val", {}) for target in query.get("targetList", ()))
+    fields = (field for value in targets for field in value.get("ColumnRef", {}).get("fields", ()))
+    arms = [query[arm] for arm in ("larg", "rarg") if arm in query]
+    return any("A_Star" in field for field in fields) or any(_takes_all(arm) for arm in arms)
+
+
+STAR = Rule(
+    name="select-star-in-view",
+    level=Level.NOTICE,
+    on=("ViewStmt", "CreateTableAsStmt"),
+    stake="The columns are fixed when the view is made: one that the table gets later is not in it, and none can go.",
+    safe="create view v as select a, b from t;",
+    check=_star,
+    examples=(
+        bad("create view v as select * from t;"),
+        bad("create or replace view v as select t.*, 1 as b from t;"),
+        bad("create materialized view m as select * from t;"),
+        bad("create view v as select a from t union all select * from u;"),
+        good("create view v as select a, b from t;"),
+        good("create view v as select count(*) as n from t;"),
+        good("create view v as select a from t where exists (select * from u);"),
+        good("create table t2 as select * from t;"),
+        good("select * from t;"),
+    ),
+)
+
+
+def _names(case: Case) -> Iterator[tuple[str, str]]:
+    """What a statement names anew: the kind of thing, and its name."""
+    node = case.node
+    match case.kind:
+        case "CreateStmt":
+            yield "table", node["relation"]["relname"]
+            for item in node.get("tableElts", ()):
+                if "ColumnDef" in item:
+                    yield "column", item["ColumnDef"].get("colname", "")
+            yield from (("constraint", one["conname"]) for one in _constraints(case) if "conname" in one)
+        case "AT_AddColumn":
+            yield "column", node["def"]["ColumnDef"].get("colname", "")
+            yield from (("constraint", one["conname"]) for one in _constraints(case) if "conname" in one)
+        case "AT_AddConstraint":
+            yield from (("constraint", one["conname"]) for one in _constraints(case) if "conname" in one)
+        case "IndexStmt" if "idxname" in node:
+            yield "index", node["idxname"]
+        case "CreateTableAsStmt":
+            yield "table", node["into"]["rel"]["relname"]
+        case "ViewStmt":
+            yield "table", node["view"]["relname"]
+        case "RenameStmt":
+            yield _RENAMED.get(node["renameType"], ""), node.get("newname", "")
+
+
+_RENAMED = {
+    **dict.fromkeys(RELATIONS, "table"),
+    "OBJECT_COLUMN": "column",
+    "OBJECT_INDEX": "index",
+    "OBJECT_TABCONSTRAINT": "constraint",
+}
+
+
+def _naming(case: Case) -> Iterator[Hit]:
+    if not case.naming or case.state.down:
+        return
+    for kind, name in _names(case):
+        pattern = case.naming.get(kind)
+        if pattern is not None and re.fullmatch(pattern, name) is None:
+            yield Hit(f"the {kind} {name} is not named like {pattern}")
+
+
+_SNAKE = (("table", "[a-z_]+"), ("column", "[a-z_]+"), ("index", ".+_idx"), ("constraint", "t_.+"))
+
+
+def _badly(sql: str) -> Example:
+    return Example(sql, bad=True, naming=_SNAKE)
+
+
+def _well(sql: str) -> Example:
+    return Example(sql, naming=_SNAKE)
+
+
+NAMING = Rule(
+    name="naming",
+    level=Level.NOTICE,
+    on=(
+        "CreateStmt",
+        "CreateTableAsStmt",
+        "ViewStmt",
+        "AT_AddColumn",
+        "AT_AddConstraint",
+        "IndexStmt",
+        "RenameStmt",
+    ),
+    stake="Names that follow one pattern can be guessed.",
+    safe='[tool.sqlmigrate.lint.naming]\ntable = "[a-z_]+"',
+    check=_naming,
+    examples=(
+        _badly('create table "Orders" (id int);'),
+        _badly('create table orders ("createdAt" int);'),
+        _badly("create index concurrently i on t (a);"),
+        _badly("alter table t add constraint c check (a > 0) not valid;"),
+        _badly("alter table t rename column a to a2;"),
+        _well("create table orders (id int, created_at timestamptz);"),
+        _well("create index concurrently t_a_idx on t (a);"),
+        _well("create index concurrently on t (a);"),
+        _well("alter table t add constraint t_a_positive check (a > 0) not valid;"),
+        good('create table "Orders" (id int);'),
+    ),
+)
+
+RULES = (UNNAMED, KEY, COMMENT, STAR, NAMING)

@@ -1,0 +1,176 @@
+"""Types, under PostgreSQL's own names, and which change of a column's type is free. Pure.
+
+The rules are those of ATColumnChangeRequiresRewrite in tablecmds.c, of the binary-coercible casts in pg_cast, and of
+the support functions of the length coercions (varchar_support, numeric_support, varbit_support, interval_support,
+TemporalSimplify).
+"""
+
+# ruff: noqa: SIM905  # so many names read better as words
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.sql.lint_tree import constant, strings
+
+if TYPE_CHECKING:
+    from sqlmigrate.sql.parser import Node
+
+SERIALS = {
+    "serial": "int4",
+    "serial4": "int4",
+    "bigserial": "int8",
+    "serial8": "int8",
+    "smallserial": "int2",
+    "serial2": "int2",
+}
+_SQL_NAMES = {
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float4": "real",
+    "float8": "double precision",
+    "bool": "boolean",
+    "bpchar": "char",
+    "varbit": "bit varying",
+}
+# As pg_cast has them (castmethod b), oid's relatives among them.
+_OID_LIKE = frozenset(
+    "oid int4 regproc regprocedure regoper regoperator regclass regcollation regtype regconfig regdictionary "
+    "regrole regnamespace regdatabase".split()
+)
+_BINARY = frozenset(
+    [
+        ("text", "varchar"),
+        ("varchar", "text"),
+        ("text", "bpchar"),
+        ("varchar", "bpchar"),
+        ("xml", "text"),
+        ("xml", "varchar"),
+        ("xml", "bpchar"),
+        ("cidr", "inet"),
+        ("bit", "varbit"),
+        ("varbit", "bit"),
+        ("text", "citext"),
+        ("varchar", "citext"),
+        ("citext", "text"),
+        ("citext", "varchar"),
+        ("citext", "bpchar"),
+        ("pg_node_tree", "text"),
+    ]
+)
+_TIMES = ("timestamp", "timestamptz", "time", "timetz")
+_ZONED = frozenset([("timestamp", "timestamptz"), ("timestamptz", "timestamp")])
+_MAX_PRECISION = 6
+_FULL_RANGE = 0x7FFF
+# From any other type than itself these can only be reached by a function that looks at every row.
+_NEVER_FREE = frozenset(
+    "int2 int4 int8 float4 float8 bool date json jsonb uuid money bytea macaddr macaddr8 point line lseg box path "
+    "polygon circle tsvector tsquery name cidr xml int4range int8range numrange tsrange tstzrange daterange hstore "
+    "geometry geography vector ltree".split()
+)
+_WITH_MODIFIERS = ("varchar", "numeric", "varbit", "interval", *_TIMES)
+_OTHERS = (
+    "text bpchar bit inet citext char decimal pg_lsn xid xid8 tid jsonpath txid_snapshot pg_snapshot record "
+    "int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange cube"
+).split()
+BUILT_IN = _NEVER_FREE | _OID_LIKE | {*_WITH_MODIFIERS, *_OTHERS}
+# Types of the same group share an operator class, so that an index survives the change.
+_OPERATOR_CLASSES = {"varchar": "text", "cidr": "inet"}
+
+
+class Type(NamedTuple):
+    """A type's name as pg_type has it (`int4`, `s.mood`), its modifiers (`(10, 2)`), and whether it is an array."""
+
+    name: str
+    modifiers: tuple[int, ...] = ()
+    array: bool = False
+
+    def __str__(self) -> str:
+        modifiers = [str(one) for one in self.modifiers]
+        if self.name == "interval":
+            modifiers = modifiers[1:]
+        suffix = f"({', '.join(modifiers)})" if modifiers else ""
+        return _SQL_NAMES.get(self.name, self.name) + suffix + ("[]" if self.array else "")
+
+
+def type_of(node: Node) -> Type:
+    """The type that a TypeName says."""
+    parts = [part for part in strings(node.get("names", [])) if part != "pg_catalog"]
+    values = (constant(modifier) for modifier in node.get("typmods", ()))
+    modifiers = tuple(value for value in values if isinstance(value, int))
+    name = ".".join(parts)
+    if name in ("numeric", "decimal") and len(modifiers) == 1:
+        modifiers = (*modifiers, 0)
+    if name == "interval" and modifiers == (_FULL_RANGE,):
+        modifiers = ()
+    return Type(SERIALS.get(name, name), modifiers, bool(node.get("arrayBounds")))
+
+
+def is_serial(node: Node) -> bool:
+    """Whether a TypeName is serial or one of its relatives."""
+    return strings(node.get("names", []))[-1:] != [] and strings(node["names"])[-1] in SERIALS
+
+
+def change_is_free(old: Type, new: Type, *, utc: bool = False) -> bool:
+    """Whether the rows can stay as they are where a column's type becomes another; domains are not looked into.
+
+    `utc` says that the session's time zone is UTC, by which a timestamp with time zone is stored.
+    """
+    if old == new:
+        return True
+    if old.array or new.array:
+        return old.array and new.array and old.name == new.name and not new.modifiers
+    same = old.name == new.name
+    if not same and not _coerces(old.name, new.name, utc=utc):
+        return False
+    return not new.modifiers or _fits(old if same else Type(new.name), new)
+
+
+def never_free(new: Type) -> bool:
+    """Whether every change to this type from another one rewrites the table, whatever the other is."""
+    if new.array:
+        return bool(new.modifiers) or new.name in BUILT_IN.difference(_WITH_MODIFIERS)
+    return new.name in _NEVER_FREE or (new.name in ("bpchar", "bit") and bool(new.modifiers))
+
+
+def share_operators(old: Type, new: Type) -> bool:
+    """Whether an index on a column of the one type serves for the other as it is."""
+    names = [_OPERATOR_CLASSES.get(type_.name, "oid" if _is_oid(type_) else type_.name) for type_ in (old, new)]
+    return names[0] == names[1]
+
+
+def _is_oid(type_: Type) -> bool:
+    return type_.name in _OID_LIKE and type_.name != "int4"
+
+
+def _coerces(old: str, new: str, *, utc: bool) -> bool:
+    both_oids = old in _OID_LIKE and new in _OID_LIKE
+    return (old, new) in _BINARY or both_oids or (utc and (old, new) in _ZONED)
+
+
+def _fits(old: Type, new: Type) -> bool:
+    """Whether every value with the old modifiers is one with the new ones."""
+    if new.name in ("varchar", "varbit"):
+        return bool(old.modifiers) and new.modifiers[0] >= old.modifiers[0]
+    if new.name == "numeric":
+        return bool(old.modifiers) and new.modifiers[1] == old.modifiers[1] and new.modifiers[0] >= old.modifiers[0]
+    if new.name in _TIMES:
+        return new.modifiers[0] >= _precision(old)
+    if new.name == "interval":
+        return interval_fits(old, new)
+    return False
+
+
+def _precision(type_: Type) -> int:
+    return type_.modifiers[0] if type_.modifiers else _MAX_PRECISION
+
+
+def interval_fits(old: Type, new: Type) -> bool:
+    """Whether every interval of the one kind is one of the other.
+
+    Fields are a set of bits, the least of them the lowest to be kept; precision is the second modifier.
+    """
+    precisions = [type_.modifiers[1] if len(type_.modifiers) > 1 else _MAX_PRECISION for type_ in (old, new)]
+    fields = [type_.modifiers[0] if type_.modifiers else _FULL_RANGE for type_ in (old, new)]
+    return precisions[1] >= precisions[0] and (fields[1] == fields[0] or bool(fields[1] & 1 << 12))

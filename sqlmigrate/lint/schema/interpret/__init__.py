@@ -1,0 +1,97 @@
+"""What a statement does to the schema: one parsed statement, applied to the catalog.
+
+It is taken to succeed. What it may do without saying so (dynamic SQL) makes the catalog doubt what it knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.schema.interpret import changes, objects
+from sqlmigrate.lint.schema.interpret.tables import alter_table, create_table
+from sqlmigrate.sql.lint_tree import relation, strings, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.lint.schema.catalog import Birth, Catalog
+    from sqlmigrate.sql.parser import Node
+
+_ALTERED = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW", "OBJECT_VIEW")
+
+
+def apply(catalog: Catalog, kind: str, body: Node, born: Birth) -> None:
+    """Applies a statement, all subcommands of an ALTER TABLE included; one that changes no schema does nothing."""
+    change = _CHANGES.get(kind)
+    if change is not None:
+        change(catalog, body, born)
+
+
+def changes_schema(kind: str) -> bool:
+    """Whether statements of that kind can change the schema."""
+    return kind in _CHANGES
+
+
+def apply_command(catalog: Catalog, body: Node, command: Node, born: Birth) -> None:
+    """Applies one subcommand of the ALTER TABLE whose body it is."""
+    if body.get("objtype") in _ALTERED:
+        name = catalog.resolve(relation(body["relation"]))
+        if body.get("missing_ok") and name in catalog.gone:
+            return
+        alter_table(catalog, name, command, born)
+
+
+def names_in(kind: str, body: Node) -> set[str]:
+    """The bare names of all that a statement may make, change or drop."""
+    if not changes_schema(kind):
+        return set()
+    named = {inner["relname"] for _, inner in walk({kind: body}) if "relname" in inner}
+    own = (body.get(key, ()) for key in ("typeName", "domainname", "funcname"))
+    lists = [one for one in own if isinstance(one, list)]
+    dropped = {name for _, name in changes.dropped_names(body)} if kind == "DropStmt" else set()
+    said = {str(body[key]) for key in ("newname", "idxname", "subname", "schemaname") if key in body}
+    return named | dropped | said | {strings(one)[-1] for one in lists if strings(one)}
+
+
+def _alter_table(catalog: Catalog, body: Node, born: Birth) -> None:
+    for item in body.get("cmds", ()):
+        apply_command(catalog, body, item["AlterTableCmd"], born)
+
+
+def _create_schema(catalog: Catalog, body: Node, born: Birth) -> None:
+    """CREATE SCHEMA may hold other statements, which are made in it."""
+    objects.create_schema(catalog, body, born)
+    path, catalog.search_path = catalog.search_path, (body.get("schemaname", ""), *catalog.search_path)
+    for element in body.get("schemaElts", ()):
+        for kind, statement in element.items():
+            apply(catalog, kind, statement, born)
+    catalog.search_path = path
+
+
+_CHANGES: dict[str, Callable[[Catalog, Node, Birth], None]] = {
+    "CreateStmt": create_table,
+    "CreateForeignTableStmt": lambda catalog, body, born: create_table(catalog, body["base"], born),
+    "AlterTableStmt": _alter_table,
+    "IndexStmt": objects.create_index,
+    "ViewStmt": objects.create_view,
+    "CreateTableAsStmt": objects.create_table_as,
+    "SelectStmt": objects.select,
+    "RefreshMatViewStmt": objects.refresh,
+    "CreateEnumStmt": objects.create_enum,
+    "AlterEnumStmt": objects.alter_enum,
+    "CreateDomainStmt": objects.create_domain,
+    "AlterDomainStmt": objects.alter_domain,
+    "CompositeTypeStmt": objects.create_composite,
+    "CreateRangeStmt": objects.create_range,
+    "DefineStmt": objects.define,
+    "CreateFunctionStmt": objects.create_function,
+    "AlterFunctionStmt": objects.alter_function,
+    "CreateSeqStmt": objects.create_sequence,
+    "CreateSchemaStmt": _create_schema,
+    "CreateTrigStmt": objects.create_trigger,
+    "CreatePolicyStmt": objects.create_policy,
+    "CommentStmt": objects.comment,
+    "DropStmt": changes.drop,
+    "RenameStmt": changes.rename,
+    "AlterObjectSchemaStmt": changes.set_schema,
+}

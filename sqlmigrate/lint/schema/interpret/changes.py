@@ -1,0 +1,282 @@
+"""DROP, RENAME and SET SCHEMA, applied to the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.sql.lint_tree import qualified, relation, strings, walk
+
+if TYPE_CHECKING:
+    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Constraint, Index, Name, Table
+    from sqlmigrate.sql.parser import Node
+
+_RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
+_TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
+_ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
+
+
+def drop(catalog: Catalog, node: Node, _: Birth) -> None:
+    """DROP of anything."""
+    kind = node["removeType"]
+    for name in dropped_names(node):
+        if kind in _RELATIONS:
+            _drop_relation(catalog, catalog.resolve(name))
+        elif kind == "OBJECT_INDEX":
+            catalog.drop_index(name)
+        elif kind in _TYPES:
+            _drop_type(catalog, catalog.resolve(name, catalog.types))
+        elif kind in _ROUTINES:
+            catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
+        elif kind == "OBJECT_SEQUENCE":
+            sequence = catalog.resolve(name, catalog.sequences)
+            catalog.sequences.pop(sequence, None)
+            catalog.gone.add(sequence)
+        elif kind == "OBJECT_SCHEMA":
+            _drop_schema(catalog, name[1])
+    if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
+        _drop_of_table(catalog, node, kind)
+
+
+def dropped_names(node: Node) -> list[Name]:
+    """Schema and name of each thing that a DROP names."""
+    names = []
+    for item in node.get("objects", ()):
+        if "List" in item:
+            names.append(qualified(item["List"].get("items", ())))
+        elif "TypeName" in item:
+            names.append(qualified(item["TypeName"].get("names", ())))
+        elif "ObjectWithArgs" in item:
+            names.append(qualified(item["ObjectWithArgs"].get("objname", ())))
+        elif "String" in item:
+            names.append(("", item["String"].get("sval", "")))
+    return names
+
+
+def rename(catalog: Catalog, node: Node, _: Birth) -> None:
+    """RENAME of anything that the catalog knows."""
+    kind, new = node["renameType"], node.get("newname", "")
+    if kind in _RELATIONS:
+        _rename_table(catalog, catalog.resolve(relation(node["relation"])), new)
+    elif kind == "OBJECT_INDEX":
+        _rename_index(catalog, relation(node["relation"]), new)
+    elif kind == "OBJECT_COLUMN" and "relation" in node:
+        _rename_column(catalog, relation(node["relation"]), node.get("subname", ""), new)
+    elif kind == "OBJECT_TABCONSTRAINT":
+        _rename_constraint(catalog, relation(node["relation"]), node.get("subname", ""), new)
+    elif kind in _TYPES:
+        names = node["object"]["List"]["items"]
+        _rename_type(catalog, catalog.resolve(qualified(names), catalog.types), new)
+    elif kind in _ROUTINES:
+        _rename_function(catalog, qualified(node["object"]["ObjectWithArgs"]["objname"]), new)
+    elif kind == "OBJECT_SCHEMA":
+        _rename_schema(catalog, node.get("subname", ""), new)
+
+
+def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
+    """ALTER … SET SCHEMA."""
+    kind, schema = node["objectType"], node.get("newschema", "")
+    if kind in _RELATIONS:
+        _move(catalog, catalog.resolve(relation(node["relation"])), schema)
+    elif kind in _TYPES:
+        name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
+        known = catalog.types.pop(name, None)
+        if known is not None:
+            catalog.types[schema, name[1]] = replace(known, name=(schema, name[1]))
+
+
+def _drop_relation(catalog: Catalog, name: Name) -> None:
+    """Views on it can only have been there with CASCADE, and are gone then; foreign keys on it likewise."""
+    catalog.drop(name)
+    for table in list(catalog.tables.values()):
+        if name in table.reads or (name in table.parents and table.bound is not None):
+            _drop_relation(catalog, table.name)
+        elif any(one.references == name for one in table.constraints):
+            kept = tuple(one for one in table.constraints if one.references != name)
+            catalog.put(replace(table, constraints=kept))
+
+
+def _drop_type(catalog: Catalog, name: Name) -> None:
+    """Columns of the type can only have been there with CASCADE, and are gone then."""
+    catalog.types.pop(name, None)
+    catalog.gone.add(name)
+    for table in list(catalog.tables.values()):
+        kept = {
+            key: one
+            for key, one in table.columns.items()
+            if one.type is None or not is_named(catalog, one.type.name, name)
+        }
+        if len(kept) < len(table.columns):
+            catalog.put(replace(table, columns=kept))
+
+
+def is_named(catalog: Catalog, said: str, name: Name) -> bool:
+    """Whether a type as it is written is the one of that name."""
+    schema, _, last = said.rpartition(".")
+    return last == name[1] and (schema == name[0] or (not schema and name[0] in catalog.search_path))
+
+
+def _drop_schema(catalog: Catalog, schema: str) -> None:
+    catalog.schemas.pop(schema, None)
+    for name in [name for name in catalog.tables if name[0] == schema]:
+        catalog.drop(name)
+    for objects in (catalog.types, catalog.functions, catalog.sequences):
+        for name in [name for name in objects if name[0] == schema]:
+            objects.pop(name)
+
+
+def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
+    for item in node.get("objects", ()):
+        parts = strings(item["List"]["items"])
+        table = catalog.table((parts[-3] if len(parts) > 2 else "", parts[-2]))
+        if table is None:
+            continue
+        if kind == "OBJECT_TRIGGER":
+            kept = {name: function for name, function in table.triggers.items() if name != parts[-1]}
+            catalog.put(replace(table, triggers=kept))
+        else:
+            catalog.put(replace(table, policies=tuple(one for one in table.policies if one != parts[-1])))
+
+
+def _rename_table(catalog: Catalog, old: Name, new: str) -> None:
+    table = catalog.tables.get(old)
+    if table is not None:
+        _replace_name(catalog, table, (old[0], new))
+
+
+def _move(catalog: Catalog, old: Name, schema: str) -> None:
+    table = catalog.tables.get(old)
+    if table is not None:
+        _replace_name(catalog, table, (schema, old[1]))
+
+
+def _replace_name(catalog: Catalog, table: Table, new: Name) -> None:
+    """Indexes go with their table into another schema; whoever names the table names it anew."""
+    old = table.name
+    catalog.drop(old)
+    indexes = tuple(replace(one, name=(new[0], one.name[1]), table=new) for one in table.indexes)
+    catalog.put(replace(table, name=new, indexes=indexes))
+    for other in list(catalog.tables.values()):
+        if _names(other, old):
+            catalog.put(_with_name(other, old, new))
+
+
+def _names(table: Table, name: Name) -> bool:
+    return name in table.reads or name in table.parents or any(one.references == name for one in table.constraints)
+
+
+def _with_name(table: Table, old: Name, new: Name) -> Table:
+    def renamed(name: Name) -> Name:
+        return new if name == old else name
+
+    return replace(
+        table,
+        reads=tuple(map(renamed, table.reads)),
+        parents=tuple(map(renamed, table.parents)),
+        constraints=tuple(replace(one, references=new) if one.references == old else one for one in table.constraints),
+    )
+
+
+def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
+    index = catalog.index(name)
+    if index is None:
+        _rename_table(catalog, catalog.resolve(name), new)  # ALTER INDEX may name a table too
+        return
+    table = catalog.tables[index.table]
+    catalog.index_tables.pop(index.name)
+    indexes = (replace(one, name=(one.name[0], new)) if one.name == index.name else one for one in table.indexes)
+    constraints = table.constraints
+    if index.constraint:
+        constraints = tuple(replace(one, name=new) if one.name == index.name[1] else one for one in constraints)
+    catalog.put(replace(table, indexes=tuple(indexes), constraints=constraints))
+
+
+def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
+    table = catalog.touch(name)
+    columns = {
+        new if key == old else key: replace(column, name=new) if key == old else column
+        for key, column in table.columns.items()
+    }
+    catalog.put(
+        replace(
+            table,
+            columns=columns,
+            keys=tuple(new if key == old else key for key in table.keys),
+            constraints=tuple(_constraint_with(one, old, new) for one in table.constraints),
+            indexes=tuple(_index_with(one, old, new) for one in table.indexes),
+        )
+    )
+
+
+def _constraint_with(constraint: Constraint, old: str, new: str) -> Constraint:
+    columns = tuple(new if column == old else column for column in constraint.columns)
+    return replace(constraint, columns=columns, expression=_tree_with(constraint.expression, old, new))
+
+
+def _index_with(index: Index, old: str, new: str) -> Index:
+    return replace(
+        index,
+        columns=tuple(new if column == old else column for column in index.columns),
+        include=tuple(new if column == old else column for column in index.include),
+        expressions=tuple(_tree_with(expression, old, new) for expression in index.expressions),
+        predicate=_tree_with(index.predicate, old, new),
+    )
+
+
+def _tree_with(tree: Any, old: str, new: str) -> Any:
+    """A copy of an expression that reads the column under its new name."""
+    if tree is None or not any(kind == "ColumnRef" for kind, _ in walk(tree)):
+        return tree
+    if isinstance(tree, list):
+        return [_tree_with(item, old, new) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "ColumnRef" in tree:
+        fields = tree["ColumnRef"].get("fields", [])
+        if strings(fields)[-1:] == [old]:
+            return {"ColumnRef": {"fields": [*fields[:-1], {"String": {"sval": new}}]}}
+        return tree
+    return {key: _tree_with(value, old, new) for key, value in tree.items()}
+
+
+def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None:
+    table = catalog.table(name)
+    if table is None:
+        return
+    if catalog.index_tables.pop((table.name[0], old), None) is not None:
+        indexes = tuple(replace(one, name=(one.name[0], new)) if one.name[1] == old else one for one in table.indexes)
+        table = replace(table, indexes=indexes)
+    constraints = tuple(replace(one, name=new) if one.name == old else one for one in table.constraints)
+    catalog.put(replace(table, constraints=constraints))
+
+
+def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
+    known = catalog.types.pop(old, None)
+    if known is None:
+        return
+    catalog.types[old[0], new] = replace(known, name=(old[0], new))
+    catalog.gone.add(old)
+    spelled = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
+    for table in list(catalog.tables.values()):
+        if any(column.type and column.type.name in spelled for column in table.columns.values()):
+            columns = {
+                name: replace(column, type=column.type._replace(name=spelled[column.type.name]))
+                if column.type and column.type.name in spelled
+                else column
+                for name, column in table.columns.items()
+            }
+            catalog.put(replace(table, columns=columns))
+
+
+def _rename_function(catalog: Catalog, name: Name, new: str) -> None:
+    known = catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
+    if known is not None:
+        renamed = (known.name[0], new)
+        catalog.functions[renamed] = replace(known, name=renamed)
+
+
+def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
+    if old in catalog.schemas:
+        catalog.schemas[new] = catalog.schemas.pop(old)
+    for name in [name for name in catalog.tables if name[0] == old]:
+        _move(catalog, name, new)

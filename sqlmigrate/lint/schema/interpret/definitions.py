@@ -1,0 +1,163 @@
+"""What the definitions in CREATE TABLE and ALTER TABLE say: columns, constraints, and the indexes behind them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Index, Table
+from sqlmigrate.lint.schema.datatype import is_serial, type_of
+from sqlmigrate.lint.schema.interpret.names import constraint_name
+from sqlmigrate.sql.lint_tree import columns_in, relation, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.sql.parser import Node
+
+KINDS = {
+    "CONSTR_CHECK": "check",
+    "CONSTR_NOTNULL": "not null",
+    "CONSTR_PRIMARY": "primary",
+    "CONSTR_UNIQUE": "unique",
+    "CONSTR_FOREIGN": "foreign",
+    "CONSTR_EXCLUSION": "exclude",
+}
+_BACKED = ("primary", "unique", "exclude")
+
+
+def column_of(node: Node, born: Birth | None) -> Column:
+    """A column by its ColumnDef, without the constraints that stand with it."""
+    own = {body["contype"]: body for body in column_constraints(node)}
+    generated = own.get("CONSTR_GENERATED")
+    serial = "typeName" in node and is_serial(node["typeName"])
+    default = (generated or own.get("CONSTR_DEFAULT", {})).get("raw_expr")
+    return Column(
+        name=node.get("colname", ""),
+        type=type_of(node["typeName"]) if "typeName" in node else None,
+        not_null=serial or any(kind in own for kind in ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")),
+        default={"SerialDefault": {}} if serial else default,
+        identity=own.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
+        generated=generated_kind(generated) if generated else "",
+        collation=".".join(strings(node.get("collClause", {}).get("collname", []))),
+        born=born,
+    )
+
+
+def generated_kind(node: Node) -> str:
+    """Whether a generated column is stored; to write nothing means virtual since PostgreSQL 18."""
+    return "stored" if node.get("generated_kind") == "s" else "virtual"
+
+
+def column_constraints(node: Node) -> Iterator[Node]:
+    """The bodies of the Constraint nodes that stand with a column."""
+    for item in node.get("constraints", ()):
+        if "Constraint" in item:
+            yield item["Constraint"]
+
+
+def constraint_of(node: Node, column: str, catalog: Catalog, born: Birth | None) -> Constraint:
+    """A constraint by its node; `column` is the one that it stands with, or empty."""
+    kind = KINDS[node["contype"]]
+    expression = node.get("raw_expr")
+    return Constraint(
+        name=node.get("conname", ""),
+        kind=kind,
+        columns=constrained_columns(node, column),
+        valid=not node.get("skip_validation", False),
+        enforced=kind not in ("check", "foreign") or bool(node.get("is_enforced")),
+        expression=expression,
+        references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
+        referenced=tuple(strings(node.get("pk_attrs", ()))),
+        actions=node.get("fk_upd_action", "") + node.get("fk_del_action", ""),
+        no_inherit=bool(node.get("is_no_inherit")),
+        deferrable=bool(node.get("deferrable")),
+        born=born,
+    )
+
+
+def constrained_columns(node: Node, column: str = "") -> tuple[str, ...]:
+    """The columns that a constraint is on; those of an exclusion's expressions are left out."""
+    listed = strings(node.get("keys", ())) or strings(node.get("fk_attrs", ()))
+    if "exclusions" in node:
+        elements = (item["List"]["items"][0].get("IndexElem", {}) for item in node["exclusions"])
+        listed = [element["name"] for element in elements if "name" in element]
+    if node["contype"] == "CONSTR_CHECK":
+        return tuple(columns_in(node.get("raw_expr")))
+    return tuple(listed) or ((column,) if column else ())
+
+
+def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born: Birth | None) -> Table:
+    """The table with one more constraint, the index behind it, and what it makes of its columns.
+
+    A NOT NULL that stands with its column and has no name is told by the column alone.
+    """
+    if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
+        return table
+    constraint = constraint_of(node, column, catalog, born)
+    used = index_used(catalog, table, node)
+    if used is not None:
+        name = constraint.name or used.name[1]
+        constraint = replace(constraint, name=name, columns=used.columns)
+        table = _rename_index(catalog, table, used, replace(used, name=(table.name[0], name), constraint=True))
+    elif not constraint.name:
+        name = constraint_name(table.name[1], constraint, _taken(catalog, table, constraint))
+        constraint = replace(constraint, name=name)
+    kept = tuple(one for one in table.constraints if one.name != constraint.name)
+    behind = (_index_behind(table, constraint, node, born),) if constraint.kind in _BACKED and used is None else ()
+    not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
+    return replace(
+        table,
+        constraints=(*kept, constraint),
+        indexes=(*table.indexes, *behind),
+        columns=_with_not_null(table.columns, not_null, not_null=True) if not_null else table.columns,
+    )
+
+
+def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
+    """The index that a constraint takes over (USING INDEX); one that nobody knows is made up."""
+    if "indexname" not in node:
+        return None
+    name = (table.name[0], node["indexname"])
+    return catalog.index(name) or Index(name, table.name, unique=True)
+
+
+def with_not_null(table: Table, names: tuple[str, ...], *, not_null: bool = True) -> Table:
+    """The table with columns that are NOT NULL, or no longer are."""
+    return replace(table, columns=_with_not_null(table.columns, names, not_null=not_null))
+
+
+def _with_not_null(known: dict[str, Column], names: tuple[str, ...], *, not_null: bool) -> dict[str, Column]:
+    columns = dict(known)
+    for name in names:
+        column = columns.get(name) or Column(name)
+        columns[name] = column if column.not_null is not_null else replace(column, not_null=not_null)
+    return columns
+
+
+def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[str], bool]:
+    """Whether a name is taken: a constraint's is its table's own, that of an index is one in the schema."""
+    names = {one.name for one in table.constraints}
+    if constraint.kind not in _BACKED:
+        return names.__contains__
+    schema = table.name[0]
+    return lambda name: name in names or (schema, name) in catalog.index_tables or (schema, name) in catalog.tables
+
+
+def _index_behind(table: Table, constraint: Constraint, node: Node, born: Birth | None) -> Index:
+    return Index(
+        name=(table.name[0], constraint.name),
+        table=table.name,
+        columns=constraint.columns,
+        unique=constraint.kind != "exclude",
+        method=node.get("access_method", "btree") if constraint.kind == "exclude" else "btree",
+        predicate=node.get("where_clause"),
+        include=tuple(strings(node.get("including", ()))),
+        constraint=True,
+        born=born,
+    )
+
+
+def _rename_index(catalog: Catalog, table: Table, old: Index, new: Index) -> Table:
+    catalog.index_tables.pop(old.name, None)
+    return replace(table, indexes=(*(one for one in table.indexes if one.name != old.name), new))

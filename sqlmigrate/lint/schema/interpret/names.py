@@ -1,0 +1,65 @@
+"""The names that PostgreSQL gives where a statement gives none (ChooseIndexName, ChooseConstraintName)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.sql.lint_tree import one, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlmigrate.lint.schema.catalog import Constraint
+    from sqlmigrate.sql.parser import Node
+
+NAME_BYTES = 63
+_SUFFIXES = {
+    "check": "check",
+    "not null": "not_null",
+    "primary": "pkey",
+    "unique": "key",
+    "foreign": "fkey",
+    "exclude": "excl",
+}
+
+
+def constraint_name(table: str, constraint: Constraint, taken: Callable[[str], bool]) -> str:
+    """The name of a constraint that has none."""
+    columns = constraint.columns
+    if constraint.kind == "check":
+        columns = columns if len(columns) == 1 else ()
+    if constraint.kind == "primary":
+        columns = ()
+    return free_name(table, "_".join(columns), _SUFFIXES[constraint.kind], taken)
+
+
+def index_name(table: str, keys: Sequence[Node], taken: Callable[[str], bool]) -> str:
+    """The name of an index that has none."""
+    return free_name(table, "_".join(_key_name(key) for key in keys), "idx", taken)
+
+
+def free_name(first: str, second: str, label: str, taken: Callable[[str], bool]) -> str:
+    """The parts joined, cut to 63 bytes, with the first number that makes the name new."""
+    number = 0
+    while taken(name := _joined(first, second, label + (str(number) if number else ""))):
+        number += 1
+    return name
+
+
+def _joined(first: str, second: str, label: str) -> str:
+    """Cuts the longer of the first two parts until all fit, as makeObjectName does."""
+    room = NAME_BYTES - len(label) - 1 - (1 if second else 0)
+    while len(first.encode()) + len(second.encode()) > room:
+        if len(first.encode()) > len(second.encode()):
+            first = first[:-1]
+        else:
+            second = second[:-1]
+    return "_".join(part for part in (first, second, label) if part)
+
+
+def _key_name(key: Node) -> str:
+    element = key.get("IndexElem", {})
+    if "name" in element:
+        return str(element["name"])
+    kind, body = one(element.get("expr", {"": {}}))
+    return strings(body.get("funcname", []))[-1] if kind == "FuncCall" else "expr"

@@ -1,0 +1,273 @@
+"""Everything but CREATE and ALTER TABLE, applied to the catalog: indexes, views, types, functions, schemas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Function, Index, Table, UserType
+from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.interpret.definitions import KINDS
+from sqlmigrate.lint.schema.interpret.names import free_name, index_name
+from sqlmigrate.lint.schema.interpret.outputs import output_names
+from sqlmigrate.lint.schema.interpret.tables import new_name
+from sqlmigrate.sql.lint_tree import columns_in, options, qualified, relation, relations_in, strings, walk
+
+if TYPE_CHECKING:
+    from sqlmigrate.sql.parser import Node
+
+
+def create_index(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE INDEX; on a partitioned table without ONLY it makes one on each partition too."""
+    table = catalog.touch(relation(node["relation"]))
+    name = node.get("idxname", "")
+    if node.get("if_not_exists") and (table.name[0], name) in catalog.index_tables:
+        return
+    index = index_of(catalog, table, node, born)
+    catalog.put(replace(table, indexes=(*table.indexes, index)))
+    if table.kind == "partitioned" and node["relation"].get("inh"):
+        for child in catalog.children(table.name):
+            _create_on_partition(catalog, child, index, born)
+
+
+def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> Index:
+    """The index that a CREATE INDEX makes."""
+    keys = node.get("indexParams", ())
+    elements = [key["IndexElem"] for key in keys]
+    name = node.get("idxname") or index_name(
+        table.name[1], keys, lambda one: (table.name[0], one) in catalog.index_tables
+    )
+    only = table.kind == "partitioned" and not node["relation"].get("inh")
+    return Index(
+        name=(table.name[0], name),
+        table=table.name,
+        columns=tuple(element.get("name", "") for element in elements),
+        unique=bool(node.get("unique")),
+        method=node.get("accessMethod", "btree"),
+        expressions=tuple(element["expr"] for element in elements if "expr" in element),
+        predicate=node.get("whereClause"),
+        include=tuple(key["IndexElem"].get("name", "") for key in node.get("indexIncludingParams", ())),
+        options=tuple(_element_options(element) for element in elements),
+        valid=not only,
+        born=born,
+    )
+
+
+def create_view(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE VIEW; one whose columns are not all told is partial."""
+    reads = tuple(catalog.resolve(name) for name in relations_in(node["query"]))
+    names = strings(node.get("aliases", ())) or output_names(catalog, node["query"])
+    catalog.put(
+        Table(
+            new_name(catalog, node["view"]),
+            "view",
+            {name: Column(name) for name in names if name is not None},
+            partial=None in names,
+            reads=reads,
+            read_columns=_read_columns(catalog, node["query"]),
+            born=born,
+        )
+    )
+
+
+def create_table_as(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE TABLE AS and CREATE MATERIALIZED VIEW; the types of their columns are not known."""
+    into = node["into"]
+    name = new_name(catalog, into["rel"])
+    if node.get("if_not_exists") and name in catalog.tables:
+        return
+    matview = node.get("objtype") == "OBJECT_MATVIEW"
+    columns = strings(into.get("colNames", ())) or output_names(catalog, node["query"])
+    catalog.put(
+        Table(
+            name,
+            "matview" if matview else "table",
+            {column: Column(column) for column in columns if column is not None},
+            partial=not matview or None in columns,
+            persistence=into["rel"].get("relpersistence", "p"),
+            populated=not into.get("skipData"),
+            reads=tuple(catalog.resolve(read) for read in relations_in(node["query"])) if matview else (),
+            read_columns=_read_columns(catalog, node["query"]) if matview else frozenset(),
+            born=born,
+        )
+    )
+
+
+def select(catalog: Catalog, node: Node, born: Birth) -> None:
+    """SELECT … INTO makes a table."""
+    if "intoClause" in node:
+        create_table_as(catalog, {"into": node["intoClause"], "query": {"SelectStmt": node}}, born)
+
+
+def refresh(catalog: Catalog, node: Node, _: Birth) -> None:
+    """REFRESH MATERIALIZED VIEW."""
+    table = catalog.table(relation(node["relation"]))
+    if table is not None:
+        catalog.put(replace(table, populated=not node.get("skipData")))
+
+
+def create_enum(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE TYPE … AS ENUM."""
+    name = _new_type(catalog, node["typeName"])
+    catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), born=born)
+
+
+def alter_enum(catalog: Catalog, node: Node, born: Birth) -> None:
+    """ALTER TYPE … ADD VALUE and RENAME VALUE."""
+    name = catalog.resolve(qualified(node["typeName"]), catalog.types)
+    known = catalog.types.get(name) or UserType(name, "enum")
+    values = dict(known.values)
+    if "oldVal" in node:
+        values[node.get("newVal", "")] = values.pop(node["oldVal"], None)
+    else:
+        values.setdefault(node.get("newVal", ""), born)
+    catalog.types[name] = replace(known, values=values)
+
+
+def create_domain(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE DOMAIN."""
+    name = _new_type(catalog, node["domainname"])
+    bodies = [item["Constraint"] for item in node.get("constraints", ())]
+    default = next((body.get("raw_expr") for body in bodies if body["contype"] == "CONSTR_DEFAULT"), None)
+    constraints = tuple(_domain_constraint(name[1], body) for body in bodies if body["contype"] == "CONSTR_CHECK")
+    not_null = any(body["contype"] == "CONSTR_NOTNULL" for body in bodies)
+    catalog.types[name] = UserType(
+        name,
+        "domain",
+        base=type_of(node["typeName"]),
+        not_null=not_null,
+        default=default,
+        constraints=constraints,
+        born=born,
+    )
+
+
+def alter_domain(catalog: Catalog, node: Node, _: Birth) -> None:
+    """ALTER DOMAIN; one that nobody knows stays unknown."""
+    name = catalog.resolve(qualified(node["typeName"]), catalog.types)
+    domain = catalog.types.get(name)
+    if domain is None:
+        return
+    named = node.get("name", "")
+    match node.get("subtype"):
+        case "C" if node["def"]["Constraint"]["contype"] == "CONSTR_CHECK":
+            added = _domain_constraint(name[1], node["def"]["Constraint"])
+            domain = replace(domain, constraints=(*domain.constraints, added))
+        case "C" | "O":
+            domain = replace(domain, not_null=True)
+        case "N":
+            domain = replace(domain, not_null=False)
+        case "X":
+            domain = replace(domain, constraints=tuple(one for one in domain.constraints if one.name != named))
+        case "V":
+            valid = (replace(one, valid=True) if one.name == named else one for one in domain.constraints)
+            domain = replace(domain, constraints=tuple(valid))
+    catalog.types[name] = domain
+
+
+def create_composite(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE TYPE … AS (…)."""
+    name = new_name(catalog, node["typevar"])
+    catalog.types[name] = UserType(name, "composite", born=born)
+
+
+def create_range(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE TYPE … AS RANGE."""
+    name = _new_type(catalog, node["typeName"])
+    catalog.types[name] = UserType(name, "range", born=born)
+
+
+def define(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE TYPE of the kind that C code is behind."""
+    if node.get("kind") == "OBJECT_TYPE":
+        name = _new_type(catalog, node["defnames"])
+        catalog.types[name] = UserType(name, "shell", born=born)
+
+
+def create_function(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE FUNCTION, CREATE PROCEDURE."""
+    schema, name = qualified(node["funcname"])
+    said = options(node.get("options", ()))
+    key = (schema or (catalog.search_path[0] if catalog.search_path else ""), name)
+    kind = "procedure" if node.get("is_procedure") else "function"
+    volatility, language = str(said.get("volatility", "volatile")), str(said.get("language", "sql")).lower()
+    catalog.functions[key] = Function(key, volatility, language, kind, born, node)
+
+
+def alter_function(catalog: Catalog, node: Node, _: Birth) -> None:
+    """ALTER FUNCTION … IMMUTABLE and the like."""
+    known = catalog.function(qualified(node["func"].get("objname", ())))
+    said = options(node.get("actions", ()))
+    if known is not None and "volatility" in said:
+        catalog.functions[known.name] = replace(known, volatility=str(said["volatility"]))
+
+
+def create_sequence(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE SEQUENCE."""
+    catalog.sequences.setdefault(new_name(catalog, node["sequence"]), born)
+
+
+def create_schema(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE SCHEMA."""
+    catalog.schemas.setdefault(node.get("schemaname", ""), born)
+
+
+def create_trigger(catalog: Catalog, node: Node, _: Birth) -> None:
+    """CREATE TRIGGER."""
+    table = catalog.touch(relation(node["relation"]))
+    function = catalog.resolve(qualified(node["funcname"]), catalog.functions)
+    catalog.put(replace(table, triggers={**table.triggers, node.get("trigname", ""): function}))
+
+
+def create_policy(catalog: Catalog, node: Node, _: Birth) -> None:
+    """CREATE POLICY."""
+    table = catalog.touch(relation(node["table"]))
+    catalog.put(replace(table, policies=(*table.policies, node.get("policy_name", ""))))
+
+
+def comment(catalog: Catalog, node: Node, _: Birth) -> None:
+    """COMMENT ON TABLE."""
+    if node.get("objtype") == "OBJECT_TABLE":
+        table = catalog.table(qualified(node["object"]["List"]["items"]))
+        if table is not None:
+            catalog.put(replace(table, comment=node.get("comment", "")))
+
+
+def _create_on_partition(catalog: Catalog, table: Table, index: Index, born: Birth) -> None:
+    keys = "_".join(column or "expr" for column in index.columns)
+    name = free_name(table.name[1], keys, "idx", lambda one: (table.name[0], one) in catalog.index_tables)
+    own = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, born=born)
+    catalog.put(replace(table, indexes=(*table.indexes, own)))
+
+
+def _element_options(element: Node) -> tuple[str, ...]:
+    """What else is said of a key; empty where it is the default."""
+    said = (*strings(element.get("opclass", ())), *strings(element.get("collation", ())))
+    orders = (element.get("ordering", ""), element.get("nulls_ordering", ""))
+    return (*said, *(order for order in orders if order and not order.endswith("DEFAULT")))
+
+
+def _new_type(catalog: Catalog, names: list[Node]) -> tuple[str, str]:
+    schema, name = qualified(names)
+    return (schema or (catalog.search_path[0] if catalog.search_path else "")), name
+
+
+def _domain_constraint(domain: str, node: Node) -> Constraint:
+    valid = not node.get("skip_validation", False)
+    name = node.get("conname") or f"{domain}_check"
+    return Constraint(name, KINDS[node["contype"]], valid=valid, expression=node.get("raw_expr"))
+
+
+def _read_columns(catalog: Catalog, query: Node) -> frozenset[str]:
+    """The names of the columns that a query may read; "*" stands for those of a relation that nobody knows."""
+    nodes = list(walk(query))
+    names = set(columns_in(query))
+    for fields in (body.get("fields", ()) for kind, body in nodes if kind == "ColumnRef"):
+        if "A_Star" not in fields[-1]:
+            continue
+        of = strings(fields[:-1])[-1:]
+        for source in (body for kind, body in nodes if kind == "RangeVar"):
+            if not of or of == [source.get("alias", {}).get("aliasname", source.get("relname"))]:
+                table = catalog.table(relation(source))
+                names |= {"*"} if table is None or table.partial else set(table.columns)
+    return frozenset(names)

@@ -1,0 +1,58 @@
+"""The names of a query's columns, as PostgreSQL gives them (FigureColname)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.sql.lint_tree import one, relation, strings
+
+if TYPE_CHECKING:
+    from sqlmigrate.lint.schema.catalog import Catalog
+    from sqlmigrate.sql.parser import Node
+
+
+def output_names(catalog: Catalog, query: Node) -> list[str | None]:
+    """The name of each column that a query gives; None stands for one, or for any number of them, that is not known."""
+    body = query.get("SelectStmt", {})
+    while "larg" in body:
+        body = body["larg"]
+    if "targetList" not in body:
+        return [None]
+    names: list[str | None] = []
+    for target in body["targetList"]:
+        result = target.get("ResTarget", {})
+        if "name" in result:
+            names.append(result["name"])
+        elif _is_star(result.get("val", {})):
+            names += _all_columns(catalog, body)
+        else:
+            names.append(_name(result.get("val", {})))
+    return names
+
+
+def _is_star(value: Node) -> bool:
+    return any("A_Star" in field for field in value.get("ColumnRef", {}).get("fields", ()))
+
+
+def _all_columns(catalog: Catalog, body: Node) -> list[str | None]:
+    """The columns of the one table that the query reads, if it is one and all of it is known."""
+    sources = body.get("fromClause", ())
+    table = catalog.table(relation(sources[0]["RangeVar"])) if len(sources) == 1 and "RangeVar" in sources[0] else None
+    renamed = table is not None and "colnames" in sources[0]["RangeVar"].get("alias", {})
+    if "withClause" in body or table is None or table.partial or renamed:
+        return [None]
+    return list(table.columns)
+
+
+def _name(value: Node) -> str | None:
+    kind, body = one(value) if value else ("", {})
+    match kind:
+        case "ColumnRef":
+            return strings(body["fields"])[-1]
+        case "FuncCall":
+            return strings(body["funcname"])[-1]
+        case "TypeCast":
+            return strings(body["typeName"]["names"])[-1] if "A_Const" in body["arg"] else _name(body["arg"])
+        case "CoalesceExpr":
+            return "coalesce"
+    return None

@@ -1,0 +1,307 @@
+"""CREATE TABLE and ALTER TABLE, applied to the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Index, Name, Table
+from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.interpret.definitions import (
+    add_constraint,
+    column_constraints,
+    column_of,
+    with_not_null,
+)
+from sqlmigrate.lint.schema.interpret.names import free_name
+from sqlmigrate.sql.lint_tree import columns_in, relation, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.sql.parser import Node
+
+_LIKE_ALL = 0x7FFFFFFF
+_LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (
+    1 << 2,
+    1 << 3,
+    1 << 4,
+    1 << 5,
+    1 << 6,
+)
+_STRATEGIES = {
+    "PARTITION_STRATEGY_RANGE": "range",
+    "PARTITION_STRATEGY_LIST": "list",
+    "PARTITION_STRATEGY_HASH": "hash",
+}
+
+
+def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
+    """CREATE TABLE, CREATE FOREIGN TABLE; what is there already stays under IF NOT EXISTS."""
+    name = new_name(catalog, node["relation"])
+    if node.get("if_not_exists") and name in catalog.tables:
+        return
+    table = Table(name, persistence=node["relation"].get("relpersistence", "p"), born=born)
+    table = replace(table, tablespace=node.get("tablespacename", ""), method=node.get("accessMethod", ""))
+    if "partspec" in node:
+        table = _partitioned(table, node["partspec"])
+    for parent in node.get("inhRelations", ()):
+        table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), born, node.get("partbound"))
+    if "ofTypename" in node:
+        table = replace(table, partial=True)
+    columns = dict(table.columns)
+    for element in node.get("tableElts", ()):
+        if "ColumnDef" in element:
+            column = _merged(column_of(element["ColumnDef"], born), columns)
+            columns[column.name] = column
+        elif "TableLikeClause" in element:
+            table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], born)
+            columns = dict(table.columns)
+    table = replace(table, columns=columns)
+    for beside, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
+        table = add_constraint(catalog, table, constraint, beside, born)
+    catalog.put(table)
+
+
+def new_name(catalog: Catalog, node: Node) -> Name:
+    """The name of a relation that is being made: without a schema it goes into the first of the path."""
+    schema, name = relation(node)
+    if node.get("relpersistence") == "t":
+        return "pg_temp", name
+    return (schema or (catalog.search_path[0] if catalog.search_path else "")), name
+
+
+def alter_table(catalog: Catalog, name: Name, command: Node, born: Birth) -> None:
+    """One subcommand of an ALTER TABLE."""
+    change = _CHANGES.get(command["subtype"])
+    if change is not None:
+        catalog.put(change(catalog, catalog.touch(name), command, born))
+
+
+def _partitioned(table: Table, node: Node) -> Table:
+    elements = [item["PartitionElem"] for item in node.get("partParams", ())]
+    strategy = _STRATEGIES.get(node.get("strategy", ""), "")
+    return replace(table, kind="partitioned", strategy=strategy, keys=tuple(one.get("name", "") for one in elements))
+
+
+def _constraints(node: Node) -> list[tuple[str, Node]]:
+    """The constraints of a CREATE TABLE with the column that each stands with."""
+    found = []
+    for element in node.get("tableElts", ()):
+        if "ColumnDef" in element:
+            column = element["ColumnDef"]
+            found += [(column.get("colname", ""), body) for body in column_constraints(column)]
+        elif "Constraint" in element:
+            found.append(("", element["Constraint"]))
+    return found
+
+
+def _merged(column: Column, inherited: dict[str, Column]) -> Column:
+    """A column that a partition only gives another default keeps the rest of its parent's."""
+    parent = inherited.get(column.name)
+    if parent is None or column.type is not None:
+        return column
+    return replace(parent, default=column.default or parent.default)
+
+
+def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: Node | None) -> Table:
+    known = catalog.tables.get(parent)
+    table = replace(table, parents=(*table.parents, parent), bound=bound)
+    if known is None:
+        return replace(table, partial=True)
+    columns = {**known.columns, **table.columns}
+    table = replace(table, columns=columns, partial=table.partial or known.partial)
+    inherited = tuple(one for one in known.constraints if one.kind in ("check", "not null") and not one.no_inherit)
+    table = replace(table, constraints=(*table.constraints, *inherited))
+    if bound is not None:
+        table = _with_indexes_of(catalog, table, known, born, parent=True)
+    return table
+
+
+def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth, *, parent: bool) -> Table:
+    """The table with an index like each of the other's; constraints of the same name come with theirs."""
+    for index in source.indexes:
+        keys = "_".join(column or "expr" for column in index.columns)
+        label = "idx" if not index.constraint else "pkey" if _is_primary(source, index) else "key"
+        taken = {one.name[1] for one in table.indexes}
+        name = free_name(table.name[1], "" if label == "pkey" else keys, label, taken.__contains__)
+        own = replace(
+            index, name=(table.name[0], name), table=table.name, born=born, parent=index.name if parent else None
+        )
+        constraint = source.constraint(index.name[1]) if index.constraint else None
+        added = () if constraint is None else (replace(constraint, name=name, born=born),)
+        table = replace(table, indexes=(*table.indexes, own), constraints=(*table.constraints, *added))
+        catalog.index_tables[own.name] = table.name
+    return table
+
+
+def _is_primary(table: Table, index: Index) -> bool:
+    constraint = table.constraint(index.name[1])
+    return constraint is not None and constraint.kind == "primary"
+
+
+def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
+    source = catalog.table(relation(node["relation"]))
+    if source is None:
+        return replace(table, partial=True)
+    options = node.get("options", 0)
+    columns = {name: _copied(column, options, born) for name, column in source.columns.items()}
+    kinds = ("not null", "check") if options & _LIKE_CONSTRAINTS else ("not null",)
+    constraints = tuple(one for one in source.constraints if one.kind in kinds)
+    table = replace(
+        table,
+        columns={**table.columns, **columns},
+        constraints=(*table.constraints, *constraints),
+        partial=table.partial or source.partial,
+    )
+    return _with_indexes_of(catalog, table, source, born, parent=False) if options & _LIKE_INDEXES else table
+
+
+def _copied(column: Column, options: int, born: Birth) -> Column:
+    keeps_default = options & (_LIKE_GENERATED if column.generated else _LIKE_DEFAULTS)
+    return replace(
+        column,
+        default=column.default if keeps_default else None,
+        generated=column.generated if options & _LIKE_GENERATED else "",
+        identity=column.identity if options & _LIKE_IDENTITY else "",
+        born=born,
+    )
+
+
+def _add_column(catalog: Catalog, table: Table, command: Node, born: Birth) -> Table:
+    node = command["def"]["ColumnDef"]
+    column = column_of(node, born)
+    if command.get("missing_ok") and column.name in table.columns:
+        return table
+    table = replace(table, columns={**table.columns, column.name: column})
+    for constraint in column_constraints(node):
+        table = add_constraint(catalog, table, constraint, column.name, born)
+    return table
+
+
+def _drop_column(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+    """Its indexes and constraints go with it."""
+    name = command["name"]
+    columns = {key: column for key, column in table.columns.items() if key != name}
+    indexes = tuple(index for index in table.indexes if name not in index_columns(index))
+    for index in table.indexes:
+        if index not in indexes:
+            catalog.index_tables.pop(index.name, None)
+    constraints = tuple(one for one in table.constraints if name not in one.columns)
+    return replace(table, columns=columns, indexes=indexes, constraints=constraints)
+
+
+def index_columns(index: Index) -> set[str]:
+    """Every column that an index depends on: keys, INCLUDE, expressions and predicate."""
+    read = columns_in([*index.expressions, index.predicate or {}])
+    return {*index.columns, *index.include, *read} - {""}
+
+
+def _changed(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Birth], Table]:
+    """A subcommand that changes one column."""
+
+    def changed(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+        name = command.get("name", "")
+        column = table.columns.get(name) or Column(name)
+        return replace(table, columns={**table.columns, name: change(column, command)})
+
+    return changed
+
+
+def _retyped(column: Column, command: Node) -> Column:
+    node = command["def"]["ColumnDef"]
+    collation = ".".join(strings(node.get("collClause", {}).get("collname", [])))
+    return replace(column, type=type_of(node["typeName"]), collation=collation)
+
+
+def _drop_expression(column: Column, _: Node) -> Column:
+    return replace(column, generated="", default=None)
+
+
+def _add_identity(column: Column, command: Node) -> Column:
+    node = command.get("def", {}).get("Constraint", {})
+    return replace(column, identity=node.get("generated_when", "d"), not_null=True)
+
+
+def _set_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+    return with_not_null(table, (command["name"],))
+
+
+def _drop_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+    table = with_not_null(table, (command["name"],), not_null=False)
+    gone = ("not null", (command["name"],))
+    return replace(table, constraints=tuple(one for one in table.constraints if (one.kind, one.columns) != gone))
+
+
+def _add_constraint(catalog: Catalog, table: Table, command: Node, born: Birth) -> Table:
+    return add_constraint(catalog, table, command["def"]["Constraint"], "", born)
+
+
+def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+    name = command["name"]
+    dropped = table.constraint(name)
+    if dropped is None and (unnamed := _not_null_by_name(table, name)):
+        return with_not_null(table, (unnamed,), not_null=False)
+    catalog.index_tables.pop((table.name[0], name), None)
+    table = replace(
+        table,
+        constraints=tuple(one for one in table.constraints if one.name != name),
+        indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
+    )
+    return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
+
+
+def _not_null_by_name(table: Table, name: str) -> str:
+    """The column whose NOT NULL PostgreSQL 18 calls so where nobody named it."""
+    return next((column for column in table.columns if f"{table.name[1]}_{column}_not_null" == name), "")
+
+
+def _validate(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+    name = command["name"]
+    constraints = tuple(replace(one, valid=True) if one.name == name else one for one in table.constraints)
+    table = replace(table, constraints=constraints)
+    valid = table.constraint(name)
+    return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
+
+
+def _attach(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+    node = command["def"]["PartitionCmd"]
+    child = catalog.touch(relation(node["name"]))
+    catalog.put(replace(child, parents=(*child.parents, table.name), bound=node.get("bound", {})))
+    return table if table.kind == "partitioned" else replace(table, kind="partitioned")
+
+
+def _detach(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+    child = catalog.touch(relation(command["def"]["PartitionCmd"]["name"]))
+    kept = tuple(parent for parent in child.parents if parent != table.name)
+    catalog.put(replace(child, parents=kept, bound=None))
+    return table
+
+
+def _persistence(value: str) -> Callable[[Catalog, Table, Node, Birth], Table]:
+    return lambda _, table, __, ___: replace(table, persistence=value)
+
+
+_CHANGES: dict[str, Callable[[Catalog, Table, Node, Birth], Table]] = {
+    "AT_AddColumn": _add_column,
+    "AT_DropColumn": _drop_column,
+    "AT_AlterColumnType": _changed(_retyped),
+    "AT_ColumnDefault": _changed(lambda column, command: replace(column, default=command.get("def"))),
+    "AT_SetNotNull": _set_not_null,
+    "AT_DropNotNull": _drop_not_null,
+    "AT_SetExpression": _changed(lambda column, command: replace(column, default=command.get("def"))),
+    "AT_DropExpression": _changed(_drop_expression),
+    "AT_AddIdentity": _changed(_add_identity),
+    "AT_DropIdentity": _changed(lambda column, _: replace(column, identity="")),
+    "AT_AddConstraint": _add_constraint,
+    "AT_DropConstraint": _drop_constraint,
+    "AT_ValidateConstraint": _validate,
+    "AT_AttachPartition": _attach,
+    "AT_DetachPartition": _detach,
+    "AT_SetLogged": _persistence("p"),
+    "AT_SetUnLogged": _persistence("u"),
+    "AT_SetTableSpace": lambda _, table, command, __: replace(table, tablespace=command.get("name", "")),
+    "AT_SetAccessMethod": lambda _, table, command, __: replace(table, method=command.get("name", "")),
+    "AT_EnableRowSecurity": lambda _, table, __, ___: replace(table, row_security=True),
+    "AT_DisableRowSecurity": lambda _, table, __, ___: replace(table, row_security=False),
+}

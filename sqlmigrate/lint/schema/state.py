@@ -1,0 +1,195 @@
+"""What one file has done before a statement: which transaction it is in, what was set, what was run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Birth
+from sqlmigrate.model import Location
+from sqlmigrate.sql.classify import Sort, sort_of
+from sqlmigrate.sql.lint_tree import constant, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Name
+    from sqlmigrate.sql.parser import Node
+
+_DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate's own; it sets it for every segment
+_ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
+
+
+class Statement(NamedTuple):
+    """A parsed statement with its place.
+
+    `start` is where it begins in the text that was parsed, in bytes; `inner` is, for one that stands in a DO block and
+    is run only if the block comes to it, the line of the file.
+    """
+
+    kind: str
+    body: Node
+    text: str
+    path: str
+    line: int
+    column: int
+    start: int = 0
+    inner: str = ""
+
+    @property
+    def location(self) -> Location:
+        """Where it begins, with its line."""
+        text = self.inner or " " * (self.column - 1) + self.text.partition("\n")[0].rstrip("\r")
+        return Location(self.path, self.line, self.column, text)
+
+    @property
+    def commands(self) -> tuple[Node, ...]:
+        """The subcommands of an ALTER TABLE."""
+        return tuple(item["AlterTableCmd"] for item in self.body.get("cmds", ()))
+
+
+@dataclass(slots=True)
+class State:
+    """A file as far as it has been run; `file` is its number among the files of a call.
+
+    `transaction` numbers the transactions through all files; `in_transaction` tells whether the statement at hand is
+    in one, `own_block` whether the author wrote its BEGIN. `pending` are the files that are deployed next, this one and
+    those before it, where they are known. `undoes` is the up file that a down file takes back,
+    and `origin` the schema before that. `before` are the statements of this transaction and `earlier` those of the ones
+    before it in this file, rows and comments left out but for the first of a kind. `held` are the tables in use that
+    the transaction has locked ACCESS EXCLUSIVE, `written` those of which it wrote many rows, each with the first such
+    statement; `advisory` tells whether the file takes advisory locks of its own.
+    """
+
+    file: int
+    path: str
+    down: bool = False
+    pending: AbstractSet[int] = frozenset()
+    undoes: int = -1
+    origin: Catalog | None = None
+    each_alone: bool = False
+    transaction: int = 0
+    in_transaction: bool = True
+    own_block: bool = False
+    before: list[Statement] = field(default_factory=list)
+    earlier: list[Statement] = field(default_factory=list)
+    held: dict[Name, Statement] = field(default_factory=dict)
+    written: dict[Name, Statement] = field(default_factory=dict)
+    advisory: bool = False
+    settings: dict[str, str | None] = field(default_factory=dict)
+    local_settings: dict[str, str | None] = field(default_factory=dict)
+    _kinds: set[str] = field(default_factory=set)
+    _alone: bool = False
+
+    @property
+    def born(self) -> Birth:
+        """The mark of what the statement at hand makes."""
+        return Birth(self.file, self.transaction)
+
+    def made(self, born: Birth | None) -> bool:
+        """Whether this file made it, or one that is deployed together with it, so that nobody uses it yet."""
+        return born is not None and (born.file == self.file or born.file in self.pending)
+
+    def setting(self, name: str) -> str | None:
+        """A setting's value as this file set it, or sqlmigrate did; None if it is the server's own."""
+        for settings in (self.local_settings, self.settings, _DEFAULTS):
+            if name in settings:
+                return settings[name]
+        return None
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The schemas in which names are looked up."""
+        said = self.setting("search_path")
+        if said is None:
+            return DEFAULT_PATH
+        return tuple(part for part in (one.strip().strip('"') for one in said.split(",")) if part and part != "$user")
+
+    def enter(self, statement: Statement) -> Sort:
+        """Moves to a statement: it may end the transaction, begin one, or stand outside any."""
+        sort = _sort(statement)
+        alone = (sort is Sort.ALONE or self.each_alone) and not self.own_block
+        if sort is Sort.BEGIN and not self.own_block:
+            self._next_transaction()
+            self.own_block = True
+        elif alone or self._alone:
+            self._next_transaction()
+        self._alone = alone
+        self.in_transaction = not (alone and sort is Sort.ALONE)
+        return sort
+
+    def leave(self, statement: Statement, sort: Sort) -> None:
+        """Takes note of a statement that was run."""
+        if statement.kind == "VariableSetStmt":
+            self._set(statement.body)
+        elif statement.kind == "SelectStmt":
+            self._set_config(statement.body)
+        if sort is Sort.COMMIT:
+            self._next_transaction()
+            self.own_block = False
+        elif statement.kind not in _ROWS or statement.kind not in self._kinds:
+            self._kinds.add(statement.kind)
+            self.before.append(statement)
+
+    def ran(self, kind: str) -> bool:
+        """Whether this transaction has run a statement of that kind."""
+        return kind in self._kinds
+
+    def statements(self) -> Iterator[Statement]:
+        """What this file has run so far, the transaction at hand last."""
+        yield from self.earlier
+        yield from self.before
+
+    def _next_transaction(self) -> None:
+        self.transaction += 1
+        self.earlier += self.before
+        self.before = []
+        self._kinds.clear()
+        self.held, self.written = {}, {}
+        self.local_settings = {}
+
+    def _set(self, body: Node) -> None:
+        name = body.get("name", "").lower()
+        settings = self.local_settings if body.get("is_local") else self.settings
+        match body.get("kind"):
+            case "VAR_SET_VALUE":
+                value = ", ".join(_setting_value(argument) for argument in body.get("args", ()))
+                self._put(settings, name, value)
+            case "VAR_SET_DEFAULT" | "VAR_RESET":
+                self._put(settings, name, _DEFAULTS.get(name))
+            case "VAR_RESET_ALL":
+                self.settings, self.local_settings = {}, {}
+            case _:
+                pass
+
+    def _put(self, settings: dict[str, str | None], name: str, value: str | None) -> None:
+        if settings is self.settings:
+            self.local_settings.pop(name, None)
+        settings[name] = value
+
+    def _set_config(self, body: Node) -> None:
+        for target in body.get("targetList", ()):
+            call = target.get("ResTarget", {}).get("val", {}).get("FuncCall", {})
+            arguments = [constant(argument) for argument in call.get("args", ())]
+            if strings(call.get("funcname", ()))[-1:] == ["set_config"] and len(arguments) == 3:
+                settings = self.local_settings if arguments[2] else self.settings
+                self._put(settings, str(arguments[0]), None if arguments[1] is None else str(arguments[1]))
+
+
+def _sort(statement: Statement) -> Sort:
+    """As `statement.sort_of` has it, which is only asked where the kind leaves it open."""
+    match statement.kind:
+        case "InsertStmt" | "CreateStmt" | "CommentStmt" | "UpdateStmt" | "DeleteStmt" | "ViewStmt":
+            return Sort.ORDINARY
+        case "AlterTableStmt":
+            definitions = (command.get("def", {}).get("PartitionCmd", {}) for command in statement.commands)
+            return Sort.ALONE if any(one.get("concurrent") for one in definitions) else Sort.ORDINARY
+    return sort_of(statement.text)[0]
+
+
+def _setting_value(argument: Any) -> str:
+    value = constant(argument)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "" if value is None else str(value)

@@ -1,0 +1,44 @@
+"""What `repair` mends in the history, and the SQL that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.model import Migration, Standing, State
+from sqlmigrate.planning import planner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.history.records import History
+    from sqlmigrate.model import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """One thing that `repair` does: to which migration, what, and the SQL that does it."""
+
+    migration: Migration
+    what: str
+    sql: str
+
+
+def mends(migrations: Sequence[Migration], history: History, version: Version | None) -> list[Mend]:
+    """What there is to mend, of one version or of all."""
+    standings = planner.standings(migrations, history.rows())
+    found = (_mend(one, history) for one in standings if version is None or one.version == version)
+    return [mend for mend in found if mend]
+
+
+def _mend(one: Standing, history: History) -> Mend | None:
+    match one:
+        case Standing(state=State.CHANGED, migration=Migration() as migration):
+            return Mend(migration, "take the checksum from disk", history.rechecked(migration))
+        case Standing(state=State.FAILED, applied=row) if row:
+            lost = planner.lost_migration(row)
+            return Mend(lost, "remove the row of the failed run", history.forgotten(lost))
+        case Standing(state=State.MISSING, applied=row) if row and row.action != planner.LET_GO:
+            lost = planner.lost_migration(row)
+            return Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO))
+    return None

@@ -1,0 +1,129 @@
+"""Looks, over a connection of its own, at what our backend waits for and how far it is."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import ConfigurationError, DatabaseError, StatementFailed
+from sqlmigrate.events import Advancing, Blocked
+from sqlmigrate.model import Blocker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.events import Event
+    from sqlmigrate.server.connection import Connection
+
+_BLOCKERS = r"""
+select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
+       coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
+       pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
+from (select distinct w.pid
+      from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
+      where {ours}) w join pg_catalog.pg_stat_activity b using (pid)
+"""
+_OURS = "a.pid = %(pid)s"
+_OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.current_database()"
+# The migration that is watched may itself have locked the log: whoever waits for it here waits for ever.
+_NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
+_NEVER_END = "; set idle_session_timeout = 0"
+_NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
+_PROGRESS = """
+select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
+       case when blocks_total > 0 then blocks_total else tuples_total end
+from pg_catalog.pg_stat_progress_create_index where pid = %(pid)s
+union all select command || ': ' || phase, heap_blks_scanned, heap_blks_total
+from pg_catalog.pg_stat_progress_cluster where pid = %(pid)s
+union all select 'VACUUM: ' || phase, heap_blks_scanned, heap_blks_total
+from pg_catalog.pg_stat_progress_vacuum where pid = %(pid)s
+"""
+_PROGRESS_COPY = """
+union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_stat_progress_copy where pid = %(pid)s
+"""
+
+# Short work is not worth a second connection; this is soon enough to see who blocks a lock_timeout of 1 s.
+_PATIENCE = 0.4
+_PAUSE = 0.4
+
+
+def blocking(connection: Connection, program: str) -> tuple[Blocker, ...]:
+    """Who keeps a program waiting that has connections of its own to the database, under this application's name."""
+    rows = connection.rows(_BLOCKERS.format(ours=_OF_PROGRAM), {"program": program})
+    return tuple(Blocker(*row) for row in rows)
+
+
+class Monitor:
+    """Opens its connection when something takes long, and never before.
+
+    `blockers` are those seen last; `finished` is what the run has committed, by name, with milliseconds: more than the
+    server has told where several migrations travel in one message. `tick` is to be called now and then while the
+    backend `pid` works, `begin` when something new is sent to it.
+    """
+
+    def __init__(
+        self,
+        open_connection: Callable[[], Connection],
+        pid: int,
+        finished_so_far: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._open = open_connection
+        self._pid = pid
+        self._finished_so_far = finished_so_far
+        self._on_event = on_event
+        self._connection: Connection | None = None
+        self._next = 0.0
+        self._last: Event | None = None
+        self.blockers: tuple[Blocker, ...] = ()
+        self.finished: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Something new is on its way."""
+        self._next = time.monotonic() + _PATIENCE
+        self._last = None
+        self.blockers = ()
+
+    def tick(self) -> None:
+        """Looks, where it is time to, and tells what is new; a server that has no second connection is left alone."""
+        if time.monotonic() < self._next:
+            return
+        try:
+            self._look()
+            self._next = time.monotonic() + _PAUSE
+        except (DatabaseError, ConfigurationError):
+            self._next = time.monotonic() + 30
+
+    def close(self) -> None:
+        """Closes the connection, where there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _look(self) -> None:
+        if self._connection is None or self._connection.lost:
+            self._connection = self._open()
+            self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
+        pid = {"pid": self._pid}
+        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS.format(ours=_OURS), pid))
+        name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
+        self._look_at_log()
+        if blockers:
+            self.blockers = blockers
+            same = isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
+            if not same:
+                self._tell(Blocked(name, blockers))
+            return
+        copy = _PROGRESS_COPY if self._connection.server_version >= 140000 else ""
+        for what, done, total in self._connection.rows(_PROGRESS + copy, pid):
+            self._tell(Advancing(name, what, done, total))
+
+    def _look_at_log(self) -> None:
+        with suppress(StatementFailed):
+            self.finished = dict(self._connection.rows(self._finished_so_far)) if self._connection else {}
+
+    def _tell(self, event: Event) -> None:
+        if event != self._last:
+            self._last = event
+            self._on_event(event)

@@ -1,0 +1,1 @@
+"""SQL text: scan it into statements, group them into a script, parse them. Pure."""
