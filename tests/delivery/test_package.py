@@ -133,7 +133,7 @@ def test_callers_are_checked_against_its_types(bare: Environment) -> None:
 
     done = subprocess.run(mypy, check=False, capture_output=True, text=True, cwd=bare.directory)
 
-    assert 'Revealed type is "sqlmigrate.execution.runner.Run"' in done.stdout, done.stdout
+    assert 'Revealed type is "sqlmigrate.model.Run"' in done.stdout, done.stdout
     assert "Success" in done.stdout
 
 

@@ -21,7 +21,7 @@ DOOMED = """
 import os, signal, sys
 from itertools import count
 from sqlmigrate.cli import main
-from sqlmigrate.database import Connection
+from sqlmigrate.server.connection import Connection
 
 key, sent = sys.argv.pop(1), sys.argv.pop(1) == "sent"
 numbers, transmit = count(1), Connection.transmit

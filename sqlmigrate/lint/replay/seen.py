@@ -85,5 +85,5 @@ def _memory() -> str:
 
 @lru_cache
 def _code() -> str:
-    with open(f"{os.path.dirname(__file__)}/replay.py", "rb") as file:
+    with open(f"{os.path.dirname(__file__)}/server.py", "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()[:12]
