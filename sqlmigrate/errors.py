@@ -11,7 +11,7 @@
     ├── HistoryError                1    the history table is somebody else's, newer, or can't be written
     ├── MigrationFailed             1    a migration failed; `done` says what was finished before it
     ├── BackupFailed                1    no backup could be made, so nothing was migrated
-    ├── LockNotHad                  4    another run held the lock for all of `lock_wait`
+    ├── LockNotAvailable            4    another run held the lock for all of `lock_wait`
     ├── LockLost                    1    the lock went away under a running migration
     ├── TimedOut                    1    the run took longer than `--timeout`
     └── Interrupted     129, 130, 143    SIGHUP, SIGINT or SIGTERM
@@ -102,7 +102,7 @@ class BackupFailed(SqlMigrateError):
     """The backup that was asked for could not be made, or not be read back; nothing was migrated."""
 
 
-class LockNotHad(SqlMigrateError):
+class LockNotAvailable(SqlMigrateError):
     """Another run held the migration lock for all of `lock_wait`."""
 
     exit_code = 4
@@ -125,3 +125,17 @@ class Interrupted(SqlMigrateError):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by {_SIGNALS[signal_number]}")
         self.exit_code = 128 + signal_number
+
+
+# Names of earlier versions. Each is removed in the next minor version.
+_DEPRECATED = {"LockNotHad": LockNotAvailable}
+
+
+def __getattr__(name: str) -> type[SqlMigrateError]:
+    if name not in _DEPRECATED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import warnings
+
+    new = _DEPRECATED[name]
+    warnings.warn(f"{__name__}.{name} is deprecated: use {new.__name__}", DeprecationWarning, stacklevel=2)
+    return new

@@ -10,7 +10,7 @@ from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.execution.runner import Runner, checked, plan_for
 from sqlmigrate.files import source
 from sqlmigrate.history import log
-from sqlmigrate.model import Action, Asked, Level, Plan, Problem, Run, State
+from sqlmigrate.model import Action, Plan, PlanRequest, Problem, ProblemLevel, Run, State
 from sqlmigrate.planning import planner
 from sqlmigrate.target import Target
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history.records import History
     from sqlmigrate.lint import Finding
     from sqlmigrate.metrics.exporter import Exporter
-    from sqlmigrate.model import Applied, Holder, Migration, Standing, Version
+    from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Mend
     from sqlmigrate.planning.review import Review
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 class Health:
     """What `check` found: what is pending, and what is wrong."""
 
-    pending: tuple[Standing, ...]
+    pending: tuple[MigrationStatus, ...]
     problems: tuple[Problem, ...]
 
     @property
     def up_to_date(self) -> bool:
         """Nothing is pending, and nothing is wrong."""
-        return not self.pending and not any(problem.level is Level.ERROR for problem in self.problems)
+        return not self.pending and not any(problem.level is ProblemLevel.ERROR for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
     """Everything known of one migration."""
 
-    standing: Standing
+    standing: MigrationStatus
     log: tuple[LogEntry, ...]
     statements: int
     segments: int
@@ -63,8 +63,8 @@ class Migrator:
     """Applies migrations to one database, and takes them back. Does nothing until a method is called.
 
     Each method connects, does its work and closes. Those that run something raise `PlanRefused` where files or history
-    have problems, `LockNotHad` where another run goes on, and `MigrationFailed` where a migration fails; all that is
-    raised on purpose is a `SqlMigrateError`.
+    have problems, `LockNotAvailable` where another run holds the lock, and `MigrationFailed` where a migration fails.
+    Every error that sqlmigrate raises on purpose is a `SqlMigrateError`.
 
     Args:
         settings: see `sqlmigrate.config.load`.
@@ -79,11 +79,11 @@ class Migrator:
 
     def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
         """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
-        return self.run(Asked(Action.APPLY, target, out_of_order=out_of_order))
+        return self.run(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
 
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
         """What `migrate` would do now. Nothing is sent but reads."""
-        return self.planned(Asked(Action.APPLY, target, out_of_order=out_of_order))
+        return self.planned(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
 
     def findings(self, plan: Plan) -> list[Finding] | None:
         """What the linter says of the files that a plan would run; None where it is not installed.
@@ -124,7 +124,7 @@ class Migrator:
         """What `rollback` would do now."""
         return self.planned(_rollback(to, steps))
 
-    def run(self, asked: Asked, file: PlanFile | None = None) -> Run:
+    def run(self, asked: PlanRequest, file: PlanFile | None = None) -> Run:
         """Runs what is asked for; where a plan file is given, exactly what that says.
 
         Raises:
@@ -132,7 +132,7 @@ class Migrator:
         """
         return self._runner.run(asked, file)
 
-    def review(self, asked: Asked) -> Review:
+    def review(self, asked: PlanRequest) -> Review:
         """The plan, written out for those who decide on it. Nothing is sent but reads.
 
         Raises:
@@ -164,10 +164,10 @@ class Migrator:
             self._create(connection, history)
             connection.run(approval.approved(history, file))
 
-    def status(self) -> list[Standing]:
+    def status(self) -> list[MigrationStatus]:
         """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
         with self._target.opened() as (_, history):
-            return planner.standings(source.find(self._settings.dir).migrations, history.rows())
+            return planner.statuses(source.find(self._settings.dir).migrations, history.rows())
 
     def info(self, version: Version | None = None) -> list[Detail]:
         """Everything known of one version, or of all migrations.
@@ -176,8 +176,8 @@ class Migrator:
             PlanRefused: there is no such version.
         """
         with self._target.opened() as (connection, history):
-            standings = planner.standings(source.find(self._settings.dir).migrations, history.rows())
-            found = [one for one in standings if version is None or one.version == version]
+            statuses = planner.statuses(source.find(self._settings.dir).migrations, history.rows())
+            found = [one for one in statuses if version is None or one.version == version]
             if not found:
                 raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
             return [_detail(one, log.log_of(connection, history, one.id)) for one in found]
@@ -186,21 +186,21 @@ class Migrator:
         """Whether the database is up to date. Sends nothing but reads, takes no lock."""
         with self._target.opened() as (_, history):
             migrations, problems, _ = source.find(self._settings.dir)
-            standings = planner.standings(migrations, history.rows())
-        pending = planner.plan_apply(standings).steps
+            statuses = planner.statuses(migrations, history.rows())
+        pending = planner.plan_apply(statuses).steps
         waiting = {step.migration.id for step in pending}
-        found = [*problems, *planner.problems(standings)]
-        return Health(tuple(one for one in standings if one.id in waiting), tuple(found))
+        found = [*problems, *planner.problems(statuses)]
+        return Health(tuple(one for one in statuses if one.id in waiting), tuple(found))
 
     def validate(self) -> list[Problem]:
         """Every problem of files and history, and of each script that is pending; warnings too."""
         with self._target.opened() as (_, history):
             migrations, problems, hooks = source.find(self._settings.dir)
-            standings = planner.standings(migrations, history.rows())
-        failed = [_failed(one) for one in standings if one.state is State.FAILED or _is_half_applied(one)]
+            statuses = planner.statuses(migrations, history.rows())
+        failed = [_failed(one) for one in statuses if one.state is State.FAILED or _is_half_applied(one)]
         scripts = [*migrations, *hooks.present]
         unreadable = [problem for one in scripts for problem in _unreadable(one)]
-        return [*problems, *planner.problems(standings), *failed, *unreadable, *planner.without_down(migrations)]
+        return [*problems, *planner.problems(statuses), *failed, *unreadable, *planner.without_down(migrations)]
 
     def rehearse(self) -> Run:
         """Runs what is pending in a transaction that is rolled back; what can't be is told by events.
@@ -215,7 +215,7 @@ class Migrator:
         limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, session, history, rows):
-            plan = plan_for(Asked(Action.APPLY), found, rows)
+            plan = plan_for(PlanRequest(Action.APPLY), found, rows)
             if self._settings.require_approval and plan.steps:
                 raise PlanRefused([_UNREHEARSED])
             work = load(plan, pooled=history.pooled)
@@ -230,7 +230,7 @@ class Migrator:
         """
         found = source.find(self._settings.dir)
         with self._target.locked() as (connection, _, history, rows):
-            plan = planner.plan_baseline(planner.standings(found.migrations, rows), version)
+            plan = planner.plan_baseline(planner.statuses(found.migrations, rows), version)
             plan = checked(replace(plan, problems=(*found.problems, *plan.problems)))
             marks = [history.marked(step.migration) for step in plan.steps]
             history.create()
@@ -337,7 +337,7 @@ class Migrator:
             with self._target.lock(connection, history, self._target.session(connection, history)):
                 history.create()
 
-    def planned(self, asked: Asked) -> Plan:
+    def planned(self, asked: PlanRequest) -> Plan:
         """What `run` would do now. Nothing is sent but reads."""
         found = source.find(self._settings.dir)
         with self._target.opened() as (_, history):
@@ -351,15 +351,15 @@ _UNREHEARSED = Problem(
 )
 
 
-def _detail(one: Standing, log: Sequence[LogEntry]) -> Detail:
+def _detail(one: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
     script = source.read(one.migration.up) if one.migration else None
     return Detail(one, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
 
 
-def _rollback(to: Version | None, steps: int | None) -> Asked:
+def _rollback(to: Version | None, steps: int | None) -> PlanRequest:
     if (to is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
-    return Asked(Action.ROLL_BACK, to, steps)
+    return PlanRequest(Action.ROLL_BACK, to, steps)
 
 
 def _whole(plan: Plan, history: History) -> Plan:
@@ -375,13 +375,13 @@ def _unambiguous(found: Found) -> Sequence[Migration]:
     return found.migrations
 
 
-def _failed(one: Standing) -> Problem:
+def _failed(one: MigrationStatus) -> Problem:
     said = one.applied.error_msg if one.applied else ""
     message = f"{one.id} failed: {said}" if said else f"{one.id} was broken off"
     return Problem("failed", message, None, "mend it, and run `sqlmigrate migrate` again")
 
 
-def _is_half_applied(one: Standing) -> bool:
+def _is_half_applied(one: MigrationStatus) -> bool:
     return one.state is State.PARTIAL and one.applied is not None and one.applied.action != Action.ROLL_BACK.value
 
 

@@ -35,7 +35,7 @@ class Location:
         return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
 
 
-class Level(Enum):
+class ProblemLevel(Enum):
     """How bad a problem is: an error stops `migrate`, a warning is shown."""
 
     ERROR = "error"
@@ -50,7 +50,7 @@ class Problem:
     message: str
     location: Location | None = None
     hint: str = ""
-    level: Level = Level.ERROR
+    level: ProblemLevel = ProblemLevel.ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MigrationStatus:
     """A migration and where it stands: its file, its row, or both."""
 
     id: str
@@ -144,7 +144,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlanRequest:
     """What a plan is to be made for.
 
     `version` is the last one to apply, or the one to go back to; `steps` is how many to take back.
@@ -189,7 +189,7 @@ class Plan:
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems that stop a run."""
-        return tuple(problem for problem in self.problems if problem.level is Level.ERROR)
+        return tuple(problem for problem in self.problems if problem.level is ProblemLevel.ERROR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Target:
         """The lock, and the rows as they are under it. It ends with the connection.
 
         Raises:
-            LockNotHad: another run held it for all of `lock_wait`.
+            LockNotAvailable: another run held it for all of `lock_wait`.
         """
         from sqlmigrate.events import WaitingForLock
         from sqlmigrate.server.lock import Lock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import atomic, git, source
 from sqlmigrate.files.naming import following, parse_version
-from sqlmigrate.model import Level, Location, Migration, Problem
+from sqlmigrate.model import Location, Migration, Problem, ProblemLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -234,7 +234,7 @@ def _undecided(twins: Sequence[Candidate], applied: set[Candidate]) -> Problem:
 def _late(one: Candidate) -> Problem:
     message = f"{one.migration.id} is older than what is applied, but others have it, and may have applied it"
     hint = f"sqlmigrate migrate --out-of-order; or, if nobody has: sqlmigrate renumber {one.migration.up}"
-    return Problem("late", message, Location(one.migration.up), hint, Level.WARNING)
+    return Problem("late", message, Location(one.migration.up), hint, ProblemLevel.WARNING)
 
 
 def _overtaken(moves: Sequence[Move], others: Iterable[Candidate]) -> Iterator[Problem]:
@@ -244,4 +244,4 @@ def _overtaken(moves: Sequence[Move], others: Iterable[Candidate]) -> Iterator[P
         if passing and one.arrived is None:
             message = f"{one.migration.id} now comes before {passing[0].after}"
             hint = "where it needs that one, name it as well"
-            yield Problem("overtaken", message, Location(one.migration.up), hint, Level.WARNING)
+            yield Problem("overtaken", message, Location(one.migration.up), hint, ProblemLevel.WARNING)

@@ -12,7 +12,7 @@ from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.app import App
-    from sqlmigrate.model import Asked, Version
+    from sqlmigrate.model import PlanRequest, Version
     from sqlmigrate.planning.plan_file import PlanFile
 
 _COMMANDS = {"apply": "migrate", "rollback": "rollback"}
@@ -75,7 +75,7 @@ def _alone(what: str, *others: object) -> None:
         raise ConfigurationError(f"{what} goes with no other choice of what to run")
 
 
-def _preview(app: App, asked: Asked) -> None:
+def _preview(app: App, asked: PlanRequest) -> None:
     plan = app.migrator.planned(asked)
     found = app.migrator.findings(plan)
     app.show("plan", plan, app.migrator.preview(plan), found)
@@ -125,18 +125,18 @@ def plan(
 # What is asked for is imported there: `--help` asks for nothing.
 
 
-def _forward(target: Version | None, out_of_order: bool) -> Asked:
-    from sqlmigrate.model import Action, Asked
+def _forward(target: Version | None, out_of_order: bool) -> PlanRequest:
+    from sqlmigrate.model import Action, PlanRequest
 
-    return Asked(Action.APPLY, target, out_of_order=out_of_order)
+    return PlanRequest(Action.APPLY, target, out_of_order=out_of_order)
 
 
-def _back(version: Version | None, steps: int | None) -> Asked:
-    from sqlmigrate.model import Action, Asked
+def _back(version: Version | None, steps: int | None) -> PlanRequest:
+    from sqlmigrate.model import Action, PlanRequest
 
     if (version is None) == (steps is None):
         raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
-    return Asked(Action.ROLL_BACK, version, steps)
+    return PlanRequest(Action.ROLL_BACK, version, steps)
 
 
 @command("approve")

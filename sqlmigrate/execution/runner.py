@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.prepared import Work
     from sqlmigrate.files.source import Found
     from sqlmigrate.history.records import History
-    from sqlmigrate.model import Applied, Asked, Backup, Migration, Problem, Step
+    from sqlmigrate.model import Applied, Backup, Migration, PlanRequest, Problem, Step
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.lock import Lock
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 # often, and is kept as quick as reading the files and the rows allows.
 
 
-def plan_for(asked: Asked, found: Found, rows: list[Applied]) -> Plan:
+def plan_for(asked: PlanRequest, found: Found, rows: list[Applied]) -> Plan:
     """The plan for what is on disk and in the history; problems of the files come first."""
-    planned = planner.plan(asked, planner.standings(found.migrations, rows), found.hooks)
+    planned = planner.plan(asked, planner.statuses(found.migrations, rows), found.hooks)
     return replace(planned, problems=(*found.problems, *planned.problems))
 
 
@@ -56,7 +56,7 @@ class Runner:
         self._settings = settings
         self._on_event = on_event
 
-    def run(self, asked: Asked, file: PlanFile | None = None) -> Run:
+    def run(self, asked: PlanRequest, file: PlanFile | None = None) -> Run:
         """Plans without the lock; where there is something to do, takes it, plans again and runs.
 
         Args:
@@ -64,7 +64,7 @@ class Runner:
             file: the plan that it must be, to the letter.
 
         Raises:
-            PlanRefused, LockNotHad, MigrationFailed
+            PlanRefused, LockNotAvailable, MigrationFailed
         """
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):

@@ -19,7 +19,7 @@ from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
-from sqlmigrate.lint.schema.state import State, Statement
+from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
 from sqlmigrate.sql.lint_tree import qualified, relation, walk
@@ -129,7 +129,7 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
             schema = catalog.copy() if moment.down else catalog
-            state = State(number, moment.path, moment.down)
+            state = FileState(number, moment.path, moment.down)
             if moment.path in selection.pending:
                 pending.add(number)
                 state.pending = pending
@@ -189,7 +189,7 @@ class _Selection:
 class _File:
     """One file on its way through: each statement is looked at before it is applied."""
 
-    def __init__(self, moment: Moment, state: State, catalog: Catalog, selection: _Selection) -> None:
+    def __init__(self, moment: Moment, state: FileState, catalog: Catalog, selection: _Selection) -> None:
         self._moment = moment
         self._state = state
         self._catalog = catalog

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from sqlmigrate.lint.schema.catalog import Birth, Catalog, Name, Table
-    from sqlmigrate.lint.schema.state import State, Statement
+    from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
 
 END = "end of file"
@@ -46,7 +46,7 @@ class Case:
     statement: Statement
     name: Name
     catalog: Catalog
-    state: State
+    state: FileState
     postgres: int = 18
     naming: Mapping[str, str] = field(default_factory=dict)
 

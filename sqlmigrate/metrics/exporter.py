@@ -61,7 +61,7 @@ class Exporter:
         """
         found = source.find(self._directories)
         reading = self._reading()
-        pending = planner.plan_apply(planner.standings(found.migrations, reading.rows)).steps
+        pending = planner.plan_apply(planner.statuses(found.migrations, reading.rows)).steps
         return families.labelled(families.families(reading, len(pending)), self._labels)
 
     def collect(self) -> list[Metric]:

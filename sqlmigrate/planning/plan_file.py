@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import source
 from sqlmigrate.files.naming import parse_version
-from sqlmigrate.model import Action, Asked, Location, Problem
+from sqlmigrate.model import Action, Location, PlanRequest, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class PlanFile:
 
     path: str
     digest: str
-    asked: Asked
+    asked: PlanRequest
     essence: dict[str, Any]
     shown: list[Any]
 
@@ -138,7 +138,7 @@ def essence(plan: Plan, where: Mapping[str, str], history_table: str, rows: Iter
     }
 
 
-def asked_as_data(asked: Asked) -> dict[str, Any]:
+def asked_as_data(asked: PlanRequest) -> dict[str, Any]:
     """What was asked for, as it stands in the file."""
     return {
         "action": asked.action.value,
@@ -148,11 +148,11 @@ def asked_as_data(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _asked(data: dict[str, Any]) -> Asked:
+def _asked(data: dict[str, Any]) -> PlanRequest:
     version, steps = parse_version(data["version"]) if data["version"] else None, data["steps"]
     if not (steps is None or isinstance(steps, int)):
         raise ValueError("steps are counted")
-    return Asked(Action(data["action"]), version, steps, bool(data["out_of_order"]))
+    return PlanRequest(Action(data["action"]), version, steps, bool(data["out_of_order"]))
 
 
 def _essence(data: Any) -> dict[str, Any]:

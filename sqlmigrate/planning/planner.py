@@ -6,19 +6,30 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files.naming import parse_version
-from sqlmigrate.model import Action, Hooks, Level, Location, Migration, Plan, Problem, Standing, State, Step
+from sqlmigrate.model import (
+    Action,
+    Hooks,
+    Location,
+    Migration,
+    MigrationStatus,
+    Plan,
+    Problem,
+    ProblemLevel,
+    State,
+    Step,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.model import Applied, Asked, Version
+    from sqlmigrate.model import Applied, PlanRequest, Version
 
 # What a row's `action` says of a migration whose file `repair` found missing, and let go.
 LET_GO = "missing"
 _NO_HOOKS = Hooks()
 
 
-def standings(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[Standing]:
+def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[MigrationStatus]:
     """Where each migration stands: files and rows joined, versioned ones in order, then repeatable ones by name."""
     row_of = {row.id: row for row in rows}
     on_disk = {file.id: file.version for file in migrations}
@@ -29,9 +40,11 @@ def standings(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[
     found = []
     for file in migrations:
         row = row_of.get(file.id)
-        found.append(Standing(file.id, file.version, file.name, _state(file, row, newest), file, row))
+        found.append(MigrationStatus(file.id, file.version, file.name, _state(file, row, newest), file, row))
     lost = [
-        Standing(row.id, versions[row.id], row.name, State.MISSING if row.success else _unfinished(row), None, row)
+        MigrationStatus(
+            row.id, versions[row.id], row.name, State.MISSING if row.success else _unfinished(row), None, row
+        )
         for row in row_of.values()
         if row.id not in on_disk
     ]
@@ -64,7 +77,7 @@ def _unfinished(row: Applied) -> State:
     return State.PARTIAL if row.statements_begun or half_back else State.FAILED
 
 
-def problems(standing: Sequence[Standing], *, out_of_order: bool = False) -> list[Problem]:
+def problems(standing: Sequence[MigrationStatus], *, out_of_order: bool = False) -> list[Problem]:
     """What stands in the way of `migrate`, and what a person should know."""
     newest_file = max((one.version for one in standing if one.migration and one.version), default=None)
     return [
@@ -74,7 +87,7 @@ def problems(standing: Sequence[Standing], *, out_of_order: bool = False) -> lis
     ]
 
 
-def _problem(one: Standing, newest_file: Version | None, *, out_of_order: bool) -> Problem | None:
+def _problem(one: MigrationStatus, newest_file: Version | None, *, out_of_order: bool) -> Problem | None:
     match one.state:
         case State.CHANGED:
             return Problem(
@@ -99,12 +112,14 @@ def _problem(one: Standing, newest_file: Version | None, *, out_of_order: bool) 
     return None
 
 
-def _missing(one: Standing, newest_file: Version | None) -> Problem | None:
+def _missing(one: MigrationStatus, newest_file: Version | None) -> Problem | None:
     if one.applied is not None and one.applied.action == LET_GO:
         return None
     if one.version is not None and (newest_file is None or one.version > newest_file):
         message = f"{one.id} is applied and newer than every file here: a newer release was run on this database"
-        return Problem("newer", message, None, "nothing to do, if an older release is meant to run here", Level.WARNING)
+        return Problem(
+            "newer", message, None, "nothing to do, if an older release is meant to run here", ProblemLevel.WARNING
+        )
     return Problem(
         "missing",
         f"{one.id} is applied but its file is gone",
@@ -113,15 +128,15 @@ def _missing(one: Standing, newest_file: Version | None) -> Problem | None:
     )
 
 
-def _finish_rollback(one: Standing) -> str:
+def _finish_rollback(one: MigrationStatus) -> str:
     return f"finish it with `sqlmigrate rollback --steps 1`; then {one.id} is pending"
 
 
-def _place(one: Standing) -> Location | None:
+def _place(one: MigrationStatus) -> Location | None:
     return Location(one.migration.up) if one.migration else None
 
 
-def plan(asked: Asked, standing: Sequence[Standing], hooks: Hooks) -> Plan:
+def plan(asked: PlanRequest, standing: Sequence[MigrationStatus], hooks: Hooks) -> Plan:
     """What is to be done for what was asked."""
     if asked.action is Action.ROLL_BACK:
         return plan_rollback(standing, asked.version, asked.steps)
@@ -129,7 +144,7 @@ def plan(asked: Asked, standing: Sequence[Standing], hooks: Hooks) -> Plan:
 
 
 def plan_apply(
-    standing: Sequence[Standing],
+    standing: Sequence[MigrationStatus],
     target: Version | None = None,
     *,
     out_of_order: bool = False,
@@ -159,7 +174,7 @@ def _unknown(version: Version, what: str) -> Problem:
     return Problem(f"unknown-{what}", f"there is no {version}", None, "`sqlmigrate status` lists the versions")
 
 
-def plan_rollback(standing: Sequence[Standing], to: Version | None = None, steps: int | None = None) -> Plan:
+def plan_rollback(standing: Sequence[MigrationStatus], to: Version | None = None, steps: int | None = None) -> Plan:
     """What `rollback` does: back to a version, which stays applied, or the last so many; the newest goes first."""
     undoable = [one for one in reversed(standing) if one.version is not None and _has_effect(one)]
     found: list[Problem] = []
@@ -176,11 +191,11 @@ def plan_rollback(standing: Sequence[Standing], to: Version | None = None, steps
     )
 
 
-def _has_effect(one: Standing) -> bool:
+def _has_effect(one: MigrationStatus) -> bool:
     return one.applied is not None and (one.applied.success or one.state is State.PARTIAL)
 
 
-def _no_way_back(one: Standing) -> Problem | None:
+def _no_way_back(one: MigrationStatus) -> Problem | None:
     if one.migration is None:
         return Problem("missing", f"{one.id} can't be rolled back: its files are gone", None, "bring its files back")
     if one.state is State.PARTIAL and one.applied and one.applied.action != Action.ROLL_BACK.value:
@@ -192,7 +207,7 @@ def _no_way_back(one: Standing) -> Problem | None:
     return None
 
 
-def plan_baseline(standing: Sequence[Standing], version: Version) -> Plan:
+def plan_baseline(standing: Sequence[MigrationStatus], version: Version) -> Plan:
     """What `baseline` marks: the version and everything before it that is not applied."""
     found = [] if any(one.version == version and one.migration for one in standing) else [_unknown(version, "version")]
     steps = tuple(
@@ -203,7 +218,7 @@ def plan_baseline(standing: Sequence[Standing], version: Version) -> Plan:
     return Plan(steps, tuple(found))
 
 
-def _is_done(one: Standing) -> bool:
+def _is_done(one: MigrationStatus) -> bool:
     return one.applied is not None and one.applied.success
 
 
@@ -216,7 +231,7 @@ def without_down(migrations: Iterable[Migration]) -> list[Problem]:
     """A warning for each versioned migration that can't be taken back."""
     hint = "add a down file, if it can be undone"
     return [
-        Problem("no-down", f"{one.id} has no down file", Location(one.up), hint, Level.WARNING)
+        Problem("no-down", f"{one.id} has no down file", Location(one.up), hint, ProblemLevel.WARNING)
         for one in migrations
         if one.version is not None and one.down is None
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate.model import Migration, Standing, State
+from sqlmigrate.model import Migration, MigrationStatus, State
 from sqlmigrate.planning import planner
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ class Mend:
 
 def mends(migrations: Sequence[Migration], history: History, version: Version | None) -> list[Mend]:
     """What there is to mend, of one version or of all."""
-    standings = planner.standings(migrations, history.rows())
-    found = (_mend(one, history) for one in standings if version is None or one.version == version)
+    statuses = planner.statuses(migrations, history.rows())
+    found = (_mend(one, history) for one in statuses if version is None or one.version == version)
     return [mend for mend in found if mend]
 
 
-def _mend(one: Standing, history: History) -> Mend | None:
+def _mend(one: MigrationStatus, history: History) -> Mend | None:
     match one:
-        case Standing(state=State.CHANGED, migration=Migration() as migration):
+        case MigrationStatus(state=State.CHANGED, migration=Migration() as migration):
             return Mend(migration, "take the checksum from disk", history.rechecked(migration))
-        case Standing(state=State.FAILED, applied=row) if row:
+        case MigrationStatus(state=State.FAILED, applied=row) if row:
             lost = planner.lost_migration(row)
             return Mend(lost, "remove the row of the failed run", history.forgotten(lost))
-        case Standing(state=State.MISSING, applied=row) if row and row.action != planner.LET_GO:
+        case MigrationStatus(state=State.MISSING, applied=row) if row and row.action != planner.LET_GO:
             lost = planner.lost_migration(row)
             return Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO))
     return None

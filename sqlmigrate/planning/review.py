@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
-    from sqlmigrate.model import Asked, Plan
+    from sqlmigrate.model import Plan, PlanRequest
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.sql.scanner import Item
     from sqlmigrate.sql.script import Piece, Segment
@@ -27,7 +27,7 @@ _FEW_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ReviewedStatement:
     """A statement as it will be sent, and its line in the file.
 
     `locks` are those that its text tells of, on tables that others use; `unseen` those on tables that the plan makes
@@ -45,15 +45,15 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class ReviewedTransaction:
     """Statements that commit together: `begin` opens the transaction, and is empty where the statement runs outside."""
 
     begin: str
-    statements: tuple[Statement, ...]
+    statements: tuple[ReviewedStatement, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewedStep:
     """A step, written out as far as it is not done already.
 
     `checksum` is that of the file it runs; `findings` are those behind its last statement.
@@ -61,7 +61,7 @@ class Reviewed:
 
     step: Step
     checksum: str
-    units: tuple[Unit, ...]
+    units: tuple[ReviewedTransaction, ...]
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -81,15 +81,15 @@ class Review:
     """
 
     plan: Plan
-    asked: Asked
+    asked: PlanRequest
     essence: dict[str, Any]
-    steps: tuple[Reviewed, ...]
-    hooks: tuple[Reviewed, ...]
+    steps: tuple[ReviewedStep, ...]
+    hooks: tuple[ReviewedStep, ...]
     digest: str = ""
     findings: tuple[Finding, ...] = ()
 
 
-def review(plan: Plan, asked: Asked, facts: dict[str, Any], found: Sequence[Finding] = ()) -> Review:
+def review(plan: Plan, asked: PlanRequest, facts: dict[str, Any], found: Sequence[Finding] = ()) -> Review:
     """The plan, written out. `facts` is its `essence`, `found` what the linter says of its files.
 
     Raises:
@@ -170,7 +170,7 @@ def _place(one: Finding) -> tuple[int, int]:
     return one.location.line or 1, one.location.column or 1
 
 
-def _reviewed(step: Step, new: set[str], said: _Said) -> Reviewed:
+def _reviewed(step: Step, new: set[str], said: _Said) -> ReviewedStep:
     """`new` are the relations that the plan has made so far; it grows."""
     cuts = cuts_of(step)
     script = source.read(step.path, cuts)
@@ -178,24 +178,24 @@ def _reviewed(step: Step, new: set[str], said: _Said) -> Reviewed:
     pieces = [piece for segment in script.segments for piece in segment.pieces] if cuts.skip else []
     said.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
     units = tuple(_unit(opened, segment, new, said) for segment in script.segments)
-    return Reviewed(step, checksum_of(step), units, said.before())
+    return ReviewedStep(step, checksum_of(step), units, said.before())
 
 
-def _unit(opened: source.Source, segment: Segment, new: set[str], said: _Said) -> Unit:
+def _unit(opened: source.Source, segment: Segment, new: set[str], said: _Said) -> ReviewedTransaction:
     shown = (one for piece in segment.pieces for one in _statements(opened, piece, new, said))
-    return Unit(_begin(segment), tuple(shown))
+    return ReviewedTransaction(_begin(segment), tuple(shown))
 
 
 def _begin(segment: Segment) -> str:
     return (segment.begin or "begin") if segment.transactional else ""
 
 
-def _statements(opened: source.Source, piece: Piece, new: set[str], said: _Said) -> Iterator[Statement]:
+def _statements(opened: source.Source, piece: Piece, new: set[str], said: _Said) -> Iterator[ReviewedStatement]:
     from sqlmigrate.locks import cannot_be_undone, created_by, hidden_in, locks_of
 
     for item, sql in _shown(opened, piece):
         locks = locks_of(item.text)
-        yield Statement(
+        yield ReviewedStatement(
             sql,
             item.line,
             tuple(lock for lock in locks if _bare(lock.relation) not in new),
@@ -248,7 +248,7 @@ def _rows(opened: source.Source, piece: Piece) -> str:
     return f"\n{b''.join(opened.blocks(start, end)).decode()}\\."
 
 
-def _step(one: Reviewed) -> dict[str, Any]:
+def _step(one: ReviewedStep) -> dict[str, Any]:
     migration = one.step.migration
     return {
         "version": migration.id,
@@ -263,7 +263,7 @@ def _step(one: Reviewed) -> dict[str, Any]:
     }
 
 
-def _statement(one: Statement) -> dict[str, Any]:
+def _statement(one: ReviewedStatement) -> dict[str, Any]:
     return {
         "line": one.line,
         "sql": one.sql,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from sqlmigrate.locks import TableLock
-    from sqlmigrate.planning.review import Review, Reviewed
+    from sqlmigrate.planning.review import Review, ReviewedStep
     from sqlmigrate.render.summary import Excerpt, Part
 
 # Of a statement and of a step, so many lines are shown.
@@ -64,7 +64,7 @@ def _hash(style: str) -> str:
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
-def _parts(one: Reviewed) -> list[Part]:
+def _parts(one: ReviewedStep) -> list[Part]:
     return list(summary.parts(one, _LINES, _LINES_OF_STEP))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.model import Problem
-    from sqlmigrate.planning.review import Review, Reviewed
+    from sqlmigrate.planning.review import Review, ReviewedStep
     from sqlmigrate.render.summary import Blocked, Excerpt, Part
 
 # Of a statement and of a step, so many lines are shown.
@@ -85,7 +85,7 @@ def _table(made: Review) -> list[str]:
     return [*head, *rows, ""] if rows else []
 
 
-def _row(one: Reviewed) -> str:
+def _row(one: ReviewedStep) -> str:
     migration = one.step.migration
     mode = summary.strongest(one)
     blocks = summary.effect(mode).removeprefix("blocks ") if mode and mode.blocks_writes else "nobody"
@@ -106,7 +106,7 @@ def _blocked(table: Blocked) -> str:
     return f"{_code(table.relation)}: {table.mode.value} **{summary.effect(table.mode)}** ({places})"
 
 
-def _irreversible(one: Reviewed) -> str:
+def _irreversible(one: ReviewedStep) -> str:
     return f"{_code(one.step.migration.id)}: {'; '.join(map(_escaped, one.irreversible))}"
 
 
@@ -127,7 +127,7 @@ def _problem(one: Problem) -> str:
     return f"**{one.level.value}**: {place}{_escaped(one.message)}{hint}"
 
 
-def _sql(one: Reviewed) -> Iterator[str]:
+def _sql(one: ReviewedStep) -> Iterator[str]:
     shown = list(summary.parts(one, _LINES, _LINES_OF_STEP))
     said = count(summary.statements(one), "statement")
     yield f"<details><summary>{_code(one.step.migration.id)} {_code(one.step.path)}: {said}</summary>"

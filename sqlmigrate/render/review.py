@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
-    from sqlmigrate.planning.review import Review, Reviewed
+    from sqlmigrate.planning.review import Review, ReviewedStep
     from sqlmigrate.render.summary import Excerpt, Part
 
 # Of a statement and of a step, so many lines are shown.
@@ -34,7 +34,7 @@ def review(made: Review) -> str:
     return "\n".join([*steps, *around, *_irreversible(made), *map(problem, made.plan.problems), *_end(made)])
 
 
-def _step(one: Reviewed) -> Iterator[str]:
+def _step(one: ReviewedStep) -> Iterator[str]:
     step = one.step
     yield f"{DOING[step.action]:<9}  {style(summary.in_line(named(step)), bold=True)}"
     yield style(summary.in_line(step.path), dim=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
     from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Holder, Location, Plan, Problem, Run, Standing, Step
+    from sqlmigrate.model import Holder, Location, MigrationStatus, Plan, Problem, Run, Step
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Mend
     from sqlmigrate.planning.review import Review
@@ -131,12 +131,12 @@ def templates(result: Sequence[Template]) -> dict[str, Any]:
     return {"templates": [{"name": one.name, "about": one.about, "takes": {**one.takes}} for one in result]}
 
 
-def status(result: Sequence[Standing]) -> dict[str, Any]:
+def status(result: Sequence[MigrationStatus]) -> dict[str, Any]:
     """`migrations`, in order."""
     return {"migrations": [_standing(one) for one in result]}
 
 
-def _standing(one: Standing) -> dict[str, Any]:
+def _standing(one: MigrationStatus) -> dict[str, Any]:
     row = one.applied
     return {
         "version": one.id,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import Mode
     from sqlmigrate.model import Step
-    from sqlmigrate.planning.review import Review, Reviewed, Statement, Unit
+    from sqlmigrate.planning.review import Review, ReviewedStatement, ReviewedStep, ReviewedTransaction
 
 # A line of SQL of more characters counts as several.
 _WIDTH = 200
@@ -36,7 +36,7 @@ class Blocked:
 class Excerpt:
     """A statement, and so much of its SQL as is shown; `more` says how much is left out."""
 
-    statement: Statement
+    statement: ReviewedStatement
     sql: str
     more: str
 
@@ -50,7 +50,7 @@ class Part:
     more: str
 
 
-def parts(one: Reviewed, lines: int, lines_of_step: int) -> Iterator[Part]:
+def parts(one: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[Part]:
     """So many lines of each statement, so many of a step; behind them only statements with something said of them."""
     left = lines_of_step
     for unit in one.units:
@@ -62,12 +62,12 @@ def parts(one: Reviewed, lines: int, lines_of_step: int) -> Iterator[Part]:
         yield Part(unit.begin, tuple(kept), _unsaid(unit, len(kept)))
 
 
-def _unsaid(unit: Unit, kept: int) -> str:
+def _unsaid(unit: ReviewedTransaction, kept: int) -> str:
     left_out = range(len(unit.statements) - kept)
     return f"… {count(left_out, 'more statement')} that block nobody and lose nothing" if left_out else ""
 
 
-def excerpt(statement: Statement, lines: int) -> Excerpt:
+def excerpt(statement: ReviewedStatement, lines: int) -> Excerpt:
     """The first lines of a statement."""
     sql = visible(statement.sql)
     kept = "\n".join(sql.split("\n", lines)[:lines])[: lines * _WIDTH]
@@ -81,17 +81,17 @@ def in_line(text: str) -> str:
     return visible(text).replace("\n", "\\n")
 
 
-def all_steps(made: Review) -> tuple[Reviewed, ...]:
+def all_steps(made: Review) -> tuple[ReviewedStep, ...]:
     """The steps, and the hooks that run around each or after an error."""
     return (*made.steps, *made.hooks)
 
 
-def irreversible(made: Review) -> list[Reviewed]:
+def irreversible(made: Review) -> list[ReviewedStep]:
     """The steps that can't be undone."""
     return [one for one in all_steps(made) if one.irreversible]
 
 
-def statements(one: Reviewed) -> list[Statement]:
+def statements(one: ReviewedStep) -> list[ReviewedStatement]:
     """Those of all its units."""
     return [statement for unit in one.units for statement in unit.statements]
 
@@ -103,14 +103,14 @@ def effect(mode: Mode) -> str:
     return "blocks writes" if mode.blocks_writes else "blocks neither reads nor writes"
 
 
-def undone(one: Reviewed) -> str:
+def undone(one: ReviewedStep) -> str:
     """Whether a step can be undone; a repeatable migration and a hook have no way back to speak of."""
     if one.irreversible:
         return "no"
     return "yes" if one.step.migration.version else "–"
 
 
-def strongest(one: Reviewed) -> Mode | None:
+def strongest(one: ReviewedStep) -> Mode | None:
     """The strongest lock of a step."""
     return max((lock.mode for statement in statements(one) for lock in statement.locks), default=None)
 
@@ -173,7 +173,7 @@ def title(made: Review) -> str:
     return f"migration{to}{', out of order' if asked.out_of_order else ''}"
 
 
-def _is_remarkable(statement: Statement) -> bool:
+def _is_remarkable(statement: ReviewedStatement) -> bool:
     return bool(
         statement.lost
         or statement.hidden

@@ -10,7 +10,7 @@ from click import style
 
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
-from sqlmigrate.model import Action, Level, State
+from sqlmigrate.model import Action, ProblemLevel, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Holder, Location, Plan, Problem, Run, Standing, Step
+    from sqlmigrate.model import Holder, Location, MigrationStatus, Plan, Problem, Run, Step
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Mend
     from sqlmigrate.planning.review import Review
@@ -134,7 +134,7 @@ def templates(result: Sequence[Template]) -> str:
     return "\n".join(line for one in result for line in (f"{one.name:<12} {one.about}", f"{'':<12} {one.wants}"))
 
 
-def status(result: Sequence[Standing]) -> str:
+def status(result: Sequence[MigrationStatus]) -> str:
     """A line a migration, and a summary."""
     rows = [("VERSION", "NAME", "STATE", "WHEN", "TOOK"), *(_status_row(one) for one in result)]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
@@ -148,7 +148,7 @@ def status(result: Sequence[Standing]) -> str:
     return "\n".join([*lines, "", summary]) if result else "no migrations"
 
 
-def _status_row(one: Standing) -> tuple[str, ...]:
+def _status_row(one: MigrationStatus) -> tuple[str, ...]:
     row = one.applied
     identity = one.id if one.version else "repeatable"
     if row is None:
@@ -193,7 +193,7 @@ def _parts(detail: Detail) -> str:
 
 def health(result: Health) -> str:
     """One line."""
-    errors = [one for one in result.problems if one.level is Level.ERROR]
+    errors = [one for one in result.problems if one.level is ProblemLevel.ERROR]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return style(f"invalid: {errors[0].message}{more}; see `sqlmigrate validate`", fg="red")
@@ -205,15 +205,15 @@ def health(result: Health) -> str:
 
 def problems(result: Sequence[Problem]) -> str:
     """Every problem, errors first."""
-    ordered = sorted(result, key=lambda one: one.level is not Level.ERROR)
-    errors = sum(one.level is Level.ERROR for one in result)
+    ordered = sorted(result, key=lambda one: one.level is not ProblemLevel.ERROR)
+    errors = sum(one.level is ProblemLevel.ERROR for one in result)
     end = f"{count(range(errors), 'error')}, {count(range(len(result) - errors), 'warning')}"
     return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
 
 
 def problem(one: Problem) -> str:
     """A problem: where, what, and what to do."""
-    level = style(one.level.value, fg="red" if one.level is Level.ERROR else "yellow")
+    level = style(one.level.value, fg="red" if one.level is ProblemLevel.ERROR else "yellow")
     return "\n".join(
         [f"{level}: {_at(one.location)}{one.message} [{one.code}]", *marked(one.location), *_hints(one.hint)]
     )

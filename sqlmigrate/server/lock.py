@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.errors import LockLost, LockNotHad, StatementFailed
+from sqlmigrate.errors import LockLost, LockNotAvailable, StatementFailed
 from sqlmigrate.model import Holder
 
 if TYPE_CHECKING:
@@ -94,14 +94,14 @@ class Lock:
         `first` is SQL that sets the session, `then` SQL whose answers are returned; both save a round trip.
 
         Raises:
-            LockNotHad
+            LockNotAvailable
         """
         deadline = time.monotonic() + wait
         pause, told = _POLL_MIN, 0.0
         while (answers := self._tried(first, then)) is None:
             now = time.monotonic()
             if now >= deadline:
-                raise LockNotHad(
+                raise LockNotAvailable(
                     f"the migration lock was not had within {wait:g} s{_by(holder(self._connection, self._key))}",
                     hint="wait for the other run, or look with `sqlmigrate lock-status`",
                 )

@@ -134,7 +134,7 @@ def test_a_signal_is_a_failure_in_the_log(project: Project, log: Path) -> None:
 
 def test_a_fault_of_our_own_is_a_failure_in_the_log_too(project: Project, log: Path) -> None:
     faulty = project.root / "sitecustomize.py"
-    faulty.write_text("import sqlmigrate.planning.planner\nsqlmigrate.planning.planner.standings = None\n")
+    faulty.write_text("import sqlmigrate.planning.planner\nsqlmigrate.planning.planner.statuses = None\n")
 
     run = project.cli("migrate", "--log-file", str(log), PYTHONPATH=f"{project.root}{os.pathsep}{ROOT}")
 

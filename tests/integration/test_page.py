@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from sqlmigrate.model import Action, Asked, Version
+from sqlmigrate.model import Action, PlanRequest, Version
 from sqlmigrate.planning.review import Review, review
 from sqlmigrate.render import html
 from tests.project import Project
@@ -72,7 +72,7 @@ def alertagent(project: Project, monkeypatch: pytest.MonkeyPatch) -> Review:
 
 
 def reviewed(project: Project) -> Review:
-    found = project.migrator(dir=("migrations",)).review(Asked(Action.APPLY))
+    found = project.migrator(dir=("migrations",)).review(PlanRequest(Action.APPLY))
     # The name of a test's database changes from run to run, and would be in the pictures.
     return review(found.plan, found.asked, {**found.essence, "database": "alertagent"}, found.findings)
 
@@ -191,7 +191,7 @@ def test_what_files_hold_is_only_text(browser: Browser, project: Project) -> Non
     quoted = attack.replace("'", "''")
     project.add(1, f"select '{quoted}';\n/* {attack} */ select 1;", name="<img src=x>")
     target = project.root / "plan.html"
-    target.write_text(html.review(project.migrator().review(Asked(Action.APPLY))), encoding="utf-8")
+    target.write_text(html.review(project.migrator().review(PlanRequest(Action.APPLY))), encoding="utf-8")
     page = opened(browser, target, 390)
     assert page.title().startswith("Migration of test_")
     assert quoted in (page.locator("main").text_content() or "")

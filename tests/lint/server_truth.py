@@ -21,7 +21,7 @@ from sqlmigrate.lint.reading import Unit, units
 from sqlmigrate.lint.rules import FAMILIES
 from sqlmigrate.lint.schema.catalog import Birth, Catalog
 from sqlmigrate.lint.schema.interpret import apply
-from sqlmigrate.lint.schema.state import State, Statement
+from sqlmigrate.lint.schema.state import FileState, Statement
 from tests.servers import Server, execute
 
 BLOCKS = (Path(__file__).parent / "statements.sql").read_text().split("---\n")
@@ -135,7 +135,7 @@ def shut_out_by_rules(schema: str, statement: str) -> set[str]:
     catalog = Catalog()
     for one in _statements(schema):
         apply(catalog, one.kind, one.body, Birth(1, 0))
-    state = State(2, "statement.sql")
+    state = FileState(2, "statement.sql")
     found: set[str] = set()
     for one in _statements(statement):
         found |= {name for _, name in shut_out(one, catalog, state)}

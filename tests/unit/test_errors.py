@@ -70,3 +70,10 @@ def test_the_public_names_are_sorted_and_importable() -> None:
 def test_an_unknown_name_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         importlib.import_module("sqlmigrate").nothing  # noqa: B018  # the look-up is what is tested
+
+
+def test_a_name_of_an_earlier_version_is_still_there_and_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="use LockNotAvailable"):
+        assert errors.LockNotHad is errors.LockNotAvailable
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        errors.nothing  # noqa: B018  # the look-up is what is tested

@@ -12,7 +12,7 @@ from sqlmigrate.config.settings import Settings, load
 from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.files import source
 from sqlmigrate.lint import Finding, lint
-from sqlmigrate.model import Action, Asked, Plan
+from sqlmigrate.model import Action, Plan, PlanRequest
 from sqlmigrate.planning import plan_file, planner
 from sqlmigrate.planning.lint_gate import heed, inspect, refuse
 from sqlmigrate.planning.review import Review, document, review
@@ -42,7 +42,7 @@ def pending(settings: Settings) -> Plan:
     """The plan where the first file is applied."""
     found = source.find(settings.dir)
     rows = [row(1, checksum=found.migrations[0].checksum)]
-    return planner.plan(Asked(Action.APPLY), planner.standings(found.migrations, rows), found.hooks)
+    return planner.plan(PlanRequest(Action.APPLY), planner.statuses(found.migrations, rows), found.hooks)
 
 
 def inspected(settings: Settings, **changed: str) -> list[Finding]:
@@ -58,7 +58,7 @@ def given(settings: Settings, **changed: str) -> Settings:
 def reviewed(settings: Settings, found: list[Finding]) -> Review:
     plan = pending(settings)
     facts = plan_file.essence(plan, {"database": "shop", "server": "7/5"}, "public.migrations", [])
-    return review(plan, Asked(Action.APPLY), facts, found)
+    return review(plan, PlanRequest(Action.APPLY), facts, found)
 
 
 def test_it_says_what_validate_says_of_what_is_pending(settings: Settings) -> None:
@@ -87,7 +87,7 @@ def test_hooks_are_linted_too(settings: Settings) -> None:
 
 def test_what_the_plan_makes_itself_is_in_nobodys_use(settings: Settings) -> None:
     found = source.find(settings.dir)
-    first = planner.plan(Asked(Action.APPLY), planner.standings(found.migrations, []), found.hooks)
+    first = planner.plan(PlanRequest(Action.APPLY), planner.statuses(found.migrations, []), found.hooks)
     assert [one.rule for one in inspect(first, settings) or ()] == ["unused-ignore", "unused-ignore"]
 
 
@@ -160,11 +160,11 @@ def test_what_is_done_already_is_no_finding(settings: Settings) -> None:
     partly = row(
         2, success=False, statements=4, statements_done=3, action="apply", checksum=found.migrations[1].checksum
     )
-    plan = planner.plan(Asked(Action.APPLY), planner.standings(found.migrations, [*done, partly]), found.hooks)
+    plan = planner.plan(PlanRequest(Action.APPLY), planner.statuses(found.migrations, [*done, partly]), found.hooks)
     facts = plan_file.essence(plan, {"database": "shop", "server": "7/5"}, "public.migrations", [])
     linted = inspect(plan, settings) or []
     assert 2 in {one.location.line for one in linted}
-    made = review(plan, Asked(Action.APPLY), facts, linted)
+    made = review(plan, PlanRequest(Action.APPLY), facts, linted)
     assert {one.location.line for one in made.findings} == {4}
 
 

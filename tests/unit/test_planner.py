@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.model import Action, Applied, Level, Location, Migration, Plan, Standing, State
+from sqlmigrate.model import Action, Applied, Location, Migration, MigrationStatus, Plan, ProblemLevel, State
 from sqlmigrate.planning.planner import (
     LET_GO,
     lost_migration,
@@ -12,12 +12,14 @@ from sqlmigrate.planning.planner import (
     plan_baseline,
     plan_rollback,
     problems,
-    standings,
+    statuses,
     without_down,
 )
 from tests.unit.samples import failed, migration, numbers, partial, row, version
 
 FILES = [migration(1), migration(2), migration(3), migration("views")]
+
+UP = Location("m/V1.0.0-001__step.up.sql")
 
 
 def _codes(plan: Plan) -> list[str]:
@@ -25,7 +27,7 @@ def _codes(plan: Plan) -> list[str]:
 
 
 def _states(files: list[Migration], rows: list[Applied]) -> list[tuple[str, State]]:
-    return [(one.id, one.state) for one in standings(files, rows)]
+    return [(one.id, one.state) for one in statuses(files, rows)]
 
 
 @pytest.mark.parametrize(
@@ -40,8 +42,8 @@ def _states(files: list[Migration], rows: list[Applied]) -> list[tuple[str, Stat
     ],
 )
 def test_a_file_stands_where_its_row_says(found: Applied | None, state: State) -> None:
-    (standing,) = standings([migration(2)], [found] if found else [])
-    assert standing == Standing("v1.0.0-002", version(2), "step", state, migration(2), found)
+    (standing,) = statuses([migration(2)], [found] if found else [])
+    assert standing == MigrationStatus("v1.0.0-002", version(2), "step", state, migration(2), found)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_a_file_stands_where_its_row_says(found: Applied | None, state: State) -
     ],
 )  # fmt: skip
 def test_a_repeatable_file_is_pending_again_when_it_changes(found: Applied | None, state: State) -> None:
-    assert [one.state for one in standings([migration("views")], [found] if found else [])] == [state]
+    assert [one.state for one in statuses([migration("views")], [found] if found else [])] == [state]
 
 
 def test_a_file_older_than_what_is_applied_is_out_of_order() -> None:
@@ -72,28 +74,28 @@ def test_rows_without_files_are_listed_in_their_place() -> None:
 
 @given(st.sets(st.integers(1, 12)), st.sets(st.integers(1, 12)))
 def test_standings_are_in_order_of_version_and_none_is_lost(files: set[int], rows: set[int]) -> None:
-    found = standings([migration(one) for one in sorted(files)], [row(one) for one in rows])
+    found = statuses([migration(one) for one in sorted(files)], [row(one) for one in rows])
     assert [one.version for one in found] == [version(one) for one in sorted(files | rows)]
 
 
 @pytest.mark.parametrize(
     ("files", "rows", "code", "level", "place"),
     [
-        ([1], [row(1, checksum="other")], "changed", Level.ERROR, Location("m/V1.0.0-001__step.up.sql")),
-        ([1, 2], [row(2)], "out-of-order", Level.ERROR, Location("m/V1.0.0-001__step.up.sql")),
-        ([2], [row(1), row(2)], "missing", Level.ERROR, None),
-        ([1], [row(1), row(2)], "newer", Level.WARNING, None),
-        ([], [row(1)], "newer", Level.WARNING, None),
-        ([], [row("views")], "missing", Level.ERROR, None),
-        ([], [failed(1)], "missing", Level.ERROR, None),
-        ([], [partial(1)], "missing", Level.ERROR, None),
-        ([1], [partial(1, Action.ROLL_BACK)], "half-rolled-back", Level.ERROR, Location("m/V1.0.0-001__step.up.sql")),
+        ([1], [row(1, checksum="other")], "changed", ProblemLevel.ERROR, Location("m/V1.0.0-001__step.up.sql")),
+        ([1, 2], [row(2)], "out-of-order", ProblemLevel.ERROR, Location("m/V1.0.0-001__step.up.sql")),
+        ([2], [row(1), row(2)], "missing", ProblemLevel.ERROR, None),
+        ([1], [row(1), row(2)], "newer", ProblemLevel.WARNING, None),
+        ([], [row(1)], "newer", ProblemLevel.WARNING, None),
+        ([], [row("views")], "missing", ProblemLevel.ERROR, None),
+        ([], [failed(1)], "missing", ProblemLevel.ERROR, None),
+        ([], [partial(1)], "missing", ProblemLevel.ERROR, None),
+        ([1], [partial(1, Action.ROLL_BACK)], "half-rolled-back", ProblemLevel.ERROR, UP),
     ],
 )  # fmt: skip
 def test_what_stands_in_the_way_is_a_problem(
-    files: list[int], rows: list[Applied], code: str, level: Level, place: Location | None
+    files: list[int], rows: list[Applied], code: str, level: ProblemLevel, place: Location | None
 ) -> None:
-    (problem,) = problems(standings([migration(one) for one in files], rows))
+    (problem,) = problems(statuses([migration(one) for one in files], rows))
     assert (problem.code, problem.level, problem.location) == (code, level, place)
     assert problem.hint
     assert problem.message.startswith((*(one.id for one in rows), "v1.0.0-001"))
@@ -103,11 +105,11 @@ def test_what_stands_in_the_way_is_a_problem(
     "rows", [[], [row(1)], [failed(1)], [partial(1)], [row(1, action=LET_GO), row("gone", action=LET_GO)]]
 )
 def test_what_can_go_on_is_no_problem(rows: list[Applied]) -> None:
-    assert problems(standings([migration(1)], rows)) == []
+    assert problems(statuses([migration(1)], rows)) == []
 
 
 def test_every_problem_is_found() -> None:
-    found = problems(standings(FILES, [row(2, checksum="x"), row(3, checksum="x"), row("old")]))
+    found = problems(statuses(FILES, [row(2, checksum="x"), row(3, checksum="x"), row("old")]))
     assert [one.code for one in found] == ["out-of-order", "changed", "changed", "missing"]
 
 
@@ -126,7 +128,7 @@ def test_every_problem_is_found() -> None:
 def test_what_is_not_applied_is_applied_in_order(
     rows: list[Applied], target: int | None, expected: list[int | str]
 ) -> None:
-    standing = standings(FILES, rows)
+    standing = statuses(FILES, rows)
     plan = plan_apply(standing, None if target is None else version(target))
     assert (numbers(plan.steps), plan.problems) == (expected, ())
     assert {one.action for one in plan.steps} <= {Action.APPLY}
@@ -136,14 +138,14 @@ def test_what_is_not_applied_is_applied_in_order(
 
 
 def test_out_of_order_is_applied_only_where_it_is_allowed() -> None:
-    standing = standings(FILES, [row(2)])
+    standing = statuses(FILES, [row(2)])
     assert _codes(plan_apply(standing)) == ["out-of-order"]
     plan = plan_apply(standing, out_of_order=True)
     assert (numbers(plan.steps), plan.problems) == ([1, 3, "views"], ())
 
 
 def test_a_target_must_exist() -> None:
-    plan = plan_apply(standings(FILES, []), version(9))
+    plan = plan_apply(statuses(FILES, []), version(9))
     assert (_codes(plan), plan.problems[0].message) == (["unknown-target"], "there is no v1.0.0-009")
 
 
@@ -153,18 +155,18 @@ def test_a_target_must_exist() -> None:
 )
 def test_the_newest_is_rolled_back_first(to: int | None, steps: int | None, expected: list[int]) -> None:
     rows = [row(1), row(2), row(3), row("views")]
-    plan = plan_rollback(standings(FILES, rows), None if to is None else version(to), steps)
+    plan = plan_rollback(statuses(FILES, rows), None if to is None else version(to), steps)
     assert (numbers(plan.steps), plan.problems) == (expected, ())
     assert {(one.action, one.path.endswith(".down.sql")) for one in plan.steps} <= {(Action.ROLL_BACK, True)}
 
 
 def test_what_had_no_effect_is_not_rolled_back() -> None:
-    plan = plan_rollback(standings(FILES, [row(1), failed(2)]), None, 1)
+    plan = plan_rollback(statuses(FILES, [row(1), failed(2)]), None, 1)
     assert numbers(plan.steps) == [1]
 
 
 def test_a_rollback_that_broke_off_is_finished() -> None:
-    plan = plan_rollback(standings(FILES, [row(1), partial(2, Action.ROLL_BACK)]), None, 1)
+    plan = plan_rollback(statuses(FILES, [row(1), partial(2, Action.ROLL_BACK)]), None, 1)
     assert (numbers(plan.steps), plan.problems) == ([2], ())
 
 
@@ -177,14 +179,14 @@ def test_a_rollback_that_broke_off_is_finished() -> None:
     ],
 )
 def test_what_can_not_be_rolled_back_is_a_problem(files: list[Migration], found: Applied, code: str) -> None:
-    plan = plan_rollback(standings([migration(1), *files], [row(1), found]), version(1))
+    plan = plan_rollback(statuses([migration(1), *files], [row(1), found]), version(1))
     assert _codes(plan) == [code]
     assert plan.problems[0].hint
 
 
 @pytest.mark.parametrize("to", [2, 9])
 def test_only_to_what_is_applied_can_be_rolled_back(to: int) -> None:
-    plan = plan_rollback(standings(FILES, [row(1)]), version(to))
+    plan = plan_rollback(statuses(FILES, [row(1)]), version(to))
     assert (plan.steps, _codes(plan)) == ((), ["unknown-version"])
 
 
@@ -201,7 +203,7 @@ def test_only_to_what_is_applied_can_be_rolled_back(to: int) -> None:
 def test_a_baseline_marks_a_version_and_all_before_it(
     rows: list[Applied], number: int, expected: list[int], codes: list[str]
 ) -> None:
-    plan = plan_baseline(standings(FILES, rows), version(number))
+    plan = plan_baseline(statuses(FILES, rows), version(number))
     assert (numbers(plan.steps), _codes(plan)) == (expected, codes)
 
 
@@ -214,15 +216,15 @@ def test_a_row_stands_for_its_lost_file(number: int | str, expected: object) -> 
 def test_a_migration_without_a_way_back_is_worth_a_warning() -> None:
     found = without_down([migration(1), migration(2, down=False), migration("views")])
     assert [(one.code, one.level, str(one.location)) for one in found] == [
-        ("no-down", Level.WARNING, "m/V1.0.0-002__step.up.sql")
+        ("no-down", ProblemLevel.WARNING, "m/V1.0.0-002__step.up.sql")
     ]
 
 
 def test_a_step_without_a_down_file_names_its_up_file() -> None:
-    plan = plan_rollback(standings([migration(1, down=False)], [row(1)]), None, 1)
+    plan = plan_rollback(statuses([migration(1, down=False)], [row(1)]), None, 1)
     assert plan.steps[0].path == "m/V1.0.0-001__step.up.sql"
 
 
 def test_only_errors_stop_a_plan() -> None:
-    plan = plan_apply(standings([migration(1), migration(2)], [row(1, checksum="x"), row(2), row(3)]))
+    plan = plan_apply(statuses([migration(1), migration(2)], [row(1, checksum="x"), row(2), row(3)]))
     assert (_codes(plan), [one.code for one in plan.errors]) == (["changed", "newer"], ["changed"])

@@ -23,15 +23,26 @@ from sqlmigrate.errors import (
     StatementFailed,
 )
 from sqlmigrate.history.log import LogEntry, Pruned
-from sqlmigrate.lint import Finding
-from sqlmigrate.lint import Level as LintLevel
+from sqlmigrate.lint import Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.metrics.families import up
 from sqlmigrate.migrator import Detail, Health
-from sqlmigrate.model import Action, Asked, Blocker, Holder, Level, Location, Plan, Problem, Run, ServerReport, State
+from sqlmigrate.model import (
+    Action,
+    Blocker,
+    Holder,
+    Location,
+    Plan,
+    PlanRequest,
+    Problem,
+    ProblemLevel,
+    Run,
+    ServerReport,
+    State,
+)
 from sqlmigrate.planning.plan_file import PlanFile
-from sqlmigrate.planning.planner import standings
+from sqlmigrate.planning.planner import statuses
 from sqlmigrate.planning.repair import Mend
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import progress, shape, text
@@ -41,16 +52,16 @@ from tests.unit.samples import WHEN, failed, migration, partial, row, step, vers
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
 WRONG = Problem("changed", "v1.0.0-001 was changed", PLACE, "put it back\nor repair")
-ODD = Problem("newer", "a newer release was run", level=Level.WARNING)
+ODD = Problem("newer", "a newer release was run", level=ProblemLevel.WARNING)
 HOLDER = Holder(7, "app", "sqlmigrate", "10.0.0.1", "active", WHEN, "select\n 1")
 BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "update\n  rules set a = 1")
 REPORT = ServerReport("relation exists", "42P07", "the detail", "the hint", "the context", 8, "select inner")
-STANDING = standings(
+STANDING = statuses(
     [migration(1), migration(2), migration(3, down=False), migration("views")],
     [row(1), partial(2), failed("views", error_msg="no such view"), row("gone")],
 )
 ENTRY = LogEntry(WHEN, "apply", "v1.0.0-001", "step", "failure", 20, "it broke", "dba", "me", "here", "r1", "same")
-FINDING = Finding("syntax", LintLevel.ERROR, PLACE, "frm is no word")
+FINDING = Finding("syntax", Level.ERROR, PLACE, "frm is no word")
 GENERATED = Generated((NewFile(version(1), "m/V1.0.0-001__a.up.sql", "-- A.\n\nselect 1;\n"),))
 ENTRIES = [
     Entry("sqlmigrate.toml", Outcome.CREATED),
@@ -114,8 +125,10 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan(()),),
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
-    "review": [(Review(Plan(()), Asked(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)],
-    "approved": [(PlanFile("plan.json", "ab" * 32, Asked(Action.APPLY), {}, []),)],
+    "review": [
+        (Review(Plan(()), PlanRequest(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)
+    ],
+    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), {}, []),)],
     "status": [(STANDING,), ([],)],
     "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],
@@ -246,9 +259,7 @@ def test_each_state_has_a_colour(state: State) -> None:
 
 
 def test_info_tells_everything_known() -> None:
-    lines = unstyle(
-        text.info([Detail(standings([migration(1)], [failed(1, error_msg="no table")])[0], (ENTRY,), 3, 2)])
-    )
+    lines = unstyle(text.info([Detail(statuses([migration(1)], [failed(1, error_msg="no table")])[0], (ENTRY,), 3, 2)]))
     assert lines.splitlines() == [
         "v1.0.0-001 step",
         "  state             failed",

@@ -12,9 +12,9 @@ from click import unstyle
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import source
-from sqlmigrate.model import Action, Asked, Location, Plan, Problem
+from sqlmigrate.model import Action, Location, Plan, PlanRequest, Problem
 from sqlmigrate.planning import plan_file, planner
-from sqlmigrate.planning.review import Review, Statement, review
+from sqlmigrate.planning.review import Review, ReviewedStatement, review
 from sqlmigrate.render import html, markdown, shape, summary, text
 from tests.unit.samples import row, version
 
@@ -31,16 +31,16 @@ create index concurrently orders_id_idx on orders (id);
 """
 
 
-APPLY = Asked(Action.APPLY)
+APPLY = PlanRequest(Action.APPLY)
 
 
-def made(root: Path, files: dict[str, str], asked: Asked = APPLY, database: str = "shop") -> Review:
+def made(root: Path, files: dict[str, str], asked: PlanRequest = APPLY, database: str = "shop") -> Review:
     """The review of files, none of them applied; a rollback takes back what lies there."""
     for name, content in files.items():
         (root / f"{name}.sql").write_text(content, encoding="utf-8")
     found = source.find((str(root),))
     rows = [row(int(one.id[-3:]), checksum=one.checksum) for one in found.migrations]
-    standing = planner.standings(found.migrations, rows if asked.action is Action.ROLL_BACK else [])
+    standing = planner.statuses(found.migrations, rows if asked.action is Action.ROLL_BACK else [])
     plan = planner.plan(asked, standing, found.hooks)
     return review(
         plan, asked, plan_file.essence(plan, {"database": database, "server": "7/5"}, "public.migrations", [])
@@ -137,13 +137,13 @@ def test_problems_are_shown_in_each_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "title"),
     [
-        (Asked(Action.APPLY), "migration"),
-        (Asked(Action.APPLY, version(2), out_of_order=True), "migration to v1.0.0-002, out of order"),
-        (Asked(Action.ROLL_BACK, version(1)), "rollback to v1.0.0-001"),
-        (Asked(Action.ROLL_BACK, steps=1), "rollback of 1 step"),
+        (PlanRequest(Action.APPLY), "migration"),
+        (PlanRequest(Action.APPLY, version(2), out_of_order=True), "migration to v1.0.0-002, out of order"),
+        (PlanRequest(Action.ROLL_BACK, version(1)), "rollback to v1.0.0-001"),
+        (PlanRequest(Action.ROLL_BACK, steps=1), "rollback of 1 step"),
     ],
 )
-def test_the_title_is_what_was_asked_for(tmp_path: Path, asked: Asked, title: str) -> None:
+def test_the_title_is_what_was_asked_for(tmp_path: Path, asked: PlanRequest, title: str) -> None:
     up, down = "create table t ();", "drop table t;"
     names = [f"V1.0.0-00{number}__t" for number in (1, 2)]
     one = made(tmp_path, {f"{name}.{way}": sql for name in names for way, sql in (("up", up), ("down", down))}, asked)
@@ -276,7 +276,7 @@ def test_without_the_highlighter_it_is_said_what_to_install(dangerous: Review, m
     ],
 )
 def test_long_statements_are_cut(sql: str, lines: int, kept: str, more: str) -> None:
-    found = summary.excerpt(Statement(sql, 1), lines)
+    found = summary.excerpt(ReviewedStatement(sql, 1), lines)
     assert (found.sql, found.more) == (kept, more)
 
 

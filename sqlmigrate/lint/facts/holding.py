@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Name, Table
-    from sqlmigrate.lint.schema.state import State, Statement
+    from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
 
 ALTERING = (
@@ -36,7 +36,7 @@ _ACCESS_EXCLUSIVE = 8
 _SYSTEM = ("pg_catalog", "information_schema")
 
 
-def note(state: State, statement: Statement, catalog: Catalog) -> None:
+def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
     """Takes down what the transaction holds from a statement on; the catalog is the one before it."""
     if statement.kind in ALTERING:
         for name in shut_out(statement, catalog, state):
@@ -49,7 +49,7 @@ def note(state: State, statement: Statement, catalog: Catalog) -> None:
         state.advisory = True
 
 
-def shut_out(statement: Statement, catalog: Catalog, state: State) -> list[Name]:
+def shut_out(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
     """The tables in use that a statement locks ACCESS EXCLUSIVE, as far as it leaves them behind."""
     names = [catalog.resolve(name) for name in _locked(statement.kind, statement.body)]
     names += [name for command in statement.commands for name in _with_it(catalog, statement.body, command)]
@@ -88,7 +88,7 @@ def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
     return key.referenced or (primary.columns if primary else ())
 
 
-def in_use(catalog: Catalog, name: Name, state: State) -> bool:
+def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
     """Whether others than this file may use the table."""
     table = catalog.tables.get(name)
     if table is None:
@@ -98,13 +98,13 @@ def in_use(catalog: Catalog, name: Name, state: State) -> bool:
     return not state.made(table.born)
 
 
-def reads_in_use(query: Node, catalog: Catalog, state: State) -> list[Name]:
+def reads_in_use(query: Node, catalog: Catalog, state: FileState) -> list[Name]:
     """The tables in use that a query names."""
     names = [catalog.resolve(name) for name in relations_in(query)]
     return [name for name in names if in_use(catalog, name, state)]
 
 
-def written(statement: Statement, catalog: Catalog, state: State) -> Name | None:
+def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | None:
     """The table of which a statement writes, or for which it reads, as many rows as tables in use have."""
     body = statement.body
     name = catalog.resolve(relation(body["relation"]))
@@ -212,7 +212,7 @@ def shuts_out(command: Node) -> bool:
     return command["subtype"] not in WEAKER
 
 
-def _follow(state: State, body: Node, catalog: Catalog) -> None:
+def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
     """A table that is held stays so under its new name."""
     old = catalog.resolve(relation(body.get("relation", {})))
     if body.get("renameType") == "OBJECT_TABLE":

@@ -50,7 +50,7 @@ class Statement(NamedTuple):
 
 
 @dataclass(slots=True)
-class State:
+class FileState:
     """A file as far as it has been run; `file` is its number among the files of a call.
 
     `transaction` numbers the transactions through all files; `in_transaction` tells whether the statement at hand is
