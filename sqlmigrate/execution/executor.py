@@ -22,14 +22,12 @@ from sqlmigrate.sql.sqlstate import PASSING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from psycopg.pq.abc import PGresult
-
     from sqlmigrate.events import Event
     from sqlmigrate.execution.envelope import Limits
     from sqlmigrate.execution.prepared import Work
     from sqlmigrate.history.records import History
     from sqlmigrate.model import Migration, Progress, Step
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.connection import Connection, Result
     from sqlmigrate.server.monitor import Monitor
     from sqlmigrate.server.session import Session
 
@@ -223,9 +221,9 @@ class Executor:
         results = self._transact(work, self._envelope.end(work, elapsed_ms))
         self._committed(work, _duration(results[-2]))
 
-    def _transact(self, work: Work, message: Message) -> list[PGresult]:
+    def _transact(self, work: Work, message: Message) -> list[Result]:
         """A transaction of our own, with the hooks that belong in it."""
-        results: list[PGresult] = []
+        results: list[Result] = []
         try:
             results.extend(self._connection.transmit(message.text))
         except StatementFailed as error:
@@ -344,7 +342,7 @@ class Executor:
         return f"{hint}\n{state}" if hint else state
 
 
-def _duration(record: PGresult | None) -> int:
+def _duration(record: Result | None) -> int:
     """What the record of a step returns, in milliseconds; that of a part of a step is of no interest."""
     value = record.get_value(0, 0) if record is not None and record.ntuples else None
     return int(value) if value is not None and value.isdigit() else 0

@@ -10,8 +10,8 @@ from click import style
 
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rules import RULES
+from sqlmigrate.render.phrases import count, marked
 from sqlmigrate.render.summary import amounts, in_line
-from sqlmigrate.render.text import count, marked
 from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary
-from sqlmigrate.render.text import DOING
+from sqlmigrate.render.phrases import DOING
 from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:

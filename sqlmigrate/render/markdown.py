@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.render import summary
-from sqlmigrate.render.text import DOING, count
+from sqlmigrate.render.phrases import DOING, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

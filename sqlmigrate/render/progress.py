@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate import duration, events
-from sqlmigrate.render.text import count, named
+from sqlmigrate.render.phrases import count, named
 
 if TYPE_CHECKING:
     from sqlmigrate.model import Holder

@@ -9,7 +9,7 @@ from click import style
 
 from sqlmigrate.render import summary
 from sqlmigrate.render.findings import COLOURS
-from sqlmigrate.render.text import DOING, named, problem
+from sqlmigrate.render.phrases import DOING, named, problem
 from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:

@@ -249,12 +249,16 @@ def serving(url: str) -> dict[str, Any]:
     return {"serving": url}
 
 
+# The JSON keeps the first name of a class that was renamed.
+_KINDS = {"LockNotAvailable": "LockNotHad"}
+
+
 def error(failure: SqlMigrateError) -> dict[str, Any]:
     """`error`, with the server's report where there is one and what was done before."""
     cause = failure.__cause__ if isinstance(failure.__cause__, StatementFailed) else failure
     report = cause.report if isinstance(cause, StatementFailed) else None
     shape: dict[str, Any] = {
-        "kind": type(failure).__name__,
+        "kind": _KINDS.get(type(failure).__name__, type(failure).__name__),
         "message": failure.message,
         "hint": failure.hint,
         "location": _location(failure.location),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.model import Action
-from sqlmigrate.render.text import count
+from sqlmigrate.render.phrases import count
 from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from click import style
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, ProblemLevel, State
+from sqlmigrate.render.phrases import DOING, count, hint_lines, marked, named, prefix, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Holder, Location, MigrationStatus, Plan, Problem, Run, Step
+    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Mend
     from sqlmigrate.planning.review import Review
@@ -42,7 +43,6 @@ _COLOURS = {
     State.OUT_OF_ORDER: "yellow",
 }
 _DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: "applied"}
-DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run"}
 
 
 def run(result: Run) -> str:
@@ -211,14 +211,6 @@ def problems(result: Sequence[Problem]) -> str:
     return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
 
 
-def problem(one: Problem) -> str:
-    """A problem: where, what, and what to do."""
-    level = style(one.level.value, fg="red" if one.level is ProblemLevel.ERROR else "yellow")
-    return "\n".join(
-        [f"{level}: {_at(one.location)}{one.message} [{one.code}]", *marked(one.location), *_hints(one.hint)]
-    )
-
-
 def mends(result: Sequence[Mend]) -> str:
     """What `repair` does."""
     return "\n".join(f"  {one.migration.id}: {one.what}" for one in result) or "nothing to repair"
@@ -293,8 +285,8 @@ def serving(url: str) -> str:
 def error(failure: SqlMigrateError) -> str:
     """What went wrong, where, what the server said, what was done, and what to do next."""
     if isinstance(failure, PlanRefused):
-        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red"), *_hints(failure.hint)])
-    lines = [f"{style('error', fg='red')}: {_at(failure.location)}{failure.message}", *marked(failure.location)]
+        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red"), *hint_lines(failure.hint)])
+    lines = [f"{style('error', fg='red')}: {prefix(failure.location)}{failure.message}", *marked(failure.location)]
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)
     if report is not None:
@@ -310,33 +302,4 @@ def error(failure: SqlMigrateError) -> str:
         done = ", ".join(step.migration.id for step in failure.done) or "none"
         lines.append(f"  {_DONE[failure.step.action]} before it: {done}")
     hints = [line for line in failure.hint.splitlines() if report is None or line != report.hint]
-    return "\n".join([*lines, *_hints("\n".join(hints))])
-
-
-def _at(place: Location | None) -> str:
-    return f"{place}: " if place else ""
-
-
-def marked(place: Location | None) -> list[str]:
-    """The line with a caret; a long one is cut to what surrounds the caret."""
-    if place is None or not place.text:
-        return []
-    column = place.column or 1
-    start = max(column - 60, 0)
-    line = place.text[start : start + 100].replace("\t", " ")
-    caret = [style(" " * (column - start + 1) + "^", fg="red")] if place.column else []
-    return [f"  {line}", *caret]
-
-
-def _hints(hint: str) -> list[str]:
-    return [style(f"  → {line}", fg="cyan") for line in hint.splitlines()]
-
-
-def named(step: Step) -> str:
-    """A step's migration: version and name."""
-    return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
-
-
-def count(things: Sequence[object], noun: str) -> str:
-    """`1 migration`, `2 migrations`."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+    return "\n".join([*lines, *hint_lines("\n".join(hints))])

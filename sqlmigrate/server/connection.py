@@ -17,8 +17,11 @@ from sqlmigrate.model import ServerReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeAlias
 
     from psycopg.pq.abc import PGresult
+
+    Result: TypeAlias = PGresult
 
 # How often a waiting connection lets others have a look, in seconds.
 TICK = 0.2
@@ -176,7 +179,7 @@ class Connection:
         """A value as SQL text, for messages, which have no parameters."""
         return str(value) if isinstance(value, int) else pq.Escaping(self._wire).escape_literal(value.encode()).decode()
 
-    def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[PGresult]:
+    def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[Result]:
         """Sends one message, however many statements, and yields a result for each as it comes.
 
         Args:
@@ -224,9 +227,9 @@ class Connection:
                 self._wire.put_copy_end(b"interrupted")
         return True
 
-    def _receive(self, rows: Callable[[int], Iterable[bytes]]) -> Iterator[PGresult]:
+    def _receive(self, rows: Callable[[int], Iterable[bytes]]) -> Iterator[Result]:
         count = 0
-        failed: PGresult | None = None
+        failed: Result | None = None
         while (result := self._next()) is not None:
             match result.status:
                 case pq.ExecStatus.COPY_IN:
@@ -241,7 +244,7 @@ class Connection:
         if failed is not None:
             raise self._failure(failed)
 
-    def _next(self) -> PGresult | None:
+    def _next(self) -> Result | None:
         self._flush()
         while self._wire.is_busy():
             self._wait(select.POLLIN)
@@ -280,7 +283,7 @@ class Connection:
                 self._wait(select.POLLIN)
                 self._wire.consume_input()
 
-    def _failure(self, result: PGresult) -> DatabaseError:
+    def _failure(self, result: Result) -> DatabaseError:
         if self.lost or self._wire.transaction_status == pq.TransactionStatus.UNKNOWN:
             return _lost(_text(result.error_message))
         return _refused(_report(result))
@@ -324,7 +327,7 @@ def _refused(report: ServerReport) -> StatementFailed:
     return StatementFailed(report, hint=report.hint or _HINTS.get(report.sqlstate, ""))
 
 
-def _report(result: PGresult) -> ServerReport:
+def _report(result: Result) -> ServerReport:
     def field(code: int) -> str:
         return _text(result.error_field(code) or b"")
 

@@ -15,7 +15,7 @@ from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Plan, PlanRequest, Problem
 from sqlmigrate.planning import plan_file, planner
 from sqlmigrate.planning.review import Review, ReviewedStatement, review
-from sqlmigrate.render import html, markdown, shape, summary, text
+from sqlmigrate.render import html, markdown, phrases, shape, summary, text
 from tests.unit.samples import row, version
 
 ATTACK = "</style></pre></details><script>alert(1)</script>"
@@ -129,7 +129,7 @@ def test_problems_are_shown_in_each_form(tmp_path: Path) -> None:
     plan = Plan((), problems)
     one = review(plan, APPLY, plan_file.essence(plan, {"database": "shop", "server": "7/5"}, "migrations", []))
     for problem in problems:
-        assert text.problem(problem) in text.review(one)
+        assert phrases.problem(problem) in text.review(one)
         assert escapes.escape(problem.message) in html.review(one)
     assert "- **error**: <code>a&#124;b&#58;3</code>: nowhere → mend it" in markdown.review(one)
 
