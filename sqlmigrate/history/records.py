@@ -13,6 +13,7 @@ from sqlmigrate.errors import ConfigurationError, HistoryError, StatementFailed
 from sqlmigrate.history.tables import COMMENT, COMMENT_TEXT, FORMATS, format_in
 from sqlmigrate.model import Action, Applied, Migration, Progress
 from sqlmigrate.server.connection import quoted
+from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -246,9 +247,9 @@ class History:
         return _BEGUN.format(**self.names, **self._who, **values, broken_off=broken_off)
 
     @property
-    def ended(self) -> str:
-        """The SQL that says that the run is at its end, one statement; it goes with the record of the last step."""
-        return _ENDED.format(**self.names, **self._who)
+    def ended(self) -> Sql:
+        """The SQL that says that the run is at its end; it goes with the record of the last step."""
+        return Sql(_ENDED.format(**self.names, **self._who), 1)
 
     def finished(
         self,
@@ -259,8 +260,8 @@ class History:
         elapsed_ms: int | None = None,
         *,
         new: bool = False,
-    ) -> tuple[str, int]:
-        """The SQL that records the end of a step, to be sent with the step's last ones, and how many statements it is.
+    ) -> Sql:
+        """The SQL that records the end of a step, to be sent with the step's last statements.
 
         The last of them returns the duration in milliseconds. `elapsed_ms` is for a statement that could not be sent
         together with its record; `new` where there is no row.
@@ -268,21 +269,21 @@ class History:
         values = self._row(step, description, Progress(statements, statements, statements, ""), "true", elapsed_ms)
         values["outcome"] = _OUTCOME.format(guard=guard)
         if step.action is Action.HOOK:
-            return _LOG_ROW.format(duration=values["elapsed"], **values), 1
+            return Sql(_LOG_ROW.format(duration=values["elapsed"], **values), 1)
         if step.action is Action.ROLL_BACK:
-            return (_FORGET + _LOG_ROW).format(duration=values["elapsed"], **values), 2
+            return Sql((_FORGET + _LOG_ROW).format(duration=values["elapsed"], **values), 2)
         # Most rows are new, and an upsert takes the server nearly twice as long as an insert.
         record = _RECORD_ROW if new else _RECORD_ROW + _OR_UPDATE
-        return (record + ";" + _LOG_ROW).format(duration=_TOTAL.format(**values), **values), 2
+        return Sql((record + ";" + _LOG_ROW).format(duration=_TOTAL.format(**values), **values), 2)
 
     def progressed(
         self, step: Step, description: str, progress: Progress, guard: str, elapsed_ms: int | None = None
-    ) -> str:
-        """The SQL that records how far a step is, one statement, to be sent with what brought it there."""
+    ) -> Sql:
+        """The SQL that records how far a step is, to be sent with what brought it there."""
         if step.action is Action.HOOK:
-            return f"select {guard};\n"
+            return Sql(f"select {guard};\n", 1)
         values = self._row(step, description, progress, "false", elapsed_ms)
-        return f"{(_RECORD_ROW + _OR_UPDATE).format(**values)} returning {guard};\n"
+        return Sql(f"{(_RECORD_ROW + _OR_UPDATE).format(**values)} returning {guard};\n", 1)
 
     def failed(self, step: Step, description: str, message: str, duration_ms: int, guard: str) -> str:
         """The SQL that records, in a transaction of its own, that a step failed and was rolled back.
@@ -296,7 +297,7 @@ class History:
             "outcome": "'failure'",
         }
         row = {Action.APPLY: _FAILED_APPLY, Action.ROLL_BACK: _FAILED_ROLLBACK, Action.HOOK: ""}[step.action]
-        return f"begin;select {guard};{(row + _LOG_ROW).format(**values)}{self.ended}commit;"
+        return f"begin;select {guard};{(row + _LOG_ROW).format(**values)}{self.ended.text}commit;"
 
     @property
     def finished_so_far(self) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.schema.state import Statement
 from sqlmigrate.model import Location
-from sqlmigrate.sql.lint_tree import constant, one, options, strings, walk
 from sqlmigrate.sql.parser import SyntaxFault, parse, parse_plpgsql
 from sqlmigrate.sql.scanner import Item, Kind, scan
 from sqlmigrate.sql.script import only_steers
+from sqlmigrate.sql.tree import constant, kind_and_body, options, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -205,7 +205,7 @@ def _parsed_alone(path: str, item: Item, space: Item | None) -> Iterator[Unit]:
 
 
 def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
-    kind, body = one(node)
+    kind, body = kind_and_body(node)
     return Statement(kind, body, item.text, path, item.line, item.column, start)
 
 
@@ -218,7 +218,9 @@ def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
     text = lines[line - 1].rstrip("\r") if line - 1 < len(lines) else ""
     column = len(text) - len(text.lstrip()) + 1
     number = outer.line + line - 1
-    return [Statement(*one(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees]
+    return [
+        Statement(*kind_and_body(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees
+    ]
 
 
 def _constant_text(expression: str) -> str | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmigrate.server.connection import Connection
+    from sqlmigrate.sql.text import Sql
 
 # Never the blocking pg_advisory_lock(): whoever waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY waits for
 # snapshots: with the lock's owner building an index, both wait for ever.
@@ -87,7 +88,7 @@ class Lock:
         self.pid = 0
 
     def acquire(
-        self, wait: float, on_wait: Callable[[Holder | None], None], first: str, then: str
+        self, wait: float, on_wait: Callable[[Holder | None], None], first: Sql, then: str
     ) -> list[list[tuple[Any, ...]]]:
         """Tries until it has the lock, for so many seconds; `on_wait` hears who has it, about once a second.
 
@@ -128,11 +129,11 @@ class Lock:
             hint="the script, or somebody, released the lock: look for pg_advisory_unlock_all()",
         )
 
-    def _tried(self, first: str, then: str) -> list[list[tuple[Any, ...]]] | None:
+    def _tried(self, first: Sql, then: str) -> list[list[tuple[Any, ...]]] | None:
         if self._pooled:
             return self._tried_for_transaction(then)
-        setup = self._connection.answers(f"{_FRESH}{first}{_TRY.format(key=self._key)};{then};commit")
-        tried = 2 if first else 1
+        setup = self._connection.answers(f"{_FRESH}{first.text}{_TRY.format(key=self._key)};{then};commit")
+        tried = 1 + first.results
         had, self.pid = setup[tried][0]
         return setup[tried + 1 : -1] if had else None
 

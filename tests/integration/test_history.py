@@ -16,6 +16,7 @@ from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed,
 from sqlmigrate.history.tables import FORMATS
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.lock import Lock
+from sqlmigrate.sql.text import Sql
 from tests.project import Project
 
 BROKEN = "create table t5 (a int);\nselect 1 / 0;"
@@ -512,6 +513,6 @@ def test_under_the_lock_nothing_is_read_that_is_older_than_it(project: Project) 
     meanwhile = threading.Timer(0.5, lambda: project.query("insert into t values (1)"))
     meanwhile.start()
     with contextlib.closing(connection):
-        answers = Lock(connection, 1).acquire(0, print, "select pg_sleep(1);", "select a from t")
+        answers = Lock(connection, 1).acquire(0, print, Sql("select pg_sleep(1);", 1), "select a from t")
     meanwhile.join()
     assert answers == [[(1,)]]

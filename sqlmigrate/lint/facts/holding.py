@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, default_partition
 from sqlmigrate.locks.alter import STRONG_PARAMETERS, WEAKER
-from sqlmigrate.sql.lint_tree import columns_in, constant, one, relation, relations_in, strings
+from sqlmigrate.sql.tree import columns_in, constant, kind_and_body, relation, relations_in, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +156,7 @@ def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
     names = columns_in(value)
     if inner:
         names = [name for name in names if table is not None and name in table.columns]
-    return constant(value) is None and (bool(names) or one(value)[0] == "SubLink")
+    return constant(value) is None and (bool(names) or kind_and_body(value)[0] == "SubLink")
 
 
 def _is_key(table: Table | None, column: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node

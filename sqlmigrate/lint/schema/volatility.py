@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.lint_tree import options, qualified, walk
 from sqlmigrate.sql.parser import SyntaxFault, parse
+from sqlmigrate.sql.tree import options, qualified, walk
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Function, Name

@@ -10,7 +10,7 @@ from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import dropped_names, is_named
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.lint_tree import columns_in, qualified, relation, relations_in
+from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from sqlmigrate.lint.facts.holding import ALTERING, in_use, is_bounded, reads_in
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.sql.lint_tree import qualified, relation, walk
+from sqlmigrate.sql.tree import qualified, relation, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 
-def one(node: Node) -> tuple[str, Any]:
+def kind_and_body(node: Node) -> tuple[str, Any]:
     """Kind and body of a node."""
     return next(iter(node.items()))
 
@@ -122,7 +122,7 @@ def constant(node: Node) -> Any:
 
 
 def _value(argument: Node) -> Any:
-    kind, body = one(argument)
+    kind, body = kind_and_body(argument)
     match kind:
         case "String":
             return body.get("sval", "")
