@@ -64,7 +64,7 @@ class Console:
         self._for_people = bool(path)
 
     def result(self, kind: str, *values: object) -> None:
-        """A command's result; `kind` names a function of `render.text` and of `render.shape`."""
+        """A command's result; `kind` names a function of `render.text` and of `render.as_json`."""
         if kind == "run":
             self._end = values[0]
         if self._json:
@@ -179,7 +179,7 @@ def _rendered(output_format: str, kind: str, values: tuple[object, ...]) -> str:
 
 def _printable(text: str) -> str:
     """What a server says, or a file is called, is not to steer the terminal."""
-    from sqlmigrate.render.unseen import printable
+    from sqlmigrate.render.escape import printable
 
     return printable(text)
 
@@ -189,9 +189,9 @@ def _as_json(kind: str, values: tuple[object, ...]) -> str:
 
 
 def _shaped(kind: str, values: tuple[object, ...]) -> dict[str, object]:
-    from sqlmigrate.render import shape
+    from sqlmigrate.render import as_json
 
-    return {"version": shape.VERSION, **getattr(shape, kind)(*values)}
+    return {"version": as_json.VERSION, **getattr(as_json, kind)(*values)}
 
 
 def _dumped(content: dict[str, object]) -> str:

@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from sqlmigrate.config.options import without_ours
 from sqlmigrate.errors import SqlMigrateError
 from sqlmigrate.model import Run
-from sqlmigrate.render import shape
+from sqlmigrate.render import as_json
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class Notifier:
         """Tells, and warns of what went wrong with that."""
         if isinstance(end, SqlMigrateError):
             interrupted = end.exit_code > 128
-            self._tell("failure", shape.error(end), _LIMIT_INTERRUPTED if interrupted else _LIMIT)
+            self._tell("failure", as_json.error(end), _LIMIT_INTERRUPTED if interrupted else _LIMIT)
         elif isinstance(end, Run) and end.steps:
-            self._tell("success", shape.run(end), _LIMIT)
+            self._tell("success", as_json.run(end), _LIMIT)
 
     def _tell(self, outcome: str, content: dict[str, Any], seconds: float) -> None:
-        whole = {"version": shape.VERSION, "command": self._command, "outcome": outcome, **content}
+        whole = {"version": as_json.VERSION, "command": self._command, "outcome": outcome, **content}
         for warning in notify(self._settings, whole, seconds):
             self._on_failure(warning)
 

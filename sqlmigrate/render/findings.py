@@ -10,9 +10,9 @@ from click import style
 
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rules import RULES
+from sqlmigrate.render.escape import in_line, visible
+from sqlmigrate.render.levels import COLOURS, totals
 from sqlmigrate.render.phrases import count, marked
-from sqlmigrate.render.summary import amounts, in_line
-from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
 
-COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTICE: "cyan", Level.INFO: "bright_black"}
 _WIDTH = 110
 
 
@@ -31,7 +30,7 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
     if not found:
         return style(f"clean: {files}", fg="green")
     stakes = {rule.name: rule.stake for rule in RULES}
-    return "\n\n".join([*("\n".join(_lines(one, stakes)) for one in found), f"{amounts(found)} in {files}"])
+    return "\n\n".join([*("\n".join(_lines(one, stakes)) for one in found), f"{totals(found)} in {files}"])
 
 
 def _lines(one: Finding, stakes: Mapping[str, str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.render.summary import in_line
+from sqlmigrate.render.escape import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary
+from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.phrases import DOING
-from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.locks import TableLock
     from sqlmigrate.planning.review import Review, ReviewedStep
-    from sqlmigrate.render.summary import Excerpt, Part
+    from sqlmigrate.render.summary import Excerpt, TransactionExcerpt
 
 # Of a statement and of a step, so many lines are shown.
 _LINES = 1000
@@ -53,7 +53,7 @@ def review(made: Review) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": summary.in_line, "whole": visible, "groups": _groups, "tone": _tone}
+    environment.filters |= {"visible": in_line, "whole": visible, "groups": _groups, "tone": _tone}
     environment.globals |= {"summary": summary, "lines": _highlighter(), "parts": _parts, "doing": DOING}
     page = environment.get_template("review.html.j2")
     return page.render(made=made, style=Markup(style), style_hash=_hash(style))  # noqa: S704  # our own file
@@ -64,7 +64,7 @@ def _hash(style: str) -> str:
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
-def _parts(one: ReviewedStep) -> list[Part]:
+def _parts(one: ReviewedStep) -> list[TransactionExcerpt]:
     return list(summary.parts(one, _LINES, _LINES_OF_STEP))
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.render import summary
+from sqlmigrate.render.escape import in_line
 from sqlmigrate.render.phrases import DOING, count
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.model import Problem
     from sqlmigrate.planning.review import Review, ReviewedStep
-    from sqlmigrate.render.summary import Blocked, Excerpt, Part
+    from sqlmigrate.render.summary import BlockedTable, Excerpt, TransactionExcerpt
 
 # Of a statement and of a step, so many lines are shown.
 _LINES = 80
@@ -49,16 +50,16 @@ def _finding(one: Finding) -> str:
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
     """Every rule, as the documentation has it."""
-    from sqlmigrate.render import rulebook  # only the documentation's
+    from sqlmigrate.render import rule_docs  # only the documentation's
 
-    return rulebook.rules(families)
+    return rule_docs.rules(families)
 
 
 def rule(one: Rule) -> str:
     """One rule."""
-    from sqlmigrate.render import rulebook
+    from sqlmigrate.render import rule_docs
 
-    return rulebook.rule(one)
+    return rule_docs.rule(one)
 
 
 def _page(made: Review, sql: list[str]) -> str:
@@ -99,7 +100,7 @@ def _section(title: str, items: Iterator[str]) -> list[str]:
     return [f"### {title}", "", *lines, ""] if lines else []
 
 
-def _blocked(table: Blocked) -> str:
+def _blocked(table: BlockedTable) -> str:
     places = "; ".join(
         f"{_code(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.places.items()
     )
@@ -138,7 +139,7 @@ def _sql(one: ReviewedStep) -> Iterator[str]:
     yield ""
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: TransactionExcerpt) -> Iterator[str]:
     sql = "\n".join(line for excerpt in part.excerpts for line in _statement(excerpt))
     yield "In one transaction:" if part.begin else "Outside a transaction:"
     yield ""
@@ -165,5 +166,5 @@ def _code(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Text that is only text; `@name` in it calls nobody."""
-    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", summary.in_line(text))
+    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", in_line(text))
     return escaped.replace("&#64;", "&#64;<!-- -->")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate.render import summary
-from sqlmigrate.render.findings import COLOURS
+from sqlmigrate.render.escape import in_line, visible
+from sqlmigrate.render.levels import COLOURS
 from sqlmigrate.render.phrases import DOING, named, problem
-from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
     from sqlmigrate.planning.review import Review, ReviewedStep
-    from sqlmigrate.render.summary import Excerpt, Part
+    from sqlmigrate.render.summary import Excerpt, TransactionExcerpt
 
 # Of a statement and of a step, so many lines are shown.
 _LINES = 40
@@ -36,15 +36,15 @@ def review(made: Review) -> str:
 
 def _step(one: ReviewedStep) -> Iterator[str]:
     step = one.step
-    yield f"{DOING[step.action]:<9}  {style(summary.in_line(named(step)), bold=True)}"
-    yield style(summary.in_line(step.path), dim=True)
+    yield f"{DOING[step.action]:<9}  {style(in_line(named(step)), bold=True)}"
+    yield style(in_line(step.path), dim=True)
     for part in summary.parts(one, _LINES, _LINES_OF_STEP):
         yield from _part(part)
     for found in one.findings:
         yield from _finding(found)
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: TransactionExcerpt) -> Iterator[str]:
     yield style(f"  {part.begin or 'outside a transaction'}", fg="cyan")
     for excerpt in part.excerpts:
         yield from _statement(excerpt)
@@ -64,21 +64,21 @@ def _statement(excerpt: Excerpt) -> Iterator[str]:
     yield from (f"{_INDENT}{_lock(lock)}" for lock in statement.locks)
     yield from (style(f"{_INDENT}{_unseen(lock)}", dim=True) for lock in statement.unseen)
     if statement.hidden:
-        yield style(f"{_INDENT}may lock more: {summary.in_line(statement.hidden)}", fg="yellow")
+        yield style(f"{_INDENT}may lock more: {in_line(statement.hidden)}", fg="yellow")
     if statement.lost:
-        yield style(f"{_INDENT}can't be undone: {summary.in_line(statement.lost)}", fg="red")
+        yield style(f"{_INDENT}can't be undone: {in_line(statement.lost)}", fg="red")
     for found in statement.findings:
         yield from _finding(found)
 
 
 def _finding(one: Finding) -> Iterator[str]:
-    said = f"{summary.in_line(one.message)} [{one.rule}]"
+    said = f"{in_line(one.message)} [{one.rule}]"
     yield f"{_INDENT}{style(one.level.value, fg=COLOURS[one.level])}: {said}"
     yield from (style(f"{_INDENT}  {line}", fg="cyan") for line in visible(one.safer).splitlines())
 
 
 def _lock(lock: TableLock) -> str:
-    said = f"→ {lock.mode.value} on {summary.in_line(lock.relation)}: {summary.effect(lock.mode)}"
+    said = f"→ {lock.mode.value} on {in_line(lock.relation)}: {summary.effect(lock.mode)}"
     said += f"; {lock.work}" if lock.work else ""
     if lock.mode.blocks_writes:
         return style(said, fg="red" if lock.mode.blocks_reads else "yellow")
@@ -86,18 +86,16 @@ def _lock(lock: TableLock) -> str:
 
 
 def _unseen(lock: TableLock) -> str:
-    return f"→ {lock.mode.value} on {summary.in_line(lock.relation)}, which this plan makes: nobody waits"
+    return f"→ {lock.mode.value} on {in_line(lock.relation)}, which this plan makes: nobody waits"
 
 
 def _irreversible(made: Review) -> list[str]:
     found = summary.irreversible(made)
-    lines = [
-        f"  {summary.in_line(named(one.step))}: {'; '.join(map(summary.in_line, one.irreversible))}" for one in found
-    ]
+    lines = [f"  {in_line(named(one.step))}: {'; '.join(map(in_line, one.irreversible))}" for one in found]
     return [style("can't be undone:", fg="red"), *lines, ""] if found else []
 
 
 def _end(made: Review) -> list[str]:
-    where = f"{summary.title(made)} of database {summary.in_line(made.essence['database'])}: "
+    where = f"{summary.title(made)} of database {in_line(made.essence['database'])}: "
     lines = textwrap.wrap(where + summary.sentence(made), 120, break_long_words=False, break_on_hyphens=False)
     return [*(style(line, bold=True) for line in lines), f"digest {made.digest}"]

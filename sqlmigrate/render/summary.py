@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.finding import Level
 from sqlmigrate.model import Action
+from sqlmigrate.render import levels
+from sqlmigrate.render.escape import visible
 from sqlmigrate.render.phrases import count
-from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from sqlmigrate.lint import Finding
     from sqlmigrate.locks import Mode
     from sqlmigrate.model import Step
     from sqlmigrate.planning.review import Review, ReviewedStatement, ReviewedStep, ReviewedTransaction
@@ -24,7 +22,7 @@ _WIDTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class BlockedTable:
     """A table that others have to wait for: the strongest lock on it, and the lines of the statements that block."""
 
     relation: str
@@ -42,7 +40,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TransactionExcerpt:
     """What is shown of a unit; `more` says how many statements are left out."""
 
     begin: str
@@ -50,7 +48,7 @@ class Part:
     more: str
 
 
-def parts(one: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[Part]:
+def parts(one: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[TransactionExcerpt]:
     """So many lines of each statement, so many of a step; behind them only statements with something said of them."""
     left = lines_of_step
     for unit in one.units:
@@ -59,7 +57,7 @@ def parts(one: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[Part]:
             if left > 0 or _is_remarkable(statement):
                 kept.append(excerpt(statement, min(lines, max(left, 3))))
                 left -= kept[-1].sql.count("\n") + 1
-        yield Part(unit.begin, tuple(kept), _unsaid(unit, len(kept)))
+        yield TransactionExcerpt(unit.begin, tuple(kept), _unsaid(unit, len(kept)))
 
 
 def _unsaid(unit: ReviewedTransaction, kept: int) -> str:
@@ -74,11 +72,6 @@ def excerpt(statement: ReviewedStatement, lines: int) -> Excerpt:
     rest = sql[len(kept) :].removeprefix("\n")
     what = count(rest.split("\n"), "more line") if "\n" in rest or kept.count("\n") + 1 == lines else ""
     return Excerpt(statement, kept, f"… {what or count(rest, 'more character')}" if rest else "")
-
-
-def in_line(text: str) -> str:
-    """A name with what is unseen in it written out, on one line."""
-    return visible(text).replace("\n", "\\n")
 
 
 def all_steps(made: Review) -> tuple[ReviewedStep, ...]:
@@ -115,14 +108,14 @@ def strongest(one: ReviewedStep) -> Mode | None:
     return max((lock.mode for statement in statements(one) for lock in statement.locks), default=None)
 
 
-def blocked(made: Review) -> list[Blocked]:
+def blocked(made: Review) -> list[BlockedTable]:
     """The tables that others have to wait for, the strongest lock first."""
-    found: dict[str, Blocked] = {}
+    found: dict[str, BlockedTable] = {}
     for one in all_steps(made):
         for statement in statements(one):
             for lock in statement.locks:
                 if lock.mode.blocks_writes:
-                    so_far = found.get(lock.relation, Blocked(lock.relation, lock.mode, {}))
+                    so_far = found.get(lock.relation, BlockedTable(lock.relation, lock.mode, {}))
                     so_far.places.setdefault(one.step, []).append(statement.line)
                     found[lock.relation] = replace(so_far, mode=max(so_far.mode, lock.mode))
     return sorted(found.values(), key=lambda table: (-table.mode.number, table.relation))
@@ -140,21 +133,11 @@ def sentence(made: Review) -> str:
     said += [f"{count(for_good, 'step')} can't be undone"] if for_good else []
     hidden = [statement for statement in every if statement.hidden]
     said += [f"{count(hidden, 'statement')} may lock more than can be told"] if hidden else []
-    said += [f"the linter has {amounts(made.findings)}"] if made.findings else []
+    said += [f"the linter has {levels.totals(made.findings)}"] if made.findings else []
     return "; ".join(said)
 
 
-def amounts(found: Iterable[Finding]) -> str:
-    """How many findings there are of each level."""
-    levels = Counter(one.level for one in found)
-    return ", ".join(_amount(levels[level], level) for level in Level if levels[level])
-
-
-def _amount(number: int, level: Level) -> str:
-    return f"{number} unsure" if level is Level.INFO else count(range(number), level.value)
-
-
-def _blocks(tables: list[Blocked]) -> str:
+def _blocks(tables: list[BlockedTable]) -> str:
     reads = [table for table in tables if table.mode.blocks_reads]
     if not tables:
         return "blocks neither reads nor writes"

@@ -16,7 +16,7 @@ from sqlmigrate.model import Action, Plan, PlanRequest
 from sqlmigrate.planning import plan_file, planner
 from sqlmigrate.planning.lint_gate import heed, inspect, refuse
 from sqlmigrate.planning.review import Review, document, review
-from sqlmigrate.render import html, markdown, shape, text
+from sqlmigrate.render import as_json, html, markdown, text
 from sqlmigrate.sql import parser
 from tests.unit.samples import row
 
@@ -131,7 +131,7 @@ def test_without_the_grammar_only_who_wants_it_hears_of_it(settings: Settings, m
     assert inspect(plan, settings) is None
     refuse(plan, settings)
     assert unstyle(text.plan(plan, ["select 1;"], None)).endswith("not linted: pip install 'sqlmigrate[lint]'")
-    assert "findings" not in shape.plan(plan, ["select 1;"], None)
+    assert "findings" not in as_json.plan(plan, ["select 1;"], None)
     with pytest.raises(ConfigurationError) as refused:
         refuse(plan, given(settings, lint_level="error"))
     assert "sqlmigrate[lint]" in refused.value.hint
@@ -174,7 +174,7 @@ def test_the_digest_is_not_over_them(settings: Settings, tmp_path: Path) -> None
     assert with_them.digest == without.digest
     assert document(with_them) == document(without)
     path = tmp_path / "plan.json"
-    path.write_text(json.dumps({"version": 1, **shape.review(with_them)}))
+    path.write_text(json.dumps({"version": 1, **as_json.review(with_them)}))
     assert plan_file.read(str(path)).digest == with_them.digest
 
 
@@ -191,8 +191,8 @@ def test_they_are_in_every_form(settings: Settings) -> None:
     comment = markdown.review(made)
     assert "### What the linter says" in comment
     assert "`index-not-concurrent`" in comment
-    data = shape.review(made)
-    assert data["findings"] == shape.findings(made.findings)["findings"]
+    data = as_json.review(made)
+    assert data["findings"] == as_json.findings(made.findings)["findings"]
     assert {one["line"] for one in data["findings"]} == {1, 3, 5, 6}
 
 

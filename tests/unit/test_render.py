@@ -45,8 +45,8 @@ from sqlmigrate.planning.plan_file import PlanFile
 from sqlmigrate.planning.planner import statuses
 from sqlmigrate.planning.repair import Mend
 from sqlmigrate.planning.review import Review
-from sqlmigrate.render import phrases, progress, shape, text
-from sqlmigrate.render.unseen import printable
+from sqlmigrate.render import as_json, phrases, progress, text
+from sqlmigrate.render.escape import printable
 from sqlmigrate.server import connection
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
@@ -165,7 +165,7 @@ def _functions(module: object) -> set[str]:
 
 
 def test_whatever_a_person_can_read_a_program_can_too() -> None:
-    assert _functions(shape) == set(RESULTS)
+    assert _functions(as_json) == set(RESULTS)
     assert _functions(text) | {"problem"} == set(RESULTS)
 
 
@@ -174,7 +174,7 @@ def test_every_result_and_error_is_text_and_json(kind: str, values: tuple[Any, .
     said = unstyle(getattr(text, kind)(*values))
     assert said
     assert said == said.strip("\n")
-    shaped = getattr(shape, kind)(*values)
+    shaped = getattr(as_json, kind)(*values)
     assert json.loads(json.dumps(shaped)) == shaped
 
 
@@ -344,14 +344,14 @@ def test_a_line_without_a_column_has_no_caret() -> None:
 
 
 def test_the_json_of_an_error_has_all_that_a_program_needs() -> None:
-    shaped = shape.error(_refused(StatementFailed(REPORT, PLACE)))["error"]
+    shaped = as_json.error(_refused(StatementFailed(REPORT, PLACE)))["error"]
     assert (shaped["kind"], shaped["location"]) == ("MigrationFailed", {"path": "m/a.sql", "line": 3, "column": 8})
     assert shaped["server"] | {"sqlstate": "42P07", "hint": "the hint"} == shaped["server"]
     assert (shaped["step"]["version"], [one["version"] for one in shaped["done"]]) == ("v1.0.0-002", ["v1.0.0-001"])
 
 
 def test_the_json_of_a_refused_plan_has_its_problems() -> None:
-    shaped = shape.error(PlanRefused([WRONG, ODD]))["error"]
+    shaped = as_json.error(PlanRefused([WRONG, ODD]))["error"]
     assert [(one["code"], one["level"], one["location"] is None) for one in shaped["problems"]] == [
         ("changed", "error", False),
         ("newer", "warning", True),
@@ -360,19 +360,21 @@ def test_the_json_of_a_refused_plan_has_its_problems() -> None:
 
 
 def test_times_in_json_are_in_iso_format() -> None:
-    status = shape.status(STANDING)["migrations"]
+    status = as_json.status(STANDING)["migrations"]
     assert [datetime.fromisoformat(one["executed_at"]).astimezone(UTC) for one in status if one["executed_at"]] == [
         WHEN
     ] * 4
     assert status[2]["executed_at"] is None
-    assert shape.holder(HOLDER)["holder"]["since"] == WHEN.isoformat()
-    assert shape.info([Detail(STANDING[0], (ENTRY,), 1, 1)])["migrations"][0]["log"][0]["logged_at"] == WHEN.isoformat()
+    assert as_json.holder(HOLDER)["holder"]["since"] == WHEN.isoformat()
+    assert (
+        as_json.info([Detail(STANDING[0], (ENTRY,), 1, 1)])["migrations"][0]["log"][0]["logged_at"] == WHEN.isoformat()
+    )
 
 
 def test_health_in_json_is_a_yes_or_no_with_its_reasons() -> None:
-    assert shape.health(Health((), (ODD,)))["up_to_date"] is True
-    assert shape.health(Health((), (WRONG,)))["up_to_date"] is False
-    assert shape.health(Health((STANDING[0],), ()))["pending"] == ["v1.0.0-001"]
+    assert as_json.health(Health((), (ODD,)))["up_to_date"] is True
+    assert as_json.health(Health((), (WRONG,)))["up_to_date"] is False
+    assert as_json.health(Health((STANDING[0],), ()))["pending"] == ["v1.0.0-001"]
 
 
 # Passwords
@@ -391,7 +393,9 @@ SECRET = "s3cr3t"  # noqa: S105  # to be found nowhere
 def test_a_password_is_in_no_error_about_a_url_that_can_not_be_read(url: str) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         connection.make_conninfo(url)
-    assert SECRET not in text.error(caught.value) + json.dumps(shape.error(caught.value)) + repr(caught.value.__cause__)
+    assert SECRET not in text.error(caught.value) + json.dumps(as_json.error(caught.value)) + repr(
+        caught.value.__cause__
+    )
 
 
 def test_a_password_is_in_no_error_about_a_part_that_can_not_be_read() -> None:

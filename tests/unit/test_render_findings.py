@@ -15,7 +15,7 @@ from sqlmigrate.lint import Decider, Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.model import Location
-from sqlmigrate.render import gcc, github, gitlab, junit, markdown, sarif, shape, text
+from sqlmigrate.render import as_json, gcc, github, gitlab, junit, markdown, sarif, text
 from sqlmigrate.render.fingerprint import fingerprints
 
 ODD = "m/ä b%:,|`<&\"'\x1b.sql"
@@ -44,7 +44,7 @@ def test_every_format_shows_findings(name: str) -> None:
 
 
 def test_json() -> None:
-    first, *_, last = shape.findings(FOUND, PATHS)["findings"]
+    first, *_, last = as_json.findings(FOUND, PATHS)["findings"]
     assert first == {
         "file": "m/a.sql",
         "line": 3,
@@ -56,7 +56,7 @@ def test_json() -> None:
         "safer": "create index concurrently i on t (a);\n-- 100% sure",
     }
     assert (last["level"], last["decided_by"]) == ("error", "earlier files")
-    assert [one["line"] for one in shape.findings([STYLE], PATHS)["findings"]] == [1]
+    assert [one["line"] for one in as_json.findings([STYLE], PATHS)["findings"]] == [1]
 
 
 def test_text() -> None:
@@ -91,7 +91,7 @@ def test_text_of_fixes_is_a_diff() -> None:
         *("--- /dev/null", "+++ m/b.sql", "@@ -1 +1,2 @@", "+new", " "),
     ]
     assert text.fixes([]) == "nothing to fix"
-    assert shape.fixes(made)["fixes"][1] == {"file": "m/b.sql", "new": True, "text": "new\n"}
+    assert as_json.fixes(made)["fixes"][1] == {"file": "m/b.sql", "new": True, "text": "new\n"}
 
 
 def test_github() -> None:
@@ -222,7 +222,7 @@ def test_rules_are_listed() -> None:
     for rule in RULES:
         assert f"  {rule.name} " in shown
     assert max(map(len, shown.splitlines())) < 180
-    names = [one["name"] for one in shape.rules(FAMILIES)["rules"]]
+    names = [one["name"] for one in as_json.rules(FAMILIES)["rules"]]
     assert names == [rule.name for rule in RULES]
 
 
@@ -233,7 +233,7 @@ def test_rule_is_documented(rule: Any) -> None:
         assert rule.stake in shown
         assert rule.safe.splitlines()[0] in shown
         assert rule.examples[0].sql.splitlines()[0] in shown
-    documented = shape.rule(rule)["rule"]
+    documented = as_json.rule(rule)["rule"]
     assert {one["finding"] for one in documented["examples"]} >= {"yes", "no"}
 
 

@@ -15,7 +15,8 @@ from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Plan, PlanRequest, Problem
 from sqlmigrate.planning import plan_file, planner
 from sqlmigrate.planning.review import Review, ReviewedStatement, review
-from sqlmigrate.render import html, markdown, phrases, shape, summary, text
+from sqlmigrate.render import as_json, html, markdown, phrases, summary, text
+from sqlmigrate.render.escape import in_line
 from tests.unit.samples import row, version
 
 ATTACK = "</style></pre></details><script>alert(1)</script>"
@@ -227,7 +228,7 @@ def test_what_is_unseen_is_written_out(tmp_path: Path) -> None:
     assert written in said(one)
     assert written in markdown.review(one)
     assert written in Page(html.review(one)).text
-    assert summary.in_line("a\nb\udcff") == r"a\nb\udcff"
+    assert in_line("a\nb\udcff") == r"a\nb\udcff"
 
 
 def test_the_page_keeps_to_itself(dangerous: Review) -> None:
@@ -299,6 +300,6 @@ def test_of_a_long_statement_the_page_says_what_is_left_out(tmp_path: Path) -> N
 
 
 def test_for_a_program_it_is_the_plan_file(dangerous: Review) -> None:
-    found = json.loads(json.dumps(shape.review(dangerous)))
+    found = json.loads(json.dumps(as_json.review(dangerous)))
     assert found.pop("findings") == []
     assert found.pop("digest") == dangerous.digest == plan_file.digest_of(found)

@@ -19,6 +19,11 @@ def visible(text: str) -> str:
     return _ANY.sub(lambda found: _written(found[0]), text)
 
 
+def in_line(text: str) -> str:
+    """Returns the text on one line, with what is unseen in it written out."""
+    return visible(text).replace("\n", "\\n")
+
+
 def printable(text: str) -> str:
     """The same, for a terminal, of a text with colours of our own."""
     return _BUT_STYLES.sub(lambda found: found[1] or _written(found[0]), text)
