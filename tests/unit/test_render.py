@@ -366,9 +366,8 @@ def test_times_in_json_are_in_iso_format() -> None:
     ] * 4
     assert status[2]["executed_at"] is None
     assert as_json.holder(HOLDER)["holder"]["since"] == WHEN.isoformat()
-    assert (
-        as_json.info([Detail(STANDING[0], (ENTRY,), 1, 1)])["migrations"][0]["log"][0]["logged_at"] == WHEN.isoformat()
-    )
+    migration = as_json.info([Detail(STANDING[0], (ENTRY,), 1, 1)])["migrations"][0]
+    assert migration["log"][0]["logged_at"] == WHEN.isoformat()
 
 
 def test_health_in_json_is_a_yes_or_no_with_its_reasons() -> None:
