@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import MigrationFailed
     from sqlmigrate.execution.prepared import Hook, Work
     from sqlmigrate.files.source import Source
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.records import Records
     from sqlmigrate.model import Migration, Progress
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
@@ -37,10 +37,10 @@ class Limits:
 class Envelope:
     """The messages that carry work, with the SQL around it. Sends nothing."""
 
-    def __init__(self, connection: Connection, session: Session, history: History, guard: str, limits: Limits) -> None:
+    def __init__(self, connection: Connection, session: Session, records: Records, guard: str, limits: Limits) -> None:
         self._connection = connection
         self._session = session
-        self._history = history
+        self._records = records
         self._guard = guard
         self._limits = limits
 
@@ -54,14 +54,14 @@ class Envelope:
 
     def journal(self, work: Work, progress: Progress, elapsed_ms: int) -> Message:
         """A transaction that records how far a script is."""
-        record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
+        record = self._records.step_progress(work.step, work.description, progress, self._guard, elapsed_ms)
         closing = _part(self._session.step_aside + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, work)), closing])
 
     def end(self, work: Work, elapsed_ms: int) -> Message:
         """A transaction that records the end of a script whose last statement ran outside one."""
         statements = work.script.statements
-        record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
+        record = self._records.step_end(work.step, work.description, statements, self._guard, elapsed_ms)
         closing = _part(self._session.wipe + self._end_of_run(work) + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._hooked(0, work, work.after)), closing])
 
@@ -111,14 +111,14 @@ class Envelope:
         durable = work.durable and work.on_last_segment
         durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
         if work.on_last_segment:
-            statements, new = work.script.statements, work.ordinary and work.step.row is None
-            record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
+            statements, is_new = work.script.statements, work.ordinary and work.step.row is None
+            record = self._records.step_end(work.step, work.description, statements, self._guard, is_new=is_new)
             return _part(self._session.wipe + durability + self._end_of_run(work) + record + _COMMIT, unit)
-        record = self._history.progressed(work.step, work.description, work.progress, self._guard)
+        record = self._records.step_progress(work.step, work.description, work.progress, self._guard)
         return _part(self._session.step_aside + durability + record + _COMMIT, unit)
 
     def _end_of_run(self, work: Work) -> Sql:
-        return self._history.ended if work.last else Sql()
+        return self._records.run_end if work.last else Sql()
 
     def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
         said = work.script.directives
