@@ -84,7 +84,7 @@ def test_what_is_not_understood_changes_nothing(tree: Path, arguments: list[str]
 def test_a_database_of_others_is_not_cleaned_away(tree: Path) -> None:
     said = run(tree, "scripts/migrate-setup.sh", "--clean", code=2, DATABASE_URL="postgresql://db.internal/app")
 
-    assert "not one that DATABASE_URL names" in said
+    assert "not the database of DATABASE_URL" in said
 
 
 def test_clean_begins_anew(tree: Path) -> None:
