@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.files.source import Source, checksum, find, open_script, read, with_line_text
+from sqlmigrate.files.source import checksum, find, open_script, read, with_line_text
 from sqlmigrate.model import Location
 from sqlmigrate.sql.script import Cuts, Piece
 
@@ -109,7 +109,7 @@ def test_links_are_followed_and_a_directory_is_read_once(tmp_path: Path) -> None
 
 
 def test_a_directory_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="directory .* does not exist") as caught:
+    with pytest.raises(ConfigurationError, match=r"directory \".*\" does not exist") as caught:
         find([str(tmp_path), str(tmp_path / "no")])
     assert "--dir" in caught.value.hint
 
@@ -256,9 +256,9 @@ def test_blocks_are_the_bytes_between_two_offsets(tmp_path: Path) -> None:
     assert max(map(len, blocks)) <= MEBIBYTE
 
 
-@pytest.mark.parametrize("replace", [True, False], ids=["replaced", "overwritten"])
+@pytest.mark.parametrize("change", ["replace", "overwrite"])
 def test_a_file_changed_between_its_stamp_and_its_text_is_not_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     path, new = _write(tmp_path / "f.sql"), tmp_path / "new.sql"
     fstat = os.fstat
@@ -267,7 +267,7 @@ def test_a_file_changed_between_its_stamp_and_its_text_is_not_sent(
         monkeypatch.undo()
         status = fstat(descriptor)
         time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
-        if replace:
+        if change == "replace":
             os.replace(_write(new, "drop table a;"), path)
         else:
             Path(path).write_text("drop table a;")
