@@ -114,7 +114,7 @@ def test_a_plan_is_for_this_database_and_not_for_another_of_its_name(project: Pr
         server.execute(f"create database {name}".encode())
 
     with pytest.raises(PlanRefused) as refused:
-        project.migrator().run(file.asked, file)
+        project.migrator().run(file.request, file)
 
     assert "it was made for server" in refused.value.problems[0].message
 

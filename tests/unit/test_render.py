@@ -41,9 +41,9 @@ from sqlmigrate.model import (
     ServerReport,
     State,
 )
-from sqlmigrate.planning.plan_file import PlanFile
+from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
 from sqlmigrate.planning.planner import statuses
-from sqlmigrate.planning.repair import Mend
+from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import phrases, progress, shape, text
 from sqlmigrate.render.unseen import printable
@@ -68,7 +68,15 @@ ENTRIES = [
     Entry(".gitignore", Outcome.KEPT, "it has it"),
     Entry(".pre-commit-config.yaml", Outcome.KEPT, "add:\n- repo: local"),
 ]
-MEND = Mend(migration(1), "take the checksum from disk", "update …")
+INPUTS: PlanInputs = {
+    "database": "d",
+    "server": "s",
+    "history_table": "h",
+    "history": {"rows": 0, "digest": ""},
+    "files": [],
+    "hooks": {},
+}
+FIX = Repair(migration(1), "update the checksum", "update …")
 
 
 def _refused(cause: SqlMigrateError | None = None) -> MigrationFailed:
@@ -125,10 +133,8 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan(()),),
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
-    "review": [
-        (Review(Plan(()), PlanRequest(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)
-    ],
-    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), {}, []),)],
+    "review": [(Review(Plan(()), PlanRequest(Action.APPLY), INPUTS, (), (), "ab" * 32),)],
+    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), INPUTS, []),)],
     "status": [(STANDING,), ([],)],
     "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],
@@ -137,7 +143,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "fixes": [([Fix("m/a.sql", None, "select 1;")],), ([],)],
     "rules": [(FAMILIES,)],
     "rule": [(RULES[0],)],
-    "mends": [([MEND],), ([],)],
+    "mends": [([FIX],), ([],)],
     "holder": [(HOLDER,), (None,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
@@ -212,7 +218,7 @@ def test_every_event_is_tested() -> None:
         ("health", Health((), (WRONG,) * 3), "invalid: v1.0.0-001 was changed (and 2 more); see `sqlmigrate validate`"),
         ("problems", [], "valid"),
         ("mends", [], "nothing to repair"),
-        ("mends", [MEND, MEND], "  v1.0.0-001: take the checksum from disk\n  v1.0.0-001: take the checksum from disk"),
+        ("mends", [FIX, FIX], "  v1.0.0-001: update the checksum\n  v1.0.0-001: update the checksum"),
         ("holder", None, "nobody holds the migration lock"),
     ],
 )  # fmt: skip
