@@ -1,4 +1,8 @@
-"""Reading parse trees: names, columns and calls in them. Pure."""
+"""Functions that read parse trees: names, columns, options and calls. Pure.
+
+A node is a dict with one key, its kind (`RangeVar`), and its body, a dict of fields. A field that can hold only one
+kind of node holds the body itself.
+"""
 
 from __future__ import annotations
 
@@ -6,58 +10,87 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.sql.parser import Node
 
+# The kinds of node in the fields that hold a body.
+_KINDS = {
+    "base": "CreateStmt",
+    "into": "IntoClause",
+    "intoClause": "IntoClause",
+    "larg": "SelectStmt",
+    "rarg": "SelectStmt",
+    **dict.fromkeys(("constrrel", "name", "pktable", "rel", "relation", "sequence", "table", "view"), "RangeVar"),
+}
+
 
 def kind_and_body(node: Node) -> tuple[str, Any]:
-    """Kind and body of a node."""
+    """Returns the kind and the body of a node."""
     return next(iter(node.items()))
 
 
-def strings(nodes: Sequence[Node]) -> list[str]:
-    """The texts of a list of String nodes; anything else in it is left out."""
+def bodies(node: Node, field: str) -> list[Node]:
+    """Returns the bodies of the nodes in a field that holds a list."""
+    return [body for element in node.get(field, ()) for body in element.values()]
+
+
+def definition(command: Node) -> Node:
+    """Returns the body of what a subcommand of ALTER TABLE adds, sets or names."""
+    return next(iter(command.get("def", {}).values()), {})
+
+
+def children(node: Node) -> Iterator[tuple[str, str, Node]]:
+    """Yields field, kind and body of each node directly below a body."""
+    for field, value in node.items():
+        for child in value if isinstance(value, list) else (value,):
+            if isinstance(child, dict):
+                kind = next(iter(child), "")
+                yield (field, kind, child[kind]) if kind[:1].isupper() else (field, _KINDS.get(field, ""), child)
+
+
+def strings(nodes: Iterable[Node]) -> list[str]:
+    """Returns the texts of the String nodes in a list."""
     return [node["String"].get("sval", "") for node in nodes if "String" in node]
 
 
 def qualified(nodes: Sequence[Node]) -> tuple[str, str]:
-    """Schema (or empty) and name of a list of String nodes."""
+    """Returns the schema (or an empty text) and the name that a list of String nodes spells."""
     parts = strings(nodes)
     return (parts[-2] if len(parts) > 1 else "", parts[-1] if parts else "")
 
 
 def relation(node: Node) -> tuple[str, str]:
-    """Schema (or empty) and name of a RangeVar."""
+    """Returns the schema (or an empty text) and the name of a RangeVar."""
     return node.get("schemaname", ""), node.get("relname", "")
 
 
 def walk(node: Any) -> Iterable[tuple[str, Node]]:
-    """Every node in a tree with its kind, from the top down, in the order in which it is written."""
+    """Returns every body below a node, parents first, with its kind, or with its field where the field holds a body."""
     if isinstance(node, dict):
         return _walked(node)
     return chain.from_iterable(map(walk, node)) if isinstance(node, list | tuple) else ()
 
 
-# A dozen rules walk the same few trees, one statement after the other; nothing changes a tree. A large one is let go.
+# A dozen rules walk the same trees, statement by statement, and nothing changes a tree. Large results are not kept.
 _KEPT = 256
 _LARGE = 5000
-_last: dict[int, tuple[Node, list[tuple[str, Node]]]] = {}
+_recent: dict[int, tuple[Node, list[tuple[str, Node]]]] = {}
 
 
 def _walked(node: Node) -> list[tuple[str, Node]]:
-    known = _last.get(id(node))
-    if known is None or known[0] is not node:
-        known = node, _nodes(node)
-        if len(_last) >= _KEPT:
-            _last.clear()
-        if len(known[1]) <= _LARGE:
-            _last[id(node)] = known
-    return known[1]
+    entry = _recent.get(id(node))
+    if entry is None or entry[0] is not node:
+        entry = node, _nodes(node)
+        if len(_recent) >= _KEPT:
+            _recent.clear()
+        if len(entry[1]) <= _LARGE:
+            _recent[id(node)] = entry
+    return entry[1]
 
 
 def _nodes(node: Node) -> list[tuple[str, Node]]:
-    found, stack = [], [node]
+    nodes, stack = [], [node]
     while stack:
         part = stack.pop()
         if type(part) is not dict:
@@ -65,25 +98,25 @@ def _nodes(node: Node) -> list[tuple[str, Node]]:
         below = []
         for kind, body in part.items():
             if type(body) is dict:
-                found.append((kind, body))
+                nodes.append((kind, body))
                 below.append(body)
             elif type(body) is list:
                 below += body
         stack += below[::-1]
-    return found
+    return nodes
 
 
 def columns_in(expression: Any) -> list[str]:
-    """The names of the columns that an expression reads, each once, unqualified."""
-    found: dict[str, None] = {}
+    """Returns the unqualified names of the columns that an expression reads, each name once."""
+    columns: dict[str, None] = {}
     for kind, body in walk(expression):
         if kind == "ColumnRef" and (parts := strings(body.get("fields", []))):
-            found[parts[-1]] = None
-    return list(found)
+            columns[parts[-1]] = None
+    return list(columns)
 
 
 def relations_in(query: Any) -> list[tuple[str, str]]:
-    """Schema and name of each relation that a statement names; those of WITH are none."""
+    """Returns schema and name of each relation that a statement names, except its common table expressions."""
     ctes = set()
     names: dict[tuple[str, str], None] = {}
     for kind, body in walk(query):
@@ -94,30 +127,30 @@ def relations_in(query: Any) -> list[tuple[str, str]]:
     return [name for name in names if name[1] and (name[0] or name[1] not in ctes)]
 
 
-def options(nodes: Sequence[Node]) -> dict[str, Any]:
-    """A list of DefElem nodes as a dict; an option without a value is True."""
-    found: dict[str, Any] = {}
+def options(nodes: Iterable[Node]) -> dict[str, Any]:
+    """Returns a list of DefElem nodes as a dict; the value of an option without an argument is True."""
+    values: dict[str, Any] = {}
     for node in nodes:
         element = node.get("DefElem", {})
-        found[element.get("defname", "")] = _value(element["arg"]) if "arg" in element else True
-    return found
+        values[element.get("defname", "")] = _value(element["arg"]) if "arg" in element else True
+    return values
 
 
-def is_on(value: Any) -> bool:
-    """Whether an option of `options` is on, by the rules of PostgreSQL's defGetBoolean."""
+def is_on(value: object) -> bool:
+    """Returns whether a value of `options` is true, by the rules of PostgreSQL's defGetBoolean."""
     return value is True or str(value).lower() in ("true", "on", "1")
 
 
 def constant(node: Node) -> Any:
-    """The value of a constant: a string, a number, a boolean; None for NULL and for what is no constant."""
+    """Returns the value of a constant: a text, a number or a boolean; None for NULL and for any other expression."""
     if "TypeCast" in node:
         return constant(node["TypeCast"].get("arg", {}))
     body = node.get("A_Const")
     if body is None or body.get("isnull"):
         return None
-    for key, name in (("sval", "sval"), ("ival", "ival"), ("fval", "fval"), ("boolval", "boolval"), ("bsval", "bsval")):
+    for key in ("sval", "ival", "fval", "boolval", "bsval"):
         if key in body:
-            return body[key].get(name, {"sval": "", "ival": 0, "boolval": False}.get(key, ""))
+            return body[key].get(key, {"sval": "", "ival": 0, "boolval": False}.get(key, ""))
     return None
 
 
