@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.history.tables import BROKEN_OFF, UNDONE_VERSION
-from sqlmigrate.server.lock import same
+from sqlmigrate.server.lock import is_lock
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -157,7 +157,7 @@ def entries(
         condition=" and ".join(conditions) or "true",
         limit="" if limit is None else f"limit {limit}",
     )
-    rows = connection.answers(f"{_LOOK.format(same=same(lock_key))}{query}commit;")[-2]
+    rows = connection.answers(f"{_LOOK.format(same=is_lock(lock_key))}{query}commit;")[-2]
     return [LogEntry(*row) for row in reversed(rows)]
 
 
@@ -168,7 +168,7 @@ def reading(connection: Connection, history: History, lock_key: int) -> Reading:
     """
     known = history.format
     totals = _totals(connection, history) if known else ""
-    text = f"{_LOOK.format(same=same(lock_key))}{history.query};{totals}commit;"
+    text = f"{_LOOK.format(same=is_lock(lock_key))}{history.query};{totals}commit;"
     answers = connection.answers(text)
     lock_held = answers[3][0][0]
     rows = history.rows_in(answers[4:])

@@ -129,22 +129,22 @@ def use_up(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (edit_plan, "was edited: its digest is not that of its content"),
-        (forge_plan, "the plan shows other SQL than the files hold"),
-        (use_up, "the history has changed since: 0 rows then, 2 rows now"),
+        (edit_plan, "was edited: its digest does not match its content"),
+        (forge_plan, "the plan shows other SQL than the files contain"),
+        (use_up, "the history has changed: 0 rows then, 2 rows now"),
         (lambda project: project.add(2, "select 2;"), "the file of v1.0.0-002 (apply) was changed"),
-        (lambda project: project.add(3, "select 3;"), "v1.0.0-003 (apply) would be run, and is not in the plan"),
+        (lambda project: project.add(3, "select 3;"), "v1.0.0-003 (apply) would be run, but is not in the plan"),
         (
             lambda project: (project.directory / "V1.0.0-002__step.up.sql").unlink(),
-            "v1.0.0-002 (apply) is not to be run",
+            "v1.0.0-002 (apply) would no longer be run",
         ),
         (lambda project: project.write("before_each.sql", "select 1;"), "before_each would be run"),
         (lambda project: project.write("after_migrate.sql", "select 1;"), "after_migrate (hook) would be run"),
-        (lambda project: (project.root / "plan.json").write_text("{}"), "plan.json is no plan file"),
-        (rewrite_plan("plan", {}), "plan.json is no plan file"),
-        (rewrite_plan("plan", {"files": ["x"]}), "plan.json is no plan file"),
-        (rewrite_plan("asked", {"steps": "x"}), "plan.json is no plan file"),
-        (lambda project: (project.root / "plan.json").write_text("[" * 100_000), "plan.json is no plan file"),
+        (lambda project: (project.root / "plan.json").write_text("{}"), '"plan.json" is not a plan file'),
+        (rewrite_plan("plan", {}), '"plan.json" is not a plan file'),
+        (rewrite_plan("plan", {"files": ["x"]}), '"plan.json" is not a plan file'),
+        (rewrite_plan("asked", {"steps": "x"}), '"plan.json" is not a plan file'),
+        (lambda project: (project.root / "plan.json").write_text("[" * 100_000), '"plan.json" is not a plan file'),
         (lambda project: (project.root / "plan.json").unlink(), "plan.json cannot be read"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_plan_for_another_database_or_history_is_refused(project: Project) -> 
 
     told = refused(project, "migrate", "--plan", "plan.json", "--history-table", "other.history")
 
-    assert "it was made for history table public.migrations, and this is other.history" in told
+    assert "it was made for history table public.migrations, but this is other.history" in told
 
 
 def test_each_way_takes_only_its_own_plan_and_no_other_choice(project: Project) -> None:

@@ -332,7 +332,7 @@ def test_a_changed_file_stops_the_run_until_it_is_repaired(project: Project) -> 
     assert codes(refused) == ["changed"]
     assert str(refused.value.problems[0].location) == str(path)
     assert states(project)["v2.0.0-001"] == "changed"
-    assert [mend.what for mend in project.migrator().plan_repair()] == ["take the checksum from disk"]
+    assert [mend.what for mend in project.migrator().plan_repair()] == ["update the checksum to that of the file"]
     project.migrator().repair()
     assert log(project)[-1] == ("repair", "v2.0.0-001", "success")
     assert len(project.migrator().migrate().steps) == 1
@@ -368,7 +368,7 @@ def test_a_failed_row_is_removed_by_repair(project: Project) -> None:
     with pytest.raises(MigrationFailed):
         project.migrator().migrate()
 
-    assert [mend.what for mend in project.migrator().repair()] == ["remove the row of the failed run"]
+    assert [mend.what for mend in project.migrator().repair()] == ["delete the row of the failed run"]
 
     assert project.versions() == []
     assert log(project)[-1] == ("repair", "v1.0.0-001", "success")

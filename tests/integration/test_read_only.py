@@ -9,7 +9,7 @@ from tests.project import Project
 from tests.servers import Server, execute, local
 
 READING = ("status", "check", "validate", "info", "history", "metrics", "plan --out plan.json", "lock-status")
-HINT = "the server takes no changes here: it is a standby, default_transaction_read_only is on"
+HINT = "connect to the primary (libpq: target_session_attrs=read-write)"
 
 
 def test_where_nothing_may_be_changed_that_is_said(project: Project) -> None:
