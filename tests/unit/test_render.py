@@ -54,7 +54,7 @@ PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
 WRONG = Problem("changed", "v1.0.0-001 was changed", PLACE, "put it back\nor repair")
 ODD = Problem("newer", "a newer release was run", level=ProblemLevel.WARNING)
 HOLDER = Holder(7, "app", "sqlmigrate", "10.0.0.1", "active", WHEN, "select\n 1")
-BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "update\n  t set a=1")
+BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "select\n  1")
 REPORT = ServerReport("relation exists", "42P07", "the detail", "the hint", "the context", 8, "select inner")
 STANDING = statuses(
     [migration(1), migration(2), migration(3, down=False), migration("views")],
@@ -108,15 +108,15 @@ EVENTS: dict[events.Event, str] = {
     events.Running(step(1)): "  … v1.0.0-001  step",
     events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s",
     events.Blocked("sqlmigrate v1.0.0-001", (BLOCKER, BLOCKER)): (
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): update t set a=1\n"
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): update t set a=1"
+        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): select 1\n"
+        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): select 1"
     ),
     events.Advancing("a", "building index", 1, 3): "  … a: building index 33 %",
     events.Advancing("a", "copying", 17, 0): "  … a: copying 17",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
         "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"
-        " update t set a=1; again in 0.2 s"
+        " select 1; again in 0.2 s"
     ),
     events.Said(step(1), "runs in 2 parts"): "    v1.0.0-001: runs in 2 parts",
     events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: passed over",
