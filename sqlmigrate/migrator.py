@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.renumber import Renumbering, Wanted
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.files.source import Found
+    from sqlmigrate.files.source import MigrationFiles
     from sqlmigrate.history.history import History
     from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
@@ -368,7 +368,7 @@ def _whole(plan: Plan, history: History) -> Plan:
     return replace(plan, problems=(*plan.problems, *found_in(plan, pooled=history.pooled)))
 
 
-def _unambiguous(found: Found) -> Sequence[Migration]:
+def _unambiguous(found: MigrationFiles) -> Sequence[Migration]:
     """The migrations, if no two have one version: the checksum of the wrong one would be taken for the right one."""
     checked(Plan((), tuple(problem for problem in found.problems if problem.code == "duplicate-version")))
     return found.migrations

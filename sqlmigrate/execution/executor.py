@@ -200,7 +200,7 @@ class Executor:
         if index := recovery.invalid_index(self._connection, message.text):
             raise SqlMigrateError(
                 f"the index {index} is there, but INVALID: an earlier build of it was broken off",
-                source.seen(message.blame(0, None).place(work.step.path)),
+                source.with_line_text(message.blame(0, None).place(work.step.path)),
                 f"DROP INDEX CONCURRENTLY {index}, and run again",
             )
         if again:

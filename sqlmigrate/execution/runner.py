@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
     from sqlmigrate.execution.prepared import Work
-    from sqlmigrate.files.source import Found
+    from sqlmigrate.files.source import MigrationFiles
     from sqlmigrate.history.history import History
     from sqlmigrate.model import Applied, Backup, Migration, PlanRequest, Problem, Step
     from sqlmigrate.planning.plan_file import PlanFile
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # often, and is kept as quick as reading the files and the rows allows.
 
 
-def plan_for(asked: PlanRequest, found: Found, rows: list[Applied]) -> Plan:
+def plan_for(asked: PlanRequest, found: MigrationFiles, rows: list[Applied]) -> Plan:
     """The plan for what is on disk and in the history; problems of the files come first."""
     planned = planner.plan(asked, planner.statuses(found.migrations, rows), found.hooks)
     return replace(planned, problems=(*found.problems, *planned.problems))

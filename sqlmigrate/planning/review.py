@@ -138,8 +138,7 @@ def differences(file: PlanFile, plan: Plan) -> list[Problem]:
 
 
 def _shown_step(step: Step) -> ShownStep:
-    script = source.read(step.path, cuts_of(step))
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path, cuts_of(step))
     transactions = [
         ShownTransaction(
             _begin(segment),
@@ -194,8 +193,7 @@ def _position(finding: Finding) -> tuple[int, int]:
 def _reviewed(step: Step, new_tables: set[str], queue: _FindingQueue) -> ReviewedStep:
     """Adds to `new_tables` the tables that the step creates."""
     cuts = cuts_of(step)
-    script = source.read(step.path, cuts)
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path, cuts)
     pieces = [piece for segment in script.segments for piece in segment.pieces] if cuts.skip else []
     queue.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
     transactions = tuple(_transaction(opened, segment, new_tables, queue) for segment in script.segments)
@@ -246,8 +244,7 @@ def _without_public(relation: str) -> str:
 
 def preview(step: Step, history_table: str) -> str:
     """Returns the SQL of a step as it would be sent; comments mark where sqlmigrate records the migration."""
-    script = source.read(step.path)
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path)
     lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
     for segment in script.segments:
         texts = [_with_semicolon(opened, piece) for piece in segment.pieces]

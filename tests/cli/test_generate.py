@@ -100,7 +100,7 @@ def test_an_older_version_is_told(scratch: Scratch) -> None:
         (["a", "--version", "1.0"], "is not a version", ""),
         (["a", "--version", "1.0.0-1", "--major"], "--version and --major", "leave one of them out"),
         (["a", "--description", "sqlmigrate: transaction=off"], "is no description", ""),
-        (["a", "--dir", "nowhere"], "there is no directory 'nowhere'", "sqlmigrate init"),
+        (["a", "--dir", "nowhere"], 'directory "nowhere" does not exist', "sqlmigrate init"),
         (["a" * 300], "File name too long", ""),
     ],
 )  # fmt: skip
