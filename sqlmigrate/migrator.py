@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
     from sqlmigrate.planning.plan_file import PlanFile
-    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.connection import Connection
 
@@ -91,9 +91,9 @@ class Migrator:
         Raises:
             ConfigurationError: it is not, and `lint_level` wants it.
         """
-        from sqlmigrate.planning.lint_gate import inspect
+        from sqlmigrate.planning.lint_gate import lint_plan
 
-        return inspect(plan, self._settings)
+        return lint_plan(plan, self._settings)
 
     def heed(self, found: Sequence[Finding]) -> None:
         """Refuses what `run` would refuse for its findings, which have been shown.
@@ -101,9 +101,9 @@ class Migrator:
         Raises:
             PlanRefused
         """
-        from sqlmigrate.planning.lint_gate import heed
+        from sqlmigrate.planning.lint_gate import enforce_lint_level
 
-        heed(found, self._settings.lint_level)
+        enforce_lint_level(found, self._settings.lint_level)
 
     def preview(self, plan: Plan) -> Iterator[str]:
         """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
@@ -144,8 +144,8 @@ class Migrator:
         with self._target.opened() as (connection, history):
             rows = history.rows()
             plan = _whole(plan_for(asked, found, rows), history)
-            facts = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            return review.review(plan, asked, facts, lint_gate.inspect(plan, self._settings) or ())
+            facts = plan_file.inputs_of(plan, plan_file.identity(connection), str(self._target.table), rows)
+            return review.review(plan, asked, facts, lint_gate.lint_plan(plan, self._settings) or ())
 
     def approve(self, file: PlanFile) -> None:
         """Writes to the log that the role that is connected approves of a plan.
@@ -158,11 +158,11 @@ class Migrator:
         found = source.find(self._settings.dir)
         with self._target.opened() as (connection, history):
             rows = history.rows()
-            plan = checked(_whole(plan_for(file.asked, found, rows), history))
-            now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            checked(Plan((), tuple(plan_file.outdated(file, now) or review.misleading(file, plan))))
+            plan = checked(_whole(plan_for(file.request, found, rows), history))
+            now = plan_file.inputs_of(plan, plan_file.identity(connection), str(self._target.table), rows)
+            checked(Plan((), tuple(plan_file.changes(file, now) or review.differences(file, plan))))
             self._create(connection, history)
-            connection.run(approval.approved(history, file))
+            connection.run(approval.log_entry(history, file))
 
     def status(self) -> list[MigrationStatus]:
         """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
@@ -237,19 +237,19 @@ class Migrator:
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
 
-    def plan_repair(self, version: Version | None = None) -> list[Mend]:
+    def plan_repair(self, version: Version | None = None) -> list[Repair]:
         """What `repair` would do now."""
-        from sqlmigrate.planning.repair import mends
+        from sqlmigrate.planning.repair import repairs
 
         with self._target.opened() as (_, history):
-            return mends(_unambiguous(source.find(self._settings.dir)), history, version)
+            return repairs(_unambiguous(source.find(self._settings.dir)), history, version)
 
-    def repair(self, version: Version | None = None) -> list[Mend]:
+    def repair(self, version: Version | None = None) -> list[Repair]:
         """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
-        from sqlmigrate.planning.repair import mends
+        from sqlmigrate.planning.repair import repairs
 
         with self._target.locked() as (connection, _, history, _):
-            found = mends(_unambiguous(source.find(self._settings.dir)), history, version)
+            found = repairs(_unambiguous(source.find(self._settings.dir)), history, version)
             history.create()
             connection.run("\n".join(["begin;", *(mend.sql for mend in found), "commit;"]))
             return found

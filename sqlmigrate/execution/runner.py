@@ -77,9 +77,9 @@ class Runner:
             work = load(planned, pooled=history.pooled)
             self._permit(connection, history, planned, rows, file)
             if file is not None:
-                from sqlmigrate.planning.review import misleading
+                from sqlmigrate.planning.review import differences
 
-                checked(Plan((), tuple(misleading(file, planned))))
+                checked(Plan((), tuple(differences(file, planned))))
             self._heed(planned)
             session = self._target.session(connection, history)
             with self._target.lock(connection, history, session) as (lock, rows):
@@ -105,22 +105,22 @@ class Runner:
         if file is not None:
             from sqlmigrate.planning import plan_file
 
-            now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            problems += plan_file.outdated(file, now)
+            now = plan_file.inputs_of(plan, plan_file.identity(connection), str(self._target.table), rows)
+            problems += plan_file.changes(file, now)
         if self._settings.require_approval and plan.steps:
             from sqlmigrate.planning import approval
 
             back = any(step.action is Action.ROLL_BACK for step in plan.steps)
-            problems += approval.missing(connection, history, file, "rollback" if back else "migrate")
+            problems += approval.problems(connection, history, file, "rollback" if back else "migrate")
         if problems:
             raise PlanRefused(problems)
 
     def _heed(self, plan: Plan) -> None:
         """Refuses what the linter finds too bad."""
         if self._settings.lint_level != "off":
-            from sqlmigrate.planning.lint_gate import refuse  # most runs do not lint
+            from sqlmigrate.planning.lint_gate import lint_and_enforce  # most runs do not lint
 
-            refuse(plan, self._settings)
+            lint_and_enforce(plan, self._settings)
 
     def _backed_up(self, connection: Connection, steps: Sequence[Step]) -> AbstractContextManager[Backup | None]:
         if not self._settings.backup or not steps:
