@@ -49,10 +49,10 @@ def _lines(finding: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
     """Returns the rules by family, one line each."""
-    width = max(len(rule.name) for rules in families.values() for rule in rules)
+    width = max(len(rule.name) for members in families.values() for rule in members)
     blocks = []
-    for family, rules in families.items():
-        lines = [f"  {rule.name:<{width}}  {rule.level.value:<7}  {_short(rule)}" for rule in rules]
+    for family, members in families.items():
+        lines = [f"  {rule.name:<{width}}  {rule.level.value:<7}  {_short(rule)}" for rule in members]
         blocks.append("\n".join([style(family, bold=True), *lines]))
     return "\n\n".join([*blocks, "run `sqlmigrate rules NAME` for the details of a rule"])
 
@@ -84,7 +84,7 @@ def examples(rule: Rule) -> Iterator[tuple[str, list[Example]]]:
     yield "reports", [example for example in rule.examples if example.bad]
     yield "accepts", [example for example in rule.examples if not example.bad and not example.unsure]
     if unsure := [example for example in rule.examples if example.unsure]:
-        yield "cannot decide", unsure
+        yield "cannot tell", unsure
 
 
 def _example(example: Example) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The linter's rules as documentation: `docs/rules.md`."""
+"""The linter's rules as a page of the documentation: `docs/rules.md`."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ if TYPE_CHECKING:
 
 _HEAD = """# The linter's rules
 
-Written by `make docs-rules` from the rules themselves; the examples are run as tests. [lint.md](lint.md) says how the
-linter is used. What earlier files did, where an example needs it, stands before it behind `-- earlier:`."""
+`make docs-rules` generates this page from the rules, and the tests run the examples. [lint.md](lint.md) describes how
+to use the linter. In an example, the lines that start with `-- earlier:` are the SQL of earlier migrations."""
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
-    """The page."""
+    """Returns the page with all rules."""
     blocks = [_HEAD, *map(_contents, families.items())]
-    for family, own in families.items():
-        blocks += [f"## {family}", *map(rule, own)]
+    for family, members in families.items():
+        blocks += [f"## {family}", *map(rule, members)]
     return "\n\n".join(blocks)
 
 
 def _contents(family: tuple[str, Sequence[Rule]]) -> str:
-    title, own = family
-    rows = [f"| [{rule.name}](#{rule.name}) | {rule.level.value} | {_cell(rule.stake)} |" for rule in own]
-    return "\n".join([f"**{title}**", "", "| rule | level | at stake |", "| --- | --- | --- |", *rows])
+    title, members = family
+    rows = [f"| [{rule.name}](#{rule.name}) | {rule.level.value} | {_cell(rule.stake)} |" for rule in members]
+    return "\n".join([f"**{title}**", "", "| rule | level | risk |", "| --- | --- | --- |", *rows])
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def rule(one: Rule) -> str:
-    """A rule with its examples."""
+def rule(rule: Rule) -> str:
+    """Returns a rule with its examples."""
     blocks = [
-        f"### {one.name}",
-        f"{one.level.value.capitalize()}{versions(one)}. {one.stake}",
+        f"### {rule.name}",
+        f"{rule.level.value.capitalize()}{versions(rule)}. {rule.stake}",
         "Instead:",
-        _sql(one.safe),
+        _sql(rule.safe),
     ]
-    for head, kept in examples(one):
-        blocks += [f"{head.capitalize()}:", _sql("\n\n".join("\n".join(_example(each)) for each in kept))]
+    for head, group in examples(rule):
+        blocks += [f"{head.capitalize()}:", _sql("\n\n".join("\n".join(_example(example)) for example in group))]
     return "\n\n".join(blocks)
 
 
@@ -52,11 +52,11 @@ def _sql(text: str) -> str:
     return f"```sql\n{text}\n```"
 
 
-def _example(one: Example) -> Iterator[str]:
-    if one.earlier:
-        yield "\n".join(f"-- earlier: {line}" for line in one.earlier.strip().splitlines())
-    if not one.name.endswith("example.up.sql"):
-        yield f"-- {one.name}:"
-    if one.postgres < 18:
-        yield f"-- on PostgreSQL {one.postgres}:"
-    yield one.sql.strip()
+def _example(example: Example) -> Iterator[str]:
+    if example.earlier:
+        yield "\n".join(f"-- earlier: {line}" for line in example.earlier.strip().splitlines())
+    if not example.name.endswith("example.up.sql"):
+        yield f"-- {example.name}:"
+    if example.postgres < 18:
+        yield f"-- on PostgreSQL {example.postgres}:"
+    yield example.sql.strip()

@@ -100,7 +100,7 @@ EVENTS: dict[events.Event, str] = {
     events.Event(): "Event()",
     events.WaitingForLock(HOLDER): "  waiting for the migration lock, held by pid 7 (app, sqlmigrate, from 10.0.0.1)",
     events.WaitingForLock(None): "  waiting for the migration lock",
-    events.Began("ab12", 7, (step(1),)): "  run ab12: 1 step, backend 7",
+    events.Began("ab12", 7, (step(1),)): "  run ab12 started: 1 step, backend pid 7",
     events.BackingUp("kept"): "  … backing up to kept",
     events.BackedUp("kept/a.dump", "pg_restore a.dump", 12345): (
         "  ✓ backup  kept/a.dump  12,345 bytes\n    restore: pg_restore a.dump"
@@ -108,18 +108,18 @@ EVENTS: dict[events.Event, str] = {
     events.Running(step(1)): "  … v1.0.0-001  step",
     events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s",
     events.Blocked("sqlmigrate v1.0.0-001", (BLOCKER, BLOCKER)): (
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): select 1\n"
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): select 1"
+        "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1\n"
+        "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1"
     ),
     events.Advancing("a", "building index", 1, 3): "  … a: building index 33 %",
     events.Advancing("a", "copying", 17, 0): "  … a: copying 17",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
         "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"
-        " select 1; again in 0.2 s"
+        " select 1; retrying in 0.2 s"
     ),
     events.Said(step(1), "runs in 2 parts"): "    v1.0.0-001: runs in 2 parts",
-    events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: passed over",
+    events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: skipped",
     events.Notice("NOTICE", "table does not exist"): "    NOTICE: table does not exist",
     events.Notice("WARNING", "careful"): "    WARNING: careful",
     events.Warned("the webhook is down"): "  warning: the webhook is down",

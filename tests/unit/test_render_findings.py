@@ -76,12 +76,12 @@ def test_text() -> None:
 
 def test_text_says_who_decided_and_how_many() -> None:
     shown = unstyle(text.findings(FOUND, PATHS))
-    assert "(earlier files say so)" in shown
-    assert "(the server said so)" in shown
+    assert "(from earlier migrations)" in shown
+    assert "(reported by the server)" in shown
     assert shown.endswith("1 error, 1 warning, 1 notice, 1 unsure in 3 files")
     assert "\x1b" not in shown
     assert "\x00" not in shown
-    assert unstyle(text.findings((), PATHS)) == "clean: 3 files"
+    assert unstyle(text.findings((), PATHS)) == "no findings in 3 files"
 
 
 def test_text_of_fixes_is_a_diff() -> None:
