@@ -1,8 +1,11 @@
-"""What a program reads: plain data for JSON. `docs/json.md` describes it; `VERSION` changes when a field goes away."""
+"""Results and errors as data for JSON.
+
+`docs/json.md` describes the data. `VERSION` changes if a field is removed or gets another meaning.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 
@@ -27,78 +30,82 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+Json = dict[str, object]
 
-def run(result: Run) -> dict[str, Any]:
-    """`steps` were run, in this order; `backup` is there where one was made."""
+
+def run(result: Run) -> Json:
+    """Returns `steps` in the order in which they ran, `problems`, and `backup` if a backup was made."""
     backup = {"backup": result.backup._asdict()} if result.backup else {}
     steps = [_step(step) for step in result.steps]
-    return {"steps": steps, "problems": [problem(one) for one in result.warnings], **backup}
+    return {"steps": steps, "problems": [problem(warning) for warning in result.warnings], **backup}
 
 
 baseline = rehearsal = run
 
 
-def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None) -> dict[str, Any]:
-    """`steps` would be run; `sql` is each step's, in the same order; `findings` is there where they were linted."""
+def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None) -> Json:
+    """Returns `steps`, the `sql` of each step in the same order, `problems`, and `findings` if the SQL was linted."""
     linted = {} if found is None else findings(found)
     return {
         "steps": [_step(step) for step in result.steps],
         "sql": list(texts),
-        "problems": [problem(one) for one in result.problems],
+        "problems": [*map(problem, result.problems)],
         **linted,
     }
 
 
-def review(made: Review) -> dict[str, Any]:
-    """A plan file: its own `version`, its `digest`, and what that is over; `findings` is besides."""
-    from sqlmigrate.planning.review import document  # it loads the scanner, which no other result needs
+def review(made: Review) -> Json:
+    """Returns the content of a plan file, which has a `version` of its own, with `digest` and `findings`."""
+    from sqlmigrate.planning.review import document  # loads the scanner, which no other result needs
 
     return {"digest": made.digest, **document(made), **findings(made.findings)}
 
 
-def approved(file: PlanFile) -> dict[str, Any]:
-    """`approved`: the digest of the plan."""
+def approved(file: PlanFile) -> Json:
+    """Returns `approved`, the digest of the plan."""
     return {"approved": file.digest}
 
 
-def findings(found: Sequence[Finding], _: Sequence[str] = ()) -> dict[str, Any]:
-    """`findings`, those of a file together."""
-    return {"findings": [_finding(one) for one in found]}
+def findings(found: Sequence[Finding], _: Sequence[str] = ()) -> Json:
+    """Returns `findings`, grouped by file."""
+    return {"findings": [*map(_finding, found)]}
 
 
-def _finding(one: Finding) -> dict[str, Any]:
-    place = one.location
+def _finding(finding: Finding) -> Json:
+    location = finding.location
     return {
-        "file": place.path,
-        "line": place.line or 1,
-        "column": place.column or 1,
-        "rule": one.rule,
-        "level": one.level.value,
-        "message": one.message,
-        "decided_by": one.decided_by.value,
-        "safer": one.safer,
+        "file": location.path,
+        "line": location.line or 1,
+        "column": location.column or 1,
+        "rule": finding.rule,
+        "level": finding.level.value,
+        "message": finding.message,
+        "decided_by": finding.decided_by.value,
+        "safer": finding.safer,
     }
 
 
-def rules(families: Mapping[str, Sequence[Rule]]) -> dict[str, Any]:
-    """`rules`, family by family."""
-    return {"rules": [{"family": family, **_rule(one)} for family, own in families.items() for one in own]}
+def rules(families: Mapping[str, Sequence[Rule]]) -> Json:
+    """Returns `rules`, grouped by family."""
+    return {"rules": [{"family": family, **_rule(rule)} for family, rules in families.items() for rule in rules]}
 
 
-def rule(one: Rule) -> dict[str, Any]:
-    """`rule`, with its examples."""
-    return {"rule": _rule(one)}
+def rule(rule: Rule) -> Json:
+    """Returns `rule`, with its examples."""
+    return {"rule": _rule(rule)}
 
 
-def _rule(one: Rule) -> dict[str, Any]:
-    examples = [{"sql": each.sql, "earlier": each.earlier, "finding": _outcome(each)} for each in one.examples]
+def _rule(rule: Rule) -> Json:
+    examples = [
+        {"sql": example.sql, "earlier": example.earlier, "finding": _outcome(example)} for example in rule.examples
+    ]
     return {
-        "name": one.name,
-        "level": one.level.value,
-        "stake": one.stake,
-        "safe": one.safe,
-        "since": one.since or None,
-        "until": one.until if one.until < 99 else None,
+        "name": rule.name,
+        "level": rule.level.value,
+        "stake": rule.stake,
+        "safe": rule.safe,
+        "since": rule.since or None,
+        "until": rule.until if rule.until < 99 else None,
         "examples": examples,
     }
 
@@ -107,57 +114,58 @@ def _outcome(example: Example) -> str:
     return "cannot tell" if example.unsure else "yes" if example.bad else "no"
 
 
-def fixes(made: Sequence[Fix]) -> dict[str, Any]:
-    """`fixes`: the files that are changed or new, with what they then say."""
-    return {"fixes": [{"file": one.path, "new": one.before is None, "text": one.after} for one in made]}
+def fixes(fixes: Sequence[Fix]) -> Json:
+    """Returns `fixes`: the changed and the new files, with their new text."""
+    return {"fixes": [{"file": fix.path, "new": fix.before is None, "text": fix.after} for fix in fixes]}
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step) -> Json:
     return {"version": step.migration.id, "name": step.migration.name, "action": step.action.value, "path": step.path}
 
 
-def generated(result: Generated) -> dict[str, Any]:
-    """`files` that are new, in the order of their versions, up before down."""
-    return {"files": [{"version": str(one.version), "path": one.path} for one in result.files]}
+def generated(result: Generated) -> Json:
+    """Returns the new `files` in the order of their versions, the up file before the down file."""
+    return {"files": [{"version": str(file.version), "path": file.path} for file in result.files]}
 
 
-def draft(result: Generated) -> dict[str, Any]:
-    """`files` that would be new, with what would stand in them."""
-    return {"files": [{"version": str(one.version), "path": one.path, "text": one.text} for one in result.files]}
+def draft(result: Generated) -> Json:
+    """Returns the `files` that `generate` would write, with their text."""
+    return {"files": [{"version": str(file.version), "path": file.path, "text": file.text} for file in result.files]}
 
 
-def templates(result: Sequence[Template]) -> dict[str, Any]:
-    """`templates`; what each takes has its default, null where it has to be given."""
-    return {"templates": [{"name": one.name, "about": one.about, "takes": {**one.takes}} for one in result]}
+def templates(result: Sequence[Template]) -> Json:
+    """Returns `templates`, each with its variables and their defaults; the default of a required variable is null."""
+    templates = [{"name": template.name, "about": template.about, "takes": {**template.takes}} for template in result]
+    return {"templates": templates}
 
 
-def status(result: Sequence[MigrationStatus]) -> dict[str, Any]:
-    """`migrations`, in order."""
-    return {"migrations": [_standing(one) for one in result]}
+def status(result: Sequence[MigrationStatus]) -> Json:
+    """Returns `migrations` in order."""
+    return {"migrations": [*map(_status, result)]}
 
 
-def _standing(one: MigrationStatus) -> dict[str, Any]:
-    row = one.applied
+def _status(status: MigrationStatus) -> Json:
+    row = status.applied
     return {
-        "version": one.id,
-        "name": one.name,
-        "state": one.state.value,
+        "version": status.id,
+        "name": status.name,
+        "state": status.state.value,
         "executed_at": row.executed_at.isoformat() if row else None,
         "duration_ms": row.duration_ms if row else None,
     }
 
 
-def info(result: Sequence[Detail]) -> dict[str, Any]:
-    """`migrations`, each with everything known of it."""
-    return {"migrations": [_detail(one) for one in result]}
+def info(result: Sequence[Detail]) -> Json:
+    """Returns `migrations`, each with the details of its file, its row and its log entries."""
+    return {"migrations": [*map(_detail, result)]}
 
 
-def _detail(detail: Detail) -> dict[str, Any]:
-    one, row = detail.standing, detail.standing.applied
-    return _standing(one) | {
-        "up": one.migration.up if one.migration else None,
-        "down": one.migration.down if one.migration else None,
-        "checksum_on_disk": one.migration.checksum if one.migration else None,
+def _detail(detail: Detail) -> Json:
+    status, row = detail.standing, detail.standing.applied
+    return _status(status) | {
+        "up": status.migration.up if status.migration else None,
+        "down": status.migration.down if status.migration else None,
+        "checksum_on_disk": status.migration.checksum if status.migration else None,
         "checksum_applied": row.checksum if row else None,
         "executed_by": row.executed_by if row else None,
         "error": row.error_msg if row else None,
@@ -168,84 +176,87 @@ def _detail(detail: Detail) -> dict[str, Any]:
     }
 
 
-def health(result: Health) -> dict[str, Any]:
-    """`up_to_date`, and if not, why."""
+def health(result: Health) -> Json:
+    """Returns `up_to_date`, the `pending` versions and the `problems`."""
     return {
         "up_to_date": result.up_to_date,
-        "pending": [one.id for one in result.pending],
-        "problems": [problem(one) for one in result.problems],
+        "pending": [migration.id for migration in result.pending],
+        "problems": [*map(problem, result.problems)],
     }
 
 
-def problems(result: Sequence[Problem]) -> dict[str, Any]:
-    """`problems`, in the order found."""
-    return {"problems": [problem(one) for one in result]}
+def problems(result: Sequence[Problem]) -> Json:
+    """Returns `problems`."""
+    return {"problems": [*map(problem, result)]}
 
 
-def problem(one: Problem) -> dict[str, Any]:
-    """A problem; `location` is null where it is in no file."""
+def problem(problem: Problem) -> Json:
+    """Returns a problem; `location` is null if the problem is not in a file."""
     return {
-        "code": one.code,
-        "level": one.level.value,
-        "message": one.message,
-        "hint": one.hint,
-        "location": _location(one.location),
+        "code": problem.code,
+        "level": problem.level.value,
+        "message": problem.message,
+        "hint": problem.hint,
+        "location": _location(problem.location),
     }
 
 
-def mends(result: Sequence[Repair]) -> dict[str, Any]:
-    """`repairs`, in order."""
-    return {"repairs": [{"version": one.migration.id, "what": one.what} for one in result]}
+def mends(result: Sequence[Repair]) -> Json:
+    """Returns `repairs`."""
+    return {"repairs": [{"version": repair.migration.id, "what": repair.what} for repair in result]}
 
 
-def project(_: str, entries: Sequence[Entry]) -> dict[str, Any]:
-    """`files` of the new project, each with what became of it."""
-    return {"files": [{"path": one.path, "outcome": one.outcome.value, "note": one.note} for one in entries]}
+def project(_: str, entries: Sequence[Entry]) -> Json:
+    """Returns the `files` of the new project: whether each was created, extended or kept."""
+    files = [{"path": entry.path, "outcome": entry.outcome.value, "note": entry.note} for entry in entries]
+    return {"files": files}
 
 
-def renumbering(result: Renumbering) -> dict[str, Any]:
-    """`moves`, in the order of the new versions, and warnings."""
-    return {"moves": [_move(one) for one in result.moves], "problems": [problem(one) for one in result.problems]}
+def renumbering(result: Renumbering) -> Json:
+    """Returns `moves` in the order of the new versions, and `problems`."""
+    return {"moves": [*map(_move, result.moves)], "problems": [*map(problem, result.problems)]}
 
 
-def _move(one: Move) -> dict[str, Any]:
-    files = [{"from": old, "to": new} for old, new in one.files]
-    return {"from": str(one.before), "to": str(one.after), "files": files}
+def _move(move: Move) -> Json:
+    files = [{"from": old, "to": new} for old, new in move.files]
+    return {"from": str(move.before), "to": str(move.after), "files": files}
 
 
-def holder(result: Holder | None) -> dict[str, Any]:
-    """`holder`, or null."""
+def holder(result: Holder | None) -> Json:
+    """Returns `holder`, which is null if nobody holds the lock."""
     if result is None:
         return {"holder": None}
     names = ("pid", "user", "application", "host", "state", "query")
     return {"holder": {name: getattr(result, name) for name in names} | {"since": result.since.isoformat()}}
 
 
-def history(result: Sequence[LogEntry]) -> dict[str, Any]:
-    """`history`, the newest last."""
-    return {"history": [_entry(one) for one in result]}
+def history(result: Sequence[LogEntry]) -> Json:
+    """Returns `history`, the newest entry last."""
+    return {"history": [*map(_entry, result)]}
 
 
-def _entry(one: LogEntry) -> dict[str, Any]:
-    return one._asdict() | {"logged_at": one.logged_at.isoformat()}
+def _entry(entry: LogEntry) -> Json:
+    return entry._asdict() | {"logged_at": entry.logged_at.isoformat()}
 
 
-def pruned(result: Pruned) -> dict[str, Any]:
-    """`pruned`: how many rows of which table."""
+def pruned(result: Pruned) -> Json:
+    """Returns `pruned`: how many rows of each table were deleted."""
     return {"pruned": result._asdict()}
 
 
 prunable = pruned
 
 
-def metrics(result: Sequence[Metric]) -> dict[str, Any]:
-    """`metrics`, a sample each."""
+def metrics(result: Sequence[Metric]) -> Json:
+    """Returns `metrics`, one object per sample."""
     samples = [sample for family in result for sample in family.samples]
-    return {"metrics": [{"name": one.name, "labels": dict(one.labels), "value": one.value} for one in samples]}
+    return {
+        "metrics": [{"name": sample.name, "labels": dict(sample.labels), "value": sample.value} for sample in samples]
+    }
 
 
-def serving(url: str) -> dict[str, Any]:
-    """`serving`: the URL that was answered."""
+def serving(url: str) -> Json:
+    """Returns `serving`, the URL of the metrics."""
     return {"serving": url}
 
 
@@ -253,11 +264,11 @@ def serving(url: str) -> dict[str, Any]:
 _KINDS = {"LockNotAvailable": "LockNotHad"}
 
 
-def error(failure: SqlMigrateError) -> dict[str, Any]:
-    """`error`, with the server's report where there is one and what was done before."""
+def error(failure: SqlMigrateError) -> Json:
+    """Returns `error`, with the server's report and the completed steps if they exist."""
     cause = failure.__cause__ if isinstance(failure.__cause__, StatementFailed) else failure
     report = cause.report if isinstance(cause, StatementFailed) else None
-    shape: dict[str, Any] = {
+    content: Json = {
         "kind": _KINDS.get(type(failure).__name__, type(failure).__name__),
         "message": failure.message,
         "hint": failure.hint,
@@ -265,14 +276,14 @@ def error(failure: SqlMigrateError) -> dict[str, Any]:
     }
     if report is not None:
         names = ("message", "sqlstate", "detail", "hint", "context", "internal_query")
-        shape["server"] = {name: getattr(report, name) for name in names}
+        content["server"] = {name: getattr(report, name) for name in names}
     if isinstance(failure, PlanRefused):
-        shape["problems"] = [problem(one) for one in failure.problems]
+        content["problems"] = [*map(problem, failure.problems)]
     if isinstance(failure, MigrationFailed):
-        shape["step"] = _step(failure.step)
-        shape["done"] = [_step(step) for step in failure.done]
-    return {"error": shape}
+        content["step"] = _step(failure.step)
+        content["done"] = [_step(step) for step in failure.done]
+    return {"error": content}
 
 
-def _location(place: Location | None) -> dict[str, Any] | None:
-    return {"path": place.path, "line": place.line, "column": place.column} if place else None
+def _location(location: Location | None) -> Json | None:
+    return {"path": location.path, "line": location.line, "column": location.column} if location else None

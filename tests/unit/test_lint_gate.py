@@ -188,14 +188,14 @@ def test_every_format_shows_the_findings(settings: Settings) -> None:
     statement = terminal.index("create index t_a_idx on t (a);")
     assert statement < terminal.index("[index-not-concurrent]") < terminal.index("comment on table t")
     assert "create index concurrently t_a_idx" in terminal
-    assert f"the linter has {len(made.findings)} warnings" in " ".join(terminal.split())
+    assert f"lint: {len(made.findings)} warnings" in " ".join(terminal.split())
     page = html.review(made)
     assert page.count('<li><b class="warning">Warning</b>') == len(made.findings)
     assert "create index concurrently t_a_idx" in page
     comment = markdown.review(made)
-    assert "### What the linter says" in comment
+    assert "### Lint findings" in comment
     assert "`index-not-concurrent`" in comment
-    data = as_json.review(made)
+    data = json.loads(json.dumps(as_json.review(made)))
     assert data["findings"] == as_json.findings(made.findings)["findings"]
     assert {finding["line"] for finding in data["findings"]} == {1, 3, 5, 6}
 
