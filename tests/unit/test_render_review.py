@@ -182,7 +182,7 @@ def test_markdown_lists_blocked_tables_and_irreversible_steps(dangerous: Review)
     assert "- <code>customers</code>: SHARE **blocks writes** (<code>v1.0.0-001</code> line 4)" in page
     assert "- <code>v1.0.0-001</code>: there is no down file; the rows of old are lost" in page
     assert "### Statements that may take further locks\n\n- <code>v1.0.0-001</code> line 5: runs SQL" in page
-    assert "In plan_review transaction:\n\n```sql\nalter table orders add column note text;\ncreate index" in page
+    assert "In one transaction:\n\n```sql\nalter table orders add column note text;\ncreate index" in page
     assert page.endswith(f"Digest: `{dangerous.digest}`")
 
 
