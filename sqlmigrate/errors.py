@@ -2,6 +2,7 @@
 
     SqlMigrateError                 exit code 1
     ├── ConfigurationError          2    a setting or an argument that can't be used
+    │   └── NoDatabaseConfigured         no setting names a database
     ├── ScriptError                 1    a file that can't be run as it stands
     ├── PlanRefused                 1    the plan has problems; all of them are in `problems`
     ├── DatabaseError               1    the server, or the way to it
@@ -45,6 +46,10 @@ class ConfigurationError(SqlMigrateError):
     """A setting, a configuration file or an argument that can't be used."""
 
     exit_code = 2
+
+
+class NoDatabaseConfigured(ConfigurationError):
+    """No setting names a database, and the command needs a connection."""
 
 
 class ScriptError(SqlMigrateError):

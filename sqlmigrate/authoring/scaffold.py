@@ -80,7 +80,7 @@ def _configuration(directory: str) -> Entry:
 
 def _directories(directory: str) -> tuple[str, ...]:
     """The directories of migrations; the environment has no say in how a project is laid out."""
-    return settings.load_without_database({}, {}, settings.found_in(directory)).dir
+    return settings.load_for_files({}, {}, settings.found_in(directory)).dir
 
 
 def _first_migration(directories: Sequence[str]) -> Iterator[Entry]:

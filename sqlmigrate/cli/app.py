@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import completing, linting
+from sqlmigrate.cli import completing
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Command, Titled
-from sqlmigrate.config.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
+from sqlmigrate.config.options import CONNECTION, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class App:
     """What a command gets: the settings, a migrator, and a place to show things."""
 
     def __init__(self, console: Console, settings: Settings) -> None:
+        self.output_format = console.output_format
         self.show = console.result
         self.warn = console.warning
         self.save = console.save
@@ -42,8 +43,20 @@ class App:
 
     @functools.cached_property
     def migrator(self) -> Migrator:
-        """Made for those that ask for it; the others work on files, and are spared psycopg."""
-        from sqlmigrate.migrator import Migrator
+        """The migrator of the configured database.
+
+        Raises:
+            NoDatabaseConfigured
+        """
+        from sqlmigrate.config.settings import require_database
+
+        require_database(self.settings, os.environ)
+        return self.offline_migrator
+
+    @functools.cached_property
+    def offline_migrator(self) -> Migrator:
+        """A migrator for a command that works on files; it requires no database as long as it does not connect."""
+        from sqlmigrate.migrator import Migrator  # loads psycopg, which other commands do not need
 
         return Migrator(self.settings, self._on_event)
 
@@ -58,38 +71,30 @@ class App:
             self.agree(question)
 
     def agree(self, question: str) -> None:
-        """Asks.
+        """Prompts the user.
 
         Raises:
             ConfigurationError: the answer is no.
         """
         if not self.ask(question):
-            raise ConfigurationError("nothing was done", hint="say yes, or give --yes where nobody can be asked")
+            raise ConfigurationError(
+                "not confirmed, nothing was changed", hint="answer y, or give --yes if there is no terminal"
+            )
 
 
-def command(
-    name: str, formats: tuple[str, ...] = (), no_database: str = ""
-) -> Callable[[Callable[..., None]], click.Command]:
-    """A command with the options that all have; its function gets an `App` and what is its own.
-
-    `no_database` is what else to do where none is named.
-    """
+def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], click.Command]:
+    """A command with the options that all have; its function gets an `App` and what is its own."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
-            output_format = given.pop("output_format")
-            console = Console(output_format, shared["log_level"])
+            console = Console(given.pop("output_format"), shared["log_level"])
             file, environment = given.pop("config", None), given.pop("env", None)
             try:
-                if linting.is_asked(given, output_format or "text"):
-                    linting.validate(console, shared, given, file, environment)
-                on_files = name in _ON_FILES or given.get("applied_nowhere", False)
-                settings = _settings(console, shared, file, environment, on_files=on_files)
+                settings = _settings(console, shared, file, environment)
                 function(_app(console, settings, "" if given.get("dry_run") else name), **given)
             except SqlMigrateError as error:
-                error.hint += no_database if error.message == NO_DATABASE else ""
                 console.error(error)
                 sys.exit(error.exit_code)
             except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
@@ -116,16 +121,13 @@ def _exit_where_struck(console: Console, error: Exception) -> None:
         sys.exit(struck.exit_code)
 
 
-def _settings(
-    console: Console, given: dict[str, Any], file: str | None, environment: str | None, *, on_files: bool
-) -> Settings:
-    from sqlmigrate.config.settings import load, load_without_database  # `--help` needs no settings
+def _settings(console: Console, given: dict[str, Any], file: str | None, environment: str | None) -> Settings:
+    from sqlmigrate.config.settings import load_for_files  # `--help` needs no settings
 
     # What is wrong with the settings is to be logged, too.
     early = [given[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
     console.log_to(*early)
-    read = load_without_database if on_files else load
-    settings = read(given, os.environ, file, environment)
+    settings = load_for_files(given, os.environ, file, environment)
     console.fall_back_on(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     return settings

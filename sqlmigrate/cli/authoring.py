@@ -8,13 +8,14 @@ import click
 
 from sqlmigrate.cli import completing
 from sqlmigrate.cli.app import command, dry_run_option, version_option, yes_option
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlmigrate.authoring.generator import Order
     from sqlmigrate.cli.app import App
+    from sqlmigrate.migrator import Migrator
     from sqlmigrate.model import Version
 
 
@@ -50,7 +51,7 @@ def generate(app: App, dry_run: bool, listed: bool, **given: Any) -> None:
         app.warn(f"{made.late} is there already, and newer; see `sqlmigrate renumber`")
 
 
-@command("renumber", no_database=";\nor say --applied-nowhere, if no database has applied what moves")
+@command("renumber")
 @click.argument("named", metavar="[FILE|VERSION]...", nargs=-1)
 @click.option("--base", metavar="REF", help="The branch whose files stay.  [default: origin's, or main]")
 @click.option("--applied-nowhere", is_flag=True, help="Ask no database: what moves is applied in none.")
@@ -67,12 +68,21 @@ def renumber(
     from sqlmigrate.authoring.renumber import Wanted
 
     wanted = Wanted(named, base, applied_nowhere=applied_nowhere)
-    made = app.migrator.plan_renumber(wanted)
+    migrator = app.offline_migrator if applied_nowhere else _migrator(app)
+    made = migrator.plan_renumber(wanted)
     app.show("renumbering", made)
     if made.moves and not dry_run:
         if not yes:
             app.agree("Rename them?")
-        app.migrator.renumber(wanted)
+        migrator.renumber(wanted)
+
+
+def _migrator(app: App) -> Migrator:
+    try:
+        return app.migrator
+    except NoDatabaseConfigured as error:
+        error.hint += ";\nor give --applied-nowhere, if no database has applied the files to rename"
+        raise
 
 
 def _order(

@@ -66,6 +66,4 @@ def _directories(context: click.Context) -> Sequence[str]:
     from sqlmigrate.config import settings
 
     given = {option.name: context.params.get(option.name) for option in OPTIONS}
-    return settings.load_without_database(
-        given, os.environ, context.params.get("config"), context.params.get("env")
-    ).dir
+    return settings.load_for_files(given, os.environ, context.params.get("config"), context.params.get("env")).dir

@@ -44,8 +44,8 @@ class Console:
 
     def fall_back_on(self, output_format: str, log_level: str) -> None:
         """How to show things and how much of them, where that was not given."""
-        self._format = self._given[0] or output_format
-        self._json = self._format == "json"
+        self.output_format = self._given[0] or output_format
+        self._json = self.output_format == "json"
         self._log_level = self._given[1] or log_level
         self._shown = _LEVELS[: _LEVELS.index(self._log_level) + 1]
 
@@ -71,7 +71,7 @@ class Console:
             self._gather(kind, values)
             return
         self._clear()
-        text, terminal = _rendered(self._format, kind, values), _is_terminal(sys.stdout)
+        text, terminal = _rendered(self.output_format, kind, values), _is_terminal(sys.stdout)
         _write(_printable(text) if terminal or kind not in _FOR_PROGRAMS else text, color=_colour(terminal))
 
     def save(self, path: str, output_format: str, kind: str, *values: object) -> None:

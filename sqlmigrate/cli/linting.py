@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -16,14 +16,16 @@ from sqlmigrate.cli.headings import Titled
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from sqlmigrate.cli.app import App
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.settings import LintSettings
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "gcc", "markdown")
-_SHOWN = ("text", "json")
+_DIFF_FORMATS = ("text", "json")  # the formats that show what `--fix` changes
+_FIX_MODES = ("safe", "ignore")
 # Each reads all files before its own for their schema, so that more of them would hardly be faster.
 _PROCESSES = 4
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
@@ -67,61 +69,83 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-def is_asked(given: Mapping[str, Any], output_format: str) -> bool:
-    """Whether a command is to lint files.
+class Request(NamedTuple):
+    """The linter's options and arguments of `validate`, as click passes them."""
 
-    Raises:
-        ConfigurationError: it is not, and an option is only for that.
-    """
-    if "paths" not in given:
-        return False
-    if given["fix"] and output_format not in _SHOWN:
-        raise ConfigurationError("--fix shows a diff", hint="give --format text or json, or leave one of the two out")
-    if given["paths"] or given["files"] or given["changed_since"] or given["fix"] not in (None, "safe", "ignore"):
-        return True
-    names = [f"--{name.replace('_', '-')}" for name in (*_SETTINGS, "replay", "fix", "yes") if given[name]]
-    names += [f"--format {output_format}"] if output_format not in _SHOWN else []
-    if names:
-        raise ConfigurationError(f"{names[0]} is for files", hint="name them: sqlmigrate validate FILE …")
-    return False
+    paths: tuple[str, ...]
+    files: tuple[str, ...]
+    preset: str | None
+    postgres_version: str | None
+    changed_since: str | None
+    fail_on: str | None
+    replay: bool
+    fix: str | None
+    yes: bool
+
+    @property
+    def fix_mode(self) -> str | None:
+        """The value of `--fix`; its option without a value takes the next argument, which is a path, for one."""
+        return "safe" if self.fix and self.fix not in _FIX_MODES else self.fix
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The files and directories that the user named."""
+        path_after_fix = (self.fix,) if self.fix and self.fix not in _FIX_MODES else ()
+        return (*self.files, *self.paths, *path_after_fix)
+
+    @property
+    def names_files(self) -> bool:
+        """Whether there are files to lint."""
+        return bool(self.named or self.changed_since)
+
+    def require_no_options(self, output_format: str) -> None:
+        """Checks that no option is given that only works on files.
+
+        Raises:
+            ConfigurationError: one is given.
+        """
+        options = [
+            f"--{name.replace('_', '-')}" for name in (*_SETTINGS, "replay", "fix", "yes") if getattr(self, name)
+        ]
+        options += [f"--format {output_format}"] if output_format not in _DIFF_FORMATS else []
+        if options:
+            raise ConfigurationError(f"{options[0]} requires files", hint="write `sqlmigrate validate FILE …`")
 
 
-def validate(
-    console: Console, shared: Mapping[str, Any], given: dict[str, Any], file: str | None, environment: str | None
-) -> NoReturn:
-    """Lints files, and exits: with 1 where something is at or above `--fail-on`, with 0 otherwise.
+def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
+    """Lints files, and exits: with 1 where a finding is at or above `--fail-on`, with 0 otherwise.
 
     Raises:
         ConfigurationError
     """
-    from sqlmigrate.config.settings import load_without_database
     from sqlmigrate.lint import at_least, settings
 
-    if given["dry_run"]:
-        raise ConfigurationError("--dry-run is for what is pending", hint="leave out the files, or --dry-run")
-    chosen = settings.load({name: given[name] for name in _SETTINGS}, os.environ, file)
-    directories = load_without_database(shared, os.environ, file, environment).dir
-    fix = given["fix"]
-    named = [*given["files"], *given["paths"], *([fix] if fix not in (None, "safe", "ignore") else [])]
-    linting = _Linting(chosen, directories, named, replay=given["replay"])
+    if dry_run:
+        raise ConfigurationError("--dry-run cannot be combined with files", hint="omit the files, or --dry-run")
+    if request.fix and app.output_format not in _DIFF_FORMATS:
+        raise ConfigurationError(
+            f"--fix cannot be combined with --format {app.output_format}", hint="use --format text or json"
+        )
+    chosen = settings.read({name: getattr(request, name) for name in _SETTINGS}, app.settings.lint)
+    linting = _Linting(chosen, app.settings.dir, request.named, replay=request.replay)
     found = linting.findings()
-    if fix:
-        _fix(console, linting.fixes(found, ignore=fix == "ignore"), yes=given["yes"])
+    if request.fix:
+        _fix(app, linting.fixes(found, ignore=request.fix_mode == "ignore"), yes=request.yes)
         found = linting.findings()
-    console.result("findings", found, linting.paths)
+    app.show("findings", found, linting.paths)
     sys.exit(bool(at_least(found, chosen.fail_on)))
 
 
 class _Linting:
-    """The files, and how they are looked at."""
+    """The files to lint, and the linter's options for them."""
 
     def __init__(self, chosen: LintSettings, directories: Sequence[str], named: Sequence[str], *, replay: bool) -> None:
         from sqlmigrate.lint.selection import select
 
-        self.paths = select(named or [one for one in directories if os.path.isdir(one)], chosen)
+        self.paths = select(named or [directory for directory in directories if os.path.isdir(directory)], chosen)
         self._directories = directories
         self._fail_on = chosen.fail_on
-        pending = self.paths if chosen.changed_since else ()  # what a branch adds is deployed together
+        pending = self.paths if chosen.changed_since else ()  # the files that a branch adds are deployed together
         self._options = replace(
             chosen.options(replay=replay),
             processes=min(os.cpu_count() or 1, _PROCESSES),
@@ -138,20 +162,20 @@ class _Linting:
         from sqlmigrate.lint import at_least
         from sqlmigrate.lint.fix import Fixer
 
-        fixer = Fixer(self._directories, replace(self._options, replay=False))  # a server only knows what is written
+        fixer = Fixer(self._directories, replace(self._options, replay=False))  # a server only sees the written files
         if ignore:
             return fixer.ignores(at_least(found, self._fail_on))
         return fixer.fixes(found)
 
 
-def _fix(console: Console, made: Sequence[Fix], *, yes: bool) -> None:
-    from sqlmigrate.lint import fix
+def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
+    from sqlmigrate.lint.fix import write
 
-    console.result("fixes", made)
-    if made and not yes and not console.ask("Write this?"):
-        raise ConfigurationError("nothing was written", hint="say yes, or give --yes where nobody can be asked")
-    for one in made:
-        fix.write(one)
+    app.show("fixes", fixes)
+    if fixes and not yes:
+        app.agree("Write these changes?")
+    for fix in fixes:
+        write(fix)
 
 
 @click.command("rules")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Began, Event, level_of
 from sqlmigrate.model import Step
+from sqlmigrate.render import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ def _values(event: Event) -> dict[str, Any]:
 def _of_error(error: SqlMigrateError) -> dict[str, Any]:
     cause = error.__cause__ if isinstance(error.__cause__, StatementFailed) else error
     found = {
-        "kind": type(error).__name__,
+        "kind": shape.kind(error),
         "message": error.message,
         "version": error.step.migration.id if isinstance(error, MigrationFailed) else "",
         "location": str(error.location or ""),

@@ -44,8 +44,12 @@ def check(app: App) -> None:
 @command("validate", linting.FORMATS)
 @dry_run_option(help="Also run what is pending, in a transaction that is rolled back.")
 @linting.options
-def validate(app: App, dry_run: bool, **_: Any) -> None:
-    """Report every problem of files and history; of PATHS, without a database, what is wrong or unsafe in them."""
+def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
+    """Check files and history for problems; with PATHS, lint these files without a database."""
+    request = linting.Request(**linter_options)
+    if request.names_files:
+        linting.lint(app, request, dry_run=dry_run)
+    request.require_no_options(app.output_format)
     problems = app.migrator.validate()
     app.show("problems", problems)
     if any(problem.level.value == "error" for problem in problems):

@@ -26,7 +26,6 @@ class Option(NamedTuple):
 
 
 CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
-NO_DATABASE = "no database is named"
 RUNS = ("migrate", "rollback")
 _REHEARSING = (*RUNS, "validate")
 _LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")

@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.config.options import NO_DATABASE, OPTIONS
+from sqlmigrate.config.options import OPTIONS
 from sqlmigrate.config.paths import beside, confine
 from sqlmigrate.duration import milliseconds
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -129,30 +129,47 @@ def load(
         environment: the name of an `[environments.…]` table of the file.
 
     Raises:
-        ConfigurationError: the file, a key or a value can't be used; or no database is named anywhere.
+        ConfigurationError: the file, a key or a value cannot be used.
+        NoDatabaseConfigured: no source names a database.
     """
-    found = _file(file, environ)
-    sources = _sources(given, environ, found, environment)
-    return Settings(
-        **_merged(sources),
-        **_database(sources, environ),
-        passwords=_passwords(sources),
-        lint=_lint_table(found, environ),
-    )
+    settings = load_for_files(given, environ, file, environment)
+    require_database(settings, environ)
+    return settings
 
 
-def load_without_database(
+def require_database(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Checks that the settings, or libpq's own variables, name a database.
+
+    Raises:
+        NoDatabaseConfigured: they do not.
+    """
+    if not settings.database and not settings.connection_parts and not any(environ.get(name) for name in _LIBPQ):
+        raise NoDatabaseConfigured(
+            "no database is configured",
+            hint="set DATABASE_URL, or DB_HOST and DB_NAME, or give --database-url;"
+            " DATABASE_URL=embedded:PATH starts an embedded PostgreSQL server in that directory",
+        )
+
+
+def load_for_files(
     given: Mapping[str, Any],
     environ: Mapping[str, str],
     file: str | None = None,
     environment: str | None = None,
 ) -> Settings:
-    """The settings in force, for what only works on files; the arguments are those of `load`.
+    """Returns the settings in force for a command that works on files; the arguments are those of `load`.
 
     Raises:
-        ConfigurationError: the file, a key or a value can't be used.
+        ConfigurationError: the file, a key or a value cannot be used.
     """
-    return Settings(**_merged(_sources(given, environ, _file(file, environ), environment)))
+    found = _file(file, environ)
+    sources = _sources(given, environ, found, environment)
+    return Settings(
+        **_merged(sources),
+        **_database(sources),
+        passwords=_passwords(sources),
+        lint=_lint_table(found, environ),
+    )
 
 
 def environments(file: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -225,19 +242,13 @@ def _some(name: str, value: object) -> object:
     return value
 
 
-def _database(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> dict[str, Any]:
+def _database(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A URL and what goes before it: parts go before a URL of the same source or of one below, never of one above."""
     parts: dict[str, str] = {}
     for source in sources:
         parts = {name: str(source[key]) for key, name in _PARTS.items() if key in source} | parts
         if "database_url" in source:
             return {"database": str(source["database_url"]), "connection_parts": tuple(parts.items())}
-    if not parts and not any(environ.get(name) for name in _LIBPQ):
-        raise ConfigurationError(
-            NO_DATABASE,
-            hint="set DATABASE_URL, or DB_HOST and DB_NAME, or give --database-url;"
-            " DATABASE_URL=embedded:PATH starts a PostgreSQL of its own in that directory",
-        )
     return {"connection_parts": tuple(parts.items())}
 
 

@@ -249,8 +249,14 @@ def serving(url: str) -> dict[str, Any]:
     return {"serving": url}
 
 
-# The JSON keeps the first name of a class that was renamed.
-_KINDS = {"LockNotAvailable": "LockNotHad"}
+# The JSON keeps the first name of a class that was renamed or split.
+_KINDS = {"LockNotAvailable": "LockNotHad", "NoDatabaseConfigured": "ConfigurationError"}
+
+
+def kind(failure: SqlMigrateError) -> str:
+    """Returns the name under which JSON and the log file report the class of an error."""
+    name = type(failure).__name__
+    return _KINDS.get(name, name)
 
 
 def error(failure: SqlMigrateError) -> dict[str, Any]:
@@ -258,7 +264,7 @@ def error(failure: SqlMigrateError) -> dict[str, Any]:
     cause = failure.__cause__ if isinstance(failure.__cause__, StatementFailed) else failure
     report = cause.report if isinstance(cause, StatementFailed) else None
     shape: dict[str, Any] = {
-        "kind": _KINDS.get(type(failure).__name__, type(failure).__name__),
+        "kind": kind(failure),
         "message": failure.message,
         "hint": failure.hint,
         "location": _location(failure.location),

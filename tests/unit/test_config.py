@@ -132,7 +132,7 @@ def test_parts_go_before_a_url_of_the_same_source_or_of_one_below(
 
 @pytest.mark.parametrize("environ", [{}, {"PGPASSWORD": "x"}, {"DATABASE_URL": ""}, {"PGHOST": ""}])
 def test_without_a_database_it_says_what_to_set(environ: Mapping[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match="no database is named") as caught:
+    with pytest.raises(ConfigurationError, match="no database is configured") as caught:
         load({"dir": ("m",)}, environ)
     assert "DATABASE_URL" in caught.value.hint
 
