@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from sqlmigrate.config.options import without_ours
+from sqlmigrate.config.options import without_settings
 from sqlmigrate.errors import SqlMigrateError
 from sqlmigrate.model import Run
 from sqlmigrate.render import shape
@@ -137,7 +137,7 @@ def _run(command: Sequence[str], body: bytes, seconds: float) -> tuple[int, str]
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=without_ours(os.environ),
+        env=without_settings(os.environ),
         start_new_session=True,
     ) as child:
         try:

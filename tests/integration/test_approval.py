@@ -287,7 +287,7 @@ def test_a_plan_with_errors_is_not_to_be_approved(release: Project, reviewer: st
 def test_without_a_terminal_or_a_yes_nothing_is_approved(release: Project) -> None:
     ok(release, "plan", "--out", "plan.json")
 
-    assert "nothing was done" in refused(release, "approve", "plan.json")
+    assert "nothing was changed" in refused(release, "approve", "plan.json")
 
 
 def test_a_plan_file_that_can_not_be_written_is_told(project: Project) -> None:

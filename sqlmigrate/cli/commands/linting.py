@@ -1,4 +1,4 @@
-"""The linter's commands: `validate` where files are named, and `rules`. Neither connects anywhere."""
+"""The linter: `validate` with files, and `rules`. Neither connects to a database."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
-from sqlmigrate.cli import completing
+from sqlmigrate.cli import completion
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Titled
+from sqlmigrate.config.options import LINT_LEVELS
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "gcc", "markdown")
 _DIFF_FORMATS = ("text", "json")  # the formats that show what `--fix` changes
 _FIX_MODES = ("safe", "ignore")
-# Each reads all files before its own for their schema, so that more of them would hardly be faster.
+# Each process reads the schema from all files before its own, so more processes are hardly faster.
 _PROCESSES = 4
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
 _option = functools.partial(click.option, cls=Titled, heading="Linting files")
@@ -38,27 +39,26 @@ _OPTIONS = (
     _option(
         "--preset",
         metavar="safety|all",
-        help="Without matters of style, or with them.  [default: safety]",
-        shell_complete=completing.offer(completing.words("safety", "all")),
+        help="Check safety rules only, or all rules, including style.  [default: safety]",
+        shell_complete=completion.offer(completion.words("safety", "all")),
     ),
-    _option("--postgres-version", metavar="N", help="The server that the files are for.  [default: 18]"),
-    _option("--changed-since", metavar="GITREF", help="Lint only what is not as it was there."),
+    _option("--postgres-version", metavar="N", help="The major version of the PostgreSQL server.  [default: 18]"),
+    _option("--changed-since", metavar="GITREF", help="Lint only files changed since GITREF."),
     _option(
         "--fail-on",
         metavar="LEVEL",
-        help="Exit 1 from this level on: error, warning, notice, info, never.  [default: warning]",
-        shell_complete=completing.offer(completing.words("error", "warning", "notice", "info", "never")),
+        help="Exit 1 at this level or above: error, warning, notice, info, never.  [default: warning]",
+        shell_complete=completion.offer(completion.words(*LINT_LEVELS, "never")),
     ),
-    _option("--replay", is_flag=True, help="Ask an embedded PostgreSQL what the files do."),
-    # Without a value it takes the argument behind it for one; it is given back where it is a path.
+    _option("--replay", is_flag=True, help="Run the files on an embedded PostgreSQL server to check them."),
     _option(
         "--fix",
         is_flag=False,
         flag_value="safe",
         metavar="[=ignore]",
-        help="Write what has one right answer into the files, or comments to ignore the findings; asks first.",
+        help="Write safe fixes, or comments that ignore the findings, into the files; ask first.",
     ),
-    _option("--yes", "-y", is_flag=True, help="Do not ask."),
+    _option("--yes", "-y", is_flag=True, help="Do not ask for confirmation."),
 )
 
 
@@ -84,7 +84,7 @@ class Request(NamedTuple):
 
     @property
     def fix_mode(self) -> str | None:
-        """The value of `--fix`; its option without a value takes the next argument, which is a path, for one."""
+        """`safe` or `ignore`, or None without `--fix`; click takes the path after a bare `--fix` as its value."""
         return "safe" if self.fix and self.fix not in _FIX_MODES else self.fix
 
     @property
@@ -132,8 +132,25 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
     if request.fix:
         _fix(app, linting.fixes(found, ignore=request.fix_mode == "ignore"), yes=request.yes)
         found = linting.findings()
-    app.show("findings", found, linting.paths)
+    app.show(
+        lambda to: to.findings(found, linting.paths),
+        lambda output_format: _in_format(output_format, found, linting.paths),
+    )
     sys.exit(bool(at_least(found, chosen.fail_on)))
+
+
+def _in_format(output_format: str, found: Sequence[Finding], paths: Sequence[str]) -> str:
+    from sqlmigrate.render import gcc, github, gitlab, junit, markdown, sarif
+
+    renderers: dict[str, Callable[[Sequence[Finding], Sequence[str]], str]] = {
+        "gcc": gcc.findings,
+        "github": github.findings,
+        "gitlab": gitlab.findings,
+        "junit": junit.findings,
+        "markdown": markdown.findings,
+        "sarif": sarif.findings,
+    }
+    return renderers[output_format](found, paths)
 
 
 class _Linting:
@@ -171,41 +188,46 @@ class _Linting:
 def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
     from sqlmigrate.lint.fix import write
 
-    app.show("fixes", fixes)
-    if fixes and not yes:
-        app.agree("Write these changes?")
+    app.show(lambda to: to.fixes(fixes))
+    if fixes:
+        app.confirm("Write these changes?", yes=yes)
     for fix in fixes:
         write(fix)
 
 
 @click.command("rules")
-@click.argument("name", required=False, shell_complete=completing.offer(completing.rules))
+@click.argument("name", required=False, shell_complete=completion.offer(completion.rules))
 @click.option(
     "--format",
     "output_format",
     type=click.Choice(("text", "json", "markdown")),
     default="text",
-    help="How they are shown.  [default: text]",
+    help="The output format.  [default: text]",
 )
 def rules(name: str | None, output_format: str) -> None:
-    """Show the linter's rules, or all that is to be known of NAME."""
-    from sqlmigrate.lint.rules import FAMILIES, RULES
-    from sqlmigrate.lint.settings import meant
-
+    """List the linter's rules, or show all details of NAME."""
     console = Console(output_format)
-    known = {rule.name: rule for rule in RULES}
     try:
-        if name is None:
-            console.result("rules", FAMILIES)
-        elif name in known:
-            console.result("rule", known[name])
-        else:
-            raise ConfigurationError(f"there is no rule {name!r}", hint=meant(name, known))
+        _show_rules(console, name)
     except SqlMigrateError as error:
         console.error(error)
         sys.exit(error.exit_code)
     finally:
         console.close()
+
+
+def _show_rules(console: Console, name: str | None) -> None:
+    from sqlmigrate.lint.rules import FAMILIES, RULES
+    from sqlmigrate.lint.settings import meant
+    from sqlmigrate.render import markdown
+
+    rules = {rule.name: rule for rule in RULES}
+    if name is None:
+        console.show(lambda to: to.rules(FAMILIES), lambda _: markdown.rules(FAMILIES))
+    elif rule := rules.get(name):
+        console.show(lambda to: to.rule(rule), lambda _: markdown.rule(rule))
+    else:
+        raise ConfigurationError(f"rule {name!r} does not exist", hint=meant(name, rules))
 
 
 COMMANDS = (rules,)
