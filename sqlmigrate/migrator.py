@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.renumber import Renumbering, Wanted
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.files.source import Found
+    from sqlmigrate.files.source import MigrationFiles
+    from sqlmigrate.history.history import History
     from sqlmigrate.history.log import LogEntry, Pruned
-    from sqlmigrate.history.records import History
     from sqlmigrate.lint import Finding
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
@@ -232,7 +232,7 @@ class Migrator:
         with self._target.locked() as (connection, _, history, rows):
             plan = planner.plan_baseline(planner.statuses(found.migrations, rows), version)
             plan = checked(replace(plan, problems=(*found.problems, *plan.problems)))
-            marks = [history.marked(step.migration) for step in plan.steps]
+            marks = [history.records.baseline(step.migration) for step in plan.steps]
             history.create()
             connection.run("\n".join(["begin;", *marks, "commit;"]))
             return Run(plan.steps)
@@ -302,9 +302,8 @@ class Migrator:
                 return False
             ended = lock.terminate(connection, pid)
             if history.format:
-                connection.run(
-                    history.unlocked(f"pid {pid} ({now.user}, {now.application}, from {now.host}) was ended")
-                )
+                message = f"pid {pid} ({now.user}, {now.application}, from {now.host}) was ended"
+                connection.run(history.records.log_entry("unlock", message=message))
             return ended
 
     def history(
@@ -369,7 +368,7 @@ def _whole(plan: Plan, history: History) -> Plan:
     return replace(plan, problems=(*plan.problems, *found_in(plan, pooled=history.pooled)))
 
 
-def _unambiguous(found: Found) -> Sequence[Migration]:
+def _unambiguous(found: MigrationFiles) -> Sequence[Migration]:
     """The migrations, if no two have one version: the checksum of the wrong one would be taken for the right one."""
     checked(Plan((), tuple(problem for problem in found.problems if problem.code == "duplicate-version")))
     return found.migrations

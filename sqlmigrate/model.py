@@ -172,6 +172,11 @@ class Hooks:
         hooks = (self.before_migrate, self.after_migrate, self.before_each, self.after_each, self.after_error)
         return tuple(hook for hook in hooks if hook)
 
+    @property
+    def around(self) -> tuple[Migration, ...]:
+        """The configured hooks that are not steps of a plan: they run around each step, or after an error."""
+        return tuple(hook for hook in (self.before_each, self.after_each, self.after_error) if hook)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

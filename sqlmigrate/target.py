@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlmigrate.config.password import password_for
-from sqlmigrate.history.records import History, parse_table_name
+from sqlmigrate.history.history import History
+from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
 from sqlmigrate.version import __version__
 
@@ -101,9 +102,9 @@ class Target:
         wait = self._settings.lock_wait / 1000
         try:
             answers = lock.acquire(
-                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.look
+                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query
             )
-            yield lock, history.seen(answers)
+            yield lock, history.rows_in(answers)
         finally:
             if keeper is not None:
                 keeper.close()

@@ -71,7 +71,7 @@ def generate(directories: Sequence[str], order: Order) -> Generated:
     Raises:
         ConfigurationError: the name, a value or the version can't be used, or a file can't be written; none is.
     """
-    source.look_for(directories)
+    source.require_directories(directories)
     try:
         with atomic.held(directories[0]):
             made = planned(directories, order)
@@ -91,7 +91,7 @@ def planned(directories: Sequence[str], order: Order) -> Generated:
     from sqlmigrate.authoring.template import Templates  # it takes jinja2
 
     name = slug(order.name)
-    taken = {one.name.version: one.path for one in source.named(directories) if one.name.version}
+    taken = {one.name.version: one.path for one in source.named_files(directories) if one.name.version}
     known = Templates(directories)
     template = known.named(order.template)
     values = {**_said(template, name, order.values), **order.values}

@@ -14,7 +14,7 @@ from sqlmigrate.model import Location, Migration, Problem, ProblemLevel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.files.source import Named
+    from sqlmigrate.files.source import NamedFile
     from sqlmigrate.model import Applied, Version
 
 
@@ -67,7 +67,7 @@ def planned(directories: Sequence[str], rows: Sequence[Applied], wanted: Wanted)
         ConfigurationError: what is named is not there, or git does not know the base branch that was named.
     """
     known = _arrivals(directories, wanted.base)
-    candidates = _candidates(source.named(directories), known or {})
+    candidates = _candidates(source.named_files(directories), known or {})
     applied = {one for one in candidates if _is_applied(one, candidates, {row.id: row for row in rows})}
     if wanted.named:
         moving, problems = _named(candidates, applied, wanted.named)
@@ -101,7 +101,7 @@ def _arrivals(directories: Sequence[str], base: str | None) -> dict[str, int] | 
     return git.arrivals(directories, base) if base else None
 
 
-def _candidates(named: Iterable[Named], arrivals: Mapping[str, int]) -> list[Candidate]:
+def _candidates(named: Iterable[NamedFile], arrivals: Mapping[str, int]) -> list[Candidate]:
     ups = [one for one in named if one.name.version and one.name.direction != "down"]
     downs = [one for one in named if one.name.version and one.name.direction == "down"]
     made = []

@@ -86,7 +86,7 @@ def _directories(directory: str) -> tuple[str, ...]:
 def _first_migration(directories: Sequence[str]) -> Iterator[Entry]:
     for directory in directories:
         os.makedirs(directory, exist_ok=True)
-    if source.named(directories):
+    if source.named_files(directories):
         yield Entry(directories[0], Outcome.KEPT, "it has migrations")
         return
     for one in generator.generate(directories, _FIRST).files:

@@ -254,7 +254,7 @@ def _database(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _passwords(sources: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
-    """Returns the passwords; unlike a part, a password with lower precedence than the URL applies, as PGPASSWORD does."""
+    """Returns the passwords; one of lower precedence than the URL applies if the URL has none, as PGPASSWORD does."""
     passwords: list[tuple[str, str]] = []
     for name, source in ((name, source) for source in sources for name in _PASSWORDS if name in source):
         passwords.append((name, str(source[name])))

@@ -37,7 +37,7 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
     """Whose an error is that came behind `count` results of a message."""
     blame = message.blame(count, error.report.position)
     work = batch[blame.part.unit]
-    error.location = source.seen(blame.place(work.step.path))
+    error.location = source.with_line_text(blame.place(work.step.path))
     if blame.part.piece is None or blame.number is None or blame.part.hook:
         error.hint = error.hint or (_HISTORY_GONE if error.report.sqlstate in GONE else "")
         return Failure(error, blame.part.unit, -1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.execution.prepared import loaded
+from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import MigrationFailed
     from sqlmigrate.execution.prepared import Hook, Work
     from sqlmigrate.files.source import Source
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.records import Records
     from sqlmigrate.model import Migration, Progress
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
@@ -36,10 +37,10 @@ class Limits:
 class Envelope:
     """The messages that carry work, with the SQL around it. Sends nothing."""
 
-    def __init__(self, connection: Connection, session: Session, history: History, guard: str, limits: Limits) -> None:
+    def __init__(self, connection: Connection, session: Session, records: Records, guard: str, limits: Limits) -> None:
         self._connection = connection
         self._session = session
-        self._history = history
+        self._records = records
         self._guard = guard
         self._limits = limits
 
@@ -53,17 +54,16 @@ class Envelope:
 
     def journal(self, work: Work, progress: Progress, elapsed_ms: int) -> Message:
         """A transaction that records how far a script is."""
-        session = self._session
-        record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
-        closing = _joined(0, (session.step_aside, session.step_aside_results), (record, 1))
-        return Message([_BEGIN, *self._limited(self._before(0, work)), closing])
+        record = self._records.step_progress(work.step, work.description, progress, self._guard, elapsed_ms)
+        closing = _part(self._session.step_aside + record + _COMMIT)
+        return Message([_part(_BEGIN), *self._limited(self._before(0, work)), closing])
 
     def end(self, work: Work, elapsed_ms: int) -> Message:
         """A transaction that records the end of a script whose last statement ran outside one."""
-        session, statements = self._session, work.script.statements
-        record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
-        closing = _joined(0, (session.wipe, session.wipe_results), self._end_of_run(work), record)
-        return Message([_BEGIN, *self._limited(self._hooked(0, work, work.after)), closing])
+        statements = work.script.statements
+        record = self._records.step_end(work.step, work.description, statements, self._guard, elapsed_ms)
+        closing = _part(self._session.wipe + self._end_of_run(work) + record + _COMMIT)
+        return Message([_part(_BEGIN), *self._limited(self._hooked(0, work, work.after)), closing])
 
     def _limited(self, hook: Iterator[Part]) -> list[Part]:
         """A hook beside a statement that waits for locks without a limit, which the hook is not to do."""
@@ -71,8 +71,8 @@ class Envelope:
         if not parts:
             return []
         limits = {"lock_timeout": self._limits.lock_timeout, "statement_timeout": self._limits.statement_timeout}
-        begin = "".join(f"set local {name} = {value};\n" for name, value in limits.items())
-        return [Part(begin, len(limits), 0), *parts, Part("set local lock_timeout = 0;\n", 1, 0)]
+        begin = Sql("".join(f"set local {name} = {value};\n" for name, value in limits.items()), len(limits))
+        return [_part(begin), *parts, _part(Sql("set local lock_timeout = 0;\n", 1))]
 
     def after_error(self, hook: Migration, failed: MigrationFailed) -> Message:
         """A transaction for the hook that runs behind a failure, with the settings that tell it which one that was."""
@@ -81,16 +81,12 @@ class Envelope:
             "sqlmigrate.version": failed.step.migration.id,
             "sqlmigrate.error": failed.message,
         }
-        return Message(
-            [Part(*self._session.opening("", settings), 0), *_parts_of(loaded(hook), 0), Part("commit;\n", 1, 0)]
-        )
+        return Message([_part(self._session.opening("", settings)), *_parts_of(loaded(hook), 0), _part(_COMMIT)])
 
     def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
         for unit, work in enumerate(batch):
-            text, results = self._session.opening(
-                work.segment.begin, self._limits_of(work, patient=work.segment.patient)
-            )
-            yield Part(text, results, unit)
+            limits = self._limits_of(work, patient=work.segment.patient)
+            yield _part(self._session.opening(work.segment.begin, limits), unit)
             yield from self._before(unit, work)
             for piece in work.segment.pieces:
                 yield Part(_closed(work.source, piece), piece.statements, unit, piece)
@@ -106,24 +102,23 @@ class Envelope:
         """A hook in a migration's transaction, with the setting that tells it which one that is."""
         if hook is not None:
             version = self._connection.literal(work.step.migration.id)
-            yield Part(f"set local sqlmigrate.version = {version};\n", 1, unit)
+            yield _part(Sql(f"set local sqlmigrate.version = {version};\n", 1), unit)
             yield from _parts_of(hook, unit)
 
     def _closing(self, unit: int, work: Work) -> Part:
         # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
         # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
         durable = work.durable and work.on_last_segment
-        commit = ("" if durable else "set local synchronous_commit = off;\n", 0 if durable else 1)
-        session = self._session
+        durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
         if work.on_last_segment:
-            statements, new = work.script.statements, work.ordinary and work.step.row is None
-            record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
-            return _joined(unit, (session.wipe, session.wipe_results), commit, self._end_of_run(work), record)
-        record = (self._history.progressed(work.step, work.description, work.progress, self._guard), 1)
-        return _joined(unit, (session.step_aside, session.step_aside_results), commit, record)
+            statements, is_new = work.script.statements, work.ordinary and work.step.row is None
+            record = self._records.step_end(work.step, work.description, statements, self._guard, is_new=is_new)
+            return _part(self._session.wipe + durability + self._end_of_run(work) + record + _COMMIT, unit)
+        record = self._records.step_progress(work.step, work.description, work.progress, self._guard)
+        return _part(self._session.step_aside + durability + record + _COMMIT, unit)
 
-    def _end_of_run(self, work: Work) -> tuple[str, int]:
-        return (self._history.ended, 1) if work.last else ("", 0)
+    def _end_of_run(self, work: Work) -> Sql:
+        return self._records.run_end if work.last else Sql()
 
     def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
         said = work.script.directives
@@ -134,7 +129,12 @@ class Envelope:
         }
 
 
-_BEGIN = Part("begin;\n", 1, 0)
+_BEGIN = Sql("begin;\n", 1)
+_COMMIT = Sql("commit;\n", 1)
+
+
+def _part(sql: Sql, unit: int = 0) -> Part:
+    return Part(sql.text, sql.results, unit)
 
 
 def _closed(opened: Source, piece: Piece) -> str:
@@ -146,11 +146,6 @@ def _parts_of(hook: Hook, unit: int) -> Iterator[Part]:
     for segment in hook.script.segments:
         for piece in segment.pieces:
             yield Part(_closed(hook.source, piece), piece.statements, unit, piece, hook.script.path)
-
-
-def _joined(unit: int, *texts: tuple[str, int]) -> Part:
-    """SQL of our own, each with the number of its statements, and the commit."""
-    return Part("".join(text for text, _ in texts) + "commit;\n", sum(count for _, count in texts) + 1, unit)
 
 
 def _packed(parts: Iterator[Part]) -> Iterator[Message]:

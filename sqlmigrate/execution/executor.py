@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.execution.envelope import Limits
     from sqlmigrate.execution.prepared import Work
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.records import Records
     from sqlmigrate.model import Migration, Progress, Step
     from sqlmigrate.server.connection import Connection, Result
     from sqlmigrate.server.monitor import Monitor
@@ -43,7 +43,7 @@ class Executor:
         self,
         connection: Connection,
         session: Session,
-        history: History,
+        records: Records,
         lock: Lock,
         monitor: Monitor,
         limits: Limits,
@@ -51,10 +51,10 @@ class Executor:
     ) -> None:
         self._connection = connection
         self._session = session
-        self._history = history
+        self._records = records
         self._lock_pid = lock.pid
         self._guard = lock.guard()
-        self._envelope = Envelope(connection, session, history, self._guard, limits)
+        self._envelope = Envelope(connection, session, records, self._guard, limits)
         self._monitor = monitor
         self._limits = limits
         self._on_event = on_event
@@ -73,8 +73,8 @@ class Executor:
         self._connection.on_tick = lambda: self._tick(work)
         self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
         steps = tuple(one.step for one in work)
-        self._connection.run(self._history.begun(steps, self._lock_pid))
-        self._on_event(Began(self._history.run_id, self._connection.backend_pid, steps))
+        self._connection.run(self._records.run_start(steps, self._lock_pid))
+        self._on_event(Began(self._records.run_id, self._connection.backend_pid, steps))
         for one in work:
             for command in one.script.steering:
                 self._on_event(PassedOver(one.step, command))
@@ -200,7 +200,7 @@ class Executor:
         if index := recovery.invalid_index(self._connection, message.text):
             raise SqlMigrateError(
                 f"the index {index} is there, but INVALID: an earlier build of it was broken off",
-                source.seen(message.blame(0, None).place(work.step.path)),
+                source.with_line_text(message.blame(0, None).place(work.step.path)),
                 f"DROP INDEX CONCURRENTLY {index}, and run again",
             )
         if again:
@@ -288,7 +288,7 @@ class Executor:
         with suppress(DatabaseError):
             self._connection.settle()
             self._session.clean()
-            known.update(dict(self._connection.rows(self._history.finished_so_far)))
+            known.update(dict(self._connection.rows(self._records.committed_steps)))
         self.done += [one.step for one in takewhile(lambda one: one.step.migration.id in known, work[len(self.done) :])]
 
     def _recorded(self, work: Work, error: SqlMigrateError | KeyboardInterrupt) -> MigrationFailed:
@@ -310,7 +310,9 @@ class Executor:
 
     def _record_failure(self, work: Work, message: str, duration_ms: int) -> None:
         try:
-            self._connection.run(self._history.failed(work.step, work.description, message, duration_ms, self._guard))
+            self._connection.run(
+                self._records.step_failure(work.step, work.description, message, duration_ms, self._guard)
+            )
         except (DatabaseError, LockLost):
             if self._connection.in_transaction:
                 self._connection.run("rollback")

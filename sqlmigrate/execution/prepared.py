@@ -129,9 +129,9 @@ def _unfit(hook: Script) -> list[Problem]:
 
 
 def _work(step: Step) -> Work:
-    stamp, cuts = source.stamp(step.path), cuts_of(step)
+    cuts = cuts_of(step)
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
-    return Work(step, source.read(step.path, cuts), source.Source(step.path, stamp), cuts, begun)
+    return Work(step, *source.open_script(step.path, cuts), cuts, begun)
 
 
 def _problems(work: Work, *, pooled: bool) -> list[Problem]:

@@ -73,7 +73,7 @@ def _passes(connection: Connection, work: Work, segment: Segment, opened: source
             if needs_parts(error.report):
                 connection.run("rollback to savepoint sqlmigrate_segment")
                 return False
-            place = source.seen(message.blame(count, error.report.position).place(path))
+            place = source.with_line_text(message.blame(count, error.report.position).place(path))
             raise ScriptError(
                 f"{work.step.migration.id} would fail: {error.message}", place, "nothing was changed"
             ) from error

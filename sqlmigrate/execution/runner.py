@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
     from sqlmigrate.execution.prepared import Work
-    from sqlmigrate.files.source import Found
-    from sqlmigrate.history.records import History
+    from sqlmigrate.files.source import MigrationFiles
+    from sqlmigrate.history.history import History
     from sqlmigrate.model import Applied, Backup, Migration, PlanRequest, Problem, Step
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.server.connection import Connection
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # often, and is kept as quick as reading the files and the rows allows.
 
 
-def plan_for(asked: PlanRequest, found: Found, rows: list[Applied]) -> Plan:
+def plan_for(asked: PlanRequest, found: MigrationFiles, rows: list[Applied]) -> Plan:
     """The plan for what is on disk and in the history; problems of the files come first."""
     planned = planner.plan(asked, planner.statuses(found.migrations, rows), found.hooks)
     return replace(planned, problems=(*found.problems, *planned.problems))
@@ -147,12 +147,12 @@ class Runner:
         monitor = Monitor(
             lambda: self._target.connect("sqlmigrate monitor"),
             connection.backend_pid,
-            history.finished_so_far,
+            history.records.committed_steps,
             self._on_event,
         )
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
         try:
-            executor = Executor(connection, session, history, lock, monitor, limits, self._on_event)
+            executor = Executor(connection, session, history.records, lock, monitor, limits, self._on_event)
             executor.run(work, after_error)
         finally:
             monitor.close()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.history.records import BROKEN_OFF, UNDONE
-from sqlmigrate.model import Migration
+from sqlmigrate.history.tables import BROKEN_OFF, UNDONE_VERSION
 from sqlmigrate.server.lock import same
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.history import History
     from sqlmigrate.model import Applied
     from sqlmigrate.server.connection import Connection
 
@@ -32,7 +31,8 @@ from pg_catalog.pg_locks l where {same};
 # What the next run will log of a run that was broken off. Whoever holds the lock meanwhile may be another.
 _BROKEN_OFF = f"""
 select greatest(r.began_at, (select pg_catalog.max(l.logged_at) from {{log}} l where l.run_id = r.run_id)) as logged_at,
-       r.action, {UNDONE} as version, '' as name, '' as checksum, 'failure' as outcome, 0::bigint as duration_ms,
+       r.action, {UNDONE_VERSION} as version, '' as name, '' as checksum, 'failure' as outcome,
+       0::bigint as duration_ms,
        {{broken_off}} as error_msg, r.db_user, r.os_user, r.host, r.run_id, null::bigint as id
 from {{runs}} r
 where r.ended_at is null and r.began_at < pg_catalog.transaction_timestamp()
@@ -135,7 +135,7 @@ def log_of(connection: Connection, history: History, identity: str) -> list[LogE
     """The log of one migration, oldest first."""
     if not history.format:
         return []
-    rows = connection.rows(_LOG_OF.format(**history.names), {"version": identity})
+    rows = connection.rows(history.tables.fill(_LOG_OF), {"version": identity})
     return [LogEntry(*row) for row in rows]
 
 
@@ -168,10 +168,10 @@ def reading(connection: Connection, history: History, lock_key: int) -> Reading:
     """
     known = history.format
     totals = _totals(connection, history) if known else ""
-    text = f"{_LOOK.format(same=same(lock_key))}{history.look};{totals}commit;"
+    text = f"{_LOOK.format(same=same(lock_key))}{history.query};{totals}commit;"
     answers = connection.answers(text)
     lock_held = answers[3][0][0]
-    rows = history.seen(answers[4:])
+    rows = history.rows_in(answers[4:])
     if history.format != known:
         return reading(connection, history, lock_key)
     return Reading(lock_held, rows, [Total(*row) for row in (answers[6] if known else [])])
@@ -179,13 +179,13 @@ def reading(connection: Connection, history: History, lock_key: int) -> Reading:
 
 def _totals(connection: Connection, history: History) -> str:
     summed = _SUMMED.format(logged=_logged(connection, history))
-    pruned = _PRUNED_TOO.format(**history.names) if history.format > 1 else ""
+    pruned = history.tables.fill(_PRUNED_TOO) if history.format > 1 else ""
     return _TOTALS.format(summed=summed + pruned)
 
 
 def _logged(connection: Connection, history: History) -> str:
     text = _BROKEN_OFF_TOO if history.format > 1 else _LOGGED
-    return text.format(**history.names, broken_off=connection.literal(BROKEN_OFF))
+    return history.tables.fill(text, broken_off=connection.literal(BROKEN_OFF))
 
 
 def prunable(connection: Connection, history: History, keep_days: int) -> Pruned:
@@ -194,7 +194,7 @@ def prunable(connection: Connection, history: History, keep_days: int) -> Pruned
         return Pruned(0, 0)
     old, runs_count = (_OLD, "0") if history.format == 1 else (_OLD_AND_CLOSED, f"({_COUNT_RUNS})")
     text = _COUNT_OLD.replace("{old}", old).replace("{runs_count}", runs_count)
-    return Pruned(*connection.rows(text.format(**history.names, days=keep_days))[0])
+    return Pruned(*connection.rows(history.tables.fill(text, days=keep_days))[0])
 
 
 def prune(connection: Connection, history: History, keep_days: int) -> Pruned:
@@ -202,6 +202,6 @@ def prune(connection: Connection, history: History, keep_days: int) -> Pruned:
     if not history.format:
         return Pruned(0, 0)
     history.create()
-    logged = history.logged(Migration("", None, "", "", ""), "cleanup", f"entries older than {keep_days} days")
-    answers = connection.answers(_PRUNE.format(**history.names, days=keep_days, logged=logged))
+    logged = history.records.log_entry("cleanup", message=f"entries older than {keep_days} days")
+    answers = connection.answers(history.tables.fill(_PRUNE, days=keep_days, logged=logged))
     return Pruned(answers[1][0][0], answers[2][0][0])

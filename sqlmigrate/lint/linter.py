@@ -22,8 +22,8 @@ from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schem
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
-from sqlmigrate.sql.lint_tree import qualified, relation, walk
 from sqlmigrate.sql.scanner import Item, Kind
+from sqlmigrate.sql.tree import qualified, relation, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

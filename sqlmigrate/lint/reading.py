@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.schema.state import Statement
 from sqlmigrate.model import Location
-from sqlmigrate.sql.lint_tree import constant, one, options, strings, walk
-from sqlmigrate.sql.parser import SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.sql.parser import SyntaxFault, parse
+from sqlmigrate.sql.plpgsql import read_bodies
 from sqlmigrate.sql.scanner import Item, Kind, scan
 from sqlmigrate.sql.script import only_steers
+from sqlmigrate.sql.tree import kind_and_body, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +27,6 @@ _BATCH = 64 * 1024
 _LARGE = 1024 * 1024
 # What may stand before a statement: white space, line comments, and the semicolon of the one before.
 _SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
-_PLACEHOLDER = re.compile(r"%(.)")
 # What changes no schema need not be parsed where only the schema is asked for.
 _ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
 
@@ -161,21 +161,12 @@ def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
 
 def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:
     try:
-        trees = parse_plpgsql(statement.text)
+        embedded = read_bodies(statement.text).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
-    found: list[Statement] = []
-    hidden = False
-    for kind, body in walk(trees):
-        if kind == "PLpgSQL_stmt_execsql":
-            found += _inner(statement, body["sqlstmt"]["PLpgSQL_expr"]["query"], first_line + body.get("lineno", 1))
-        elif kind == "PLpgSQL_stmt_dynexecute":
-            sql = _constant_text(body["query"]["PLpgSQL_expr"]["query"])
-            if sql is not None:
-                found += _inner(statement, sql, first_line + body.get("lineno", 1))
-            else:
-                hidden = hidden or not _only_makes(body["query"]["PLpgSQL_expr"]["query"])
-    return found, hidden
+    known = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
+    inner = [found for sql, line in known for found in _inner(statement, sql, line)]
+    return inner, any(part.sql is None and part.may_alter for part in embedded)
 
 
 def _parsed(path: str, waiting: list[tuple[Item, Item | None]]) -> Iterator[Unit]:
@@ -205,7 +196,7 @@ def _parsed_alone(path: str, item: Item, space: Item | None) -> Iterator[Unit]:
 
 
 def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
-    kind, body = one(node)
+    kind, body = kind_and_body(node)
     return Statement(kind, body, item.text, path, item.line, item.column, start)
 
 
@@ -218,46 +209,6 @@ def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
     text = lines[line - 1].rstrip("\r") if line - 1 < len(lines) else ""
     column = len(text) - len(text.lstrip()) + 1
     number = outer.line + line - 1
-    return [Statement(*one(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees]
-
-
-def _constant_text(expression: str) -> str | None:
-    try:
-        target = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
-    except (SyntaxFault, KeyError, IndexError):
-        return None
-    return _put_together(target)
-
-
-def _put_together(node: Node) -> str | None:
-    """The text that an expression makes of nothing but constants, by || or format()."""
-    value = constant(node)
-    if isinstance(value, str):
-        return value
-    call, joined = node.get("FuncCall", {}), node.get("A_Expr", {})
-    if strings(joined.get("name", ())) == ["||"]:
-        parts = [_put_together(joined[side]) for side in ("lexpr", "rexpr")]
-        return None if None in parts else "".join(map(str, parts))
-    if strings(call.get("funcname", ()))[-1:] == ["format"]:
-        template, *arguments = map(_put_together, call.get("args", [{}]))
-        return None if template is None or None in arguments else _formatted(template, map(str, arguments))
-    return None
-
-
-def _formatted(template: str, arguments: Iterator[str]) -> str | None:
-    """What PostgreSQL's format() gives, if no more is asked of it than %s, %I and %L, one after the other."""
-    written = {"s": "{}", "I": '"{}"', "L": "'{}'"}
-    try:
-        return _PLACEHOLDER.sub(
-            lambda match: "%" if match[1] == "%" else written[match[1]].format(next(arguments)), template
-        )
-    except (KeyError, StopIteration):
-        return None
-
-
-def _only_makes(expression: str) -> bool:
-    """Whether SQL that is put together begins with words after which no table that is there is changed."""
-    words = re.search(
-        r"'\s*(create|comment|grant|revoke|insert|update|delete|select|analyze)\b", expression, re.IGNORECASE
-    )
-    return words is not None
+    return [
+        Statement(*kind_and_body(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees
+    ]

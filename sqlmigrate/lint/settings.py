@@ -12,7 +12,7 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files.naming import parse_version
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.linter import Options
-from sqlmigrate.lint.rules import RULES
+from sqlmigrate.lint.rules import REMOVED, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -125,6 +125,7 @@ def _rules(value: object) -> dict[str, Level | None]:
     return {
         _known("rule", name, names): None if level == "off" else Level(_one_of(*_LEVELS)(level))
         for name, level in _table(value).items()
+        if name not in REMOVED
     }
 
 

@@ -16,7 +16,7 @@ from sqlmigrate.errors import ConfigurationError, ConnectionLost, DatabaseError,
 from sqlmigrate.events import Warned
 from sqlmigrate.files import atomic, source
 from sqlmigrate.history import log
-from sqlmigrate.history.records import History
+from sqlmigrate.history.history import History
 from sqlmigrate.metrics import families
 from sqlmigrate.planning import planner
 from sqlmigrate.version import __version__

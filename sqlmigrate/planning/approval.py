@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.model import Location, Migration, Problem
+from sqlmigrate.model import Location, Problem
 
 if TYPE_CHECKING:
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.history import History
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.server.connection import Connection
 
@@ -27,8 +27,7 @@ then run it:         sqlmigrate {command} --plan plan.json"""
 
 def approved(history: History, file: PlanFile) -> str:
     """The SQL that appends to the log that whoever is connected approves of a plan."""
-    plan = Migration("", None, _summary(file), "", file.digest)
-    return history.logged(plan, ACTION)
+    return history.records.log_entry(ACTION, name=_summary(file), checksum=file.digest)
 
 
 def _summary(file: PlanFile) -> str:
@@ -55,4 +54,4 @@ def _approvers(connection: Connection, history: History, file: PlanFile) -> dict
     """Roles that approved, and whether they are the one that is connected."""
     if not history.format or history.outdated:
         return {}
-    return dict(connection.rows(_APPROVERS.format(**history.names), {"digest": file.digest}))
+    return dict(connection.rows(history.tables.fill(_APPROVERS), {"digest": file.digest}))

@@ -11,7 +11,7 @@ from sqlmigrate.planning import planner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.history import History
     from sqlmigrate.model import Version
 
 
@@ -34,11 +34,11 @@ def mends(migrations: Sequence[Migration], history: History, version: Version | 
 def _mend(one: MigrationStatus, history: History) -> Mend | None:
     match one:
         case MigrationStatus(state=State.CHANGED, migration=Migration() as migration):
-            return Mend(migration, "take the checksum from disk", history.rechecked(migration))
+            return Mend(migration, "take the checksum from disk", history.records.checksum_update(migration))
         case MigrationStatus(state=State.FAILED, applied=row) if row:
             lost = planner.lost_migration(row)
-            return Mend(lost, "remove the row of the failed run", history.forgotten(lost))
+            return Mend(lost, "remove the row of the failed run", history.records.row_removal(lost))
         case MigrationStatus(state=State.MISSING, applied=row) if row and row.action != planner.LET_GO:
             lost = planner.lost_migration(row)
-            return Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO))
+            return Mend(lost, "mark the file as gone", history.records.missing_file(lost, planner.LET_GO))
     return None

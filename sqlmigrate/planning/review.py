@@ -119,8 +119,7 @@ def misleading(file: PlanFile, plan: Plan) -> list[Problem]:
 
 def _held(step: Step) -> list[Any]:
     """The SQL of a step as `shown_in` has it."""
-    script = source.read(step.path, cuts_of(step))
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path, cuts_of(step))
     return [
         [_begin(segment), [[item.line, sql] for piece in segment.pieces for item, sql in _shown(opened, piece)]]
         for segment in script.segments
@@ -173,8 +172,7 @@ def _place(one: Finding) -> tuple[int, int]:
 def _reviewed(step: Step, new: set[str], said: _Said) -> ReviewedStep:
     """`new` are the relations that the plan has made so far; it grows."""
     cuts = cuts_of(step)
-    script = source.read(step.path, cuts)
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path, cuts)
     pieces = [piece for segment in script.segments for piece in segment.pieces] if cuts.skip else []
     said.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
     units = tuple(_unit(opened, segment, new, said) for segment in script.segments)
@@ -221,8 +219,7 @@ def _bare(relation: str) -> str:
 
 def preview(step: Step, history_table: str) -> str:
     """The SQL of a step, as it would be sent, with the place of our own record marked."""
-    script = source.read(step.path)
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path)
     lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
     for segment in script.segments:
         texts = [_closed(opened, piece) for piece in segment.pieces]

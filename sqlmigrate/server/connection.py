@@ -16,12 +16,13 @@ from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, S
 from sqlmigrate.model import ServerReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeAlias
 
     from psycopg.pq.abc import PGresult
 
     Result: TypeAlias = PGresult
+    Row: TypeAlias = tuple[Any, ...]
 
 # How often a waiting connection lets others have a look, in seconds.
 TICK = 0.2
@@ -108,7 +109,7 @@ def _masked(message: str) -> str:
 class Connection:
     """One connection. `on_notice` hears what the server says aside; `on_tick` runs about every `TICK` of waiting."""
 
-    def __init__(self, link: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def __init__(self, link: psycopg.Connection[Row]) -> None:
         self._link = link
         self._wire = link.pgconn
         self.on_notice: Callable[[str, str], None] = _ignore
@@ -152,7 +153,7 @@ class Connection:
         """Whether a transaction is open, failed or not."""
         return self._wire.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
-    def rows(self, query: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, values: Mapping[str, object] | None = None) -> list[Row]:
         """The rows of one statement of our own; without values it goes by the simple protocol.
 
         Raises:
@@ -162,7 +163,7 @@ class Connection:
             cursor = self._link.execute(query.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
-    def answers(self, text: str) -> list[list[tuple[Any, ...]]]:
+    def answers(self, text: str) -> list[list[Row]]:
         """The rows of each statement of a message of our own, in one round trip.
 
         Raises:

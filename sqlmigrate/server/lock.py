@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import LockLost, LockNotAvailable, StatementFailed
 from sqlmigrate.model import Holder
@@ -13,7 +13,8 @@ from sqlmigrate.model import Holder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.connection import Connection, Row
+    from sqlmigrate.sql.text import Sql
 
 # Never the blocking pg_advisory_lock(): whoever waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY waits for
 # snapshots: with the lock's owner building an index, both wait for ever.
@@ -86,9 +87,7 @@ class Lock:
         self._pooled = keeper is not None
         self.pid = 0
 
-    def acquire(
-        self, wait: float, on_wait: Callable[[Holder | None], None], first: str, then: str
-    ) -> list[list[tuple[Any, ...]]]:
+    def acquire(self, wait: float, on_wait: Callable[[Holder | None], None], first: Sql, then: str) -> list[list[Row]]:
         """Tries until it has the lock, for so many seconds; `on_wait` hears who has it, about once a second.
 
         `first` is SQL that sets the session, `then` SQL whose answers are returned; both save a round trip.
@@ -128,15 +127,15 @@ class Lock:
             hint="the script, or somebody, released the lock: look for pg_advisory_unlock_all()",
         )
 
-    def _tried(self, first: str, then: str) -> list[list[tuple[Any, ...]]] | None:
+    def _tried(self, first: Sql, then: str) -> list[list[Row]] | None:
         if self._pooled:
             return self._tried_for_transaction(then)
-        setup = self._connection.answers(f"{_FRESH}{first}{_TRY.format(key=self._key)};{then};commit")
-        tried = 2 if first else 1
+        setup = self._connection.answers(f"{_FRESH}{first.text}{_TRY.format(key=self._key)};{then};commit")
+        tried = 1 + first.results
         had, self.pid = setup[tried][0]
         return setup[tried + 1 : -1] if had else None
 
-    def _tried_for_transaction(self, then: str) -> list[list[tuple[Any, ...]]] | None:
+    def _tried_for_transaction(self, then: str) -> list[list[Row]] | None:
         """`then` goes to the worker: what the keeper reads it would keep locked."""
         self._connection.run(_OPEN_XACT)
         had, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]

@@ -66,12 +66,12 @@ class Monitor:
         self,
         open_connection: Callable[[], Connection],
         pid: int,
-        finished_so_far: str,
+        committed_steps: str,
         on_event: Callable[[Event], None],
     ) -> None:
         self._open = open_connection
         self._pid = pid
-        self._finished_so_far = finished_so_far
+        self._committed_steps = committed_steps
         self._on_event = on_event
         self._connection: Connection | None = None
         self._next = 0.0
@@ -121,7 +121,7 @@ class Monitor:
 
     def _look_at_log(self) -> None:
         with suppress(StatementFailed):
-            self.finished = dict(self._connection.rows(self._finished_so_far)) if self._connection else {}
+            self.finished = dict(self._connection.rows(self._committed_steps)) if self._connection else {}
 
     def _tell(self, event: Event) -> None:
         if event != self._last:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.sql.text import Sql
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlmigrate.server.connection import Connection
 
 # A client that died is noticed within this time, not at the end of its statement; and one that backs up, or waits to
-# try again, is not taken for idle (PostgreSQL 14). One statement, since results are counted.
+# try again, is not taken for idle (PostgreSQL 14).
 _LIVENESS = """select pg_catalog.set_config('client_connection_check_interval', '1s', false),
     pg_catalog.set_config('idle_session_timeout', '0', false);"""
 
@@ -39,17 +41,15 @@ class Session:
     def __init__(self, connection: Connection, *, pooled: bool) -> None:
         self._connection = connection
         self._pooled = pooled
-        self.start = _LIVENESS if connection.server_version >= 140000 and not pooled else ""
-        wipe = [*_WIPE, self.start] if self.start else _WIPE
-        self.wipe = "\n".join(wipe) + "\n"
-        self.wipe_results = len(wipe)
-        self.step_aside = "\n".join(_STEP_ASIDE) + "\n"
-        self.step_aside_results = len(_STEP_ASIDE)
+        start = [_LIVENESS] if connection.server_version >= 140000 and not pooled else []
+        self.start = _lines(start)
+        self.wipe = _lines([*_WIPE, *start])
+        self.step_aside = _lines(_STEP_ASIDE)
 
-    def opening(self, begin: str, settings: Mapping[str, str | int]) -> tuple[str, int]:
-        """The text that opens a transaction, and how many statements it is."""
+    def opening(self, begin: str, settings: Mapping[str, str | int]) -> Sql:
+        """The SQL that opens a transaction."""
         quoted = [f"set local {key} = {self._connection.literal(value)};" for key, value in settings.items()]
-        return "\n".join([f"{begin or 'begin'};", *quoted]) + "\n", len(quoted) + 1
+        return _lines([f"{begin or 'begin'};", *quoted])
 
     def prepared(self, settings: Mapping[str, str | int]) -> str:
         """The text that sets what statements outside a transaction run with."""
@@ -61,4 +61,8 @@ class Session:
         """Ends what is open and wipes the session."""
         if self._connection.in_transaction:
             self._connection.run("rollback")
-        self._connection.run(f"begin;\n{self.wipe}commit;")
+        self._connection.run(f"begin;\n{self.wipe.text}commit;")
+
+
+def _lines(statements: Sequence[str]) -> Sql:
+    return Sql("".join(f"{statement}\n" for statement in statements), len(statements))

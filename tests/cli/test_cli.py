@@ -74,7 +74,7 @@ def test_failed_is_1(project: Project) -> None:
         (("migrate", "--target", "seven"), "is not a version"),
         (("migrate", "--lock-wait", "5"), "lock-wait: '5' is not a duration"),
         (("migrate", "--lock-retries", "many"), "'many' is not a number"),
-        (("migrate", "--dir", "nowhere"), "there is no directory 'nowhere'"),
+        (("migrate", "--dir", "nowhere"), 'directory "nowhere" does not exist'),
         (("migrate", "--history-table", "x."), "is not a table name"),
         (("migrate", "--config", "nowhere.toml"), 'could not read file "nowhere.toml"'),
         (("migrate", "--env", "production"), "no configuration file"),

@@ -59,9 +59,12 @@ REFUSED = {
         "copy made from stdin; select 1;\n1\n\\.\n", "2:22", "something else follows", "next line"
     ),
     "not UTF-8": Refused(
-        "-- ok\n-- gr\xfc\xdf\n".encode("latin-1"), "3", "not UTF-8: byte 0xfc", "save the file as UTF-8"
+        "-- ok\n-- gr\xfc\xdf\n".encode("latin-1"),
+        "3",
+        'invalid byte sequence for encoding "UTF8": 0xfc',
+        "save the file as UTF-8",
     ),
-    "UTF-16": Refused("-- x\n".encode("utf-16-le"), "2", "a NUL character", "save the file as UTF-8"),
+    "UTF-16": Refused("-- x\n".encode("utf-16-le"), "2", "the file contains a NUL character", "save the file as UTF-8"),
     "UTF-8 that says it is not": Refused(
         "set client_encoding = 'latin1';\n-- ü\n", "2:1", "says that it is not", "leave the setting out"
     ),
@@ -137,5 +140,5 @@ def test_a_file_that_cannot_be_opened_is_refused(project: Project) -> None:
     problem = refusal(project)
 
     assert str(problem.location) == str(broken)
-    assert "cannot be read" in problem.message
+    assert "could not read" in problem.message
     assert untouched(project)

@@ -163,7 +163,7 @@ def test_a_file_is_appended_to_and_may_be_moved_away(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="could not open log file .*: Is a directory"):
+    with pytest.raises(ConfigurationError, match=r"could not open log file .*: Is a directory"):
         File(str(tmp_path), pytest.fail)
 
 

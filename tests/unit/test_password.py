@@ -74,7 +74,7 @@ def test_a_file_without_a_password_is_named_and_not_shown(tmp_path: Path, conten
 
 
 def test_a_directory_is_no_password_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="could not read password file .*: Is a directory"):
+    with pytest.raises(ConfigurationError, match=r"could not read password file .*: Is a directory"):
         of_file(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_a_command_that_gives_none_is_told_of_by_its_stderr_alone(text: str, mes
         of_command(*script(text))
     assert hint in failed.value.hint
     assert "s3cr3t" not in f"{failed.value.message}{failed.value.hint}{failed.value.__cause__}"
-    assert f"the password command {sys.executable}" in failed.value.message
+    assert f'password command "{sys.executable}"' in failed.value.message
 
 
 def test_a_command_that_is_not_there_is_named() -> None:

@@ -89,7 +89,7 @@ def test_text_says_what_each_statement_does_to_others(dangerous: Review) -> None
         "6  drop table old;",
         "→ ACCESS EXCLUSIVE on old: blocks reads and writes",
         f"may lock more: {dangerous.steps[0].units[0].statements[4].hidden}",
-        "can't be undone: the rows of old are gone",
+        "can't be undone: the rows of old are lost",
     ]
     outside = lines.index("outside a transaction")
     assert lines[outside - 1] == "commit"
@@ -98,7 +98,7 @@ def test_text_says_what_each_statement_does_to_others(dangerous: Review) -> None
 
 def test_text_ends_with_what_it_comes_to(dangerous: Review) -> None:
     end = said(dangerous).split("can't be undone:\n")[1]
-    assert "v1.0.0-001  notes: there is no down file; the rows of old are gone" in end
+    assert "v1.0.0-001  notes: there is no down file; the rows of old are lost" in end
     assert "v1.0.0-002  next: there is no down file" in end
     assert " ".join(end.split()).endswith(
         "migration of database shop: 2 migrations, 9 statements; blocks reads of 2 tables, writes of 3 tables;"
@@ -173,7 +173,7 @@ def test_markdown_lists_what_blocks_and_what_is_lost(dangerous: Review) -> None:
         in page
     )
     assert "- <code>customers</code>: SHARE **blocks writes** (<code>v1.0.0-001</code> line 4)" in page
-    assert "- <code>v1.0.0-001</code>: there is no down file; the rows of old are gone" in page
+    assert "- <code>v1.0.0-001</code>: there is no down file; the rows of old are lost" in page
     assert "### What may lock more than can be told\n\n- <code>v1.0.0-001</code> line 5: runs SQL" in page
     assert "In one transaction:\n\n```sql\nalter table orders add column note text;\ncreate index" in page
     assert page.endswith(f"Digest: `{dangerous.digest}`")

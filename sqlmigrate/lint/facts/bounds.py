@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.facts.questions import conjuncts, proves_not_null
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

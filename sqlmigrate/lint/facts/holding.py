@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, default_partition
-from sqlmigrate.locks.alter import STRONG_PARAMETERS, WEAKER
-from sqlmigrate.sql.lint_tree import columns_in, constant, one, relation, relations_in, strings
+from sqlmigrate.locks import Mode, locks_in
+from sqlmigrate.locks.taken import OF_A_TABLE
+from sqlmigrate.sql.tree import columns_in, constant, kind_and_body, relation, relations_in, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,6 @@ ALTERING = (
 WRITING = ("UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt")
 _TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 _RENAMED = ("OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
-_OF_A_TABLE = ("OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
-_ACCESS_EXCLUSIVE = 8
 _SYSTEM = ("pg_catalog", "information_schema")
 
 
@@ -51,7 +50,10 @@ def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
 
 def shut_out(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
     """The tables in use that a statement locks ACCESS EXCLUSIVE, as far as it leaves them behind."""
-    names = [catalog.resolve(name) for name in _locked(statement.kind, statement.body)]
+    kind, body = statement.kind, statement.body
+    locks = locks_in(kind, body) if kind in ALTERING and _leaves_table_locked(kind, body) else ()
+    written = (("", *lock.name)[-2:] for lock in locks if lock.mode is Mode.ACCESS_EXCLUSIVE)
+    names = [catalog.resolve((schema, name)) for schema, name in written]
     names += [name for command in statement.commands for name in _with_it(catalog, statement.body, command)]
     return [name for name in dict.fromkeys(names) if in_use(catalog, name, state)]
 
@@ -156,7 +158,7 @@ def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
     names = columns_in(value)
     if inner:
         names = [name for name in names if table is not None and name in table.columns]
-    return constant(value) is None and (bool(names) or one(value)[0] == "SubLink")
+    return constant(value) is None and (bool(names) or kind_and_body(value)[0] == "SubLink")
 
 
 def _is_key(table: Table | None, column: str) -> bool:
@@ -165,51 +167,19 @@ def _is_key(table: Table | None, column: str) -> bool:
     return column in ("id", "uuid") and (table is None or table.partial)
 
 
-def _locked(kind: str, body: Node) -> Iterator[Name]:  # noqa: C901  # a case a statement
+def _leaves_table_locked(kind: str, body: Node) -> bool:
+    """Whether a statement is about a table that exists behind it too, and not about a view, an index or a type."""
     match kind:
-        case "AlterTableStmt" if body.get("objtype") in _TABLES:
-            yield from _altered(body)
-        case "RenameStmt" if body["renameType"] in _RENAMED and "relation" in body:
-            if body.get("relationType", "OBJECT_TABLE") in ("OBJECT_TABLE", "OBJECT_ACCESS_METHOD"):
-                yield relation(body["relation"])
-        case "AlterObjectSchemaStmt" if body["objectType"] in _TABLES:
-            yield relation(body["relation"])
-        case "TruncateStmt":
-            yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
-        case "LockStmt" if body.get("mode") == _ACCESS_EXCLUSIVE:
-            yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
-        case "CreatePolicyStmt" | "AlterPolicyStmt":
-            yield relation(body["table"])
-        case "RuleStmt" | "ClusterStmt" if "relation" in body:
-            yield relation(body["relation"])
-        case "DropStmt" if body["removeType"] in _OF_A_TABLE:
-            for item in body.get("objects", ()):
-                parts = strings(item["List"]["items"])
-                yield (parts[-3] if len(parts) > 2 else "", parts[-2])
-        case "CreateStmt" if "partbound" in body:
-            yield from (relation(parent["RangeVar"]) for parent in body.get("inhRelations", ()))
-
-
-def _altered(body: Node) -> Iterator[Name]:
-    for command in (item["AlterTableCmd"] for item in body.get("cmds", ())):
-        if command["subtype"] in ("AT_AttachPartition", "AT_DetachPartition"):
-            yield relation(command["def"]["PartitionCmd"]["name"])
-        if shuts_out(command):
-            yield relation(body["relation"])
-
-
-def shuts_out(command: Node) -> bool:
-    """Whether a part of ALTER TABLE asks for ACCESS EXCLUSIVE on the table itself."""
-    definition = command.get("def", {})
-    match command["subtype"]:
-        case "AT_AddConstraint":
-            return bool(definition["Constraint"]["contype"] != "CONSTR_FOREIGN")
-        case "AT_DetachPartition":
-            return not definition["PartitionCmd"].get("concurrent")
-        case "AT_SetRelOptions" | "AT_ResetRelOptions":
-            given = {item["DefElem"].get("defname") for item in definition.get("List", {}).get("items", ())}
-            return bool(given & STRONG_PARAMETERS)
-    return command["subtype"] not in WEAKER
+        case "AlterTableStmt":
+            return body.get("objtype") in _TABLES
+        case "AlterObjectSchemaStmt":
+            return body["objectType"] in _TABLES
+        case "RenameStmt":
+            of_table = body.get("relationType", "OBJECT_TABLE") in ("OBJECT_TABLE", "OBJECT_ACCESS_METHOD")
+            return body["renameType"] in _RENAMED and of_table
+        case "DropStmt":
+            return body["removeType"] in OF_A_TABLE
+    return True
 
 
 def _follow(state: FileState, body: Node, catalog: Catalog) -> None:

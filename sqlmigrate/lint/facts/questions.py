@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators, type_of
 from sqlmigrate.lint.schema.volatility import is_volatile
-from sqlmigrate.sql.lint_tree import columns_in, strings
+from sqlmigrate.sql.tree import columns_in, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.lint_tree import relation, strings, walk
+from sqlmigrate.sql.tree import relation, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -114,8 +114,7 @@ class _Run:
     def __init__(self, connection: Connection, path: str) -> None:
         self._connection = connection
         self._path = path
-        self._script = source.read(path)
-        self._opened = source.Source(path, source.stamp(path))
+        self._script, self._opened = source.open_script(path)
         if self._script.problems:
             problem = self._script.problems[0]
             raise _CannotReplay(f"{problem.location or path}: {problem.message}")

@@ -65,3 +65,5 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
     "What only the server tells (--replay)": server_only.RULES,
 }
 RULES = tuple(rule for rules in FAMILIES.values() for rule in rules)
+# Rules of earlier versions: a configuration may still name them until the next minor version.
+REMOVED = frozenset({"duplicate-name"})

@@ -11,19 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.builtin import SERIALS
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
-SERIALS = {
-    "serial": "int4",
-    "serial4": "int4",
-    "bigserial": "int8",
-    "serial8": "int8",
-    "smallserial": "int2",
-    "serial2": "int2",
-}
 _SQL_NAMES = {
     "int2": "smallint",
     "int4": "integer",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Birth
 from sqlmigrate.model import Location
 from sqlmigrate.sql.classify import Sort, sort_of
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ import pytest
 
 from sqlmigrate.lint.schema.catalog import Birth, Catalog, Table
 from sqlmigrate.lint.schema.interpret import apply
-from sqlmigrate.sql.lint_tree import one
 from sqlmigrate.sql.parser import parse
+from sqlmigrate.sql.tree import kind_and_body
 
 T = "create table t (a int primary key, b varchar(50) not null unique, c text default 'x' check (c <> ''));"
 
@@ -13,7 +13,7 @@ T = "create table t (a int primary key, b varchar(50) not null unique, c text de
 def schema(*statements: str) -> Catalog:
     catalog = Catalog()
     for tree in parse("".join(statements)):
-        apply(catalog, *one(tree["stmt"]), Birth(1, 0))
+        apply(catalog, *kind_and_body(tree["stmt"]), Birth(1, 0))
     return catalog
 
 
@@ -142,6 +142,6 @@ def test_copy_changes_on_its_own() -> None:
     catalog = schema(T)
     copy = catalog.copy()
     for tree in parse("drop table t"):
-        apply(copy, *one(tree["stmt"]), Birth(2, 1))
+        apply(copy, *kind_and_body(tree["stmt"]), Birth(2, 1))
     assert table(catalog).name == ("public", "t")
     assert copy.tables == {}

@@ -241,3 +241,8 @@ def test_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigurationError, match="git can't be run"):
         select(["m"], LintSettings(changed_since="main"))
+
+
+def test_a_configuration_may_name_a_removed_rule() -> None:
+    settings = in_file('[lint.rules]\nduplicate-name = "off"\ncheck-scans = "off"\n')
+    assert settings.rules == {"check-scans": None}

@@ -18,7 +18,7 @@ from sqlmigrate.lint.facts.usage import (
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.sql.lint_tree import relation
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

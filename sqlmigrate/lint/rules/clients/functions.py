@@ -9,7 +9,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.sql.lint_tree import is_on, qualified
+from sqlmigrate.sql.tree import is_on, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,7 +8,7 @@ from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.usage import column_in_use, decider, is_in_use, known_column, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
-from sqlmigrate.sql.lint_tree import relation, strings
+from sqlmigrate.sql.tree import relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.outputs import output_names
-from sqlmigrate.sql.lint_tree import options, relation, strings
+from sqlmigrate.sql.tree import options, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.lint_tree import qualified, relation
+from sqlmigrate.sql.tree import qualified, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.lint.schema.narrowing import is_narrower
-from sqlmigrate.sql.lint_tree import constant, one, relation, strings
+from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _changes(case: Case) -> Iterator[tuple[str, Node]]:
     if case.kind in ("UpdateStmt", "DeleteStmt"):
         yield case.kind, case.node
     for item in case.node.get("withClause", {}).get("ctes", ()):
-        kind, body = one(item["CommonTableExpr"]["ctequery"])
+        kind, body = kind_and_body(item["CommonTableExpr"]["ctequery"])
         if kind in ("UpdateStmt", "DeleteStmt"):
             yield kind, body
 
@@ -86,7 +86,7 @@ def _all_are_whole(case: Case, node: Node) -> bool:
     """Whether what an UPDATE reads besides its table is nothing but tables in use, or queries that leave no row out."""
     ctes = {item["CommonTableExpr"]["ctename"] for item in node.get("withClause", {}).get("ctes", ())}
     for source in node["fromClause"]:
-        kind, body = one(source)
+        kind, body = kind_and_body(source)
         if kind == "RangeVar":
             whole = relation(body)[1] not in ctes and relation_in_use(case, relation(body))
         else:
@@ -105,7 +105,7 @@ def _is_join(part: Node) -> bool:
 
 
 def _is_true(case: Case, name: Name, part: Node) -> bool:
-    kind, body = one(part)
+    kind, body = kind_and_body(part)
     if kind == "BoolExpr" and body["boolop"] == "OR_EXPR":
         return any(_is_true(case, name, argument) for argument in body["args"])
     if kind == "NullTest":

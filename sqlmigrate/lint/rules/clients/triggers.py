@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.lint_tree import constant, relation, strings
+from sqlmigrate.sql.tree import constant, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from sqlmigrate.lint.facts.questions import is_new, told_by
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.sql.lint_tree import is_on, options, relation
+from sqlmigrate.sql.tree import is_on, options, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.lint.facts.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, shuts_out, written
+from sqlmigrate.lint.facts.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, written
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.sql.lint_tree import qualified, relation, walk
+from sqlmigrate.locks import Mode
+from sqlmigrate.locks.alter import mode_of
+from sqlmigrate.sql.tree import qualified, relation, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,9 @@ def _held(case: Case) -> Name | None:
 
 def _work(case: Case) -> Iterator[Hit]:
     held = _held(case)
-    within = case.kind == "AT_ValidateConstraint" and any(map(shuts_out, case.statement.commands))
+    within = case.kind == "AT_ValidateConstraint" and any(
+        mode_of(command) is Mode.ACCESS_EXCLUSIVE for command in case.statement.commands
+    )
     what = _long_work(case) if held is not None or within else ""
     if what and held is None:
         yield Hit(

@@ -9,7 +9,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import is_named
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.lint_tree import constant, is_on, options, relations_in, strings, walk
+from sqlmigrate.sql.tree import constant, is_on, options, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

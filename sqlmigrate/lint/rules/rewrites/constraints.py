@@ -13,7 +13,7 @@ from sqlmigrate.lint.schema.interpret.definitions import (
     generated_kind,
     index_used,
 )
-from sqlmigrate.sql.lint_tree import qualified
+from sqlmigrate.sql.tree import qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

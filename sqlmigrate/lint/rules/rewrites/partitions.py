@@ -8,7 +8,7 @@ from sqlmigrate.lint.facts.bounds import implies_bound
 from sqlmigrate.lint.facts.questions import default_partition, is_new, told_by
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
-from sqlmigrate.sql.lint_tree import relation
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

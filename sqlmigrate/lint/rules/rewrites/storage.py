@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.sql.lint_tree import is_on, options, relation
+from sqlmigrate.sql.tree import is_on, options, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

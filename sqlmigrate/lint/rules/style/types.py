@@ -8,7 +8,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
-from sqlmigrate.sql.lint_tree import strings
+from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.interpret import changes, objects
 from sqlmigrate.lint.schema.interpret.tables import alter_table, create_table
-from sqlmigrate.sql.lint_tree import relation, strings, walk
+from sqlmigrate.sql.tree import relation, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.lint_tree import qualified, relation, strings, walk
+from sqlmigrate.sql.tree import qualified, relation, strings, walk
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Birth, Catalog, Constraint, Index, Name, Table

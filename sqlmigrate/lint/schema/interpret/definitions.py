@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name
-from sqlmigrate.sql.lint_tree import columns_in, relation, strings
+from sqlmigrate.sql.tree import columns_in, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.lint_tree import one, strings
+from sqlmigrate.sql.tree import kind_and_body, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,5 +61,5 @@ def _key_name(key: Node) -> str:
     element = key.get("IndexElem", {})
     if "name" in element:
         return str(element["name"])
-    kind, body = one(element.get("expr", {"": {}}))
+    kind, body = kind_and_body(element.get("expr", {"": {}}))
     return strings(body.get("funcname", []))[-1] if kind == "FuncCall" else "expr"

@@ -11,7 +11,7 @@ from sqlmigrate.lint.schema.interpret.definitions import KINDS
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.lint_tree import columns_in, options, qualified, relation, relations_in, strings, walk
+from sqlmigrate.sql.tree import columns_in, options, qualified, relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node

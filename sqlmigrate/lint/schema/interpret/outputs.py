@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.lint_tree import one, relation, strings
+from sqlmigrate.sql.tree import kind_and_body, relation, strings
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog
@@ -45,7 +45,7 @@ def _all_columns(catalog: Catalog, body: Node) -> list[str | None]:
 
 
 def _name(value: Node) -> str | None:
-    kind, body = one(value) if value else ("", {})
+    kind, body = kind_and_body(value) if value else ("", {})
     match kind:
         case "ColumnRef":
             return strings(body["fields"])[-1]

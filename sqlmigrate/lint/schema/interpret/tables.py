@@ -14,7 +14,7 @@ from sqlmigrate.lint.schema.interpret.definitions import (
     with_not_null,
 )
 from sqlmigrate.lint.schema.interpret.names import free_name
-from sqlmigrate.sql.lint_tree import columns_in, relation, strings
+from sqlmigrate.sql.tree import columns_in, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
