@@ -262,7 +262,7 @@ def test_a_run_goes_on_where_the_password_is_gone_meanwhile(project: Project, tm
     ("settings", "message"),
     [
         ('db_password_file = "none"', 'could not read password file "none": No such file or directory'),
-        ('password_command = ["sh", "-c", "echo of-nobody; echo locked >&2; exit 3"]', "sh failed with exit code 3"),
+        ('password_command = ["sh", "-c", "echo of-nobody; echo locked >&2; exit 3"]', '"sh" failed with exit code 3'),
     ],
 )
 @pytest.mark.parametrize("command", ["migrate", "status --format json"])
