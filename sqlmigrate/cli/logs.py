@@ -107,7 +107,7 @@ def _values(event: Event) -> dict[str, object]:
 def _error_values(error: SqlMigrateError) -> dict[str, object]:
     cause = error.__cause__ if isinstance(error.__cause__, StatementFailed) else error
     values = {
-        "kind": shape.kind(error),
+        "kind": shape.error(error)["error"]["kind"],
         "message": error.message,
         "version": error.step.migration.id if isinstance(error, MigrationFailed) else "",
         "location": str(error.location or ""),

@@ -253,18 +253,12 @@ def serving(url: str) -> dict[str, Any]:
 _KINDS = {"LockNotAvailable": "LockNotHad", "NoDatabaseConfigured": "ConfigurationError"}
 
 
-def kind(failure: SqlMigrateError) -> str:
-    """Returns the name under which JSON and the log file report the class of an error."""
-    name = type(failure).__name__
-    return _KINDS.get(name, name)
-
-
 def error(failure: SqlMigrateError) -> dict[str, Any]:
     """`error`, with the server's report where there is one and what was done before."""
     cause = failure.__cause__ if isinstance(failure.__cause__, StatementFailed) else failure
     report = cause.report if isinstance(cause, StatementFailed) else None
     shape: dict[str, Any] = {
-        "kind": kind(failure),
+        "kind": _KINDS.get(type(failure).__name__, type(failure).__name__),
         "message": failure.message,
         "hint": failure.hint,
         "location": _location(failure.location),
