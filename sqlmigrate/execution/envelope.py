@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.execution.message import Message, Part
-from sqlmigrate.execution.prepared import loaded
+from sqlmigrate.execution.prepared import prepare_hook
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlmigrate.errors import MigrationFailed
-    from sqlmigrate.execution.prepared import Hook, Work
+    from sqlmigrate.execution.prepared import PreparedHook, PreparedStep
     from sqlmigrate.files.source import Source
     from sqlmigrate.history.records import Records
     from sqlmigrate.model import Migration, Progress
@@ -35,7 +35,7 @@ class Limits:
 
 
 class Envelope:
-    """The messages that carry work, with the SQL around it. Sends nothing."""
+    """The messages that carry step, with the SQL around it. Sends nothing."""
 
     def __init__(self, connection: Connection, session: Session, records: Records, guard: str, limits: Limits) -> None:
         self._connection = connection
@@ -44,26 +44,26 @@ class Envelope:
         self._guard = guard
         self._limits = limits
 
-    def messages(self, batch: Sequence[Work]) -> Iterator[Message]:
+    def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """The next segment of each, in messages of bounded size; read only as far as they are sent."""
         return _packed(self._parts(batch))
 
-    def prepared(self, work: Work) -> str:
+    def prepared(self, step: PreparedStep) -> str:
         """The settings for what runs outside a transaction."""
-        return self._session.prepared(self._limits_of(work, patient=True))
+        return self._session.prepared(self._limits_of(step, patient=True))
 
-    def journal(self, work: Work, progress: Progress, elapsed_ms: int) -> Message:
+    def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> Message:
         """A transaction that records how far a script is."""
-        record = self._records.step_progress(work.step, work.description, progress, self._guard, elapsed_ms)
+        record = self._records.step_progress(step.step, step.description, progress, self._guard, elapsed_ms)
         closing = _part(self._session.step_aside + record + _COMMIT)
-        return Message([_part(_BEGIN), *self._limited(self._before(0, work)), closing])
+        return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
 
-    def end(self, work: Work, elapsed_ms: int) -> Message:
+    def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
         """A transaction that records the end of a script whose last statement ran outside one."""
-        statements = work.script.statements
-        record = self._records.step_end(work.step, work.description, statements, self._guard, elapsed_ms)
-        closing = _part(self._session.wipe + self._end_of_run(work) + record + _COMMIT)
-        return Message([_part(_BEGIN), *self._limited(self._hooked(0, work, work.after)), closing])
+        statements = step.script.statements
+        record = self._records.step_end(step.step, step.description, statements, self._guard, elapsed_ms)
+        closing = _part(self._session.wipe + self._end_of_run(step) + record + _COMMIT)
+        return Message([_part(_BEGIN), *self._limited(self._hooked(0, step, step.after)), closing])
 
     def _limited(self, hook: Iterator[Part]) -> list[Part]:
         """A hook beside a statement that waits for locks without a limit, which the hook is not to do."""
@@ -81,49 +81,49 @@ class Envelope:
             "sqlmigrate.version": failed.step.migration.id,
             "sqlmigrate.error": failed.message,
         }
-        return Message([_part(self._session.opening("", settings)), *_parts_of(loaded(hook), 0), _part(_COMMIT)])
+        return Message([_part(self._session.opening("", settings)), *_parts_of(prepare_hook(hook), 0), _part(_COMMIT)])
 
-    def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
-        for unit, work in enumerate(batch):
-            limits = self._limits_of(work, patient=work.segment.patient)
-            yield _part(self._session.opening(work.segment.begin, limits), unit)
-            yield from self._before(unit, work)
-            for piece in work.segment.pieces:
-                yield Part(_closed(work.source, piece), piece.statements, unit, piece)
-            if work.on_last_segment:
-                yield from self._hooked(unit, work, work.after)
-            yield self._closing(unit, work)
+    def _parts(self, batch: Sequence[PreparedStep]) -> Iterator[Part]:
+        for unit, step in enumerate(batch):
+            limits = self._limits_of(step, patient=step.segment.patient)
+            yield _part(self._session.opening(step.segment.begin, limits), unit)
+            yield from self._before(unit, step)
+            for piece in step.segment.pieces:
+                yield Part(_closed(step.source, piece), piece.statements, unit, piece)
+            if step.on_last_segment:
+                yield from self._hooked(unit, step, step.after)
+            yield self._closing(unit, step)
 
-    def _before(self, unit: int, work: Work) -> Iterator[Part]:
+    def _before(self, unit: int, step: PreparedStep) -> Iterator[Part]:
         """The hook before each migration, where nothing of this one is committed yet."""
-        return iter(()) if work.opened else self._hooked(unit, work, work.before)
+        return iter(()) if step.opened else self._hooked(unit, step, step.before)
 
-    def _hooked(self, unit: int, work: Work, hook: Hook | None) -> Iterator[Part]:
+    def _hooked(self, unit: int, step: PreparedStep, hook: PreparedHook | None) -> Iterator[Part]:
         """A hook in a migration's transaction, with the setting that tells it which one that is."""
         if hook is not None:
-            version = self._connection.literal(work.step.migration.id)
+            version = self._connection.literal(step.step.migration.id)
             yield _part(Sql(f"set local sqlmigrate.version = {version};\n", 1), unit)
             yield from _parts_of(hook, unit)
 
-    def _closing(self, unit: int, work: Work) -> Part:
+    def _closing(self, unit: int, step: PreparedStep) -> Part:
         # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
         # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
-        durable = work.durable and work.on_last_segment
+        durable = step.durable and step.on_last_segment
         durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
-        if work.on_last_segment:
-            statements, is_new = work.script.statements, work.ordinary and work.step.row is None
-            record = self._records.step_end(work.step, work.description, statements, self._guard, is_new=is_new)
-            return _part(self._session.wipe + durability + self._end_of_run(work) + record + _COMMIT, unit)
-        record = self._records.step_progress(work.step, work.description, work.progress, self._guard)
+        if step.on_last_segment:
+            statements, is_new = step.script.statements, step.ordinary and step.step.row is None
+            record = self._records.step_end(step.step, step.description, statements, self._guard, is_new=is_new)
+            return _part(self._session.wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
+        record = self._records.step_progress(step.step, step.description, step.progress, self._guard)
         return _part(self._session.step_aside + durability + record + _COMMIT, unit)
 
-    def _end_of_run(self, work: Work) -> Sql:
-        return self._records.run_end if work.last else Sql()
+    def _end_of_run(self, step: PreparedStep) -> Sql:
+        return self._records.run_end if step.last else Sql()
 
-    def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
-        said = work.script.directives
+    def _limits_of(self, step: PreparedStep, *, patient: bool) -> dict[str, str | int]:
+        said = step.script.directives
         return {
-            "application_name": f"sqlmigrate {work.step.migration.id}",
+            "application_name": f"sqlmigrate {step.step.migration.id}",
             "lock_timeout": said.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
             "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
         }
@@ -142,7 +142,7 @@ def _closed(opened: Source, piece: Piece) -> str:
     return opened.text(piece) + "\n;\n"
 
 
-def _parts_of(hook: Hook, unit: int) -> Iterator[Part]:
+def _parts_of(hook: PreparedHook, unit: int) -> Iterator[Part]:
     for segment in hook.script.segments:
         for piece in segment.pieces:
             yield Part(_closed(hook.source, piece), piece.statements, unit, piece, hook.script.path)
