@@ -1,4 +1,4 @@
-"""What stands around a script's own text when it is sent: BEGIN and the limits, hooks, wipe, record, COMMIT."""
+"""Builds the messages that carry scripts: BEGIN, limits, hooks, the script, the wipe, the record and COMMIT."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from sqlmigrate.server.session import Session
     from sqlmigrate.sql.script import Piece
 
-# Bytes of one message, roughly.
+# The approximate size of a message, in characters.
 MESSAGE_SIZE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a statement may wait for a lock and may take, in milliseconds; how often a lock is tried for."""
+    """The timeouts of a statement, in milliseconds, and how often a step is tried again after a lock timeout."""
 
     lock_timeout: int
     statement_timeout: int
@@ -35,7 +35,7 @@ class Limits:
 
 
 class Envelope:
-    """The messages that carry step, with the SQL around it. Sends nothing."""
+    """Builds the messages of a run. Sends nothing."""
 
     def __init__(self, connection: Connection, session: Session, records: Records, guard: str, limits: Limits) -> None:
         self._connection = connection
@@ -45,28 +45,28 @@ class Envelope:
         self._limits = limits
 
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
-        """The next segment of each, in messages of bounded size; read only as far as they are sent."""
+        """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
         return _packed(self._parts(batch))
 
     def prepared(self, step: PreparedStep) -> str:
-        """The settings for what runs outside a transaction."""
+        """Returns the SQL that sets the limits for statements outside a transaction block."""
         return self._session.prepared(self._limits_of(step, patient=True))
 
     def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> Message:
-        """A transaction that records how far a script is."""
+        """Returns a transaction that records the progress of a script."""
         record = self._records.step_progress(step.step, step.description, progress, self._guard, elapsed_ms)
         closing = _part(self._session.step_aside + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
 
     def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
-        """A transaction that records the end of a script whose last statement ran outside one."""
+        """Returns a transaction that records the end of a script that ends outside a transaction block."""
         statements = step.script.statements
         record = self._records.step_end(step.step, step.description, statements, self._guard, elapsed_ms)
         closing = _part(self._session.wipe + self._end_of_run(step) + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._hooked(0, step, step.after)), closing])
 
     def _limited(self, hook: Iterator[Part]) -> list[Part]:
-        """A hook beside a statement that waits for locks without a limit, which the hook is not to do."""
+        """Returns a hook with its own timeouts: the session's lock_timeout is 0 around CREATE INDEX CONCURRENTLY."""
         parts = list(hook)
         if not parts:
             return []
@@ -75,7 +75,7 @@ class Envelope:
         return [_part(begin), *parts, _part(Sql("set local lock_timeout = 0;\n", 1))]
 
     def after_error(self, hook: Migration, failed: MigrationFailed) -> Message:
-        """A transaction for the hook that runs behind a failure, with the settings that tell it which one that was."""
+        """Returns a transaction with the hook `after_error`; settings contain the version and the error message."""
         settings: dict[str, str | int] = {
             "lock_timeout": self._limits.lock_timeout,
             "sqlmigrate.version": failed.step.migration.id,
@@ -95,19 +95,19 @@ class Envelope:
             yield self._closing(unit, step)
 
     def _before(self, unit: int, step: PreparedStep) -> Iterator[Part]:
-        """The hook before each migration, where nothing of this one is committed yet."""
+        """Yields the hook `before_each`, unless a transaction of the step is already committed."""
         return iter(()) if step.opened else self._hooked(unit, step, step.before)
 
     def _hooked(self, unit: int, step: PreparedStep, hook: PreparedHook | None) -> Iterator[Part]:
-        """A hook in a migration's transaction, with the setting that tells it which one that is."""
+        """Yields a hook; the setting `sqlmigrate.version` contains the version of the migration."""
         if hook is not None:
             version = self._connection.literal(step.step.migration.id)
             yield _part(Sql(f"set local sqlmigrate.version = {version};\n", 1), unit)
             yield from _parts_of(hook, unit)
 
     def _closing(self, unit: int, step: PreparedStep) -> Part:
-        # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
-        # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
+        # WAL is ordered: a server crash can only lose the last migrations, each together with its history row, and the
+        # last commit of the run makes all of them durable. The RESET ALL of the wipe would reset an earlier SET.
         durable = step.durable and step.on_last_segment
         durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
         if step.on_last_segment:
@@ -121,11 +121,11 @@ class Envelope:
         return self._records.run_end if step.last else Sql()
 
     def _limits_of(self, step: PreparedStep, *, patient: bool) -> dict[str, str | int]:
-        said = step.script.directives
+        directives = step.script.directives
         return {
             "application_name": f"sqlmigrate {step.step.migration.id}",
-            "lock_timeout": said.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
-            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
+            "lock_timeout": directives.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
+            "statement_timeout": directives.get("statement-timeout", self._limits.statement_timeout),
         }
 
 
@@ -138,7 +138,7 @@ def _part(sql: Sql, unit: int = 0) -> Part:
 
 
 def _closed(opened: Source, piece: Piece) -> str:
-    """A piece to be sent: the newline ends a comment that its last line may be, the semicolon its last statement."""
+    """Returns the text of a piece with a newline, which ends a trailing comment, and a semicolon."""
     return opened.text(piece) + "\n;\n"
 
 
@@ -149,7 +149,7 @@ def _parts_of(hook: PreparedHook, unit: int) -> Iterator[Part]:
 
 
 def _packed(parts: Iterator[Part]) -> Iterator[Message]:
-    """Parts, put together into messages of bounded size; read only as far as they are sent."""
+    """Joins parts into messages of bounded size, lazily."""
     gathered: list[Part] = []
     size = 0
     for part in parts:
