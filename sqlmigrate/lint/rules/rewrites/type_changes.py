@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import Work, is_new, told_by, type_change
+from sqlmigrate.lint.facts.questions import ColumnWork, is_new, told_by, type_change
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.datatype import type_of
@@ -25,21 +25,21 @@ def _type_change(case: Case) -> Iterator[Hit]:
     column, new = case.node.get("name", ""), type_of(case.node["def"]["ColumnDef"]["typeName"])
     why = f": {change.why}" if change.why else ""
     match change.work:
-        case Work.NOTHING:
+        case ColumnWork.NOTHING:
             return
-        case Work.UNKNOWN:
+        case ColumnWork.UNKNOWN:
             yield Hit(f"whether {column} becomes {new} without a rewrite{why}", by=change.by, certain=False)
-        case Work.REWRITE:
+        case ColumnWork.REWRITE:
             yield Hit(
                 f"changing {column} to {new} rewrites the table while nobody can read it{why}", _NEW_COLUMN, change.by
             )
-        case Work.SCAN:
+        case ColumnWork.SCAN:
             yield Hit(
                 f"a CHECK on {column} is tried on every row while nobody can read the table",
                 "drop the CHECK first, and add it again NOT VALID; then VALIDATE it in a transaction of its own",
                 change.by,
             )
-        case Work.INDEX:
+        case ColumnWork.INDEX:
             yield Hit(
                 f"an index on {column} is built anew while nobody can read the table",
                 "drop the index first, and make it again with CREATE INDEX CONCURRENTLY",
