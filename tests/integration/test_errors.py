@@ -311,7 +311,7 @@ def test_it_refuses_where_the_done_part_was_changed(project: Project) -> None:
     (problem,) = refused.value.problems
     assert problem.code == "done-part-changed"
     assert str(problem.location) == str(path)
-    assert "put that part back" in problem.hint
+    assert "restore that part of the file" in problem.hint
     assert project.query("select a from t") == [(1,)]
 
 
@@ -407,7 +407,7 @@ def test_only_where_time_ran_out_more_of_it_is_offered(project: Project, text: s
     project.add(1, text)
     stderr = project.cli("migrate", "--statement-timeout", "300ms").stderr
     assert "SQLSTATE: 57014" in stderr
-    assert stderr.count("more time: --statement-timeout") == offers
+    assert stderr.count("increase --statement-timeout") == offers
 
 
 def test_of_an_endless_error_the_history_keeps_the_beginning(project: Project) -> None:
