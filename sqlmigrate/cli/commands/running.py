@@ -87,7 +87,7 @@ def _preview(app: App, request: PlanRequest) -> None:
     found = app.migrator.findings(plan)
     sql = app.migrator.preview(plan)
     app.show(lambda to: to.plan(plan, sql, found), escape_in_files=False)
-    app.migrator.heed(found or ())
+    app.migrator.enforce_lint_level(found or ())
     sys.exit(1 if plan.errors else 0)
 
 
@@ -126,7 +126,7 @@ def plan(
     if html:
         app.save(html, _as_html(review))
     app.show(lambda to: to.review(review), lambda _: _as_markdown(review))
-    app.migrator.heed(review.findings)
+    app.migrator.enforce_lint_level(review.findings)
     sys.exit(1 if review.plan.errors else 0)
 
 
