@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
+from sqlmigrate.sql.place import after
 from sqlmigrate.sql.scanner import Kind, scan
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ class Blame:
             return Location(path)
         own = self.part.text.rstrip("\n").removesuffix("\n;")  # a semicolon that was added is in no line of the file
         before = own[: self._start() if self.offset is None else self.offset]
-        newlines = before.count("\n")
-        column = len(before) - before.rfind("\n") if newlines else piece.column + len(before)
-        return Location(path, piece.line + newlines, column)
+        return Location(path, *after(before, piece.line, piece.column))
 
     def _start(self) -> int:
         """Where in the part's text its statement begins."""

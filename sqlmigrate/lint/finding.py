@@ -44,4 +44,4 @@ class Finding:
 def at_least(found: Iterable[Finding], level: Level | None) -> list[Finding]:
     """The findings that are as bad as that, or worse; None is worse than all."""
     order = list(Level)
-    return [one for one in found if level is not None and order.index(one.level) <= order.index(level)]
+    return [finding for finding in found if level is not None and order.index(finding.level) <= order.index(level)]

@@ -82,11 +82,11 @@ class Fixer:
         return self._mended(findings, _comment)
 
     def _mended(self, findings: Sequence[Finding], editor: _Editor) -> list[Fix]:
-        paths = dict.fromkeys(one.location.path for one in findings)
+        paths = dict.fromkeys(finding.location.path for finding in findings)
         return [
             fix
             for path in paths
-            for fix in self._mend(path, editor, [one for one in findings if one.location.path == path])
+            for fix in self._mend(path, editor, [finding for finding in findings if finding.location.path == path])
         ]
 
     def _mend(self, path: str, editor: _Editor, findings: Sequence[Finding]) -> Iterator[Fix]:
@@ -111,11 +111,11 @@ class Fixer:
         old, new = (self._count(path, {path: text}) for text in texts)
         if new[rule] >= old[rule] or any(new[other] > old[other] for other in new):
             return False
-        return not any(self._count(one, {path: texts[1], **following}) for one in following)
+        return not any(self._count(new_path, {path: texts[1], **following}) for new_path in following)
 
     def _count(self, path: str, texts: Mapping[str, str]) -> Counter[str]:
         found = lint([*texts], self.earlier, replace(self.options, texts={**self.options.texts, **texts}))
-        return Counter(one.rule for one in found if one.location.path == path)
+        return Counter(finding.rule for finding in found if finding.location.path == path)
 
     def _following(self, path: str, statements: Sequence[str]) -> dict[str, str]:
         """The migration behind all others that runs the statements; with a down file, if the one at hand has one."""
@@ -123,12 +123,14 @@ class Fixer:
         name = parse_file_name(own)
         if name is None or name.version is None or name.direction == "down":
             return {}
-        known = [one for one in map(parse_file_name, os.listdir(directory or ".")) if one is not None]
-        last = max({one.version for one in known if one.version} | self._taken | {name.version})
+        known = [existing for existing in map(parse_file_name, os.listdir(directory or ".")) if existing is not None]
+        last = max({existing.version for existing in known if existing.version} | self._taken | {name.version})
         version = last._replace(sequence=last.sequence + 1)
-        up = "".join([f"-- Looks at the rows that {own} leaves alone.\n", *(f"{one}\n" for one in statements)])
+        up = "".join(
+            [f"-- Looks at the rows that {own} leaves alone.\n", *(f"{statement}\n" for statement in statements)]
+        )
         made = {file_name(version, _title(statements), "up"): up}
-        if any(one.id == name.id and one.direction == "down" for one in known):
+        if any(existing.id == name.id and existing.direction == "down" for existing in known):
             made[file_name(version, _title(statements), "down")] = "-- There is nothing to take back.\n"
         return {os.path.join(directory, new): text for new, text in made.items()}
 

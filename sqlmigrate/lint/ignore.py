@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Location
+from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +76,7 @@ def _squawk_names(text: str) -> list[str]:
 
 
 def _place(path: str, space: Item, match: re.Match[str]) -> Location:
-    before = space.text[: match.start()]
-    line = space.line + before.count("\n")
-    column = len(before) - before.rfind("\n") if "\n" in before else space.column + len(before)
-    return Location(path, line, column, match[0].strip())
+    return Location(path, *after(space.text[: match.start()], space.line, space.column), match[0].strip())
 
 
 # squawk's names for what our rules look for.

@@ -13,7 +13,7 @@ from sqlmigrate.files import source
 from sqlmigrate.lint.facts.holding import note
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
-from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, place, units
+from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
@@ -22,15 +22,16 @@ from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schem
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
-from sqlmigrate.sql.scanner import Item, Kind
+from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.tree import qualified, relation, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay.seen import Seen
+    from sqlmigrate.lint.replay.observation import Observation
     from sqlmigrate.lint.replay.server import Replay
     from sqlmigrate.sql.parser import Node
+    from sqlmigrate.sql.scanner import Item
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
@@ -79,7 +80,7 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     many = sum(map(len, runs)) >= _MANY
     remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
     found = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
-    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+    return sorted(found, key=lambda finding: (order[finding.location.path], finding.location.line or 0))
 
 
 def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
@@ -89,12 +90,12 @@ def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]
     memory = Memory(runs, repr((*asked, sorted(options.pending))))
     known = memory.recall()
     rest = without(runs, known)
-    new: dict[str, list[Finding]] = {one.path: [] for run in rest for one in run if one.linted}
+    new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
     if new:
         for finding in _shared(rest, options):
             new[finding.location.path].append(finding)
         memory.remember(known | new)
-    return [one for some in (known | new).values() for one in some]
+    return [finding for some in (known | new).values() for finding in some]
 
 
 def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
@@ -109,7 +110,7 @@ def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Fin
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
         found = [others.submit(_lint, part, options) for part in parts[1:]]
-        return [*_lint(parts[0], options), *(one for each in found for one in each.result())]
+        return [*_lint(parts[0], options), *(finding for each in found for finding in each.result())]
 
 
 def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
@@ -137,7 +138,7 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
                 state.undoes, state.origin = made, origin
             if after is not None and takes_back(after, moment):
                 origin = catalog.copy()
-            found += _File(moment, state, schema, selection).findings(deployed)
+            found += _FileLinter(moment, state, schema, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
                 up, made = moment, number
@@ -165,11 +166,11 @@ class _Selection:
                 for kind in rule.on:
                     self.by_kind.setdefault(kind, []).append(rule)
 
-    def seen(self, moment: Moment, deployed: Sequence[str]) -> list[Seen]:
+    def observed(self, moment: Moment, deployed: Sequence[str]) -> list[Observation]:
         """What the server says of a migration, if it is asked."""
         if self._server is None or moment.path in self._texts or not moment.linted or not moment.known:
             return []
-        return self._server.seen(moment.path, deployed)
+        return self._server.observe(moment.path, deployed)
 
     def close(self) -> None:
         """Lets the server go."""
@@ -186,7 +187,7 @@ class _Selection:
         return level is not None and not styled and rule.since <= options.postgres <= rule.until
 
 
-class _File:
+class _FileLinter:
     """One file on its way through: each statement is looked at before it is applied."""
 
     def __init__(self, moment: Moment, state: FileState, catalog: Catalog, selection: _Selection) -> None:
@@ -216,9 +217,9 @@ class _File:
             self._refuse(error)
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
-        if seen := self._selection.seen(self._moment, deployed):
-            new = {name for (_, name), one in self._catalog.tables.items() if self._state.made(one.born)}
-            known = [one.but(new) for one in seen]
+        if observations := self._selection.observed(self._moment, deployed):
+            new = {name for (_, name), table in self._catalog.tables.items() if self._state.made(table.born)}
+            known = [observation.without(new) for observation in observations]
             self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
         return self._heard() if self._moment.linted else []
 
@@ -235,7 +236,9 @@ class _File:
         if unit.fault is not None:
             self._catalog.cloud("a statement can't be read")
             at = unit.fault.at
-            self._read_badly(place(self._moment.path, unit.item, at or 0), unit.fault.message)
+            self._read_badly(
+                locate(self._moment.path, unit.item.text, at or 0, unit.item.line, unit.item.column), unit.fault.message
+            )
         elif unit.statement is not None:
             self._run(unit.statement)
 
@@ -245,9 +248,9 @@ class _File:
         if statement.kind in self._rules or changes_schema(statement.kind):
             self._step(statement)
         for inner, hidden in self._blocks(statement):
-            for one in inner:
-                self._step(one)
-                self._catalog.doubtful |= names_in(one.kind, one.body)
+            for inner_statement in inner:
+                self._step(inner_statement)
+                self._catalog.doubtful |= names_in(inner_statement.kind, inner_statement.body)
             if hidden:
                 self._catalog.cloud("a block runs SQL that it puts together")
         state.leave(statement, sort)
@@ -264,7 +267,7 @@ class _File:
             case "SelectStmt" | "CallStmt" if self._routines:
                 calls = (body for kind, body in walk(statement.body) if kind in ("FuncCall", "funccall"))
                 names = {qualified(body.get("funcname", ()))[1] for body in calls}
-                yield from (called(statement, one) for name, one in self._routines.items() if name in names)
+                yield from (called(statement, routine) for name, routine in self._routines.items() if name in names)
 
     def _step(self, statement: Statement) -> None:
         body, born = statement.body, self._state.born
@@ -340,7 +343,9 @@ class _File:
         for number, finding in self._found:
             if finding in self._unless and self._unless[finding](self._catalog):
                 continue
-            by = [at for at, (below, one) in enumerate(self._ignores) if _covers(one, below, number, finding.rule)]
+            by = [
+                at for at, (below, ignore) in enumerate(self._ignores) if _covers(ignore, below, number, finding.rule)
+            ]
             used.update(by)
             if not by:
                 heard.append(finding)
@@ -375,8 +380,7 @@ def _location(statement: Statement, node: Node) -> Location:
     if statement.inner or not at or at <= statement.start:
         return statement.location
     before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
-    item = Item(Kind.STATEMENT, statement.text, statement.line, statement.column)
-    return place(statement.path, item, len(before))
+    return locate(statement.path, statement.text, len(before), statement.line, statement.column)
 
 
 def _inner_location(node: Node) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.schema.state import Statement
-from sqlmigrate.model import Location
 from sqlmigrate.sql.parser import SyntaxFault, parse
 from sqlmigrate.sql.plpgsql import read_bodies
 from sqlmigrate.sql.scanner import Item, Kind, scan
@@ -127,17 +126,6 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
         yield Unit(None, space, space)
 
 
-def place(path: str, item: Item, at: int) -> Location:
-    """The place of a character of an item, counted from 0, with the text of its line."""
-    before = item.text[:at]
-    newlines = before.count("\n")
-    column = len(before) - before.rfind("\n") if newlines else item.column + len(before)
-    start = before.rfind("\n") + 1
-    line = item.text[start:].partition("\n")[0].rstrip("\r")
-    text = line if newlines else " " * (item.column - 1) + line
-    return Location(path, item.line + newlines, column, text)
-
-
 def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
     """The statements within a DO block, or a function, that its text tells, and whether there are others."""
     block = options(statement.body.get("args") or statement.body.get("options", ()))
@@ -156,7 +144,7 @@ def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
     """As `inner_statements` of a function or procedure, all of them where it is called."""
     found, hidden = inner_statements(routine)
     line = call.location.text or " "
-    return [one._replace(line=call.line, column=call.column, inner=line) for one in found], hidden
+    return [statement._replace(line=call.line, column=call.column, inner=line) for statement in found], hidden
 
 
 def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:

@@ -39,7 +39,7 @@ def _files(name: str) -> Iterator[str]:
         yield name
     elif os.path.isdir(name):
         for directory, below, files in os.walk(name):
-            below[:] = sorted(one for one in below if not one.startswith("."))
+            below[:] = sorted(directory for directory in below if not directory.startswith("."))
             yield from (
                 os.path.join(directory, file)
                 for file in sorted(files)

@@ -87,7 +87,9 @@ def read(given: Mapping[str, Any], found: LintTable) -> LintSettings:
 
 def _in_file(found: LintTable) -> dict[str, Any]:
     place = f"{found.path}: "
-    return {_known("lint setting", key.replace("-", "_"), _READERS, place): one for key, one in found.content.items()}
+    return {
+        _known("lint setting", key.replace("-", "_"), _READERS, place): value for key, value in found.content.items()
+    }
 
 
 def _read(name: str, value: object, place: str) -> Any:
@@ -130,7 +132,7 @@ def _rules(value: object) -> dict[str, Level | None]:
 
 
 def _naming(value: object) -> dict[str, str]:
-    patterns = {_known("kind of name", kind, NAMED): str(one) for kind, one in _table(value).items()}
+    patterns = {_known("kind of name", kind, NAMED): str(pattern) for kind, pattern in _table(value).items()}
     for kind, pattern in patterns.items():
         try:
             re.compile(pattern)
@@ -146,7 +148,7 @@ def _table(value: object) -> dict[str, Any]:
 
 
 def _globs(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(glob, str) for glob in value):
         raise ConfigurationError(f"{value!r} is not a list of globs", hint='write ["migrations/**", …]')
     return tuple(value)
 

@@ -58,7 +58,7 @@ def shares(runs: Sequence[list[Moment]], workers: int) -> list[list[list[Moment]
     """
     total = sum(moment.linted for run in runs for moment in run)
     number = max(1, min(workers, total // _WORTH_IT))
-    taken = [1 - (1 - _READING) ** one for one in range(number + 1)]
+    taken = [1 - (1 - _READING) ** worker for worker in range(number + 1)]
     bounds = [round(total * part / taken[-1]) for part in taken]
     return [_share(runs, range(first, last)) for first, last in pairwise(bounds)]
 
@@ -72,13 +72,13 @@ def _share(runs: Iterable[list[Moment]], numbers: range) -> list[list[Moment]]:
 
 def without(runs: Iterable[list[Moment]], known: Collection[str]) -> list[list[Moment]]:
     """The runs, as far as they are needed where the findings of some files are known; the others' schema still is."""
-    marked = ([one._replace(linted=one.linted and one.path not in known) for one in run] for run in runs)
+    marked = ([moment._replace(linted=moment.linted and moment.path not in known) for moment in run] for run in runs)
     return [needed for run in marked if (needed := _needed(run))]
 
 
 def takes_back(moment: Moment, before: Moment) -> bool:
     """Whether a file is the down file of the one before it."""
-    names = [parse_file_name(os.path.basename(one.path)) for one in (moment, before)] if moment.down else []
+    names = [parse_file_name(os.path.basename(file.path)) for file in (moment, before)] if moment.down else []
     versions = {name.version for name in names if name is not None}
     return len(names) == 2 and versions != {None} and len(versions) == 1 and not before.down
 
@@ -101,7 +101,9 @@ def _needed(moments: Iterable[Moment]) -> list[Moment]:
 def _twins(ordered: Sequence[str]) -> dict[str, str]:
     """For each up file whose version another one has, that one."""
     ups = [path for path in ordered if not _order(path)[2]]
-    pairs = [(one, two) for one, two in pairwise(ups) if _order(one)[1] and _order(one)[1] == _order(two)[1]]
+    pairs = [
+        (first, second) for first, second in pairwise(ups) if _order(first)[1] and _order(first)[1] == _order(second)[1]
+    ]
     return dict(pairs) | {second: first for first, second in pairs}
 
 

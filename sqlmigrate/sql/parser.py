@@ -80,7 +80,7 @@ def _lacks_body(statement: Node) -> bool:
     """Of such a one the library takes for granted that it has one, and ends the process."""
     ((kind, body),) = statement.items()
     options = {"DoStmt": "args", "CreateFunctionStmt": "options"}.get(kind, "")
-    return bool(options) and not any(one["DefElem"].get("defname") == "as" for one in body.get(options, ()))
+    return bool(options) and not any(option["DefElem"].get("defname") == "as" for option in body.get(options, ()))
 
 
 def _parse(text: bytes) -> list[Node]:

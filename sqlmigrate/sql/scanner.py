@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
+from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,10 +41,7 @@ class Item(NamedTuple):
     @property
     def end(self) -> tuple[int, int]:
         """The place behind it."""
-        newlines = self.text.count("\n")
-        if newlines:
-            return self.line + newlines, len(self.text) - self.text.rfind("\n")
-        return self.line, self.column + len(self.text)
+        return after(self.text, self.line, self.column)
 
 
 # The server takes every character from U+0080 on for a letter, no-break spaces included.
@@ -339,9 +337,7 @@ class _Scanner:
             self._refuse(self._open[0], f"{self._open[1]} is open at the end of the file", "close it")
 
     def _refuse(self, at: int, message: str, hint: str) -> NoReturn:
-        before = self._text[self._at : at]
-        line = self._line + before.count("\n")
-        column = len(before) - before.rfind("\n") if "\n" in before else self._column + len(before)
+        line, column = after(self._text[self._at : at], self._line, self._column)
         start = self._text.rfind("\n", 0, at) + 1
         text = self._text[start : self._text.find("\n", at) % (len(self._text) + 1)]
         raise ScriptError(message, Location(self._path, line, column, text), hint)

@@ -66,7 +66,7 @@ def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
             default = default_partition(catalog, name)
             child = catalog.table(relation(command["def"]["PartitionCmd"]["name"]))
             yield from (default.name,) if default else ()
-            yield from (one.references for one in (child.constraints if child else ()) if one.references)
+            yield from (key.references for key in (child.constraints if child else ()) if key.references)
         case "AT_AlterColumnType" | "AT_DropColumn":
             for table, key in _keys_between(catalog, name):
                 if what in (key.columns if table == name else _referenced(catalog, key)):
@@ -79,9 +79,11 @@ def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
 
 def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
     """The foreign keys of a table, and those that refer to it, each with the table that it is of."""
-    tables = (catalog.tables[one] for one in catalog.keyed if one in catalog.tables)
-    keys = ((table.name, one) for table in tables for one in table.constraints if one.kind == "foreign")
-    return [(table, one) for table, one in keys if name in (table, one.references)]
+    tables = (catalog.tables[name] for name in catalog.keyed if name in catalog.tables)
+    keys = (
+        (table.name, constraint) for table in tables for constraint in table.constraints if constraint.kind == "foreign"
+    )
+    return [(table, key) for table, key in keys if name in (table, key.references)]
 
 
 def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
@@ -134,10 +136,10 @@ def _picks(body: Node) -> bool:
     """Whether a statement is about the rows in which a column has some value, of which there may be one or many."""
     tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
     return any(
-        one.get("kind") == "AEXPR_OP"
-        and strings(one.get("name", ())) == ["="]
-        and constant(one.get("rexpr", {})) is not None
-        for one in tests
+        test.get("kind") == "AEXPR_OP"
+        and strings(test.get("name", ())) == ["="]
+        and constant(test.get("rexpr", {})) is not None
+        for test in tests
     )
 
 

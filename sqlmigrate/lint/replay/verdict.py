@@ -11,7 +11,7 @@ from sqlmigrate.lint.finding import Decider, Finding, Level
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay.seen import Seen
+    from sqlmigrate.lint.replay.observation import Observation
 
 Found = tuple[int, Finding]
 CANNOT_TELL = "cannot tell: "
@@ -56,31 +56,43 @@ _ELSEWHERE = ("0A", "22", "23", "40", "53", "54", "55P03", "57", "58", "P0", "XX
 
 
 def judged(
-    found: Sequence[Found], seen: Sequence[Seen], starts: Sequence[tuple[int, int]], levels: Mapping[str, Level | None]
+    found: Sequence[Found],
+    observations: Sequence[Observation],
+    starts: Sequence[tuple[int, int]],
+    levels: Mapping[str, Level | None],
 ) -> list[Found]:
     """The findings of a file, each with the number of its statement, as they stand once the server has run it.
 
     Args:
         found: what the rules said, and of which statement.
-        seen: the statements as the server ran them, as far as they went.
+        observations: the statements as the server ran them, as far as they went.
         starts: line and column of the first statement, the second, …
         levels: of each rule; None where it is off.
     """
-    numbered = {bisect_right(starts, (one.start.line or 1, one.start.column or 1)): one for one in seen}
-    kept = [(number, one) for number, finding in found for one in _heard(finding, numbered.get(number), levels)]
-    for number, one in numbered.items():
+    numbered = {
+        bisect_right(starts, (observation.start.line or 1, observation.start.column or 1)): observation
+        for observation in observations
+    }
+    kept = [(number, decided) for number, finding in found for decided in _heard(finding, numbered.get(number), levels)]
+    for number, observation in numbered.items():
         said = [finding for at, finding in kept if at == number]
-        kept += [(number, added) for added in (_failure(one, said) if one.failed else _unforeseen(one, said))]
-    return sorted(((number, one) for number, one in kept if levels.get(one.rule) is not None), key=lambda pair: pair[0])
+        kept += [
+            (number, added)
+            for added in (_failure(observation, said) if observation.failed else _unforeseen(observation, said))
+        ]
+    return sorted(
+        ((number, finding) for number, finding in kept if levels.get(finding.rule) is not None),
+        key=lambda pair: pair[0],
+    )
 
 
-def _heard(finding: Finding, seen: Seen | None, levels: Mapping[str, Level | None]) -> Iterator[Finding]:
+def _heard(finding: Finding, observation: Observation | None, levels: Mapping[str, Level | None]) -> Iterator[Finding]:
     """The finding as the server has it; none where the server does not do what it says."""
     foreseen = FORESEEN.get(finding.rule, ())
-    if seen is None or seen.alone or seen.failed is not None or not foreseen:
+    if observation is None or observation.alone or observation.failed is not None or not foreseen:
         yield finding
         return
-    did = next((one for one in seen.did if one.what in foreseen), None)
+    did = next((effect for effect in observation.effects if effect.what in foreseen), None)
     if did is None:
         yield from () if finding.rule in CLAIMS else (finding,)
         return
@@ -90,23 +102,29 @@ def _heard(finding: Finding, seen: Seen | None, levels: Mapping[str, Level | Non
     yield replace(finding, level=level, message=message, decided_by=Decider.SERVER)
 
 
-def _unforeseen(seen: Seen, said: Sequence[Finding]) -> Iterator[Finding]:
+def _unforeseen(observation: Observation, said: Sequence[Finding]) -> Iterator[Finding]:
     """What the server did and no rule said."""
     foreseen = {what for finding in said for what in FORESEEN.get(finding.rule, ())}
     for what, rule in BY_SERVER.items():
-        tables = dict.fromkeys(one.table for one in seen.did if one.what == what)
+        tables = dict.fromkeys(effect.table for effect in observation.effects if effect.what == what)
         if tables and what not in foreseen:
             message = _DOING[what].format(", ".join(tables))
-            yield Finding(rule, Level.WARNING, seen.start, message, decided_by=Decider.SERVER)
+            yield Finding(rule, Level.WARNING, observation.start, message, decided_by=Decider.SERVER)
         if tables and what == "rewrites":
             return  # the rest comes of it
 
 
-def _failure(seen: Seen, said: Sequence[Finding]) -> Iterator[Finding]:
+def _failure(observation: Observation, said: Sequence[Finding]) -> Iterator[Finding]:
     """That the statement fails: if it does everywhere, and no rule said so, or perhaps only here."""
-    assert seen.failed is not None  # noqa: S101 - asked before
-    if not seen.failed.sqlstate or seen.failed.sqlstate.startswith(_ELSEWHERE):
-        message = f"{CANNOT_TELL}on the embedded server {seen.failed.message}"
-        yield Finding("fails", Level.INFO, seen.place, message, decided_by=Decider.SERVER)
+    assert observation.failed is not None  # noqa: S101  # `judged` calls it for failures only
+    if not observation.failed.sqlstate or observation.failed.sqlstate.startswith(_ELSEWHERE):
+        message = f"{CANNOT_TELL}on the embedded server {observation.failed.message}"
+        yield Finding("fails", Level.INFO, observation.place, message, decided_by=Decider.SERVER)
     elif not any(finding.level is Level.ERROR for finding in said):
-        yield Finding("fails", Level.ERROR, seen.place, f"it fails: {seen.failed.message}", decided_by=Decider.SERVER)
+        yield Finding(
+            "fails",
+            Level.ERROR,
+            observation.place,
+            f"it fails: {observation.failed.message}",
+            decided_by=Decider.SERVER,
+        )

@@ -58,6 +58,11 @@ class Constraint:
     deferrable: bool = False
     born: Birth | None = None
 
+    @property
+    def proves(self) -> bool:
+        """Whether every row satisfies it."""
+        return self.valid and self.enforced
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -113,12 +118,17 @@ class Table:
 
     def constraint(self, name: str) -> Constraint | None:
         """The constraint of that name."""
-        return next((one for one in self.constraints if one.name == name), None)
+        return next((constraint for constraint in self.constraints if constraint.name == name), None)
+
+    @property
+    def checks(self) -> list[Constraint]:
+        """The CHECK constraints that every row satisfies: valid and enforced."""
+        return [constraint for constraint in self.constraints if constraint.kind == "check" and constraint.proves]
 
     @property
     def primary_key(self) -> Constraint | None:
         """The primary key."""
-        return next((one for one in self.constraints if one.kind == "primary"), None)
+        return next((constraint for constraint in self.constraints if constraint.kind == "primary"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +217,7 @@ class Catalog:
         table = self.tables.get(self.index_tables.get(resolved, ("", "")))
         if table is None:
             return None
-        return next((one for one in table.indexes if one.name == resolved), None)
+        return next((index for index in table.indexes if index.name == resolved), None)
 
     def type(self, name: str) -> UserType | None:
         """The type by the name that `datatype.Type` has, or None if no file makes it."""
@@ -234,7 +244,7 @@ class Catalog:
     def put(self, table: Table) -> None:
         """Puts a table in its place, new or changed; its indexes are found by their names from then on."""
         self.tables[table.name] = table
-        if any(one.kind == "foreign" for one in table.constraints):
+        if any(constraint.kind == "foreign" for constraint in table.constraints):
             self.keyed[table.name] = None
         self.gone.discard(table.name)
         for index in table.indexes:

@@ -80,7 +80,7 @@ class Type(NamedTuple):
     array: bool = False
 
     def __str__(self) -> str:
-        modifiers = [str(one) for one in self.modifiers]
+        modifiers = [str(modifier) for modifier in self.modifiers]
         if self.name == "interval":
             modifiers = modifiers[1:]
         suffix = f"({', '.join(modifiers)})" if modifiers else ""

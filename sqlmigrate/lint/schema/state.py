@@ -104,7 +104,7 @@ class FileState:
         said = self.setting("search_path")
         if said is None:
             return DEFAULT_PATH
-        return tuple(part for part in (one.strip().strip('"') for one in said.split(",")) if part and part != "$user")
+        return tuple(part for part in (part.strip().strip('"') for part in said.split(",")) if part and part != "$user")
 
     def enter(self, statement: Statement) -> Sort:
         """Moves to a statement: it may end the transaction, begin one, or stand outside any."""
@@ -184,7 +184,7 @@ def _sort(statement: Statement) -> Sort:
             return Sort.ORDINARY
         case "AlterTableStmt":
             definitions = (command.get("def", {}).get("PartitionCmd", {}) for command in statement.commands)
-            return Sort.ALONE if any(one.get("concurrent") for one in definitions) else Sort.ORDINARY
+            return Sort.ALONE if any(command.get("concurrent") for command in definitions) else Sort.ORDINARY
     return sort_of(statement.text)[0]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new, proves_not_null, told_by
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
-from sqlmigrate.lint.rules.wording import BLOCKS_ALL, SCANS
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
 from sqlmigrate.lint.schema.interpret.definitions import (
     column_constraints,
     constrained_columns,
@@ -349,7 +349,7 @@ def _check_domain_constraint(case: Case) -> Iterator[Hit]:
         return
     name = case.catalog.resolve(qualified(node["typeName"]), case.catalog.types)
     domain = case.catalog.types.get(name)
-    message = f"ALTER DOMAIN scans every table that uses {name[1]} under SHARE locks, which block writes until the transaction ends"
+    message = f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}"
     if domain is None:
         yield Hit(message, _DOMAIN_SAFE)
     elif case.told_by(domain.born) is Decider.EARLIER and _is_used(case, domain.name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import Work, is_new, told_by, type_change
+from sqlmigrate.lint.facts.questions import ColumnWork, is_new, told_by, type_change
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
@@ -26,23 +26,23 @@ def _check_type(case: Case) -> Iterator[Hit]:
     column, new = case.node.get("name", ""), type_of(case.node["def"]["ColumnDef"]["typeName"])
     reason = f" ({change.why})" if change.why else ""
     match change.work:
-        case Work.NOTHING:
+        case ColumnWork.NOTHING:
             return
-        case Work.UNKNOWN:
+        case ColumnWork.UNKNOWN:
             yield Hit(
                 f"whether changing {column} to {new} rewrites {case.name[1]}{reason}", by=change.by, certain=False
             )
-        case Work.REWRITE:
+        case ColumnWork.REWRITE:
             yield Hit(
                 f"changing {column} to {new} rewrites {case.name[1]}{reason} {BLOCKS_ALL}", _NEW_COLUMN, change.by
             )
-        case Work.SCAN:
+        case ColumnWork.SCAN:
             yield Hit(
                 f"changing {column}, which has a CHECK, scans {case.name[1]} {BLOCKS_ALL}",
                 "drop the CHECK first, add it again NOT VALID, and VALIDATE it in a separate transaction",
                 change.by,
             )
-        case Work.INDEX:
+        case ColumnWork.INDEX:
             yield Hit(
                 f"changing {column} rebuilds an index on {case.name[1]} {BLOCKS_ALL}",
                 "drop the index first, and create it again with CREATE INDEX CONCURRENTLY",

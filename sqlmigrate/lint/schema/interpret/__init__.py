@@ -47,10 +47,10 @@ def names_in(kind: str, body: Node) -> set[str]:
         return set()
     named = {inner["relname"] for _, inner in walk({kind: body}) if "relname" in inner}
     own = (body.get(key, ()) for key in ("typeName", "domainname", "funcname"))
-    lists = [one for one in own if isinstance(one, list)]
+    lists = [value for value in own if isinstance(value, list)]
     dropped = {name for _, name in changes.dropped_names(body)} if kind == "DropStmt" else set()
     said = {str(body[key]) for key in ("newname", "idxname", "subname", "schemaname") if key in body}
-    return named | dropped | said | {strings(one)[-1] for one in lists if strings(one)}
+    return named | dropped | said | {strings(nodes)[-1] for nodes in lists if strings(nodes)}
 
 
 def _alter_table(catalog: Catalog, body: Node, born: Birth) -> None:

@@ -91,8 +91,8 @@ def _drop_relation(catalog: Catalog, name: Name) -> None:
     for table in list(catalog.tables.values()):
         if name in table.reads or (name in table.parents and table.bound is not None):
             _drop_relation(catalog, table.name)
-        elif any(one.references == name for one in table.constraints):
-            kept = tuple(one for one in table.constraints if one.references != name)
+        elif any(constraint.references == name for constraint in table.constraints):
+            kept = tuple(constraint for constraint in table.constraints if constraint.references != name)
             catalog.put(replace(table, constraints=kept))
 
 
@@ -102,9 +102,9 @@ def _drop_type(catalog: Catalog, name: Name) -> None:
     catalog.gone.add(name)
     for table in list(catalog.tables.values()):
         kept = {
-            key: one
-            for key, one in table.columns.items()
-            if one.type is None or not is_named(catalog, one.type.name, name)
+            key: column
+            for key, column in table.columns.items()
+            if column.type is None or not is_named(catalog, column.type.name, name)
         }
         if len(kept) < len(table.columns):
             catalog.put(replace(table, columns=kept))
@@ -135,7 +135,7 @@ def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
             kept = {name: function for name, function in table.triggers.items() if name != parts[-1]}
             catalog.put(replace(table, triggers=kept))
         else:
-            catalog.put(replace(table, policies=tuple(one for one in table.policies if one != parts[-1])))
+            catalog.put(replace(table, policies=tuple(policy for policy in table.policies if policy != parts[-1])))
 
 
 def _rename_table(catalog: Catalog, old: Name, new: str) -> None:
@@ -154,7 +154,7 @@ def _replace_name(catalog: Catalog, table: Table, new: Name) -> None:
     """Indexes go with their table into another schema; whoever names the table names it anew."""
     old = table.name
     catalog.drop(old)
-    indexes = tuple(replace(one, name=(new[0], one.name[1]), table=new) for one in table.indexes)
+    indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
     for other in list(catalog.tables.values()):
         if _names(other, old):
@@ -162,7 +162,11 @@ def _replace_name(catalog: Catalog, table: Table, new: Name) -> None:
 
 
 def _names(table: Table, name: Name) -> bool:
-    return name in table.reads or name in table.parents or any(one.references == name for one in table.constraints)
+    return (
+        name in table.reads
+        or name in table.parents
+        or any(constraint.references == name for constraint in table.constraints)
+    )
 
 
 def _with_name(table: Table, old: Name, new: Name) -> Table:
@@ -173,7 +177,10 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
         table,
         reads=tuple(map(renamed, table.reads)),
         parents=tuple(map(renamed, table.parents)),
-        constraints=tuple(replace(one, references=new) if one.references == old else one for one in table.constraints),
+        constraints=tuple(
+            replace(constraint, references=new) if constraint.references == old else constraint
+            for constraint in table.constraints
+        ),
     )
 
 
@@ -184,10 +191,16 @@ def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
         return
     table = catalog.tables[index.table]
     catalog.index_tables.pop(index.name)
-    indexes = (replace(one, name=(one.name[0], new)) if one.name == index.name else one for one in table.indexes)
+    indexes = (
+        replace(table_index, name=(table_index.name[0], new)) if table_index.name == index.name else table_index
+        for table_index in table.indexes
+    )
     constraints = table.constraints
     if index.constraint:
-        constraints = tuple(replace(one, name=new) if one.name == index.name[1] else one for one in constraints)
+        constraints = tuple(
+            replace(constraint, name=new) if constraint.name == index.name[1] else constraint
+            for constraint in constraints
+        )
     catalog.put(replace(table, indexes=tuple(indexes), constraints=constraints))
 
 
@@ -202,8 +215,8 @@ def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
             table,
             columns=columns,
             keys=tuple(new if key == old else key for key in table.keys),
-            constraints=tuple(_constraint_with(one, old, new) for one in table.constraints),
-            indexes=tuple(_index_with(one, old, new) for one in table.indexes),
+            constraints=tuple(_constraint_with(constraint, old, new) for constraint in table.constraints),
+            indexes=tuple(_index_with(index, old, new) for index in table.indexes),
         )
     )
 
@@ -244,9 +257,13 @@ def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None
     if table is None:
         return
     if catalog.index_tables.pop((table.name[0], old), None) is not None:
-        indexes = tuple(replace(one, name=(one.name[0], new)) if one.name[1] == old else one for one in table.indexes)
+        indexes = tuple(
+            replace(index, name=(index.name[0], new)) if index.name[1] == old else index for index in table.indexes
+        )
         table = replace(table, indexes=indexes)
-    constraints = tuple(replace(one, name=new) if one.name == old else one for one in table.constraints)
+    constraints = tuple(
+        replace(constraint, name=new) if constraint.name == old else constraint for constraint in table.constraints
+    )
     catalog.put(replace(table, constraints=constraints))
 
 

@@ -103,7 +103,7 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born
     elif not constraint.name:
         name = constraint_name(table.name[1], constraint, _taken(catalog, table, constraint))
         constraint = replace(constraint, name=name)
-    kept = tuple(one for one in table.constraints if one.name != constraint.name)
+    kept = tuple(kept_constraint for kept_constraint in table.constraints if kept_constraint.name != constraint.name)
     behind = (_index_behind(table, constraint, node, born),) if constraint.kind in _BACKED and used is None else ()
     not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
     return replace(
@@ -137,7 +137,7 @@ def _with_not_null(known: dict[str, Column], names: tuple[str, ...], *, not_null
 
 def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[str], bool]:
     """Whether a name is taken: a constraint's is its table's own, that of an index is one in the schema."""
-    names = {one.name for one in table.constraints}
+    names = {constraint.name for constraint in table.constraints}
     if constraint.kind not in _BACKED:
         return names.__contains__
     schema = table.name[0]
@@ -160,4 +160,4 @@ def _index_behind(table: Table, constraint: Constraint, node: Node, born: Birth 
 
 def _rename_index(catalog: Catalog, table: Table, old: Index, new: Index) -> Table:
     catalog.index_tables.pop(old.name, None)
-    return replace(table, indexes=(*(one for one in table.indexes if one.name != old.name), new))
+    return replace(table, indexes=(*(index for index in table.indexes if index.name != old.name), new))

@@ -35,7 +35,7 @@ def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> 
     keys = node.get("indexParams", ())
     elements = [key["IndexElem"] for key in keys]
     name = node.get("idxname") or index_name(
-        table.name[1], keys, lambda one: (table.name[0], one) in catalog.index_tables
+        table.name[1], keys, lambda candidate: (table.name[0], candidate) in catalog.index_tables
     )
     only = table.kind == "partitioned" and not node["relation"].get("inh")
     return Index(
@@ -158,9 +158,14 @@ def alter_domain(catalog: Catalog, node: Node, _: Birth) -> None:
         case "N":
             domain = replace(domain, not_null=False)
         case "X":
-            domain = replace(domain, constraints=tuple(one for one in domain.constraints if one.name != named))
+            domain = replace(
+                domain, constraints=tuple(constraint for constraint in domain.constraints if constraint.name != named)
+            )
         case "V":
-            valid = (replace(one, valid=True) if one.name == named else one for one in domain.constraints)
+            valid = (
+                replace(constraint, valid=True) if constraint.name == named else constraint
+                for constraint in domain.constraints
+            )
             domain = replace(domain, constraints=tuple(valid))
     catalog.types[name] = domain
 
@@ -235,7 +240,7 @@ def comment(catalog: Catalog, node: Node, _: Birth) -> None:
 
 def _create_on_partition(catalog: Catalog, table: Table, index: Index, born: Birth) -> None:
     keys = "_".join(column or "expr" for column in index.columns)
-    name = free_name(table.name[1], keys, "idx", lambda one: (table.name[0], one) in catalog.index_tables)
+    name = free_name(table.name[1], keys, "idx", lambda candidate: (table.name[0], candidate) in catalog.index_tables)
     own = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, born=born)
     catalog.put(replace(table, indexes=(*table.indexes, own)))
 

@@ -81,7 +81,9 @@ def alter_table(catalog: Catalog, name: Name, command: Node, born: Birth) -> Non
 def _partitioned(table: Table, node: Node) -> Table:
     elements = [item["PartitionElem"] for item in node.get("partParams", ())]
     strategy = _STRATEGIES.get(node.get("strategy", ""), "")
-    return replace(table, kind="partitioned", strategy=strategy, keys=tuple(one.get("name", "") for one in elements))
+    return replace(
+        table, kind="partitioned", strategy=strategy, keys=tuple(element.get("name", "") for element in elements)
+    )
 
 
 def _constraints(node: Node) -> list[tuple[str, Node]]:
@@ -111,7 +113,11 @@ def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: N
         return replace(table, partial=True)
     columns = {**known.columns, **table.columns}
     table = replace(table, columns=columns, partial=table.partial or known.partial)
-    inherited = tuple(one for one in known.constraints if one.kind in ("check", "not null") and not one.no_inherit)
+    inherited = tuple(
+        constraint
+        for constraint in known.constraints
+        if constraint.kind in ("check", "not null") and not constraint.no_inherit
+    )
     table = replace(table, constraints=(*table.constraints, *inherited))
     if bound is not None:
         table = _with_indexes_of(catalog, table, known, born, parent=True)
@@ -123,7 +129,7 @@ def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth,
     for index in source.indexes:
         keys = "_".join(column or "expr" for column in index.columns)
         label = "idx" if not index.constraint else "pkey" if _is_primary(source, index) else "key"
-        taken = {one.name[1] for one in table.indexes}
+        taken = {index.name[1] for index in table.indexes}
         name = free_name(table.name[1], "" if label == "pkey" else keys, label, taken.__contains__)
         own = replace(
             index, name=(table.name[0], name), table=table.name, born=born, parent=index.name if parent else None
@@ -147,7 +153,7 @@ def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
     options = node.get("options", 0)
     columns = {name: _copied(column, options, born) for name, column in source.columns.items()}
     kinds = ("not null", "check") if options & _LIKE_CONSTRAINTS else ("not null",)
-    constraints = tuple(one for one in source.constraints if one.kind in kinds)
+    constraints = tuple(constraint for constraint in source.constraints if constraint.kind in kinds)
     table = replace(
         table,
         columns={**table.columns, **columns},
@@ -187,7 +193,7 @@ def _drop_column(catalog: Catalog, table: Table, command: Node, _: Birth) -> Tab
     for index in table.indexes:
         if index not in indexes:
             catalog.index_tables.pop(index.name, None)
-    constraints = tuple(one for one in table.constraints if name not in one.columns)
+    constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
     return replace(table, columns=columns, indexes=indexes, constraints=constraints)
 
 
@@ -230,7 +236,12 @@ def _set_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
 def _drop_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
     table = with_not_null(table, (command["name"],), not_null=False)
     gone = ("not null", (command["name"],))
-    return replace(table, constraints=tuple(one for one in table.constraints if (one.kind, one.columns) != gone))
+    return replace(
+        table,
+        constraints=tuple(
+            constraint for constraint in table.constraints if (constraint.kind, constraint.columns) != gone
+        ),
+    )
 
 
 def _add_constraint(catalog: Catalog, table: Table, command: Node, born: Birth) -> Table:
@@ -245,7 +256,7 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Birth) ->
     catalog.index_tables.pop((table.name[0], name), None)
     table = replace(
         table,
-        constraints=tuple(one for one in table.constraints if one.name != name),
+        constraints=tuple(constraint for constraint in table.constraints if constraint.name != name),
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
@@ -258,7 +269,9 @@ def _not_null_by_name(table: Table, name: str) -> str:
 
 def _validate(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
     name = command["name"]
-    constraints = tuple(replace(one, valid=True) if one.name == name else one for one in table.constraints)
+    constraints = tuple(
+        replace(constraint, valid=True) if constraint.name == name else constraint for constraint in table.constraints
+    )
     table = replace(table, constraints=constraints)
     valid = table.constraint(name)
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
