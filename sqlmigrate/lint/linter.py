@@ -1,4 +1,4 @@
-"""The linter's face: files in, findings out."""
+"""The linter: takes files, returns findings."""
 
 from __future__ import annotations
 
@@ -35,21 +35,22 @@ if TYPE_CHECKING:
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
-# Fewer files are looked at as quickly as they are remembered.
+# Linting fewer files takes no longer than reading the cache.
 _MANY = 50
 _RENUMBER = Hit("", "sqlmigrate renumber")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is looked for: `levels` gives a rule another level, None switches it off.
+    """The options of the linter.
 
-    The preset "safety" leaves out what is a matter of style, the rules of level notice. `naming` has a regular
-    expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
-    are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
-    which has the last word. Up to so many `processes` share many files; where there are threads, leave it at one.
-    With `remembers` what is found in many files is kept in the user's cache, for the next call.
-    `pending` are migrations that are known to be deployed next, together: what one of them makes is new to the others.
+    `levels` overrides the level of a rule; None switches the rule off. The preset "safety" omits the rules of level
+    notice, which are about style. `naming` maps "table", "column", "index" and "constraint" to a regular expression
+    that names must match. `texts` replaces the contents of the files with these paths. With `replay` the migrations
+    run on an embedded server, whose results override those of the rules. At most `processes` processes share many
+    files; a program with threads must leave it at one. With `remembers` the findings in many files are stored in
+    the user's cache. `pending` are migrations that will be deployed together: no application uses what one of them
+    creates.
     """
 
     preset: str = "safety"
@@ -64,11 +65,11 @@ class Options:
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
-    """What the rules find in the files, in the order of the files and of the lines in them.
+    """Returns the findings in the files, in the order of the files and of their lines.
 
     Args:
         paths: the files to lint.
-        earlier: directories of migrations; a migration outside of them is taken to lie among its earlier files.
+        earlier: directories of migrations; for a migration outside them, its own directory counts.
         options: see `Options`.
 
     Raises:
@@ -84,7 +85,7 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
 
 
 def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
-    from sqlmigrate.lint.memory import Memory  # only many files are worth it
+    from sqlmigrate.lint.memory import Memory  # only many files need it
 
     asked = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
     memory = Memory(runs, repr((*asked, sorted(options.pending))))
@@ -104,8 +105,8 @@ def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
 
 
 def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:
-    """The parts at the same time, the first of them in this process."""
-    from concurrent.futures import ProcessPoolExecutor  # only many files are worth it
+    """Lints the parts in parallel, the first part in this process."""
+    from concurrent.futures import ProcessPoolExecutor  # only many files need it
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
@@ -146,7 +147,7 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
 
 
 class _Selection:
-    """The rules that are on, by the kind of statement that they look at."""
+    """The enabled rules, by the kind of statement that they check."""
 
     def __init__(self, options: Options) -> None:
         self.settings = (options.postgres, options.naming)
@@ -154,7 +155,7 @@ class _Selection:
         self._texts = options.texts
         self._server: Replay | None = None
         if options.replay:
-            from sqlmigrate.lint.replay.server import Replay  # it takes psycopg, and a server
+            from sqlmigrate.lint.replay.server import Replay  # it imports psycopg
 
             self._server = Replay()
         self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}
@@ -167,18 +168,18 @@ class _Selection:
                     self.by_kind.setdefault(kind, []).append(rule)
 
     def observed(self, moment: Moment, deployed: Sequence[str]) -> list[Observation]:
-        """What the server says of a migration, if it is asked."""
+        """Returns what the embedded server observed in a migration; nothing without `replay`."""
         if self._server is None or moment.path in self._texts or not moment.linted or not moment.known:
             return []
         return self._server.observe(moment.path, deployed)
 
     def close(self) -> None:
-        """Lets the server go."""
+        """Disconnects from the embedded server."""
         if self._server is not None:
             self._server.close()
 
     def text(self, path: str) -> Iterable[str]:
-        """What a file says."""
+        """Returns the contents of a file, in chunks."""
         return [self._texts[path]] if path in self._texts else source.texts(path)
 
     def _is_on(self, rule: Rule, options: Options) -> bool:
@@ -188,7 +189,7 @@ class _Selection:
 
 
 class _FileLinter:
-    """One file on its way through: each statement is looked at before it is applied."""
+    """Lints one file: checks each statement, then applies it to the catalog."""
 
     def __init__(self, moment: Moment, state: FileState, catalog: Catalog, selection: _Selection) -> None:
         self._moment = moment
@@ -221,7 +222,7 @@ class _FileLinter:
             new = {name for (_, name), table in self._catalog.tables.items() if self._state.made(table.born)}
             known = [observation.without(new) for observation in observations]
             self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
-        return self._heard() if self._moment.linted else []
+        return self._reported() if self._moment.linted else []
 
     def _take(self, unit: Unit | Cut) -> None:
         if isinstance(unit, Cut):
@@ -234,9 +235,9 @@ class _FileLinter:
         if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
-            self._catalog.cloud("a statement can't be read")
+            self._catalog.cloud("a statement cannot be parsed")
             at = unit.fault.at
-            self._read_badly(
+            self._report_syntax(
                 locate(self._moment.path, unit.item.text, at or 0, unit.item.line, unit.item.column), unit.fault.message
             )
         elif unit.statement is not None:
@@ -252,13 +253,13 @@ class _FileLinter:
                 self._step(inner_statement)
                 self._catalog.doubtful |= names_in(inner_statement.kind, inner_statement.body)
             if hidden:
-                self._catalog.cloud("a block runs SQL that it puts together")
+                self._catalog.cloud("a block runs SQL that it builds")
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path
 
     def _blocks(self, statement: Statement) -> Iterator[tuple[list[Statement], bool]]:
-        """What a statement runs that stands in a DO block, or in a function of this file that it calls."""
+        """Yields the statements in a DO block, or in the functions of this file that a statement calls."""
         match statement.kind:
             case "DoStmt":
                 yield inner_statements(statement)
@@ -296,9 +297,9 @@ class _FileLinter:
         case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
         for rule in rules:
             for hit in rule.check(case):
-                self._hit(rule, case, hit)
+                self._report_hit(rule, case, hit)
 
-    def _hit(self, rule: Rule, case: Case, hit: Hit) -> None:
+    def _report_hit(self, rule: Rule, case: Case, hit: Hit) -> None:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = _location(case.statement, hit.node or case.node)
@@ -313,8 +314,8 @@ class _FileLinter:
                 self._unless[finding] = hit.unless
 
     def _refuse(self, error: ScriptError) -> None:
-        self._catalog.cloud("a file can't be read to its end")
-        self._read_badly(error.location or Location(self._moment.path), error.message)
+        self._catalog.cloud("a file cannot be read to its end")
+        self._report_syntax(error.location or Location(self._moment.path), error.message)
 
     def _note_twin(self, path: str) -> None:
         level = self._selection.levels["duplicate-version"]
@@ -322,7 +323,7 @@ class _FileLinter:
             message = f"{os.path.basename(path)} has the same version"
             self._add("duplicate-version", level, Location(self._moment.path, 1, 1), message, _RENUMBER)
 
-    def _read_badly(self, location: Location, message: str) -> None:
+    def _report_syntax(self, location: Location, message: str) -> None:
         level = self._selection.levels["syntax"]
         if level is not None:
             self._add("syntax", level, location, message)
@@ -336,8 +337,8 @@ class _FileLinter:
         for ignore in ignores_in(self._moment.path, space, head=head):
             self._ignores.append((self._number - ignore.trailing, ignore))
 
-    def _heard(self) -> list[Finding]:
-        """The findings that no comment keeps quiet, and the comments that keep nothing quiet."""
+    def _reported(self) -> list[Finding]:
+        """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
         used: set[int] = set()
         heard = []
         for number, finding in self._found:
@@ -365,17 +366,17 @@ def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
 
 def _unused(ignore: Ignore, known: Iterable[str]) -> str:
     if not ignore.rule:
-        return "no rule is named here; write ignore=rule, rule (reason)"
+        return "the comment names no rule; write ignore=rule, rule (reason)"
     if ignore.rule in known:
-        return f"nothing here is a case of {ignore.rule}"
-    import difflib  # only for a slip
+        return f"the comment has no effect: {ignore.rule} finds nothing here"
+    import difflib  # only for a misspelled name
 
     close = difflib.get_close_matches(ignore.rule, list(known), n=1)
-    return f"there is no rule {ignore.rule}" + (f"; did you mean {close[0]}?" if close else "")
+    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _location(statement: Statement, node: Node) -> Location:
-    """The place of a node where it knows its own, or that of the statement."""
+    """Returns the location of a node if it has one, or else of the statement."""
     at = node.get("location") or _inner_location(node)
     if statement.inner or not at or at <= statement.start:
         return statement.location
@@ -384,6 +385,6 @@ def _location(statement: Statement, node: Node) -> Location:
 
 
 def _inner_location(node: Node) -> int:
-    """A subcommand of ALTER TABLE has its place only by what it defines."""
+    """A subcommand of ALTER TABLE has no location itself; its definition has."""
     definition = node.get("def", {})
     return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)

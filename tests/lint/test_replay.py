@@ -97,7 +97,7 @@ def test_it_decides_what_could_not_be_told(tmp_path: Path) -> None:
     made = "do $$ declare name text := 't'; begin execute 'create table ' || name || ' (a varchar(10))'; end $$;"
     [finding] = replayed(tmp_path, made, "\n\nalter table t alter a type varchar(5);")
     assert shown([finding]) == [("type-change-rewrites", "warning", "server")]
-    assert finding.message == "PostgreSQL writes t anew under a lock"
+    assert finding.message == "PostgreSQL rewrites t under a lock that blocks writes"
     assert finding.location.line == 3
 
 

@@ -181,6 +181,8 @@ def _leaves_table_locked(kind: str, body: Node) -> bool:
             return body["renameType"] in _RENAMED and of_table
         case "DropStmt":
             return body["removeType"] in OF_A_TABLE
+        case "CreateStmt":
+            return "partbound" in body
     return True
 
 

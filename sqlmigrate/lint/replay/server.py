@@ -1,7 +1,7 @@
-"""`--replay`: files run on an embedded PostgreSQL, which says what each statement does to the tables that were there.
+"""`--replay`: runs files on an embedded PostgreSQL, which reports what each statement does to existing tables.
 
-The server speaks at client_min_messages = debug1, and pg_locks tells what is locked meanwhile. Whatever the files do is
-done: they are run with all rights that the embedded server has.
+The server reports rewrites, scans and index builds at client_min_messages = debug1, and pg_locks shows the locks. The
+files run with all privileges of the embedded server.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _SAID = (
     ("builds", re.compile(r'building index ".+" on table "(.+)"')),
 )
 _FOREIGN_KEY = re.compile(r'validating foreign key constraint "(.+)"')
-# Its indexes are built anew for no rows.
+# TRUNCATE rebuilds the indexes of an empty table.
 _TRIFLING = re.compile(r"truncate\b", re.IGNORECASE)
-# What belongs to the whole server, and is there still when the files are run again.
+# Objects of the whole server remain when the files run again.
 _GLOBAL = re.compile(
     r"(?:alter\s+system|(?:create|drop|alter)\s+(?:database|tablespace|subscription))\b", re.IGNORECASE
 )
@@ -53,25 +53,25 @@ _TABLES = "select conrelid from pg_catalog.pg_constraint where contype = 'f' and
 
 
 class _CannotReplay(Exception):
-    """What comes before a file does not run on the embedded server."""
+    """A migration before the file fails on the embedded server."""
 
 
 class Replay:
-    """Runs files; it starts the server when it is first asked."""
+    """Runs files; starts the server for the first file that is not in the cache."""
 
     def __init__(self) -> None:
         self._sandbox: Sandbox | None = None
 
     def observe(self, path: str, earlier: Sequence[str]) -> list[Observation]:
-        """The statements of a file, up to the first that fails; `earlier` is what is deployed before it.
+        """Returns the statements of a file, up to the first that fails; `earlier` are the files deployed before it.
 
-        Where something before it fails, that is all there is to see.
+        If an earlier file fails, the result is that failure.
 
         Raises:
             ConfigurationError: the extra is not installed.
             ConnectionFailed: the embedded server did not start.
         """
-        if source.read(path).problems:  # which the linter tells without the server
+        if source.read(path).problems:  # the linter reports them without the server
             return []
         *made, key = keys([source.checksum(file)[0] for file in (*earlier, path)])
         if (observed := recall(key, path)) is not None:
@@ -81,7 +81,7 @@ class Replay:
             self._make(earlier, made)
         except _CannotReplay as error:
             start = Location(path, 1, 1)
-            return [Observation(start, failed=ServerReport(f"what comes before it does not run: {error}", ""))]
+            return [Observation(start, failed=ServerReport(f"an earlier migration fails: {error}", ""))]
         name = self._sandbox.begin(made[-1] if made else "")
         with self._sandbox.open(name) as connection:
             observed = list(_Observed(connection, path).statements())
@@ -90,12 +90,12 @@ class Replay:
         return observed
 
     def close(self) -> None:
-        """Lets other processes have the server."""
+        """Lets other processes use the server."""
         if self._sandbox is not None:
             self._sandbox.close()
 
     def _make(self, files: Sequence[str], made: Sequence[str]) -> None:
-        """Sees to it that the schema of the files is there."""
+        """Creates the schema of the files unless it exists."""
         assert self._sandbox is not None  # noqa: S101  # `observe` made it
         done = self._sandbox.longest(made)
         if done == len(files):
@@ -109,7 +109,7 @@ class Replay:
 
 
 class _FileRun:
-    """A file on its way through a connection."""
+    """Runs one file on a connection."""
 
     def __init__(self, connection: Connection, path: str) -> None:
         self._connection = connection
@@ -120,7 +120,7 @@ class _FileRun:
             raise _CannotReplay(f"{problem.location or path}: {problem.message}")
 
     def through(self) -> None:
-        """Runs all of it.
+        """Runs the whole file.
 
         Raises:
             _CannotReplay: a statement fails.
@@ -130,7 +130,7 @@ class _FileRun:
                 raise _CannotReplay(f"{observed.place}: {observed.failed.message}")
 
     def statements(self) -> Iterator[Observation]:
-        """Runs statement by statement, as far as they go."""
+        """Runs statement by statement, up to the first failure."""
         for segment in self._script.segments:
             for observed in self._segment(segment):
                 yield observed
@@ -156,7 +156,7 @@ class _FileRun:
             yield self._failed(item, error)
 
     def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, tuple[int, int] | None]]:
-        """The statements with the rows that follow them."""
+        """Yields the statements, each with the COPY data that follows it."""
         for piece in pieces:
             found = statements(self._opened.text(piece), piece.line, piece.column)
             yield from ((item, piece.rows if item is found[-1] else None) for item in found)
@@ -169,8 +169,8 @@ class _FileRun:
         return Observation(self._start(item), alone=True)
 
     def _within(self, item: Item, rows: tuple[int, int] | None) -> Observation:
-        """Runs a statement of a transaction, and again where it only wants for a role."""
-        if _SET.match(item.text):  # some can't be behind a savepoint
+        """Runs a statement in a transaction, and again if only a role was missing."""
+        if _SET.match(item.text):  # some SET commands must be the first in their transaction
             return self._sent(item, rows)
         self._connection.run("savepoint sqlmigrate_replay")
         observed = self._sent(item, rows)
@@ -178,12 +178,12 @@ class _FileRun:
             observed = Observation(self._start(item)) if _CREATE_ROLE.match(item.text) else self._sent(item, rows)
         if observed.failed is not None:
             self._connection.run("rollback to sqlmigrate_replay")
-        with suppress(StatementFailed):  # a ROLLBACK within a block may have taken it away
+        with suppress(StatementFailed):  # a ROLLBACK in a block may have removed the savepoint
             self._connection.run("release sqlmigrate_replay")
         return observed
 
     def _provides_role(self, item: Item, report: ServerReport) -> bool:
-        """Whether it was only a role that the server has from another run, or has not because no file makes it."""
+        """Creates a missing role, or accepts an existing one of an earlier run; returns whether that was the error."""
         role = _NO_ROLE.search(report.message) if report.sqlstate == _MISSING else None
         there = report.sqlstate == _DUPLICATE and _CREATE_ROLE.match(item.text)
         if role or there:
@@ -218,7 +218,7 @@ class _FileRun:
 
 
 class _Observed(_FileRun):
-    """The file that is looked at while it runs."""
+    """Runs one file and observes the effects of its statements."""
 
     def __init__(self, connection: Connection, path: str) -> None:
         super().__init__(connection, path)

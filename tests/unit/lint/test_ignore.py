@@ -72,14 +72,14 @@ def test_comment_in_a_string_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        (f"{QUIET}\nselect 1;", "nothing here is a case of index-not-concurrent"),
-        (f"{QUIET}\n{CHECK}", "nothing here is a case of index-not-concurrent"),
+        (f"{QUIET}\nselect 1;", "the comment has no effect: index-not-concurrent finds nothing here"),
+        (f"{QUIET}\n{CHECK}", "the comment has no effect: index-not-concurrent finds nothing here"),
         ("-- sqlmigrate: ignore=index-not-concurent\nselect 1;", "did you mean index-not-concurrent?"),
-        ("-- sqlmigrate: ignore=zzz\nselect 1;", "there is no rule zzz"),
-        ("-- sqlmigrate: ignore=\nselect 1;", "no rule is named here; write ignore=rule, rule (reason)"),
-        ("-- sqlmigrate: ignore= (why)\nselect 1;", "no rule is named here"),
-        (f"select 1;\n{QUIET}\n", "nothing here is a case of index-not-concurrent"),
-        (QUIET, "nothing here is a case of index-not-concurrent"),
+        ("-- sqlmigrate: ignore=zzz\nselect 1;", "rule zzz does not exist"),
+        ("-- sqlmigrate: ignore=\nselect 1;", "the comment names no rule; write ignore=rule, rule (reason)"),
+        ("-- sqlmigrate: ignore= (why)\nselect 1;", "the comment names no rule"),
+        (f"select 1;\n{QUIET}\n", "the comment has no effect: index-not-concurrent finds nothing here"),
+        (QUIET, "the comment has no effect: index-not-concurrent finds nothing here"),
     ],
 )
 def test_what_keeps_nothing_quiet_is_said(tmp_path: Path, sql: str, message: str) -> None:

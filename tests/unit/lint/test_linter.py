@@ -185,8 +185,8 @@ def test_ignore_holds_for_the_statement_below_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("index-not-concurrent", "nothing here is a case of index-not-concurrent"),
-        ("no-such-rule", "there is no rule no-such-rule"),
+        ("index-not-concurrent", "the comment has no effect: index-not-concurrent finds nothing here"),
+        ("no-such-rule", "rule no-such-rule does not exist"),
     ],
 )
 def test_unused_ignore_is_a_finding(tmp_path: Path, rule: str, message: str) -> None:
