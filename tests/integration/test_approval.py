@@ -145,7 +145,7 @@ def use_up(project: Project) -> None:
         (rewrite_plan("plan", {"files": ["x"]}), '"plan.json" is not a plan file'),
         (rewrite_plan("asked", {"steps": "x"}), '"plan.json" is not a plan file'),
         (lambda project: (project.root / "plan.json").write_text("[" * 100_000), '"plan.json" is not a plan file'),
-        (lambda project: (project.root / "plan.json").unlink(), "plan.json cannot be read"),
+        (lambda project: (project.root / "plan.json").unlink(), 'could not read plan file "plan.json"'),
     ],
 )
 def test_a_change_since_the_plan_is_reported_and_nothing_runs(project: Project, change: object, says: str) -> None:
