@@ -79,7 +79,7 @@ def _preview(app: App, asked: PlanRequest) -> None:
     plan = app.migrator.planned(asked)
     found = app.migrator.findings(plan)
     app.show("plan", plan, app.migrator.preview(plan), found)
-    app.migrator.heed(found or ())
+    app.migrator.enforce_lint_level(found or ())
     sys.exit(1 if plan.errors else 0)
 
 
@@ -118,7 +118,7 @@ def plan(
     if html:
         app.save(html, "html", "review", review)
     app.show("review", review)
-    app.migrator.heed(review.findings)
+    app.migrator.enforce_lint_level(review.findings)
     sys.exit(1 if review.plan.errors else 0)
 
 

@@ -90,7 +90,7 @@ def test_an_older_version_is_told(scratch: Scratch) -> None:
         ([], "give one name", "--name add_new_feature"),
         (["a", "--name", "b"], "give one name", ""),
         (["订单"], "'订单' is not ASCII", "--description takes any language"),
-        (["!"], "'!' names nothing", ""),
+        (["!"], "'!' contains no letter or digit", ""),
         (["a", "--template", "tabel"], "there is no template 'tabel'", "there are backfill, column, constraint"),
         (["a", "--template", "index"], "needs --set table=… --set column=…", "it takes table, column, method"),
         (["a", "--set", "table=t"], "template empty takes no table", "it takes nothing"),

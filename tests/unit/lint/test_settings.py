@@ -231,7 +231,7 @@ def test_changes_are_those_of_this_branch() -> None:
 def test_git_that_cannot_tell() -> None:
     make("m/a.sql")
     git("init", "-q")
-    with pytest.raises(ConfigurationError, match="git can't tell what changed") as caught:
+    with pytest.raises(ConfigurationError, match="git could not report what changed") as caught:
         select(["m"], LintSettings(changed_since="--nowhere"))
     assert caught.value.hint == "give --changed-since a commit or a branch"
 
@@ -239,7 +239,7 @@ def test_git_that_cannot_tell() -> None:
 def test_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     make("m/a.sql")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigurationError, match="git can't be run"):
+    with pytest.raises(ConfigurationError, match="could not run git"):
         select(["m"], LintSettings(changed_since="main"))
 
 

@@ -115,13 +115,13 @@ NOT_IN_TRANSACTION = Rule(
 def _refused(case: Case) -> Iterator[Hit]:
     if case.kind == END:
         if case.state.own_block:
-            yield Hit("a transaction block is open at the end of the file", "commit;")
+            yield Hit("unterminated transaction block", "commit;")
         return
     sort, reason = sort_of(case.statement.text)
     if sort is Sort.REFUSED:
         yield Hit(*REFUSED[reason])
     elif sort is Sort.COMMIT and not case.state.own_block:
-        yield Hit("COMMIT without its BEGIN", "leave it out, or add BEGIN before its statements")
+        yield Hit("COMMIT without BEGIN", "remove it, or add BEGIN before its statements")
 
 
 REFUSED_CONTROL = Rule(
