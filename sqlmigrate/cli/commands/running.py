@@ -37,7 +37,7 @@ _planned = click.option(
 def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None) -> None:
     """Apply the pending migrations."""
     file = _plan_file(path, "apply", target, out_of_order, dry_run)
-    request = file.asked if file else _apply_request(target, out_of_order)
+    request = file.request if file else _apply_request(target, out_of_order)
     if dry_run:
         _preview(app, request)
     app.show_run(app.migrator.run(request, file))
@@ -52,7 +52,7 @@ def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool,
 def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool, path: str | None, yes: bool) -> None:
     """Roll back all migrations newer than a version, or the last N migrations; ask first."""
     file = _plan_file(path, "rollback", version, steps, dry_run)
-    request = file.asked if file else _rollback_request(version, steps)
+    request = file.request if file else _rollback_request(version, steps)
     if dry_run:
         _preview(app, request)
     planned = app.migrator.planned(request)
@@ -70,7 +70,7 @@ def _plan_file(path: str | None, action: str, *conflicting: object) -> PlanFile 
 
     _require_alone("--plan", *conflicting)
     file = plan_file.read(path)
-    planned_action = file.asked.action.value
+    planned_action = file.request.action.value
     if planned_action != action:
         name = _COMMANDS[planned_action]
         raise ConfigurationError(f"{path} is a plan for `{name}`", hint=f"run `sqlmigrate {name} --plan {path}`")
@@ -167,7 +167,7 @@ def approve(app: App, file: str, yes: bool) -> None:
     from sqlmigrate.planning import plan_file
 
     planned = plan_file.read(file)
-    steps = checked(app.migrator.planned(planned.asked))
+    steps = checked(app.migrator.planned(planned.request))
     app.show(lambda to: to.plan(steps), escape_in_files=False)
     app.confirm(f"Approve this plan ({planned.digest[:12]})?", yes=yes)
     app.migrator.approve(planned)
