@@ -260,11 +260,11 @@ def serving(url: str) -> Json:
     return {"serving": url}
 
 
-# The JSON keeps the first name of a class that was renamed.
-_KINDS = {"LockNotAvailable": "LockNotHad"}
+# The JSON keeps the first name of a class that was renamed or split.
+_KINDS = {"LockNotAvailable": "LockNotHad", "NoDatabaseConfigured": "ConfigurationError"}
 
 
-def error(failure: SqlMigrateError) -> Json:
+def error(failure: SqlMigrateError) -> dict[str, Json]:
     """Returns `error`, with the server's report and the completed steps if they exist."""
     cause = failure.__cause__ if isinstance(failure.__cause__, StatementFailed) else failure
     report = cause.report if isinstance(cause, StatementFailed) else None

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGresult
 
-    Result: TypeAlias = PGresult
     Row: TypeAlias = tuple[Any, ...]
 
 # Seconds between two calls of `on_tick` while the connection waits.
@@ -109,6 +108,25 @@ def _without_user(message: str) -> str:
 def _masked(message: str) -> str:
     """The part of an invalid setting that libpq quotes may contain a part of the password."""
     return re.sub('".*"', '"…"', message, flags=re.DOTALL)
+
+
+class Result:
+    """The result of one statement of a message. Reads the driver's result only on request: there may be many."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: PGresult) -> None:
+        self._result = result
+
+    @property
+    def command(self) -> bytes | None:
+        """The command tag, such as `COMMIT`."""
+        return self._result.command_status
+
+    @property
+    def value(self) -> bytes | None:
+        """The first column of the first row as text; None if the result has no rows, or the value is null."""
+        return self._result.get_value(0, 0) if self._result.ntuples else None
 
 
 class Connection:
@@ -238,7 +256,7 @@ class Connection:
 
     def _receive(self, rows: Callable[[int], Iterable[bytes]]) -> Iterator[Result]:
         count = 0
-        failed: Result | None = None
+        failed: PGresult | None = None
         while (result := self._next()) is not None:
             match result.status:
                 case pq.ExecStatus.COPY_IN:
@@ -249,11 +267,11 @@ class Connection:
                     failed = result
                 case _:
                     count += 1
-                    yield result
+                    yield Result(result)
         if failed is not None:
             raise self._failure(failed)
 
-    def _next(self) -> Result | None:
+    def _next(self) -> PGresult | None:
         self._flush()
         while self._wire.is_busy():
             self._wait(select.POLLIN)
@@ -292,7 +310,7 @@ class Connection:
                 self._wait(select.POLLIN)
                 self._wire.consume_input()
 
-    def _failure(self, result: Result) -> DatabaseError:
+    def _failure(self, result: PGresult) -> DatabaseError:
         if self.lost or self._wire.transaction_status == pq.TransactionStatus.UNKNOWN:
             return _lost(_text(result.error_message))
         return _refused(_report(result))
@@ -336,7 +354,7 @@ def _refused(report: ServerReport) -> StatementFailed:
     return StatementFailed(report, hint=report.hint or _HINTS.get(report.sqlstate, ""))
 
 
-def _report(result: Result) -> ServerReport:
+def _report(result: PGresult) -> ServerReport:
     def field(code: int) -> str:
         return _text(result.error_field(code) or b"")
 

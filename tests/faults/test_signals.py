@@ -58,7 +58,7 @@ def test_a_signal_ends_a_statement_outside_a_transaction(project: Project, numbe
 
     assert process.returncode == code
     assert took < 20
-    assert "1 of its 3 statements are committed, the next may be; a rerun finds out" in stderr
+    assert "1 of 3 statements are committed, the next statement may be; a rerun checks the catalog" in stderr
     assert failures(project) == [("v1.0.0-002", f"interrupted by {number.name}")]
     assert_nothing_is_left(project)
 

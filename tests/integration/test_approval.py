@@ -145,7 +145,7 @@ def use_up(project: Project) -> None:
         (rewrite_plan("plan", {"files": ["x"]}), '"plan.json" is not a plan file'),
         (rewrite_plan("asked", {"steps": "x"}), '"plan.json" is not a plan file'),
         (lambda project: (project.root / "plan.json").write_text("[" * 100_000), '"plan.json" is not a plan file'),
-        (lambda project: (project.root / "plan.json").unlink(), "plan.json cannot be read"),
+        (lambda project: (project.root / "plan.json").unlink(), 'could not read plan file "plan.json"'),
     ],
 )
 def test_a_change_since_the_plan_is_reported_and_nothing_runs(project: Project, change: object, says: str) -> None:
@@ -287,7 +287,7 @@ def test_a_plan_with_errors_cannot_be_approved(release: Project, reviewer: str) 
 def test_approve_requires_a_terminal_or_yes(release: Project) -> None:
     ok(release, "plan", "--out", "plan.json")
 
-    assert "nothing was done" in refused(release, "approve", "plan.json")
+    assert "nothing was changed" in refused(release, "approve", "plan.json")
 
 
 def test_a_plan_file_that_cannot_be_written_is_reported(project: Project) -> None:

@@ -268,7 +268,7 @@ def test_the_command_line_asks(merged: Project) -> None:
 
     unknown = merged.cli("renumber", "--applied-nowhere", "--base", "nowhere")
     assert unknown.returncode == 2
-    assert "--base takes a branch or a commit" in unknown.stderr
+    assert "set --base to a branch or a commit" in unknown.stderr
 
     assert merged.cli("renumber", "--yes").returncode == 0
     assert on_disk(merged) != before
