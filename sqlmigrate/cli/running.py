@@ -33,7 +33,7 @@ _planned = click.option(
 def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None) -> None:
     """Apply what is pending."""
     file = _plan_in(path, "apply", target, out_of_order, dry_run)
-    asked = file.asked if file else _forward(target, out_of_order)
+    asked = file.request if file else _forward(target, out_of_order)
     if dry_run:
         _preview(app, asked)
     app.show("run", app.migrator.run(asked, file))
@@ -48,7 +48,7 @@ def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool,
 def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool, path: str | None, yes: bool) -> None:
     """Take back what is newer than a version, or the last so many."""
     file = _plan_in(path, "rollback", version, steps, dry_run)
-    asked = file.asked if file else _back(version, steps)
+    asked = file.request if file else _back(version, steps)
     if dry_run:
         _preview(app, asked)
     app.confirm(app.migrator.planned(asked), "Roll back?", yes=yes)
@@ -63,7 +63,7 @@ def _plan_in(path: str | None, action: str, *others: object) -> PlanFile | None:
 
     _alone("--plan", *others)
     file = plan_file.read(path)
-    found = file.asked.action.value
+    found = file.request.action.value
     if found != action:
         hint = f"sqlmigrate {_COMMANDS[found]} --plan {path}"
         raise ConfigurationError(f"{path} is a plan for `{_COMMANDS[found]}`", hint=hint)
@@ -148,7 +148,7 @@ def approve(app: App, file: str, yes: bool) -> None:
     from sqlmigrate.planning import plan_file
 
     planned = plan_file.read(file)
-    app.show("plan", checked(app.migrator.planned(planned.asked)))
+    app.show("plan", checked(app.migrator.planned(planned.request)))
     if not yes:
         app.agree(f"Approve this plan ({planned.digest[:12]})?")
     app.migrator.approve(planned)
