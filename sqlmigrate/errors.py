@@ -2,6 +2,7 @@
 
     SqlMigrateError                 exit code 1
     ├── ConfigurationError          2    invalid setting, configuration file or argument
+    │   └── NoDatabaseConfigured         no setting names a database
     ├── ScriptError                 1    invalid script
     ├── PlanRefused                 1    the plan has problems: see `problems`
     ├── DatabaseError               1    error of the server or the connection
@@ -45,6 +46,10 @@ class ConfigurationError(SqlMigrateError):
     """A setting, a configuration file or an argument is invalid."""
 
     exit_code = 2
+
+
+class NoDatabaseConfigured(ConfigurationError):
+    """No setting names a database, and the command needs a connection."""
 
 
 class ScriptError(SqlMigrateError):

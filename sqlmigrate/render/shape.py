@@ -249,8 +249,8 @@ def serving(url: str) -> dict[str, Any]:
     return {"serving": url}
 
 
-# The JSON keeps the first name of a class that was renamed.
-_KINDS = {"LockNotAvailable": "LockNotHad"}
+# The JSON keeps the first name of a class that was renamed or split.
+_KINDS = {"LockNotAvailable": "LockNotHad", "NoDatabaseConfigured": "ConfigurationError"}
 
 
 def error(failure: SqlMigrateError) -> dict[str, Any]:

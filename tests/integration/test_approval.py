@@ -287,7 +287,7 @@ def test_a_plan_with_errors_cannot_be_approved(release: Project, reviewer: str) 
 def test_approve_requires_a_terminal_or_yes(release: Project) -> None:
     ok(release, "plan", "--out", "plan.json")
 
-    assert "nothing was done" in refused(release, "approve", "plan.json")
+    assert "nothing was changed" in refused(release, "approve", "plan.json")
 
 
 def test_a_plan_file_that_cannot_be_written_is_reported(project: Project) -> None:
