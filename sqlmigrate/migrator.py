@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
     from sqlmigrate.planning.plan_file import PlanFile
-    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.target import Opened
 
@@ -132,9 +132,9 @@ class Migrator:
         Raises:
             ConfigurationError: The linter is not installed, and the setting `lint_level` requires it.
         """
-        from sqlmigrate.planning.lint_gate import inspect
+        from sqlmigrate.planning.lint_gate import lint_plan
 
-        return inspect(plan, self._settings)
+        return lint_plan(plan, self._settings)
 
     def enforce_lint_level(self, findings: Sequence[Finding]) -> None:
         """Raises the error that `run` would raise for findings that have already been displayed.
@@ -142,9 +142,9 @@ class Migrator:
         Raises:
             PlanRefused: A finding has the setting's `lint_level`, or a worse one.
         """
-        from sqlmigrate.planning.lint_gate import heed
+        from sqlmigrate.planning.lint_gate import enforce_lint_level
 
-        heed(findings, self._settings.lint_level)
+        enforce_lint_level(findings, self._settings.lint_level)
 
     def review(self, request: PlanRequest) -> Review:
         """Returns the plan with its SQL, its locks and the lint findings, for the people who approve it.
@@ -226,26 +226,26 @@ class Migrator:
             locked.connection.run("\n".join(["begin;", *rows, "commit;"]))
             return Run(plan.steps)
 
-    def plan_repair(self, version: Version | None = None) -> list[Mend]:
+    def plan_repair(self, version: Version | None = None) -> list[Repair]:
         """Returns the repairs that `repair` would make now. Changes nothing."""
-        from sqlmigrate.planning.repair import mends
+        from sqlmigrate.planning.repair import repairs
 
         with self._target.opened() as opened:
-            return mends(_unambiguous(source.find(self._settings.dir)), opened.history, version)
+            return repairs(_unambiguous(source.find(self._settings.dir)), opened.history, version)
 
-    def repair(self, version: Version | None = None) -> list[Mend]:
+    def repair(self, version: Version | None = None) -> list[Repair]:
         """Makes the history agree with the files again, and logs each repair.
 
         Updates the checksums of changed files, deletes the rows of failed migrations, and stops reporting files that
         no longer exist.
         """
-        from sqlmigrate.planning.repair import mends
+        from sqlmigrate.planning.repair import repairs
 
         with self._target.locked() as locked:
-            repairs = mends(_unambiguous(source.find(self._settings.dir)), locked.history, version)
+            found = repairs(_unambiguous(source.find(self._settings.dir)), locked.history, version)
             locked.history.create()
-            locked.connection.run("\n".join(["begin;", *(repair.sql for repair in repairs), "commit;"]))
-            return repairs
+            locked.connection.run("\n".join(["begin;", *(repair.sql for repair in found), "commit;"]))
+            return found
 
     def plan_renumber(self, wanted: Wanted) -> Renumbering:
         """Returns the new versions that `renumber` would assign now. Renames nothing.

@@ -72,7 +72,7 @@ def _project(directory: str) -> Iterator[Entry]:
 
 
 def _configuration(directory: str) -> Entry:
-    path = settings.found_in(directory)
+    path = settings.find_file(directory)
     if path and settings.table(path):
         return Entry(path, Outcome.KEPT, "it is there")
     return _created(os.path.join(directory, "sqlmigrate.toml"), _rendered("sqlmigrate.toml", {}))
@@ -80,7 +80,7 @@ def _configuration(directory: str) -> Entry:
 
 def _directories(directory: str) -> tuple[str, ...]:
     """The directories of migrations; the environment has no say in how a project is laid out."""
-    return settings.load_without_database({}, {}, settings.found_in(directory)).dir
+    return settings.load_for_files({}, {}, settings.find_file(directory)).dir
 
 
 def _first_migration(directories: Sequence[str]) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import PlanRefused
 from sqlmigrate.files import source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.prepared import Prepared
     from sqlmigrate.files.source import MigrationFiles
     from sqlmigrate.model import Applied, Backup, Step
-    from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.target import Locked, Opened, Target
@@ -126,7 +126,7 @@ class Runner:
         with self._target.opened() as opened:
             rows = opened.history.rows()
             plan = _with_script_problems(plan_for(request, files, rows), opened)
-            findings = lint_gate.inspect(plan, self._settings) or ()
+            findings = lint_gate.lint_plan(plan, self._settings) or ()
             return review.review(plan, request, self._facts(opened, plan, rows), findings)
 
     def approve(self, file: PlanFile) -> None:
@@ -140,13 +140,13 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows = opened.history.rows()
-            plan = self._prepared(opened, plan_for(file.asked, files, rows)).plan
+            plan = self._prepared(opened, plan_for(file.request, files, rows)).plan
             problems = self._outdated(opened, plan, rows, file) or _misleading(file, plan)
             checked(Plan((), tuple(problems)))
             if opened.history.format == 0 or opened.history.outdated:
                 with self._target.lock(opened):
                     opened.history.create()
-            opened.connection.run(approval.approved(opened.history, file))
+            opened.connection.run(approval.log_entry(opened.history, file))
 
     def _ready(
         self,
@@ -178,15 +178,15 @@ class Runner:
         checked(prepared.plan)
         return prepared
 
-    def _facts(self, opened: Opened, plan: Plan, rows: list[Applied]) -> dict[str, Any]:
+    def _facts(self, opened: Opened, plan: Plan, rows: list[Applied]) -> PlanInputs:
         from sqlmigrate.planning import plan_file
 
-        return plan_file.essence(plan, plan_file.identity(opened.connection), str(self._target.table), rows)
+        return plan_file.inputs_of(plan, plan_file.identity(opened.connection), str(self._target.table), rows)
 
     def _outdated(self, opened: Opened, plan: Plan, rows: list[Applied], file: PlanFile) -> list[Problem]:
         from sqlmigrate.planning import plan_file
 
-        return plan_file.outdated(file, self._facts(opened, plan, rows))
+        return plan_file.changes(file, self._facts(opened, plan, rows))
 
     def _missing_approvals(self, opened: Opened, plan: Plan, file: PlanFile | None) -> list[Problem]:
         if not self._settings.require_approval or not plan.steps:
@@ -194,13 +194,13 @@ class Runner:
         from sqlmigrate.planning import approval
 
         is_rollback = any(step.action is Action.ROLL_BACK for step in plan.steps)
-        return approval.missing(opened.connection, opened.history, file, "rollback" if is_rollback else "migrate")
+        return approval.problems(opened.connection, opened.history, file, "rollback" if is_rollback else "migrate")
 
     def _enforce_lint_level(self, plan: Plan) -> None:
         if self._settings.lint_level != "off":
-            from sqlmigrate.planning.lint_gate import refuse  # most runs do not lint
+            from sqlmigrate.planning.lint_gate import lint_and_enforce  # most runs do not lint
 
-            refuse(plan, self._settings)
+            lint_and_enforce(plan, self._settings)
 
     def _backup(self, connection: Connection, steps: Sequence[Step]) -> AbstractContextManager[Backup | None]:
         if not self._settings.backup or not steps:
@@ -238,4 +238,4 @@ def _with_script_problems(plan: Plan, opened: Opened) -> Plan:
 def _misleading(file: PlanFile, plan: Plan) -> list[Problem]:
     from sqlmigrate.planning import review
 
-    return review.misleading(file, plan)
+    return review.differences(file, plan)

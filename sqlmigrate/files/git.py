@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from sqlmigrate.config.options import without_ours
+from sqlmigrate.config.options import without_settings
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def ask(*arguments: str, what: str, hint: str = "") -> str:
             ["git", *arguments],  # noqa: S607  # git is found on PATH
             check=False,
             capture_output=True,
-            env=without_ours(os.environ),
+            env=without_settings(os.environ),
         )
     except OSError as error:
         raise ConfigurationError(f"could not run git: {error.strerror}") from error

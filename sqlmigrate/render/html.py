@@ -82,7 +82,7 @@ def _groups(excerpts: tuple[Excerpt, ...]) -> Iterator[list[Excerpt]]:
     def said(excerpt: Excerpt) -> object:
         one = excerpt.statement
         loud = one.lost or one.hidden or one.findings or excerpt.more or _tone(one.locks) != "quiet"
-        return (one.line, id(one)) if loud else (one.locks, one.unseen)
+        return (one.line, id(one)) if loud else (one.locks, one.new_table_locks)
 
     return (list(group) for _, group in groupby(excerpts, said))
 

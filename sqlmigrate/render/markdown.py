@@ -63,7 +63,7 @@ def rule(one: Rule) -> str:
 
 def _page(made: Review, sql: list[str]) -> str:
     lines = [
-        f"## {_escaped(summary.title(made).capitalize())} of {_code(made.essence['database'])}",
+        f"## {_escaped(summary.title(made).capitalize())} of {_code(made.inputs['database'])}",
         "",
         f"{_escaped(summary.sentence(made))}.",
         "",

@@ -62,7 +62,7 @@ def _statement(excerpt: Excerpt) -> Iterator[str]:
     if excerpt.more:
         yield style(f"{_INDENT}{excerpt.more}", dim=True)
     yield from (f"{_INDENT}{_lock(lock)}" for lock in statement.locks)
-    yield from (style(f"{_INDENT}{_unseen(lock)}", dim=True) for lock in statement.unseen)
+    yield from (style(f"{_INDENT}{_unseen(lock)}", dim=True) for lock in statement.new_table_locks)
     if statement.hidden:
         yield style(f"{_INDENT}may lock more: {summary.in_line(statement.hidden)}", fg="yellow")
     if statement.lost:
@@ -98,6 +98,6 @@ def _irreversible(made: Review) -> list[str]:
 
 
 def _end(made: Review) -> list[str]:
-    where = f"{summary.title(made)} of database {summary.in_line(made.essence['database'])}: "
+    where = f"{summary.title(made)} of database {summary.in_line(made.inputs['database'])}: "
     lines = textwrap.wrap(where + summary.sentence(made), 120, break_long_words=False, break_on_hyphens=False)
     return [*(style(line, bold=True) for line in lines), f"digest {made.digest}"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Holder, Location, MigrationStatus, Plan, Problem, Run, Step
     from sqlmigrate.planning.plan_file import PlanFile
-    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
 
 VERSION = 1
@@ -193,7 +193,7 @@ def problem(one: Problem) -> dict[str, Any]:
     }
 
 
-def mends(result: Sequence[Mend]) -> dict[str, Any]:
+def mends(result: Sequence[Repair]) -> dict[str, Any]:
     """`repairs`, in order."""
     return {"repairs": [{"version": one.migration.id, "what": one.what} for one in result]}
 
@@ -249,8 +249,8 @@ def serving(url: str) -> dict[str, Any]:
     return {"serving": url}
 
 
-# The JSON keeps the first name of a class that was renamed.
-_KINDS = {"LockNotAvailable": "LockNotHad"}
+# The JSON keeps the first name of a class that was renamed or split.
+_KINDS = {"LockNotAvailable": "LockNotHad", "NoDatabaseConfigured": "ConfigurationError"}
 
 
 def error(failure: SqlMigrateError) -> dict[str, Any]:

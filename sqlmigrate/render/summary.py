@@ -53,7 +53,7 @@ class Part:
 def parts(one: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[Part]:
     """So many lines of each statement, so many of a step; behind them only statements with something said of them."""
     left = lines_of_step
-    for unit in one.units:
+    for unit in one.transactions:
         kept = []
         for statement in unit.statements:
             if left > 0 or _is_remarkable(statement):
@@ -93,7 +93,7 @@ def irreversible(made: Review) -> list[ReviewedStep]:
 
 def statements(one: ReviewedStep) -> list[ReviewedStatement]:
     """Those of all its units."""
-    return [statement for unit in one.units for statement in unit.statements]
+    return [statement for unit in one.transactions for statement in unit.statements]
 
 
 def effect(mode: Mode) -> str:
@@ -164,13 +164,15 @@ def _blocks(tables: list[Blocked]) -> str:
 
 def title(made: Review) -> str:
     """What kind of plan it is, and how far it goes."""
-    asked = made.asked
-    if asked.action is Action.ROLL_BACK:
+    request = made.request
+    if request.action is Action.ROLL_BACK:
         return (
-            f"rollback to {asked.version}" if asked.version else f"rollback of {count(range(asked.steps or 0), 'step')}"
+            f"rollback to {request.version}"
+            if request.version
+            else f"rollback of {count(range(request.steps or 0), 'step')}"
         )
-    to = f" to {asked.version}" if asked.version else ""
-    return f"migration{to}{', out of order' if asked.out_of_order else ''}"
+    to = f" to {request.version}" if request.version else ""
+    return f"migration{to}{', out of order' if request.out_of_order else ''}"
 
 
 def _is_remarkable(statement: ReviewedStatement) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.plan_file import PlanFile
-    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
 
 _COLOURS = {
@@ -80,7 +80,7 @@ def _linted(result: Plan, found: Sequence[Finding] | None) -> list[str]:
 
 def approved(file: PlanFile) -> str:
     """What was approved, and how to go on."""
-    command = "migrate" if file.asked.action is Action.APPLY else "rollback"
+    command = "migrate" if file.request.action is Action.APPLY else "rollback"
     return f"approved: {file.digest}\nrun it: sqlmigrate {command} --plan {file.path}"
 
 
@@ -211,7 +211,7 @@ def problems(result: Sequence[Problem]) -> str:
     return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
 
 
-def mends(result: Sequence[Mend]) -> str:
+def mends(result: Sequence[Repair]) -> str:
     """What `repair` does."""
     return "\n".join(f"  {one.migration.id}: {one.what}" for one in result) or "nothing to repair"
 

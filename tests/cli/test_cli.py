@@ -76,7 +76,7 @@ def test_failed_is_1(project: Project) -> None:
         (("migrate", "--lock-retries", "many"), "'many' is not a number"),
         (("migrate", "--dir", "nowhere"), 'directory "nowhere" does not exist'),
         (("migrate", "--history-table", "x."), "is not a table name"),
-        (("migrate", "--config", "nowhere.toml"), "nowhere.toml cannot be read"),
+        (("migrate", "--config", "nowhere.toml"), 'could not read file "nowhere.toml"'),
         (("migrate", "--env", "production"), "no configuration file"),
         (("migrate", "--format", "xml"), "'xml' is not one of"),
         (("rollback",), "give --version or --steps"),

@@ -81,14 +81,14 @@ def test_an_older_version_is_told(scratch: Scratch) -> None:
     done = scratch.run("generate", "b", "--version", "2.0.0-16")
 
     assert done.returncode == 0
-    assert "v2.0.0-017 is there already, and newer" in done.stderr
+    assert "the newer version v2.0.0-017 already exists" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        ([], "give one name", "--name add_new_feature"),
-        (["a", "--name", "b"], "give one name", ""),
+        ([], "exactly one name is required", "--name add_new_feature"),
+        (["a", "--name", "b"], "exactly one name is required", ""),
         (["订单"], "'订单' is not ASCII", "--description takes any language"),
         (["!"], "'!' contains no letter or digit", ""),
         (["a", "--template", "tabel"], "there is no template 'tabel'", "there are backfill, column, constraint"),

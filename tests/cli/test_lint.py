@@ -153,7 +153,7 @@ def test_options_for_files_want_files(scratch: Scratch, arguments: tuple[str, ..
     done = scratch.run("validate", *arguments)
     assert done.returncode == 2
     assert f"{arguments[0]}" in done.stderr
-    assert "is for files" in done.stderr
+    assert "requires files" in done.stderr
 
 
 def test_dry_run_and_files_do_not_go_together(scratch: Scratch) -> None:
@@ -164,7 +164,7 @@ def test_dry_run_and_files_do_not_go_together(scratch: Scratch) -> None:
 def test_without_files_it_is_files_against_history(scratch: Scratch) -> None:
     done = scratch.run("validate")
     assert done.returncode == 2
-    assert "no database is named" in done.stderr
+    assert "no database is configured" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["github", "gitlab", "sarif", "junit", "gcc", "markdown"])
@@ -203,7 +203,7 @@ def test_fix_shows_a_diff_and_writes_only_when_told(scratch: Scratch) -> None:
     done = scratch.run("validate", "--fix", "a.sql")
     assert done.returncode == 2
     assert "+create index concurrently i on t (a);" in done.stdout
-    assert "nothing was written" in done.stderr
+    assert "nothing was changed" in done.stderr
     assert file.read_text() == INDEX
 
     done = scratch.run("validate", "a.sql", "--fix", "--yes")
@@ -228,7 +228,7 @@ def test_fix_asks_on_a_terminal(scratch: Scratch) -> None:
             screen += block
     os.close(leader)
     assert process.wait() == 0
-    assert b"Write this?" in screen
+    assert b"Write these changes?" in screen
     assert "concurrently" in file.read_text()
 
 

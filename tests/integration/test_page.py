@@ -74,7 +74,7 @@ def alertagent(project: Project, monkeypatch: pytest.MonkeyPatch) -> Review:
 def reviewed(project: Project) -> Review:
     found = project.migrator(dir=("migrations",)).review(PlanRequest(Action.APPLY))
     # The name of a test's database changes from run to run, and would be in the pictures.
-    return review(found.plan, found.asked, {**found.essence, "database": "alertagent"}, found.findings)
+    return review(found.plan, found.request, {**found.inputs, "database": "alertagent"}, found.findings)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_all_of_the_plan_is_on_the_page(browser: Browser, path: Path, alertagent
     shown = page.locator("main").text_content() or ""
     for one in alertagent.steps:
         assert one.step.path in shown
-        for statement in (each for unit in one.units for each in unit.statements):
+        for statement in (each for transaction in one.transactions for each in transaction.statements):
             assert statement.sql in shown
     header = page.locator("header").inner_text()
     assert all(text in header for text in (alertagent.digest, "alertagent", "migrations, 2 rows"))

@@ -41,9 +41,9 @@ from sqlmigrate.model import (
     ServerReport,
     State,
 )
-from sqlmigrate.planning.plan_file import PlanFile
+from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
 from sqlmigrate.planning.planner import statuses
-from sqlmigrate.planning.repair import Mend
+from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import phrases, progress, shape, text
 from sqlmigrate.render.unseen import printable
@@ -54,7 +54,7 @@ PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
 WRONG = Problem("changed", "v1.0.0-001 was changed", PLACE, "put it back\nor repair")
 ODD = Problem("newer", "a newer release was run", level=ProblemLevel.WARNING)
 HOLDER = Holder(7, "app", "sqlmigrate", "10.0.0.1", "active", WHEN, "select\n 1")
-BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "update\n  rules set a = 1")
+BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "select\n  1")
 REPORT = ServerReport("relation exists", "42P07", "the detail", "the hint", "the context", 8, "select inner")
 STANDING = statuses(
     [migration(1), migration(2), migration(3, down=False), migration("views")],
@@ -68,7 +68,15 @@ ENTRIES = [
     Entry(".gitignore", Outcome.KEPT, "it has it"),
     Entry(".pre-commit-config.yaml", Outcome.KEPT, "add:\n- repo: local"),
 ]
-MEND = Mend(migration(1), "take the checksum from disk", "update …")
+INPUTS: PlanInputs = {
+    "database": "d",
+    "server": "s",
+    "history_table": "h",
+    "history": {"rows": 0, "digest": ""},
+    "files": [],
+    "hooks": {},
+}
+FIX = Repair(migration(1), "update the checksum", "update …")
 
 
 def _refused(cause: SqlMigrateError | None = None) -> MigrationFailed:
@@ -100,15 +108,15 @@ EVENTS: dict[events.Event, str] = {
     events.Running(step(1)): "  … v1.0.0-001  step",
     events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s",
     events.Blocked("sqlmigrate v1.0.0-001", (BLOCKER, BLOCKER)): (
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no name, idle in transaction for 12 s): update rules set a = 1\n"
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no name, idle in transaction for 12 s): update rules set a = 1"
+        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): select 1\n"
+        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no application name, idle in transaction for 12 s): select 1"
     ),
     events.Advancing("a", "building index", 1, 3): "  … a: building index 33 %",
     events.Advancing("a", "copying", 17, 0): "  … a: copying 17",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
-        "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no name, idle in transaction for 12 s):"
-        " update rules set a = 1; again in 0.2 s"
+        "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"
+        " select 1; again in 0.2 s"
     ),
     events.Said(step(1), "runs in 2 parts"): "    v1.0.0-001: runs in 2 parts",
     events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: passed over",
@@ -125,10 +133,8 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan(()),),
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
-    "review": [
-        (Review(Plan(()), PlanRequest(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)
-    ],
-    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), {}, []),)],
+    "review": [(Review(Plan(()), PlanRequest(Action.APPLY), INPUTS, (), (), "ab" * 32),)],
+    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), INPUTS, []),)],
     "status": [(STANDING,), ([],)],
     "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],
@@ -137,7 +143,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "fixes": [([Fix("m/a.sql", None, "select 1;")],), ([],)],
     "rules": [(FAMILIES,)],
     "rule": [(RULES[0],)],
-    "mends": [([MEND],), ([],)],
+    "mends": [([FIX],), ([],)],
     "holder": [(HOLDER,), (None,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
@@ -212,7 +218,7 @@ def test_every_event_is_tested() -> None:
         ("health", Health((), (WRONG,) * 3), "invalid: v1.0.0-001 was changed (and 2 more); see `sqlmigrate validate`"),
         ("problems", [], "valid"),
         ("mends", [], "nothing to repair"),
-        ("mends", [MEND, MEND], "  v1.0.0-001: take the checksum from disk\n  v1.0.0-001: take the checksum from disk"),
+        ("mends", [FIX, FIX], "  v1.0.0-001: update the checksum\n  v1.0.0-001: update the checksum"),
         ("holder", None, "nobody holds the migration lock"),
     ],
 )  # fmt: skip

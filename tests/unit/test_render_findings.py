@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from click import unstyle
 
-from sqlmigrate.cli.linting import FORMATS
+from sqlmigrate.cli.commands.linting import FORMATS
 from sqlmigrate.lint import Decider, Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES

@@ -43,7 +43,7 @@ def made(root: Path, files: dict[str, str], asked: PlanRequest = APPLY, database
     standing = planner.statuses(found.migrations, rows if asked.action is Action.ROLL_BACK else [])
     plan = planner.plan(asked, standing, found.hooks)
     return review(
-        plan, asked, plan_file.essence(plan, {"database": database, "server": "7/5"}, "public.migrations", [])
+        plan, asked, plan_file.inputs_of(plan, {"database": database, "server": "7/5"}, "public.migrations", [])
     )
 
 
@@ -85,10 +85,10 @@ def test_text_says_what_each_statement_does_to_others(dangerous: Review) -> None
         "4  create index customers_name_idx on customers (name);",
         "→ SHARE on customers: blocks writes; builds an index",
         "5  do $$ begin execute 'drop table if exists unseen'; end $$;",
-        f"may lock more: {dangerous.steps[0].units[0].statements[3].hidden}",
+        f"may lock more: {dangerous.steps[0].transactions[0].statements[3].hidden}",
         "6  drop table old;",
         "→ ACCESS EXCLUSIVE on old: blocks reads and writes",
-        f"may lock more: {dangerous.steps[0].units[0].statements[4].hidden}",
+        f"may lock more: {dangerous.steps[0].transactions[0].statements[4].hidden}",
         "can't be undone: the rows of old are lost",
     ]
     outside = lines.index("outside a transaction")
@@ -127,7 +127,7 @@ def test_problems_are_shown_in_each_form(tmp_path: Path) -> None:
     found = source.find((str(tmp_path),))
     problems = (*found.problems, Problem("odd", "nowhere", Location("a|b", 3), "mend it"))
     plan = Plan((), problems)
-    one = review(plan, APPLY, plan_file.essence(plan, {"database": "shop", "server": "7/5"}, "migrations", []))
+    one = review(plan, APPLY, plan_file.inputs_of(plan, {"database": "shop", "server": "7/5"}, "migrations", []))
     for problem in problems:
         assert phrases.problem(problem) in text.review(one)
         assert escapes.escape(problem.message) in html.review(one)

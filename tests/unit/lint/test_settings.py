@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.config.settings import load as load_settings
-from sqlmigrate.config.settings import load_without_database
+from sqlmigrate.config.settings import load_for_files
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint import Level, settings
 from sqlmigrate.lint.selection import select
@@ -123,13 +123,13 @@ def test_environment_is_named_where_it_is_wrong() -> None:
 
 def test_other_settings_pass_the_table_by() -> None:
     Path("sqlmigrate.toml").write_text("dir = ['m']\n[lint]\npreset = 'all'\n")
-    assert load_without_database({}, {}).dir == ("m",)
+    assert load_for_files({}, {}).dir == ("m",)
     assert load_settings({"database_url": "postgresql://x"}, {}).dir == ("m",)
 
 
 def test_directories_need_no_database() -> None:
-    assert load_without_database({}, {}).dir == ("migrations",)
-    assert load_without_database({"dir": ("a",)}, {"SQLMIGRATE_DIR": "b"}).dir == ("a",)
+    assert load_for_files({}, {}).dir == ("migrations",)
+    assert load_for_files({"dir": ("a",)}, {"SQLMIGRATE_DIR": "b"}).dir == ("a",)
 
 
 def make(*paths: str) -> None:
