@@ -45,7 +45,7 @@ def test_a_gateway_that_is_not_there_is_a_warning(project: Project, gateway: Web
     ran = project.cli("migrate", "--push", gateway.url)
 
     assert ran.returncode == 0
-    assert "the metrics were not pushed" in ran.stderr
+    assert "could not push the metrics" in ran.stderr
     assert project.versions() == [("v1.0.0-001", True)]
 
 
@@ -58,8 +58,8 @@ def test_a_gateway_that_answers_byte_by_byte_is_given_up_after_five_seconds(proj
 
     assert time.monotonic() - began < 15
     assert ran.returncode == 0
-    assert "were not pushed to" in ran.stderr
-    assert "no answer in 5 s" in ran.stderr
+    assert "could not push the metrics to" in ran.stderr
+    assert "no response within 5 s" in ran.stderr
 
 
 @contextlib.contextmanager
@@ -85,5 +85,5 @@ def test_what_is_no_gateway_is_a_warning(project: Project) -> None:
         for number, one in enumerate(urls, 1):
             project.add(number, "select 1;")
             ran = project.cli("migrate", "--push", one)
-            assert (ran.returncode, "the metrics were not pushed to" in ran.stderr) == (0, True), ran.stderr
+            assert (ran.returncode, "could not push the metrics to" in ran.stderr) == (0, True), ran.stderr
             assert "Traceback" not in ran.stderr
