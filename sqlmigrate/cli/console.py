@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -15,7 +15,7 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlmigrate.cli.logs import Log
     from sqlmigrate.cli.renderer import Renderer, Result
@@ -191,15 +191,15 @@ def _text(result: Result) -> str:
 
 
 def _data(result: Result) -> dict[str, object]:
-    from sqlmigrate.render import shape
+    from sqlmigrate.render import as_json
 
-    renderer: Renderer[dict[str, Any]] = shape
-    return {"version": shape.VERSION, **result(renderer)}
+    renderer: Renderer[Mapping[str, object]] = as_json
+    return {"version": as_json.VERSION, **result(renderer)}
 
 
 def _printable(text: str) -> str:
     """Escapes control characters: a server's message or a file's name must not control the terminal."""
-    from sqlmigrate.render.unseen import printable
+    from sqlmigrate.render.escape import printable
 
     return printable(text)
 

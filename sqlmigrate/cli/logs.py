@@ -12,7 +12,7 @@ from sqlmigrate.config.options import LOG_LEVELS
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Began, Event, level_of
 from sqlmigrate.model import Step
-from sqlmigrate.render import shape
+from sqlmigrate.render import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ def _values(event: Event) -> dict[str, object]:
 def _error_values(error: SqlMigrateError) -> dict[str, object]:
     cause = error.__cause__ if isinstance(error.__cause__, StatementFailed) else error
     values = {
-        "kind": shape.error(error)["error"]["kind"],
+        "kind": as_json.error(error)["error"]["kind"],
         "message": error.message,
         "version": error.step.migration.id if isinstance(error, MigrationFailed) else "",
         "location": str(error.location or ""),

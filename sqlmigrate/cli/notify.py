@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from sqlmigrate.config.options import without_settings
 from sqlmigrate.errors import SqlMigrateError
 from sqlmigrate.model import Run
-from sqlmigrate.render import shape
+from sqlmigrate.render import as_json
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class Notifier:
         """Sends the outcome, and warns if that fails."""
         if isinstance(outcome, SqlMigrateError):
             was_interrupted = outcome.exit_code > 128
-            self._send("failure", shape.error(outcome), _TIMEOUT_INTERRUPTED if was_interrupted else _TIMEOUT)
+            self._send("failure", as_json.error(outcome), _TIMEOUT_INTERRUPTED if was_interrupted else _TIMEOUT)
         elif isinstance(outcome, Run) and outcome.steps:
-            self._send("success", shape.run(outcome), _TIMEOUT)
+            self._send("success", as_json.run(outcome), _TIMEOUT)
 
-    def _send(self, outcome: str, content: dict[str, object], seconds: float) -> None:
-        document = {"version": shape.VERSION, "command": self._command, "outcome": outcome, **content}
+    def _send(self, outcome: str, content: Mapping[str, object], seconds: float) -> None:
+        document = {"version": as_json.VERSION, "command": self._command, "outcome": outcome, **content}
         for warning in notify(self._settings, document, seconds):
             self._on_failure(warning)
 

@@ -1,5 +1,5 @@
-# ruff: noqa: D102  # the docstrings are in `render.text` and `render.shape`
-"""The type that `render.text` and `render.shape` share: a function for each kind of result. For type checks only."""
+# ruff: noqa: D102  # the docstrings are in `render.text` and `render.as_json`
+"""The type that `render.text` and `render.as_json` share: a function for each kind of result. For type checks only."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_directory_and_earlier_files(scratch: Scratch) -> None:
 def test_clean_is_0_findings_1_usage_2(scratch: Scratch) -> None:
     scratch.write("clean.sql", "create table t (a int);")
     scratch.write("a.sql")
-    assert scratch.run("validate", "clean.sql").stdout == "clean: 1 file\n"
+    assert scratch.run("validate", "clean.sql").stdout == "no findings in 1 file\n"
     codes = [scratch.run("validate", name).returncode for name in ("clean.sql", "a.sql", "missing.sql")]
     assert codes == [0, 1, 2]
     assert scratch.run("validate", "a.sql", "--preset", "none").returncode == 2
@@ -208,7 +208,7 @@ def test_fix_shows_a_diff_and_writes_only_when_told(scratch: Scratch) -> None:
 
     done = scratch.run("validate", "a.sql", "--fix", "--yes")
     assert done.returncode == 0
-    assert done.stdout.endswith("clean: 1 file\n")
+    assert done.stdout.endswith("no findings in 1 file\n")
     assert file.read_text() == "create index concurrently i on t (a);\n"
     assert "nothing to fix" in scratch.run("validate", "a.sql", "--fix").stdout
 
@@ -298,7 +298,7 @@ def test_pre_commit(scratch: Scratch) -> None:
     scratch.git("add", ".")
     done = pre_commit(scratch, "run", "--all-files")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("clean: 2 files") == 1  # one process for all files
+    assert done.stdout.count("no findings in 2 files") == 1  # one process for all files
 
     scratch.git("commit", "-qm", "first")
     scratch.write("migrations/V1.0.0-003__c.up.sql")

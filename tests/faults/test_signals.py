@@ -37,7 +37,7 @@ def test_a_signal_ends_a_long_statement(project: Project, number: signal.Signals
     assert process.returncode == code
     assert took < 20
     assert "v1.0.0-002 failed: interrupted by SIG" in stderr
-    assert "applied before it: v1.0.0-001" in stderr
+    assert "applied before the failure: v1.0.0-001" in stderr
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
     assert failures(project) == [("v1.0.0-002", f"interrupted by {number.name}")]
     assert_nothing_is_left(project)
@@ -72,7 +72,7 @@ def test_the_time_limit_ends_the_run_and_says_what_was_applied(project: Project)
     assert run.returncode == 1
     assert took < 20
     assert "the run took longer than 1 s" in run.stderr
-    assert "applied before it: v1.0.0-001" in run.stderr
+    assert "applied before the failure: v1.0.0-001" in run.stderr
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
     assert failures(project) == [("v1.0.0-002", "the run took longer than 1 s")]
     assert_nothing_is_left(project)

@@ -93,9 +93,9 @@ def test_history_filters_by_version_time_and_limit(project: Project) -> None:
 
 def test_history_of_an_empty_database_is_empty(project: Project) -> None:
     assert project.cli("history").stdout == "no entries\n"
-    assert project.cli("cleanup", "--keep-days", "1").stdout == "removed: 0 of the log's rows and 0 of the runs'\n"
+    assert project.cli("cleanup", "--keep-days", "1").stdout == "deleted 0 log entries and 0 runs\n"
     would = project.cli("cleanup", "--keep-days", "1", "--dry-run").stdout
-    assert would == "would be removed: 0 of the log's rows and 0 of the runs'\n"
+    assert would == "would delete 0 log entries and 0 runs\n"
     assert project.value("select to_regclass('migrations')") is None
 
 
@@ -127,10 +127,8 @@ def test_history_does_not_show_a_running_run_as_broken_off(project: Project) -> 
 def test_history_reads_a_table_of_format_1(project: Project) -> None:
     first_format(project)
     assert shown(project) == [("apply", "v1.0.0-001", "success")]
-    assert project.cli("cleanup", "--keep-days", "5", "--dry-run").stdout.startswith(
-        "would be removed: 1 of the log's rows and 0 of"
-    )
-    assert project.cli("cleanup", "--keep-days", "5").stdout.startswith("removed: 1 of the log's rows and 0 of")
+    assert project.cli("cleanup", "--keep-days", "5", "--dry-run").stdout.startswith("would delete 1 log entry and 0")
+    assert project.cli("cleanup", "--keep-days", "5").stdout.startswith("deleted 1 log entry and 0")
     assert shown(project) == [("cleanup", "", "success")]
 
 
@@ -153,7 +151,7 @@ def test_cleanup_deletes_old_entries_and_keeps_state_and_counters(project: Proje
     rows, before = project.query("select * from migrations order by version"), settled(project)
 
     dry = project.cli("cleanup", "--keep-days", "30", "--dry-run")
-    assert dry.stdout == "would be removed: 5 of the log's rows and 4 of the runs'\n"
+    assert dry.stdout == "would delete 5 log entries and 4 runs\n"
     assert project.cli("cleanup", "--keep-days", "30").stdout == dry.stdout.removeprefix("would be ")
 
     assert project.query("select * from migrations order by version") == rows

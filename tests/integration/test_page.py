@@ -158,7 +158,7 @@ def test_what_the_linter_says_stands_beside_the_sql_and_is_readable(
     safer = finding.locator(".safer")
     assert "create index concurrently alerts_rank_idx" in safer.inner_text()
     assert safer.evaluate("box => box.scrollWidth <= box.clientWidth")
-    assert page.locator("main section").filter(has_text="What the linter says").locator("li").count() >= 2
+    assert page.locator("main section").filter(has_text="Lint findings").locator("li").count() >= 2
     assert page.locator(".statement", has_text="comment on column").locator(".linted").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) >= 4.5

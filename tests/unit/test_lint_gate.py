@@ -16,7 +16,7 @@ from sqlmigrate.model import Action, Plan, PlanRequest
 from sqlmigrate.planning import plan_file, planner
 from sqlmigrate.planning.lint_gate import enforce_lint_level, lint_and_enforce, lint_plan
 from sqlmigrate.planning.review import Review, document, review
-from sqlmigrate.render import html, markdown, shape, text
+from sqlmigrate.render import as_json, html, markdown, text
 from sqlmigrate.sql import parser
 from tests.unit.samples import row
 
@@ -131,7 +131,7 @@ def test_a_missing_parser_is_an_error_only_if_findings_refuse_the_run(
     assert lint_plan(plan, settings) is None
     lint_and_enforce(plan, settings)
     assert unstyle(text.plan(plan, ["select 1;"], None)).endswith("not linted: pip install 'sqlmigrate[lint]'")
-    assert "findings" not in shape.plan(plan, ["select 1;"], None)
+    assert "findings" not in as_json.plan(plan, ["select 1;"], None)
     with pytest.raises(ConfigurationError) as refused:
         lint_and_enforce(plan, with_settings(settings, lint_level="error"))
     assert "sqlmigrate[lint]" in refused.value.hint
@@ -178,7 +178,7 @@ def test_the_digest_does_not_cover_findings(settings: Settings, tmp_path: Path) 
     assert with_them.digest == without.digest
     assert document(with_them) == document(without)
     path = tmp_path / "plan.json"
-    path.write_text(json.dumps({"version": 1, **shape.review(with_them)}))
+    path.write_text(json.dumps({"version": 1, **as_json.review(with_them)}))
     assert plan_file.read(str(path)).digest == with_them.digest
 
 
@@ -188,15 +188,15 @@ def test_every_format_shows_the_findings(settings: Settings) -> None:
     statement = terminal.index("create index t_a_idx on t (a);")
     assert statement < terminal.index("[index-not-concurrent]") < terminal.index("comment on table t")
     assert "create index concurrently t_a_idx" in terminal
-    assert f"the linter has {len(made.findings)} warnings" in " ".join(terminal.split())
+    assert f"lint: {len(made.findings)} warnings" in " ".join(terminal.split())
     page = html.review(made)
     assert page.count('<li><b class="warning">Warning</b>') == len(made.findings)
     assert "create index concurrently t_a_idx" in page
     comment = markdown.review(made)
-    assert "### What the linter says" in comment
+    assert "### Lint findings" in comment
     assert "`index-not-concurrent`" in comment
-    data = shape.review(made)
-    assert data["findings"] == shape.findings(made.findings)["findings"]
+    data = json.loads(json.dumps(as_json.review(made)))
+    assert data["findings"] == as_json.findings(made.findings)["findings"]
     assert {finding["line"] for finding in data["findings"]} == {1, 3, 5, 6}
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.lint import Finding, Options, lint
 from sqlmigrate.lint.rules import RULES
-from sqlmigrate.render import findings, gcc, github, gitlab, junit, markdown, sarif, shape
+from sqlmigrate.render import as_json, findings, gcc, github, gitlab, junit, markdown, sarif
 from sqlmigrate.sql.scanner import tokens
 from tests.servers import ROOT
 
@@ -82,7 +82,7 @@ def linted(directory: Path, content: bytes, direction: str = "up") -> list[Findi
 def shown(found: list[Finding], path: str) -> None:
     for program in (sarif, gitlab):
         json.loads(program.findings(found, [path]))
-    json.dumps(shape.findings(found))
+    json.dumps(as_json.findings(found))
     ET.fromstring(junit.findings(found, [path]))  # noqa: S314  # our own text
     for form in (gcc, github):
         assert len(form.findings(found, [path]).split("\n")) <= len(found) + 1

@@ -7,7 +7,7 @@ import pytest
 from click import style, unstyle
 
 from sqlmigrate import render
-from sqlmigrate.render.unseen import printable, visible
+from sqlmigrate.render.escape import printable, visible
 
 COLOURS = ("red", "green", "yellow", "cyan")
 
