@@ -353,17 +353,9 @@ class _Reader:
         self._end_piece()
         draft, self._draft = self._draft, _Draft(self._number)
         if draft.statements:
-            self._segments.append(
-                Segment(
-                    draft.first,
-                    draft.statements,
-                    draft.transactional,
-                    draft.begin,
-                    draft.patient,
-                    tuple(draft.pieces),
-                    self._digest.now(),
-                )
-            )
+            kind = (draft.transactional, draft.begin, draft.patient)
+            segment = Segment(draft.first, draft.statements, *kind, tuple(draft.pieces), self._digest.now())
+            self._segments.append(segment)
 
     def _refuse(self, code: str, message: str, place: Location, hint: str) -> None:
         self.problems.append(Problem(code, message, place, hint))

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _HEAD = "-- sqlmigrate: transaction=off\n\n"
 
 
-def _held(case: Case) -> Name | None:
+def _locked_table(case: Case) -> Name | None:
     """Returns a table that an earlier statement of the transaction has locked in ACCESS EXCLUSIVE mode."""
-    return next((name for name, by in case.state.held.items() if by is not case.statement), None)
+    return next((name for name, statement in case.state.held.items() if statement is not case.statement), None)
 
 
 def _check_slow(case: Case) -> Iterator[Hit]:
-    held = _held(case)
+    held = _locked_table(case)
     beside_alter = case.kind == "AT_ValidateConstraint" and any(
         mode_of(command) is Mode.ACCESS_EXCLUSIVE for command in case.statement.commands
     )
@@ -61,9 +61,9 @@ def _slow_action(case: Case) -> str:
             return "COPY reads a table or query result"
         case "CreateTableAsStmt" if not node["into"].get("skipData"):
             query = node["query"].get("SelectStmt", {})
-            return "CREATE TABLE AS runs a query" if _scans(case, query) else ""
+            return _scan("CREATE TABLE AS", case, query)
         case "SelectStmt":
-            return _long_select(case)
+            return _slow_select(case)
     return ""
 
 
@@ -74,18 +74,20 @@ def _builds_nothing(case: Case) -> bool:
     return bool(exists) or (partitioned and not case.node["relation"].get("inh"))
 
 
-def _long_select(case: Case) -> str:
+def _slow_select(case: Case) -> str:
     calls = {qualified(body.get("funcname", ()))[1] for kind, body in walk(case.node) if kind == "FuncCall"}
     if "pg_sleep" in calls:
         return "pg_sleep() waits"
     if calls & {"setval", "set_config"}:
         return ""
-    return "SELECT scans a table" if _scans(case, case.node) else ""
+    return _scan("SELECT", case, case.node)
 
 
-def _scans(case: Case, query: dict[str, object]) -> bool:
+def _scan(command: str, case: Case, query: dict[str, object]) -> str:
     tables = reads_in_use(query, case.catalog, case.state)
-    return bool(tables) and not is_bounded(query, case.catalog.tables.get(tables[0]))
+    if not tables or is_bounded(query, case.catalog.tables.get(tables[0])):
+        return ""
+    return f"{command} scans {tables[0][1]}"
 
 
 def _lock_on(case: Case, held: Name) -> str:
@@ -153,7 +155,7 @@ def _check_backfill(case: Case) -> Iterator[Hit]:
                     "move the data change into a separate file before this file",
                 )
         return
-    held = _held(case)
+    held = _locked_table(case)
     target = written(statement, case.catalog, state) if held is not None else None
     if held is not None and target is not None:
         yield Hit(
