@@ -86,7 +86,9 @@ def generate(directories: Sequence[str], order: Order) -> Generated:
             atomic.create({file.path: file.text for file in reversed(made.files)})
             return made
     except OSError as error:
-        raise ConfigurationError(f'could not write "{error.filename or directories[0]}": {error.strerror}') from error
+        raise ConfigurationError(
+            f'could not write file "{error.filename or directories[0]}": {error.strerror}'
+        ) from error
 
 
 def planned(directories: Sequence[str], order: Order) -> Generated:

@@ -188,7 +188,7 @@ def test_a_workflow_below_the_top_of_the_repository_is_told(tmp_path: Path) -> N
 
     assert outcomes(tmp_path / "app")[".github/workflows/migrations.yml"] == (
         Outcome.CREATED,
-        f"GitHub reads it only in {tmp_path}",
+        f"GitHub reads workflows only in {tmp_path}",
     )
 
 

@@ -110,7 +110,7 @@ def test_an_outage_is_told_and_survived(server: Server, tmp_path: Path, mode: st
             process.terminate()
             _, stderr = process.communicate(timeout=60)
         lines = stderr.splitlines()
-        assert "could not read the metrics: no connection to the database" in lines[0]
+        assert "could not read the metrics: could not connect to the database" in lines[0]
         assert "the metrics can be read again" in lines[1]
         assert len(lines) == 2
 

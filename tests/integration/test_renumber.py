@@ -107,7 +107,10 @@ def test_what_is_applied_stays_whatever_git_says(merged: Project) -> None:
         ("V1.0.0-002__theirs.down.sql", "V1.0.0-004__theirs.down.sql"),
     ]
     mine = str(merged.directory / "V1.0.0-002__mine.up.sql")
-    assert refusal(merged, Wanted((mine,))) == ("applied", "what is applied keeps its version; write a new migration")
+    assert refusal(merged, Wanted((mine,))) == (
+        "applied",
+        "an applied migration keeps its version; write a new migration",
+    )
 
 
 def test_repair_takes_no_checksum_while_there_are_two(merged: Project) -> None:
@@ -144,7 +147,7 @@ def test_what_is_not_there_is_named(project: Project, named: str) -> None:
     project.write("R__views.sql", "select 1;")
     project.add(1, "select 1;")
 
-    with pytest.raises(ConfigurationError, match=f"no migration '{named}'"):
+    with pytest.raises(ConfigurationError, match=f'migration "{named}" does not exist'):
         moves(project, Wanted((named,), applied_nowhere=True))
 
 
@@ -264,7 +267,7 @@ def test_the_command_line_asks(merged: Project) -> None:
 
     homeless = merged.cli("renumber", DATABASE_URL="")
     assert homeless.returncode == 2
-    assert "or say --applied-nowhere" in homeless.stderr
+    assert "or give --applied-nowhere" in homeless.stderr
 
     unknown = merged.cli("renumber", "--applied-nowhere", "--base", "nowhere")
     assert unknown.returncode == 2
