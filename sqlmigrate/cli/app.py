@@ -20,6 +20,7 @@ from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from types import FrameType
 
     from click.shell_completion import CompletionItem
 
@@ -97,7 +98,6 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 console.error(error)
                 sys.exit(error.exit_code)
             except Exception as error:  # an internal error is also logged and notified
-                _exit_if_interrupted(console, error)
                 console.error(SqlMigrateError(f"internal error: {type(error).__name__}", hint=_REPORT))
                 raise
             finally:
@@ -110,14 +110,6 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
         return made
 
     return decorate
-
-
-def _exit_if_interrupted(console: Console, error: Exception) -> None:
-    """Exits if a signal caused the error: Python up to 3.11 wraps an exception raised during a class statement."""
-    cause = error.__cause__
-    if isinstance(cause, (Interrupted, TimedOut)):
-        console.error(cause)
-        sys.exit(cause.exit_code)
 
 
 def _settings(console: Console, options: dict[str, Any], file: str | None, environment: str | None) -> Settings:
@@ -153,7 +145,7 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
         try:
             with contextlib.closing(migrator.exporter()) as exporter:
                 # The connection, which is about to close, still holds the lock; the gateway would keep "held".
-                exporter.push(url, left_out=["migration_lock_held"])
+                exporter.push(url, omitted=["migration_lock_held"])
         except SqlMigrateError as error:
             on_failure(error.message)
 
@@ -208,6 +200,7 @@ def _setting(option: Option) -> Titled:
     )
 
 
+_IMPORT_PAUSE = 0.01  # seconds until a signal that arrived during an import is tried again
 _REPORT = "report it with the traceback; the history table shows what was committed"
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
@@ -224,14 +217,24 @@ def _has_option(command: str, option: Titled) -> bool:
 
 
 def _handle_signals(timeout_ms: int) -> None:
-    """Makes SIGINT, SIGTERM and the timeout raise an error, which cancels, rolls back and unlocks, once."""
+    """Makes SIGINT, SIGTERM and the timeout raise an error, which cancels, rolls back and unlocks, once.
 
-    def stop(number: int, _: object) -> None:
+    A signal that arrives during an import is handled after it: Python up to 3.11 wraps an exception raised in a class
+    statement, and psycopg ignores every exception while it tries its implementations.
+    """
+    deferred: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            deferred.append(number)
+            signal.setitimer(signal.ITIMER_REAL, _IMPORT_PAUSE)
+            return
         for handled in numbers:
             signal.signal(handled, signal.SIG_IGN)
-        if number == signal.SIGALRM:
+        first = deferred[0] if deferred else number
+        if first == signal.SIGALRM:
             raise TimedOut(f"the run took longer than {timeout_ms / 1000:g} s", hint="raise --timeout, and run again")
-        raise Interrupted(number)
+        raise Interrupted(first)
 
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGALRM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
@@ -239,6 +242,14 @@ def _handle_signals(timeout_ms: int) -> None:
     for number in numbers:
         signal.signal(number, stop)
     signal.setitimer(signal.ITIMER_REAL, timeout_ms / 1000)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
