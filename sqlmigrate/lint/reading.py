@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,17 +38,13 @@ class Unit(NamedTuple):
     fault: SyntaxFault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The end of the readable part of a file, with the error."""
-
-    error: ScriptError
-
-
-def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit | Cut]:
+def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit]:
     """Yields the statements of a text in order; after a syntax error it continues with the next statement.
 
     With `schema_only` it may skip statements that do not change the schema.
+
+    Raises:
+        ScriptError: the rest of the file cannot be read.
     """
     source = iter(chunks)
     first, second = next(source, ""), next(source, None)
@@ -95,7 +90,7 @@ def _text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode()
 
 
-def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit | Cut]:
+def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit]:
     """Yields the units of a text that the scanner splits into statements."""
     waiting: list[tuple[Item, Item | None]] = []
     size, space = 0, None
@@ -117,10 +112,9 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
             if size > _BATCH:
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
-    except ScriptError as error:
+    except ScriptError:
         yield from _parsed(path, waiting)
-        yield Cut(error)
-        return
+        raise
     yield from _parsed(path, waiting)
     if space is not None:
         yield Unit(None, space, space)

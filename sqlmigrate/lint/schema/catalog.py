@@ -52,9 +52,7 @@ class Constraint:
     expression: Node | None = None
     references: Name | None = None
     referenced: tuple[str, ...] = ()
-    actions: str = ""
     no_inherit: bool = False
-    deferrable: bool = False
     born: Birth | None = None
 
     @property
@@ -89,7 +87,7 @@ class Index:
 class Table:
     """A relation with columns; `kind` is table, partitioned, view, matview or foreign.
 
-    A partitioned table has `strategy` and `keys`, a partition has `bound`. A view has `reads`, the relations that it
+    A partitioned table has `keys`, a partition has `bound`. A view has `reads`, the relations that it
     names, and `read_columns`, the names of the columns that it may read. `triggers` maps triggers to their functions.
     """
 
@@ -100,7 +98,6 @@ class Table:
     indexes: tuple[Index, ...] = ()
     partial: bool = False
     persistence: str = "p"
-    strategy: str = ""
     keys: tuple[str, ...] = ()
     parents: tuple[Name, ...] = ()
     bound: Node | None = None
@@ -154,7 +151,6 @@ class Function:
     name: Name
     volatility: str = "volatile"
     language: str = ""
-    kind: str = "function"
     born: Birth | None = None
     node: Node | None = None
 
@@ -183,18 +179,13 @@ class Catalog:
     def copy(self) -> Catalog:
         """Returns an independent copy."""
         copy = Catalog()
-        copy.tables = self.tables.copy()
-        copy.keyed = self.keyed.copy()
-        copy.index_tables = self.index_tables.copy()
-        copy.sequences = self.sequences.copy()
-        copy.types = self.types.copy()
-        copy.functions = self.functions.copy()
-        copy.schemas = self.schemas.copy()
-        copy.gone = self.gone.copy()
-        copy.doubtful = self.doubtful.copy()
-        copy.clouded = self.clouded
-        copy.search_path = self.search_path
+        for name, value in vars(self).items():
+            setattr(copy, name, value.copy() if isinstance(value, dict | set) else value)
         return copy
+
+    def name_to_create(self, name: Name) -> Name:
+        """Returns the name with the schema in which CREATE puts the object."""
+        return (name[0] or (self.search_path[0] if self.search_path else "")), name[1]
 
     def resolve(self, name: Name, known: Container[Name] | None = None) -> Name:
         """Returns a name with the schema of the existing object, or with the schema in which CREATE would put it."""
@@ -204,7 +195,7 @@ class Catalog:
         for schema in ("pg_temp", *self.search_path):
             if (schema, name[1]) in names:
                 return schema, name[1]
-        return (self.search_path[0] if self.search_path else ""), name[1]
+        return self.name_to_create(name)
 
     def table(self, name: Name) -> Table | None:
         """Returns the table, view or other relation with columns, or None if it is unknown."""

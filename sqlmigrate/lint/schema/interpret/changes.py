@@ -57,7 +57,7 @@ def rename(catalog: Catalog, node: Node, _: Birth) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     if kind in _RELATIONS:
-        _rename_table(catalog, catalog.resolve(relation(node["relation"])), new)
+        _rename_table(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_COLUMN" and "relation" in node:
@@ -77,7 +77,8 @@ def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
     if kind in _RELATIONS:
-        _move(catalog, catalog.resolve(relation(node["relation"])), schema)
+        old = catalog.resolve(relation(node["relation"]))
+        _replace_name(catalog, old, (schema, old[1]))
     elif kind in _TYPES:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
         known = catalog.types.pop(name, None)
@@ -138,21 +139,16 @@ def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
             catalog.put(replace(table, policies=tuple(policy for policy in table.policies if policy != parts[-1])))
 
 
-def _rename_table(catalog: Catalog, old: Name, new: str) -> None:
-    table = catalog.tables.get(old)
-    if table is not None:
-        _replace_name(catalog, table, (old[0], new))
+def _rename_table(catalog: Catalog, name: Name, new: str) -> None:
+    old = catalog.resolve(name)
+    _replace_name(catalog, old, (old[0], new))
 
 
-def _move(catalog: Catalog, old: Name, schema: str) -> None:
-    table = catalog.tables.get(old)
-    if table is not None:
-        _replace_name(catalog, table, (schema, old[1]))
-
-
-def _replace_name(catalog: Catalog, table: Table, new: Name) -> None:
+def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
     """Renames or moves a table with its indexes, also where views, children and foreign keys name the table."""
-    old = table.name
+    table = catalog.tables.get(old)
+    if table is None:
+        return
     catalog.drop(old)
     indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
@@ -187,7 +183,7 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
 def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     index = catalog.index(name)
     if index is None:
-        _rename_table(catalog, catalog.resolve(name), new)  # ALTER INDEX accepts the name of a table too
+        _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
     table = catalog.tables[index.table]
     catalog.index_tables.pop(index.name)
@@ -296,4 +292,4 @@ def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
     if old in catalog.schemas:
         catalog.schemas[new] = catalog.schemas.pop(old)
     for name in [name for name in catalog.tables if name[0] == old]:
-        _move(catalog, name, new)
+        _replace_name(catalog, name, (new, name[1]))

@@ -60,19 +60,16 @@ def column_constraints(node: Node) -> Iterator[Node]:
 def constraint_of(node: Node, column: str, catalog: Catalog, born: Birth | None) -> Constraint:
     """Returns the constraint of a Constraint node; `column` is the column of a column constraint, or empty."""
     kind = KINDS[node["contype"]]
-    expression = node.get("raw_expr")
     return Constraint(
         name=node.get("conname", ""),
         kind=kind,
         columns=constrained_columns(node, column),
         valid=not node.get("skip_validation", False),
         enforced=kind not in ("check", "foreign") or bool(node.get("is_enforced")),
-        expression=expression,
+        expression=node.get("raw_expr"),
         references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
         referenced=tuple(strings(node.get("pk_attrs", ()))),
-        actions=node.get("fk_upd_action", "") + node.get("fk_del_action", ""),
         no_inherit=bool(node.get("is_no_inherit")),
-        deferrable=bool(node.get("deferrable")),
         born=born,
     )
 
@@ -107,12 +104,7 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born
     kept = tuple(kept_constraint for kept_constraint in table.constraints if kept_constraint.name != constraint.name)
     behind = (_index_behind(table, constraint, node, born),) if constraint.kind in _BACKED and used is None else ()
     not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
-    return replace(
-        table,
-        constraints=(*kept, constraint),
-        indexes=(*table.indexes, *behind),
-        columns=_with_not_null(table.columns, not_null, not_null=True) if not_null else table.columns,
-    )
+    return with_not_null(replace(table, constraints=(*kept, constraint), indexes=(*table.indexes, *behind)), not_null)
 
 
 def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
@@ -125,15 +117,11 @@ def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
 
 def with_not_null(table: Table, names: tuple[str, ...], *, not_null: bool = True) -> Table:
     """Returns the table with NOT NULL of some columns set or dropped."""
-    return replace(table, columns=_with_not_null(table.columns, names, not_null=not_null))
-
-
-def _with_not_null(known: dict[str, Column], names: tuple[str, ...], *, not_null: bool) -> dict[str, Column]:
-    columns = dict(known)
+    columns = dict(table.columns)
     for name in names:
         column = columns.get(name) or Column(name)
         columns[name] = column if column.not_null is not_null else replace(column, not_null=not_null)
-    return columns
+    return replace(table, columns=columns)
 
 
 def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[str], bool]:

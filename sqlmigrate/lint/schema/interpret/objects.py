@@ -108,7 +108,7 @@ def refresh(catalog: Catalog, node: Node, _: Birth) -> None:
 
 def create_enum(catalog: Catalog, node: Node, born: Birth) -> None:
     """Applies CREATE TYPE … AS ENUM."""
-    name = _new_type(catalog, node["typeName"])
+    name = catalog.name_to_create(qualified(node["typeName"]))
     catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), born=born)
 
 
@@ -126,7 +126,7 @@ def alter_enum(catalog: Catalog, node: Node, born: Birth) -> None:
 
 def create_domain(catalog: Catalog, node: Node, born: Birth) -> None:
     """Applies CREATE DOMAIN."""
-    name = _new_type(catalog, node["domainname"])
+    name = catalog.name_to_create(qualified(node["domainname"]))
     bodies = [item["Constraint"] for item in node.get("constraints", ())]
     default = next((body.get("raw_expr") for body in bodies if body["contype"] == "CONSTR_DEFAULT"), None)
     constraints = tuple(_domain_constraint(name[1], body) for body in bodies if body["contype"] == "CONSTR_CHECK")
@@ -178,26 +178,24 @@ def create_composite(catalog: Catalog, node: Node, born: Birth) -> None:
 
 def create_range(catalog: Catalog, node: Node, born: Birth) -> None:
     """Applies CREATE TYPE … AS RANGE."""
-    name = _new_type(catalog, node["typeName"])
+    name = catalog.name_to_create(qualified(node["typeName"]))
     catalog.types[name] = UserType(name, "range", born=born)
 
 
 def define(catalog: Catalog, node: Node, born: Birth) -> None:
     """Applies CREATE TYPE of a base type, which C functions implement."""
     if node.get("kind") == "OBJECT_TYPE":
-        name = _new_type(catalog, node["defnames"])
+        name = catalog.name_to_create(qualified(node["defnames"]))
         catalog.types[name] = UserType(name, "shell", born=born)
 
 
 def create_function(catalog: Catalog, node: Node, born: Birth) -> None:
     """Applies CREATE FUNCTION and CREATE PROCEDURE."""
-    schema, name = qualified(node["funcname"])
+    name = catalog.name_to_create(qualified(node["funcname"]))
     attributes = options(node.get("options", ()))
-    key = (schema or (catalog.search_path[0] if catalog.search_path else ""), name)
-    kind = "procedure" if node.get("is_procedure") else "function"
     volatility = str(attributes.get("volatility", "volatile"))
     language = str(attributes.get("language", "sql")).lower()
-    catalog.functions[key] = Function(key, volatility, language, kind, born, node)
+    catalog.functions[name] = Function(name, volatility, language, born, node)
 
 
 def alter_function(catalog: Catalog, node: Node, _: Birth) -> None:
@@ -251,11 +249,6 @@ def _element_options(element: Node) -> tuple[str, ...]:
     names = (*strings(element.get("opclass", ())), *strings(element.get("collation", ())))
     orders = (element.get("ordering", ""), element.get("nulls_ordering", ""))
     return (*names, *(order for order in orders if order and not order.endswith("DEFAULT")))
-
-
-def _new_type(catalog: Catalog, names: list[Node]) -> tuple[str, str]:
-    schema, name = qualified(names)
-    return (schema or (catalog.search_path[0] if catalog.search_path else "")), name
 
 
 def _domain_constraint(domain: str, node: Node) -> Constraint:

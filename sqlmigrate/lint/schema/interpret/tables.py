@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.parser import Node
 
-_LIKE_ALL = 0x7FFFFFFF
 _LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (
     1 << 2,
     1 << 3,
@@ -29,11 +28,6 @@ _LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXE
     1 << 5,
     1 << 6,
 )
-_STRATEGIES = {
-    "PARTITION_STRATEGY_RANGE": "range",
-    "PARTITION_STRATEGY_LIST": "list",
-    "PARTITION_STRATEGY_HASH": "hash",
-}
 
 
 def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
@@ -44,7 +38,8 @@ def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
     table = Table(name, persistence=node["relation"].get("relpersistence", "p"), born=born)
     table = replace(table, tablespace=node.get("tablespacename", ""), method=node.get("accessMethod", ""))
     if "partspec" in node:
-        table = _partitioned(table, node["partspec"])
+        keys = (item["PartitionElem"].get("name", "") for item in node["partspec"].get("partParams", ()))
+        table = replace(table, kind="partitioned", keys=tuple(keys))
     for parent in node.get("inhRelations", ()):
         table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), born, node.get("partbound"))
     if "ofTypename" in node:
@@ -68,7 +63,7 @@ def new_name(catalog: Catalog, node: Node) -> Name:
     schema, name = relation(node)
     if node.get("relpersistence") == "t":
         return "pg_temp", name
-    return (schema or (catalog.search_path[0] if catalog.search_path else "")), name
+    return catalog.name_to_create((schema, name))
 
 
 def alter_table(catalog: Catalog, name: Name, command: Node, born: Birth) -> None:
@@ -76,14 +71,6 @@ def alter_table(catalog: Catalog, name: Name, command: Node, born: Birth) -> Non
     change = _CHANGES.get(command["subtype"])
     if change is not None:
         catalog.put(change(catalog, catalog.touch(name), command, born))
-
-
-def _partitioned(table: Table, node: Node) -> Table:
-    elements = [item["PartitionElem"] for item in node.get("partParams", ())]
-    strategy = _STRATEGIES.get(node.get("strategy", ""), "")
-    return replace(
-        table, kind="partitioned", strategy=strategy, keys=tuple(element.get("name", "") for element in elements)
-    )
 
 
 def _constraints(node: Node) -> list[tuple[str, Node]]:
@@ -126,9 +113,10 @@ def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: N
 
 def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth, *, parent: bool) -> Table:
     """Returns the table with copies of the source's indexes and of the constraints behind them."""
+    primary = source.primary_key
     for index in source.indexes:
         keys = "_".join(column or "expr" for column in index.columns)
-        label = "idx" if not index.constraint else "pkey" if _is_primary(source, index) else "key"
+        label = "idx" if not index.constraint else "pkey" if primary and primary.name == index.name[1] else "key"
         taken = {index.name[1] for index in table.indexes}
         name = free_name(table.name[1], "" if label == "pkey" else keys, label, taken.__contains__)
         copy = replace(
@@ -139,11 +127,6 @@ def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth,
         table = replace(table, indexes=(*table.indexes, copy), constraints=(*table.constraints, *added))
         catalog.index_tables[copy.name] = table.name
     return table
-
-
-def _is_primary(table: Table, index: Index) -> bool:
-    constraint = table.constraint(index.name[1])
-    return constraint is not None and constraint.kind == "primary"
 
 
 def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
