@@ -188,7 +188,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Ignores clients that closed the connection or timed out."""
 
 
@@ -199,7 +199,7 @@ class _Server6(_Server):
 class _Handler(WSGIRequestHandler):
     timeout = _CLIENT_TIMEOUT
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, *_: object) -> None:
         """Logs nothing: one line per scrape would hide the warnings."""
 
 
@@ -242,7 +242,7 @@ def _in_time(push: Callable[[], None]) -> None:
         raise TimeoutError(f"no response within {_PUSH_TIMEOUT} s")
 
 
-def _gateway(url: str) -> tuple[str, Any]:
+def _gateway(url: str) -> tuple[str, Callable[..., Any]]:
     """Returns the URL without user and password, and a handler that sends them."""
     exposition = families.client("exposition")
     parts = urlsplit(url if "//" in url else f"http://{url}")

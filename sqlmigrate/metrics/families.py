@@ -92,23 +92,26 @@ class Collected:
         return self._metrics
 
 
-def _counter(name: str, text: str, totals: Sequence[Total]) -> Any:
-    return client("core").CounterMetricFamily(name, text, value=sum(total.entries for total in totals))
+def _counter(name: str, text: str, totals: Sequence[Total]) -> Metric:
+    family: Metric = client("core").CounterMetricFamily(name, text, value=sum(total.entries for total in totals))
+    return family
 
 
-def _gauge(name: str, text: str, value: float) -> Any:
-    return client("core").GaugeMetricFamily(name, text, value=float(value))
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family: Metric = client("core").GaugeMetricFamily(name, text, value=float(value))
+    return family
 
 
-def _durations(totals: Iterable[Total]) -> Any:
+def _durations(totals: Iterable[Total]) -> Metric:
     text = "Duration of the last attempt to apply a migration, by outcome."
     family = client("core").GaugeMetricFamily("migration_duration_seconds", text, labels=("version", "outcome"))
     for total in sorted(totals):
         family.add_metric((total.version, total.outcome), total.last_duration_ms / 1000)
-    return family
+    result: Metric = family
+    return result
 
 
-def _histogram(totals: Sequence[Total]) -> Any:
+def _histogram(totals: Sequence[Total]) -> Metric:
     text = "Duration of migrations and rollbacks."
     family = client("core").HistogramMetricFamily("migration_duration_histogram_seconds", text, labels=("outcome",))
     for outcome in _OUTCOMES:
@@ -116,4 +119,5 @@ def _histogram(totals: Sequence[Total]) -> Any:
         counts = [sum(total.buckets[number] for total in selected) for number in range(len(_BOUNDS))]
         seconds = sum(total.duration_ms for total in selected) / 1000
         family.add_metric((outcome,), list(zip(_BOUNDS, counts, strict=True)), seconds)
-    return family
+    result: Metric = family
+    return result
