@@ -17,7 +17,7 @@ import pytest
 
 from sqlmigrate.lint import Finding, Level, Options, lint
 from sqlmigrate.lint.facts.holding import shut_out
-from sqlmigrate.lint.reading import Unit, units
+from sqlmigrate.lint.reading import units
 from sqlmigrate.lint.rules import FAMILIES
 from sqlmigrate.lint.schema.catalog import Birth, Catalog
 from sqlmigrate.lint.schema.interpret import apply
@@ -131,25 +131,24 @@ def found_by_rules(directory: Path, schema: str, statement: str, version: int) -
 
 
 def shut_out_by_rules(schema: str, statement: str) -> set[str]:
-    """The tables that the linter takes to be held ACCESS EXCLUSIVE behind the statement."""
+    """Returns the tables that the linter reports as locked ACCESS EXCLUSIVE after the statement."""
     catalog = Catalog()
-    for one in _statements(schema):
-        apply(catalog, one.kind, one.body, Birth(1, 0))
+    for part in _statements(schema):
+        apply(catalog, part.kind, part.body, Birth(1, 0))
     state = FileState(2, "statement.sql")
     found: set[str] = set()
-    for one in _statements(statement):
-        found |= {name for _, name in shut_out(one, catalog, state)}
-        apply(catalog, one.kind, one.body, state.born)
+    for part in _statements(statement):
+        found |= {name for _, name in shut_out(part, catalog, state)}
+        apply(catalog, part.kind, part.body, state.born)
     return found
 
 
 def _statements(text: str) -> list[Statement]:
-    found = [unit.statement for unit in units("-", [text]) if isinstance(unit, Unit)]
-    return [one for one in found if one is not None]
+    return [unit.statement for unit in units("-", [text]) if unit.statement is not None]
 
 
 @pytest.mark.parametrize(("number", "statement"), cases())
-def test_truth(databases: list[str], tmp_path: Path, number: int, statement: str) -> None:
+def test_server_agrees_with_the_cases(databases: list[str], tmp_path: Path, number: int, statement: str) -> None:
     conninfo, schema = databases[number], BLOCKS[number].partition("##\n")[0]
     with psycopg.connect(conninfo) as connection:
         version = connection.info.server_version // 10_000
@@ -162,7 +161,7 @@ def test_truth(databases: list[str], tmp_path: Path, number: int, statement: str
     along = {child for parent, child in server.family if parent in claimed}
     assert claimed <= server.shut_out <= claimed | along
     findings = found_by_rules(tmp_path, schema, statement, version)
-    told = [one.message for one in findings if one.level is not Level.INFO]
+    told = [finding.message for finding in findings if finding.level is not Level.INFO]
     if findings and not told:
         return  # "cannot tell" is never wrong
     work = {what for what, pattern in SAYS.items() if any(pattern.search(message) for message in told)}

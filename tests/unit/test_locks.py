@@ -407,23 +407,23 @@ def test_locks(statement: str) -> None:
 
 
 @pytest.mark.parametrize("statement", HIDDEN)
-def test_what_is_hidden(statement: str) -> None:
+def test_hidden_locks_are_reported(statement: str) -> None:
     assert hidden_in(statement) == HIDDEN[statement]
 
 
 @pytest.mark.parametrize("statement", LOST)
-def test_what_cannot_be_undone(statement: str) -> None:
+def test_lost_data_is_reported(statement: str) -> None:
     assert cannot_be_undone(statement) == LOST[statement]
 
 
-def test_modes_are_ordered_and_know_whom_they_block() -> None:
+def test_modes_have_an_order_and_block_reads_and_writes() -> None:
     assert sorted(Mode, key=lambda mode: mode.number) == sorted(Mode) == list(Mode)
     assert Mode.SHARE.number == 5
     assert [SHORT[mode] for mode in Mode if mode.blocks_writes] == ["S", "SRE", "E", "AE"]
     assert [SHORT[mode] for mode in Mode if mode.blocks_reads] == ["AE"]
 
 
-def test_the_tables_use_names_that_the_grammar_has() -> None:
+def test_all_kinds_exist_in_the_grammar() -> None:
     grammar = postgast.pg_query_pb2.DESCRIPTOR
     parts = grammar.enum_types_by_name["AlterTableType"].values_by_name
     things = grammar.enum_types_by_name["ObjectType"].values_by_name
@@ -437,7 +437,7 @@ def test_the_tables_use_names_that_the_grammar_has() -> None:
     )
 
 
-def test_what_is_nested_too_deeply_is_said() -> None:
+def test_statement_nested_too_deeply_is_reported() -> None:
     statement = "insert into orders " + " union all ".join(["select 1 from lines"] * 2000)
 
     assert locks_of(statement) == ()
@@ -445,7 +445,7 @@ def test_what_is_nested_too_deeply_is_said() -> None:
 
 
 @pytest.mark.parametrize("question", [locks_of, hidden_in, cannot_be_undone])
-def test_without_the_parser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, question: type) -> None:
+def test_missing_parser_is_reported_with_the_extra(monkeypatch: pytest.MonkeyPatch, question: type) -> None:
     monkeypatch.setitem(sys.modules, "postgast", None)
     parser._library.cache_clear()
 

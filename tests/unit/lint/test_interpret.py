@@ -81,7 +81,7 @@ def test_rename_and_schema() -> None:
     assert {("public", "t"), ("public", "u")} <= catalog.gone
 
 
-def test_drop_takes_what_depends_on_it() -> None:
+def test_drop_removes_dependent_objects() -> None:
     catalog = schema(T, "create view v as select * from t; create table u (a int references t); drop table t cascade")
     assert list(catalog.tables) == [("public", "u")]
     assert table(catalog, "u").constraints == ()
@@ -138,7 +138,7 @@ def test_drop_schema() -> None:
     assert catalog.tables == {}
 
 
-def test_copy_changes_on_its_own() -> None:
+def test_copy_is_independent() -> None:
     catalog = schema(T)
     copy = catalog.copy()
     for tree in parse("drop table t"):

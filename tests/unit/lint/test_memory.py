@@ -42,7 +42,7 @@ def test_unchanged_files_are_not_linted_again(migrations: Path, monkeypatch: pyt
     assert linted(migrations) == first
 
 
-def test_only_files_behind_a_change_are_linted_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_changed_and_later_files_are_linted_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linted(migrations)
     last = migrations / "V1.0.0-003__v.up.sql"
     last.write_text("drop table t;\n")
