@@ -145,7 +145,7 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
         try:
             with contextlib.closing(migrator.exporter()) as exporter:
                 # The connection, which is about to close, still holds the lock; the gateway would keep "held".
-                exporter.push(url, left_out=["migration_lock_held"])
+                exporter.push(url, omitted=["migration_lock_held"])
         except SqlMigrateError as error:
             on_failure(error.message)
 

@@ -13,7 +13,7 @@ from sqlmigrate.files import source
 from sqlmigrate.lint.facts.holding import note
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
-from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, units
+from sqlmigrate.lint.reading import Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
@@ -37,7 +37,6 @@ _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.
 _NOWHERE = ("", "")
 # Linting fewer files takes no longer than reading the cache.
 _MANY = 50
-_RENUMBER = Hit("", "sqlmigrate renumber")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +207,16 @@ class _FileLinter:
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
         self._catalog.search_path = self._state.search_path
         if self._moment.twin:
-            self._note_twin(self._moment.twin)
+            message = f"{os.path.basename(self._moment.twin)} has the same version"
+            self._report("duplicate-version", Location(self._moment.path, 1, 1), message, "sqlmigrate renumber")
         try:
             for unit in units(
                 self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted
             ):
                 self._take(unit)
         except ScriptError as error:
-            self._refuse(error)
+            self._catalog.cloud("a file cannot be read to its end")
+            self._report("syntax", error.location or Location(self._moment.path), error.message)
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if observations := self._selection.observed(self._moment, deployed):
@@ -224,10 +225,7 @@ class _FileLinter:
             self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
         return self._reported() if self._moment.linted else []
 
-    def _take(self, unit: Unit | Cut) -> None:
-        if isinstance(unit, Cut):
-            self._refuse(unit.error)
-            return
+    def _take(self, unit: Unit) -> None:
         self._number += 1
         self._starts.append((unit.item.line, unit.item.column))
         if unit.before is not None:
@@ -236,10 +234,9 @@ class _FileLinter:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
             self._catalog.cloud("a statement cannot be parsed")
-            at = unit.fault.at
-            self._report_syntax(
-                locate(self._moment.path, unit.item.text, at or 0, unit.item.line, unit.item.column), unit.fault.message
-            )
+            item = unit.item
+            location = locate(self._moment.path, item.text, unit.fault.at or 0, item.line, item.column)
+            self._report("syntax", location, unit.fault.message)
         elif unit.statement is not None:
             self._run(unit.statement)
 
@@ -274,17 +271,14 @@ class _FileLinter:
         body, born = statement.body, self._state.born
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
-        self._note(statement)
+        if self._moment.linted:
+            note(self._state, statement, self._catalog)
         if statement.kind != "AlterTableStmt":
             apply(self._catalog, statement.kind, body, born)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, born)
-
-    def _note(self, statement: Statement) -> None:
-        if self._moment.linted:
-            note(self._state, statement, self._catalog)
 
     def _subject(self, body: Node) -> tuple[str, str]:
         node = body.get("relation")
@@ -303,30 +297,18 @@ class _FileLinter:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = _location(case.statement, hit.node or case.node)
-        self._add(rule.name, level or rule.level, location, message, hit)
+        self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
 
-    def _add(self, rule: str, level: Level, location: Location, message: str, hit: Hit | None = None) -> None:
-        hit = hit or Hit(message)
-        finding = Finding(rule, level, location, message, hit.safer, hit.by)
+    def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
         if (self._number, finding) not in self._found:
             self._found[self._number, finding] = None
-            if hit.unless is not None:
-                self._unless[finding] = hit.unless
+            if unless is not None:
+                self._unless[finding] = unless
 
-    def _refuse(self, error: ScriptError) -> None:
-        self._catalog.cloud("a file cannot be read to its end")
-        self._report_syntax(error.location or Location(self._moment.path), error.message)
-
-    def _note_twin(self, path: str) -> None:
-        level = self._selection.levels["duplicate-version"]
+    def _report(self, rule: str, location: Location, message: str, safer: str = "") -> None:
+        level = self._selection.levels[rule]
         if level is not None:
-            message = f"{os.path.basename(path)} has the same version"
-            self._add("duplicate-version", level, Location(self._moment.path, 1, 1), message, _RENUMBER)
-
-    def _report_syntax(self, location: Location, message: str) -> None:
-        level = self._selection.levels["syntax"]
-        if level is not None:
-            self._add("syntax", level, location, message)
+            self._add(Finding(rule, level, location, message, safer))
 
     def _read_comments(self, space: Item) -> None:
         if "--" not in space.text and "/*" not in space.text:

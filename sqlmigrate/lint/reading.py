@@ -1,9 +1,8 @@
-"""A file -> its statements, parsed: from the project's own scanner, so that COPY data and psql commands pass."""
+"""Reads a file and parses its statements; the scanner skips COPY data and psql meta-commands."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,18 +19,18 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.parser import Node
 
-# So much text goes to the parser at once; statement by statement takes half as long again.
+# The parser gets this much text at once, in characters: parsing each statement alone takes 1.5 times as long.
 _BATCH = 64 * 1024
-# A tree takes fifty times the room of its text: rows by the megabyte are left unread.
+# A larger INSERT is not parsed: a parse tree takes fifty times the memory of its text.
 _LARGE = 1024 * 1024
-# What may stand before a statement: white space, line comments, and the semicolon of the one before.
+# White space, line comments and semicolons before a statement.
 _SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
-# What changes no schema need not be parsed where only the schema is asked for.
+# Statements that do not change the schema.
 _ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
 
 
 class Unit(NamedTuple):
-    """One statement with the white space and comments before it, parsed, or with what the grammar says against it."""
+    """A statement, or its syntax error, with the white space and comments before it."""
 
     statement: Statement | None
     item: Item
@@ -39,17 +38,13 @@ class Unit(NamedTuple):
     fault: SyntaxFault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The file can't be read further than to here."""
+def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit]:
+    """Yields the statements of a text in order; after a syntax error it continues with the next statement.
 
-    error: ScriptError
+    With `schema_only` it may skip statements that do not change the schema.
 
-
-def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit | Cut]:
-    """The statements of a text, in order; a syntax error does not keep the others from being read.
-
-    With `schema_only` those that can change no schema may be left out.
+    Raises:
+        ScriptError: the rest of the file cannot be read.
     """
     source = iter(chunks)
     first, second = next(source, ""), next(source, None)
@@ -61,9 +56,9 @@ def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Ite
 
 
 def _at_once(path: str, text: str) -> list[Unit] | None:
-    """The units of a text in which nothing hides from the grammar where a statement ends: most migrations.
+    """Returns the units of a text that the parser alone can split into statements, as it can for most migrations.
 
-    None where something may, or where the text is no SQL; then the scanner tells the statements.
+    Returns None for a text with a backslash, a block comment or a syntax error, which the scanner must split.
     """
     if "\\" in text or "/*" in text:
         return None
@@ -72,31 +67,31 @@ def _at_once(path: str, text: str) -> list[Unit] | None:
     except SyntaxFault:
         return None
     data = text if text.isascii() else text.encode()
-    found = []
+    parsed_units = []
     at, line, column = 0, 1, 1
     for tree in trees:
         start = tree.get("stmt_location", 0)
         end = start + tree["stmt_len"] if "stmt_len" in tree else len(data)
         end += data[end : end + 1] in (";", b";")
         raw = _text(data[at:end])
-        lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # it matches the empty text too
+        lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # the pattern matches the empty text
         space = Item(Kind.SPACE, raw[:lead], line, column)
         line, column = space.end
         item = Item(Kind.STATEMENT, raw[lead:], line, column)
         begin = at + lead if data is text else at + len(raw[:lead].encode())
-        found.append(Unit(_statement(path, item, tree["stmt"], begin), item, space))
+        parsed_units.append(Unit(_statement(path, item, tree["stmt"], begin), item, space))
         line, column = item.end
         at = end
     rest = Item(Kind.SPACE, _text(data[at:]), line, column)
-    return [*found, Unit(None, rest, rest)]
+    return [*parsed_units, Unit(None, rest, rest)]
 
 
 def _text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode()
 
 
-def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit | Cut]:
-    """The units of a text as the scanner divides it."""
+def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit]:
+    """Yields the units of a text that the scanner splits into statements."""
     waiting: list[tuple[Item, Item | None]] = []
     size, space = 0, None
     try:
@@ -112,25 +107,24 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
             elif item.kind is Kind.COMMAND and not only_steers(item.text):
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
-                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a command of psql's own", 0))
+                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a psql meta-command", 0))
                 space = None
             if size > _BATCH:
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
-    except ScriptError as error:
+    except ScriptError:
         yield from _parsed(path, waiting)
-        yield Cut(error)
-        return
+        raise
     yield from _parsed(path, waiting)
     if space is not None:
         yield Unit(None, space, space)
 
 
 def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
-    """The statements within a DO block, or a function, that its text tells, and whether there are others."""
+    """Returns the statements in the body of a DO block or function, and whether the body builds further statements."""
     block = options(statement.body.get("args") or statement.body.get("options", ()))
-    said = block.get("as", "")
-    text = str(said[0] if isinstance(said, list) else said)
+    body = block.get("as", "")
+    text = str(body[0] if isinstance(body, list) else body)
     first_line = statement.text.count("\n", 0, max(statement.text.find(text), 0))
     match str(block.get("language", "plpgsql" if statement.kind == "DoStmt" else "sql")).lower():
         case "sql":
@@ -141,10 +135,10 @@ def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
 
 
 def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
-    """As `inner_statements` of a function or procedure, all of them where it is called."""
-    found, hidden = inner_statements(routine)
+    """Returns `inner_statements` of a function or procedure, located at the call."""
+    statements, hidden = inner_statements(routine)
     line = call.location.text or " "
-    return [statement._replace(line=call.line, column=call.column, inner=line) for statement in found], hidden
+    return [statement._replace(line=call.line, column=call.column, inner=line) for statement in statements], hidden
 
 
 def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:
@@ -152,13 +146,13 @@ def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement],
         embedded = read_bodies(statement.text).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
-    known = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
-    inner = [found for sql, line in known for found in _inner(statement, sql, line)]
+    texts = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
+    inner = [inner_statement for sql, line in texts for inner_statement in _inner(statement, sql, line)]
     return inner, any(part.sql is None and part.may_alter for part in embedded)
 
 
 def _parsed(path: str, waiting: list[tuple[Item, Item | None]]) -> Iterator[Unit]:
-    """One call for all; where it fails, or finds another number of statements, one call each."""
+    """Parses all statements at once, or each alone after a syntax error or an unexpected number of statements."""
     try:
         trees = parse("".join(item.text for item, _ in waiting))
     except SyntaxFault:

@@ -167,10 +167,6 @@ def _fail_on(value: object) -> Level | None:
     return None if name == "never" else Level(name)
 
 
-def _text(value: object) -> str:
-    return str(value)
-
-
 _READERS: dict[str, Callable[[object], Any]] = {
     "preset": _one_of(*PRESETS),
     "rules": _rules,
@@ -178,7 +174,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "files": _globs,
     "exclude": _globs,
     "since": lambda value: parse_version(str(value)),
-    "changed_since": _text,
+    "changed_since": str,
     "naming": _naming,
     "fail_on": _fail_on,
 }

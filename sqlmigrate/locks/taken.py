@@ -21,11 +21,13 @@ _INDEX_ITSELF = (Mode.ACCESS_EXCLUSIVE, Mode.SHARE_UPDATE_EXCLUSIVE)
 _REFRESH = (Mode.ACCESS_EXCLUSIVE, Mode.EXCLUSIVE)
 # Statements that lock the relations in one of their fields and do only the work that the mode suggests.
 SIMPLE = {
+    "AlterObjectSchemaStmt": ("relation", Mode.ACCESS_EXCLUSIVE),
     "AlterPolicyStmt": ("table", Mode.ACCESS_EXCLUSIVE),
     "CreatePolicyStmt": ("table", Mode.ACCESS_EXCLUSIVE),
     "CreateStatsStmt": ("relations", Mode.SHARE_UPDATE_EXCLUSIVE),
     "CreateTrigStmt": ("relation", Mode.SHARE_ROW_EXCLUSIVE),
     "DeleteStmt": ("relation", Mode.ROW_EXCLUSIVE),
+    "GrantStmt": ("objects", Mode.ACCESS_SHARE),  # since PostgreSQL 18
     "InsertStmt": ("relation", Mode.ROW_EXCLUSIVE),
     "MergeStmt": ("relation", Mode.ROW_EXCLUSIVE),
     "RuleStmt": ("relation", Mode.ACCESS_EXCLUSIVE),
@@ -234,10 +236,6 @@ def _renamed(node: Node) -> Iterator[NamedLock]:
         yield from _held(node, "relation", mode)
 
 
-def _moved_to_schema(node: Node) -> Iterator[NamedLock]:
-    yield from _held(node, "relation", Mode.ACCESS_EXCLUSIVE)
-
-
 def _dependent(node: Node) -> Iterator[NamedLock]:
     of_a_table = node["objectType"] in OF_A_TABLE
     yield from _held(node, "relation", Mode.ACCESS_SHARE if of_a_table else Mode.ACCESS_EXCLUSIVE)
@@ -252,11 +250,6 @@ def _described(node: Node) -> Iterator[NamedLock]:
         yield NamedLock(_parts(node["object"])[:-1], Mode.SHARE_UPDATE_EXCLUSIVE)
     elif object_type in OF_A_TABLE:
         yield NamedLock(_parts(node["object"])[:-1], Mode.ACCESS_SHARE)
-
-
-def _granted(node: Node) -> Iterator[NamedLock]:
-    """Before PostgreSQL 18, GRANT and REVOKE take no lock."""
-    yield from _held(node, "objects", Mode.ACCESS_SHARE)
 
 
 def _published(node: Node) -> Iterator[NamedLock]:
@@ -308,7 +301,6 @@ def _none(_: Node) -> Iterable[NamedLock]:
 STATEMENTS: dict[str, Callable[[Node], Iterable[NamedLock]]] = {
     "AlterExtensionContentsStmt": _described,
     "AlterObjectDependsStmt": _dependent,
-    "AlterObjectSchemaStmt": _moved_to_schema,
     "AlterPublicationStmt": _published,
     "AlterSeqStmt": _sequence,
     "AlterTableStmt": altered,
@@ -323,7 +315,6 @@ STATEMENTS: dict[str, Callable[[Node], Iterable[NamedLock]]] = {
     "CreateSeqStmt": _sequence,
     "CreateStmt": _table_created,
     "DropStmt": _dropped,
-    "GrantStmt": _granted,
     "ImportForeignSchemaStmt": _none,
     "IndexStmt": _index_created,
     "LockStmt": _locked,

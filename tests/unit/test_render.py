@@ -152,7 +152,9 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "generated": [(GENERATED,)],
     "draft": [(GENERATED,)],
-    "templates": [([Template("index", "An index.", {"table": None, "method": "btree", "where": ""}, own=False)],)],
+    "templates": [
+        ([Template("index", "An index.", {"table": None, "method": "btree", "where": ""}, is_custom=False)],)
+    ],
     "renumbering": [(Renumbering((Move(version(1), version(2), (("m/a", "m/b"),)),), (ODD,)),), (Renumbering(()),)],
     "project": [(".", [ENTRIES[0]]), ("a b", ENTRIES)],
     "prunable": [(Pruned(3, 1),)],

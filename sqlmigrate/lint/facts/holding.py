@@ -1,4 +1,4 @@
-"""What a transaction holds: the tables in use that it shuts everybody out of, and those it writes many rows of."""
+"""The tables in use that a transaction locks ACCESS EXCLUSIVE, and the tables of which it writes many rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SYSTEM = ("pg_catalog", "information_schema")
 
 
 def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
-    """Takes down what the transaction holds from a statement on; the catalog is the one before it."""
+    """Records the locks and writes of a statement in the state; the catalog is the one before the statement."""
     if statement.kind in ALTERING:
         for name in shut_out(statement, catalog, state):
             state.held.setdefault(name, statement)
@@ -49,18 +49,18 @@ def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
 
 
 def shut_out(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
-    """The tables in use that a statement locks ACCESS EXCLUSIVE, as far as it leaves them behind."""
+    """Returns the tables in use that a statement locks ACCESS EXCLUSIVE and does not drop."""
     kind, body = statement.kind, statement.body
     locks = locks_in(kind, body) if kind in ALTERING and _leaves_table_locked(kind, body) else ()
-    written = (("", *lock.name)[-2:] for lock in locks if lock.mode is Mode.ACCESS_EXCLUSIVE)
-    names = [catalog.resolve((schema, name)) for schema, name in written]
-    names += [name for command in statement.commands for name in _with_it(catalog, statement.body, command)]
+    locked = (("", *lock.name)[-2:] for lock in locks if lock.mode is Mode.ACCESS_EXCLUSIVE)
+    names = [catalog.resolve((schema, name)) for schema, name in locked]
+    names += [name for command in statement.commands for name in _locked_too(catalog, statement.body, command)]
     return [name for name in dict.fromkeys(names) if in_use(catalog, name, state)]
 
 
-def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
-    """The tables that a part of ALTER TABLE locks besides its own: by a foreign key, or as the DEFAULT partition."""
-    name, what = catalog.resolve(relation(body["relation"])), command.get("name", "")
+def _locked_too(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
+    """Yields the other tables that a subcommand of ALTER TABLE locks: foreign key tables, the DEFAULT partition."""
+    name, part = catalog.resolve(relation(body["relation"])), command.get("name", "")
     match command["subtype"]:
         case "AT_AttachPartition":
             default = default_partition(catalog, name)
@@ -69,16 +69,16 @@ def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
             yield from (key.references for key in (child.constraints if child else ()) if key.references)
         case "AT_AlterColumnType" | "AT_DropColumn":
             for table, key in _keys_between(catalog, name):
-                if what in (key.columns if table == name else _referenced(catalog, key)):
+                if part in (key.columns if table == name else _referenced(catalog, key)):
                     yield from (table, key.references or table)
         case "AT_DropConstraint":
             yield from (
-                key.references for _, key in _keys_between(catalog, name) if key.name == what and key.references
+                key.references for _, key in _keys_between(catalog, name) if key.name == part and key.references
             )
 
 
 def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
-    """The foreign keys of a table, and those that refer to it, each with the table that it is of."""
+    """Returns the foreign keys of a table and those that reference it, each with its table."""
     tables = (catalog.tables[name] for name in catalog.keyed if name in catalog.tables)
     keys = (
         (table.name, constraint) for table in tables for constraint in table.constraints if constraint.kind == "foreign"
@@ -93,7 +93,7 @@ def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
 
 
 def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
-    """Whether others than this file may use the table."""
+    """Returns whether applications may use the table."""
     table = catalog.tables.get(name)
     if table is None:
         return name[0] not in _SYSTEM and not name[1].startswith("pg_")
@@ -103,13 +103,13 @@ def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
 
 
 def reads_in_use(query: Node, catalog: Catalog, state: FileState) -> list[Name]:
-    """The tables in use that a query names."""
+    """Returns the tables in use that a query names."""
     names = [catalog.resolve(name) for name in relations_in(query)]
     return [name for name in names if in_use(catalog, name, state)]
 
 
 def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | None:
-    """The table of which a statement writes, or for which it reads, as many rows as tables in use have."""
+    """Returns the table that a statement writes, if it writes or reads many rows of a table in use."""
     body = statement.body
     name = catalog.resolve(relation(body["relation"]))
     if statement.kind in ("InsertStmt", "MergeStmt"):
@@ -125,7 +125,7 @@ def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | 
 
 
 def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
-    """Whether a statement touches few rows: a LIMIT (but not round after round, in a block), or a key's values."""
+    """Returns whether a statement touches few rows: by a LIMIT (outside a block, which may loop) or by a key."""
     limited = "limitCount" in body or '"limitCount"' in str(body.get("whereClause", "")).replace("'", '"')
     return (limited and not inner) or any(
         _by_key(part, table, inner=inner) for part in conjuncts(body.get("whereClause"))
@@ -133,7 +133,7 @@ def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
 
 
 def _picks(body: Node) -> bool:
-    """Whether a statement is about the rows in which a column has some value, of which there may be one or many."""
+    """Returns whether a statement compares a column with a constant; the number of such rows is unknown."""
     tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
     return any(
         test.get("kind") == "AEXPR_OP"
@@ -156,7 +156,7 @@ def _by_key(condition: Node, table: Table | None, *, inner: bool) -> bool:
 
 
 def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
-    """Whether a value is another for each row; in a block a name that is no column of the table is a variable's."""
+    """Returns whether a value depends on the row; in a block, other names than columns are variables."""
     names = columns_in(value)
     if inner:
         names = [name for name in names if table is not None and name in table.columns]
@@ -170,7 +170,7 @@ def _is_key(table: Table | None, column: str) -> bool:
 
 
 def _leaves_table_locked(kind: str, body: Node) -> bool:
-    """Whether a statement is about a table that exists behind it too, and not about a view, an index or a type."""
+    """Returns whether a statement locks a table, not a view, index or type, and the table exists afterwards."""
     match kind:
         case "AlterTableStmt":
             return body.get("objtype") in _TABLES
@@ -187,7 +187,7 @@ def _leaves_table_locked(kind: str, body: Node) -> bool:
 
 
 def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
-    """A table that is held stays so under its new name."""
+    """Moves the records of a renamed or moved table to its new name."""
     old = catalog.resolve(relation(body.get("relation", {})))
     if body.get("renameType") == "OBJECT_TABLE":
         new = (old[0], body.get("newname", ""))
@@ -195,6 +195,6 @@ def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
         new = (body.get("newschema", ""), old[1])
     else:
         return
-    for known in (state.held, state.written):
-        if old in known:
-            known[new] = known.pop(old)
+    for tables in (state.held, state.written):
+        if old in tables:
+            tables[new] = tables.pop(old)

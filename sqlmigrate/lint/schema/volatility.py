@@ -1,8 +1,8 @@
-"""Whether an expression may return another value for each row: PostgreSQL's pg_proc.provolatile."""
+"""The volatility of expressions (pg_proc.provolatile): a volatile default must be computed for each row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.sql.builtin import STEADY, VOLATILE
 from sqlmigrate.sql.parser import SyntaxFault, parse
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Function, Name
     from sqlmigrate.sql.parser import Node
 
-# What keeps PostgreSQL from putting the body of a function in the place of its call.
+# PostgreSQL does not inline a function with one of these options.
 _OPAQUE = ("set", "security", "strict")
 
 
-def is_volatile(expression: Any, catalog: Catalog, within: tuple[Name, ...] = ()) -> bool | None:
-    """Whether a call in the expression is volatile; None where a function is called that nobody knows.
+def is_volatile(expression: Node | None, catalog: Catalog, within: tuple[Name, ...] = ()) -> bool | None:
+    """Returns whether an expression calls a volatile function, or None if it calls an unknown function.
 
-    `within` are the functions of whose bodies the expression is a part.
+    `within` are the inlined functions whose bodies contain the expression.
     """
-    doubt: bool | None = False
+    result: bool | None = False
     for kind, body in walk(expression):
         if kind == "SerialDefault":
             return True
         if kind == "FuncCall":
-            answer = _is_volatile_call(qualified(body.get("funcname", ())), catalog, within)
-            if answer:
+            volatile = _is_volatile_call(qualified(body.get("funcname", ())), catalog, within)
+            if volatile:
                 return True
-            doubt = None if answer is None else doubt
-    return doubt
+            result = None if volatile is None else result
+    return result
 
 
 def _is_volatile_call(name: Name, catalog: Catalog, within: tuple[Name, ...]) -> bool | None:
@@ -47,15 +47,17 @@ def _is_volatile_call(name: Name, catalog: Catalog, within: tuple[Name, ...]) ->
 
 
 def _inlined(function: Function) -> Node | None:
-    """The expression that PostgreSQL puts in the place of a call, where a function in SQL is no more than that."""
-    said = options(function.node.get("options", ())) if function.node is not None else {}
-    if function.node is None or function.language != "sql" or not said.keys().isdisjoint(_OPAQUE):
+    """Returns the expression that PostgreSQL inlines for a call, or None if it cannot inline the function."""
+    if function.node is None or function.language != "sql":
+        return None
+    attributes = options(function.node.get("options", ()))
+    if not attributes.keys().isdisjoint(_OPAQUE):
         return None
     if "sql_body" in function.node:
         returned: Node | None = function.node["sql_body"].get("ReturnStmt", {}).get("returnval")
         return returned
     try:
-        [tree] = parse(str(said["as"][0]))
+        [tree] = parse(str(attributes["as"][0]))
     except (SyntaxFault, ValueError, KeyError):
         return None
     query = tree["stmt"].get("SelectStmt", {})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import default_is_volatile, is_constrained_domain, is_new
+from sqlmigrate.lint.facts.questions import is_constrained_domain, is_new
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, generated_kind
+from sqlmigrate.lint.schema.volatility import is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def _check_volatile_default(case: Case) -> Iterator[Hit]:
     default = _constraint(node, "CONSTR_DEFAULT") if node else None
     if node is None or default is None or is_serial(node["typeName"]):
         return
-    volatile = default_is_volatile(case, default.get("raw_expr"))
+    volatile = is_volatile(default.get("raw_expr"), case.catalog)
     name = node.get("colname", "")
     if volatile:
         yield Hit(

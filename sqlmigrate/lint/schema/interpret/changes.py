@@ -1,4 +1,4 @@
-"""DROP, RENAME and SET SCHEMA, applied to the catalog."""
+"""The changes that DROP, RENAME and SET SCHEMA make to the catalog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AG
 
 
 def drop(catalog: Catalog, node: Node, _: Birth) -> None:
-    """DROP of anything."""
+    """Applies DROP of any kind of object."""
     kind = node["removeType"]
     for name in dropped_names(node):
         if kind in _RELATIONS:
@@ -39,7 +39,7 @@ def drop(catalog: Catalog, node: Node, _: Birth) -> None:
 
 
 def dropped_names(node: Node) -> list[Name]:
-    """Schema and name of each thing that a DROP names."""
+    """Returns schema and name of each object that a DROP names."""
     names = []
     for item in node.get("objects", ()):
         if "List" in item:
@@ -54,10 +54,10 @@ def dropped_names(node: Node) -> list[Name]:
 
 
 def rename(catalog: Catalog, node: Node, _: Birth) -> None:
-    """RENAME of anything that the catalog knows."""
+    """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     if kind in _RELATIONS:
-        _rename_table(catalog, catalog.resolve(relation(node["relation"])), new)
+        _rename_table(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_COLUMN" and "relation" in node:
@@ -74,10 +74,11 @@ def rename(catalog: Catalog, node: Node, _: Birth) -> None:
 
 
 def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
-    """ALTER … SET SCHEMA."""
+    """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
     if kind in _RELATIONS:
-        _move(catalog, catalog.resolve(relation(node["relation"])), schema)
+        old = catalog.resolve(relation(node["relation"]))
+        _replace_name(catalog, old, (schema, old[1]))
     elif kind in _TYPES:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
         known = catalog.types.pop(name, None)
@@ -86,7 +87,7 @@ def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
 
 
 def _drop_relation(catalog: Catalog, name: Name) -> None:
-    """Views on it can only have been there with CASCADE, and are gone then; foreign keys on it likewise."""
+    """Drops a relation and its dependent views and foreign keys: with dependents, DROP succeeds only with CASCADE."""
     catalog.drop(name)
     for table in list(catalog.tables.values()):
         if name in table.reads or (name in table.parents and table.bound is not None):
@@ -97,7 +98,7 @@ def _drop_relation(catalog: Catalog, name: Name) -> None:
 
 
 def _drop_type(catalog: Catalog, name: Name) -> None:
-    """Columns of the type can only have been there with CASCADE, and are gone then."""
+    """Drops a type and the columns of the type: with such columns, DROP succeeds only with CASCADE."""
     catalog.types.pop(name, None)
     catalog.gone.add(name)
     for table in list(catalog.tables.values()):
@@ -110,9 +111,9 @@ def _drop_type(catalog: Catalog, name: Name) -> None:
             catalog.put(replace(table, columns=kept))
 
 
-def is_named(catalog: Catalog, said: str, name: Name) -> bool:
-    """Whether a type as it is written is the one of that name."""
-    schema, _, last = said.rpartition(".")
+def is_named(catalog: Catalog, written: str, name: Name) -> bool:
+    """Returns whether the name of a type, as written, means the type of that name."""
+    schema, _, last = written.rpartition(".")
     return last == name[1] and (schema == name[0] or (not schema and name[0] in catalog.search_path))
 
 
@@ -138,27 +139,22 @@ def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
             catalog.put(replace(table, policies=tuple(policy for policy in table.policies if policy != parts[-1])))
 
 
-def _rename_table(catalog: Catalog, old: Name, new: str) -> None:
+def _rename_table(catalog: Catalog, name: Name, new: str) -> None:
+    old = catalog.resolve(name)
+    _replace_name(catalog, old, (old[0], new))
+
+
+def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
+    """Renames or moves a table with its indexes, also where views, children and foreign keys name the table."""
     table = catalog.tables.get(old)
-    if table is not None:
-        _replace_name(catalog, table, (old[0], new))
-
-
-def _move(catalog: Catalog, old: Name, schema: str) -> None:
-    table = catalog.tables.get(old)
-    if table is not None:
-        _replace_name(catalog, table, (schema, old[1]))
-
-
-def _replace_name(catalog: Catalog, table: Table, new: Name) -> None:
-    """Indexes go with their table into another schema; whoever names the table names it anew."""
-    old = table.name
+    if table is None:
+        return
     catalog.drop(old)
     indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
-    for other in list(catalog.tables.values()):
-        if _names(other, old):
-            catalog.put(_with_name(other, old, new))
+    for dependent in list(catalog.tables.values()):
+        if _names(dependent, old):
+            catalog.put(_with_name(dependent, old, new))
 
 
 def _names(table: Table, name: Name) -> bool:
@@ -187,7 +183,7 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
 def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     index = catalog.index(name)
     if index is None:
-        _rename_table(catalog, catalog.resolve(name), new)  # ALTER INDEX may name a table too
+        _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
     table = catalog.tables[index.table]
     catalog.index_tables.pop(index.name)
@@ -237,7 +233,7 @@ def _index_with(index: Index, old: str, new: str) -> Index:
 
 
 def _tree_with(tree: Any, old: str, new: str) -> Any:
-    """A copy of an expression that reads the column under its new name."""
+    """Returns a copy of an expression with a column renamed."""
     if tree is None or not any(kind == "ColumnRef" for kind, _ in walk(tree)):
         return tree
     if isinstance(tree, list):
@@ -296,4 +292,4 @@ def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
     if old in catalog.schemas:
         catalog.schemas[new] = catalog.schemas.pop(old)
     for name in [name for name in catalog.tables if name[0] == old]:
-        _move(catalog, name, new)
+        _replace_name(catalog, name, (new, name[1]))
