@@ -109,7 +109,7 @@ class Fixer:
     def _is_better(self, path: str, texts: tuple[str, str], rule: str, following: Mapping[str, str]) -> bool:
         """Returns whether the rule has fewer findings, no other rule has more, and the new files have none."""
         old, new = (self._count(path, {path: text}) for text in texts)
-        if new[rule] >= old[rule] or any(new[other] > old[other] for other in new):
+        if new[rule] >= old[rule] or any(new[name] > old[name] for name in new):
             return False
         return not any(self._count(new_path, {path: texts[1], **following}) for new_path in following)
 

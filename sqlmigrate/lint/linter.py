@@ -86,8 +86,8 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
 def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
     from sqlmigrate.lint.memory import Memory  # only many files need it
 
-    asked = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
-    memory = Memory(runs, repr((*asked, sorted(options.pending))))
+    rules = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
+    memory = Memory(runs, repr((*rules, sorted(options.pending))))
     known = memory.recall()
     rest = without(runs, known)
     new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
@@ -109,8 +109,8 @@ def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Fin
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
-        found = [others.submit(_lint, part, options) for part in parts[1:]]
-        return [*_lint(parts[0], options), *(finding for each in found for finding in each.result())]
+        futures = [others.submit(_lint, part, options) for part in parts[1:]]
+        return [*_lint(parts[0], options), *(finding for future in futures for finding in future.result())]
 
 
 def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
@@ -126,7 +126,7 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
     number = 0
     for moments in runs:
         catalog, deployed = Catalog(), list[str]()
-        up, made, origin, pending = None, 0, None, set[int]()
+        up, up_number, origin, pending = None, 0, None, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
             schema = catalog.copy() if moment.down else catalog
@@ -135,13 +135,13 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
                 pending.add(number)
                 state.pending = pending
             if up is not None and takes_back(moment, up):
-                state.undoes, state.origin = made, origin
+                state.undoes, state.origin = up_number, origin
             if after is not None and takes_back(after, moment):
                 origin = catalog.copy()
             found += _FileLinter(moment, state, schema, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
-                up, made = moment, number
+                up, up_number = moment, number
     return found
 
 
@@ -322,7 +322,7 @@ class _FileLinter:
     def _reported(self) -> list[Finding]:
         """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
         used: set[int] = set()
-        heard = []
+        findings = []
         for number, finding in self._found:
             if finding in self._unless and self._unless[finding](self._catalog):
                 continue
@@ -331,12 +331,14 @@ class _FileLinter:
             ]
             used.update(by)
             if not by:
-                heard.append(finding)
+                findings.append(finding)
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             if level is not None and at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
-                heard.append(Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels)))
-        return heard
+                findings.append(
+                    Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels))
+                )
+        return findings
 
     def _is_off(self, rule: str) -> bool:
         return rule in self._selection.levels and rule not in self._selection.on

@@ -7,7 +7,7 @@ table may have further columns, constraints and indexes: an unlisted column may 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -76,7 +76,7 @@ class Index:
     expressions: tuple[Node, ...] = ()
     predicate: Node | None = None
     include: tuple[str, ...] = ()
-    options: tuple[Any, ...] = ()
+    options: tuple[tuple[str, ...], ...] = ()
     constraint: bool = False
     valid: bool = True
     parent: Name | None = None
