@@ -101,7 +101,7 @@ def _rename_column(case: Case) -> Iterator[Hit]:
         yield Hit(
             _OLD_NAME_FAILS.format(name=name),
             f"alter table … add column {node.get('newname')} …;\n"
-            "-- write to both, fill the new column in batches, release an application that reads it, then drop the old one",
+            "-- write to both, fill the new column in batches, release an application that reads it, drop the old one",
             decider(case, known.born if known else None),
         )
 
