@@ -1,14 +1,14 @@
-# sqlmigrate in an image: `docker build -t sqlmigrate .`, then
+# The image of sqlmigrate. Build it with `docker build -t sqlmigrate .`, then run
 #   docker run --rm --read-only -v "$PWD/migrations:/migrations:ro" -e DATABASE_URL sqlmigrate migrate
-# or, with the migrations inside: FROM sqlmigrate, COPY migrations /migrations.
-# Nothing here needs BuildKit.
+# or copy the migrations into your own image: FROM sqlmigrate, COPY migrations /migrations.
+# The build does not need BuildKit.
 
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
-# pg_dump has to be as new as the newest server that is backed up, and made for the same Debian as PYTHON_IMAGE.
+# pg_dump must be at least as new as the newest server to back up, and built for the Debian release of PYTHON_IMAGE.
 ARG CLIENT_IMAGE=postgres:18-bookworm
 
 
-# Debian's package of the client would bring Perl and 70 MB: taken are two programs and the libraries that they load.
+# Debian's client package would add Perl and 70 MB: copy only two programs and their libraries.
 FROM ${CLIENT_IMAGE} AS client
 RUN set -eu; mkdir -p /client/lib; \
     for program in /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/pg_restore; do \
@@ -29,11 +29,11 @@ RUN pip --python /opt/sqlmigrate install -q --no-cache-dir --disable-pip-version
 COPY . .
 RUN pip --python /opt/sqlmigrate install -q --no-cache-dir --disable-pip-version-check --no-deps \
         "$(pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . && ls "$PWD"/dist/*.whl)"
-# Of the parser's 14 MB 10 are for debuggers; of the highlighter's 500 languages one is used.
+# 10 MB of the parser's 14 MB are debug symbols. sqlmigrate uses one of Pygments' 500 languages.
 RUN set -eu; cd /opt/sqlmigrate/lib/python3.*/site-packages; strip --strip-unneeded postgast/*.so; \
     rm -r pygments/lexers/__pycache__
 COPY --from=client /client /client
-# What this base has of them stays the base's.
+# Remove the libraries that the base image already contains.
 RUN set -eu; ldconfig -p >known; \
     for library in /client/lib/*; do if grep -q "/$(basename "$library")\$" known; then rm "$library"; fi; done
 
@@ -42,7 +42,7 @@ FROM ${PYTHON_IMAGE}
 COPY --from=build /client/usr/lib/postgresql /usr/lib/postgresql
 COPY --from=build /client/lib /usr/local/lib/postgresql
 COPY --from=build /opt/sqlmigrate /opt/sqlmigrate
-# pg_dump is run once, so that a client of another Debian breaks the build and not a backup.
+# Run pg_dump once, so that a client of another Debian release fails the build and not a backup.
 RUN set -eu; echo /usr/local/lib/postgresql >/etc/ld.so.conf.d/postgresql.conf; ldconfig; \
     ln -s /usr/lib/postgresql/*/bin/* /usr/local/bin/; pg_dump --version; \
     useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sqlmigrate

@@ -1,4 +1,4 @@
-"""Measures whole processes against psql and against bare scripts; see README.md beside this file."""
+"""Compares whole processes with psql and with bare scripts; see README.md in this directory."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SQUAWK = "2.70.0"
 def main() -> None:
     wanted = sys.argv[1:] or list(BENCHMARKS)
     os.environ["PYTHONPATH"] = str(ROOT)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its byte code
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has compiled byte code
     data = ROOT / ".local" / f"bench-postgres-{os.getpid()}"
     try:
         with embedded(data) as server:
@@ -79,10 +79,10 @@ def main() -> None:
 
 @contextmanager
 def database(server: Server) -> Iterator[str]:
-    """A fresh database; its connection string is also in DATABASE_URL.
+    """Creates a database; its connection string is also in DATABASE_URL.
 
-    None is dropped before all is measured: for minutes after thousands of files are deleted, ext4 is slow to create new
-    ones, and a table with its indexes is six of them.
+    No database is dropped before the end: after thousands of files were deleted, ext4 creates new files slowly for
+    minutes, and a table with its indexes needs six files.
     """
     name = f"bench_{next(NUMBERS)}"
     with psycopg.connect(server.conninfo, autocommit=True) as connection:
@@ -109,25 +109,25 @@ def write_migrations(path: Path, count: int) -> list[Path]:
 
 
 def timed(command: list[str | Path], code: int = 0) -> tuple[float, int]:
-    """Wall seconds, and the peak memory in MB of the process, which is to exit with that code."""
-    began = time.perf_counter()
+    """Returns the wall-clock seconds and the peak memory in MB of a process that must exit with that code."""
+    start_time = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    said = process.stderr.read()
+    errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == code, said
-    return time.perf_counter() - began, usage.ru_maxrss // 1024
+    assert os.waitstatus_to_exitcode(status) == code, errors
+    return time.perf_counter() - start_time, usage.ru_maxrss // 1024
 
 
 def compare(
     title: str, rounds: int, ours: Callable[[], tuple[float, int]], theirs: Callable[[], tuple[float, int]]
 ) -> None:
-    """Runs both in turn, so that a machine that slows down slows both, and prints medians and their ratio."""
+    """Runs both alternately, so that a slower machine slows both, and prints the medians and their ratio."""
     pairs = [(ours(), theirs()) for _ in range(rounds)]
-    mine, other = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
+    our_seconds, their_seconds = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
     ratio = statistics.median(pair[0][0] / pair[1][0] for pair in pairs)
     memory = max(pair[0][1] for pair in pairs)
-    print(f"{title:<52} {mine:8.3f} s {other:8.3f} s   ratio {ratio:5.2f}   {memory:4d} MB", flush=True)
+    print(f"{title:<52} {our_seconds:8.3f} s {their_seconds:8.3f} s   ratio {ratio:5.2f}   {memory:4d} MB", flush=True)
 
 
 def migrate(server: Server) -> None:
@@ -158,7 +158,7 @@ def nothing_to_do(server: Server) -> None:
                 compare(title, 15, partial(timed, [*SQLMIGRATE, command]), partial(timed, bare))
 
 
-def one_file(server: Server, title: str, write: Callable[[Path], None]) -> None:
+def single_file(server: Server, title: str, write: Callable[[Path], None]) -> None:
     with directory() as path:
         file = path / "migrations" / "V1.0.0-001__data.up.sql"
         write(file)
@@ -183,7 +183,7 @@ def copy(server: Server) -> None:
                 out.write(line)
             out.write("\\.\n")
 
-    one_file(server, "1 GB of COPY: sqlmigrate, psql -1", write)
+    single_file(server, "1 GB of COPY: sqlmigrate, psql -1", write)
 
 
 def inserts(server: Server) -> None:
@@ -196,8 +196,8 @@ def inserts(server: Server) -> None:
                 out.write(f"insert into big (id, name, at) values {values};\n")
                 n += rows
 
-    one_file(server, "200 MB of INSERT, a row each: sqlmigrate, psql -1", lambda file: write(file, 1))
-    one_file(server, "200 MB of INSERT, 1,000 rows each: sqlmigrate, psql", lambda file: write(file, 1000))
+    single_file(server, "200 MB of INSERT, one row per statement: sqlmigrate, psql -1", lambda file: write(file, 1))
+    single_file(server, "200 MB of INSERT, 1,000 rows per statement: sqlmigrate, psql", lambda file: write(file, 1000))
 
 
 def start(_: Server) -> None:
@@ -230,7 +230,7 @@ def lint_time(_: Server) -> None:
 
 
 def write_files_to_lint(path: Path, count: int) -> list[Path]:
-    """Each makes a table, an index and a trigger, and changes the table that the file before it made."""
+    """Writes files that each create a table, an index and a trigger, and change the table of the previous file."""
     files = write_migrations(path, count)
     for n, file in enumerate(files, 1):
         file.write_text(file.read_text() + CHANGE.format(n=n, before=max(n - 1, 1)))

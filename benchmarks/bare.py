@@ -1,4 +1,4 @@
-"""What every migrator must at least do: import psycopg, connect, read and hash the files, select the rows."""
+"""The least that any migrator must do: import psycopg, connect, read and hash the files, select the rows."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What sqlmigrate's linter and squawk find in the labelled files of tests/lint, and in the rules' examples."""
+"""Compares findings of sqlmigrate and squawk in the labelled files of tests/lint and in the examples of the rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers import Server
 
 BIN = Path(sys.executable).parent
 SQUAWK: list[str | Path] = [BIN / "uvx", "--from", "squawk-cli==2.70.0", "squawk", "--reporter", "json"]
-# How SQL is written, or what sqlmigrate does by itself: no statement is a hazard for that.
+# Rules of style, and rules that require what sqlmigrate does automatically: these findings are no hazards.
 STYLE = {
     *("prefer-robust-stmts", "prefer-text-field", "prefer-identity", "prefer-timestamptz", "prefer-timestamp-tz"),
     *("prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-big-int", "ban-char-field"),
@@ -31,7 +31,7 @@ Found = set[tuple[str, int]]  # path and line
 
 
 class Score(NamedTuple):
-    """Of statements that hold a hazard, how many were found; of clean ones, how many were not left in peace."""
+    """The number of hazardous statements and of those found, the number of clean statements and of false alarms."""
 
     hazards: int = 0
     found: int = 0
@@ -65,10 +65,10 @@ def _directory(parent: Path) -> Path:
 
 
 def _bad_examples(parent: Path) -> Iterator[Path]:
-    """Those of all rules but of style and of what only a server tells, and for PostgreSQL 18."""
+    """Yields the bad examples for PostgreSQL 18 of all rules, without style rules and rules that need a server."""
     rules = [rule for family in FAMILIES.values() for rule in family if rule not in server_only.RULES]
-    for rule in (one for one in rules if one.level is not Level.NOTICE):
-        for example in (one for one in rule.examples if one.bad and one.postgres == 18):
+    for rule in (rule for rule in rules if rule.level is not Level.NOTICE):
+        for example in (example for example in rule.examples if example.bad and example.postgres == 18):
             directory = _directory(parent)
             if example.earlier:
                 (directory / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)
@@ -84,14 +84,14 @@ def _found(paths: list[Path]) -> dict[str, Found]:
 
 
 def sqlmigrate(paths: Iterable[Path]) -> Found:
-    said = _json([BIN / "sqlmigrate", "validate", "--format", "json", *paths])["findings"]
-    return {(one["file"], one["line"]) for one in said if one["level"] in ("warning", "error")}
+    findings = _json([BIN / "sqlmigrate", "validate", "--format", "json", *paths])["findings"]
+    return {(finding["file"], finding["line"]) for finding in findings if finding["level"] in ("warning", "error")}
 
 
 def squawk(paths: Iterable[Path]) -> Found:
-    """Its lines count from 0."""
-    said = _json([*SQUAWK, *paths])
-    return {(one["file"], one["line"] + 1) for one in said if one["rule_name"] not in STYLE}
+    """squawk counts lines from 0."""
+    findings = _json([*SQUAWK, *paths])
+    return {(finding["file"], finding["line"] + 1) for finding in findings if finding["rule_name"] not in STYLE}
 
 
 def _json(command: list[str | Path]) -> Any:
@@ -111,7 +111,7 @@ def score(cases: Iterable[tuple[LabelledFile, Path]], found: Found) -> Score:
 
 
 def statements(sql: str) -> Iterator[range]:
-    """The lines of each statement; two that share one are told apart by nobody."""
+    """Yields the lines of each statement. Two statements on the same line cannot be distinguished."""
     for unit in units("-", [sql]):
         if isinstance(unit, Unit) and unit.item is not unit.before:
             yield range(unit.item.line, unit.item.line + unit.item.text.count("\n") + 1)

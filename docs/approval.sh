@@ -1,14 +1,14 @@
 #!/bin/sh
-# A release that somebody else has to approve, from the plan to the night it runs; and one that was changed in between.
+# Shows a release that another person must approve, from the plan to its run, and a release whose files changed after the approval.
 #
-# It wants two database roles: DEPLOY_URL connects as the one that migrates, REVIEW_URL as that of whoever approves
-# (docs/security.md has the grants). It is to be run in a project whose sqlmigrate.toml says
+# It needs two database roles: DEPLOY_URL connects as the migrating role, REVIEW_URL as the approving role
+# (docs/security.md lists the grants). Run it in a project whose sqlmigrate.toml contains
 #
 #     [environments.production]
 #     require_approval = true
 set -eu
-: "${DEPLOY_URL:?the database, as the role that migrates}"
-: "${REVIEW_URL:?the same database, as the role that approves}"
+: "${DEPLOY_URL:?connects as the migrating role}"
+: "${REVIEW_URL:?connects to the same database as the approving role}"
 export SQLMIGRATE_ENV=production
 
 refused() {
@@ -18,30 +18,30 @@ refused() {
     fi
 }
 
-echo "--- nothing runs without an approved plan, and the refusal says how to get one"
+echo "--- nothing runs without an approved plan; the error shows how to create one"
 DATABASE_URL=$DEPLOY_URL refused sqlmigrate migrate
 
-echo "--- in the afternoon: the plan, to be read and to be sent around"
+echo "--- in the afternoon: create the plan, for review"
 DATABASE_URL=$DEPLOY_URL sqlmigrate plan --out plan.json
 
-echo "--- who made it can't approve it for themselves"
+echo "--- the creator of the plan cannot approve it for the same role"
 DATABASE_URL=$DEPLOY_URL sqlmigrate approve plan.json --yes
 DATABASE_URL=$DEPLOY_URL refused sqlmigrate migrate --plan plan.json
 
-echo "--- somebody else reads it, and approves"
+echo "--- another person reads and approves it"
 DATABASE_URL=$REVIEW_URL sqlmigrate approve plan.json --yes
 
-echo "--- at night: exactly that plan"
+echo "--- at night: run exactly this plan"
 DATABASE_URL=$DEPLOY_URL sqlmigrate migrate --plan plan.json
 
-echo "--- it can't be run twice, and taking it back wants an approval of its own"
+echo "--- the plan cannot run twice, and its rollback needs a separate approval"
 DATABASE_URL=$DEPLOY_URL refused sqlmigrate migrate --plan plan.json
 DATABASE_URL=$DEPLOY_URL refused sqlmigrate rollback --steps 1 --yes
 DATABASE_URL=$DEPLOY_URL sqlmigrate plan --rollback --steps 1 --out back.json
 DATABASE_URL=$REVIEW_URL sqlmigrate approve back.json --yes
 DATABASE_URL=$DEPLOY_URL sqlmigrate rollback --plan back.json --yes
 
-echo "--- an approved plan whose files were changed since is no plan any more"
+echo "--- an approved plan is invalid after its files were changed"
 DATABASE_URL=$DEPLOY_URL sqlmigrate plan --out plan.json
 DATABASE_URL=$REVIEW_URL sqlmigrate approve plan.json --yes
 for file in migrations/V*.up.sql; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests on PostgreSQL 15, behind PgBouncer, in a browser and in other shells need, from Debian's packages.
-# Does nothing where it is there.
+# Installs the Debian packages that some tests need: PostgreSQL 15, PgBouncer, other shells, promtool, systemd-analyze and
+# Chromium. Does nothing if the programs are installed.
 set -euo pipefail
 
 packages=()

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# From nothing to a migrated database, in one command. Run again, it applies what is new.
+# Creates a database and migrates it. A second run applies the new migrations.
 #
-#   migrate-setup.sh                                 an embedded PostgreSQL in .local/postgres, or DATABASE_URL's
+#   migrate-setup.sh                                 an embedded PostgreSQL in .local/postgres, or the database of DATABASE_URL
 #   migrate-setup.sh --docker                        PostgreSQL in a container, with docker-compose.yml
-#   migrate-setup.sh --clean                         removes that database first
-#   migrate-setup.sh --rollback --target v2.0.0-001  goes back to a version, which stays applied
+#   migrate-setup.sh --clean                         removes the database first
+#   migrate-setup.sh --rollback --target v2.0.0-001  rolls back to a version, which stays applied
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,7 @@ remove() {
   elif [[ $DATABASE_URL == embedded:* ]]; then
     rm -rf "${DATABASE_URL#embedded:}"
   else
-    echo "migrate-setup: --clean removes an embedded database or --docker's, not one that DATABASE_URL names" >&2
+    echo "migrate-setup: --clean removes only an embedded database or the database of --docker, not the database of DATABASE_URL" >&2
     exit 2
   fi
 }
@@ -47,7 +47,7 @@ prepare() {
     return
   fi
   if [[ ! -s $secrets/db_password ]]; then
-    # The file is for the container's user, who is not its owner; the directory is for nobody else here.
+    # The container's user reads the file but does not own it; the directory keeps other users of this machine out.
     mkdir -p "$secrets" && chmod 700 "$secrets"
     od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$secrets/db_password"
     chmod 644 "$secrets/db_password"

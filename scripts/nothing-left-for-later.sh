@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails where a file says that something is still to be done, and shows where.
+# Fails if a file contains a marker for unfinished work, and shows the lines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

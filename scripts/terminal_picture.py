@@ -1,4 +1,4 @@
-"""Writes docs/images/terminal.svg: what a terminal shows of a real run, on an embedded PostgreSQL."""
+"""Writes docs/images/terminal.svg: the terminal output of a real run on an embedded PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FILES = {
     "V2.0.0-002__index_names.up.sql": "create index concurrently channels_name_idx on channels (name);",
     "V2.0.0-003__add_kind.up.sql": "alter table channels add column kind txt;",
 }
-MENDED = "sed -i s/txt/text/ migrations/V2.0.0-003*"
-COMMANDS = ("sqlmigrate migrate", MENDED, "sqlmigrate migrate", "sqlmigrate status")
-# The whole picture: nothing of it is loaded from elsewhere, and it is dark in the light and in the dark.
+FIX = "sed -i s/txt/text/ migrations/V2.0.0-003*"
+COMMANDS = ("sqlmigrate migrate", FIX, "sqlmigrate migrate", "sqlmigrate status")
+# The picture loads nothing from other files, and is dark in the light and in the dark mode.
 FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
 <style>
 .{unique_id}-matrix {{
@@ -52,19 +52,19 @@ FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="htt
 
 
 def shown(command: str, directory: Path) -> str:
-    """All that a terminal gets of a command."""
+    """Returns the terminal output of a command."""
     leader, follower = pty.openpty()
     environment = {
         **os.environ,
         "DATABASE_URL": "embedded:.postgres",
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
     }
-    process = subprocess.Popen(  # noqa: S602  # commands of this file
+    process = subprocess.Popen(  # noqa: S602  # the commands are constants of this file
         command, shell=True, stdin=follower, stdout=follower, stderr=follower, cwd=directory, env=environment
     )
     os.close(follower)
     screen = b""
-    with contextlib.suppress(OSError):  # so Linux says that the other side is closed
+    with contextlib.suppress(OSError):  # Linux raises it when the other side is closed
         while block := os.read(leader, 4096):
             screen += block
     os.close(leader)
@@ -74,18 +74,18 @@ def shown(command: str, directory: Path) -> str:
 
 
 def session(directory: Path) -> Text:
-    """The commands and what they print."""
+    """Returns the commands and their output."""
     text = Text()
     for command in COMMANDS:
         text.append("$ ", style="bold green").append(f"{command}\n", style="bold")
         text.append_text(Text.from_ansi(shown(command, directory)))
-        text.append("\n" if command != MENDED else "")
+        text.append("\n" if command != FIX else "")
     text.rstrip()
     return text
 
 
 def main() -> None:
-    """Runs the commands in a directory of their own, and writes the picture."""
+    """Runs the commands in a new directory and writes the picture."""
     directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-picture-"))
     (directory / "migrations").mkdir()
     for name, sql in FILES.items():

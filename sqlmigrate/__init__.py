@@ -1,4 +1,4 @@
-"""Plain SQL migrations for PostgreSQL: `Migrator` is the way in for Python, `sqlmigrate` for the command line."""
+"""Plain SQL migrations for PostgreSQL. `Migrator` is the Python interface, `sqlmigrate` the command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Imports a public name when it is first used, so that `sqlmigrate --help` does not load psycopg."""
+    """Imports a public name on first use, so that `sqlmigrate --help` does not load psycopg."""
     if name not in _HOMES:
         raise AttributeError(f"module 'sqlmigrate' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""How long: `500ms`, `5s`, `10min`, `1h`, `7d`, `2w` <-> milliseconds. Pure."""
+"""Converts durations such as `500ms`, `5s`, `10min`, `1h`, `7d` and `2w` from and to milliseconds. Pure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from sqlmigrate.errors import ConfigurationError
 
 _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)\s*", re.IGNORECASE)
 _UNITS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_LONGEST = 2**31 - 1  # of PostgreSQL's own timeouts
+_LONGEST = 2**31 - 1  # the maximum of PostgreSQL's timeouts
 
 
 def milliseconds(text: str) -> int:
-    """A duration as people write it; `0` needs no unit and means no limit.
+    """Parses a duration; `0` needs no unit and means no limit.
 
     Raises:
-        ConfigurationError: there is no unit, or it is no duration, or longer than PostgreSQL can count.
+        ConfigurationError: the text is not a duration, has no unit, or exceeds the maximum of PostgreSQL's timeouts.
     """
-    found = _milliseconds(text)
-    if found > _LONGEST:
+    duration = _milliseconds(text)
+    if duration > _LONGEST:
         raise ConfigurationError(f"{text!r} is too long", hint="write at most 24d, or 0 for no limit")
-    return round(found)
+    return round(duration)
 
 
 def _milliseconds(text: str) -> float:
@@ -34,14 +34,14 @@ def _milliseconds(text: str) -> float:
 
 
 def moment(text: str) -> datetime:
-    """A date, a time, or an age such as `7d`, as people write them; without a zone it is a local time.
+    """Parses a date, a time, or an age such as `7d`; a time without a time zone is local.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: the text is none of these.
     """
     try:
         return datetime.fromisoformat(text.strip()).astimezone()
-    except (ValueError, OverflowError):  # there is no such time, or none in UTC
+    except (ValueError, OverflowError):  # not a time, or outside the range of UTC
         pass
     try:
         return datetime.now().astimezone() - timedelta(milliseconds=_milliseconds(text))
@@ -52,7 +52,7 @@ def moment(text: str) -> datetime:
 
 
 def shown(duration_ms: int) -> str:
-    """A duration for a person: `12 ms`, `3.4 s`, `2 min 05 s`."""
+    """Formats a duration: `12 ms`, `3.4 s`, `2 min 05 s`."""
     if duration_ms < 1000:
         return f"{duration_ms} ms"
     if duration_ms < 59_950:

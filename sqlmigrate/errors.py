@@ -1,22 +1,23 @@
-"""Everything that can go wrong, as one tree.
+"""All errors that sqlmigrate raises, as one tree.
 
     SqlMigrateError                 exit code 1
-    ├── ConfigurationError          2    a setting or an argument that can't be used
-    ├── ScriptError                 1    a file that can't be run as it stands
-    ├── PlanRefused                 1    the plan has problems; all of them are in `problems`
-    ├── DatabaseError               1    the server, or the way to it
-    │   ├── ConnectionFailed             no connection could be made
-    │   ├── ConnectionLost               a connection that was there is gone
-    │   └── StatementFailed              the server refused a statement; carries its report
-    ├── HistoryError                1    the history table is somebody else's, newer, or can't be written
-    ├── MigrationFailed             1    a migration failed; `done` says what was finished before it
-    ├── BackupFailed                1    no backup could be made, so nothing was migrated
-    ├── LockNotAvailable            4    another run held the lock for all of `lock_wait`
-    ├── LockLost                    1    the lock went away under a running migration
-    ├── TimedOut                    1    the run took longer than `--timeout`
+    ├── ConfigurationError          2    invalid setting, configuration file or argument
+    │   └── NoDatabaseConfigured         no setting names a database
+    ├── ScriptError                 1    invalid script
+    ├── PlanRefused                 1    the plan has problems: see `problems`
+    ├── DatabaseError               1    error of the server or the connection
+    │   ├── ConnectionFailed             could not connect
+    │   ├── ConnectionLost               the connection was lost during the run
+    │   └── StatementFailed              the server reported an error: see `report`
+    ├── HistoryError                1    unusable history table
+    ├── MigrationFailed             1    a migration failed: see `step` and `done`
+    ├── BackupFailed                1    could not make the backup; nothing was migrated
+    ├── LockNotAvailable            4    could not obtain the migration lock in time
+    ├── LockLost                    1    the migration lock was lost during a migration
+    ├── TimedOut                    1    the run exceeded `--timeout`
     └── Interrupted     129, 130, 143    SIGHUP, SIGINT or SIGTERM
 
-Each has a message (one sentence), a location where there is one, and a hint: what to do next.
+Each error has a message and a hint (what to do next), and may have a location.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SqlMigrateError(Exception):
-    """The root: whoever catches this catches everything that sqlmigrate raises on purpose."""
+    """The base class of all errors that sqlmigrate raises on purpose."""
 
     exit_code = 1
 
@@ -42,17 +43,21 @@ class SqlMigrateError(Exception):
 
 
 class ConfigurationError(SqlMigrateError):
-    """A setting, a configuration file or an argument that can't be used."""
+    """A setting, a configuration file or an argument is invalid."""
 
     exit_code = 2
 
 
+class NoDatabaseConfigured(ConfigurationError):
+    """No setting names a database, and the command needs a connection."""
+
+
 class ScriptError(SqlMigrateError):
-    """A file that can't be run as it stands: not UTF-8, an open quote, a psql command of psql's own."""
+    """A script is invalid: not UTF-8, an unterminated quoted string, an unsupported psql meta-command."""
 
 
 class PlanRefused(SqlMigrateError):
-    """The plan has problems; `problems` holds every one of them, not the first."""
+    """The plan has problems; `problems` contains all of them."""
 
     def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
         count = len(problems)
@@ -61,19 +66,19 @@ class PlanRefused(SqlMigrateError):
 
 
 class DatabaseError(SqlMigrateError):
-    """The server, or the way to it."""
+    """The server or the connection to it reported an error."""
 
 
 class ConnectionFailed(DatabaseError):
-    """No connection could be made."""
+    """The client could not connect to the server."""
 
 
 class ConnectionLost(DatabaseError):
-    """A connection that was there is gone: what was in flight may or may not have been committed."""
+    """The connection was lost; the transaction that was running may or may not have been committed."""
 
 
 class StatementFailed(DatabaseError):
-    """The server refused a statement. `report` is what it said, field by field."""
+    """The server reported an error for a statement; `report` contains its fields."""
 
     def __init__(self, report: ServerReport, location: Location | None = None, hint: str = "") -> None:
         super().__init__(report.message, location, hint or report.hint)
@@ -81,13 +86,13 @@ class StatementFailed(DatabaseError):
 
 
 class HistoryError(SqlMigrateError):
-    """The history table is somebody else's, of a newer format, or not to be written by this role."""
+    """The history table belongs to another program, has a newer format, or cannot be created by this role."""
 
 
 class MigrationFailed(SqlMigrateError):
-    """A migration failed. `step` is the one, `done` the steps that this run finished before it.
+    """A migration failed. `step` is its step, `done` contains the steps that this run completed before it.
 
-    The cause, most often a `StatementFailed`, is in `__cause__`.
+    `__cause__` is the cause, usually a `StatementFailed`.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class MigrationFailed(SqlMigrateError):
 
 
 class BackupFailed(SqlMigrateError):
-    """The backup that was asked for could not be made, or not be read back; nothing was migrated."""
+    """The requested backup could not be made or verified; nothing was migrated."""
 
 
 class LockNotAvailable(SqlMigrateError):
@@ -109,7 +114,7 @@ class LockNotAvailable(SqlMigrateError):
 
 
 class LockLost(SqlMigrateError):
-    """The migration lock went away under a running migration, which was rolled back."""
+    """The migration lock was lost while a migration ran; the migration was rolled back."""
 
 
 class TimedOut(SqlMigrateError):
@@ -120,7 +125,7 @@ _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
 
 class Interrupted(SqlMigrateError):
-    """SIGINT, SIGTERM or SIGHUP; the exit code is 128 and the signal's number, as shells have it."""
+    """A signal interrupted the run: SIGINT, SIGTERM or SIGHUP. The exit code is 128 plus the signal's number."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by {_SIGNALS[signal_number]}")

@@ -1,4 +1,4 @@
-"""What a run tells while it happens, for whoever listens. Data only; `render` makes text of it."""
+"""The events of a run, for a callback. They contain only data; `render` converts them to text."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The root of all events."""
+    """The base class of all events."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingForLock(Event):
-    """Another run has the migration lock; its holder is None where it went away in this moment."""
+    """Another run holds the migration lock; `holder` is None if the lock was released meanwhile."""
 
     holder: Holder | None
 
 
 @dataclass(frozen=True, slots=True)
 class BackingUp(Event):
-    """pg_dump is started, under the lock and before the first step."""
+    """pg_dump starts, under the lock and before the first step."""
 
     directory: str
 
 
 @dataclass(frozen=True, slots=True)
 class BackedUp(Event):
-    """The backup is made and was read back; `restore` is the command that goes back to it, `size` is in bytes."""
+    """The backup was made and verified; `restore` is the command that restores it, `size` is in bytes."""
 
     path: str
     restore: str
@@ -39,7 +39,7 @@ class BackedUp(Event):
 
 @dataclass(frozen=True, slots=True)
 class Began(Event):
-    """A run begins, under the lock; `run_id` is what the log calls it, `backend_pid` the server's process."""
+    """A run started, under the lock; `run_id` is its identifier in the log, `backend_pid` its backend."""
 
     run_id: str
     backend_pid: int
@@ -48,14 +48,14 @@ class Began(Event):
 
 @dataclass(frozen=True, slots=True)
 class Running(Event):
-    """A step was sent to the server; several may travel together, and this is the first of them."""
+    """A step was sent to the server; it may be the first of several steps in one message."""
 
     step: Step
 
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
-    """A step is done and recorded."""
+    """A step was completed and recorded."""
 
     step: Step
     duration_ms: int
@@ -63,7 +63,7 @@ class Finished(Event):
 
 @dataclass(frozen=True, slots=True)
 class Blocked(Event):
-    """What runs waits for others."""
+    """The running statement waits for locks of other backends."""
 
     application: str
     blockers: tuple[Blocker, ...]
@@ -71,7 +71,7 @@ class Blocked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Advancing(Event):
-    """How far the server is with a long statement; `total` is 0 where it does not say."""
+    """The progress of a long statement; `total` is 0 if the server does not report it."""
 
     application: str
     what: str
@@ -81,7 +81,7 @@ class Advancing(Event):
 
 @dataclass(frozen=True, slots=True)
 class Retrying(Event):
-    """A step was rolled back for a passing reason and is tried again after a pause, in seconds."""
+    """A step was rolled back after a temporary error, and is retried after `pause` seconds."""
 
     step: Step
     reason: str
@@ -91,7 +91,7 @@ class Retrying(Event):
 
 @dataclass(frozen=True, slots=True)
 class Said(Event):
-    """Something to know that stops nothing: a script is run in parts, or was begun again."""
+    """Information about a step: for example, that its script runs in several segments."""
 
     step: Step
     message: str
@@ -99,7 +99,7 @@ class Said(Event):
 
 @dataclass(frozen=True, slots=True)
 class PassedOver(Event):
-    """A command of psql's that only steers psql, with its place."""
+    """A psql meta-command that only controls psql was skipped; `command` includes its location."""
 
     step: Step
     command: str
@@ -107,7 +107,7 @@ class PassedOver(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """What the server said aside, as psql shows it."""
+    """A notice or warning of the server, as psql shows it."""
 
     severity: str
     message: str
@@ -115,7 +115,7 @@ class Notice(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """Something beside the run went wrong; the run itself goes on."""
+    """Something outside the migrations failed; the run continues."""
 
     message: str
 
@@ -134,7 +134,7 @@ _LEVELS: dict[type[Event], str] = {
 
 
 def level_of(event: Event) -> str:
-    """How much an event matters: warning, info or debug."""
+    """Returns the log level of an event: warning, info or debug."""
     if isinstance(event, Notice):
         return "warning" if event.severity == "WARNING" else "info"
     return _LEVELS.get(type(event), "info")

@@ -1,4 +1,4 @@
-"""The use-cases, one method a command: the library's face."""
+"""The library's main class, with one method for each command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError, PlanRefused
-from sqlmigrate.execution.runner import Runner, checked, plan_for
+from sqlmigrate.execution.runner import Runner, checked
 from sqlmigrate.files import source
 from sqlmigrate.history import log
 from sqlmigrate.model import Action, Plan, PlanRequest, Problem, ProblemLevel, Run, State
@@ -21,37 +21,36 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.renumber import Renumbering, Wanted
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.files.source import Found
+    from sqlmigrate.files.source import MigrationFiles
     from sqlmigrate.history.log import LogEntry, Pruned
-    from sqlmigrate.history.records import History
     from sqlmigrate.lint import Finding
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
     from sqlmigrate.planning.plan_file import PlanFile
-    from sqlmigrate.planning.repair import Mend
+    from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.target import Opened
 
-# What only some commands need is imported there: `check` and `status` are started often, and are kept as quick as
-# reading the files and the rows allows.
+# Modules that only some commands need are imported there: `check` and `status` are started often, and take little
+# longer than reading the files and the rows.
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What `check` found: what is pending, and what is wrong."""
+    """The result of `check`: the pending migrations, and the problems of files and history."""
 
     pending: tuple[MigrationStatus, ...]
     problems: tuple[Problem, ...]
 
     @property
     def up_to_date(self) -> bool:
-        """Nothing is pending, and nothing is wrong."""
+        """Whether no migration is pending and no problem is an error."""
         return not self.pending and not any(problem.level is ProblemLevel.ERROR for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Everything known of one migration."""
+    """The status of a migration, its log entries, and the number of statements and segments of its up file."""
 
     standing: MigrationStatus
     log: tuple[LogEntry, ...]
@@ -60,15 +59,16 @@ class Detail:
 
 
 class Migrator:
-    """Applies migrations to one database, and takes them back. Does nothing until a method is called.
+    """Applies migrations to one database and rolls them back. The constructor does no I/O.
 
-    Each method connects, does its work and closes. Those that run something raise `PlanRefused` where files or history
-    have problems, `LockNotAvailable` where another run holds the lock, and `MigrationFailed` where a migration fails.
-    Every error that sqlmigrate raises on purpose is a `SqlMigrateError`.
+    Each method opens a connection, does its work and closes the connection. Every error that sqlmigrate raises
+    deliberately is a `SqlMigrateError`. The methods that run migrations raise `PlanRefused` if files or history have
+    problems, `LockNotAvailable` if another run holds the migration lock for all of `lock_wait`, and `MigrationFailed`
+    if a migration fails.
 
     Args:
-        settings: see `sqlmigrate.config.load`.
-        on_event: hears what happens while it happens: the classes of `sqlmigrate.events`.
+        settings: The settings, for example from `sqlmigrate.load_settings`.
+        on_event: A function that is called with each event while a method runs; see `sqlmigrate.events`.
     """
 
     def __init__(self, settings: Settings, on_event: Callable[[Event], None] = lambda _: None) -> None:
@@ -78,282 +78,264 @@ class Migrator:
         self._runner = Runner(self._target, settings, on_event)
 
     def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
-        """Applies what is pending, up to and with the target; repeatable ones last, and only without a target."""
+        """Applies the pending migrations.
+
+        Args:
+            target: The last version to apply. Repeatable migrations run only without a target.
+            out_of_order: Also apply pending migrations that are older than the newest applied version.
+        """
         return self.run(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
 
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
-        """What `migrate` would do now. Nothing is sent but reads."""
+        """Returns the plan that `migrate` would run now. Changes nothing."""
         return self.planned(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
 
-    def findings(self, plan: Plan) -> list[Finding] | None:
-        """What the linter says of the files that a plan would run; None where it is not installed.
+    def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
+        """Rolls back applied migrations, the newest first.
+
+        Args:
+            to: The version to return to, which stays applied.
+            steps: How many migrations to roll back.
 
         Raises:
-            ConfigurationError: it is not, and `lint_level` wants it.
+            ConfigurationError: Neither argument is given, or both are.
         """
-        from sqlmigrate.planning.lint_gate import inspect
+        return self.run(_rollback(to, steps))
 
-        return inspect(plan, self._settings)
+    def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
+        """Returns the plan that `rollback` would run now. Changes nothing."""
+        return self.planned(_rollback(to, steps))
 
-    def heed(self, found: Sequence[Finding]) -> None:
-        """Refuses what `run` would refuse for its findings, which have been shown.
+    def run(self, request: PlanRequest, file: PlanFile | None = None) -> Run:
+        """Plans a request and runs the plan; with a plan file, runs exactly the plan in the file.
 
         Raises:
-            PlanRefused
+            PlanRefused: The plan has errors or lint findings, its approval is missing, or files or history have changed
+                since the plan file was written.
         """
-        from sqlmigrate.planning.lint_gate import heed
+        return self._runner.run(request, file)
 
-        heed(found, self._settings.lint_level)
+    def planned(self, request: PlanRequest) -> Plan:
+        """Returns the plan that `run` would run now. Changes nothing."""
+        return self._runner.plan(request)
 
     def preview(self, plan: Plan) -> Iterator[str]:
-        """The SQL of each step, as it would be sent, with the place of our own record marked; nothing is sent."""
+        """Yields, for each step, the SQL that would be sent, with a comment where the history row is written."""
         from sqlmigrate.planning.review import preview
 
         for step in plan.steps:
             yield preview(step, str(self._target.table))
 
-    def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
-        """Takes back what is newer than `to`, which stays applied, or the last `steps`; the newest first.
+    def findings(self, plan: Plan) -> list[Finding] | None:
+        """Lints the files that a plan would run; returns None if the linter is not installed.
 
         Raises:
-            ConfigurationError: neither is given, or both.
+            ConfigurationError: The linter is not installed, and the setting `lint_level` requires it.
         """
-        return self.run(_rollback(to, steps))
+        from sqlmigrate.planning.lint_gate import lint_plan
 
-    def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
-        """What `rollback` would do now."""
-        return self.planned(_rollback(to, steps))
+        return lint_plan(plan, self._settings)
 
-    def run(self, asked: PlanRequest, file: PlanFile | None = None) -> Run:
-        """Runs what is asked for; where a plan file is given, exactly what that says.
+    def enforce_lint_level(self, findings: Sequence[Finding]) -> None:
+        """Raises the error that `run` would raise for findings that have already been displayed.
 
         Raises:
-            PlanRefused: also where files or history have changed since the plan was made, or its approval is missing.
+            PlanRefused: A finding has the setting's `lint_level`, or a worse one.
         """
-        return self._runner.run(asked, file)
+        from sqlmigrate.planning.lint_gate import enforce_lint_level
 
-    def review(self, asked: PlanRequest) -> Review:
-        """The plan, written out for those who decide on it. Nothing is sent but reads.
+        enforce_lint_level(findings, self._settings.lint_level)
+
+    def review(self, request: PlanRequest) -> Review:
+        """Returns the plan with its SQL, its locks and the lint findings, for the people who approve it.
 
         Raises:
-            ConfigurationError: the parser is not installed.
+            ConfigurationError: The parser is not installed.
         """
-        from sqlmigrate.planning import lint_gate, plan_file, review
-
-        found = source.find(self._settings.dir)
-        with self._target.opened() as (connection, history):
-            rows = history.rows()
-            plan = _whole(plan_for(asked, found, rows), history)
-            facts = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            return review.review(plan, asked, facts, lint_gate.inspect(plan, self._settings) or ())
+        return self._runner.review(request)
 
     def approve(self, file: PlanFile) -> None:
-        """Writes to the log that the role that is connected approves of a plan.
+        """Records in the log table that the connected role approves a plan.
 
         Raises:
-            PlanRefused: files or history have changed since the plan was made.
+            PlanRefused: The plan has errors, or files or history have changed since the plan file was written.
         """
-        from sqlmigrate.planning import approval, plan_file, review
-
-        found = source.find(self._settings.dir)
-        with self._target.opened() as (connection, history):
-            rows = history.rows()
-            plan = checked(_whole(plan_for(file.asked, found, rows), history))
-            now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            checked(Plan((), tuple(plan_file.outdated(file, now) or review.misleading(file, plan))))
-            self._create(connection, history)
-            connection.run(approval.approved(history, file))
-
-    def status(self) -> list[MigrationStatus]:
-        """Where each migration stands, in order. Misnamed and doubled files are `validate`'s to report."""
-        with self._target.opened() as (_, history):
-            return planner.statuses(source.find(self._settings.dir).migrations, history.rows())
-
-    def info(self, version: Version | None = None) -> list[Detail]:
-        """Everything known of one version, or of all migrations.
-
-        Raises:
-            PlanRefused: there is no such version.
-        """
-        with self._target.opened() as (connection, history):
-            statuses = planner.statuses(source.find(self._settings.dir).migrations, history.rows())
-            found = [one for one in statuses if version is None or one.version == version]
-            if not found:
-                raise PlanRefused([Problem("unknown-version", f"there is no {version}")])
-            return [_detail(one, log.log_of(connection, history, one.id)) for one in found]
-
-    def check(self) -> Health:
-        """Whether the database is up to date. Sends nothing but reads, takes no lock."""
-        with self._target.opened() as (_, history):
-            migrations, problems, _ = source.find(self._settings.dir)
-            statuses = planner.statuses(migrations, history.rows())
-        pending = planner.plan_apply(statuses).steps
-        waiting = {step.migration.id for step in pending}
-        found = [*problems, *planner.problems(statuses)]
-        return Health(tuple(one for one in statuses if one.id in waiting), tuple(found))
-
-    def validate(self) -> list[Problem]:
-        """Every problem of files and history, and of each script that is pending; warnings too."""
-        with self._target.opened() as (_, history):
-            migrations, problems, hooks = source.find(self._settings.dir)
-            statuses = planner.statuses(migrations, history.rows())
-        failed = [_failed(one) for one in statuses if one.state is State.FAILED or _is_half_applied(one)]
-        scripts = [*migrations, *hooks.present]
-        unreadable = [problem for one in scripts for problem in _unreadable(one)]
-        return [*problems, *planner.problems(statuses), *failed, *unreadable, *planner.without_down(migrations)]
+        self._runner.approve(file)
 
     def rehearse(self) -> Run:
-        """Runs what is pending in a transaction that is rolled back; what can't be is told by events.
+        """Runs the pending migrations in one transaction and rolls it back.
+
+        An event reports each statement that cannot run inside a transaction block, and is therefore skipped.
 
         Raises:
-            ScriptError: a migration would fail, and where.
+            ScriptError: A migration would fail; the error has its location.
         """
-        from sqlmigrate.execution.envelope import Limits
-        from sqlmigrate.execution.prepared import load
-        from sqlmigrate.execution.rehearsal import rehearse
+        return self._runner.rehearse()
 
-        limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
-        found = source.find(self._settings.dir)
-        with self._target.locked() as (connection, session, history, rows):
-            plan = plan_for(PlanRequest(Action.APPLY), found, rows)
-            if self._settings.require_approval and plan.steps:
-                raise PlanRefused([_UNREHEARSED])
-            work = load(plan, pooled=history.pooled)
-            rehearse(connection, session, work, limits, self._on_event)
-            return Run(plan.migrations, plan.problems)
+    def status(self) -> list[MigrationStatus]:
+        """Returns the status of each migration, in order. Only `validate` reports misnamed and duplicate files."""
+        with self._target.opened() as opened:
+            return self._statuses(opened)
+
+    def info(self, version: Version | None = None) -> list[Detail]:
+        """Returns the details of one version, or of all migrations.
+
+        Raises:
+            PlanRefused: The version does not exist.
+        """
+        with self._target.opened() as opened:
+            statuses = [status for status in self._statuses(opened) if version is None or status.version == version]
+            if not statuses:
+                raise PlanRefused([Problem("unknown-version", f"version {version} does not exist")])
+            return [_detail(status, log.log_of(*opened, status.id)) for status in statuses]
+
+    def _statuses(self, opened: Opened) -> list[MigrationStatus]:
+        return planner.statuses(source.find(self._settings.dir).migrations, opened.history.rows())
+
+    def check(self) -> Health:
+        """Checks whether the database is up to date. Sends only queries, and does not acquire the lock."""
+        with self._target.opened() as opened:
+            migrations, problems, _ = source.find(self._settings.dir)
+            statuses = planner.statuses(migrations, opened.history.rows())
+        pending = {step.migration.id for step in planner.plan_apply(statuses).steps}
+        return Health(
+            tuple(status for status in statuses if status.id in pending), (*problems, *planner.problems(statuses))
+        )
+
+    def validate(self) -> list[Problem]:
+        """Returns every problem and warning of the files, the scripts and the history."""
+        with self._target.opened() as opened:
+            migrations, problems, hooks = source.find(self._settings.dir)
+            statuses = planner.statuses(migrations, opened.history.rows())
+        failed = [_failed(status) for status in statuses if status.state is State.FAILED or _is_half_applied(status)]
+        scripts = [problem for script in (*migrations, *hooks.present) for problem in _script_problems(script)]
+        return [*problems, *planner.problems(statuses), *failed, *scripts, *planner.without_down(migrations)]
 
     def baseline(self, version: Version) -> Run:
-        """Marks a version and everything before it as applied, without running anything.
+        """Marks a version and all versions before it as applied, without running them.
 
         Raises:
-            PlanRefused: there is no such file.
+            PlanRefused: No file has this version.
         """
-        found = source.find(self._settings.dir)
-        with self._target.locked() as (connection, _, history, rows):
-            plan = planner.plan_baseline(planner.statuses(found.migrations, rows), version)
-            plan = checked(replace(plan, problems=(*found.problems, *plan.problems)))
-            marks = [history.marked(step.migration) for step in plan.steps]
-            history.create()
-            connection.run("\n".join(["begin;", *marks, "commit;"]))
+        files = source.find(self._settings.dir)
+        with self._target.locked() as locked:
+            plan = planner.plan_baseline(planner.statuses(files.migrations, locked.rows), version)
+            plan = checked(replace(plan, problems=(*files.problems, *plan.problems)))
+            rows = [locked.history.records.baseline(step.migration) for step in plan.steps]
+            locked.history.create()
+            locked.connection.run("\n".join(["begin;", *rows, "commit;"]))
             return Run(plan.steps)
 
-    def plan_repair(self, version: Version | None = None) -> list[Mend]:
-        """What `repair` would do now."""
-        from sqlmigrate.planning.repair import mends
+    def plan_repair(self, version: Version | None = None) -> list[Repair]:
+        """Returns the repairs that `repair` would make now. Changes nothing."""
+        from sqlmigrate.planning.repair import repairs
 
-        with self._target.opened() as (_, history):
-            return mends(_unambiguous(source.find(self._settings.dir)), history, version)
+        with self._target.opened() as opened:
+            return repairs(_unambiguous(source.find(self._settings.dir)), opened.history, version)
 
-    def repair(self, version: Version | None = None) -> list[Mend]:
-        """Takes checksums from disk, removes rows of failed runs, lets go of files that are gone; each is logged."""
-        from sqlmigrate.planning.repair import mends
+    def repair(self, version: Version | None = None) -> list[Repair]:
+        """Makes the history agree with the files again, and logs each repair.
 
-        with self._target.locked() as (connection, _, history, _):
-            found = mends(_unambiguous(source.find(self._settings.dir)), history, version)
-            history.create()
-            connection.run("\n".join(["begin;", *(mend.sql for mend in found), "commit;"]))
+        Updates the checksums of changed files, deletes the rows of failed migrations, and stops reporting files that
+        no longer exist.
+        """
+        from sqlmigrate.planning.repair import repairs
+
+        with self._target.locked() as locked:
+            found = repairs(_unambiguous(source.find(self._settings.dir)), locked.history, version)
+            locked.history.create()
+            locked.connection.run("\n".join(["begin;", *(repair.sql for repair in found), "commit;"]))
             return found
 
     def plan_renumber(self, wanted: Wanted) -> Renumbering:
-        """What `renumber` would do now.
+        """Returns the new versions that `renumber` would assign now. Renames nothing.
 
         Raises:
-            PlanRefused: what is named is applied, or nothing tells which of two is to move.
+            PlanRefused: A named migration is applied, or it is ambiguous which of two migrations to renumber.
         """
         if wanted.applied_nowhere:
             return self._renumbering(wanted, [])
-        with self._target.opened() as (_, history):
-            return self._renumbering(wanted, history.rows())
+        with self._target.opened() as opened:
+            return self._renumbering(wanted, opened.history.rows())
 
     def renumber(self, wanted: Wanted) -> Renumbering:
-        """Renames the files of migrations that nobody has applied; under the lock, where a database is asked.
+        """Renames the files of migrations that are not applied; holds the lock if `wanted` requires a database.
 
         Raises:
-            PlanRefused: see `plan_renumber`.
+            PlanRefused: See `plan_renumber`.
         """
         from sqlmigrate.authoring import renumber
 
         with nullcontext() if wanted.applied_nowhere else self._target.locked() as locked:
-            made = self._renumbering(wanted, locked[3] if locked else [])
-            renumber.do(made.moves)
-            return made
+            renumbering = self._renumbering(wanted, locked.rows if locked else [])
+            renumber.do(renumbering.moves)
+            return renumbering
 
     def _renumbering(self, wanted: Wanted, rows: Sequence[Applied]) -> Renumbering:
         from sqlmigrate.authoring import renumber
 
-        made = renumber.planned(self._settings.dir, rows, wanted)
-        checked(Plan((), made.problems))
-        return made
+        renumbering = renumber.planned(self._settings.dir, rows, wanted)
+        checked(Plan((), renumbering.problems))
+        return renumbering
 
     def lock_holder(self) -> Holder | None:
-        """Who holds the migration lock now."""
+        """Returns the backend that holds the migration lock."""
         from sqlmigrate.server import lock
 
-        with self._target.opened() as (connection, _):
-            return lock.holder(connection, self._target.lock_key)
+        with self._target.opened() as opened:
+            return lock.holder(opened.connection, self._target.lock_key)
 
     def unlock(self, pid: int) -> bool:
-        """Ends the backend that holds the lock, if it is still this one; written to the log. False where it is not."""
+        """Terminates the backend that holds the migration lock, and logs it.
+
+        Returns False if the backend with this pid does not hold the lock any more.
+        """
         from sqlmigrate.server import lock
 
-        with self._target.opened() as (connection, history):
-            now = lock.holder(connection, self._target.lock_key)
-            if now is None or now.pid != pid:
+        with self._target.opened() as opened:
+            connection, history = opened
+            holder = lock.holder(connection, self._target.lock_key)
+            if holder is None or holder.pid != pid:
                 return False
-            ended = lock.terminate(connection, pid)
+            is_terminated = lock.terminate(connection, pid)
             if history.format:
-                connection.run(
-                    history.unlocked(f"pid {pid} ({now.user}, {now.application}, from {now.host}) was ended")
-                )
-            return ended
+                connection.run(history.records.log_entry("unlock", message=f"{holder} was terminated"))
+            return is_terminated
 
     def history(
         self, version: Version | None = None, since: datetime | None = None, limit: int | None = None
     ) -> list[LogEntry]:
-        """The log, oldest first, and runs that were broken off; of one version, since a time, the last so many."""
-        with self._target.opened() as (connection, history):
+        """Returns the log entries, oldest first, with an entry for each run that ended without a record.
+
+        Args:
+            version: Only entries of this version.
+            since: Only entries since this time.
+            limit: Only the last `limit` entries.
+        """
+        with self._target.opened() as opened:
             identity = None if version is None else str(version)
-            return log.entries(connection, history, self._target.lock_key, identity, since, limit)
+            return log.entries(*opened, self._target.lock_key, identity, since, limit)
 
     def plan_cleanup(self, keep_days: int) -> Pruned:
-        """What `cleanup` would do now."""
-        with self._target.opened() as (connection, history):
-            return log.prunable(connection, history, keep_days)
+        """Returns the number of log entries that `cleanup` would delete now."""
+        with self._target.opened() as opened:
+            return log.prunable(*opened, keep_days)
 
     def cleanup(self, keep_days: int) -> Pruned:
-        """Takes what is older out of the log; the state of each migration stays, and so does every counter."""
-        with self._target.locked() as (connection, _, history, _):
-            return log.prune(connection, history, keep_days)
+        """Deletes older entries from the log table; the history table and the metrics' counters do not change."""
+        with self._target.locked() as locked:
+            return log.prune(locked.connection, locked.history, keep_days)
 
     def exporter(self) -> Exporter:
-        """The metrics, for Prometheus; to be closed."""
+        """Returns the exporter of the Prometheus metrics; the caller closes it."""
         from sqlmigrate.metrics.exporter import Exporter
 
         return Exporter(self._target, self._settings.dir, self._on_event)
 
-    def _create(self, connection: Connection, history: History) -> None:
-        """The history's tables, under the lock, where they are missing."""
-        if history.format == 0 or history.outdated:
-            with self._target.lock(connection, history, self._target.session(connection, history)):
-                history.create()
 
-    def planned(self, asked: PlanRequest) -> Plan:
-        """What `run` would do now. Nothing is sent but reads."""
-        found = source.find(self._settings.dir)
-        with self._target.opened() as (_, history):
-            return _whole(plan_for(asked, found, history.rows()), history)
-
-
-_UNREHEARSED = Problem(
-    "not-approved",
-    "a rehearsal runs what nobody has approved, and not all that SQL does can be rolled back",
-    hint="rehearse on another database, a copy of this one",
-)
-
-
-def _detail(one: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
-    script = source.read(one.migration.up) if one.migration else None
-    return Detail(one, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
+def _detail(status: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
+    script = source.read(status.migration.up) if status.migration else None
+    return Detail(status, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
 
 
 def _rollback(to: Version | None, steps: int | None) -> PlanRequest:
@@ -362,29 +344,23 @@ def _rollback(to: Version | None, steps: int | None) -> PlanRequest:
     return PlanRequest(Action.ROLL_BACK, to, steps)
 
 
-def _whole(plan: Plan, history: History) -> Plan:
-    """The plan with what is wrong with the scripts that it would run."""
-    from sqlmigrate.execution.prepared import found_in
-
-    return replace(plan, problems=(*plan.problems, *found_in(plan, pooled=history.pooled)))
-
-
-def _unambiguous(found: Found) -> Sequence[Migration]:
-    """The migrations, if no two have one version: the checksum of the wrong one would be taken for the right one."""
-    checked(Plan((), tuple(problem for problem in found.problems if problem.code == "duplicate-version")))
-    return found.migrations
+def _unambiguous(files: MigrationFiles) -> Sequence[Migration]:
+    """Returns the migrations; a repair of a version that has two files could use the checksum of the wrong file."""
+    checked(Plan((), tuple(problem for problem in files.problems if problem.code == "duplicate-version")))
+    return files.migrations
 
 
-def _failed(one: MigrationStatus) -> Problem:
-    said = one.applied.error_msg if one.applied else ""
-    message = f"{one.id} failed: {said}" if said else f"{one.id} was broken off"
-    return Problem("failed", message, None, "mend it, and run `sqlmigrate migrate` again")
+def _failed(status: MigrationStatus) -> Problem:
+    error = status.applied.error_msg if status.applied else ""
+    message = f"{status.id} failed: {error}" if error else f"{status.id} was interrupted"
+    return Problem("failed", message, None, "fix the file, and run `sqlmigrate migrate` again")
 
 
-def _is_half_applied(one: MigrationStatus) -> bool:
-    return one.state is State.PARTIAL and one.applied is not None and one.applied.action != Action.ROLL_BACK.value
+def _is_half_applied(status: MigrationStatus) -> bool:
+    applied = status.applied
+    return status.state is State.PARTIAL and applied is not None and applied.action != Action.ROLL_BACK.value
 
 
-def _unreadable(migration: Migration) -> list[Problem]:
+def _script_problems(migration: Migration) -> list[Problem]:
     paths = (migration.up, migration.down) if migration.down else (migration.up,)
     return [problem for path in paths for problem in source.read(path).problems]

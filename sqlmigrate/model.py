@@ -1,4 +1,4 @@
-"""The vocabulary: what the rest of the program talks about. Nothing here does anything."""
+"""The vocabulary: the types that all parts of the program share. They hold data, and have no behavior."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Version(NamedTuple):
-    """`V2.0.0-001` in a file name, `v2.0.0-001` in print; ordered as numbers."""
+    """A version, ordered by its numbers: `V2.0.0-001` in a file name, `v2.0.0-001` in output and in the history."""
 
     major: int
     minor: int
@@ -24,7 +24,7 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file. Lines and columns count from 1, columns in characters; `text` is the line itself."""
+    """A location in a file. Lines and columns start at 1, columns count characters; `text` is the text of the line."""
 
     path: str
     line: int | None = None
@@ -36,7 +36,7 @@ class Location:
 
 
 class ProblemLevel(Enum):
-    """How bad a problem is: an error stops `migrate`, a warning is shown."""
+    """The severity of a problem: an error stops `migrate`, a warning is only shown."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -44,7 +44,7 @@ class ProblemLevel(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a person has to decide or mend. `code` is stable, for scripts to look for."""
+    """Something that the user has to decide or fix. `code` does not change, so that scripts can rely on it."""
 
     code: str
     message: str
@@ -55,10 +55,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One versioned change as it lies on disk; a repeatable one has no version.
+    """A migration on disk: versioned, or repeatable and without a version.
 
-    `id` is its name in the history: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file; `stamp` is
-    what `source.stamp` said of it when it was read.
+    `id` is its name in the history table: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file, and
+    `stamp` is the state of the up file when it was read: see `files.source`.
     """
 
     id: str
@@ -72,12 +72,12 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A row of the history table, its columns in the table's order.
+    """A row of the history table; the fields are the columns, in the same order.
 
-    `success` is the word on the whole: while it is false, `action` says which way the script was going,
-    `statements_done` how many of its statements are committed, `statements_begun` how many were begun
-    (one more, where a statement that can't run in a transaction may or may not have ended).
-    `done_checksum` is that of the text of the statements done.
+    While `success` is false, the script is unfinished: `action` is its direction, `statements_done` the number of its
+    committed statements, and `statements_begun` the number of started statements. They differ by one if a statement
+    that cannot run inside a transaction block was started and its end is unknown. `done_checksum` is the checksum of
+    the text of the committed statements.
     """
 
     id: str
@@ -97,7 +97,7 @@ class Applied:
 
 
 class Action(Enum):
-    """What a step does, in the words that the history and the log use."""
+    """What a step does; the values are stored in the history table and in the log table."""
 
     APPLY = "apply"
     ROLL_BACK = "rollback"
@@ -105,7 +105,7 @@ class Action(Enum):
 
 
 class State(Enum):
-    """Where a migration stands."""
+    """The state of a migration, from its file and its row."""
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -118,7 +118,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """A migration and where it stands: its file, its row, or both."""
+    """A migration and its state. It has a file (`migration`), a row (`applied`), or both."""
 
     id: str
     version: Version | None
@@ -130,7 +130,7 @@ class MigrationStatus:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A migration and the action to take on it; `row` is its history row as the plan saw it."""
+    """A migration and the action to take on it; `row` is its row in the history table when the plan was made."""
 
     migration: Migration
     action: Action
@@ -138,16 +138,17 @@ class Step:
 
     @property
     def path(self) -> str:
-        """The file to run: the up file to apply, the down file to roll back."""
+        """The file to run: the up file, or the down file for a rollback."""
         down = self.migration.down
         return down if self.action is Action.ROLL_BACK and down is not None else self.migration.up
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a plan is to be made for.
+    """The input from which a plan is made.
 
-    `version` is the last one to apply, or the one to go back to; `steps` is how many to take back.
+    `version` is the last version to apply, or the version to roll back to. `steps` is the number of migrations to roll
+    back.
     """
 
     action: Action
@@ -158,7 +159,7 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The SQL files that run around migrations, each of them as a migration without a version, where it is there."""
+    """The configured hooks: SQL files that run around migrations, each as a migration without a version."""
 
     before_migrate: Migration | None = None
     after_migrate: Migration | None = None
@@ -168,14 +169,19 @@ class Hooks:
 
     @property
     def present(self) -> tuple[Migration, ...]:
-        """Those that are there."""
+        """The configured hooks."""
         hooks = (self.before_migrate, self.after_migrate, self.before_each, self.after_each, self.after_error)
         return tuple(hook for hook in hooks if hook)
+
+    @property
+    def around(self) -> tuple[Migration, ...]:
+        """The configured hooks that are not steps of a plan: they run around each step, or after an error."""
+        return tuple(hook for hook in (self.before_each, self.after_each, self.after_error) if hook)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done and what stands in its way. Hooks that run once are steps; the others are in `hooks`."""
+    """Steps to run, and the problems found. Hooks that run once are steps; the other hooks are in `hooks`."""
 
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
@@ -194,7 +200,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ServerReport:
-    """What PostgreSQL said of an error, its fields under libpq's names; `position` counts characters from 1."""
+    """An error message of PostgreSQL, field by field, with libpq's names; `position` counts characters from 1."""
 
     message: str
     sqlstate: str
@@ -207,7 +213,7 @@ class ServerReport:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The backend that holds the lock."""
+    """The backend that holds the migration lock."""
 
     pid: int
     user: str
@@ -218,12 +224,12 @@ class Holder:
     query: str
 
     def __str__(self) -> str:
-        return f"pid {self.pid} ({self.user}, {self.application}, from {self.host})"
+        return f"pid {self.pid} ({self.user}, {self.application or 'no application name'}, from {self.host})"
 
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A backend that holds what we wait for; `age` is that of its transaction, in seconds."""
+    """A backend that holds a lock for which the run waits; `age` is that of its transaction, in seconds."""
 
     pid: int
     user: str
@@ -233,13 +239,13 @@ class Blocker:
     query: str
 
     def __str__(self) -> str:
-        name = self.application or "no name"
+        name = self.application or "no application name"
         query = " ".join(self.query.split())[:100]
         return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {query}"
 
 
 class Progress(NamedTuple):
-    """How far a script of several segments is."""
+    """How far a script of several segments has run; see `Applied`."""
 
     statements: int
     done: int
@@ -248,7 +254,7 @@ class Progress(NamedTuple):
 
 
 class Backup(NamedTuple):
-    """A file that was read back, and the command that goes back to it, for a shell and without a password."""
+    """A verified backup file, and the shell command that restores it, without a password."""
 
     path: str
     restore: str
@@ -256,7 +262,7 @@ class Backup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run did: its steps in order, and warnings; and the backup that was made before it."""
+    """The result of a run: its steps in order, its warnings, and the backup that was made before it."""
 
     steps: tuple[Step, ...]
     warnings: tuple[Problem, ...] = ()

@@ -1,13 +1,14 @@
-"""One database to migrate: the ways to it, its history, and its lock."""
+"""One database to migrate: how to connect to it, its history, and its migration lock."""
 
 from __future__ import annotations
 
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
-from sqlmigrate.history.records import History, parse_table_name
+from sqlmigrate.history.history import History
+from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
 from sqlmigrate.version import __version__
 
@@ -21,11 +22,28 @@ if TYPE_CHECKING:
     from sqlmigrate.server.lock import Lock
     from sqlmigrate.server.session import Session
 
-# The lock and the session are imported where they are used: what only reads is kept quick to start.
+# The lock and the session are imported where they are used, so that commands that only read start quickly.
+
+
+class Opened(NamedTuple):
+    """An open connection to the target, and its history, which has been surveyed."""
+
+    connection: Connection
+    history: History
+
+
+class Locked(NamedTuple):
+    """A connection to the target that holds the migration lock; `rows` is the history as read under the lock."""
+
+    connection: Connection
+    history: History
+    session: Session
+    lock: Lock
+    rows: list[Applied]
 
 
 class Target:
-    """Does nothing until it is asked for a connection."""
+    """A database as the settings describe it. The constructor does no I/O."""
 
     def __init__(self, settings: Settings, on_event: Callable[[Event], None]) -> None:
         self._settings = settings
@@ -33,11 +51,15 @@ class Target:
         self.table = parse_table_name(settings.history_table)
 
     def connect(self, application_name: str, **parts: str) -> Connection:
-        """A connection; the embedded server is started where it is the target. `parts` are libpq's, and go first.
+        """Opens a connection, and starts the embedded server if it is the target.
+
+        Args:
+            application_name: The name that pg_stat_activity shows.
+            parts: libpq parameters; they take precedence over the settings.
 
         Raises:
-            ConnectionFailed
-            ConfigurationError: the password is not to be had.
+            ConnectionFailed: The server cannot be reached, or rejects the connection.
+            ConfigurationError: The password cannot be read.
         """
         return connect(make_conninfo(self._conninfo(), **parts), application_name)
 
@@ -47,63 +69,62 @@ class Target:
             from sqlmigrate.server import embedded
 
             return make_conninfo(embedded.start(settings.database.removeprefix("embedded:")), **parts)
-        given = make_conninfo(settings.database, **parts)
-        password = password_for(settings, in_url=has_password(given))
-        return given if password is None else make_conninfo(given, password=password)
+        conninfo = make_conninfo(settings.database, **parts)
+        password = password_for(settings, in_url=has_password(conninfo))
+        return conninfo if password is None else make_conninfo(conninfo, password=password)
 
     @property
     def place(self) -> tuple[str, str]:
-        """The server as HOST:PORT and the database's name, as the settings have them, whether they are there or not."""
+        """The server as HOST:PORT, and the name of the database, as in the settings; no connection is opened."""
         url = "dbname=postgres" if self._settings.database.startswith("embedded:") else self._settings.database
-        said = place_in(url, **dict(self._settings.connection_parts))
-        host = said["host"] or said["hostaddr"]
-        if not host or host.startswith(("/", "@")):  # a socket's directory
+        parameters = place_in(url, **dict(self._settings.connection_parts))
+        host = parameters["host"] or parameters["hostaddr"]
+        if not host or host.startswith(("/", "@")):  # the directory of a Unix-domain socket
             host = socket.gethostname()
-        return f"{host}:{said['port'] or 5432}", said["dbname"] or said["user"]
+        return f"{host}:{parameters['port'] or 5432}", parameters["dbname"] or parameters["user"]
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[Connection, History]]:
-        """A connection, and the history as it is there; both for as long as the block lasts."""
+    def opened(self) -> Iterator[Opened]:
+        """Opens a connection and surveys the history; the connection is closed at the end of the block."""
         connection = self.connect("sqlmigrate")
         try:
             history = History(connection, self.table, __version__)
             history.survey()
-            yield connection, history
+            yield Opened(connection, history)
         finally:
             connection.close()
 
     @contextmanager
-    def locked(self) -> Iterator[tuple[Connection, Session, History, list[Applied]]]:
-        """The same under the lock, with the rows as they are under it."""
-        with self.opened() as (connection, history):
-            session = self.session(connection, history)
-            with self.lock(connection, history, session) as (_, rows):
-                yield connection, session, history, rows
-
-    def session(self, connection: Connection, history: History) -> Session:
-        """The session's texts for a connection."""
-        from sqlmigrate.server.session import Session
-
-        return Session(connection, pooled=history.pooled)
-
-    @contextmanager
-    def lock(self, connection: Connection, history: History, session: Session) -> Iterator[tuple[Lock, list[Applied]]]:
-        """The lock, and the rows as they are under it. It ends with the connection.
+    def locked(self) -> Iterator[Locked]:
+        """Opens a connection and acquires the migration lock.
 
         Raises:
-            LockNotAvailable: another run held it for all of `lock_wait`.
+            LockNotAvailable: Another run held the lock for all of `lock_wait`.
+        """
+        with self.opened() as opened, self.lock(opened) as locked:
+            yield locked
+
+    @contextmanager
+    def lock(self, opened: Opened) -> Iterator[Locked]:
+        """Acquires the migration lock on an open connection; the lock is released when the connection is closed.
+
+        Raises:
+            LockNotAvailable: Another run held the lock for all of `lock_wait`.
         """
         from sqlmigrate.events import WaitingForLock
         from sqlmigrate.server.lock import Lock
+        from sqlmigrate.server.session import Session
 
+        connection, history = opened
+        session = Session(connection, pooled=history.pooled)
         keeper = self.connect("sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
         wait = self._settings.lock_wait / 1000
         try:
-            answers = lock.acquire(
-                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.look
+            results = lock.acquire(
+                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query
             )
-            yield lock, history.seen(answers)
+            yield Locked(connection, history, session, lock, history.rows_in(results))
         finally:
             if keeper is not None:
                 keeper.close()

@@ -1,8 +1,9 @@
-"""pytest's plugin: fixtures for a PostgreSQL server, and for a migrated database of its own for each test.
+"""The pytest plugin: fixtures for a PostgreSQL server, and for a separate migrated database for each test.
 
-pytest loads this module in every run, used or not: all but pytest is imported where a fixture needs it.
+pytest loads this module in every run, so everything but pytest is imported lazily, by the fixture that needs it.
 
-Databases are cloned from a template. It is migrated once for each state of the migration files, and kept on the server.
+The databases are cloned from a template database. The template is migrated once for each state of the migration files,
+and kept on the server.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "sqlmigrate_template_"
 _TEST = "sqlmigrate_test_"
-_KEPT = 3  # templates of a directory: whoever changes branches finds the last ones again
-_ONE_AT_A_TIME = 0x73716C6D74706C74
+_KEPT = 3  # templates of a directory: after a change of branches the previous template can be used again
+_TEMPLATE_LOCK = 0x73716C6D74706C74
 _OLD = (
     "select datname from pg_catalog.pg_database where datistemplate and pg_catalog.starts_with(datname, '{prefix}')"
     " order by oid desc offset {kept}"
 )
-_LEFT = "select datname from pg_catalog.pg_database where pg_catalog.starts_with(datname, '{prefix}')"
+_LEFTOVERS = "select datname from pg_catalog.pg_database where pg_catalog.starts_with(datname, '{prefix}')"
 
 
 @pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a server, as SQLMIGRATE_TEST_SERVER says: embedded (the default), embedded:PATH, container, or a URL.
+    """The URL of the server.
 
-    The embedded one keeps its data in that path, or in pytest's cache directory, and is shared by the workers
-    of pytest-xdist. A container, of the image that POSTGRES_IMAGE names, is each worker's own.
+    SQLMIGRATE_TEST_SERVER selects the server: `embedded` (the default), `embedded:PATH`, `container`, or a URL. The
+    embedded server stores its data in PATH or in pytest's cache directory; the workers of pytest-xdist share it. With
+    `container`, each worker starts its own container from the image POSTGRES_IMAGE.
     """
     choice = os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
     kind, _, path = choice.partition(":")
@@ -51,7 +53,7 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migration_settings() -> Mapping[str, Any]:
-    """Settings that go before the environment and the configuration file: override it to return, say, another `dir`."""
+    """Settings that override the environment and the configuration file; redefine it, for example, to set `dir`."""
     return {}
 
 
@@ -73,14 +75,15 @@ def _clones(
 
 @pytest.fixture
 def migrated_database(_clones: _Clones) -> str:
-    """The URL of a database that has all migrations and is this test's own; it is dropped when the next one is made."""
+    """The URL of a new database with all migrations, for this test only; the next test drops it."""
     return _url(_clones.server, _clones.make())
 
 
 class _Clones:
-    """Makes databases from a template, under names that are free as long as its connection holds a lock on them.
+    """Creates databases from a template.
 
-    A name has the lock's key in it: so the next run knows those of a run that was killed, and drops them.
+    Their names contain the key of an advisory lock that the connection holds. If the lock is free, the run was killed,
+    and the next run drops its databases.
     """
 
     def __init__(self, connection: Connection, server: str, template: str) -> None:
@@ -91,7 +94,7 @@ class _Clones:
         self._last = ""
         self._key = random.getrandbits(62)
         _try_lock(connection, self._key)
-        for name, key in _left(connection):
+        for name, key in _leftovers(connection):
             if key != self._key and _try_lock(connection, key):
                 _drop(connection, name)
                 connection.rows(f"select pg_catalog.pg_advisory_unlock({key})")
@@ -103,7 +106,7 @@ class _Clones:
         return self._last
 
     def drop_last(self) -> None:
-        """Dropped right after its test, it would make the server wait 100 ms for connections that are just closing."""
+        """Runs before the next test: right after its own test, the server would wait 100 ms for closing connections."""
         if self._last:
             _drop(self._connection, self._last)
 
@@ -120,7 +123,7 @@ def _embedded(path: str) -> Iterator[str]:
 
     url = embedded.start(path)
     connection = connect(url, "sqlmigrate testing")
-    # Nothing here has to outlive a power cut, and creating databases durably takes several times as long.
+    # These databases need not survive a power failure, and with fsync creating them takes several times as long.
     connection.rows("alter system set fsync = off")
     connection.rows("select pg_catalog.pg_reload_conf()")
     connection.close()
@@ -142,38 +145,38 @@ def _container() -> Iterator[str]:
         yield str(running.get_connection_url())
 
 
-def _settings(root: Path, server: str, given: Mapping[str, Any]) -> Settings:
-    """Only what makes the schema: a test's database is neither backed up nor reported."""
+def _settings(root: Path, server: str, overrides: Mapping[str, Any]) -> Settings:
+    """Returns only the settings that determine the schema: a test needs no backup and no notification."""
     from sqlmigrate.config.settings import Settings, load
 
     with contextlib.chdir(root):
-        read = load({**given, "database_url": server}, os.environ)
-        directories = tuple(os.path.abspath(one) for one in read.dir)
-    return Settings(dir=directories, history_table=read.history_table)
+        settings = load({**overrides, "database_url": server}, os.environ)
+        directories = tuple(os.path.abspath(directory) for directory in settings.dir)
+    return Settings(dir=directories, history_table=settings.history_table)
 
 
 def _template(connection: Connection, server: str, settings: Settings) -> str:
-    """The name of the template, which is made where it is missing, by one process at a time."""
+    """Returns the name of the template. If it does not exist, one process at a time creates it."""
     prefix, name = _names(settings)
     if not _exists(connection, name):
-        connection.rows(f"select pg_catalog.pg_advisory_lock({_ONE_AT_A_TIME})")
+        connection.rows(f"select pg_catalog.pg_advisory_lock({_TEMPLATE_LOCK})")
         try:
             if not _exists(connection, name):
                 _make_template(connection, name, replace(settings, database=_url(server, name)))
                 _drop_old(connection, prefix)
         finally:
-            connection.rows(f"select pg_catalog.pg_advisory_unlock({_ONE_AT_A_TIME})")
+            connection.rows(f"select pg_catalog.pg_advisory_unlock({_TEMPLATE_LOCK})")
     return name
 
 
 def _names(settings: Settings) -> tuple[str, str]:
-    """What the names of a project's templates begin with, and the one for the files as they are now."""
+    """Returns the prefix of the names of a project's templates, and the name for the current migration files."""
     from sqlmigrate.files import source
     from sqlmigrate.version import __version__
 
-    found = source.find(settings.dir)
-    scripts = [*found.migrations, *found.hooks.present]
-    state = [__version__, settings.history_table, *(f"{one.id} {one.checksum}" for one in scripts)]
+    files = source.find(settings.dir)
+    scripts = [*files.migrations, *files.hooks.present]
+    state = [__version__, settings.history_table, *(f"{script.id} {script.checksum}" for script in scripts)]
     prefix = f"{_TEMPLATE}{_digest(settings.dir)}_"
     return prefix, prefix + _digest(state)
 
@@ -183,7 +186,7 @@ def _digest(words: Sequence[str]) -> str:
 
 
 def _exists(connection: Connection, name: str) -> bool:
-    """Whether it is there and complete: it is marked as a template last."""
+    """Whether the template exists and is complete: its creation ends with `is_template`."""
     return bool(connection.rows(f"select 1 from pg_catalog.pg_database where datistemplate and datname = '{name}'"))
 
 
@@ -206,9 +209,9 @@ def _drop(connection: Connection, name: str) -> None:
     connection.rows(f"drop database if exists {name} with (force)")
 
 
-def _left(connection: Connection) -> list[tuple[str, int]]:
-    """Databases of tests, with the keys of their locks."""
-    names = [name for (name,) in connection.rows(_LEFT.format(prefix=_TEST))]
+def _leftovers(connection: Connection) -> list[tuple[str, int]]:
+    """Returns the databases of tests, with the keys of their locks."""
+    names = [name for (name,) in connection.rows(_LEFTOVERS.format(prefix=_TEST))]
     return [(name, int(name.removeprefix(_TEST).split("_")[0])) for name in names]
 
 
@@ -217,7 +220,7 @@ def _try_lock(connection: Connection, key: int) -> bool:
 
 
 def _url(server: str, name: str) -> str:
-    """The same server with another database: a URL where it was one, since other libraries take nothing else."""
+    """Returns the server with another database; a URL stays a URL, since other libraries accept nothing else."""
     from urllib.parse import urlsplit
 
     from sqlmigrate.server.connection import make_conninfo

@@ -1,3 +1,3 @@
-"""The version of sqlmigrate, on its own, so that reading it imports nothing else."""
+"""The version of sqlmigrate, in a module without imports."""
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from tests.project import Project
 from tests.servers import Server, execute, serve, server_choice
 
-# How long an example takes says how busy the machine is.
+# The duration of an example depends on the load of the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 _numbers = itertools.count()
@@ -25,7 +25,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def database(server: Server) -> Iterator[str]:
-    """The connection string of a fresh, empty database."""
+    """The connection string of a new, empty database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     execute(server.conninfo, f"create database {name}")
     yield server.database(name)
@@ -34,6 +34,6 @@ def database(server: Server) -> Iterator[str]:
 
 @pytest.fixture
 def project(server: Server, database: str, tmp_path: Path) -> Project:
-    """A fresh database and an empty directory of migrations."""
+    """A new database and an empty migrations directory."""
     (tmp_path / "migrations").mkdir()
     return Project(server, database, tmp_path)

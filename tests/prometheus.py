@@ -1,4 +1,4 @@
-"""What Prometheus would see: samples by name and labels, and a watch over counters."""
+"""Reads metrics as Prometheus does, and watches the counters."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ COUNTERS = ("migration_success_total", "migration_failure_total", "migration_rol
 
 
 def samples(families: list[Metric]) -> Samples:
-    """`{'migration_pending': 2.0, 'migration_duration_seconds v1.0.0-001 success': 0.1}`.
+    """Returns the samples by name and labels, without the common labels.
 
-    Without the labels that all have.
+    For example `{'migration_pending': 2.0, 'migration_duration_seconds v1.0.0-001 success': 0.1}`.
     """
     return {
-        " ".join([one.name, *(one.labels[key] for key in _ORDER if key in one.labels)]): one.value
+        " ".join([sample.name, *(sample.labels[key] for key in _ORDER if key in sample.labels)]): sample.value
         for family in families
-        for one in family.samples
+        for sample in family.samples
     }
 
 
@@ -40,29 +40,29 @@ def read(project: Project) -> Samples:
 
 
 class Watch:
-    """Reads the metrics again and again in a thread, and notes each counter that goes back."""
+    """Reads the metrics repeatedly in a thread, and records each counter that decreases."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self.looks = 0
+        self._thread = threading.Thread(target=self._read_repeatedly)
+        self.readings = 0
         self.decreases: list[tuple[str, float, float]] = []
         self.highest: dict[str, float] = dict.fromkeys(COUNTERS, 0)
 
-    def _look(self) -> None:
+    def _read_repeatedly(self) -> None:
         with contextlib.closing(self._project.migrator().exporter()) as exporter:
             while not self._ended.is_set():
                 with contextlib.suppress(DatabaseError):
-                    self._note(samples(exporter.read()))
+                    self._record(samples(exporter.read()))
                 time.sleep(0.002)
 
-    def _note(self, seen: Samples) -> None:
-        self.looks += 1
+    def _record(self, current: Samples) -> None:
+        self.readings += 1
         for name, before in self.highest.items():
-            if seen[name] < before:
-                self.decreases.append((name, before, seen[name]))
-            self.highest[name] = seen[name]
+            if current[name] < before:
+                self.decreases.append((name, before, current[name]))
+            self.highest[name] = current[name]
 
     @classmethod
     @contextlib.contextmanager

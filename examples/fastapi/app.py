@@ -1,4 +1,4 @@
-"""A FastAPI application that serves only when its database is up to date.
+"""A FastAPI application that migrates its database before it serves requests.
 
 DATABASE_URL=… uvicorn app:app
 """
@@ -23,13 +23,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate() -> None:
-    """Applies what is pending. Of several workers one does it; the others wait for its lock, and find nothing to do."""
+    """Applies pending migrations. If several workers start together, one migrates and the others wait for the lock."""
     Migrator(load_settings({"dir": (str(MIGRATIONS),)}, os.environ)).migrate()
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Before the first request; an error here keeps the application from starting."""
+    """Runs before the first request; an error here stops the application."""
     await anyio.to_thread.run_sync(migrate)
     yield
 
@@ -39,6 +39,6 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/notes")
 def notes() -> list[str]:
-    """Every note, the oldest first."""
+    """Returns all notes, oldest first."""
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         return [text for (text,) in connection.execute("select text from notes order by id")]

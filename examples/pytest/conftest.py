@@ -1,4 +1,4 @@
-"""What a project adds to the fixtures of `sqlmigrate.testing`: a connection to each test's own database."""
+"""Adds to the fixtures of `sqlmigrate.testing` a connection to the database of each test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def connection(migrated_database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """A connection to a database that has all migrations, and nothing of any other test."""
+    """A connection to a migrated database that no other test uses."""
     with psycopg.connect(migrated_database) as opened:
         yield opened

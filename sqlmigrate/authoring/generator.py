@@ -1,4 +1,4 @@
-"""New migrations from templates: the next version, a name for the files, and what stands in them."""
+"""Generates migrations from templates: the next version, the file names and the content."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.template import Template
     from sqlmigrate.model import Version
 
-# What the name of a migration says, where it is the usual one.
-_SAID = {
+# The usual names of migrations, which contain the values of the template's variables.
+_NAME_PATTERNS = {
     "column": re.compile(r"add_(?P<column>(?:(?!_to_).)+)_to_(?P<table>(?!to_)(?:(?!_to_).)+)"),
     **{name: re.compile(rf"create_(?P<{name}>.+)") for name in ("table", "view", "enum", "function")},
 }
@@ -26,10 +26,14 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be generated.
+    """A request to generate migrations.
 
-    `version` is the very one, or which number of the newest goes up. `values` are the template's variables. The
-    description becomes the first comment; it is made of the name where there is none.
+    Attributes:
+        name: the name of the migration.
+        template: the name of the template.
+        values: the values of the template's variables.
+        version: the version, or which number of the newest version to increment.
+        description: the first comment of the files; if empty, it is derived from the name.
     """
 
     name: str
@@ -40,7 +44,7 @@ class Order:
 
 
 class NewFile(NamedTuple):
-    """A file that is new, or would be."""
+    """A generated file."""
 
     version: Version
     path: str
@@ -48,86 +52,98 @@ class NewFile(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """New files, in the order of their versions, up before down; `late` is a newer version that is there already."""
+    """The generated files, in the order of their versions, the up file before the down file.
+
+    `late` is an existing version that is newer than the first generated version, or None.
+    """
 
     files: tuple[NewFile, ...]
     late: Version | None = None
 
 
 def templates(directories: Sequence[str]) -> list[Template]:
-    """The templates that there are.
+    """Returns all templates.
 
     Raises:
-        ConfigurationError: one can't be read.
+        ConfigurationError: a template cannot be read.
     """
-    from sqlmigrate.authoring.template import Templates  # it takes jinja2
+    from sqlmigrate.authoring.template import Templates  # imports jinja2
 
     return Templates(directories).all()
 
 
 def generate(directories: Sequence[str], order: Order) -> Generated:
-    """Writes the files, into the first of the directories; the versions in all of them count.
+    """Writes the files to the first directory. The next version follows the versions in all directories.
 
     Raises:
-        ConfigurationError: the name, a value or the version can't be used, or a file can't be written; none is.
+        ConfigurationError: the name, a value or the version is invalid, or a file cannot be written. No file remains.
     """
-    source.look_for(directories)
+    source.require_directories(directories)
     try:
         with atomic.held(directories[0]):
             made = planned(directories, order)
-            # The down file first: where the up file then is missing, `validate` says so.
-            atomic.create({one.path: one.text for one in reversed(made.files)})
+            # The down file first: if the up file is missing after a crash, `validate` reports it.
+            atomic.create({file.path: file.text for file in reversed(made.files)})
             return made
     except OSError as error:
-        raise ConfigurationError(f"{error.filename or directories[0]} cannot be written: {error.strerror}") from error
+        raise ConfigurationError(
+            f'could not write file "{error.filename or directories[0]}": {error.strerror}'
+        ) from error
 
 
 def planned(directories: Sequence[str], order: Order) -> Generated:
-    """What `generate` would write.
+    """Returns the files that `generate` writes.
 
     Raises:
-        ConfigurationError: the name, a value or the version can't be used.
+        ConfigurationError: the name, a value or the version is invalid.
     """
-    from sqlmigrate.authoring.template import Templates  # it takes jinja2
+    from sqlmigrate.authoring.template import Templates  # imports jinja2
 
     name = slug(order.name)
-    taken = {one.name.version: one.path for one in source.named(directories) if one.name.version}
-    known = Templates(directories)
-    template = known.named(order.template)
-    values = {**_said(template, name, order.values), **order.values}
-    parts = known.rendered(template, values, name, _title(order.description or name.replace("_", " ")))
-    first = _first(order.version, taken)
-    new: list[NewFile] = []
+    paths = {file.name.version: file.path for file in source.named_files(directories) if file.name.version}
+    templates = Templates(directories)
+    template = templates.named(order.template)
+    values = {**_values_in_name(template, name, order.values), **order.values}
+    parts = templates.rendered(template, values, name, _title(order.description or name.replace("_", " ")))
+    first = _first(order.version, paths)
+    files: list[NewFile] = []
     for number, part in enumerate(parts):
         version = first._replace(sequence=first.sequence + number)
-        if version in taken:
-            raise ConfigurationError(f"{version} is there already: {taken[version]}", hint="choose another --version")
-        own = f"{name}_{part.part}".rstrip("_").replace("-", "_")
+        if version in paths:
+            raise ConfigurationError(
+                f"version {version} already exists: {paths[version]}", hint="choose another --version"
+            )
+        part_name = f"{name}_{part.part}".rstrip("_").replace("-", "_")
         for direction, text in (("up", part.up), ("down", part.down)):
             if text is not None:
-                new.append(NewFile(version, os.path.join(directories[0], file_name(version, own, direction)), text))
-    newest = max(taken, default=first)
-    return Generated(tuple(new), newest if newest > first else None)
+                files.append(
+                    NewFile(version, os.path.join(directories[0], file_name(version, part_name, direction)), text)
+                )
+    newest = max(paths, default=first)
+    return Generated(tuple(files), newest if newest > first else None)
 
 
-def _first(asked: Version | Bump, taken: Mapping[Version, str]) -> Version:
-    return following(taken, asked) if isinstance(asked, Bump) else asked
+def _first(version: Version | Bump, paths: Mapping[Version, str]) -> Version:
+    return following(paths, version) if isinstance(version, Bump) else version
 
 
-def _said(template: Template, name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """What the name says of the template's variables; nothing where one is given, which may mean another thing."""
-    pattern = _SAID.get(template.name)
-    said = pattern.fullmatch(name) if pattern and not template.own else None
-    return {} if said is None or said.groupdict().keys() & given.keys() else said.groupdict()
+def _values_in_name(template: Template, name: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Returns the values of variables that the name contains.
+
+    Returns none of them if the user gave one, since the name may then mean something else.
+    """
+    pattern = _NAME_PATTERNS.get(template.name)
+    match = pattern.fullmatch(name) if pattern and not template.is_custom else None
+    return {} if match is None or match.groupdict().keys() & values.keys() else match.groupdict()
 
 
 def _title(text: str) -> str:
-    """The description as the first comment has it, without its full stop.
+    """Returns the description for the first comment, without its final period.
 
     Raises:
-        ConfigurationError: it would be read as something else there.
+        ConfigurationError: the comment would be read as a directive, or as another description.
     """
     words = " ".join(text.split()).rstrip(".。")
     if not words[:1].isalnum() or words.lower().startswith("sqlmigrate:"):
-        raise ConfigurationError(f"{text!r} is no description", hint="begin it with a word")
+        raise ConfigurationError(f"invalid description {text!r}", hint="start the description with a letter or a digit")
     return words[0].upper() + words[1:]

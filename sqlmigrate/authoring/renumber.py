@@ -1,4 +1,4 @@
-"""Gives what nobody has applied a version behind all others: where two have the same, or one comes too late."""
+"""Gives unapplied migrations a version after all others, if two share a version or a version comes too late."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from sqlmigrate.model import Location, Migration, Problem, ProblemLevel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.files.source import Named
+    from sqlmigrate.files.source import NamedFile
     from sqlmigrate.model import Applied, Version
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be renumbered: the files or versions `named`, or else what has to be.
+    """A request to renumber.
 
-    `base` is the branch whose files stay, if git is not to find it. With `applied_nowhere` no database is asked, since
-    it is known that none has applied what moves.
+    Attributes:
+        named: the files or versions to renumber; if empty, all migrations that have to be renumbered.
+        base: the branch whose files keep their versions; if None, git finds it.
+        applied_nowhere: whether to renumber without reading the history table: no database has applied the migrations.
     """
 
     named: tuple[str, ...] = ()
@@ -32,7 +34,10 @@ class Wanted:
 
 
 class Candidate(NamedTuple):
-    """A migration on disk, of which several may have one version; `arrived` is None where the base branch lacks it."""
+    """A migration on disk; several can have the same version.
+
+    `arrived` is when the base branch got the file, or None if the base branch does not contain it.
+    """
 
     version: Version
     migration: Migration
@@ -40,7 +45,7 @@ class Candidate(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A migration's files, each with its new path, and its versions."""
+    """A migration's old and new version, and its files with their new paths."""
 
     before: Version
     after: Version
@@ -49,83 +54,89 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Renumbering:
-    """What moves, in the order of the new versions, and what a person should know."""
+    """The moves in the order of the new versions, and the problems."""
 
     moves: tuple[Move, ...]
     problems: tuple[Problem, ...] = ()
 
 
 def planned(directories: Sequence[str], rows: Sequence[Applied], wanted: Wanted) -> Renumbering:
-    """What is to move.
+    """Decides which migrations to renumber.
 
     Args:
-        directories: where the migrations are.
-        rows: the history.
-        wanted: see `Wanted`.
+        directories: the directories of the migrations.
+        rows: the rows of the history table.
+        wanted: the request.
 
     Raises:
-        ConfigurationError: what is named is not there, or git does not know the base branch that was named.
+        ConfigurationError: a named migration or the named base branch does not exist.
     """
-    known = _arrivals(directories, wanted.base)
-    candidates = _candidates(source.named(directories), known or {})
-    applied = {one for one in candidates if _is_applied(one, candidates, {row.id: row for row in rows})}
+    arrivals = _arrivals(directories, wanted.base)
+    candidates = _candidates(source.named_files(directories), arrivals or {})
+    applied = {
+        candidate for candidate in candidates if _is_applied(candidate, candidates, {row.id: row for row in rows})
+    }
     if wanted.named:
         moving, problems = _named(candidates, applied, wanted.named)
     else:
         moving, problems = _due(candidates, applied, rows)
-        if moving and known is not None:
-            moving |= _behind(min(one.version for one in moving), candidates, applied)
-    staying = {one.version for one in candidates if one not in moving} | {*_versions(rows)}
+        if moving and arrivals is not None:
+            moving |= _behind(min(candidate.version for candidate in moving), candidates, applied)
+    staying = {candidate.version for candidate in candidates if candidate not in moving} | {*_versions(rows)}
     moves = tuple(_moves(sorted(moving, key=_order), staying))
     return Renumbering(
-        moves, (*problems, *_overtaken(moves, [one for one in candidates if one not in applied | moving]))
+        moves,
+        (*problems, *_overtaken(moves, [candidate for candidate in candidates if candidate not in applied | moving])),
     )
 
 
 def do(moves: Sequence[Move]) -> None:
-    """Renames the files: all of them, or none.
+    """Renames all files, or none.
 
     Raises:
-        ConfigurationError: one can't be renamed.
+        ConfigurationError: a file cannot be renamed.
     """
     try:
-        # The last one first: a file's new name may be the old one of the next.
+        # The last file first: its old name may be the new name of the file before it.
         atomic.rename([pair for move in reversed(moves) for pair in move.files])
     except OSError as error:
-        raise ConfigurationError(f"{error.filename} cannot be renamed: {error.strerror}") from error
+        raise ConfigurationError(f'could not rename file "{error.filename}": {error.strerror}') from error
 
 
 def _arrivals(directories: Sequence[str], base: str | None) -> dict[str, int] | None:
-    """When files came to the base branch; None where there is no git, or no such branch."""
+    """Returns when each file arrived on the base branch; None without git or without a base branch."""
     base = base or git.base_branch(directories[0])
     return git.arrivals(directories, base) if base else None
 
 
-def _candidates(named: Iterable[Named], arrivals: Mapping[str, int]) -> list[Candidate]:
-    ups = [one for one in named if one.name.version and one.name.direction != "down"]
-    downs = [one for one in named if one.name.version and one.name.direction == "down"]
-    made = []
-    for one in ups:
-        version, name = one.name.version, one.name.name
-        alone = sum(other.name.version == version for other in ups) == 1
-        own = [other.path for other in downs if other.name.version == version and (alone or other.name.name == name)]
-        down = min(own, key=lambda path: os.path.dirname(path) != os.path.dirname(one.path), default=None)
-        checksum, _ = source.checksum(one.path)
-        migration = Migration(one.name.id, version, name, one.path, checksum, down)
+def _candidates(named: Iterable[NamedFile], arrivals: Mapping[str, int]) -> list[Candidate]:
+    ups = [file for file in named if file.name.version and file.name.direction != "down"]
+    downs = [file for file in named if file.name.version and file.name.direction == "down"]
+    candidates = []
+    for up in ups:
+        version, name = up.name.version, up.name.name
+        is_alone = sum(file.name.version == version for file in ups) == 1
+        paths = [file.path for file in downs if file.name.version == version and (is_alone or file.name.name == name)]
+        down = min(paths, key=lambda path: os.path.dirname(path) != os.path.dirname(up.path), default=None)
+        checksum, _ = source.checksum(up.path)
+        migration = Migration(up.name.id, version, name, up.path, checksum, down)
         if version:
-            made.append(Candidate(version, migration, arrivals.get(one.path)))
-    return made
+            candidates.append(Candidate(version, migration, arrivals.get(up.path)))
+    return candidates
 
 
-def _is_applied(one: Candidate, candidates: Sequence[Candidate], rows: Mapping[str, Applied]) -> bool:
-    """Whether the history's row is this one's: of several by its text, or its name, and if neither tells each one's."""
-    row = rows.get(one.migration.id)
+def _is_applied(candidate: Candidate, candidates: Sequence[Candidate], rows: Mapping[str, Applied]) -> bool:
+    """Returns whether the row in the history table belongs to the candidate.
+
+    Of several candidates with the same version, the checksum decides, then the name; otherwise it belongs to all.
+    """
+    row = rows.get(candidate.migration.id)
     if row is None:
         return False
-    twins = [other.migration for other in candidates if other.version == one.version]
-    by_text = [other for other in twins if other.checksum == row.checksum]
-    by_name = [other for other in by_text or twins if other.name == row.name]
-    return one.migration in (by_name or by_text or twins)
+    twins = [twin.migration for twin in candidates if twin.version == candidate.version]
+    by_text = [twin for twin in twins if twin.checksum == row.checksum]
+    by_name = [twin for twin in by_text or twins if twin.name == row.name]
+    return candidate.migration in (by_name or by_text or twins)
 
 
 def _named(
@@ -134,25 +145,27 @@ def _named(
     moving: set[Candidate] = set()
     problems = []
     for text in named:
-        found = [one for one in candidates if _is_meant(one, text)]
-        if not found:
+        matches = [candidate for candidate in candidates if _is_named(candidate, text)]
+        if not matches:
             raise ConfigurationError(
-                f"there is no migration {text!r}", hint="name a file, or a version such as v1.0.0-007"
+                f'migration "{text}" does not exist', hint="name a file, or a version such as v1.0.0-007"
             )
-        if len(found) > 1:
-            paths = " or ".join(one.migration.up for one in found)
-            raise ConfigurationError(f"{text} is there {len(found)} times", hint=f"name the file: {paths}")
-        problems += [_applied(one) for one in found if one in applied]
-        moving |= {*found} - applied
+        if len(matches) > 1:
+            paths = " or ".join(match.migration.up for match in matches)
+            raise ConfigurationError(
+                f"{len(matches)} migrations have the version {text}", hint=f"name the file: {paths}"
+            )
+        problems += [_applied(match) for match in matches if match in applied]
+        moving |= {*matches} - applied
     return moving, problems
 
 
-def _is_meant(one: Candidate, text: str) -> bool:
+def _is_named(candidate: Candidate, text: str) -> bool:
     if os.path.exists(text):
-        paths = [path for path in (one.migration.up, one.migration.down) if path]
+        paths = [path for path in (candidate.migration.up, candidate.migration.down) if path]
         return any(os.path.samefile(text, path) for path in paths)
     try:
-        return parse_version(text) == one.version
+        return parse_version(text) == candidate.version
     except ConfigurationError:
         return False
 
@@ -160,13 +173,17 @@ def _is_meant(one: Candidate, text: str) -> bool:
 def _due(
     candidates: Sequence[Candidate], applied: set[Candidate], rows: Iterable[Applied]
 ) -> tuple[set[Candidate], list[Problem]]:
-    """Those that share their version with another one, which stays, and those that are older than what is applied."""
+    """Returns the migrations to renumber, and the problems.
+
+    Of the migrations that share a version, all but one have to move. A migration that is older than the newest applied
+    version has to move, unless the base branch contains it.
+    """
     moving: set[Candidate] = set()
     problems = []
     newest = max((version for version in _versions(row for row in rows if row.success)), default=None)
-    for version in sorted({one.version for one in candidates}):
-        twins = sorted((one for one in candidates if one.version == version), key=_order)
-        staying = [one for one in twins if one in applied] or _first(twins)
+    for version in sorted({candidate.version for candidate in candidates}):
+        twins = sorted((candidate for candidate in candidates if candidate.version == version), key=_order)
+        staying = [twin for twin in twins if twin in applied] or _first(twins)
         if len(staying) > 1:
             problems.append(_undecided(staying, applied))
             continue
@@ -180,34 +197,38 @@ def _due(
 
 
 def _first(twins: Sequence[Candidate]) -> list[Candidate]:
-    """Those that came to the base branch before all others: one, unless git can't tell."""
-    return [one for one in twins if one.arrived == twins[0].arrived]
+    """Returns the migration that arrived on the base branch first; several if git cannot tell."""
+    return [twin for twin in twins if twin.arrived == twins[0].arrived]
 
 
-def _order(one: Candidate) -> tuple[object, ...]:
-    return one.version, one.arrived is None, one.arrived or 0, one.migration.up
+def _order(candidate: Candidate) -> tuple[object, ...]:
+    return candidate.version, candidate.arrived is None, candidate.arrived or 0, candidate.migration.up
 
 
 def _behind(first: Version, candidates: Iterable[Candidate], applied: set[Candidate]) -> set[Candidate]:
-    """What else this branch has brought since, and may be made on what moves: it moves along."""
-    return {one for one in candidates if one.version > first and one.arrived is None and one not in applied}
+    """Returns the later migrations of this branch, which move too since they may depend on a moved migration."""
+    return {
+        candidate
+        for candidate in candidates
+        if candidate.version > first and candidate.arrived is None and candidate not in applied
+    }
 
 
 def _versions(rows: Iterable[Applied]) -> Iterator[Version]:
     for row in rows:
         try:
             yield parse_version(row.id)
-        except ConfigurationError:  # a repeatable one
+        except ConfigurationError:  # a repeatable migration
             continue
 
 
 def _moves(moving: Iterable[Candidate], staying: set[Version]) -> Iterator[Move]:
-    taken = set(staying)
-    for one in moving:
-        after = following(taken)
-        taken.add(after)
-        paths = [path for path in (one.migration.up, one.migration.down) if path]
-        yield Move(one.version, after, tuple((path, _renamed(path, after)) for path in paths))
+    versions = set(staying)
+    for candidate in moving:
+        after = following(versions)
+        versions.add(after)
+        paths = [path for path in (candidate.migration.up, candidate.migration.down) if path]
+        yield Move(candidate.version, after, tuple((path, _renamed(path, after)) for path in paths))
 
 
 def _renamed(path: str, version: Version) -> str:
@@ -215,33 +236,46 @@ def _renamed(path: str, version: Version) -> str:
     return os.path.join(directory, f"{str(version).upper()}__{name.partition('__')[2]}")
 
 
-def _applied(one: Candidate) -> Problem:
-    hint = "what is applied keeps its version; write a new migration"
-    return Problem("applied", f"{one.migration.id} is in the history", Location(one.migration.up), hint)
+def _applied(candidate: Candidate) -> Problem:
+    hint = "an applied migration keeps its version; write a new migration"
+    return Problem(
+        "applied", f"{candidate.migration.id} is recorded in the history table", Location(candidate.migration.up), hint
+    )
 
 
 def _undecided(twins: Sequence[Candidate], applied: set[Candidate]) -> Problem:
-    paths = " or ".join(one.migration.up for one in twins)
-    why = (
-        "the history has another text"
+    paths = " and ".join(twin.migration.up for twin in twins)
+    reason = (
+        "the row in the history table matches none of them"
         if twins[0] in applied
-        else "none is applied, and git knows none before the other"
+        else "none is applied, and git does not show which is older"
     )
-    hint = f"name the one to move: sqlmigrate renumber {twins[-1].migration.up}"
-    return Problem("undecided", f"{twins[0].migration.id} is {paths}: {why}", Location(twins[-1].migration.up), hint)
+    hint = f"name the file to renumber: `sqlmigrate renumber {twins[-1].migration.up}`"
+    return Problem(
+        "undecided",
+        f"{paths} have the version {twins[0].migration.id}: {reason}",
+        Location(twins[-1].migration.up),
+        hint,
+    )
 
 
-def _late(one: Candidate) -> Problem:
-    message = f"{one.migration.id} is older than what is applied, but others have it, and may have applied it"
-    hint = f"sqlmigrate migrate --out-of-order; or, if nobody has: sqlmigrate renumber {one.migration.up}"
-    return Problem("late", message, Location(one.migration.up), hint, ProblemLevel.WARNING)
+def _late(candidate: Candidate) -> Problem:
+    message = (
+        f"{candidate.migration.id} is older than the newest applied version, but the base branch contains it, "
+        "and other databases may have applied it"
+    )
+    hint = (
+        "run `sqlmigrate migrate --out-of-order`; or, if no database has applied it, "
+        f"`sqlmigrate renumber {candidate.migration.up}`"
+    )
+    return Problem("late", message, Location(candidate.migration.up), hint, ProblemLevel.WARNING)
 
 
 def _overtaken(moves: Sequence[Move], others: Iterable[Candidate]) -> Iterator[Problem]:
-    """What ran behind something that moves, and now runs before it; what others brought knows nothing of it."""
-    for one in others:
-        passing = [move for move in moves if move.before < one.version < move.after]
-        if passing and one.arrived is None:
-            message = f"{one.migration.id} now comes before {passing[0].after}"
-            hint = "where it needs that one, name it as well"
-            yield Problem("overtaken", message, Location(one.migration.up), hint, ProblemLevel.WARNING)
+    """Yields a warning for each migration of this branch that ran after a moved migration and now runs before it."""
+    for candidate in others:
+        passing = [move for move in moves if move.before < candidate.version < move.after]
+        if passing and candidate.arrived is None:
+            message = f"{candidate.migration.id} now runs before {passing[0].after}"
+            hint = "if it depends on that migration, renumber it as well"
+            yield Problem("overtaken", message, Location(candidate.migration.up), hint, ProblemLevel.WARNING)

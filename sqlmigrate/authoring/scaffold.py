@@ -1,4 +1,4 @@
-"""A new project: a configuration, a first migration, and what checks it, each only where it is not there yet."""
+"""Creates the files of a new project: the configuration, a first migration, and its checks. Keeps existing files."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _IGNORED = "/.postgres/"
 _FIRST = generator.Order(
     "create_notes",
     "table",
-    {"table": "notes", "columns": "body       text        not null", "comment": "What somebody wanted to remember."},
+    {"table": "notes", "columns": "body       text        not null", "comment": "Notes of the users."},
 )
 _REPOS = re.compile(r"repos:\s*(#.*)?")
 _ITEM = re.compile(r"(\s*)- +repo:")
-_OUTSIDE = re.compile(r"[^\s#-]|---|\.\.\.")
+_END_OF_REPOS = re.compile(r"[^\s#-]|---|\.\.\.")
 
 
 class Outcome(Enum):
-    """What became of a file."""
+    """What `init` did with a file."""
 
     CREATED = "created"
     EXTENDED = "extended"
@@ -36,7 +36,7 @@ class Outcome(Enum):
 
 
 class Entry(NamedTuple):
-    """A file of the project; `note` says why it was kept, or what a person has to add."""
+    """A file of the project; `note` is why it was kept, or what the user has to add to it."""
 
     path: str
     outcome: Outcome
@@ -44,16 +44,16 @@ class Entry(NamedTuple):
 
 
 def init(directory: str) -> list[Entry]:
-    """Makes a directory a project, as far as it is none. Nothing that is there is written over.
+    """Creates the missing files of a project. Existing files are extended or kept, never overwritten.
 
     Raises:
-        ConfigurationError: a file can't be read or written; those before it are there, and it can be run again.
+        ConfigurationError: a file cannot be read or written. The files before it were created; `init` can run again.
     """
     try:
         os.makedirs(directory, exist_ok=True)
-        return [one._replace(path=os.path.normpath(one.path)) for one in _project(directory)]
+        return [entry._replace(path=os.path.normpath(entry.path)) for entry in _project(directory)]
     except OSError as error:
-        raise ConfigurationError(f"{error.filename} cannot be written: {error.strerror}") from error
+        raise ConfigurationError(f'could not write file "{error.filename}": {error.strerror}') from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"a file in {directory} is not UTF-8") from error
 
@@ -63,65 +63,69 @@ def _project(directory: str) -> Iterator[Entry]:
     migrations = _directories(directory)
     yield from _first_migration(migrations)
     values = {"directory": os.path.relpath(migrations[0], directory).replace(os.sep, "/"), "version": __version__}
-    yield _ignored(os.path.join(directory, ".gitignore"))
-    yield _hooked(os.path.join(directory, ".pre-commit-config.yaml"), _rendered("pre-commit.yaml.j2", values))
+    yield _gitignore(os.path.join(directory, ".gitignore"))
+    yield _pre_commit(os.path.join(directory, ".pre-commit-config.yaml"), _rendered("pre-commit.yaml.j2", values))
     workflow = os.path.join(directory, ".github", "workflows", "migrations.yml")
-    made = _created(workflow, _rendered("migrations.yml.j2", values))
+    entry = _created(workflow, _rendered("migrations.yml.j2", values))
     top = git.top(directory)
-    yield made._replace(note=f"GitHub reads it only in {top}") if top and not os.path.samefile(top, directory) else made
+    yield (
+        entry._replace(note=f"GitHub reads workflows only in {top}")
+        if top and not os.path.samefile(top, directory)
+        else entry
+    )
 
 
 def _configuration(directory: str) -> Entry:
-    path = settings.found_in(directory)
+    path = settings.find_file(directory)
     if path and settings.table(path):
-        return Entry(path, Outcome.KEPT, "it is there")
+        return Entry(path, Outcome.KEPT, "it already exists")
     return _created(os.path.join(directory, "sqlmigrate.toml"), _rendered("sqlmigrate.toml", {}))
 
 
 def _directories(directory: str) -> tuple[str, ...]:
-    """The directories of migrations; the environment has no say in how a project is laid out."""
-    return settings.load_without_database({}, {}, settings.found_in(directory)).dir
+    """Returns the directories of migrations; environment variables do not affect the layout of a project."""
+    return settings.load_for_files({}, {}, settings.find_file(directory)).dir
 
 
 def _first_migration(directories: Sequence[str]) -> Iterator[Entry]:
     for directory in directories:
         os.makedirs(directory, exist_ok=True)
-    if source.named(directories):
-        yield Entry(directories[0], Outcome.KEPT, "it has migrations")
+    if source.named_files(directories):
+        yield Entry(directories[0], Outcome.KEPT, "it already contains migrations")
         return
-    for one in generator.generate(directories, _FIRST).files:
-        yield Entry(one.path, Outcome.CREATED)
+    for file in generator.generate(directories, _FIRST).files:
+        yield Entry(file.path, Outcome.CREATED)
 
 
-def _ignored(path: str) -> Entry:
+def _gitignore(path: str) -> Entry:
     text = _read(path)
     if any(line.strip().strip("/") == _IGNORED.strip("/") for line in text.splitlines()):
-        return Entry(path, Outcome.KEPT, f"it has {_IGNORED}")
-    return _put(path, text, f"{_closed(text)}{_IGNORED}\n")
+        return Entry(path, Outcome.KEPT, f"it already contains {_IGNORED}")
+    return _save(path, text, f"{_with_final_newline(text)}{_IGNORED}\n")
 
 
-def _hooked(path: str, hook: str) -> Entry:
+def _pre_commit(path: str, hook: str) -> Entry:
     text = _read(path)
     if not text:
         return _created(path, with_hook("repos:\n", hook) or "")
     if "sqlmigrate" in text:
-        return Entry(path, Outcome.KEPT, "it has sqlmigrate")
+        return Entry(path, Outcome.KEPT, "it already contains sqlmigrate")
     extended = with_hook(text, hook)
     if extended is None:
-        return Entry(path, Outcome.KEPT, f"add to its repos:\n{hook}".rstrip())
-    return _put(path, text, extended)
+        return Entry(path, Outcome.KEPT, f"add this to its `repos`:\n{hook}".rstrip())
+    return _save(path, text, extended)
 
 
 def with_hook(text: str, hook: str) -> str | None:
-    """A configuration of pre-commit with one more entry behind its last, all else as it was; None if that has no place.
+    """Returns the pre-commit configuration with one more repository at the end; None if it has no `repos` list.
 
-    No YAML library would leave the comments where they are.
+    This edits the text, because YAML libraries do not keep comments.
     """
-    lines = _closed(text).splitlines(keepends=True)
-    start = next((at for at, line in enumerate(lines, 1) if _REPOS.fullmatch(line.rstrip())), None)
+    lines = _with_final_newline(text).splitlines(keepends=True)
+    start = next((number for number, line in enumerate(lines, 1) if _REPOS.fullmatch(line.rstrip())), None)
     if start is None:
         return None
-    end = next((at for at in range(start, len(lines)) if _OUTSIDE.match(lines[at])), len(lines))
+    end = next((number for number in range(start, len(lines)) if _END_OF_REPOS.match(lines[number])), len(lines))
     while end > start and not lines[end - 1].strip():
         end -= 1
     items = [match[1] for line in lines[start:end] if (match := _ITEM.match(line))]
@@ -134,11 +138,11 @@ def _created(path: str, text: str) -> Entry:
     try:
         atomic.create({path: text})
     except FileExistsError:
-        return Entry(path, Outcome.KEPT, "it is there")
+        return Entry(path, Outcome.KEPT, "it already exists")
     return Entry(path, Outcome.CREATED)
 
 
-def _put(path: str, before: str, after: str) -> Entry:
+def _save(path: str, before: str, after: str) -> Entry:
     if not before:
         return _created(path, after)
     atomic.save(path, after)
@@ -152,11 +156,11 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _closed(text: str) -> str:
+def _with_final_newline(text: str) -> str:
     return text if text.endswith("\n") or not text else f"{text}\n"
 
 
 def _rendered(name: str, values: dict[str, str]) -> str:
-    from sqlmigrate.authoring.template import project_file  # it takes jinja2
+    from sqlmigrate.authoring.template import project_file  # imports jinja2
 
     return project_file(name, values)

@@ -1,17 +1,17 @@
-"""The command line: arguments in, one call, render, exit code."""
+"""The command line: each command reads its arguments, calls a use case, renders the result and sets the exit code."""
 
 from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli import authoring, linting, looking, mending, running, shell
+from sqlmigrate.cli.commands import inspecting, linting, repairing, running, shell, writing
 from sqlmigrate.cli.headings import Group
 from sqlmigrate.version import __version__
 
 _EPILOG = """\b
-Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 pending or out of date (check)
-            4 the lock was not had in time · 130/143 interrupted
-Every option is also SQLMIGRATE_… in the environment, and a key of sqlmigrate.toml or [tool.sqlmigrate]."""
+Exit codes: 0 success · 1 failure · 2 usage or configuration error · 3 pending migrations or problems (check)
+            4 could not obtain the migration lock · 130/143 interrupted
+Every option can also be set as SQLMIGRATE_… in the environment, or in sqlmigrate.toml or [tool.sqlmigrate]."""
 
 
 @click.group(
@@ -21,11 +21,11 @@ Every option is also SQLMIGRATE_… in the environment, and a key of sqlmigrate.
 )
 @click.version_option(__version__, "-V", "--version", message="sqlmigrate %(version)s")
 def main() -> None:
-    """Applies plain SQL files to PostgreSQL: in order, once, under a lock; and takes them back."""
+    """Apply plain SQL files to PostgreSQL in order, once, under a lock; and roll them back."""
 
 
-main.add("Writing", authoring.COMMANDS)
+main.add("Writing", writing.COMMANDS)
 main.add("Running", running.COMMANDS)
-main.add("Looking", looking.COMMANDS)
-main.add("Mending", mending.COMMANDS)
-main.add("Helping", (*linting.COMMANDS, *shell.COMMANDS))
+main.add("Inspecting", inspecting.COMMANDS)
+main.add("Repairing", repairing.COMMANDS)
+main.add("Other", (*linting.COMMANDS, *shell.COMMANDS))

@@ -1,4 +1,4 @@
-"""What every command is made of: the options that all have, an `App`, errors to exit codes, signals to errors."""
+"""The frame of every command: shared options, an `App`, exit codes for errors, errors for signals."""
 
 from __future__ import annotations
 
@@ -11,122 +11,115 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import completing, linting
+from sqlmigrate.cli import completion
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Command, Titled
-from sqlmigrate.config.options import CONNECTION, NO_DATABASE, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
+from sqlmigrate.config.options import CONNECTION, LOG_LEVELS, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from types import FrameType
 
     from click.shell_completion import CompletionItem
 
     from sqlmigrate.config.options import Option
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.migrator import Migrator
-    from sqlmigrate.model import Plan, Version
+    from sqlmigrate.model import Run, Version
 
 
 class App:
-    """What a command gets: the settings, a migrator, and a place to show things."""
+    """The environment of a command: the settings, a migrator, and the console."""
 
     def __init__(self, console: Console, settings: Settings) -> None:
-        self.show = console.result
-        self.warn = console.warning
-        self.save = console.save
-        self.ask = console.ask
         self.settings = settings
-        self._on_event = console.event
+        self.output_format = console.output_format
+        self.show = console.show
+        self.save = console.save
+        self.warn = console.warning
+        self._console = console
 
     @functools.cached_property
     def migrator(self) -> Migrator:
-        """Made for those that ask for it; the others work on files, and are spared psycopg."""
-        from sqlmigrate.migrator import Migrator
-
-        return Migrator(self.settings, self._on_event)
-
-    def confirm(self, plan: Plan, question: str, *, yes: bool) -> None:
-        """Shows a plan and asks; without a terminal `--yes` is needed.
+        """The migrator of the configured database.
 
         Raises:
-            ConfigurationError: the answer is no.
+            NoDatabaseConfigured
         """
-        if plan.steps and not plan.errors and not yes:
-            self.show("plan", plan)
-            self.agree(question)
+        from sqlmigrate.config.settings import require_database
 
-    def agree(self, question: str) -> None:
-        """Asks.
+        require_database(self.settings, os.environ)
+        return self.offline_migrator
+
+    @functools.cached_property
+    def offline_migrator(self) -> Migrator:
+        """A migrator for a command that works on files; it requires no database as long as it does not connect."""
+        from sqlmigrate.migrator import Migrator  # loads psycopg, which other commands do not need
+
+        return Migrator(self.settings, self._console.event)
+
+    def show_run(self, run: Run) -> None:
+        """Shows the result of a run, which is also sent to webhooks and commands."""
+        self._console.outcome = run
+        self.show(lambda to: to.run(run))
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Prompts the user, unless `yes` is given.
 
         Raises:
-            ConfigurationError: the answer is no.
+            ConfigurationError: the answer is no, or there is no terminal.
         """
-        if not self.ask(question):
-            raise ConfigurationError("nothing was done", hint="say yes, or give --yes where nobody can be asked")
+        if not yes and not self._console.ask(question):
+            raise ConfigurationError(
+                "not confirmed, nothing was changed", hint="answer y, or give --yes if there is no terminal"
+            )
 
 
-def command(
-    name: str, formats: tuple[str, ...] = (), no_database: str = ""
-) -> Callable[[Callable[..., None]], click.Command]:
-    """A command with the options that all have; its function gets an `App` and what is its own.
+def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], click.Command]:
+    """Returns a decorator that makes a command of a function, which receives an `App` and the command's own options.
 
-    `no_database` is what else to do where none is named.
+    Args:
+        name: the command's name.
+        formats: the values of `--format`, if they are not only text and json.
     """
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
-        def run(**given: Any) -> None:
-            shared = {option.name: given.pop(option.name) for option in OPTIONS if option.name in given}
-            output_format = given.pop("output_format")
-            console = Console(output_format, shared["log_level"])
-            file, environment = given.pop("config", None), given.pop("env", None)
+        def run(**arguments: Any) -> None:
+            options = {option.name: arguments.pop(option.name) for option in OPTIONS if option.name in arguments}
+            console = Console(arguments.pop("output_format"), options["log_level"])
+            file, environment = arguments.pop("config", None), arguments.pop("env", None)
             try:
-                if linting.is_asked(given, output_format or "text"):
-                    linting.validate(console, shared, given, file, environment)
-                on_files = name in _ON_FILES or given.get("applied_nowhere", False)
-                settings = _settings(console, shared, file, environment, on_files=on_files)
-                function(_app(console, settings, "" if given.get("dry_run") else name), **given)
+                settings = _settings(console, options, file, environment)
+                function(_app(console, settings, "" if arguments.get("dry_run") else name), **arguments)
             except SqlMigrateError as error:
-                error.hint += no_database if error.message == NO_DATABASE else ""
                 console.error(error)
                 sys.exit(error.exit_code)
-            except Exception as error:  # ours to mend; the log, and whoever is notified, hear of it too
-                _exit_where_struck(console, error)
-                console.error(SqlMigrateError(f"a fault of sqlmigrate's own: {type(error).__name__}", hint=_REPORT))
+            except Exception as error:  # an internal error is also logged and notified
+                console.error(SqlMigrateError(f"internal error: {type(error).__name__}", hint=_REPORT))
                 raise
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)  # the limit is the run's, not that of telling how it went
+                signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits the run, not the report on it
                 console.close()
 
         made = click.command(name, cls=Command)(run)
         shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
-        made.params += [option for option in shared if _has(name, option)]
+        made.params += [option for option in shared if _has_option(name, option)]
         return made
 
     return decorate
 
 
-def _exit_where_struck(console: Console, error: Exception) -> None:
-    """Ends a run by the signal that came within a class statement of an imported module: Python to 3.11 wraps it."""
-    struck = error.__cause__
-    if isinstance(struck, (Interrupted, TimedOut)):
-        console.error(struck)
-        sys.exit(struck.exit_code)
+def _settings(console: Console, options: dict[str, Any], file: str | None, environment: str | None) -> Settings:
+    from sqlmigrate.config.settings import load_for_files  # `--help` needs no settings
 
-
-def _settings(
-    console: Console, given: dict[str, Any], file: str | None, environment: str | None, *, on_files: bool
-) -> Settings:
-    from sqlmigrate.config.settings import load, load_without_database  # `--help` needs no settings
-
-    # What is wrong with the settings is to be logged, too.
-    early = [given[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
+    # Errors in the settings are logged, too.
+    early = [options[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
     console.log_to(*early)
-    read = load_without_database if on_files else load
-    settings = read(given, os.environ, file, environment)
-    console.fall_back_on(settings.format, settings.log_level)
+    settings = load_for_files(options, os.environ, file, environment)
+    console.set_defaults(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     return settings
 
@@ -134,25 +127,25 @@ def _settings(
 def _app(console: Console, settings: Settings, command: str) -> App:
     app = App(console, settings)
     if command in RUNS and (settings.notify_url or settings.notify_command):
-        from sqlmigrate.cli.notify import Notifier  # most tell nobody
+        from sqlmigrate.cli.notify import Notifier  # most projects configure no notification
 
         console.on_end.append(Notifier(settings, command, console.warning))
     if command in RUNS and settings.push:
         console.on_end.append(_pusher(app.migrator, settings.push, console.warning))
-    _obey_signals(settings.timeout)
+    _handle_signals(settings.timeout)
     return app
 
 
 def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> Callable[[object], None]:
-    """Pushes the metrics when a run is over; whatever becomes of it, the run is what it was."""
+    """Returns a function that pushes the metrics after a run; a failure does not change the run's outcome."""
 
-    def push(end: object) -> None:
-        if isinstance(end, SqlMigrateError) and end.exit_code > 128:
-            return  # who interrupts does not want to wait
+    def push(outcome: object) -> None:
+        if isinstance(outcome, SqlMigrateError) and outcome.exit_code > 128:
+            return  # a user who interrupts does not want to wait
         try:
             with contextlib.closing(migrator.exporter()) as exporter:
-                # Ours goes with its connection, in a moment, and would stand there as held until the next run.
-                exporter.push(url, left_out=["migration_lock_held"])
+                # The connection, which is about to close, still holds the lock; the gateway would keep "held".
+                exporter.push(url, omitted=["migration_lock_held"])
         except SqlMigrateError as error:
             on_failure(error.message)
 
@@ -160,93 +153,112 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
 
 
 def _shared_options() -> list[Titled]:
-    """The options of several commands; made once, since `--help` would take longer with a hundred of them."""
-    settings = [_setting(option) for option in OPTIONS if option.metavar]
-    levels = click.Choice(["error", "warning", "info", "debug"])
+    """Returns the options that several commands share; sharing the objects keeps `--help` fast."""
     return [
-        *settings,
+        *(_setting(option) for option in OPTIONS if option.metavar),
         Titled(
             ["--config"],
             metavar="FILE",
             type=click.Path(),
-            help="A configuration file.  [default: sqlmigrate.toml, pyproject.toml]",
+            help="The configuration file.  [default: sqlmigrate.toml, pyproject.toml]",
             heading=PROJECT,
         ),
         Titled(
             ["--env"],
             metavar="NAME",
-            help="An environment of the configuration file.",
+            help="An environment in the configuration file.",
             heading=PROJECT,
-            shell_complete=completing.offer(completing.environments),
+            shell_complete=completion.offer(completion.environments),
         ),
         _format(("text", "json")),
         Titled(
             ["--log-level"],
-            type=levels,
+            type=click.Choice(LOG_LEVELS),
             envvar="SQLMIGRATE_LOG_LEVEL",
-            help="How much progress is shown on stderr.  [default: info]",
+            help="The lowest level of the progress on stderr.  [default: info]",
             heading=OUTPUT,
         ),
     ]
 
 
-def _format(known: tuple[str, ...]) -> Titled:
+def _format(formats: tuple[str, ...]) -> Titled:
     return Titled(
         ["--format", "output_format"],
-        type=click.Choice(known),
+        type=click.Choice(formats),
         envvar="SQLMIGRATE_FORMAT",
-        help="How results are shown.  [default: text]",
+        help="The output format.  [default: text]",
         heading=OUTPUT,
     )
 
 
 def _setting(option: Option) -> Titled:
     names = [option.flag or f"--{option.name.replace('_', '-')}", option.name]
-    several = option.name == "dir"
-    kind = click.Path() if option.metavar in ("FILE", "DIR") else None  # which a shell completes
-    return Titled(names, help=option.help, metavar=option.metavar, multiple=several, heading=option.heading, type=kind)
+    is_multiple = option.name == "dir"
+    path = click.Path() if option.metavar in ("FILE", "DIR") else None  # a shell completes paths
+    return Titled(
+        names, help=option.help, metavar=option.metavar, multiple=is_multiple, heading=option.heading, type=path
+    )
 
 
-_REPORT = "please report it, with the traceback; the history says what was committed"
+_IMPORT_PAUSE = 0.01  # seconds until a signal that arrived during an import is tried again
+_REPORT = "report it with the traceback; the history table shows what was committed"
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
-# These connect nowhere.
+# Commands that do not connect to a database.
 _ON_FILES = ("generate", "init")
 
 
-def _has(command: str, option: Titled) -> bool:
+def _has_option(command: str, option: Titled) -> bool:
     if command in _ON_FILES and option.heading in (CONNECTION, RUN):
         return False
     if command == "init" and option.heading == PROJECT:
-        return False  # it is about to make one
+        return False  # it creates the project
     return command in _COMMANDS.get(option.name or "", (command,))
 
 
-def _obey_signals(timeout_ms: int) -> None:
-    """SIGINT, SIGTERM and the time limit end the run as errors do: cancel, roll back, unlock. A second is ignored."""
+def _handle_signals(timeout_ms: int) -> None:
+    """Makes SIGINT, SIGTERM and the timeout raise an error, which cancels, rolls back and unlocks, once.
 
-    def stop(number: int, _: object) -> None:
-        for one in caught:
-            signal.signal(one, signal.SIG_IGN)
-        if number == signal.SIGALRM:
+    A signal that arrives during an import is handled after it: Python up to 3.11 wraps an exception raised in a class
+    statement, and psycopg ignores every exception while it tries its implementations.
+    """
+    deferred: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            deferred.append(number)
+            signal.setitimer(signal.ITIMER_REAL, _IMPORT_PAUSE)
+            return
+        for handled in numbers:
+            signal.signal(handled, signal.SIG_IGN)
+        first = deferred[0] if deferred else number
+        if first == signal.SIGALRM:
             raise TimedOut(f"the run took longer than {timeout_ms / 1000:g} s", hint="raise --timeout, and run again")
-        raise Interrupted(number)
+        raise Interrupted(first)
 
-    caught = [signal.SIGINT, signal.SIGTERM, signal.SIGALRM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's word
-        caught.append(signal.SIGHUP)
-    for one in caught:
-        signal.signal(one, stop)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGALRM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, stop)
     signal.setitimer(signal.ITIMER_REAL, timeout_ms / 1000)
 
 
-class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only
-    """A version as people type it."""
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A version, with or without `v`."""
 
     name = "version"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Version:
-        """The version, or click's own error."""
+        """Returns the version, or raises click's usage error."""
         from sqlmigrate.files.naming import parse_version
 
         try:
@@ -255,20 +267,20 @@ class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic from cl
             self.fail(f"{error.message}; {error.hint}", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The versions whose files are there."""
+        """Returns the versions of the migration files; with `v`, until the user types a digit."""
         from click.shell_completion import CompletionItem
 
-        found = completing.offer(completing.versions)(ctx, param, incomplete)
-        return [CompletionItem(version) for version in found if incomplete or version.startswith("v")]
+        names = completion.offer(completion.versions)(ctx, param, incomplete)
+        return [CompletionItem(version) for version in names if incomplete or version.startswith("v")]
 
 
-class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only
-    """A date, a time, or an age."""
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A point in time, given as a date, a time, or an age."""
 
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment, or click's own error."""
+        """Returns the point in time, or raises click's usage error."""
         from sqlmigrate.duration import moment
 
         try:
@@ -278,5 +290,5 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic from cli
 
 
 version_option = functools.partial(click.option, "--version", type=VersionType(), metavar="V")
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 dry_run_option = functools.partial(click.option, "--dry-run", is_flag=True)

@@ -1,4 +1,4 @@
-"""Help whose options and commands stand under headings."""
+"""Help texts that list options and commands under headings."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 
 class Titled(click.Option):
-    """An option that stands under a heading of its own."""
+    """An option that the help lists under a heading."""
 
-    def __init__(self, *arguments: Any, heading: str, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+    def __init__(self, *arguments: Any, heading: str, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         self.heading = heading
 
 
 class Command(click.Command):
-    """A command whose help has a list of options for each heading, its own options first."""
+    """A command whose help lists its own options first, then the shared options under their headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Click's own makes one list."""
+        """Writes a list for each heading, where click writes one list."""
         lists: dict[str, list[tuple[str, str]]] = {"Options": []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record and isinstance(parameter, click.Option):  # some versions list arguments, too
+            if record and isinstance(parameter, click.Option):  # some versions of click list arguments, too
                 lists.setdefault(getattr(parameter, "heading", "Options"), []).append(record)
         for heading, records in lists.items():
             with formatter.section(heading):
@@ -34,10 +34,10 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group whose help has a list of commands for each heading, each with the whole of its first sentence."""
+    """A group whose help lists the commands under headings, with the whole first sentence of each."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         self._lists: dict[str, list[click.Command]] = {}
 
     def add(self, heading: str, commands: Iterable[click.Command]) -> None:
@@ -46,8 +46,10 @@ class Group(click.Group):
             self.add_command(command)
             self._lists.setdefault(heading, []).append(command)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
-        """Click's own makes one list, and cuts each line off."""
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click passes it
+        """Writes a list for each heading, where click writes one list and truncates its lines."""
         for heading, commands in self._lists.items():
             with formatter.section(heading):
-                formatter.write_dl([(one.name or "", one.get_short_help_str(limit=200)) for one in commands])
+                formatter.write_dl(
+                    [(command.name or "", command.get_short_help_str(limit=200)) for command in commands]
+                )

@@ -1,1 +1,1 @@
-"""Settings: which there are, and their values from the command line, the environment and the configuration file."""
+"""The settings, and their values from options, the environment and the configuration file."""

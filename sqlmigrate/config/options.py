@@ -1,4 +1,4 @@
-"""The settings that can be given, by option, environment or file. Light, since `--help` shows them."""
+"""The settings, with their options and environment variables. It imports little, since `--help` loads it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ if TYPE_CHECKING:
 
 
 class Option(NamedTuple):
-    """A setting: its name, its other name in the environment besides `SQLMIGRATE_…`, its help, what its value is.
+    """A setting.
 
-    Without `metavar` it is no option, and a setting of the configuration file only. `heading` is what it stands under
-    in a command's help. Where `commands` are named, only those have the option, and do something with it; the
-    environment and the file may say it for all. `flag` is what the option is called, where that is not its name.
+    Attributes:
+        name: the name in the configuration file.
+        env: a second environment variable, besides `SQLMIGRATE_…`.
+        help: the help text.
+        metavar: the kind of value; without it, only the configuration file can contain the setting.
+        heading: the heading in a command's help.
+        commands: the commands that have the option; without it, all commands have it.
+        flag: the option's name, if it is not that of the setting.
     """
 
     name: str
@@ -26,12 +31,13 @@ class Option(NamedTuple):
 
 
 CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
-NO_DATABASE = "no database is named"
 RUNS = ("migrate", "rollback")
+LOG_LEVELS = ("error", "warning", "info", "debug")
+LINT_LEVELS = ("error", "warning", "notice", "info")
 _REHEARSING = (*RUNS, "validate")
 _LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")
-_LOOKING = ("plan", "approve", "status", "info", "check", "validate", "metrics")
-_WITH_FILES = (*RUNS, *_LOOKING, "baseline", "repair", "generate", "renumber")
+_INSPECTING = ("plan", "approve", "status", "info", "check", "validate", "metrics")
+_WITH_FILES = (*RUNS, *_INSPECTING, "baseline", "repair", "generate", "renumber")
 
 OPTIONS = (
     Option(
@@ -41,18 +47,18 @@ OPTIONS = (
         "URL",
         CONNECTION,
     ),
-    Option("db_host", "DB_HOST", "Its host.", "HOST", CONNECTION),
-    Option("db_port", "DB_PORT", "Its port.", "PORT", CONNECTION),
+    Option("db_host", "DB_HOST", "The host name of the server.", "HOST", CONNECTION),
+    Option("db_port", "DB_PORT", "The port of the server.", "PORT", CONNECTION),
     Option("db_user", "DB_USER", "The role to connect as.", "ROLE", CONNECTION),
     Option(
         "db_password",
         "DB_PASSWORD",
-        "Its password; better in DB_PASSWORD or .pgpass, which `ps` does not show.",
+        "The password; prefer DB_PASSWORD or .pgpass, which `ps` does not show.",
         "TEXT",
         CONNECTION,
     ),
-    Option("db_password_file", "DB_PASSWORD_FILE", "A file with its password.", "FILE", CONNECTION),
-    Option("db_name", "DB_NAME", "The database's name.", "NAME", CONNECTION),
+    Option("db_password_file", "DB_PASSWORD_FILE", "A file that contains the password.", "FILE", CONNECTION),
+    Option("db_name", "DB_NAME", "The name of the database.", "NAME", CONNECTION),
     Option(
         "dir",
         "",
@@ -61,36 +67,36 @@ OPTIONS = (
         PROJECT,
         _WITH_FILES,
     ),
-    Option("history_table", "", "Where the history is kept.  [default: public.migrations]", "SCHEMA.NAME", CONNECTION),
-    Option("lock_wait", "", "How long to wait for another run to end.  [default: 5min]", "DURATION", RUN, _LOCKING),
+    Option("history_table", "", "The history table.  [default: public.migrations]", "SCHEMA.NAME", CONNECTION),
+    Option("lock_wait", "", "How long to wait for the migration lock.  [default: 5min]", "DURATION", RUN, _LOCKING),
     Option(
         "lock_timeout",
         "",
-        "How long a statement may wait for a table's lock.  [default: 5s]",
+        "How long a statement may wait for a table lock.  [default: 5s]",
         "DURATION",
         RUN,
         _REHEARSING,
     ),
-    Option("lock_retries", "", "How often it is tried again after that.  [default: 10]", "N", RUN, RUNS),
+    Option("lock_retries", "", "How often to retry after a lock timeout.  [default: 10]", "N", RUN, RUNS),
     Option(
         "statement_timeout",
         "",
-        "How long a statement may take.  [default: 0, no limit]",
+        "How long a statement may run.  [default: 0, no limit]",
         "DURATION",
         RUN,
         _REHEARSING,
     ),
-    Option("timeout", "", "How long all of it may take.  [default: 0, no limit]", "DURATION", RUN),
-    Option("log_format", "", "How log lines are written.  [default: text]", "text|json", OUTPUT),
-    Option("log_file", "", "A file that log lines are appended to; logrotate may move it.", "FILE", OUTPUT),
-    Option("backup", "", "A directory for a pg_dump before the first step.", "DIR", RUN, RUNS),
-    Option("backup_keep", "", "How many backups to keep there.  [default: 0, all]", "N", RUN, RUNS),
-    Option("notify_url", "", "A webhook that gets the result of each run, as JSON.", "URL", RUN, RUNS),
-    Option("push", "", "A Pushgateway that gets the metrics after each run.", "URL", RUN, RUNS),
+    Option("timeout", "", "How long the command may run.  [default: 0, no limit]", "DURATION", RUN),
+    Option("log_format", "", "The format of log lines.  [default: text]", "text|json", OUTPUT),
+    Option("log_file", "", "Append log lines to this file; logrotate may move it.", "FILE", OUTPUT),
+    Option("backup", "", "Write a pg_dump to this directory before the first step.", "DIR", RUN, RUNS),
+    Option("backup_keep", "", "How many backups to keep.  [default: 0, all]", "N", RUN, RUNS),
+    Option("notify_url", "", "Post the result of each run to this webhook, as JSON.", "URL", RUN, RUNS),
+    Option("push", "", "Push the metrics to this Pushgateway after each run.", "URL", RUN, RUNS),
     Option(
         "lint_level",
         "SQLMIGRATE_LINT",
-        "Refuse what the linter finds at this level or above: error, warning, notice, info.  [default: off]",
+        f"Refuse to run on findings at this level or above: {', '.join(LINT_LEVELS)}.  [default: off]",
         "LEVEL",
         RUN,
         (*RUNS, "plan"),
@@ -99,14 +105,14 @@ OPTIONS = (
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),
-    Option("log_level", "", "", ""),  # the command line has it, and `format`, besides
+    Option("log_level", "", "", ""),  # `cli.app` defines the options for this and for `format`
     Option("format", "", "", ""),
     Option("allow_paths", "", "", ""),
 )
 
 
-def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a program that we start: no setting of ours or libpq's, since passwords are among them."""
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment for a child process, without sqlmigrate's and libpq's variables: some are passwords."""
     names = {option.env for option in OPTIONS}
     prefixes = ("SQLMIGRATE_", "PG")
     return {name: value for name, value in environ.items() if name not in names and not name.startswith(prefixes)}

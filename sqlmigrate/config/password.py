@@ -1,4 +1,4 @@
-"""The password, from where the settings say that it is; looked for when a connection is made."""
+"""The password of the database role, read from its source when a connection is opened."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ _LIBPQ = ("PGPASSWORD", "PGPASSFILE")
 
 
 def password_for(settings: Settings, *, in_url: bool) -> str | None:
-    """The password to give to libpq; None where the URL has one, or libpq looks for one by itself.
+    """Returns the password for libpq, or None if the URL contains one or libpq finds one itself.
 
     Raises:
-        ConfigurationError: the file or the command that it is to come from gives none. What they gave is not shown.
+        ConfigurationError: the password file or command does not provide a password. The message omits its content.
     """
     for name, value in settings.passwords:
         match name:
             case "db_password":
                 return value
             case "db_password_file":
-                # One that was mounted may be replaced; a pipe can be read only once.
-                return _of_file(value) if os.path.isfile(value) else _of_pipe(value)
+                # A mounted file may be replaced, so it is read each time; a pipe can be read only once.
+                return _from_file(value) if os.path.isfile(value) else _from_pipe(value)
             case _ if in_url:
                 return None
     if in_url or not settings.password_command or any(os.environ.get(name) for name in _LIBPQ):
         return None
-    return _of_command(settings.password_command)
+    return _from_command(settings.password_command)
 
 
-def _of_file(path: str) -> str:
+def _from_file(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return _password(file.read(), f"the password file {path}")
+            return _password(file.read(), f'password file "{path}"')
     except OSError as error:
-        raise ConfigurationError(f"the password file {path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(f'could not read password file "{path}": {error.strerror}') from None
 
 
-_of_pipe = functools.cache(_of_file)
+_from_pipe = functools.cache(_from_file)
 
 
 @functools.cache
-def _of_command(words: tuple[str, ...]) -> str:
-    import subprocess  # only where there is a command
+def _from_command(arguments: tuple[str, ...]) -> str:
+    import subprocess  # most projects configure no password command
 
-    command = f"the password command {words[0]}"  # a secret may stand in its arguments
+    command = f'password command "{arguments[0]}"'  # its arguments may contain a secret
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TIMEOUT)  # noqa: S603  # no shell
+        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TIMEOUT)  # noqa: S603  # no shell runs it
     except OSError as error:
-        raise ConfigurationError(f"{command} cannot be run: {error.strerror}") from None
+        raise ConfigurationError(f"could not run {command}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise ConfigurationError(f"{command} took longer than {_TIMEOUT} s") from None
     if done.returncode:
         raise ConfigurationError(f"{command} failed with exit code {done.returncode}", hint=_shown(done.stderr))
-    return _password(done.stdout, f"what {command} printed")
+    return _password(done.stdout, f"output of {command}")
 
 
 def _password(raw: bytes, what: str) -> str:
@@ -73,5 +73,5 @@ def _password(raw: bytes, what: str) -> str:
 
 
 def _shown(stderr: bytes) -> str:
-    text = "".join(one if one.isprintable() else " " for one in stderr.decode(errors="replace"))
-    return f"it said: {' '.join(text.split())}" if text.strip() else ""
+    text = "".join(character if character.isprintable() else " " for character in stderr.decode(errors="replace"))
+    return f"its error output: {' '.join(text.split())}" if text.strip() else ""

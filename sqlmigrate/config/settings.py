@@ -1,4 +1,4 @@
-"""Settings in: from options, the environment and a file, in this order of precedence."""
+"""Reads the settings from options, the environment and a file, in this order of precedence."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.config.options import NO_DATABASE, OPTIONS
+from sqlmigrate.config.options import LINT_LEVELS, LOG_LEVELS, OPTIONS
 from sqlmigrate.config.paths import beside, confine
 from sqlmigrate.duration import milliseconds
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ _PASSWORDS = ("db_password", "db_password_file", "database_url")
 
 @dataclass(frozen=True, slots=True)
 class LintTable:
-    """What the configuration file at `path` and the environment say to the linter; `lint.settings` reads it."""
+    """The linter's settings in the configuration file at `path` and in the environment; `lint.settings` reads them."""
 
     path: str = ""
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -33,16 +33,17 @@ class LintTable:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a `Migrator` works with.
+    """The settings of a `Migrator`.
 
-    `database` is libpq's connection string, a URL, or `embedded:PATH`; `connection_parts` go before what it says.
-    `passwords` are the settings that may give it, nearest first, with their values; behind them is `password_command`.
-    `dir` are the migrations' directories. `history_table` is `schema.name`. Durations are in milliseconds, 0 is none.
-    `backup` is a directory or empty; `backup_keep` 0 keeps all. Commands are lists of words, run without a shell.
-    `lint_level` is the level from which on findings refuse a run, or "off".
+    `database` is a libpq connection string, a URL, or `embedded:PATH`; `connection_parts` override its parts.
+    `passwords` are the settings that can contain the password, with their values, in order of precedence;
+    `password_command` follows them. `dir` lists the directories of the migrations. `history_table` is `schema.name`.
+    Durations are in milliseconds; 0 means no limit. `backup` is a directory or empty; `backup_keep` 0 keeps all.
+    Commands are lists of arguments, run without a shell. Findings at `lint_level` or above refuse a run, unless it
+    is "off".
     """
 
-    database: str = field(default="", repr=False)  # a password may be in it
+    database: str = field(default="", repr=False)  # may contain a password
     connection_parts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     dir: tuple[str, ...] = ("migrations",)
@@ -58,7 +59,7 @@ class Settings:
     format: str = "text"
     backup: str = ""
     backup_keep: int = 0
-    notify_url: str = field(default="", repr=False)  # a token may be in it
+    notify_url: str = field(default="", repr=False)  # may contain a token
     push: str = field(default="", repr=False)
     notify_command: tuple[str, ...] = ()
     password_command: tuple[str, ...] = ()
@@ -79,20 +80,20 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    raise ConfigurationError(f"{text!r} is not a list", hint='write ["program", "argument", …]: no shell reads it')
+def _arguments(text: str) -> tuple[str, ...]:
+    raise ConfigurationError(f"{text!r} is not a list", hint='write ["program", "argument", …]; no shell runs it')
 
 
 def _flag(text: str) -> bool:
     if text not in ("True", "False"):
-        raise ConfigurationError(f"{text!r} is neither true nor false")
+        raise ConfigurationError(f"{text!r} is not a Boolean", hint="write true or false")
     return text == "True"
 
 
-def _one_of(*known: str) -> Callable[[str], str]:
+def _one_of(*values: str) -> Callable[[str], str]:
     def read(text: str) -> str:
-        if text not in known:
-            raise ConfigurationError(f"{text!r} is none of {', '.join(known)}")
+        if text not in values:
+            raise ConfigurationError(f"{text!r} is not one of {', '.join(values)}")
         return text
 
     return read
@@ -101,13 +102,13 @@ def _one_of(*known: str) -> Callable[[str], str]:
 _DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_DURATIONS, milliseconds),
-    **dict.fromkeys(("notify_command", "password_command"), _words),
+    **dict.fromkeys(("notify_command", "password_command"), _arguments),
     "dir": _directories,
     "lock_retries": _count,
     "backup_keep": _count,
     "require_approval": _flag,
-    "log_level": _one_of("error", "warning", "info", "debug"),
-    "lint_level": _one_of("off", "error", "warning", "notice", "info"),
+    "log_level": _one_of(*LOG_LEVELS),
+    "lint_level": _one_of("off", *LINT_LEVELS),
     "format": _one_of("text", "json"),
 }
 _LISTS = ("dir", "notify_command", "password_command", "allow_paths")
@@ -120,84 +121,101 @@ def load(
     file: str | None = None,
     environment: str | None = None,
 ) -> Settings:
-    """The settings in force.
+    """Returns the settings in force.
 
     Args:
-        given: options that were given, as text, under their names in `OPTIONS`; `dir` may be a sequence.
-        environ: the process's environment.
-        file: a configuration file; without one `sqlmigrate.toml` or `pyproject.toml` here, where they are.
-        environment: the name of an `[environments.…]` table of the file.
+        given: the options of the command line, as text, under their names in `OPTIONS`; `dir` may be a sequence.
+        environ: the environment of the process.
+        file: the configuration file; by default `sqlmigrate.toml` or `pyproject.toml` in the current directory.
+        environment: the name of an `[environments.…]` table in the file.
 
     Raises:
-        ConfigurationError: the file, a key or a value can't be used; or no database is named anywhere.
+        ConfigurationError: the file, a key or a value cannot be used.
+        NoDatabaseConfigured: no source names a database.
     """
-    found = _file(file, environ)
-    sources = _sources(given, environ, found, environment)
-    return Settings(
-        **_merged(sources),
-        **_database(sources, environ),
-        passwords=_passwords(sources),
-        lint=_lint_table(found, environ),
-    )
+    settings = load_for_files(given, environ, file, environment)
+    require_database(settings, environ)
+    return settings
 
 
-def load_without_database(
+def require_database(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Checks that the settings, or libpq's own variables, name a database.
+
+    Raises:
+        NoDatabaseConfigured: they do not.
+    """
+    if not settings.database and not settings.connection_parts and not any(environ.get(name) for name in _LIBPQ):
+        raise NoDatabaseConfigured(
+            "no database is configured",
+            hint="set DATABASE_URL, or DB_HOST and DB_NAME, or give --database-url;"
+            " DATABASE_URL=embedded:PATH starts an embedded PostgreSQL server in that directory",
+        )
+
+
+def load_for_files(
     given: Mapping[str, Any],
     environ: Mapping[str, str],
     file: str | None = None,
     environment: str | None = None,
 ) -> Settings:
-    """The settings in force, for what only works on files; the arguments are those of `load`.
+    """Returns the settings in force for a command that works on files; the arguments are those of `load`.
 
     Raises:
-        ConfigurationError: the file, a key or a value can't be used.
+        ConfigurationError: the file, a key or a value cannot be used.
     """
-    return Settings(**_merged(_sources(given, environ, _file(file, environ), environment)))
+    found = _file(file, environ)
+    sources = _sources(given, environ, found, environment)
+    return Settings(
+        **_merged(sources),
+        **_database(sources),
+        passwords=_passwords(sources),
+        lint=_lint_table(found, environ),
+    )
 
 
 def environments(file: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the environments, not looked at.
+    """Returns the names of the environments, without checking their content.
 
     Raises:
-        ConfigurationError: the configuration file can't be read.
+        ConfigurationError: the configuration file cannot be read.
     """
     return tuple(_file(file, environ)[1].get("environments", {}))
 
 
 def lint_table(file: str | None, environ: Mapping[str, str]) -> LintTable:
-    """What is said to the linter, not looked at.
+    """Returns the linter's settings, without checking their content.
 
     Raises:
-        ConfigurationError: the configuration file can't be read, or what it says to the linter is no table.
+        ConfigurationError: the configuration file cannot be read, or its `lint` is not a table.
     """
     return _lint_table(_file(file, environ), environ)
 
 
 def _lint_table(found: tuple[str, dict[str, Any]], environ: Mapping[str, str]) -> LintTable:
     path, content = found
-    said = content.get("lint", {})
-    if not isinstance(said, dict):
+    lint = content.get("lint", {})
+    if not isinstance(lint, dict):
         raise ConfigurationError(f"{path}: lint is not a table", hint="write [tool.sqlmigrate.lint] or [lint]")
-    return LintTable(path, said, {name: text for name, text in environ.items() if name.startswith("SQLMIGRATE_LINT_")})
+    return LintTable(path, lint, {name: text for name, text in environ.items() if name.startswith("SQLMIGRATE_LINT_")})
 
 
 def _file(file: str | None, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """The configuration file in force and what it says; both are empty where there is none."""
-    path = file or environ.get("SQLMIGRATE_CONFIG") or found_in("")
+    """Returns the path and the content of the configuration file; both are empty if there is no file."""
+    path = file or environ.get("SQLMIGRATE_CONFIG") or find_file("")
     return path, table(path) if path else {}
 
 
 def _sources(
     given: Mapping[str, Any], environ: Mapping[str, str], found: tuple[str, dict[str, Any]], environment: str | None
 ) -> tuple[Mapping[str, Any], ...]:
-    """Options, environment and file, in this order of precedence."""
+    """Returns the settings of options, environment and file, in this order of precedence."""
     from_file = _from_file(*found, environment or environ.get("SQLMIGRATE_ENV"))
     from_environ = {option.name: text for option in OPTIONS if (text := _in_environ(option, environ))}
     return {name: value for name, value in given.items() if value not in (None, ())}, from_environ, from_file
 
 
 def _merged(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    names = {one.name for one in fields(Settings)}
+    names = {setting.name for setting in fields(Settings)}
     values = {name: value for source in reversed(sources) for name, value in source.items()}
     return {name: _read(name, value) for name, value in values.items() if name in names}
 
@@ -205,108 +223,103 @@ def _merged(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
     if not option.metavar:
         return ""
-    own = environ.get(f"SQLMIGRATE_{option.name.upper()}", "")
-    return own or (environ.get(option.env, "") if option.env else "")
+    value = environ.get(f"SQLMIGRATE_{option.name.upper()}", "")
+    return value or (environ.get(option.env, "") if option.env else "")
 
 
 def _read(name: str, value: object) -> object:
     try:
         if name in _LISTS and isinstance(value, list | tuple):
-            return _some(name, tuple(map(str, value)))
-        return _some(name, _READERS.get(name, str)(str(value)))
+            return _not_empty(name, tuple(map(str, value)))
+        return _not_empty(name, _READERS.get(name, str)(str(value)))
     except ConfigurationError as error:
         raise ConfigurationError(f"{name.replace('_', '-')}: {error.message}", hint=error.hint) from None
 
 
-def _some(name: str, value: object) -> object:
-    """Without a directory everything would be up to date."""
+def _not_empty(name: str, value: object) -> object:
+    """Requires a directory: without migrations, every database would be up to date."""
     if name == "dir" and not value:
-        raise ConfigurationError("no directory is named")
+        raise ConfigurationError("no directory is given")
     return value
 
 
-def _database(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> dict[str, Any]:
-    """A URL and what goes before it: parts go before a URL of the same source or of one below, never of one above."""
+def _database(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the URL, and the parts that override it: those of the same source or of one with higher precedence."""
     parts: dict[str, str] = {}
     for source in sources:
         parts = {name: str(source[key]) for key, name in _PARTS.items() if key in source} | parts
         if "database_url" in source:
             return {"database": str(source["database_url"]), "connection_parts": tuple(parts.items())}
-    if not parts and not any(environ.get(name) for name in _LIBPQ):
-        raise ConfigurationError(
-            NO_DATABASE,
-            hint="set DATABASE_URL, or DB_HOST and DB_NAME, or give --database-url;"
-            " DATABASE_URL=embedded:PATH starts a PostgreSQL of its own in that directory",
-        )
     return {"connection_parts": tuple(parts.items())}
 
 
 def _passwords(sources: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
-    """Unlike the parts, a password of a source below goes with a URL that has none, as libpq's PGPASSWORD does."""
-    found: list[tuple[str, str]] = []
+    """Returns the passwords; one of lower precedence than the URL applies if the URL has none, as PGPASSWORD does."""
+    passwords: list[tuple[str, str]] = []
     for name, source in ((name, source) for source in sources for name in _PASSWORDS if name in source):
-        found.append((name, str(source[name])))
+        passwords.append((name, str(source[name])))
         if name != "database_url":
-            return tuple(found)
+            return tuple(passwords)
     return ()
 
 
-def _from_file(found: str, content: dict[str, Any], environment: str | None) -> dict[str, Any]:
-    if not found:
+def _from_file(path: str, content: dict[str, Any], environment: str | None) -> dict[str, Any]:
+    if not path:
         if environment:
-            raise ConfigurationError(f"there is no configuration file with an environment {environment!r}")
+            raise ConfigurationError(f"environment {environment!r} requires a configuration file")
         return {}
-    own = {key: value for key, value in content.items() if key not in ("environments", "lint")}
-    named = content.get("environments", {})
-    if not isinstance(named, dict) or not all(isinstance(one, dict) for one in named.values()):
-        raise ConfigurationError(f"{found}: environments are tables", hint="write [environments.NAME]")
-    environments = {name: _values(found, one) for name, one in named.items()}
+    top_level = {key: value for key, value in content.items() if key not in ("environments", "lint")}
+    tables = content.get("environments", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigurationError(f"{path}: environments must be tables", hint="write [environments.NAME]")
+    environments = {name: _values(path, table) for name, table in tables.items()}
     if environment and environment not in environments:
         raise ConfigurationError(
-            f"{found} has no environment {environment!r}", hint=f"it has {', '.join(environments) or 'none'}"
+            f"environment {environment!r} does not exist in {path}",
+            hint=f"its environments: {', '.join(environments) or 'none'}",
         )
-    values = _values(found, own) | (environments[environment] if environment else {})
-    confine(found, values)
+    values = _values(path, top_level) | (environments[environment] if environment else {})
+    confine(path, values)
     return values
 
 
 def _values(path: str, table: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a table, chosen or not, so that a typing error is found before the night it matters."""
-    named = {_known(path, key): value for key, value in table.items()}
-    for name, value in named.items():
-        if any("\0" in str(one) for one in (value if isinstance(value, list) else [value])):
-            raise ConfigurationError(f"{path}: {name} has a NUL character in it")
-    return {name: beside(path, name, value) for name, value in named.items()}
+    """Returns the settings of a table; tables of other environments are checked, too, to report typing errors early."""
+    values = {_setting_name(path, key): value for key, value in table.items()}
+    for name, value in values.items():
+        if any("\0" in str(item) for item in (value if isinstance(value, list) else [value])):
+            raise ConfigurationError(f"{path}: {name} contains a NUL character")
+    return {name: beside(path, name, value) for name, value in values.items()}
 
 
-def found_in(directory: str) -> str:
-    """The configuration file that a directory has, or an empty text."""
-    return next((path for name in FILES if _speaks_of_us(path := os.path.join(directory, name))), "")
+def find_file(directory: str) -> str:
+    """Returns the path of the configuration file in a directory, or an empty string."""
+    return next((path for name in FILES if _has_settings(path := os.path.join(directory, name))), "")
 
 
-def _speaks_of_us(path: str) -> bool:
-    """Most projects have a pyproject.toml that says nothing to us; it is not parsed."""
+def _has_settings(path: str) -> bool:
+    """Returns whether a file may contain settings; a pyproject.toml without the name sqlmigrate is not parsed."""
     if not os.path.isfile(path):
         return False
     return os.path.basename(path) != "pyproject.toml" or b"sqlmigrate" in _content(path)
 
 
 def table(path: str) -> dict[str, Any]:
-    """What a configuration file says, not looked at; of a pyproject.toml, what it says to us.
+    """Returns the content of a configuration file, or of the table tool.sqlmigrate of a pyproject.toml, unchecked.
 
     Raises:
-        ConfigurationError: it can't be read.
+        ConfigurationError: the file cannot be read.
     """
-    import tomllib  # only where there is a file
+    import tomllib  # many projects have no configuration file
 
     try:
         content = tomllib.loads(_content(path).decode())
-    except (ValueError, RecursionError) as error:  # also of what is no UTF-8, and of a number of 5000 digits
+    except (ValueError, RecursionError) as error:  # also for text that is not UTF-8, and numbers of 5000 digits
         raise ConfigurationError(f"{path}: {error}") from error
     for name in ("tool", "sqlmigrate") if os.path.basename(path) == "pyproject.toml" else ():
         content = content.get(name, {})
         if not isinstance(content, dict):
-            raise ConfigurationError(f"{path}: {name} is no table", hint="write [tool.sqlmigrate]")
+            raise ConfigurationError(f"{path}: {name} is not a table", hint="write [tool.sqlmigrate]")
     return content
 
 
@@ -315,15 +328,15 @@ def _content(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f'could not read file "{path}": {error.strerror}') from error
 
 
-def _known(path: str, key: str) -> str:
+def _setting_name(path: str, key: str) -> str:
     name = key.replace("-", "_")
     if name in _NAMES:
         return name
-    import difflib  # only for an error
+    import difflib  # only errors need it
 
     close = difflib.get_close_matches(name, _NAMES, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_NAMES)}"
+    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(_NAMES)}"
     raise ConfigurationError(f"{path}: unknown setting {key!r}", hint=hint)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from sqlmigrate.config.options import without_ours
+from sqlmigrate.config.options import without_settings
 from sqlmigrate.errors import BackupFailed, SqlMigrateError
 from sqlmigrate.events import BackedUp, BackingUp, Blocked
 from sqlmigrate.files.atomic import replaced
@@ -127,7 +127,7 @@ def _installed() -> Iterator[_Programs]:
                     capture_output=True,
                     text=True,
                     check=False,
-                    env=without_ours(os.environ),
+                    env=without_settings(os.environ),
                 ).stdout
                 if found := _VERSION.search(said):
                     yield _Programs(directory, int(found[1]))
@@ -154,7 +154,7 @@ def _dump(programs: _Programs, parameters: Mapping[str, str], path: str, look: C
         with _service(parameters) as environment:
             command = [programs.path("pg_dump"), "--format=custom", "--no-password", f"--file={part}"]
             _run(command, path, environment, look)
-        _run([programs.path("pg_restore"), "--list", part], path, without_ours(os.environ), lambda: None)
+        _run([programs.path("pg_restore"), "--list", part], path, without_settings(os.environ), lambda: None)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _service(parameters: Mapping[str, str]) -> Iterator[dict[str, str]]:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # with mode 0600
         file.write("\n".join(["[backup]", *lines, ""]))
         file.flush()
-        yield without_ours(os.environ) | {"PGSERVICEFILE": file.name, "PGSERVICE": "backup"}
+        yield without_settings(os.environ) | {"PGSERVICEFILE": file.name, "PGSERVICE": "backup"}
 
 
 def _run(command: list[str], path: str, environment: dict[str, str], look: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What it means that the server refused a statement: try again, run the script in other parts, or give up."""
+"""Decides what the failure of a statement means: try again, run the script in other segments, or give up."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
     from sqlmigrate.errors import StatementFailed
     from sqlmigrate.execution.message import Message
-    from sqlmigrate.execution.prepared import Work
+    from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.model import ServerReport
 
-_HISTORY_GONE = "the script dropped the history table: keep it in a schema of its own, with --history-table"
+_HISTORY_DROPPED = "the script dropped the history table: move it to a schema of its own with --history-table"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A statement that failed: whose, and its number within the script, -1 where it is none of the script's.
+    """A statement that failed. `error` has its location.
 
-    The error has its location already.
+    `unit` is the index of the step in the batch, `statement` the number of the statement in the step's script, or -1 if
+    it belongs to sqlmigrate or to a hook.
     """
 
     error: StatementFailed
@@ -33,32 +34,32 @@ class Failure:
     statement: int
 
 
-def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequence[Work]) -> Failure:
-    """Whose an error is that came behind `count` results of a message."""
+def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequence[PreparedStep]) -> Failure:
+    """Finds the statement that caused an error, from the number of results received before the error."""
     blame = message.blame(count, error.report.position)
-    work = batch[blame.part.unit]
-    error.location = source.seen(blame.place(work.step.path))
+    step = batch[blame.part.unit]
+    error.location = source.with_line_text(blame.place(step.step.path))
     if blame.part.piece is None or blame.number is None or blame.part.hook:
-        error.hint = error.hint or (_HISTORY_GONE if error.report.sqlstate in GONE else "")
+        error.hint = error.hint or (_HISTORY_DROPPED if error.report.sqlstate in GONE else "")
         return Failure(error, blame.part.unit, -1)
-    earlier = takewhile(lambda piece: piece != blame.part.piece, work.segment.pieces)
-    statement = work.segment.first + sum(piece.statements for piece in earlier) + blame.number
+    earlier = takewhile(lambda piece: piece != blame.part.piece, step.segment.pieces)
+    statement = step.segment.first + sum(piece.statements for piece in earlier) + blame.number
     return Failure(error, blame.part.unit, statement)
 
 
 def advice(report: ServerReport) -> str:
-    """What to do where it was time that ran out; empty for all else."""
+    """Returns the hint for a timeout, or an empty string for any other error."""
     match report.sqlstate:
         case "55P03":
-            return "wait until its holder ends, or give it more time: --lock-timeout, --lock-retries, or the directives"
-        case "57014" if "timeout" in report.message:  # and not a person's word
-            return "give it more time: --statement-timeout, or the directive at the head of the file"
+            return "wait until the other session ends, or increase --lock-timeout or --lock-retries (also directives)"
+        case "57014" if "timeout" in report.message:  # and not a cancel request
+            return "increase --statement-timeout, or set the directive at the head of the file"
     return ""
 
 
-def new_cuts(work: Work, failure: Failure) -> Cuts | None:
-    """Where the server wants the script cut; None where that was no reason, or would not help."""
-    report, number, segment, cuts = failure.error.report, failure.statement, work.segment, work.cuts
+def new_cuts(step: PreparedStep, failure: Failure) -> Cuts | None:
+    """Returns the segment boundaries that avoid the failure; None if no other boundaries can avoid it."""
+    report, number, segment, cuts = failure.error.report, failure.statement, step.segment, step.cuts
     if number < segment.first or segment.begin or not segment.transactional:
         return None
     if report.sqlstate in NOT_IN_A_TRANSACTION:

@@ -1,4 +1,4 @@
-"""What stands around a script's own text when it is sent: BEGIN and the limits, hooks, wipe, record, COMMIT."""
+"""Builds the messages that carry scripts: BEGIN, limits, hooks, the script, the wipe, the record and COMMIT."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.execution.message import Message, Part
-from sqlmigrate.execution.prepared import loaded
+from sqlmigrate.execution.prepared import prepare_hook
+from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlmigrate.errors import MigrationFailed
-    from sqlmigrate.execution.prepared import Hook, Work
+    from sqlmigrate.execution.prepared import PreparedHook, PreparedStep
     from sqlmigrate.files.source import Source
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.records import Records
     from sqlmigrate.model import Migration, Progress
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
     from sqlmigrate.sql.script import Piece
 
-# Bytes of one message, roughly.
+# The approximate size of a message, in characters.
 MESSAGE_SIZE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a statement may wait for a lock and may take, in milliseconds; how often a lock is tried for."""
+    """The timeouts of a statement, in milliseconds, and how often a step is tried again after a lock timeout."""
 
     lock_timeout: int
     statement_timeout: int
@@ -34,127 +35,121 @@ class Limits:
 
 
 class Envelope:
-    """The messages that carry work, with the SQL around it. Sends nothing."""
+    """Builds the messages of a run. Sends nothing."""
 
-    def __init__(self, connection: Connection, session: Session, history: History, guard: str, limits: Limits) -> None:
+    def __init__(self, connection: Connection, session: Session, records: Records, guard: str, limits: Limits) -> None:
         self._connection = connection
         self._session = session
-        self._history = history
+        self._records = records
         self._guard = guard
         self._limits = limits
 
-    def messages(self, batch: Sequence[Work]) -> Iterator[Message]:
-        """The next segment of each, in messages of bounded size; read only as far as they are sent."""
+    def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
+        """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
         return _packed(self._parts(batch))
 
-    def prepared(self, work: Work) -> str:
-        """The settings for what runs outside a transaction."""
-        return self._session.prepared(self._limits_of(work, patient=True))
+    def prepared(self, step: PreparedStep) -> str:
+        """Returns the SQL that sets the limits for statements outside a transaction block."""
+        return self._session.prepared(self._limits_of(step, patient=True))
 
-    def journal(self, work: Work, progress: Progress, elapsed_ms: int) -> Message:
-        """A transaction that records how far a script is."""
-        session = self._session
-        record = self._history.progressed(work.step, work.description, progress, self._guard, elapsed_ms)
-        closing = _joined(0, (session.step_aside, session.step_aside_results), (record, 1))
-        return Message([_BEGIN, *self._limited(self._before(0, work)), closing])
+    def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> Message:
+        """Returns a transaction that records the progress of a script."""
+        record = self._records.step_progress(step.step, step.description, progress, self._guard, elapsed_ms)
+        closing = _part(self._session.step_aside + record + _COMMIT)
+        return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
 
-    def end(self, work: Work, elapsed_ms: int) -> Message:
-        """A transaction that records the end of a script whose last statement ran outside one."""
-        session, statements = self._session, work.script.statements
-        record = self._history.finished(work.step, work.description, statements, self._guard, elapsed_ms)
-        closing = _joined(0, (session.wipe, session.wipe_results), self._end_of_run(work), record)
-        return Message([_BEGIN, *self._limited(self._hooked(0, work, work.after)), closing])
+    def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
+        """Returns a transaction that records the end of a script that ends outside a transaction block."""
+        statements = step.script.statements
+        record = self._records.step_end(step.step, step.description, statements, self._guard, elapsed_ms)
+        closing = _part(self._session.wipe + self._end_of_run(step) + record + _COMMIT)
+        return Message([_part(_BEGIN), *self._limited(self._hooked(0, step, step.after)), closing])
 
     def _limited(self, hook: Iterator[Part]) -> list[Part]:
-        """A hook beside a statement that waits for locks without a limit, which the hook is not to do."""
+        """Returns a hook with its own timeouts: the session's lock_timeout is 0 around CREATE INDEX CONCURRENTLY."""
         parts = list(hook)
         if not parts:
             return []
         limits = {"lock_timeout": self._limits.lock_timeout, "statement_timeout": self._limits.statement_timeout}
-        begin = "".join(f"set local {name} = {value};\n" for name, value in limits.items())
-        return [Part(begin, len(limits), 0), *parts, Part("set local lock_timeout = 0;\n", 1, 0)]
+        begin = Sql("".join(f"set local {name} = {value};\n" for name, value in limits.items()), len(limits))
+        return [_part(begin), *parts, _part(Sql("set local lock_timeout = 0;\n", 1))]
 
     def after_error(self, hook: Migration, failed: MigrationFailed) -> Message:
-        """A transaction for the hook that runs behind a failure, with the settings that tell it which one that was."""
+        """Returns a transaction with the hook `after_error`; settings contain the version and the error message."""
         settings: dict[str, str | int] = {
             "lock_timeout": self._limits.lock_timeout,
             "sqlmigrate.version": failed.step.migration.id,
             "sqlmigrate.error": failed.message,
         }
-        return Message(
-            [Part(*self._session.opening("", settings), 0), *_parts_of(loaded(hook), 0), Part("commit;\n", 1, 0)]
-        )
+        return Message([_part(self._session.opening("", settings)), *_parts_of(prepare_hook(hook), 0), _part(_COMMIT)])
 
-    def _parts(self, batch: Sequence[Work]) -> Iterator[Part]:
-        for unit, work in enumerate(batch):
-            text, results = self._session.opening(
-                work.segment.begin, self._limits_of(work, patient=work.segment.patient)
-            )
-            yield Part(text, results, unit)
-            yield from self._before(unit, work)
-            for piece in work.segment.pieces:
-                yield Part(_closed(work.source, piece), piece.statements, unit, piece)
-            if work.on_last_segment:
-                yield from self._hooked(unit, work, work.after)
-            yield self._closing(unit, work)
+    def _parts(self, batch: Sequence[PreparedStep]) -> Iterator[Part]:
+        for unit, step in enumerate(batch):
+            limits = self._limits_of(step, patient=step.segment.patient)
+            yield _part(self._session.opening(step.segment.begin, limits), unit)
+            yield from self._before(unit, step)
+            for piece in step.segment.pieces:
+                yield Part(_closed(step.source, piece), piece.statements, unit, piece)
+            if step.on_last_segment:
+                yield from self._hooked(unit, step, step.after)
+            yield self._closing(unit, step)
 
-    def _before(self, unit: int, work: Work) -> Iterator[Part]:
-        """The hook before each migration, where nothing of this one is committed yet."""
-        return iter(()) if work.opened else self._hooked(unit, work, work.before)
+    def _before(self, unit: int, step: PreparedStep) -> Iterator[Part]:
+        """Yields the hook `before_each`, unless a transaction of the step is already committed."""
+        return iter(()) if step.opened else self._hooked(unit, step, step.before)
 
-    def _hooked(self, unit: int, work: Work, hook: Hook | None) -> Iterator[Part]:
-        """A hook in a migration's transaction, with the setting that tells it which one that is."""
+    def _hooked(self, unit: int, step: PreparedStep, hook: PreparedHook | None) -> Iterator[Part]:
+        """Yields a hook; the setting `sqlmigrate.version` contains the version of the migration."""
         if hook is not None:
-            version = self._connection.literal(work.step.migration.id)
-            yield Part(f"set local sqlmigrate.version = {version};\n", 1, unit)
+            version = self._connection.literal(step.step.migration.id)
+            yield _part(Sql(f"set local sqlmigrate.version = {version};\n", 1), unit)
             yield from _parts_of(hook, unit)
 
-    def _closing(self, unit: int, work: Work) -> Part:
-        # WAL is ordered: a crash of the server can lose a suffix of whole migrations, rows and all, and the last commit
-        # of the run makes every one of them durable. It stands here because the wipe's RESET ALL would undo it.
-        durable = work.durable and work.on_last_segment
-        commit = ("" if durable else "set local synchronous_commit = off;\n", 0 if durable else 1)
-        session = self._session
-        if work.on_last_segment:
-            statements, new = work.script.statements, work.ordinary and work.step.row is None
-            record = self._history.finished(work.step, work.description, statements, self._guard, new=new)
-            return _joined(unit, (session.wipe, session.wipe_results), commit, self._end_of_run(work), record)
-        record = (self._history.progressed(work.step, work.description, work.progress, self._guard), 1)
-        return _joined(unit, (session.step_aside, session.step_aside_results), commit, record)
+    def _closing(self, unit: int, step: PreparedStep) -> Part:
+        # WAL is ordered: a server crash can only lose the last migrations, each together with its history row, and the
+        # last commit of the run makes all of them durable. The RESET ALL of the wipe would reset an earlier SET.
+        durable = step.durable and step.on_last_segment
+        durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
+        if step.on_last_segment:
+            statements, is_new = step.script.statements, step.ordinary and step.step.row is None
+            record = self._records.step_end(step.step, step.description, statements, self._guard, is_new=is_new)
+            return _part(self._session.wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
+        record = self._records.step_progress(step.step, step.description, step.progress, self._guard)
+        return _part(self._session.step_aside + durability + record + _COMMIT, unit)
 
-    def _end_of_run(self, work: Work) -> tuple[str, int]:
-        return (self._history.ended, 1) if work.last else ("", 0)
+    def _end_of_run(self, step: PreparedStep) -> Sql:
+        return self._records.run_end if step.last else Sql()
 
-    def _limits_of(self, work: Work, *, patient: bool) -> dict[str, str | int]:
-        said = work.script.directives
+    def _limits_of(self, step: PreparedStep, *, patient: bool) -> dict[str, str | int]:
+        directives = step.script.directives
         return {
-            "application_name": f"sqlmigrate {work.step.migration.id}",
-            "lock_timeout": said.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
-            "statement_timeout": said.get("statement-timeout", self._limits.statement_timeout),
+            "application_name": f"sqlmigrate {step.step.migration.id}",
+            "lock_timeout": directives.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
+            "statement_timeout": directives.get("statement-timeout", self._limits.statement_timeout),
         }
 
 
-_BEGIN = Part("begin;\n", 1, 0)
+_BEGIN = Sql("begin;\n", 1)
+_COMMIT = Sql("commit;\n", 1)
+
+
+def _part(sql: Sql, unit: int = 0) -> Part:
+    return Part(sql.text, sql.results, unit)
 
 
 def _closed(opened: Source, piece: Piece) -> str:
-    """A piece to be sent: the newline ends a comment that its last line may be, the semicolon its last statement."""
+    """Returns the text of a piece with a newline, which ends a trailing comment, and a semicolon."""
     return opened.text(piece) + "\n;\n"
 
 
-def _parts_of(hook: Hook, unit: int) -> Iterator[Part]:
+def _parts_of(hook: PreparedHook, unit: int) -> Iterator[Part]:
     for segment in hook.script.segments:
         for piece in segment.pieces:
             yield Part(_closed(hook.source, piece), piece.statements, unit, piece, hook.script.path)
 
 
-def _joined(unit: int, *texts: tuple[str, int]) -> Part:
-    """SQL of our own, each with the number of its statements, and the commit."""
-    return Part("".join(text for text, _ in texts) + "commit;\n", sum(count for _, count in texts) + 1, unit)
-
-
 def _packed(parts: Iterator[Part]) -> Iterator[Message]:
-    """Parts, put together into messages of bounded size; read only as far as they are sent."""
+    """Joins parts into messages of bounded size, lazily."""
     gathered: list[Part] = []
     size = 0
     for part in parts:

@@ -1,4 +1,4 @@
-"""What one message to the server is made of, and back: from what the server says to a place in a file. Pure."""
+"""The parts of a message to the server, and the mapping from a server error back to a file location. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
+from sqlmigrate.sql.place import after
 from sqlmigrate.sql.scanner import Kind, scan
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Text of one origin: a piece of a script, or our own (then `piece` is None).
+    """Text of one origin: a piece of a script, or SQL of sqlmigrate, for which `piece` is None.
 
-    `unit` is the number, within the batch, of the unit it belongs to; `results` is how many statements are in it.
-    `hook` is the path of the hook that the piece is of, where it is none of the unit's own script.
+    `unit` is the index of its step in the batch, `results` the number of statements in it. `hook` is the path of the
+    hook that contains the piece, or empty if the step's script contains it.
     """
 
     text: str
@@ -34,7 +35,7 @@ class Part:
 
 
 class Message:
-    """Parts that travel together as one simple query."""
+    """Parts that are sent together as one simple query."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
@@ -43,16 +44,18 @@ class Message:
         self._results = list(accumulate(part.results for part in parts))
 
     def at_result(self, count: int) -> tuple[Part, int]:
-        """The part whose statement runs when `count` results have come back, and the statement's number within it."""
+        """Returns the part that runs after `count` results, and the index of the running statement within it."""
         number = min(bisect_right(self._results, count), len(self.parts) - 1)
         before = self._results[number - 1] if number else 0
         return self.parts[number], count - before
 
     def blame(self, count: int, position: int | None) -> Blame:
-        """Whose statement an error is that came behind `count` results.
+        """Finds the statement that caused an error.
 
-        `position` is PostgreSQL's, in characters from 1. Where it lies elsewhere than in the statement that was due,
-        the server found it while it read the message, and ran nothing of it.
+        Args:
+            count: How many results were received before the error.
+            position: The position that the server reported, in characters from 1. If it is not in the statement after
+                `count` results, the server found the error while parsing the message, and ran nothing of it.
         """
         due, number = self.at_result(count)
         if position is None:
@@ -64,28 +67,26 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A part, the number of the statement within it where that is known, the offset where the server named one."""
+    """The part that caused an error; the statement's index and the error's offset in its text, if known."""
 
     part: Part
     number: int | None
     offset: int | None
 
     def place(self, path: str) -> Location:
-        """Where in the file, or in the hook, it is: as exactly as is known."""
+        """Returns the location in the script, or in the hook, as exactly as it is known."""
         piece, path = self.part.piece, self.part.hook or path
         if piece is None or (self.offset is None and self.number is None):
             return Location(path)
-        own = self.part.text.rstrip("\n").removesuffix("\n;")  # a semicolon that was added is in no line of the file
-        before = own[: self._start() if self.offset is None else self.offset]
-        newlines = before.count("\n")
-        column = len(before) - before.rfind("\n") if newlines else piece.column + len(before)
-        return Location(path, piece.line + newlines, column)
+        text = self.part.text.rstrip("\n").removesuffix("\n;")  # the added semicolon is not in the file
+        before = text[: self._start() if self.offset is None else self.offset]
+        return Location(path, *after(before, piece.line, piece.column))
 
     def _start(self) -> int:
-        """Where in the part's text its statement begins."""
+        """Returns the offset of the statement in the text of the part."""
         at = 0
         statements: list[int] = []
-        with suppress(ScriptError):  # the rows of a COPY travel apart
+        with suppress(ScriptError):  # the text does not contain the COPY data
             for item in scan("", [self.part.text]):
                 if item.kind is Kind.STATEMENT:
                     statements.append(at)

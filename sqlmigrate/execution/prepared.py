@@ -1,33 +1,35 @@
-"""Steps made ready to be run: their scripts read and found runnable, as far as they are not done already."""
+"""Steps that are ready to run: their scripts are read and checked, from the point that an earlier run reached."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.errors import PlanRefused
 from sqlmigrate.files import source
-from sqlmigrate.model import Action, Location, Problem, Progress
+from sqlmigrate.model import Action, Location, Plan, Problem, Progress
 from sqlmigrate.sql.script import PIECE_SIZE, Cuts, cuts_of, is_unfinished
 
 if TYPE_CHECKING:
-    from sqlmigrate.model import Migration, Plan, Step
+    from sqlmigrate.model import Migration, Step
     from sqlmigrate.sql.script import Script, Segment
 
 
-class Hook(NamedTuple):
-    """A hook that runs in a migration's transaction."""
+class PreparedHook(NamedTuple):
+    """A hook that runs in the transaction of a migration."""
 
     script: Script
     source: source.Source
 
 
 @dataclass(slots=True)
-class Work:
-    """A step, its script as far as it is to be run, and how it went so far.
+class PreparedStep:
+    """A step with its script, and the state of its execution.
 
-    `before` and `after` are the hooks that run in its first and last transaction, `opened` is set when the first has
-    run. `durable` means that its commit waits for the disk, `last` that nothing follows it.
+    `cuts` are the segment boundaries that the script was read with. `before` and `after` are the hooks of its first and
+    last transaction; `opened` is true after the first transaction has committed. `durable` means that the last commit
+    waits for the disk, `last` that no step follows. `next` is the index of the segment to run next, and `begun` is true
+    if this is a statement outside a transaction block that may have been started. `tries` counts the retries, and
+    `started` is the monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -35,8 +37,8 @@ class Work:
     source: source.Source
     cuts: Cuts
     begun: bool = False
-    before: Hook | None = None
-    after: Hook | None = None
+    before: PreparedHook | None = None
+    after: PreparedHook | None = None
     durable: bool = False
     last: bool = False
     next: int = 0
@@ -46,130 +48,133 @@ class Work:
 
     @property
     def segment(self) -> Segment:
-        """The segment to be run next."""
+        """The segment to run next."""
         return self.script.segments[self.next]
 
     @property
     def ordinary(self) -> bool:
-        """One segment, from the start, small enough to travel with others, which it must not change the reading of."""
+        """Whether the step can be sent together with others: one small segment that has not been started."""
         segments = self.script.segments
-        fresh = self.cuts == Cuts() and self.next == 0 and len(segments) == 1 and segments[0].transactional
-        return fresh and segments[0].size < PIECE_SIZE and not any(piece.ends_message for piece in segments[0].pieces)
+        is_fresh = self.cuts == Cuts() and self.next == 0 and len(segments) == 1 and segments[0].transactional
+        if not is_fresh or segments[0].size >= PIECE_SIZE:
+            return False
+        return not any(piece.ends_message for piece in segments[0].pieces)
 
     @property
     def description(self) -> str:
-        """What the script says of itself, or its name in words."""
+        """The description in the script, or the name of the migration in words."""
         return self.script.description or self.step.migration.name.replace("_", " ")
 
     @property
     def progress(self) -> Progress:
-        """How far the script is when its next segment is done."""
+        """The progress to record when the next segment is done."""
         end = self.segment.end
         return Progress(self.script.statements, end, end, self.segment.done_checksum)
 
     @property
     def progress_begun(self) -> Progress:
-        """How far it is before that, when the statement that the next segment is may have been begun."""
+        """The progress to record before the next segment, a statement outside a transaction block, is started."""
         first = self.segment.first
-        before = self.script.segments[self.next - 1].done_checksum if self.next else self.script.skipped_checksum
-        return Progress(self.script.statements, first, first + 1, before)
+        done = self.script.segments[self.next - 1].done_checksum if self.next else self.script.skipped_checksum
+        return Progress(self.script.statements, first, first + 1, done)
 
     @property
     def on_last_segment(self) -> bool:
-        """Whether nothing follows the next segment."""
+        """Whether no segment follows the next one."""
         return self.next >= len(self.script.segments) - 1
 
 
-def load(plan: Plan, *, pooled: bool) -> list[Work]:
-    """The work of a plan.
+class Prepared(NamedTuple):
+    """A plan, with the problems of its scripts added, and its steps ready to run."""
+
+    plan: Plan
+    steps: list[PreparedStep]
+
+
+def prepare(plan: Plan, *, pooled: bool) -> Prepared:
+    """Reads and checks the scripts of a plan. The caller checks the resulting plan for errors.
 
     Args:
-        plan: steps, and what is known to stand in their way.
-        pooled: behind a transaction pooler, where statements in several transactions share no session.
+        plan: The plan; its scripts are read even if it has errors.
+        pooled: Whether a transaction pooler is in use, so that consecutive transactions share no session.
 
     Raises:
-        PlanRefused: with every error of the plan and of every script.
+        ScriptError: A file cannot be opened.
     """
     hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    before, after, on_error = (loaded(hook) if hook else None for hook in hooks)
-    work = [_work(step) for step in plan.steps]
-    problems = [*plan.errors, *(problem for one in work for problem in _problems(one, pooled=pooled))]
-    problems += [problem for hook in (before, after, on_error) if hook for problem in _unfit(hook.script)]
-    if problems:
-        raise PlanRefused(problems)
-    for one in work:
-        one.last = one is work[-1]
-        # A hook that writes nothing leaves its commit nothing to wait for, nor what was committed before it.
-        one.durable = one.step in plan.migrations[-1:] or one.last
-        if one.step.action is not Action.HOOK:
-            one.before, one.after = before, after
-    return work
+    before, after, on_error = (prepare_hook(hook) if hook else None for hook in hooks)
+    steps = [_prepared(step) for step in plan.steps]
+    problems = [problem for step in steps for problem in _problems(step, pooled=pooled)]
+    problems += [problem for hook in (before, after, on_error) if hook for problem in _unsuitable(hook.script)]
+    for step in steps:
+        step.last = step is steps[-1]
+        # A trailing hook that writes nothing does not wait for the disk, so the last migration has to.
+        step.durable = step.step in plan.migrations[-1:] or step.last
+        if step.step.action is not Action.HOOK:
+            step.before, step.after = before, after
+    return Prepared(replace(plan, problems=(*plan.problems, *problems)) if problems else plan, steps)
 
 
-def found_in(plan: Plan, *, pooled: bool) -> list[Problem]:
-    """What the scripts of a plan and its hooks have in them that stands in its way: what `load` would refuse."""
-    hooks = [plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error]
-    found = [problem for step in plan.steps for problem in _problems(_work(step), pooled=pooled)]
-    return found + [problem for hook in hooks if hook for problem in _unfit(source.read(hook.up))]
+def prepare_hook(hook: Migration) -> PreparedHook:
+    """Reads a hook. Its source has the stamp of the hashed file, so a later version of the file is not sent."""
+    return PreparedHook(source.read(hook.up), source.Source(hook.up, hook.stamp))
 
 
-def loaded(hook: Migration) -> Hook:
-    """A hook, ready to be sent as it was found."""
-    return Hook(source.read(hook.up), source.Source(hook.up, hook.stamp))
-
-
-def _unfit(hook: Script) -> list[Problem]:
-    """What can't travel in the transaction of a migration."""
+def _unsuitable(hook: Script) -> list[Problem]:
+    """Returns the problems that prevent a hook from running in the transaction of a migration."""
     pieces = [piece for segment in hook.segments for piece in segment.pieces]
-    plain = all(segment.transactional and not segment.begin for segment in hook.segments)
-    if plain and len(hook.segments) < 2 and not any(piece.rows or piece.ends_message for piece in pieces):
+    is_plain = all(segment.transactional and not segment.begin for segment in hook.segments)
+    if is_plain and len(hook.segments) < 2 and not any(piece.rows or piece.ends_message for piece in pieces):
         return list(hook.problems)
-    what = "a hook that runs in a transaction of ours must be fit for it"
-    return [Problem("hook", what, Location(hook.path), "no CONCURRENTLY, VACUUM, COPY data, BEGIN or COMMIT here")]
+    message = "the hook contains a statement that cannot run in the transaction of a migration"
+    return [Problem("hook", message, Location(hook.path), "remove CONCURRENTLY, VACUUM, COPY data, BEGIN and COMMIT")]
 
 
-def _work(step: Step) -> Work:
-    stamp, cuts = source.stamp(step.path), cuts_of(step)
+def _prepared(step: Step) -> PreparedStep:
+    cuts = cuts_of(step)
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
-    return Work(step, source.read(step.path, cuts), source.Source(step.path, stamp), cuts, begun)
+    return PreparedStep(step, *source.open_script(step.path, cuts), cuts, begun)
 
 
-def _problems(work: Work, *, pooled: bool) -> list[Problem]:
-    step, script = work.step, work.script
-    found = list(script.problems)
-    if step.action is not Action.ROLL_BACK and work.source.stamp != step.migration.stamp:
-        found.append(Problem("changed", "the file was changed in this moment", Location(step.path), "run again"))
+def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:
+    step, script = prepared.step, prepared.script
+    problems = list(script.problems)
+    if step.action is not Action.ROLL_BACK and prepared.source.stamp != step.migration.stamp:
+        message = "the file was changed while it was being read"
+        problems.append(Problem("changed", message, Location(step.path), "run the command again"))
     if pooled and len(script.segments) > 1 and script.sets_session:
-        found.append(_needs_session(step))
-    if step.row is not None and work.cuts.skip and script.skipped_checksum != step.row.done_checksum:
-        found.append(_prefix_changed(step, work.cuts.skip) if step.row.done_checksum else _taken_for_failed(step))
-    return found
+        problems.append(_needs_session(step))
+    if step.row is not None and prepared.cuts.skip and script.skipped_checksum != step.row.done_checksum:
+        is_partial = bool(step.row.done_checksum)
+        problems.append(_prefix_changed(step, prepared.cuts.skip) if is_partial else _marked_as_failed(step))
+    return problems
 
 
 def _needs_session(step: Step) -> Problem:
     return Problem(
         "pooler",
-        "the file sets the session for what can't be in one transaction, and a transaction pooler keeps no session",
+        "the script changes session settings and needs several transactions; a transaction pooler keeps no session",
         Location(step.path),
-        "connect to PostgreSQL directly, or qualify the names instead of setting the search_path",
+        "connect to PostgreSQL directly, or write schema-qualified names instead of setting search_path",
     )
 
 
-def _taken_for_failed(step: Step) -> Problem:
-    """A run keeps the checksum of what it has done so far, and none of what it has done to the end."""
-    row = f"version = '{step.migration.id}'"
+def _marked_as_failed(step: Step) -> Problem:
+    """Only the row of a script that is partly done has a checksum of the statements that are done."""
+    condition = f"version = '{step.migration.id}'"
     return Problem(
         "taken-for-failed",
-        f"{step.migration.id} was run to its end, and somebody has set its row to success = false",
+        f"{step.migration.id} was applied completely, but its row was changed to success = false",
         Location(step.path),
-        f"it stays applied: UPDATE … SET success = true WHERE {row}; it is to run again: DELETE … WHERE {row}",
+        f"to keep it applied: UPDATE … SET success = true WHERE {condition};"
+        f" to run it again: DELETE … WHERE {condition}",
     )
 
 
 def _prefix_changed(step: Step, done: int) -> Problem:
     return Problem(
         "done-part-changed",
-        f"{step.migration.id} is done up to its statement {done}, and this part of the file was changed since",
+        f"statements 1 to {done} of {step.migration.id} are done, but this part of the file was changed afterwards",
         Location(step.path),
-        "put that part back as it was, and mend only what follows it",
+        "restore that part of the file, and change only the statements after it",
     )

@@ -1,4 +1,4 @@
-"""What became of a statement that runs outside a transaction and was broken off: the catalog knows."""
+"""Finds out from the catalog whether an interrupted statement outside a transaction block did its work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlmigrate.sql.scanner import tokens
 if TYPE_CHECKING:
     from sqlmigrate.server.connection import Connection
 
-# An index is found by its table and its name: a name alone would be looked for along the search_path.
+# An index is identified by its table and its name: a name alone would be resolved with the search_path.
 _INDEXES = """
 select pg_catalog.format('%%I.%%I', n.nspname, c.relname), i.indisvalid,
        pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' INDEX \\S+ ON ', ' INDEX ON ')
@@ -19,7 +19,7 @@ join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace 
 where i.indrelid = pg_catalog.to_regclass(%(table)s) and (%(index)s::text is null or c.relname = %(index)s)
 order by i.indexrelid
 """
-# What is reindexed: a table with its partitions, those of an index, a schema's; and their TOAST tables.
+# The invalid indexes that an interrupted REINDEX leaves: on a table, its partitions and TOAST tables, or in a schema.
 _LEFTOVERS = """
 select pg_catalog.format('%%I.%%I', n.nspname, c.relname)
 from pg_catalog.pg_index i
@@ -34,10 +34,10 @@ where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$' and case %(kind)s
             union select p.relid from pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(name)s)) p
         ) r(relid) left join pg_catalog.pg_index x on x.indexrelid = r.relid) end
 """
-# What PostgreSQL names an index that has no name of its own.
+# The name that PostgreSQL generates for an index without a name.
 _GIVEN_NAME = re.compile(r'_idx[0-9]*"?$')
 _IS_THERE = "select pg_catalog.to_regclass(%(name)s) is not null"
-# The server's words for a thing that is there already or is not there, said before anything is done.
+# SQLSTATEs for an object that already exists or does not exist; the server checks them before it changes anything.
 REFUSALS = frozenset(("42P07", "42P04", "42704", "42P01", "3D000", "3F000"))
 _DATABASE = "select exists (select from pg_catalog.pg_database where datname = %(name)s)"
 _INHERITS = """
@@ -47,16 +47,16 @@ from pg_catalog.pg_inherits h where h.inhrelid = pg_catalog.to_regclass(%(name)s
 
 
 def settled(connection: Connection, statement: str) -> bool:
-    """Whether a statement that was begun and may have been broken off did its work; what is half done is removed.
+    """Whether a statement that was started, and perhaps interrupted, did its work. Drops invalid leftovers.
 
-    True means that it must not be run again, False that it must.
+    Returns False if the statement must run again.
     """
     words = list(tokens(statement.rstrip("; \t\r\n")))
     match [word.lower() for word in words]:
         case ["create", "index", "concurrently", *_] | ["create", "unique", "index", "concurrently", *_]:
             return _index_settled(connection, *_index_and_table(words))
         case ["drop", "index", "concurrently", "if", "exists", *_] | ["drop", "database", "if", "exists", *_]:
-            return False  # it finds out by itself
+            return False  # IF EXISTS makes it repeatable
         case ["drop", "index", "concurrently", *_]:
             name = "".join(word for word in words[3:] if word.lower() not in ("restrict", "cascade"))
             return "," not in name and not connection.rows(_IS_THERE, {"name": name})[0][0]
@@ -73,7 +73,7 @@ def settled(connection: Connection, statement: str) -> bool:
 
 
 def invalid_index(connection: Connection, statement: str) -> str | None:
-    """The index that a CREATE INDEX CONCURRENTLY leaves INVALID although it ended well: IF NOT EXISTS found it so."""
+    """Returns the invalid index that CREATE INDEX CONCURRENTLY IF NOT EXISTS found and kept, if any."""
     words = list(tokens(statement))
     if "concurrently" not in [word.lower() for word in words[:4]] or words[0].lower() != "create":
         return None
@@ -83,7 +83,7 @@ def invalid_index(connection: Connection, statement: str) -> str | None:
 
 
 def drop_twin(connection: Connection, statement: str) -> None:
-    """An index without a name of its own, built again since it can't be known whether it was built: one is enough."""
+    """Drops the duplicates of an unnamed index, which is built again after an interruption under another name."""
     words = list(tokens(statement))
     if "concurrently" not in [word.lower() for word in words[:4]] or words[0].lower() != "create":
         return
@@ -121,7 +121,7 @@ def _drop_all(connection: Connection, indexes: list[str]) -> None:
 
 
 def _index_and_table(words: list[str]) -> tuple[str | None, str]:
-    """The index's name, None where it has none of its own, and the table's as written."""
+    """Returns the name of the index, or None if the statement contains none, and the name of the table as written."""
     lower = [word.lower() for word in words]
     start = lower.index("concurrently") + 1
     if lower[start : start + 3] == ["if", "not", "exists"]:
@@ -135,7 +135,7 @@ def _index_and_table(words: list[str]) -> tuple[str | None, str]:
 
 
 def _reindexed(words: list[str]) -> dict[str, str]:
-    """The kind of thing that a REINDEX names, and its name."""
+    """Returns the kind of the object that a REINDEX names, and its name."""
     lower = [word.lower() for word in words]
     kind = lower.index(")") + 1 if lower[1] == "(" else 1
     name = kind + 2 if lower[kind + 1] == "concurrently" else kind + 1
@@ -143,5 +143,5 @@ def _reindexed(words: list[str]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """A name as the catalog has it: folded, unless it is quoted."""
+    """Returns a name as in the catalog: folded to lower case, unless it is quoted."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

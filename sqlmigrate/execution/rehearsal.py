@@ -1,4 +1,4 @@
-"""Runs what is pending in one transaction and rolls it back: `validate --dry-run`."""
+"""Runs pending migrations in one transaction and rolls it back: `validate --dry-run`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ScriptError, StatementFailed
 from sqlmigrate.events import Said
 from sqlmigrate.execution.message import Message, Part
-from sqlmigrate.execution.prepared import Hook
+from sqlmigrate.execution.prepared import PreparedHook
 from sqlmigrate.files import source
 from sqlmigrate.sql.sqlstate import needs_parts
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.events import Event
     from sqlmigrate.execution.envelope import Limits
-    from sqlmigrate.execution.prepared import Work
+    from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
     from sqlmigrate.sql.script import Segment
@@ -25,42 +25,45 @@ if TYPE_CHECKING:
 def rehearse(
     connection: Connection,
     session: Session,
-    work: Sequence[Work],
+    steps: Sequence[PreparedStep],
     limits: Limits,
     on_event: Callable[[Event], None],
 ) -> None:
-    """Runs each segment that can be in a transaction; the others are named by `Said`, and what counts on them may fail.
+    """Runs each segment that can run inside a transaction block, and reports the others as `Said` events.
+
+    A later statement that depends on a skipped segment may fail.
 
     Raises:
-        ScriptError: a migration would fail, and where.
+        ScriptError: A migration would fail; the error has its location.
     """
     connection.run("begin")
     try:
-        for one in work:
-            connection.run(_settings(connection, one, limits))
-            scripts = (one.before, Hook(one.script, one.source), one.after)
+        for step in steps:
+            connection.run(_settings(connection, step, limits))
+            scripts = (step.before, PreparedHook(step.script, step.source), step.after)
             for script, opened in filter(None, scripts):
                 for segment in script.segments:
-                    if not segment.transactional or not _passes(connection, one, segment, opened, script.path):
-                        on_event(Said(one.step, f"line {segment.pieces[0].line}: can't be rehearsed in a transaction"))
+                    if not segment.transactional or not _passes(connection, step, segment, opened, script.path):
+                        message = f"line {segment.pieces[0].line}: cannot run inside a transaction block; skipped"
+                        on_event(Said(step.step, message))
             connection.run("set constraints all immediate; reset role; reset all; discard temp")
     finally:
         session.clean()
 
 
-def _settings(connection: Connection, work: Work, limits: Limits) -> str:
-    """For each migration anew, since the RESET ALL behind the one before it has taken them back."""
-    said = work.script.directives
+def _settings(connection: Connection, step: PreparedStep, limits: Limits) -> str:
+    """Returns the settings of a step; the RESET ALL after the step before it has reset them."""
+    directives = step.script.directives
     settings: dict[str, str | int] = {
-        "sqlmigrate.version": work.step.migration.id,
-        "lock_timeout": said.get("lock-timeout", limits.lock_timeout),
-        "statement_timeout": said.get("statement-timeout", limits.statement_timeout),
+        "sqlmigrate.version": step.step.migration.id,
+        "lock_timeout": directives.get("lock-timeout", limits.lock_timeout),
+        "statement_timeout": directives.get("statement-timeout", limits.statement_timeout),
     }
     return ";".join(f"set local {name} = {connection.literal(value)}" for name, value in settings.items())
 
 
-def _passes(connection: Connection, work: Work, segment: Segment, opened: source.Source, path: str) -> bool:
-    """Runs a segment; False where the server would not run it in a transaction."""
+def _passes(connection: Connection, step: PreparedStep, segment: Segment, opened: source.Source, path: str) -> bool:
+    """Runs a segment; returns False if the server does not run it inside a transaction block."""
     connection.run("savepoint sqlmigrate_segment")
     for piece in segment.pieces:
         message = Message([Part(opened.text(piece) + "\n;", piece.statements, 0, piece)])
@@ -73,8 +76,8 @@ def _passes(connection: Connection, work: Work, segment: Segment, opened: source
             if needs_parts(error.report):
                 connection.run("rollback to savepoint sqlmigrate_segment")
                 return False
-            place = source.seen(message.blame(count, error.report.position).place(path))
+            location = source.with_line_text(message.blame(count, error.report.position).place(path))
             raise ScriptError(
-                f"{work.step.migration.id} would fail: {error.message}", place, "nothing was changed"
+                f"{step.step.migration.id} would fail: {error.message}", location, "nothing was changed"
             ) from error
     return True

@@ -1,4 +1,4 @@
-"""A run from its plan to its end: permitted, locked, executed."""
+"""Plans, checks and runs a request: the steps that `run`, `rehearse`, `review` and `approve` share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import PlanRefused
 from sqlmigrate.files import source
-from sqlmigrate.model import Action, Plan, Run
+from sqlmigrate.model import Action, Plan, PlanRequest, Problem, Run
 from sqlmigrate.planning import planner
 
 if TYPE_CHECKING:
@@ -17,31 +17,35 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.execution.prepared import Work
-    from sqlmigrate.files.source import Found
-    from sqlmigrate.history.records import History
-    from sqlmigrate.model import Applied, Backup, Migration, PlanRequest, Problem, Step
-    from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.execution.prepared import Prepared
+    from sqlmigrate.files.source import MigrationFiles
+    from sqlmigrate.model import Applied, Backup, Step
+    from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
+    from sqlmigrate.planning.review import Review
     from sqlmigrate.server.connection import Connection
-    from sqlmigrate.server.lock import Lock
-    from sqlmigrate.server.session import Session
-    from sqlmigrate.target import Target
+    from sqlmigrate.target import Locked, Opened, Target
 
-# The executor and all that it needs are imported where something is to be run: a run with nothing to do is started
-# often, and is kept as quick as reading the files and the rows allows.
+# The executor and its modules are imported only if steps are run: a run that applies nothing is started often, and
+# takes little longer than reading the files and the rows.
+
+_UNREHEARSED = Problem(
+    "not-approved",
+    "a rehearsal runs migrations that are not approved, and PostgreSQL cannot roll back every effect of a migration",
+    hint="rehearse on a copy of this database",
+)
 
 
-def plan_for(asked: PlanRequest, found: Found, rows: list[Applied]) -> Plan:
-    """The plan for what is on disk and in the history; problems of the files come first."""
-    planned = planner.plan(asked, planner.statuses(found.migrations, rows), found.hooks)
-    return replace(planned, problems=(*found.problems, *planned.problems))
+def plan_for(request: PlanRequest, files: MigrationFiles, rows: list[Applied]) -> Plan:
+    """Plans a request from the files and the history rows; the problems of the files come first."""
+    plan = planner.plan(request, planner.statuses(files.migrations, rows), files.hooks)
+    return replace(plan, problems=(*files.problems, *plan.problems))
 
 
 def checked(plan: Plan) -> Plan:
-    """The plan, if nothing stands in its way.
+    """Returns the plan.
 
     Raises:
-        PlanRefused
+        PlanRefused: The plan has errors.
     """
     if plan.errors:
         raise PlanRefused(plan.errors)
@@ -49,80 +53,156 @@ def checked(plan: Plan) -> Plan:
 
 
 class Runner:
-    """Runs what is asked for against one target."""
+    """Plans and runs requests against one target."""
 
     def __init__(self, target: Target, settings: Settings, on_event: Callable[[Event], None]) -> None:
         self._target = target
         self._settings = settings
         self._on_event = on_event
 
-    def run(self, asked: PlanRequest, file: PlanFile | None = None) -> Run:
-        """Plans without the lock; where there is something to do, takes it, plans again and runs.
+    def run(self, request: PlanRequest, file: PlanFile | None = None) -> Run:
+        """Plans without the lock; if the plan has steps, acquires the lock, plans again and runs the plan.
 
         Args:
-            asked: what is to be done.
-            file: the plan that it must be, to the letter.
+            request: The request to plan.
+            file: The plan that must result, exactly.
 
         Raises:
-            PlanRefused, LockNotAvailable, MigrationFailed
+            PlanRefused: The plan has errors, differs from the plan file, lacks an approval, or has lint findings.
+            LockNotAvailable: Another run held the lock for all of `lock_wait`.
+            MigrationFailed: A migration failed.
         """
-        found = source.find(self._settings.dir)
-        with self._target.opened() as (connection, history):
-            rows = history.rows()
-            planned = plan_for(asked, found, rows)
-            if not planned.steps and not history.outdated and file is None:
-                return Run((), checked(planned).problems)
-            from sqlmigrate.execution.prepared import load
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            rows = opened.history.rows()
+            plan = plan_for(request, files, rows)
+            if not plan.steps and not opened.history.outdated and file is None:
+                return Run((), checked(plan).problems)
+            ready = self._ready(opened, plan, rows, file)
+            with self._target.lock(opened) as locked:
+                plan = plan_for(request, files, locked.rows)
+                ready = self._ready(opened, plan, locked.rows, file, ready)
+                with self._backup(opened.connection, plan.migrations) as backup:
+                    opened.history.create()
+                    if ready.steps:
+                        self._execute(locked, ready)
+            return Run(plan.migrations, plan.problems, backup)
 
-            work = load(planned, pooled=history.pooled)
-            self._permit(connection, history, planned, rows, file)
-            if file is not None:
-                from sqlmigrate.planning.review import misleading
+    def rehearse(self) -> Run:
+        """Runs the pending migrations in a transaction that is rolled back.
 
-                checked(Plan((), tuple(misleading(file, planned))))
-            self._heed(planned)
-            session = self._target.session(connection, history)
-            with self._target.lock(connection, history, session) as (lock, rows):
-                again = plan_for(asked, found, rows)
-                if again != planned:
-                    work = load(again, pooled=history.pooled)
-                    self._heed(again)
-                self._permit(connection, history, again, rows, file)
-                with self._backed_up(connection, again.migrations) as backup:
-                    history.create()
-                    if work:
-                        self._execute(connection, session, history, lock, work, again.hooks.after_error)
-            return Run(again.migrations, again.problems, backup)
-
-    def _permit(
-        self, connection: Connection, history: History, plan: Plan, rows: list[Applied], file: PlanFile | None
-    ) -> None:
-        """Refuses a plan file that does not hold any more, and a run that wants an approval and has none.
-
-        It comes behind `load`: what changes in a file after that is found while it is sent.
+        Raises:
+            PlanRefused: The plan has errors, or the settings require an approval.
+            ScriptError: A migration would fail.
         """
-        problems: list[Problem] = []
-        if file is not None:
-            from sqlmigrate.planning import plan_file
+        from sqlmigrate.execution.envelope import Limits
+        from sqlmigrate.execution.rehearsal import rehearse
 
-            now = plan_file.essence(plan, plan_file.identity(connection), str(self._target.table), rows)
-            problems += plan_file.outdated(file, now)
-        if self._settings.require_approval and plan.steps:
-            from sqlmigrate.planning import approval
+        limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
+        files = source.find(self._settings.dir)
+        with self._target.locked() as locked:
+            plan = plan_for(PlanRequest(Action.APPLY), files, locked.rows)
+            if self._settings.require_approval and plan.steps:
+                raise PlanRefused([_UNREHEARSED])
+            steps = self._prepared(locked, plan).steps
+            rehearse(locked.connection, locked.session, steps, limits, self._on_event)
+            return Run(plan.migrations, plan.problems)
 
-            back = any(step.action is Action.ROLL_BACK for step in plan.steps)
-            problems += approval.missing(connection, history, file, "rollback" if back else "migrate")
-        if problems:
+    def plan(self, request: PlanRequest) -> Plan:
+        """Returns the plan that `run` would run, with the problems of its scripts."""
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            return _with_script_problems(plan_for(request, files, opened.history.rows()), opened)
+
+    def review(self, request: PlanRequest) -> Review:
+        """Returns the plan with its SQL, locks and lint findings, for the people who approve it.
+
+        Raises:
+            ConfigurationError: The parser is not installed.
+        """
+        from sqlmigrate.planning import lint_gate, review
+
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            rows = opened.history.rows()
+            plan = _with_script_problems(plan_for(request, files, rows), opened)
+            findings = lint_gate.lint_plan(plan, self._settings) or ()
+            return review.review(plan, request, self._facts(opened, plan, rows), findings)
+
+    def approve(self, file: PlanFile) -> None:
+        """Writes to the log table that the connected role approves the plan.
+
+        Raises:
+            PlanRefused: The plan has errors, or differs from the plan file.
+        """
+        from sqlmigrate.planning import approval
+
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            rows = opened.history.rows()
+            plan = self._prepared(opened, plan_for(file.request, files, rows)).plan
+            problems = self._outdated(opened, plan, rows, file) or _misleading(file, plan)
+            checked(Plan((), tuple(problems)))
+            if opened.history.format == 0 or opened.history.outdated:
+                with self._target.lock(opened):
+                    opened.history.create()
+            opened.connection.run(approval.log_entry(opened.history, file))
+
+    def _ready(
+        self,
+        opened: Opened,
+        plan: Plan,
+        rows: list[Applied],
+        file: PlanFile | None,
+        earlier: Prepared | None = None,
+    ) -> Prepared:
+        """Prepares and checks a plan that is about to be run.
+
+        If `earlier` is the same plan, its scripts are not read and linted again: a later change of a file is detected
+        when the file is sent. The plan file and the approval are compared with the history, which may have changed.
+        """
+        is_same = earlier is not None and earlier.plan == plan
+        prepared = earlier if earlier is not None and is_same else self._prepared(opened, plan)
+        problems = self._outdated(opened, plan, rows, file) if file is not None else []
+        if problems := [*problems, *self._missing_approvals(opened, plan, file)]:
             raise PlanRefused(problems)
+        if not is_same:
+            checked(Plan((), tuple(_misleading(file, plan) if file is not None else ())))
+            self._enforce_lint_level(plan)
+        return prepared
 
-    def _heed(self, plan: Plan) -> None:
-        """Refuses what the linter finds too bad."""
+    def _prepared(self, opened: Opened | Locked, plan: Plan) -> Prepared:
+        from sqlmigrate.execution.prepared import prepare
+
+        prepared = prepare(plan, pooled=opened.history.pooled)
+        checked(prepared.plan)
+        return prepared
+
+    def _facts(self, opened: Opened, plan: Plan, rows: list[Applied]) -> PlanInputs:
+        from sqlmigrate.planning import plan_file
+
+        return plan_file.inputs_of(plan, plan_file.identity(opened.connection), str(self._target.table), rows)
+
+    def _outdated(self, opened: Opened, plan: Plan, rows: list[Applied], file: PlanFile) -> list[Problem]:
+        from sqlmigrate.planning import plan_file
+
+        return plan_file.changes(file, self._facts(opened, plan, rows))
+
+    def _missing_approvals(self, opened: Opened, plan: Plan, file: PlanFile | None) -> list[Problem]:
+        if not self._settings.require_approval or not plan.steps:
+            return []
+        from sqlmigrate.planning import approval
+
+        is_rollback = any(step.action is Action.ROLL_BACK for step in plan.steps)
+        return approval.problems(opened.connection, opened.history, file, "rollback" if is_rollback else "migrate")
+
+    def _enforce_lint_level(self, plan: Plan) -> None:
         if self._settings.lint_level != "off":
-            from sqlmigrate.planning.lint_gate import refuse  # most runs do not lint
+            from sqlmigrate.planning.lint_gate import lint_and_enforce  # most runs do not lint
 
-            refuse(plan, self._settings)
+            lint_and_enforce(plan, self._settings)
 
-    def _backed_up(self, connection: Connection, steps: Sequence[Step]) -> AbstractContextManager[Backup | None]:
+    def _backup(self, connection: Connection, steps: Sequence[Step]) -> AbstractContextManager[Backup | None]:
         if not self._settings.backup or not steps:
             return nullcontext()
         from sqlmigrate.execution.backup import backed_up
@@ -130,15 +210,7 @@ class Runner:
         directory, keep = self._settings.backup, self._settings.backup_keep
         return backed_up(connection, directory, keep, steps[0].migration.id, self._on_event)
 
-    def _execute(
-        self,
-        connection: Connection,
-        session: Session,
-        history: History,
-        lock: Lock,
-        work: list[Work],
-        after_error: Migration | None,
-    ) -> None:
+    def _execute(self, locked: Locked, ready: Prepared) -> None:
         from sqlmigrate.execution.envelope import Limits
         from sqlmigrate.execution.executor import Executor
         from sqlmigrate.server.monitor import Monitor
@@ -146,13 +218,24 @@ class Runner:
         settings = self._settings
         monitor = Monitor(
             lambda: self._target.connect("sqlmigrate monitor"),
-            connection.backend_pid,
-            history.finished_so_far,
+            locked.connection.backend_pid,
+            locked.history.records.committed_steps,
             self._on_event,
         )
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
         try:
-            executor = Executor(connection, session, history, lock, monitor, limits, self._on_event)
-            executor.run(work, after_error)
+            Executor(locked, monitor, limits, self._on_event).run(ready.steps, ready.plan.hooks.after_error)
         finally:
             monitor.close()
+
+
+def _with_script_problems(plan: Plan, opened: Opened) -> Plan:
+    from sqlmigrate.execution.prepared import prepare
+
+    return prepare(plan, pooled=opened.history.pooled).plan
+
+
+def _misleading(file: PlanFile, plan: Plan) -> list[Problem]:
+    from sqlmigrate.planning import review
+
+    return review.differences(file, plan)

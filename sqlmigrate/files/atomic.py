@@ -1,4 +1,4 @@
-"""Files out: written beside their place and then put there, so that nobody ever reads half of one."""
+"""Writes files atomically: to a temporary file in the same directory, which then replaces the target."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 @contextmanager
 def replaced(path: str, mode: int = 0o666) -> Iterator[str]:
-    """The name of a new file, which takes the place of what `path` leads to when the block ends well, and else goes.
+    """Yields the name of a new file, which replaces `path` at the end of the block and is removed after an error.
 
     Raises:
         OSError
     """
     place = os.path.realpath(path)
-    # Not the process's id: in containers many have the same. Nothing that is looked for ends in `.part`.
+    # Not the process id, which is the same in many containers. No file that sqlmigrate reads ends in `.part`.
     part = f"{place}.{os.urandom(4).hex()}.part"
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
@@ -34,18 +34,18 @@ def replaced(path: str, mode: int = 0o666) -> Iterator[str]:
 
 
 def save(path: str, text: str, mode: int | None = None) -> None:
-    """Puts a text in the place of a file at once; what is no regular file, such as a pipe, is written to.
+    """Replaces the content of a file atomically; writes directly to a pipe or a device.
 
     Args:
-        path: a link is followed.
-        text: what it is to say.
-        mode: the file's, whatever the umask says; without it what the umask leaves.
+        path: The file; links are followed.
+        text: The new content.
+        mode: The mode of the file, regardless of the umask; by default the umask applies.
 
     Raises:
         OSError
     """
     if path in _STREAMS or (os.path.exists(path) and not os.path.isfile(path)):
-        # Opened by its name, a redirected stream would be cut off and written over.
+        # Opening a redirected stream by its name would truncate its file.
         with open(_STREAMS.get(path, path), "w", encoding="utf-8", closefd=path not in _STREAMS) as stream:
             stream.write(text)
         return
@@ -58,10 +58,10 @@ def save(path: str, text: str, mode: int | None = None) -> None:
 
 
 def create(texts: Mapping[str, str]) -> None:
-    """Makes new files, in this order: all of them, or none where one is there already or can't be written.
+    """Creates new files, in this order: all of them, or none if a file exists or cannot be written.
 
     Raises:
-        OSError: `filename` says of which.
+        OSError: `filename` is the file concerned.
     """
     made: list[str] = []
     try:
@@ -76,15 +76,15 @@ def create(texts: Mapping[str, str]) -> None:
 
 
 def rename(pairs: Sequence[tuple[str, str]]) -> None:
-    """Gives files new names, all or none of them; what is there by a new name is never overwritten.
+    """Renames all files or none of them; never overwrites an existing file.
 
     Raises:
-        OSError: `filename` says of which.
+        OSError: `filename` is the file concerned.
     """
     done: list[tuple[str, str]] = []
     try:
         for old, new in pairs:
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL))  # nobody else can have the name now
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL))  # reserves the name
             try:
                 os.replace(old, new)
             except BaseException:
@@ -99,14 +99,14 @@ def rename(pairs: Sequence[tuple[str, str]]) -> None:
 
 @contextmanager
 def held(directory: str) -> Iterator[None]:
-    """Keeps other processes of this machine that hold the directory waiting until the block ends.
+    """Locks a directory; other processes on this host that lock it wait until the block ends.
 
     Raises:
-        OSError: it is not there.
+        OSError: The directory does not exist.
     """
     opened = os.open(directory, os.O_RDONLY)
     try:
-        with suppress(OSError):  # not every network file system has such locks
+        with suppress(OSError):  # some network file systems do not support flock
             fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What git knows. It is only asked, and never told anything."""
+"""Queries git. Never changes the repository."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from sqlmigrate.config.options import without_ours
+from sqlmigrate.config.options import without_settings
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -16,36 +16,36 @@ _BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
 def ask(*arguments: str, what: str, hint: str = "") -> str:
-    """What git prints.
+    """Runs git and returns its output.
 
     Raises:
-        ConfigurationError: it is not there, or can't tell `what` was asked.
+        ConfigurationError: git is not installed, or failed; `what` describes the query in the message.
     """
     try:
-        done = subprocess.run(  # noqa: S603  # the arguments are our own, and no shell reads them
-            ["git", *arguments],  # noqa: S607
+        done = subprocess.run(  # noqa: S603  # no shell is involved
+            ["git", *arguments],  # noqa: S607  # git is found on PATH
             check=False,
             capture_output=True,
-            env=without_ours(os.environ),
+            env=without_settings(os.environ),
         )
     except OSError as error:
-        raise ConfigurationError(f"git can't be run: {error.strerror}") from error
+        raise ConfigurationError(f"could not run git: {error.strerror}") from error
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ConfigurationError(f"git can't tell {what}: {said[0]}", hint=hint)
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ConfigurationError(f"git could not report {what}: {lines[0]}", hint=hint)
     return os.fsdecode(done.stdout)
 
 
 def top(directory: str) -> str:
-    """Where the repository that a directory belongs to begins, or an empty text."""
+    """Returns the top directory of the repository that contains a directory, or an empty string."""
     try:
-        return ask("-C", directory, "rev-parse", "--show-toplevel", what="where it begins").rstrip("\n")
+        return ask("-C", directory, "rev-parse", "--show-toplevel", what="the top directory").rstrip("\n")
     except ConfigurationError:
         return ""
 
 
 def base_branch(directory: str) -> str | None:
-    """The branch that others take theirs from, as far as git knows here; None where it knows none."""
+    """Returns the branch that other branches start from, or None if git knows no such branch."""
     for name in _BASES:
         try:
             return ask("-C", directory, "rev-parse", "--verify", "--quiet", name, what="the branch") and name
@@ -55,22 +55,40 @@ def base_branch(directory: str) -> str | None:
 
 
 def arrivals(directories: Sequence[str], base: str) -> dict[str, int]:
-    """When each file below the directories came to a branch, as numbers that grow; what is not there is left out.
+    """Returns when each file below the directories was added to a branch, as increasing numbers.
 
     Raises:
-        ConfigurationError: git can't tell.
+        ConfigurationError: git failed.
     """
-    found: dict[str, int] = {}
-    hint = "--base takes a branch or a commit"
+    added: dict[str, int] = {}
+    hint = "set --base to a branch or a commit"
     for directory in directories:
         run = ("-C", directory, "-c", "core.quotePath=off")
-        there = ask(
-            *run, "ls-tree", "-r", "--name-only", "--end-of-options", base, ".", what="what is there", hint=hint
+        listing = ask(
+            *run,
+            "ls-tree",
+            "-r",
+            "--name-only",
+            "--end-of-options",
+            base,
+            ".",
+            what="the files of the base branch",
+            hint=hint,
         )
-        names = set(there.splitlines())
+        names = set(listing.splitlines())
         shown = ("log", "-m", "--first-parent", "--no-renames", "--diff-filter=A", "--format=%x00", "--name-only")
-        log = ask(*run, *shown, "--relative", "--end-of-options", base, "--", ".", what="what came when", hint=hint)
+        log = ask(
+            *run,
+            *shown,
+            "--relative",
+            "--end-of-options",
+            base,
+            "--",
+            ".",
+            what="the history of the base branch",
+            hint=hint,
+        )
         for ago, commit in enumerate(log.split("\0")):
             for name in names.intersection(commit.splitlines()):
-                found.setdefault(os.path.join(directory, name), -ago)
-    return found
+                added.setdefault(os.path.join(directory, name), -ago)
+    return added

@@ -1,4 +1,4 @@
-"""File name <-> version. Pure."""
+"""Converts between file names and versions. Pure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ PATTERN = "V{major}.{minor}.{patch}-{sequence}__{name}.up.sql"
 
 
 class Name(NamedTuple):
-    """What a file name says: no version means repeatable; direction is `up`, `down`, or empty for up only.
+    """The parts of a migration file name. `version` is None for a repeatable migration.
 
-    `id` is the migration's name in the history.
+    `direction` is `up`, `down`, or empty for a migration that has only an up file. `id` identifies the migration in the
+    history.
     """
 
     id: str
@@ -35,7 +36,7 @@ class Name(NamedTuple):
 
 
 def parse_file_name(file_name: str) -> Name | None:
-    """The parts of a migration's file name, or None where it is not one."""
+    """Returns the parts of a file name, or None if it is not a migration file name."""
     match = _FILE.fullmatch(file_name)
     if match is None:
         return None
@@ -47,24 +48,24 @@ def parse_file_name(file_name: str) -> Name | None:
 
 
 def parse_version(text: str) -> Version:
-    """A version as people type it: with or without `v`, in any case.
+    """Parses a version with or without `v`, in upper or lower case.
 
     Raises:
-        ConfigurationError: it is no version.
+        ConfigurationError: The text is not a version.
     """
     match = _VERSION.fullmatch(text)
     if match is None:
-        raise ConfigurationError(f"{text!r} is not a version", hint="a version looks like v2.0.0-001")
+        raise ConfigurationError(f"{text!r} is not a version", hint="write a version such as v2.0.0-001")
     return Version(*map(int, match.groups()))
 
 
 def file_name(version: Version, name: str, direction: str) -> str:
-    """The inverse of `parse_file_name` for a versioned migration."""
+    """Returns the file name of a versioned migration; the inverse of `parse_file_name`."""
     return f"{str(version).upper()}__{name}.{direction}.sql"
 
 
 class Bump(Enum):
-    """Which number of the newest version goes up for the next one; those behind it begin anew."""
+    """The number of the newest version that is increased for the next version; the numbers after it are reset."""
 
     SEQUENCE = "sequence"
     PATCH = "patch"
@@ -73,7 +74,7 @@ class Bump(Enum):
 
 
 def following(versions: Iterable[Version], bump: Bump = Bump.SEQUENCE) -> Version:
-    """The version behind all of these; the first of all is v1.0.0-001."""
+    """Returns the version after all of these versions; without any it is v1.0.0-001."""
     newest = max(versions, default=None)
     if newest is None:
         newest = Version(0, 0, 0, 0) if bump is not Bump.SEQUENCE else Version(1, 0, 0, 0)
@@ -88,19 +89,19 @@ def following(versions: Iterable[Version], bump: Bump = Bump.SEQUENCE) -> Versio
 
 
 def slug(text: str) -> str:
-    """A name for a file: small ASCII letters, digits, and `_` for all else; `é` becomes `e`.
+    """Converts a text to a file name of lower-case ASCII letters, digits and `_`; `é` becomes `e`.
 
     Raises:
-        ConfigurationError: it has letters that ASCII has none for, or nothing to be named by.
+        ConfigurationError: The text contains letters without an ASCII equivalent, or no letter or digit.
     """
-    letters = [one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)]
-    foreign = "".join(one for one in letters if one.isalnum() and not one.isascii())
+    letters = [letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)]
+    foreign = "".join(letter for letter in letters if letter.isalnum() and not letter.isascii())
     if foreign:
         raise ConfigurationError(
-            f"{text!r} can't name a file: {foreign!r} is not ASCII",
-            hint="files are named alike on every system, so name it in ASCII; --description takes any language",
+            f"{text!r} cannot be used in a file name: {foreign!r} is not ASCII",
+            hint="write the name in ASCII, which is portable; --description may be in any language",
         )
-    made = re.sub(r"[^a-z0-9]+", "_", "".join(letters).lower()).strip("_")
-    if not made:
-        raise ConfigurationError(f"{text!r} names nothing", hint="such as --name add_new_feature")
-    return made
+    name = re.sub(r"[^a-z0-9]+", "_", "".join(letters).lower()).strip("_")
+    if not name:
+        raise ConfigurationError(f"{text!r} contains no letter or digit", hint="write a name such as add_new_feature")
+    return name

@@ -1,4 +1,4 @@
-"""Files in: what lies in the migration directories, and what a file says."""
+"""Reads migration files: finds them in the migrations directories, hashes them, and opens their scripts."""
 
 from __future__ import annotations
 
@@ -15,107 +15,93 @@ from sqlmigrate.model import Hooks, Location, Migration, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import TypeAlias
 
     from sqlmigrate.sql.script import Cuts, Piece, Script
 
+    # Size in bytes, modification time and change time in nanoseconds.
+    Stamp: TypeAlias = tuple[int, int, int]
+
 _CHUNK = 1024 * 1024
-_BLOCK = 64 * 1024  # more than 128 KiB at once is fetched from the kernel anew, and given back, for every read
-
-
+_BLOCK = 64 * 1024  # malloc maps and unmaps memory for each read of more than 128 KiB
 _HOOKS = {f"{field.name}.sql" for field in fields(Hooks)}
 
 
-class Found(NamedTuple):
-    """What lies in the directories: migrations in order, what is wrong with the files, the hooks."""
+class MigrationFiles(NamedTuple):
+    """The content of the migrations directories: migrations in order, problems with their files, and hooks."""
 
     migrations: list[Migration]
     problems: list[Problem]
     hooks: Hooks
 
 
-def find(directories: Sequence[str]) -> Found:
-    """Every migration below the directories, versioned ones in order and then the repeatable ones by name.
+class NamedFile(NamedTuple):
+    """A file and what its name says about its migration."""
 
-    A hook lies in one of the directories themselves, not below.
-    Names that begin with a dot are passed over; a file that ends in `.sql` never is.
+    name: Name
+    path: str
+
+
+class OpenedScript(NamedTuple):
+    """A parsed script, and the source that sends the text of exactly this version of the file."""
+
+    script: Script
+    source: Source
+
+
+def find(directories: Sequence[str]) -> MigrationFiles:
+    """Finds every migration below the directories: versioned migrations in order, then repeatable ones by name.
+
+    Hooks are found in the directories themselves, not in subdirectories. Names that start with a dot are ignored. Every
+    other file whose name ends in `.sql` is a migration, a hook or a problem.
 
     Raises:
-        ConfigurationError: a directory is not there, or can't be read.
-        ScriptError: a file can't be read, or is none.
+        ConfigurationError: A directory does not exist or cannot be read.
+        ScriptError: A file cannot be read or is not a regular file.
     """
-    ups: dict[str, tuple[Name, str]] = {}
-    downs: dict[str, tuple[Name, str]] = {}
+    ups: dict[str, NamedFile] = {}
+    downs: dict[str, NamedFile] = {}
     hooks: dict[str, Migration] = {}
     problems: list[Problem] = []
     tops = {os.path.realpath(directory) for directory in directories}
     for path, file_name in sorted(_sql_files(directories)):
         if file_name in _HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
             problems += _add_hook(hooks, path)
-            continue
-        name = parse_file_name(file_name)
-        if name is None:
+        elif (name := parse_file_name(file_name)) is None:
             problems.append(_misnamed(path))
-            continue
-        files = downs if name.direction == "down" else ups
-        if name.id in files:
-            problems.append(_twice(name, files[name.id][1], path))
-            continue
-        files[name.id] = (name, path)
-    for identity, (_, path) in downs.items():
-        if identity not in ups:
-            problems.append(
-                Problem(
-                    "down-without-up", f"{identity} has a down file but no up file", Location(path), "add the up file"
-                )
-            )
-    migrations = [_migration(name, path, downs.get(identity)) for identity, (name, path) in ups.items()]
-    return Found(sorted(migrations, key=_order), problems, Hooks(**hooks))
+        else:
+            problems += _add_file(downs if name.direction == "down" else ups, NamedFile(name, path))
+    problems += [_down_without_up(file) for identity, file in downs.items() if identity not in ups]
+    migrations = [_migration(file, downs.get(identity)) for identity, file in ups.items()]
+    return MigrationFiles(sorted(migrations, key=_order), problems, Hooks(**hooks))
 
 
-class Named(NamedTuple):
-    """A migration's file, by what its name says."""
-
-    name: Name
-    path: str
-
-
-def named(directories: Sequence[str]) -> list[Named]:
-    """Every file below the directories that is named like a migration, in the order of their paths; none is opened.
+def named_files(directories: Sequence[str]) -> list[NamedFile]:
+    """Lists every file below the directories whose name is that of a migration, sorted by path, without opening it.
 
     Raises:
-        ConfigurationError: a directory is not there, or can't be read.
+        ConfigurationError: A directory does not exist or cannot be read.
     """
     files = ((parse_file_name(file_name), path) for path, file_name in sorted(_sql_files(directories)))
-    return [Named(name, path) for name, path in files if name is not None]
+    return [NamedFile(name, path) for name, path in files if name is not None]
 
 
-def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
-    name = os.path.basename(path).removesuffix(".sql")
-    if name in hooks:
-        return [
-            Problem("duplicate-hook", f"{name} is there twice: {hooks[name].up} and {path}", Location(path), "keep one")
-        ]
-    digest, read_at = checksum(path)
-    hooks[name] = Migration(name, None, name, path, digest, None, read_at)
-    return []
-
-
-def checksum(path: str) -> tuple[str, tuple[int, int, int]]:
-    """SHA-256, in hex, of the file's text with BOM and line endings normalised; and the file's stamp.
+def checksum(path: str) -> tuple[str, Stamp]:
+    """Returns the SHA-256, in hex, of the file's text without BOM and with LF line endings, and the file's stamp.
 
     Raises:
-        ScriptError: the file can't be read.
+        ScriptError: The file cannot be read.
     """
     digest = hashlib.sha256()
     try:
-        file = os.open(path, os.O_RDONLY)  # a file object a file costs as much as its hash
+        file = os.open(path, os.O_RDONLY)  # creating a file object takes as long as hashing a small file
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
         status = os.fstat(file)
         block = os.read(file, min(status.st_size, _CHUNK)).removeprefix(codecs.BOM_UTF8)
         while status.st_size > _CHUNK and (following := os.read(file, _CHUNK)):
-            if block.endswith(b"\r"):  # its \n may be the first byte of what follows
+            if block.endswith(b"\r"):  # the next block may start with its \n
                 block, following = block[:-1], b"\r" + following
             digest.update(_with_newlines(block))
             block = following
@@ -127,93 +113,126 @@ def checksum(path: str) -> tuple[str, tuple[int, int, int]]:
     return digest.hexdigest(), _stamp(status)
 
 
-def _with_newlines(block: bytes) -> bytes:
-    """The look for a single byte is several times quicker than a replacement that finds nothing."""
-    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
+def open_script(path: str, cuts: Cuts | None = None) -> OpenedScript:
+    """Reads a file as a script. Its content never raises an error: see `Script.problems`.
+
+    The stamp is taken from the same open file, before its text is read, so the source refuses to send any text that
+    differs from the parsed text.
+
+    Raises:
+        ScriptError: The file cannot be opened.
+    """
+    from sqlmigrate.sql import script  # a run that applies nothing does not load the scanner
+
+    with _open(path) as file:
+        stamp = _stamp(os.fstat(file.fileno()))
+        bom = _skip_bom(file)
+        parsed = script.parse(path, _texts(path, file), cuts, offset=bom)
+    problems = (
+        replace(problem, location=with_line_text(problem.location) if problem.location else None)
+        for problem in parsed.problems
+    )
+    return OpenedScript(replace(parsed, problems=tuple(problems)) if parsed.problems else parsed, Source(path, stamp))
 
 
 def read(path: str, cuts: Cuts | None = None) -> Script:
-    """A file as a script. What it says is never an exception: see `Script.problems`.
+    """Reads a file as a script that will not be sent; see `open_script`.
 
     Raises:
-        ScriptError: the file can't be opened.
+        ScriptError: The file cannot be opened.
     """
-    from sqlmigrate.sql import script  # a run with nothing to do needs no scanner
-
-    with _opened(path) as file:
-        bom = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
-    found = script.parse(path, _texts(path, bom), cuts, offset=bom)
-    problems = (replace(one, location=seen(one.location) if one.location else None) for one in found.problems)
-    return replace(found, problems=tuple(problems)) if found.problems else found
+    return open_script(path, cuts).script
 
 
 def texts(path: str) -> Iterator[str]:
-    """The text of a file in chunks, without its BOM.
+    """Yields the text of a file in chunks, without its BOM.
 
     Raises:
-        ScriptError: it can't be opened, is not UTF-8, or holds a NUL, which no PostgreSQL text can.
+        ScriptError: The file cannot be opened, is not valid UTF-8, or contains a NUL character.
     """
-    with _opened(path) as file:
-        bom = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
-    return _texts(path, bom)
+    with _open(path) as file:
+        _skip_bom(file)
+        yield from _texts(path, file)
 
 
 class Source:
-    """The open file of a script while it is sent; it stops where the file is no longer the one that was read.
+    """The text of a script, read when it is sent.
 
-    `stamp` is what `stamp(path)` said when the script was read.
+    Each read fails if the file no longer has `stamp`, which was taken when the script was parsed or hashed.
     """
 
-    def __init__(self, path: str, stamp: tuple[int, int, int]) -> None:
+    def __init__(self, path: str, stamp: Stamp) -> None:
         self._path = path
         self.stamp = stamp
 
     def text(self, piece: Piece) -> str:
-        """The SQL of a piece."""
+        """Returns the SQL of a piece.
+
+        Raises:
+            ScriptError: The file was changed.
+        """
         return b"".join(self.blocks(piece.start, piece.end)).decode()
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
-        """The file's bytes from one offset to another, in blocks."""
-        with _opened(self._path) as file:
-            self._check(file)
+        """Yields the bytes of the file from one offset to another, in blocks.
+
+        Raises:
+            ScriptError: The file was changed.
+        """
+        with _open(self._path) as file:
+            self._check_stamp(file)
             file.seek(start)
-            left = end - start
-            while left:
-                block = file.read(min(left, _BLOCK))
+            remaining = end - start
+            while remaining:
+                block = file.read(min(remaining, _BLOCK))
                 if not block:
-                    raise ScriptError("the file was cut off while it was run", Location(self._path), "run again")
-                left -= len(block)
+                    raise ScriptError("the file was truncated during the run", Location(self._path), _RERUN)
+                remaining -= len(block)
                 yield block
-            self._check(file)
+            self._check_stamp(file)
 
-    def _check(self, file: BinaryIO) -> None:
+    def _check_stamp(self, file: BinaryIO) -> None:
         if _stamp(os.fstat(file.fileno())) != self.stamp:
-            raise ScriptError("the file was changed while it was run", Location(self._path), "run again")
+            raise ScriptError("the file was changed during the run", Location(self._path), _RERUN)
 
 
-def stamp(path: str) -> tuple[int, int, int]:
-    """What changes when a file is written to: its size in bytes, its time in nanoseconds, and when that was set."""
-    try:
-        return _stamp(os.stat(path))
-    except OSError as error:
-        raise _unreadable(path, error) from error
+_RERUN = "run the command again"
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    """Anybody can put a file's time back, but not the time at which that was done."""
+def with_line_text(location: Location) -> Location:
+    """Returns the location together with the text of its line, for display in an error."""
+    if location.line is None:
+        return location
+    with _open(location.path) as file:
+        line = next(islice(file, location.line - 1, None), b"")
+    return replace(location, text=line.decode("utf-8-sig", "replace").rstrip("\r\n"))
+
+
+def require_directories(directories: Sequence[str]) -> None:
+    """Checks that the migrations directories exist.
+
+    Raises:
+        ConfigurationError: A directory does not exist.
+    """
+    for directory in directories:
+        if not os.path.isdir(directory):
+            raise ConfigurationError(
+                f'directory "{directory}" does not exist',
+                hint="set the migrations directory with --dir or SQLMIGRATE_DIR, or create it with `sqlmigrate init`",
+            )
+
+
+def _with_newlines(block: bytes) -> bytes:
+    """Replaces CRLF by LF; the search for a single byte is several times faster than a replacement without matches."""
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    """Returns the stamp of a file; any user can reset the modification time, but not the change time."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def seen(place: Location) -> Location:
-    """The place with its line's text, for the person who reads the error."""
-    if place.line is None:
-        return place
-    with _opened(place.path) as file:
-        line = next(islice(file, place.line - 1, None), b"")
-    return replace(place, text=line.decode("utf-8-sig", "replace").rstrip("\r\n"))
-
-
-def _opened(path: str) -> BinaryIO:
+def _open(path: str) -> BinaryIO:
     try:
         return open(path, "rb")
     except OSError as error:
@@ -221,85 +240,99 @@ def _opened(path: str) -> BinaryIO:
 
 
 def _unreadable(path: str, error: OSError) -> ScriptError:
-    return ScriptError(f"cannot be read: {error.strerror}", Location(path))
+    return ScriptError(f"could not read the file: {error.strerror}", Location(path))
 
 
-def _texts(path: str, bom: int) -> Iterator[str]:
-    """The text of a file in chunks.
+def _skip_bom(file: BinaryIO) -> int:
+    """Moves a newly opened file behind its BOM, and returns the size of the BOM in bytes."""
+    size = len(codecs.BOM_UTF8)
+    return size if file.read(size) == codecs.BOM_UTF8 else file.seek(0)
+
+
+def _texts(path: str, file: BinaryIO) -> Iterator[str]:
+    """Yields the text of an open file in chunks, from its position.
 
     Raises:
-        ScriptError: it is not UTF-8, or holds a NUL, which no PostgreSQL text can.
+        ScriptError: The text is not valid UTF-8, or contains a NUL character, which PostgreSQL cannot store.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _opened(path) as file:
-        file.seek(bom)
-        while True:
-            block = file.read(_BLOCK)
-            try:
-                text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                at = file.tell() - len(error.object) + error.start
-                raise ScriptError(
-                    f"not UTF-8: byte 0x{byte:02x}", Location(path, _line_of(path, at)), "save the file as UTF-8"
-                ) from error
-            if "\0" in text:
-                at = file.tell() - len(block) + block.index(b"\0")
-                place = Location(path, _line_of(path, at))
-                raise ScriptError("a NUL character", place, "save the file as UTF-8, without NUL")
-            if text:
-                yield text
-            if not block:
-                return
+    while True:
+        block = file.read(_BLOCK)
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            location = Location(path, _line_of(file, file.tell() - len(error.object) + error.start))
+            message = f'invalid byte sequence for encoding "UTF8": 0x{byte:02x}'
+            raise ScriptError(message, location, "save the file as UTF-8") from error
+        if "\0" in text:
+            location = Location(path, _line_of(file, file.tell() - len(block) + block.index(b"\0")))
+            raise ScriptError("the file contains a NUL character", location, "save the file as UTF-8, without NUL")
+        if text:
+            yield text
+        if not block:
+            return
 
 
-def _line_of(path: str, at: int) -> int:
-    """The number of the line that a byte is in."""
-    with _opened(path) as file:
-        return 1 + file.read(at).count(b"\n")
-
-
-def look_for(directories: Sequence[str]) -> None:
-    """Looks whether the directories are there.
-
-    Raises:
-        ConfigurationError: one is not.
-    """
-    for directory in directories:
-        if not os.path.isdir(directory):
-            raise ConfigurationError(
-                f"there is no directory {directory!r}",
-                hint="name the migrations' directory with --dir or SQLMIGRATE_DIR, or make one with `sqlmigrate init`",
-            )
+def _line_of(file: BinaryIO, offset: int) -> int:
+    """Returns the number of the line that contains a byte. The position of the file is lost."""
+    file.seek(0)
+    return 1 + file.read(offset).count(b"\n")
 
 
 def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Path and name of each .sql file; a directory that a link leads to twice is read once."""
-    seen: set[str] = set()
+    """Yields path and name of each .sql file; a directory that is reached twice, by a link, is read once."""
+    visited: set[str] = set()
     waiting = list(directories)
-    look_for(directories)
+    require_directories(directories)
     while waiting:
         directory = waiting.pop()
         real = os.path.realpath(directory)
-        if real in seen:
+        if real in visited:
             continue
-        seen.add(real)
+        visited.add(real)
         try:
             with os.scandir(directory) as entries:
-                there = [(entry, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+                visible = [(entry, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
-            raise ConfigurationError(f"{error.filename or directory} cannot be read: {error.strerror}") from error
-        waiting += [entry.path for entry, is_directory in there if is_directory]
-        for entry, is_directory in there:
+            message = f'could not read directory "{error.filename or directory}": {error.strerror}'
+            raise ConfigurationError(message) from error
+        waiting += [entry.path for entry, is_directory in visible if is_directory]
+        for entry, is_directory in visible:
             if entry.name.lower().endswith(".sql") and not is_directory:
                 if not entry.is_file() and os.path.exists(entry.path):
-                    raise ScriptError("not a file", Location(entry.path))  # whoever reads a pipe waits for ever
+                    raise ScriptError("not a regular file", Location(entry.path))  # reading from a pipe may block
                 yield entry.path, entry.name
 
 
-def _migration(name: Name, path: str, down: tuple[Name, str] | None) -> Migration:
-    digest, read_at = checksum(path)
-    return Migration(name.id, name.version, name.name, path, digest, down[1] if down else None, read_at)
+def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
+    name = os.path.basename(path).removesuffix(".sql")
+    if name in hooks:
+        message = f'hook "{name}" exists twice: {hooks[name].up} and {path}'
+        return [Problem("duplicate-hook", message, Location(path), _REMOVE)]
+    digest, stamp = checksum(path)
+    hooks[name] = Migration(name, None, name, path, digest, None, stamp)
+    return []
+
+
+_REMOVE = "remove one of the two files"
+
+
+def _add_file(files: dict[str, NamedFile], file: NamedFile) -> list[Problem]:
+    name = file.name
+    if name.id not in files:
+        files[name.id] = file
+        return []
+    message, hint = f"{name.id} exists twice: {files[name.id].path} and {file.path}", _REMOVE
+    if name.version is not None:
+        hint = "run `sqlmigrate renumber` to give the migration that is not applied a newer version"
+    return [Problem("duplicate-version", message, Location(file.path), hint)]
+
+
+def _migration(up: NamedFile, down: NamedFile | None) -> Migration:
+    name = up.name
+    digest, stamp = checksum(up.path)
+    return Migration(name.id, name.version, name.name, up.path, digest, down.path if down else None, stamp)
 
 
 def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
@@ -307,15 +340,13 @@ def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
 
 
 def _misnamed(path: str) -> Problem:
-    hint = f"name it {PATTERN}, or R__{{name}}.sql to repeat it"
+    hint = f"name the file {PATTERN}, or R__{{name}}.sql for a repeatable migration"
     name = os.path.basename(path).lower()
     if name in _HOOKS:
-        hint = f"a hook is named {name}, and lies in the migrations' directory itself, not below"
-    return Problem("misnamed", "not the name of a migration", Location(path), hint)
+        hint = f"name the hook {name}, and move it to the migrations directory itself"
+    return Problem("misnamed", "not a migration file name", Location(path), hint)
 
 
-def _twice(name: Name, first: str, second: str) -> Problem:
-    message, hint = f"{name.id} is there twice: {first} and {second}", "keep one"
-    if name.version is not None:
-        hint = "`sqlmigrate renumber` gives the one that is not applied a newer version"
-    return Problem("duplicate-version", message, Location(second), hint)
+def _down_without_up(file: NamedFile) -> Problem:
+    message = f"{file.name.id} has a down file but no up file"
+    return Problem("down-without-up", message, Location(file.path), "add the up file")

@@ -1,1 +1,1 @@
-"""The history tables: their format, the SQL that writes them, and the queries that read the log."""
+"""The history tables: their format, the SQL that writes to them, and the queries that read the log."""

@@ -1,38 +1,39 @@
-"""The log: read, summed up, and pruned."""
+"""Queries the log table, aggregates it for the metrics, and deletes old entries."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.history.records import BROKEN_OFF, UNDONE
-from sqlmigrate.model import Migration
-from sqlmigrate.server.lock import same
+from sqlmigrate.history.tables import BROKEN_OFF, UNDONE_VERSION
+from sqlmigrate.server.lock import is_lock
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.history import History
     from sqlmigrate.model import Applied
     from sqlmigrate.server.connection import Connection
 
-# A histogram's upper bounds in milliseconds. They are fixed: {totals} holds its counts, one for each and one for all.
+# Upper bounds of the histogram's buckets, in milliseconds. They cannot change: the totals table stores one count for
+# each bound, and one for all entries.
 BOUNDS = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 60_000, 300_000, 900_000, 1_800_000, 3_600_000)
 
 _COLUMNS = "logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id, checksum"
 _LOG_OF = f"select {_COLUMNS} from {{log}} where version = %(version)s order by id"
-# Each statement behind it has a younger snapshot than this look at the lock: where it says that a run does not hold
-# the lock, the run's end is seen too, if it had one. What began after the look did not have the lock yet.
-_LOOK = """
+# The statements after this query have a later snapshot. If a run does not hold the lock according to this query, they
+# see the end of the run if it was recorded. A run that started later than this query did not hold the lock yet.
+_LOCK_HOLDER = """
 begin isolation level read committed read only;
 set local statement_timeout = '5s';
 set local lock_timeout = '1s';
 select pg_catalog.set_config('sqlmigrate.lock_pid', coalesce(pg_catalog.max(l.pid)::text, ''), true) <> ''
 from pg_catalog.pg_locks l where {same};
 """
-# What the next run will log of a run that was broken off. Whoever holds the lock meanwhile may be another.
+# The entries that the next run will log for runs that were broken off; another run may hold the lock meanwhile.
 _BROKEN_OFF = f"""
 select greatest(r.began_at, (select pg_catalog.max(l.logged_at) from {{log}} l where l.run_id = r.run_id)) as logged_at,
-       r.action, {UNDONE} as version, '' as name, '' as checksum, 'failure' as outcome, 0::bigint as duration_ms,
+       r.action, {UNDONE_VERSION} as version, '' as name, '' as checksum, 'failure' as outcome,
+       0::bigint as duration_ms,
        {{broken_off}} as error_msg, r.db_user, r.os_user, r.host, r.run_id, null::bigint as id
 from {{runs}} r
 where r.ended_at is null and r.began_at < pg_catalog.transaction_timestamp()
@@ -42,7 +43,7 @@ _LOGGED = f"select {_COLUMNS}, id from {{log}}"
 _BROKEN_OFF_TOO = f"{_LOGGED} union all select {_COLUMNS}, id from ({_BROKEN_OFF}) b"
 _ENTRIES = f"select {_COLUMNS} from ({{logged}}) e where {{condition}} order by logged_at desc, id desc {{limit}};"
 
-# Nobody knows how long a run took that was broken off; such an entry has no checksum, and is in no bucket.
+# The duration of a run that was broken off is unknown: its entry has no checksum and is not counted in any bucket.
 _TIMED = "pg_catalog.count(*) filter (where checksum <> ''"
 _BUCKETS = ", ".join([*(f"{_TIMED} and duration_ms <= {bound})" for bound in BOUNDS), f"{_TIMED})"])
 _NUMBERS = range(1, len(BOUNDS) + 2)
@@ -64,7 +65,7 @@ _PRUNED_TOO = f" union all select {_TOTAL_COLUMNS} from {{totals}}"
 
 _BEFORE = "pg_catalog.now() - pg_catalog.make_interval(days => {days})"
 _OLD = f"l.logged_at < {_BEFORE}"
-# Of a run that was broken off the next one logs what it did not get done.
+# The next run needs the entries of a run that was broken off, to log which version it did not complete.
 _OLD_AND_CLOSED = f"{_OLD} and not exists (select from {{runs}} r where r.run_id = l.run_id and r.ended_at is null)"
 _OLD_RUNS = f"ended_at < {_BEFORE}"
 _COUNT_RUNS = f"select pg_catalog.count(*) from {{runs}} where {_OLD_RUNS}"
@@ -87,7 +88,7 @@ commit;
 
 
 class LogEntry(NamedTuple):
-    """A row of the log; `checksum` is that of the file, or the digest of the plan that was approved."""
+    """A row of the log table; `checksum` is that of the file, or the digest of the approved plan."""
 
     logged_at: datetime
     action: str
@@ -104,7 +105,7 @@ class LogEntry(NamedTuple):
 
 
 class Total(NamedTuple):
-    """Entries of one kind, summed up; `buckets` counts those that took no longer than each of `BOUNDS`, and all."""
+    """The totals of the entries of one kind. `buckets` counts the entries up to each of `BOUNDS`, and all entries."""
 
     action: str
     version: str
@@ -117,7 +118,7 @@ class Total(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The state of a database as its metrics tell it."""
+    """The state of a database from which its metrics are made."""
 
     lock_held: bool
     rows: list[Applied]
@@ -125,17 +126,17 @@ class Reading(NamedTuple):
 
 
 class Pruned(NamedTuple):
-    """How many rows `cleanup` takes out of the log and of the runs."""
+    """The numbers of rows that `cleanup` deletes from the log table and the table of runs."""
 
     entries: int
     runs: int
 
 
 def log_of(connection: Connection, history: History, identity: str) -> list[LogEntry]:
-    """The log of one migration, oldest first."""
+    """Returns the log entries of one migration, oldest first."""
     if not history.format:
         return []
-    rows = connection.rows(_LOG_OF.format(**history.names), {"version": identity})
+    rows = connection.rows(history.tables.fill(_LOG_OF), {"version": identity})
     return [LogEntry(*row) for row in rows]
 
 
@@ -147,7 +148,7 @@ def entries(
     since: datetime | None = None,
     limit: int | None = None,
 ) -> list[LogEntry]:
-    """The log, oldest first, and runs that were broken off and are not in it yet; the last `limit` of them."""
+    """Returns the last `limit` entries, oldest first, including runs that were broken off but not logged yet."""
     if not history.format:
         return []
     conditions = [] if version is None else [f"version = {connection.literal(version)}"]
@@ -157,51 +158,51 @@ def entries(
         condition=" and ".join(conditions) or "true",
         limit="" if limit is None else f"limit {limit}",
     )
-    rows = connection.answers(f"{_LOOK.format(same=same(lock_key))}{query}commit;")[-2]
+    rows = connection.answers(f"{_LOCK_HOLDER.format(same=is_lock(lock_key))}{query}commit;")[-2]
     return [LogEntry(*row) for row in reversed(rows)]
 
 
 def reading(connection: Connection, history: History, lock_key: int) -> Reading:
-    """All that the metrics are made of, in one round trip but where the history's format is not known yet.
+    """Reads everything that the metrics need, in one round trip; in two if the history's format is not known yet.
 
-    It needs no lock and waits for none: a table that is locked is an error after a second.
+    It does not wait for the migration lock. A locked table is an error after one second.
     """
-    known = history.format
-    totals = _totals(connection, history) if known else ""
-    text = f"{_LOOK.format(same=same(lock_key))}{history.look};{totals}commit;"
+    known_format = history.format
+    totals = _totals(connection, history) if known_format else ""
+    text = f"{_LOCK_HOLDER.format(same=is_lock(lock_key))}{history.query};{totals}commit;"
     answers = connection.answers(text)
     lock_held = answers[3][0][0]
-    rows = history.seen(answers[4:])
-    if history.format != known:
+    rows = history.rows_in(answers[4:])
+    if history.format != known_format:
         return reading(connection, history, lock_key)
-    return Reading(lock_held, rows, [Total(*row) for row in (answers[6] if known else [])])
+    return Reading(lock_held, rows, [Total(*row) for row in (answers[6] if known_format else [])])
 
 
 def _totals(connection: Connection, history: History) -> str:
     summed = _SUMMED.format(logged=_logged(connection, history))
-    pruned = _PRUNED_TOO.format(**history.names) if history.format > 1 else ""
+    pruned = history.tables.fill(_PRUNED_TOO) if history.format > 1 else ""
     return _TOTALS.format(summed=summed + pruned)
 
 
 def _logged(connection: Connection, history: History) -> str:
     text = _BROKEN_OFF_TOO if history.format > 1 else _LOGGED
-    return text.format(**history.names, broken_off=connection.literal(BROKEN_OFF))
+    return history.tables.fill(text, broken_off=connection.literal(BROKEN_OFF))
 
 
 def prunable(connection: Connection, history: History, keep_days: int) -> Pruned:
-    """What `prune` would take out now."""
+    """Returns what `prune` would delete now."""
     if not history.format:
         return Pruned(0, 0)
     old, runs_count = (_OLD, "0") if history.format == 1 else (_OLD_AND_CLOSED, f"({_COUNT_RUNS})")
     text = _COUNT_OLD.replace("{old}", old).replace("{runs_count}", runs_count)
-    return Pruned(*connection.rows(text.format(**history.names, days=keep_days))[0])
+    return Pruned(*connection.rows(history.tables.fill(text, days=keep_days))[0])
 
 
 def prune(connection: Connection, history: History, keep_days: int) -> Pruned:
-    """Takes what is older out of the log and of the runs, and sums it up, in one transaction; under the lock."""
+    """Deletes old log entries and runs and adds them to the totals, in one transaction; the caller holds the lock."""
     if not history.format:
         return Pruned(0, 0)
     history.create()
-    logged = history.logged(Migration("", None, "", "", ""), "cleanup", f"entries older than {keep_days} days")
-    answers = connection.answers(_PRUNE.format(**history.names, days=keep_days, logged=logged))
+    logged = history.records.log_entry("cleanup", message=f"entries older than {keep_days} days")
+    answers = connection.answers(history.tables.fill(_PRUNE, days=keep_days, logged=logged))
     return Pruned(answers[1][0][0], answers[2][0][0])

@@ -1,48 +1,35 @@
-"""The history table and the log: every statement that reads or writes them."""
+"""The SQL that writes to the history table and to its log. Sends nothing."""
 
 from __future__ import annotations
 
 import os
 import socket
 from contextlib import suppress
-from dataclasses import fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import ConfigurationError, HistoryError, StatementFailed
-from sqlmigrate.history.tables import COMMENT, COMMENT_TEXT, FORMATS, format_in
-from sqlmigrate.model import Action, Applied, Migration, Progress
-from sqlmigrate.server.connection import quoted
+from sqlmigrate.history.tables import BROKEN_OFF, UNDONE_VERSION
+from sqlmigrate.model import Action, Progress
+from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlmigrate.model import Step
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.history.tables import Tables
+    from sqlmigrate.model import Migration, Step
 
-# Of an error so many characters are kept: `status` and every scrape read them again.
+# Characters of an error message that are stored: `status` and every scrape of the metrics read them again.
 _LONGEST_ERROR = 8192
-_COLUMNS = ("version", *(field.name for field in fields(Applied)[1:]))
-_SURVEY = """
-select pg_catalog.pg_backend_pid(),
-       pg_catalog.to_regnamespace({schema_name}) is not null,
-       pg_catalog.to_regclass({history_name}) is not null,
-       (select pg_catalog.array_agg(a.attname::text) from pg_catalog.pg_attribute a
-        where a.attrelid = pg_catalog.to_regclass({history_name}) and a.attnum > 0 and not a.attisdropped),
-       pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class'),
-       pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
-                 pg_catalog.to_regclass({totals_name})) > 0;
-"""
-_ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
-# A message's now() is the time it came, so a migration began when its message came or when the one before it in the
-# message ended, whichever is later; the log's last entry says when that was.
+# Within a message, now() is the time at which the server received it. A migration started at that time, or when the
+# migration before it in the message ended, which the newest log entry shows; whichever is later.
 _ELAPSED = """greatest(0, extract(epoch from pg_catalog.clock_timestamp() - greatest(pg_catalog.transaction_timestamp(),
     (select logged_at from {log} order by id desc limit 1))) * 1000)::bigint"""
-# The client hears of all that a message commits at its end: what failed began when what is logged last had ended.
+# The client learns of a message's commits only at the end of the message. The migration that failed therefore started
+# when the newest log entry was written, which may be later than the client's own start time.
 _SINCE_LAST = """least({duration}, (select (extract(epoch from pg_catalog.clock_timestamp() - logged_at) * 1000)::bigint
     from {log} order by id desc limit 1))"""
 
-_RECORD_ROW = """
+_INSERT_ROW = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action,
                             statements, statements_done, statements_begun, done_checksum)
 values ({version}, {name}, {description}, {checksum}, {elapsed}, {success}, {error_msg}, {action},
@@ -63,9 +50,9 @@ insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms
 values ({run_id}, {action}, {version}, {name}, {checksum}, {outcome}, {duration}, {error_msg},
         {os_user}, {host}, {tool}) returning duration_ms;
 """
-_TOTAL = "(select duration_ms from {history} where version = {version})"
+_ROW_DURATION = "(select duration_ms from {history} where version = {version})"
 _OUTCOME = "case when {guard} then 'success' end"
-_FAILED_APPLY = """
+_APPLY_FAILED = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action)
 values ({version}, {name}, {description}, {checksum}, {duration}, false, {error_msg}, 'apply')
 on conflict (version) do update set
@@ -77,22 +64,17 @@ on conflict (version) do update set
     statements_done = case when m.success then 0 else m.statements_done end,
     statements_begun = case when m.success then 0 else m.statements_begun end;
 """
-_FAILED_ROLLBACK = """
+_ROLLBACK_FAILED = """
 update {history} set error_msg = {error_msg}, executed_at = pg_catalog.clock_timestamp()
 where version = {version} and not success;
 """
-_FINISHED = "select version, duration_ms from {log} where run_id = {run_id} and outcome = 'success'"
-# The first version of the run `r` that it did not get done.
-UNDONE = """coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)
-                 where not exists (select from {log} l
-                                   where l.run_id = r.run_id and l.version = v.id and l.outcome = 'success')
-                 order by v.n limit 1), '')"""
-_BEGUN = f"""
+_COMMITTED_STEPS = "select version, duration_ms from {log} where run_id = {run_id} and outcome = 'success'"
+_RUN_START = f"""
 begin;
 set local synchronous_commit = off;
 insert into {{log}} (run_id, action, version, name, checksum, outcome, error_msg,
                    db_user, os_user, host, client_addr, backend_pid, tool_version)
-select r.run_id, r.action, {UNDONE}, '', '', 'failure', {{broken_off}},
+select r.run_id, r.action, {UNDONE_VERSION}, '', '', 'failure', {{broken_off}},
        r.db_user, r.os_user, r.host, r.client_addr, r.backend_pid, r.tool_version
 from {{runs}} r where r.ended_at is null;
 update {{runs}} set ended_at = pg_catalog.clock_timestamp() where ended_at is null;
@@ -100,157 +82,40 @@ insert into {{runs}} (run_id, action, versions, os_user, host, backend_pid, tool
 values ({{run_id}}, {{action}}, array[{{versions}}]::text[], {{os_user}}, {{host}}, {{lock_pid}}, {{tool}});
 commit;
 """
-BROKEN_OFF = "broken off: the run ended without a word"
-_ENDED = "update {runs} set ended_at = pg_catalog.clock_timestamp() where run_id = {run_id};\n"
-_FORGET = "delete from {history} where version = {version};"
-_CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
-_LET_GO = "update {history} set action = {action} where version = {version};"
+_RUN_END = "update {runs} set ended_at = pg_catalog.clock_timestamp() where run_id = {run_id};\n"
+_DELETE_ROW = "delete from {history} where version = {version};"
+_SET_CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
+_SET_ACTION = "update {history} set action = {action} where version = {version};"
 
 
-class TableName(NamedTuple):
-    """A table's schema and name, unquoted."""
+class Records:
+    """SQL texts that record the progress of one run, and what `baseline`, `repair` and other commands do.
 
-    schema: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-
-def parse_table_name(text: str) -> TableName:
-    """`schema.name`, or a name in `public`.
-
-    Raises:
-        ConfigurationError
+    `guard` is SQL that is true while the migration lock is held, and an error otherwise.
     """
-    schema, dot, name = text.rpartition(".")
-    # A per cent sign would be a placeholder's where a statement has parameters.
-    usable = text.isprintable() and "%" not in text and len(f"{name}_totals".encode()) <= 63
-    if not name or (dot and not schema) or not usable:
-        raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
-    return TableName(schema or "public", name)
 
-
-class History:
-    """The history table and its log on one connection. The constructor sends nothing; `survey` looks."""
-
-    def __init__(self, connection: Connection, table: TableName, tool_version: str) -> None:
-        self._connection = connection
-        self._table = table
-        self._name = quoted(table.schema, table.name)
-        self.names = {
-            "schema": quoted(table.schema),
-            "history": self._name,
-            "log": quoted(table.schema, f"{table.name}_log"),
-            "runs": quoted(table.schema, f"{table.name}_runs"),
-            "totals": quoted(table.schema, f"{table.name}_totals"),
-        }
-        self.names["elapsed"] = _ELAPSED.format(**self.names)
+    def __init__(self, literal: Callable[[str], str], tables: Tables, tool_version: str) -> None:
+        self._literal = literal
+        self._tables = tables
         self._tool_version = tool_version
-        self._has_schema = False
-        self.format = 0
-        self.pooled = False
 
-    def survey(self) -> None:
-        """Looks whether the table is there, and ours; and whether a pooler stands between.
+    def run_start(self, steps: Sequence[Step], lock_pid: int) -> str:
+        """A message that records the start of a run, and logs a failure for each run that was broken off.
 
-        Raises:
-            HistoryError: it is somebody else's, or of a format that this program does not know.
+        `lock_pid` is the backend that holds the lock: it shows other sessions whether the run is still running.
         """
-        self._take_survey(self._connection.answers(self._survey)[0])
-
-    @property
-    def look(self) -> str:
-        """The SQL that `seen` wants the answers of; it travels with the one that takes the lock."""
-        return self._survey + (_ROWS.format(**self.names) if self.format else "")
-
-    def seen(self, answers: list[list[tuple[Any, ...]]]) -> list[Applied]:
-        """The rows that the answers to `look` tell.
-
-        Raises:
-            HistoryError: see `survey`.
-        """
-        known = self.format
-        self._take_survey(answers[0])
-        return [Applied(*row) for row in answers[1]] if known else self.rows()
-
-    def rows(self) -> list[Applied]:
-        """Every row of the history, in no order."""
-        if not self.format:
-            return []
-        return [Applied(*row) for row in self._connection.rows(_ROWS.format(**self.names))]
-
-    @property
-    def _survey(self) -> str:
-        keys = ("schema", "history", "log", "runs", "totals")
-        names = {f"{key}_name": self._connection.literal(self.names[key]) for key in keys}
-        return _SURVEY.format(**names)
-
-    def _take_survey(self, answer: list[tuple[Any, ...]]) -> None:
-        pid, self._has_schema, there, columns, comment, incomplete = answer[0]
-        self.pooled = pid != self._connection.backend_pid
-        if not there:
-            return
-        if missing := set(_COLUMNS) - set(columns or ()):
-            raise HistoryError(
-                f"the table {self._table} is not sqlmigrate's: it has no column {', '.join(sorted(missing))}",
-                hint="name another with --history-table schema.name",
-            )
-        said = format_in(comment)
-        self.format = min(said, 1) if incomplete else said
-        if said > len(FORMATS):
-            raise HistoryError(
-                f"the table {self._table} has format {said}, this sqlmigrate knows {len(FORMATS)}",
-                hint="use a newer sqlmigrate",
-            )
-
-    @property
-    def outdated(self) -> bool:
-        """Whether the tables are there in an older format."""
-        return 0 < self.format < len(FORMATS)
-
-    def create(self) -> None:
-        """Creates the tables, or brings them to the newest format; under the lock.
-
-        Raises:
-            HistoryError: this role may not.
-        """
-        if self.format == len(FORMATS):
-            return
-        text = self._connection.literal(COMMENT_TEXT.format(format=len(FORMATS)))
-        # CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to create.
-        schema = [] if self._has_schema else [f"create schema {self.names['schema']};"]
-        steps = [step.format(**self.names) for step in FORMATS[self.format :]]
-        try:
-            self._connection.run(
-                "\n".join(["begin;", *schema, *steps, COMMENT.format(text=text, **self.names), "commit;"])
-            )
-        except StatementFailed as error:
-            self._connection.run("rollback")
-            raise HistoryError(
-                f"the history table {self._table} can't be created: {error.message}",
-                hint=error.hint or "grant CREATE on its schema, or name another with --history-table schema.name",
-            ) from error
-        self.format = len(FORMATS)
-
-    def begun(self, steps: Sequence[Step], lock_pid: int) -> str:
-        """The message that says that a run begins; one that ended without a word is logged as failed.
-
-        By the process that holds its lock others see whether it still runs.
-        """
-        ids = ", ".join(self._connection.literal(step.migration.id) for step in steps)
-        back = any(step.action is Action.ROLL_BACK for step in steps)
-        action = Action.ROLL_BACK if back else Action.APPLY
+        ids = ", ".join(self._literal(step.migration.id) for step in steps)
+        rolls_back = any(step.action is Action.ROLL_BACK for step in steps)
+        action = Action.ROLL_BACK if rolls_back else Action.APPLY
         values = {"versions": ids, "action": f"'{action.value}'", "lock_pid": str(lock_pid)}
-        broken_off = self._connection.literal(BROKEN_OFF)
-        return _BEGUN.format(**self.names, **self._who, **values, broken_off=broken_off)
+        return self._tables.fill(_RUN_START, **self._run, **values, broken_off=self._literal(BROKEN_OFF))
 
     @property
-    def ended(self) -> str:
-        """The SQL that says that the run is at its end, one statement; it goes with the record of the last step."""
-        return _ENDED.format(**self.names, **self._who)
+    def run_end(self) -> Sql:
+        """Records the end of the run; it is sent together with the record of the last step."""
+        return Sql(self._tables.fill(_RUN_END, **self._run), 1)
 
-    def finished(
+    def step_end(
         self,
         step: Step,
         description: str,
@@ -258,129 +123,125 @@ class History:
         guard: str,
         elapsed_ms: int | None = None,
         *,
-        new: bool = False,
-    ) -> tuple[str, int]:
-        """The SQL that records the end of a step, to be sent with the step's last ones, and how many statements it is.
+        is_new: bool = False,
+    ) -> Sql:
+        """Records the end of a step, together with the step's last statements.
 
-        The last of them returns the duration in milliseconds. `elapsed_ms` is for a statement that could not be sent
-        together with its record; `new` where there is no row.
+        The last result is the duration in milliseconds.
+
+        Args:
+            step: the step that ended.
+            description: from the step's script.
+            statements: the number of statements of the script.
+            guard: see the class.
+            elapsed_ms: the duration of a statement that could not be sent together with its record.
+            is_new: the history table has no row for the migration.
         """
         values = self._row(step, description, Progress(statements, statements, statements, ""), "true", elapsed_ms)
         values["outcome"] = _OUTCOME.format(guard=guard)
         if step.action is Action.HOOK:
-            return _LOG_ROW.format(duration=values["elapsed"], **values), 1
+            return Sql(self._tables.fill(_LOG_ROW, duration=values["elapsed"], **values), 1)
         if step.action is Action.ROLL_BACK:
-            return (_FORGET + _LOG_ROW).format(duration=values["elapsed"], **values), 2
+            return Sql(self._tables.fill(_DELETE_ROW + _LOG_ROW, duration=values["elapsed"], **values), 2)
         # Most rows are new, and an upsert takes the server nearly twice as long as an insert.
-        record = _RECORD_ROW if new else _RECORD_ROW + _OR_UPDATE
-        return (record + ";" + _LOG_ROW).format(duration=_TOTAL.format(**values), **values), 2
+        record = _INSERT_ROW if is_new else _INSERT_ROW + _OR_UPDATE
+        duration = self._tables.fill(_ROW_DURATION, **values)
+        return Sql(self._tables.fill(record + ";" + _LOG_ROW, duration=duration, **values), 2)
 
-    def progressed(
+    def step_progress(
         self, step: Step, description: str, progress: Progress, guard: str, elapsed_ms: int | None = None
-    ) -> str:
-        """The SQL that records how far a step is, one statement, to be sent with what brought it there."""
+    ) -> Sql:
+        """Records how far a script has run, together with the statements that brought it there."""
         if step.action is Action.HOOK:
-            return f"select {guard};\n"
+            return Sql(f"select {guard};\n", 1)
         values = self._row(step, description, progress, "false", elapsed_ms)
-        return f"{(_RECORD_ROW + _OR_UPDATE).format(**values)} returning {guard};\n"
+        return Sql(f"{self._tables.fill(_INSERT_ROW + _OR_UPDATE, **values)} returning {guard};\n", 1)
 
-    def failed(self, step: Step, description: str, message: str, duration_ms: int, guard: str) -> str:
-        """The SQL that records, in a transaction of its own, that a step failed and was rolled back.
+    def step_failure(self, step: Step, description: str, message: str, duration_ms: int, guard: str) -> str:
+        """A transaction that records that a step failed and was rolled back, and the end of the run.
 
-        `duration_ms` may count what was done before it, too.
+        `duration_ms` may include the duration of the steps before it.
         """
-        values = self._values(step.migration, step.action.value) | {
-            "description": self._connection.literal(description),
-            "error_msg": self._connection.literal(message[:_LONGEST_ERROR]),
-            "duration": _SINCE_LAST.format(duration=duration_ms, **self.names),
+        values = self._values(step.action.value, step.migration) | {
+            "description": self._literal(description),
+            "error_msg": self._literal(message[:_LONGEST_ERROR]),
+            "duration": self._tables.fill(_SINCE_LAST, duration=duration_ms),
             "outcome": "'failure'",
         }
-        row = {Action.APPLY: _FAILED_APPLY, Action.ROLL_BACK: _FAILED_ROLLBACK, Action.HOOK: ""}[step.action]
-        return f"begin;select {guard};{(row + _LOG_ROW).format(**values)}{self.ended}commit;"
+        row = {Action.APPLY: _APPLY_FAILED, Action.ROLL_BACK: _ROLLBACK_FAILED, Action.HOOK: ""}[step.action]
+        records = self._tables.fill(row + _LOG_ROW, **values)
+        return f"begin;select {guard};{records}{self.run_end.text}commit;"
 
     @property
-    def finished_so_far(self) -> str:
-        """The SQL for version and duration of what this run has finished, from whatever connection."""
-        return _FINISHED.format(**self.names, **self._who)
+    def committed_steps(self) -> str:
+        """A query for version and duration of each step that this run has committed; any connection may send it."""
+        return self._tables.fill(_COMMITTED_STEPS, **self._run)
 
-    def logged(self, migration: Migration, action: str, message: str = "") -> str:
-        """The SQL that appends to the log, for an action that runs no script."""
-        return _LOG_ROW.format(
-            outcome="'success'",
-            duration="0",
-            error_msg=self._connection.literal(message),
-            **self._values(migration, action),
-        )
+    def log_entry(self, action: str, version: str = "", name: str = "", checksum: str = "", message: str = "") -> str:
+        """Appends an entry to the log, for an action that runs no script."""
+        entry = self._entry(action, version, name, checksum)
+        outcome = {"outcome": "'success'", "duration": "0", "error_msg": self._literal(message)}
+        return self._tables.fill(_LOG_ROW, **entry, **outcome)
 
-    def marked(self, migration: Migration) -> str:
-        """The SQL that says that a migration is applied although nothing was run: `baseline`."""
-        values = self._values(migration, "baseline") | self._row_values("", Progress(0, 0, 0, ""), "true")
-        row = (_RECORD_ROW + _OR_UPDATE).format(**(values | {"elapsed": "0"}))
-        return f"{row};{self.logged(migration, 'baseline')}"
+    def baseline(self, migration: Migration) -> str:
+        """Marks a migration as applied without running it: `baseline`."""
+        values = self._values("baseline", migration) | self._row_values("", Progress(0, 0, 0, ""), "true")
+        row = self._tables.fill(_INSERT_ROW + _OR_UPDATE, **(values | {"elapsed": "0"}))
+        return f"{row};{self.log_entry('baseline', migration.id, migration.name, migration.checksum)}"
 
-    def forgotten(self, migration: Migration) -> str:
-        """The SQL that removes the row of a failed run: `repair`."""
-        return _FORGET.format(**self._values(migration, "")) + self.logged(
-            migration, "repair", "row of a failed run removed"
-        )
+    def row_removal(self, migration: Migration) -> str:
+        """Deletes the row of a migration that failed: `repair`."""
+        return self._repair(_DELETE_ROW, migration, "row of a failed run removed")
 
-    def rechecked(self, migration: Migration) -> str:
-        """The SQL that takes the checksum from disk: `repair`."""
-        message = "checksum taken from disk"
-        return _CHECKSUM.format(**self._values(migration, "")) + self.logged(migration, "repair", message)
+    def checksum_update(self, migration: Migration) -> str:
+        """Stores the checksum of the file on disk: `repair`."""
+        return self._repair(_SET_CHECKSUM, migration, "checksum taken from disk")
 
-    def let_go(self, migration: Migration, action: str) -> str:
-        """The SQL that says that a file is meant to be gone: `repair`."""
-        values = self._values(migration, action)
-        return _LET_GO.format(**values) + self.logged(migration, "repair", "file marked as gone")
+    def missing_file(self, migration: Migration, action: str) -> str:
+        """Marks a migration whose file was removed on purpose: `repair`."""
+        return self._repair(_SET_ACTION, migration, "file marked as gone", action)
 
-    def unlocked(self, message: str) -> str:
-        """The SQL that appends to the log that the lock's holder was ended."""
-        return self.logged(Migration("", None, "", "", ""), "unlock", message)
+    def _repair(self, statement: str, migration: Migration, message: str, action: str = "") -> str:
+        update = self._tables.fill(statement, **self._values(action, migration))
+        return update + self.log_entry("repair", migration.id, migration.name, migration.checksum, message)
 
     @cached_property
     def run_id(self) -> str:
-        """What the log calls the run that this connection is for."""
+        """The identifier of this run in the log."""
         return os.urandom(8).hex()
 
     @cached_property
-    def _who(self) -> dict[str, str]:
+    def _run(self) -> dict[str, str]:
         return {
-            "run_id": self._connection.literal(self.run_id),
-            "os_user": self._connection.literal(_os_user()),
-            "host": self._connection.literal(socket.gethostname()),
-            "tool": self._connection.literal(self._tool_version),
+            "run_id": self._literal(self.run_id),
+            "os_user": self._literal(_os_user()),
+            "host": self._literal(socket.gethostname()),
+            "tool": self._literal(self._tool_version),
         }
 
     def _row(
         self, step: Step, description: str, progress: Progress, success: str, elapsed_ms: int | None
     ) -> dict[str, str]:
-        values = self._values(step.migration, step.action.value) | self._row_values(description, progress, success)
-        if elapsed_ms is not None:
-            values["elapsed"] = str(elapsed_ms)
-        return values
+        values = self._values(step.action.value, step.migration) | self._row_values(description, progress, success)
+        return values | {"elapsed": self._tables.fill(_ELAPSED) if elapsed_ms is None else str(elapsed_ms)}
 
     def _row_values(self, description: str, progress: Progress, success: str) -> dict[str, str]:
         return {
-            "description": self._connection.literal(description),
+            "description": self._literal(description),
             "success": success,
             "error_msg": "''",
             "statements": str(progress.statements),
             "statements_done": str(progress.done),
             "statements_begun": str(progress.begun),
-            "done_checksum": self._connection.literal(progress.done_checksum),
+            "done_checksum": self._literal(progress.done_checksum),
         }
 
-    def _values(self, migration: Migration, action: str) -> dict[str, str]:
-        literal = self._connection.literal
-        return {
-            **self.names,
-            **self._who,
-            "action": literal(action),
-            "version": literal(migration.id),
-            "name": literal(migration.name),
-            "checksum": literal(migration.checksum),
-        }
+    def _values(self, action: str, migration: Migration) -> dict[str, str]:
+        return self._entry(action, migration.id, migration.name, migration.checksum)
+
+    def _entry(self, action: str, version: str, name: str, checksum: str) -> dict[str, str]:
+        values = {"action": action, "version": version, "name": name, "checksum": checksum}
+        return self._run | {key: self._literal(value) for key, value in values.items()}
 
 
 def _os_user() -> str:

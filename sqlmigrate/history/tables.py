@@ -1,6 +1,11 @@
-"""The tables of the history, format by format."""
+"""The history tables: their names, their format, and the SQL that creates and upgrades them."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.server.connection import quoted
 
 _LOG = """
     create table if not exists {log} (
@@ -23,8 +28,8 @@ _LOG = """
     );
     comment on table {log} is 'Every action of sqlmigrate on this database, oldest first; only ever appended to.';
 """
-# A restore may have lost a table, or the comment that names the format: but for the first, what is there may stay.
-# One entry a format; a table of format n is brought to the newest by the entries behind n.
+# One entry for each format. The entries after the n-th upgrade tables of format n to the newest format.
+# A restore may have lost a table, or the comment with the format, so every entry but the first keeps existing tables.
 FORMATS = (
     """
     create table {history} (
@@ -77,13 +82,65 @@ FORMATS = (
         'What `cleanup` took out of the log, summed up, so that no counter ever goes back.';
     """,
 )
+# The first version of the run `r` that the run did not complete.
+UNDONE_VERSION = """coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)
+                 where not exists (select from {log} l
+                                   where l.run_id = r.run_id and l.version = v.id and l.outcome = 'success')
+                 order by v.n limit 1), '')"""
+# Logged as the error of a run that ended without recording its end.
+BROKEN_OFF = "broken off: the run ended without a word"
 COMMENT = "comment on table {history} is {text};"
 COMMENT_TEXT = "What sqlmigrate has applied, one row a migration. Format {format}."
 
 
+class TableName(NamedTuple):
+    """The schema and the name of a table, not quoted."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def parse_table_name(text: str) -> TableName:
+    """Splits `schema.name`; a name without a schema is in `public`.
+
+    Raises:
+        ConfigurationError: the text is not a usable table name.
+    """
+    schema, dot, name = text.rpartition(".")
+    # In a statement with parameters, psycopg reads a per cent sign as the start of a placeholder.
+    is_usable = text.isprintable() and "%" not in text and len(f"{name}_totals".encode()) <= 63
+    if not name or (dot and not schema) or not is_usable:
+        raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
+    return TableName(schema or "public", name)
+
+
+class Tables(NamedTuple):
+    """The names of the history tables and of their schema, quoted for SQL."""
+
+    schema: str
+    history: str
+    log: str
+    runs: str
+    totals: str
+
+    def fill(self, template: str, **values: str | int) -> str:
+        """Returns SQL with the names, and with more values, in place of `{history}`, `{log}` and so on."""
+        return template.format(**self._asdict(), **values)
+
+
+def tables_of(table: TableName) -> Tables:
+    """Returns the names of the tables that belong to a history table."""
+    schema, name = table
+    suffixes = ("", "_log", "_runs", "_totals")
+    return Tables(quoted(schema), *(quoted(schema, f"{name}{suffix}") for suffix in suffixes))
+
+
 def format_in(comment: str | None) -> int:
-    """The format that a history table's comment tells."""
+    """Returns the format that the comment on a history table states."""
     words = (comment or "").rstrip(".").rsplit(" ", 2)
     if len(words) == 3 and words[1] == "Format" and words[2].isdigit():
         return int(words[2])
-    return 1  # a restore may have lost the comment; the columns are those of the first format
+    return 1  # a restore may have lost the comment; tables of the first format have every column of the history table

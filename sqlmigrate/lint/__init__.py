@@ -1,4 +1,4 @@
-"""The linter: whether a migration is correct and safe on a live database, told from files alone."""
+"""The linter: checks from the files alone whether a migration is correct and safe on a live database."""
 
 from sqlmigrate.lint.finding import Decider, Finding, Level, at_least
 from sqlmigrate.lint.linter import Options, lint

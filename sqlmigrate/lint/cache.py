@@ -1,26 +1,66 @@
-"""The user's cache: whatever is in it can be made again, and the oldest of it goes."""
+"""The linter's cache in the user's cache directory: JSON values by key, the oldest of them evicted.
+
+Measured on two busy cores: linting 600 unchanged files takes 3.0 s instead of 19.3 s (`memory`), and `--replay` of ten
+migrations takes 7.0 s instead of 11.0 s (`replay.observation`).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from contextlib import suppress
+from functools import lru_cache
+from typing import NamedTuple
 
 from sqlmigrate.files import atomic
 
 
-def place(name: str) -> str:
-    """A directory in it, which need not be there."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(cache, "sqlmigrate", name)
+class Cache(NamedTuple):
+    """A directory of the cache, which may not exist yet, with at most `most` values."""
+
+    name: str
+    most: int
+
+    @property
+    def directory(self) -> str:
+        """The path of the directory."""
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        return os.path.join(home, "sqlmigrate", self.name)
+
+    def read(self, key: str) -> object:
+        """Returns the value of a key, or None if there is none or it cannot be read."""
+        with suppress(OSError, ValueError), open(self._path(key), encoding="utf-8") as file:
+            value: object = json.load(file)
+            os.utime(file.fileno())
+            return value
+        return None
+
+    def write(self, key: str, value: object) -> None:
+        """Stores a value and evicts the values that were read or written the longest ago."""
+        with suppress(OSError):  # a full disk or a read-only directory only costs time
+            os.makedirs(self.directory, exist_ok=True)
+            atomic.save(self._path(key), json.dumps(value))
+            with os.scandir(self.directory) as entries:
+                files = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
+            for _, oldest in files[: -self.most]:
+                os.unlink(oldest)
+
+    def _path(self, key: str) -> str:
+        return os.path.join(self.directory, f"{key}.json")
 
 
-def keep(path: str, text: str, most: int) -> None:
-    """Puts a text there, and leaves so many files beside it at most, the newest."""
-    with suppress(OSError):  # a disk that is full, or a directory that is not ours, only costs time
-        directory = os.path.dirname(path)
-        os.makedirs(directory, exist_ok=True)
-        atomic.save(path, text)
-        with os.scandir(directory) as entries:
-            known = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
-        for _, old in known[:-most]:
-            os.unlink(old)
+def digest(*parts: str) -> str:
+    """Returns a key for some texts."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@lru_cache
+def fingerprint() -> str:
+    """Returns a key for this version of sqlmigrate's code and of the parser: another version may find other things."""
+    from importlib import metadata  # only the cache needs it
+
+    top = os.path.dirname(os.path.dirname(__file__))
+    paths = (os.path.join(path, name) for path, _, names in os.walk(top) for name in names if name.endswith(".py"))
+    stamps = [(path, status.st_size, status.st_mtime_ns) for path in sorted(paths) for status in [os.stat(path)]]
+    return digest(repr(stamps), metadata.version("postgast"))

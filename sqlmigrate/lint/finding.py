@@ -1,4 +1,4 @@
-"""What the linter says of a statement."""
+"""Findings: what the linter reports about a statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Level(Enum):
-    """How bad a finding is, the worst first; `info` is only ever "cannot tell"."""
+    """The severity of a finding, the worst first; `info` always means "cannot tell"."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class Level(Enum):
 
 
 class Decider(Enum):
-    """What a finding was told from."""
+    """The source of a finding."""
 
     FILE = "file"
     EARLIER = "earlier files"
@@ -31,7 +31,7 @@ class Decider(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule says of one statement; `safer` is the SQL to write instead, or empty."""
+    """What a rule reports about a statement; `safer` is the SQL to write instead, or empty."""
 
     rule: str
     level: Level
@@ -42,6 +42,6 @@ class Finding:
 
 
 def at_least(found: Iterable[Finding], level: Level | None) -> list[Finding]:
-    """The findings that are as bad as that, or worse; None is worse than all."""
+    """Returns the findings of a level or worse; None is worse than every level."""
     order = list(Level)
-    return [one for one in found if level is not None and order.index(one.level) <= order.index(level)]
+    return [finding for finding in found if level is not None and order.index(finding.level) <= order.index(level)]

@@ -1,6 +1,6 @@
-"""What has one right answer is written into the files: CONCURRENTLY, NOT VALID and its VALIDATE, a comment to ignore.
+"""Fixes for findings with one right fix: CONCURRENTLY, NOT VALID and its VALIDATE, a comment that ignores a rule.
 
-Every change is linted before it is proposed: it has to take its finding away, and to bring no other.
+The linter checks every change before it is proposed: the change must remove its finding and add no other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _B = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
 _PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _NAME = rf"{_PART}(?:\s*\.\s*{_PART})?"
 _FLAGS = re.IGNORECASE | re.DOTALL
-# Behind these words CONCURRENTLY stands.
+# CONCURRENTLY follows these keywords.
 _CONCURRENTLY = {
     rule: re.compile(words, _FLAGS)
     for rule, words in {
@@ -49,7 +49,7 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A file as it is, None for one that is not there yet, and as it is to be."""
+    """The contents of a file before and after the fix; `before` is None for a new file."""
 
     path: str
     before: str | None
@@ -57,7 +57,7 @@ class Fix:
 
 
 class _Edit(NamedTuple):
-    """Text to put in; `validate` is the statement that has to follow in a file of its own."""
+    """Text to insert; `validate` is the statement that must follow in a migration of its own."""
 
     at: int
     text: str
@@ -67,29 +67,29 @@ class _Edit(NamedTuple):
 
 @dataclass(slots=True)
 class Fixer:
-    """Proposes fixes; `earlier` and `options` are those that the findings were found with."""
+    """Proposes fixes; `earlier` and `options` are those of the call of `lint` that returned the findings."""
 
     earlier: Sequence[str]
     options: Options
     _taken: set[Version] = field(default_factory=set)
 
     def fixes(self, findings: Sequence[Finding]) -> list[Fix]:
-        """The changes that take findings away."""
-        return self._mended(findings, _edit)
+        """Returns the changes that remove findings."""
+        return self._fixed(findings, _edit)
 
     def ignores(self, findings: Sequence[Finding]) -> list[Fix]:
-        """The comments that keep findings quiet."""
-        return self._mended(findings, _comment)
+        """Returns the comments that suppress findings."""
+        return self._fixed(findings, _comment)
 
-    def _mended(self, findings: Sequence[Finding], editor: _Editor) -> list[Fix]:
-        paths = dict.fromkeys(one.location.path for one in findings)
+    def _fixed(self, findings: Sequence[Finding], editor: _Editor) -> list[Fix]:
+        paths = dict.fromkeys(finding.location.path for finding in findings)
         return [
             fix
             for path in paths
-            for fix in self._mend(path, editor, [one for one in findings if one.location.path == path])
+            for fix in self._fix_file(path, editor, [finding for finding in findings if finding.location.path == path])
         ]
 
-    def _mend(self, path: str, editor: _Editor, findings: Sequence[Finding]) -> Iterator[Fix]:
+    def _fix_file(self, path: str, editor: _Editor, findings: Sequence[Finding]) -> Iterator[Fix]:
         before = _read(path)
         bom = before[: before.startswith(_BOM)]
         text, validate = before.removeprefix(_BOM), []
@@ -107,37 +107,42 @@ class Fixer:
                 yield Fix(new, None, content)
 
     def _is_better(self, path: str, texts: tuple[str, str], rule: str, following: Mapping[str, str]) -> bool:
-        """Whether there are fewer findings of the rule, of no other one more, and none in the new files."""
+        """Returns whether the rule has fewer findings, no other rule has more, and the new files have none."""
         old, new = (self._count(path, {path: text}) for text in texts)
-        if new[rule] >= old[rule] or any(new[other] > old[other] for other in new):
+        if new[rule] >= old[rule] or any(new[name] > old[name] for name in new):
             return False
-        return not any(self._count(one, {path: texts[1], **following}) for one in following)
+        return not any(self._count(new_path, {path: texts[1], **following}) for new_path in following)
 
     def _count(self, path: str, texts: Mapping[str, str]) -> Counter[str]:
         found = lint([*texts], self.earlier, replace(self.options, texts={**self.options.texts, **texts}))
-        return Counter(one.rule for one in found if one.location.path == path)
+        return Counter(finding.rule for finding in found if finding.location.path == path)
 
     def _following(self, path: str, statements: Sequence[str]) -> dict[str, str]:
-        """The migration behind all others that runs the statements; with a down file, if the one at hand has one."""
+        """Returns a migration after all others that runs the statements; with a down file if the fixed one has one."""
         directory, own = os.path.split(path)
         name = parse_file_name(own)
         if name is None or name.version is None or name.direction == "down":
             return {}
-        known = [one for one in map(parse_file_name, os.listdir(directory or ".")) if one is not None]
-        last = max({one.version for one in known if one.version} | self._taken | {name.version})
+        known = [existing for existing in map(parse_file_name, os.listdir(directory or ".")) if existing is not None]
+        last = max({existing.version for existing in known if existing.version} | self._taken | {name.version})
         version = last._replace(sequence=last.sequence + 1)
-        up = "".join([f"-- Looks at the rows that {own} leaves alone.\n", *(f"{one}\n" for one in statements)])
+        up = "".join(
+            [
+                f"-- Validates the constraint that {own} adds as NOT VALID.\n",
+                *(f"{statement}\n" for statement in statements),
+            ]
+        )
         made = {file_name(version, _title(statements), "up"): up}
-        if any(one.id == name.id and one.direction == "down" for one in known):
-            made[file_name(version, _title(statements), "down")] = "-- There is nothing to take back.\n"
+        if any(existing.id == name.id and existing.direction == "down" for existing in known):
+            made[file_name(version, _title(statements), "down")] = "-- Nothing to roll back.\n"
         return {os.path.join(directory, new): text for new, text in made.items()}
 
 
 def write(fix: Fix) -> None:
-    """Writes a file as it is to be.
+    """Writes the fixed file.
 
     Raises:
-        ConfigurationError: it can't be written.
+        ConfigurationError: the file cannot be written.
     """
     try:
         with open(fix.path, "w", encoding="utf-8", newline="") as file:
@@ -147,7 +152,7 @@ def write(fix: Fix) -> None:
 
 
 def _read(path: str) -> str:
-    """A file byte for byte; empty if it can't be read, and so has no place to fix."""
+    """Returns the contents of a file; empty if it cannot be read, so that nothing is fixed."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()
@@ -165,7 +170,7 @@ def _edits(path: str, text: str, findings: Sequence[Finding], editor: _Editor) -
 
 
 def _statements(path: str, text: str) -> list[tuple[int, str]]:
-    """Where each statement begins, and the statement; as far as the text can be read."""
+    """Returns offset and text of each statement, up to the first error of the scanner."""
     found, at = [], 0
     with suppress(ScriptError):
         for item in scan(path, [text]):
@@ -205,7 +210,7 @@ def _not_valid(start: int, statement: str, at: int, rule: str) -> Iterator[_Edit
 
 
 def _end_of_command(statement: str, at: int) -> int:
-    """Where the last word of a subcommand ends: before the comma or the semicolon behind it."""
+    """Returns where the last token of a subcommand ends: before the next comma or semicolon."""
     depth, end = 0, at
     for token in _TOKEN.finditer(statement, at):
         if token[0].isspace() or token[0].startswith(("--", "/*")):

@@ -1,4 +1,4 @@
-"""Comments that keep a finding from being shown. Pure."""
+"""Comments that suppress findings. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Location
+from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,11 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """One rule that a comment keeps quiet, in the whole file or for one statement.
+    """A rule that a comment suppresses, in the whole file or for one statement.
 
-    That is the statement below, or the one above where the comment is `trailing`, behind it on its last line. `rule` is
-    empty where the comment names none. Nothing is said of one `from_squawk` that keeps nothing quiet: squawk finds what
-    we do not.
+    The statement follows the comment; a `trailing` comment, on the last line of a statement, is about that statement.
+    `rule` is empty where the comment names no rule. A comment for squawk that suppresses nothing is not reported:
+    squawk has rules that sqlmigrate does not have.
     """
 
     rule: str
@@ -37,9 +38,9 @@ class Ignore:
 
 
 def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:
-    """The ignores in the comments before a statement.
+    """Yields the rules that the comments before a statement suppress.
 
-    At the head of the file, above a blank line, they hold for the whole file.
+    A comment at the head of the file, above a blank line, holds for the whole file.
     """
     for match in _OURS.finditer(space.text):
         whole = head and _BLANK_LINE.search(space.text, match.end()) is not None
@@ -52,10 +53,10 @@ def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:
 
 
 def ignores_within(path: str, statement: Item) -> Iterator[Ignore]:
-    """The ignores in the comments of a statement, of a DO block say: they hold for the whole of it."""
+    """Yields the rules that the comments in a statement, such as a DO block, suppress for the whole statement."""
     for match in _OURS.finditer(statement.text):
         line = statement.text[: match.start()].rpartition("\n")[2]
-        if "'" not in line:  # behind a quote it is text
+        if "'" not in line:  # after a quote it is part of a string
             place = _place(path, statement, match)
             yield from (Ignore(rule, place, whole_file=False) for rule in _names(match[1]) or [""])
 
@@ -65,7 +66,7 @@ def _is_trailing(space: Item, match: re.Match[str]) -> bool:
 
 
 def _names(text: str) -> list[str]:
-    """The rules that are named, their words joined as in the rules' own names."""
+    """Returns the names of the rules, with hyphens between their words."""
     parts = (re.split(r"[\s_]+", part.strip().lower()) for part in _REASON.sub("", text).split(","))
     return [name for words in parts if (name := "-".join(words))]
 
@@ -75,13 +76,10 @@ def _squawk_names(text: str) -> list[str]:
 
 
 def _place(path: str, space: Item, match: re.Match[str]) -> Location:
-    before = space.text[: match.start()]
-    line = space.line + before.count("\n")
-    column = len(before) - before.rfind("\n") if "\n" in before else space.column + len(before)
-    return Location(path, line, column, match[0].strip())
+    return Location(path, *after(space.text[: match.start()], space.line, space.column), match[0].strip())
 
 
-# squawk's names for what our rules look for.
+# squawk's rules, and the rules of sqlmigrate that report the same.
 SQUAWK = {
     "adding-field-with-default": ("volatile-default-rewrites", "generated-column-rewrites"),
     "adding-foreign-key-constraint": ("foreign-key-scans",),

@@ -1,4 +1,4 @@
-"""The linter's face: files in, findings out."""
+"""The linter: takes files, returns findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlmigrate.files import source
 from sqlmigrate.lint.facts.holding import note
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
-from sqlmigrate.lint.reading import Cut, Unit, called, inner_statements, place, units
+from sqlmigrate.lint.reading import Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import RULES
@@ -22,33 +22,34 @@ from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schem
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
-from sqlmigrate.sql.lint_tree import qualified, relation, walk
-from sqlmigrate.sql.scanner import Item, Kind
+from sqlmigrate.sql.place import locate
+from sqlmigrate.sql.tree import qualified, relation, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay.seen import Seen
+    from sqlmigrate.lint.replay.observation import Observation
     from sqlmigrate.lint.replay.server import Replay
     from sqlmigrate.sql.parser import Node
+    from sqlmigrate.sql.scanner import Item
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
-# Fewer files are looked at as quickly as they are remembered.
+# Linting fewer files takes no longer than reading the cache.
 _MANY = 50
-_RENUMBER = Hit("", "sqlmigrate renumber")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is looked for: `levels` gives a rule another level, None switches it off.
+    """The options of the linter.
 
-    The preset "safety" leaves out what is a matter of style, the rules of level notice. `naming` has a regular
-    expression for the names of tables, columns, indexes or constraints ("table", "column", …). `texts`
-    are read in place of what the files of these paths say. With `replay` the migrations are run on an embedded server,
-    which has the last word. Up to so many `processes` share many files; where there are threads, leave it at one.
-    With `remembers` what is found in many files is kept in the user's cache, for the next call.
-    `pending` are migrations that are known to be deployed next, together: what one of them makes is new to the others.
+    `levels` overrides the level of a rule; None switches the rule off. The preset "safety" omits the rules of level
+    notice, which are about style. `naming` maps "table", "column", "index" and "constraint" to a regular expression
+    that names must match. `texts` replaces the contents of the files with these paths. With `replay` the migrations
+    run on an embedded server, whose results override those of the rules. At most `processes` processes share many
+    files; a program with threads must leave it at one. With `remembers` the findings in many files are stored in
+    the user's cache. `pending` are migrations that will be deployed together: no application uses what one of them
+    creates.
     """
 
     preset: str = "safety"
@@ -63,11 +64,11 @@ class Options:
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
-    """What the rules find in the files, in the order of the files and of the lines in them.
+    """Returns the findings in the files, in the order of the files and of their lines.
 
     Args:
         paths: the files to lint.
-        earlier: directories of migrations; a migration outside of them is taken to lie among its earlier files.
+        earlier: directories of migrations; for a migration outside them, its own directory counts.
         options: see `Options`.
 
     Raises:
@@ -79,22 +80,22 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     many = sum(map(len, runs)) >= _MANY
     remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
     found = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
-    return sorted(found, key=lambda one: (order[one.location.path], one.location.line or 0))
+    return sorted(found, key=lambda finding: (order[finding.location.path], finding.location.line or 0))
 
 
 def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
-    from sqlmigrate.lint.memory import Memory  # only many files are worth it
+    from sqlmigrate.lint.memory import Memory  # only many files need it
 
-    asked = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
-    memory = Memory(runs, repr((*asked, sorted(options.pending))))
+    rules = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
+    memory = Memory(runs, repr((*rules, sorted(options.pending))))
     known = memory.recall()
     rest = without(runs, known)
-    new: dict[str, list[Finding]] = {one.path: [] for run in rest for one in run if one.linted}
+    new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
     if new:
         for finding in _shared(rest, options):
             new[finding.location.path].append(finding)
         memory.remember(known | new)
-    return [one for some in (known | new).values() for one in some]
+    return [finding for some in (known | new).values() for finding in some]
 
 
 def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
@@ -103,13 +104,13 @@ def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
 
 
 def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:
-    """The parts at the same time, the first of them in this process."""
-    from concurrent.futures import ProcessPoolExecutor  # only many files are worth it
+    """Lints the parts in parallel, the first part in this process."""
+    from concurrent.futures import ProcessPoolExecutor  # only many files need it
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
-        found = [others.submit(_lint, part, options) for part in parts[1:]]
-        return [*_lint(parts[0], options), *(one for each in found for one in each.result())]
+        futures = [others.submit(_lint, part, options) for part in parts[1:]]
+        return [*_lint(parts[0], options), *(finding for future in futures for finding in future.result())]
 
 
 def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
@@ -125,7 +126,7 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
     number = 0
     for moments in runs:
         catalog, deployed = Catalog(), list[str]()
-        up, made, origin, pending = None, 0, None, set[int]()
+        up, up_number, origin, pending = None, 0, None, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
             schema = catalog.copy() if moment.down else catalog
@@ -134,18 +135,18 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
                 pending.add(number)
                 state.pending = pending
             if up is not None and takes_back(moment, up):
-                state.undoes, state.origin = made, origin
+                state.undoes, state.origin = up_number, origin
             if after is not None and takes_back(after, moment):
                 origin = catalog.copy()
-            found += _File(moment, state, schema, selection).findings(deployed)
+            found += _FileLinter(moment, state, schema, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
-                up, made = moment, number
+                up, up_number = moment, number
     return found
 
 
 class _Selection:
-    """The rules that are on, by the kind of statement that they look at."""
+    """The enabled rules, by the kind of statement that they check."""
 
     def __init__(self, options: Options) -> None:
         self.settings = (options.postgres, options.naming)
@@ -153,7 +154,7 @@ class _Selection:
         self._texts = options.texts
         self._server: Replay | None = None
         if options.replay:
-            from sqlmigrate.lint.replay.server import Replay  # it takes psycopg, and a server
+            from sqlmigrate.lint.replay.server import Replay  # it imports psycopg
 
             self._server = Replay()
         self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}
@@ -165,19 +166,19 @@ class _Selection:
                 for kind in rule.on:
                     self.by_kind.setdefault(kind, []).append(rule)
 
-    def seen(self, moment: Moment, deployed: Sequence[str]) -> list[Seen]:
-        """What the server says of a migration, if it is asked."""
+    def observed(self, moment: Moment, deployed: Sequence[str]) -> list[Observation]:
+        """Returns what the embedded server observed in a migration; nothing without `replay`."""
         if self._server is None or moment.path in self._texts or not moment.linted or not moment.known:
             return []
-        return self._server.seen(moment.path, deployed)
+        return self._server.observe(moment.path, deployed)
 
     def close(self) -> None:
-        """Lets the server go."""
+        """Disconnects from the embedded server."""
         if self._server is not None:
             self._server.close()
 
     def text(self, path: str) -> Iterable[str]:
-        """What a file says."""
+        """Returns the contents of a file, in chunks."""
         return [self._texts[path]] if path in self._texts else source.texts(path)
 
     def _is_on(self, rule: Rule, options: Options) -> bool:
@@ -186,8 +187,8 @@ class _Selection:
         return level is not None and not styled and rule.since <= options.postgres <= rule.until
 
 
-class _File:
-    """One file on its way through: each statement is looked at before it is applied."""
+class _FileLinter:
+    """Lints one file: checks each statement, then applies it to the catalog."""
 
     def __init__(self, moment: Moment, state: FileState, catalog: Catalog, selection: _Selection) -> None:
         self._moment = moment
@@ -206,26 +207,25 @@ class _File:
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
         self._catalog.search_path = self._state.search_path
         if self._moment.twin:
-            self._note_twin(self._moment.twin)
+            message = f"{os.path.basename(self._moment.twin)} has the same version"
+            self._report("duplicate-version", Location(self._moment.path, 1, 1), message, "sqlmigrate renumber")
         try:
             for unit in units(
                 self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted
             ):
                 self._take(unit)
         except ScriptError as error:
-            self._refuse(error)
+            self._catalog.cloud("a file cannot be read to its end")
+            self._report("syntax", error.location or Location(self._moment.path), error.message)
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
-        if seen := self._selection.seen(self._moment, deployed):
-            new = {name for (_, name), one in self._catalog.tables.items() if self._state.made(one.born)}
-            known = [one.but(new) for one in seen]
+        if observations := self._selection.observed(self._moment, deployed):
+            new = {name for (_, name), table in self._catalog.tables.items() if self._state.made(table.born)}
+            known = [observation.without(new) for observation in observations]
             self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
-        return self._heard() if self._moment.linted else []
+        return self._reported() if self._moment.linted else []
 
-    def _take(self, unit: Unit | Cut) -> None:
-        if isinstance(unit, Cut):
-            self._refuse(unit.error)
-            return
+    def _take(self, unit: Unit) -> None:
         self._number += 1
         self._starts.append((unit.item.line, unit.item.column))
         if unit.before is not None:
@@ -233,9 +233,10 @@ class _File:
         if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
-            self._catalog.cloud("a statement can't be read")
-            at = unit.fault.at
-            self._read_badly(place(self._moment.path, unit.item, at or 0), unit.fault.message)
+            self._catalog.cloud("a statement cannot be parsed")
+            item = unit.item
+            location = locate(self._moment.path, item.text, unit.fault.at or 0, item.line, item.column)
+            self._report("syntax", location, unit.fault.message)
         elif unit.statement is not None:
             self._run(unit.statement)
 
@@ -245,17 +246,17 @@ class _File:
         if statement.kind in self._rules or changes_schema(statement.kind):
             self._step(statement)
         for inner, hidden in self._blocks(statement):
-            for one in inner:
-                self._step(one)
-                self._catalog.doubtful |= names_in(one.kind, one.body)
+            for inner_statement in inner:
+                self._step(inner_statement)
+                self._catalog.doubtful |= names_in(inner_statement.kind, inner_statement.body)
             if hidden:
-                self._catalog.cloud("a block runs SQL that it puts together")
+                self._catalog.cloud("a block runs SQL that it builds")
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path
 
     def _blocks(self, statement: Statement) -> Iterator[tuple[list[Statement], bool]]:
-        """What a statement runs that stands in a DO block, or in a function of this file that it calls."""
+        """Yields the statements in a DO block, or in the functions of this file that a statement calls."""
         match statement.kind:
             case "DoStmt":
                 yield inner_statements(statement)
@@ -264,23 +265,20 @@ class _File:
             case "SelectStmt" | "CallStmt" if self._routines:
                 calls = (body for kind, body in walk(statement.body) if kind in ("FuncCall", "funccall"))
                 names = {qualified(body.get("funcname", ()))[1] for body in calls}
-                yield from (called(statement, one) for name, one in self._routines.items() if name in names)
+                yield from (called(statement, routine) for name, routine in self._routines.items() if name in names)
 
     def _step(self, statement: Statement) -> None:
         body, born = statement.body, self._state.born
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
-        self._note(statement)
+        if self._moment.linted:
+            note(self._state, statement, self._catalog)
         if statement.kind != "AlterTableStmt":
             apply(self._catalog, statement.kind, body, born)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, born)
-
-    def _note(self, statement: Statement) -> None:
-        if self._moment.linted:
-            note(self._state, statement, self._catalog)
 
     def _subject(self, body: Node) -> tuple[str, str]:
         node = body.get("relation")
@@ -293,36 +291,24 @@ class _File:
         case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)
         for rule in rules:
             for hit in rule.check(case):
-                self._hit(rule, case, hit)
+                self._report_hit(rule, case, hit)
 
-    def _hit(self, rule: Rule, case: Case, hit: Hit) -> None:
+    def _report_hit(self, rule: Rule, case: Case, hit: Hit) -> None:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = _location(case.statement, hit.node or case.node)
-        self._add(rule.name, level or rule.level, location, message, hit)
+        self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
 
-    def _add(self, rule: str, level: Level, location: Location, message: str, hit: Hit | None = None) -> None:
-        hit = hit or Hit(message)
-        finding = Finding(rule, level, location, message, hit.safer, hit.by)
+    def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
         if (self._number, finding) not in self._found:
             self._found[self._number, finding] = None
-            if hit.unless is not None:
-                self._unless[finding] = hit.unless
+            if unless is not None:
+                self._unless[finding] = unless
 
-    def _refuse(self, error: ScriptError) -> None:
-        self._catalog.cloud("a file can't be read to its end")
-        self._read_badly(error.location or Location(self._moment.path), error.message)
-
-    def _note_twin(self, path: str) -> None:
-        level = self._selection.levels["duplicate-version"]
+    def _report(self, rule: str, location: Location, message: str, safer: str = "") -> None:
+        level = self._selection.levels[rule]
         if level is not None:
-            message = f"{os.path.basename(path)} has the same version"
-            self._add("duplicate-version", level, Location(self._moment.path, 1, 1), message, _RENUMBER)
-
-    def _read_badly(self, location: Location, message: str) -> None:
-        level = self._selection.levels["syntax"]
-        if level is not None:
-            self._add("syntax", level, location, message)
+            self._add(Finding(rule, level, location, message, safer))
 
     def _read_comments(self, space: Item) -> None:
         if "--" not in space.text and "/*" not in space.text:
@@ -333,22 +319,26 @@ class _File:
         for ignore in ignores_in(self._moment.path, space, head=head):
             self._ignores.append((self._number - ignore.trailing, ignore))
 
-    def _heard(self) -> list[Finding]:
-        """The findings that no comment keeps quiet, and the comments that keep nothing quiet."""
+    def _reported(self) -> list[Finding]:
+        """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
         used: set[int] = set()
-        heard = []
+        findings = []
         for number, finding in self._found:
             if finding in self._unless and self._unless[finding](self._catalog):
                 continue
-            by = [at for at, (below, one) in enumerate(self._ignores) if _covers(one, below, number, finding.rule)]
+            by = [
+                at for at, (below, ignore) in enumerate(self._ignores) if _covers(ignore, below, number, finding.rule)
+            ]
             used.update(by)
             if not by:
-                heard.append(finding)
+                findings.append(finding)
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             if level is not None and at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
-                heard.append(Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels)))
-        return heard
+                findings.append(
+                    Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels))
+                )
+        return findings
 
     def _is_off(self, rule: str) -> bool:
         return rule in self._selection.levels and rule not in self._selection.on
@@ -360,26 +350,25 @@ def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
 
 def _unused(ignore: Ignore, known: Iterable[str]) -> str:
     if not ignore.rule:
-        return "no rule is named here; write ignore=rule, rule (reason)"
+        return "the comment names no rule; write ignore=rule, rule (reason)"
     if ignore.rule in known:
-        return f"nothing here is a case of {ignore.rule}"
-    import difflib  # only for a slip
+        return f"the comment has no effect: {ignore.rule} finds nothing here"
+    import difflib  # only for a misspelled name
 
     close = difflib.get_close_matches(ignore.rule, list(known), n=1)
-    return f"there is no rule {ignore.rule}" + (f"; did you mean {close[0]}?" if close else "")
+    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _location(statement: Statement, node: Node) -> Location:
-    """The place of a node where it knows its own, or that of the statement."""
+    """Returns the location of a node if it has one, or else of the statement."""
     at = node.get("location") or _inner_location(node)
     if statement.inner or not at or at <= statement.start:
         return statement.location
     before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
-    item = Item(Kind.STATEMENT, statement.text, statement.line, statement.column)
-    return place(statement.path, item, len(before))
+    return locate(statement.path, statement.text, len(before), statement.line, statement.column)
 
 
 def _inner_location(node: Node) -> int:
-    """A subcommand of ALTER TABLE has its place only by what it defines."""
+    """A subcommand of ALTER TABLE has no location itself; its definition has."""
     definition = node.get("def", {})
     return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)

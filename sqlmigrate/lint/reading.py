@@ -1,38 +1,36 @@
-"""A file -> its statements, parsed: from the project's own scanner, so that COPY data and psql commands pass."""
+"""Reads a file and parses its statements; the scanner skips COPY data and psql meta-commands."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.schema.state import Statement
-from sqlmigrate.model import Location
-from sqlmigrate.sql.lint_tree import constant, one, options, strings, walk
-from sqlmigrate.sql.parser import SyntaxFault, parse, parse_plpgsql
+from sqlmigrate.sql.parser import SyntaxFault, parse
+from sqlmigrate.sql.plpgsql import read_bodies
 from sqlmigrate.sql.scanner import Item, Kind, scan
 from sqlmigrate.sql.script import only_steers
+from sqlmigrate.sql.tree import kind_and_body, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlmigrate.sql.parser import Node
 
-# So much text goes to the parser at once; statement by statement takes half as long again.
+# The parser gets this much text at once, in characters: parsing each statement alone takes 1.5 times as long.
 _BATCH = 64 * 1024
-# A tree takes fifty times the room of its text: rows by the megabyte are left unread.
+# A larger INSERT is not parsed: a parse tree takes fifty times the memory of its text.
 _LARGE = 1024 * 1024
-# What may stand before a statement: white space, line comments, and the semicolon of the one before.
+# White space, line comments and semicolons before a statement.
 _SPACE = re.compile(r"(?:[\s;]+|--[^\n]*)*")
-_PLACEHOLDER = re.compile(r"%(.)")
-# What changes no schema need not be parsed where only the schema is asked for.
+# Statements that do not change the schema.
 _ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|analyze|copy|notify)\b", re.IGNORECASE)
 
 
 class Unit(NamedTuple):
-    """One statement with the white space and comments before it, parsed, or with what the grammar says against it."""
+    """A statement, or its syntax error, with the white space and comments before it."""
 
     statement: Statement | None
     item: Item
@@ -40,17 +38,13 @@ class Unit(NamedTuple):
     fault: SyntaxFault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The file can't be read further than to here."""
+def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit]:
+    """Yields the statements of a text in order; after a syntax error it continues with the next statement.
 
-    error: ScriptError
+    With `schema_only` it may skip statements that do not change the schema.
 
-
-def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit | Cut]:
-    """The statements of a text, in order; a syntax error does not keep the others from being read.
-
-    With `schema_only` those that can change no schema may be left out.
+    Raises:
+        ScriptError: the rest of the file cannot be read.
     """
     source = iter(chunks)
     first, second = next(source, ""), next(source, None)
@@ -62,9 +56,9 @@ def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Ite
 
 
 def _at_once(path: str, text: str) -> list[Unit] | None:
-    """The units of a text in which nothing hides from the grammar where a statement ends: most migrations.
+    """Returns the units of a text that the parser alone can split into statements, as it can for most migrations.
 
-    None where something may, or where the text is no SQL; then the scanner tells the statements.
+    Returns None for a text with a backslash, a block comment or a syntax error, which the scanner must split.
     """
     if "\\" in text or "/*" in text:
         return None
@@ -73,31 +67,31 @@ def _at_once(path: str, text: str) -> list[Unit] | None:
     except SyntaxFault:
         return None
     data = text if text.isascii() else text.encode()
-    found = []
+    parsed_units = []
     at, line, column = 0, 1, 1
     for tree in trees:
         start = tree.get("stmt_location", 0)
         end = start + tree["stmt_len"] if "stmt_len" in tree else len(data)
         end += data[end : end + 1] in (";", b";")
         raw = _text(data[at:end])
-        lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # it matches the empty text too
+        lead = _SPACE.match(raw).end()  # type: ignore[union-attr]  # the pattern matches the empty text
         space = Item(Kind.SPACE, raw[:lead], line, column)
         line, column = space.end
         item = Item(Kind.STATEMENT, raw[lead:], line, column)
         begin = at + lead if data is text else at + len(raw[:lead].encode())
-        found.append(Unit(_statement(path, item, tree["stmt"], begin), item, space))
+        parsed_units.append(Unit(_statement(path, item, tree["stmt"], begin), item, space))
         line, column = item.end
         at = end
     rest = Item(Kind.SPACE, _text(data[at:]), line, column)
-    return [*found, Unit(None, rest, rest)]
+    return [*parsed_units, Unit(None, rest, rest)]
 
 
 def _text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode()
 
 
-def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit | Cut]:
-    """The units of a text as the scanner divides it."""
+def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator[Unit]:
+    """Yields the units of a text that the scanner splits into statements."""
     waiting: list[tuple[Item, Item | None]] = []
     size, space = 0, None
     try:
@@ -113,36 +107,24 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
             elif item.kind is Kind.COMMAND and not only_steers(item.text):
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
-                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a command of psql's own", 0))
+                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a psql meta-command", 0))
                 space = None
             if size > _BATCH:
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
-    except ScriptError as error:
+    except ScriptError:
         yield from _parsed(path, waiting)
-        yield Cut(error)
-        return
+        raise
     yield from _parsed(path, waiting)
     if space is not None:
         yield Unit(None, space, space)
 
 
-def place(path: str, item: Item, at: int) -> Location:
-    """The place of a character of an item, counted from 0, with the text of its line."""
-    before = item.text[:at]
-    newlines = before.count("\n")
-    column = len(before) - before.rfind("\n") if newlines else item.column + len(before)
-    start = before.rfind("\n") + 1
-    line = item.text[start:].partition("\n")[0].rstrip("\r")
-    text = line if newlines else " " * (item.column - 1) + line
-    return Location(path, item.line + newlines, column, text)
-
-
 def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
-    """The statements within a DO block, or a function, that its text tells, and whether there are others."""
+    """Returns the statements in the body of a DO block or function, and whether the body builds further statements."""
     block = options(statement.body.get("args") or statement.body.get("options", ()))
-    said = block.get("as", "")
-    text = str(said[0] if isinstance(said, list) else said)
+    body = block.get("as", "")
+    text = str(body[0] if isinstance(body, list) else body)
     first_line = statement.text.count("\n", 0, max(statement.text.find(text), 0))
     match str(block.get("language", "plpgsql" if statement.kind == "DoStmt" else "sql")).lower():
         case "sql":
@@ -153,33 +135,24 @@ def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
 
 
 def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
-    """As `inner_statements` of a function or procedure, all of them where it is called."""
-    found, hidden = inner_statements(routine)
+    """Returns `inner_statements` of a function or procedure, located at the call."""
+    statements, hidden = inner_statements(routine)
     line = call.location.text or " "
-    return [one._replace(line=call.line, column=call.column, inner=line) for one in found], hidden
+    return [statement._replace(line=call.line, column=call.column, inner=line) for statement in statements], hidden
 
 
 def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:
     try:
-        trees = parse_plpgsql(statement.text)
+        embedded = read_bodies(statement.text).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
-    found: list[Statement] = []
-    hidden = False
-    for kind, body in walk(trees):
-        if kind == "PLpgSQL_stmt_execsql":
-            found += _inner(statement, body["sqlstmt"]["PLpgSQL_expr"]["query"], first_line + body.get("lineno", 1))
-        elif kind == "PLpgSQL_stmt_dynexecute":
-            sql = _constant_text(body["query"]["PLpgSQL_expr"]["query"])
-            if sql is not None:
-                found += _inner(statement, sql, first_line + body.get("lineno", 1))
-            else:
-                hidden = hidden or not _only_makes(body["query"]["PLpgSQL_expr"]["query"])
-    return found, hidden
+    texts = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
+    inner = [inner_statement for sql, line in texts for inner_statement in _inner(statement, sql, line)]
+    return inner, any(part.sql is None and part.may_alter for part in embedded)
 
 
 def _parsed(path: str, waiting: list[tuple[Item, Item | None]]) -> Iterator[Unit]:
-    """One call for all; where it fails, or finds another number of statements, one call each."""
+    """Parses all statements at once, or each alone after a syntax error or an unexpected number of statements."""
     try:
         trees = parse("".join(item.text for item, _ in waiting))
     except SyntaxFault:
@@ -205,7 +178,7 @@ def _parsed_alone(path: str, item: Item, space: Item | None) -> Iterator[Unit]:
 
 
 def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
-    kind, body = one(node)
+    kind, body = kind_and_body(node)
     return Statement(kind, body, item.text, path, item.line, item.column, start)
 
 
@@ -218,46 +191,6 @@ def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
     text = lines[line - 1].rstrip("\r") if line - 1 < len(lines) else ""
     column = len(text) - len(text.lstrip()) + 1
     number = outer.line + line - 1
-    return [Statement(*one(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees]
-
-
-def _constant_text(expression: str) -> str | None:
-    try:
-        target = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
-    except (SyntaxFault, KeyError, IndexError):
-        return None
-    return _put_together(target)
-
-
-def _put_together(node: Node) -> str | None:
-    """The text that an expression makes of nothing but constants, by || or format()."""
-    value = constant(node)
-    if isinstance(value, str):
-        return value
-    call, joined = node.get("FuncCall", {}), node.get("A_Expr", {})
-    if strings(joined.get("name", ())) == ["||"]:
-        parts = [_put_together(joined[side]) for side in ("lexpr", "rexpr")]
-        return None if None in parts else "".join(map(str, parts))
-    if strings(call.get("funcname", ()))[-1:] == ["format"]:
-        template, *arguments = map(_put_together, call.get("args", [{}]))
-        return None if template is None or None in arguments else _formatted(template, map(str, arguments))
-    return None
-
-
-def _formatted(template: str, arguments: Iterator[str]) -> str | None:
-    """What PostgreSQL's format() gives, if no more is asked of it than %s, %I and %L, one after the other."""
-    written = {"s": "{}", "I": '"{}"', "L": "'{}'"}
-    try:
-        return _PLACEHOLDER.sub(
-            lambda match: "%" if match[1] == "%" else written[match[1]].format(next(arguments)), template
-        )
-    except (KeyError, StopIteration):
-        return None
-
-
-def _only_makes(expression: str) -> bool:
-    """Whether SQL that is put together begins with words after which no table that is there is changed."""
-    words = re.search(
-        r"'\s*(create|comment|grant|revoke|insert|update|delete|select|analyze)\b", expression, re.IGNORECASE
-    )
-    return words is not None
+    return [
+        Statement(*kind_and_body(tree["stmt"]), sql, outer.path, number, column, inner=text or " ") for tree in trees
+    ]

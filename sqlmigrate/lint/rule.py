@@ -1,4 +1,4 @@
-"""What a rule is, and what it is asked about."""
+"""Rules, and the cases that they check."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ END = "end of file"
 
 
 class Hit(NamedTuple):
-    """What a rule says of a case; without an answer it is "cannot tell".
+    """What a rule reports about a case; a hit that is not `certain` becomes "cannot tell".
 
-    `unless` is asked of the schema behind the file's last statement: where it is true, the file has made good what the
-    rule had to say.
+    `unless` is called with the schema after the last statement of the file: where it returns true, a later statement
+    has fixed the problem, and the hit is dropped.
     """
 
     message: str
@@ -36,9 +36,9 @@ class Hit(NamedTuple):
 class Case:
     """A statement, or one subcommand of an ALTER TABLE, with the schema and the file's state before it.
 
-    `node` is the body of the statement or of the AlterTableCmd. `name` is the table that it is about, resolved, or
-    ("", ""); `table` is what is known of it. In a case of kind END there is the schema behind the file's last
-    statement, which is `statement`.
+    `node` is the body of the statement or of the AlterTableCmd. `name` is the resolved name of its table, or ("", "");
+    `table` is that table in the catalog. A case of kind END has the schema after the file's last statement, which is
+    `statement`.
     """
 
     kind: str
@@ -52,20 +52,21 @@ class Case:
 
     @property
     def table(self) -> Table | None:
-        """What is known of the table that the case is about."""
+        """The table of the case in the catalog; None where no file creates it."""
         return self.catalog.tables.get(self.name)
 
     def told_by(self, born: Birth | None) -> Decider:
-        """Which files tell of something that was made there."""
+        """Returns whether this file or an earlier file created an object."""
         return Decider.FILE if born is not None and born.file == self.state.file else Decider.EARLIER
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """SQL that shows a rule; `earlier` is what earlier files did.
+    """SQL that shows a rule; `earlier` is the SQL of earlier files.
 
-    A `bad` one has a finding of the rule, a good one none; `unsure` has one of level info. `naming` are patterns as the
-    configuration sets them. `up` is the up file of one that is a down file; `postgres` is the version of the server.
+    A `bad` example has a finding of the rule, a good example has none, and an `unsure` example has one of level info.
+    `naming` holds patterns as in the configuration. `up` is the up file of a down file; `postgres` is the version of
+    the server.
     """
 
     sql: str
@@ -80,10 +81,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing to look for: what `check` yields becomes findings of this name and level.
+    """A rule: what `check` yields becomes findings with the rule's name and level.
 
-    `on` are the kinds of statement and subcommand that it looks at, as libpg_query names them, or END. `stake` says
-    what happens otherwise, `safe` how to do it as SQL. `since` and `until` bound PostgreSQL's major versions.
+    `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. `stake` describes
+    what goes wrong otherwise, `safe` is the safer SQL. `since` and `until` are the first and the last major version of
+    PostgreSQL that the rule applies to.
     """
 
     name: str
@@ -98,20 +100,20 @@ class Rule:
 
 
 def bad(sql: str, earlier: str = "") -> Example:
-    """An example that has a finding."""
+    """Returns an example that has a finding."""
     return Example(sql, earlier, bad=True)
 
 
 def good(sql: str, earlier: str = "") -> Example:
-    """An example that has none."""
+    """Returns an example that has no finding."""
     return Example(sql, earlier)
 
 
 def down(sql: str, up: str = "", earlier: str = "", *, bad: bool = False) -> Example:
-    """An example of a down file, with its up file where it has one."""
+    """Returns an example of a down file, with its up file if it has one."""
     return Example(sql, earlier, bad=bad, name="V1.0.0-002__example.down.sql", up=up)
 
 
 def unsure(sql: str, earlier: str = "") -> Example:
-    """An example of which the files do not tell enough."""
+    """Returns an example for which the files do not contain enough information."""
     return Example(sql, earlier, unsure=True)

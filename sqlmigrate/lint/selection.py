@@ -1,4 +1,4 @@
-"""Which files are linted: those that were named, less what the settings leave out."""
+"""The files to lint: the files that the user names, without those that the settings exclude."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.settings import LintSettings
 
-_git = partial(git.ask, what="what changed", hint="--changed-since takes a commit or a branch")
+_git = partial(git.ask, what="what changed", hint="give --changed-since a commit or a branch")
 _PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]]+\]")
 _MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def select(named: Sequence[str], settings: LintSettings) -> list[str]:
-    """The files to lint, each once; of a directory every `.sql` file below it.
+    """Returns the files to lint, each once; for a directory, every `.sql` file below it.
 
     Raises:
-        ConfigurationError: one is not there, or git can't tell what changed.
+        ConfigurationError: a file does not exist, or git fails.
     """
     found = dict.fromkeys(path for name in named for path in _files(name))
     changed = _changed(settings.changed_since) if settings.changed_since else None
     return [
-        path for path in found if (changed is None or os.path.realpath(path) in changed) and _is_meant(path, settings)
+        path
+        for path in found
+        if (changed is None or os.path.realpath(path) in changed) and _is_selected(path, settings)
     ]
 
 
@@ -39,17 +41,17 @@ def _files(name: str) -> Iterator[str]:
         yield name
     elif os.path.isdir(name):
         for directory, below, files in os.walk(name):
-            below[:] = sorted(one for one in below if not one.startswith("."))
+            below[:] = sorted(directory for directory in below if not directory.startswith("."))
             yield from (
                 os.path.join(directory, file)
                 for file in sorted(files)
                 if file.lower().endswith(".sql") and not file.startswith(".")
             )
     else:
-        raise ConfigurationError(f"there is no file {name!r}")
+        raise ConfigurationError(f"file {name!r} does not exist")
 
 
-def _is_meant(path: str, settings: LintSettings) -> bool:
+def _is_selected(path: str, settings: LintSettings) -> bool:
     name = parse_file_name(os.path.basename(path))
     if settings.since and name and name.version and name.version <= settings.since:
         return False
@@ -63,7 +65,7 @@ def _matches(path: str, globs: Iterable[str]) -> bool:
 
 @cache
 def _pattern(glob: str) -> re.Pattern[str]:
-    """As in .gitignore: a name without a slash is meant anywhere, and one of a directory with all that is below."""
+    """Globs work as in .gitignore: without a slash at any depth, a directory with all below it."""
     text = glob.removeprefix("./").rstrip("/")
     anywhere = "" if "/" in text else "(?:.*/)?"
     parts = zip(_PARTS.split(text), [*_PARTS.findall(text), ""], strict=True)
@@ -77,7 +79,7 @@ def _meaning(part: str) -> str:
 
 
 def _changed(reference: str) -> set[str]:
-    """The files that are not as they were where this branch left the reference, and the new ones."""
+    """Returns the files that are new or changed since this branch left the reference."""
     root = _git("rev-parse", "--show-toplevel").rstrip("\n")
     base = _git("merge-base", "--end-of-options", reference, "HEAD").strip()
     differing = _git("diff", "--name-only", "-z", "--diff-filter=d", base, "--", ":/*.sql")

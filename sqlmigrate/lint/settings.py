@@ -1,4 +1,4 @@
-"""The linter's settings in: from options, the environment and the table `lint` of the configuration file."""
+"""The linter's settings, from options, the environment and the table `lint` of the configuration file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files.naming import parse_version
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.linter import Options
-from sqlmigrate.lint.rules import RULES
+from sqlmigrate.lint.rules import REMOVED, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,11 +30,12 @@ _IN_ENVIRON = ("preset", "postgres_version", "since", "changed_since", "fail_on"
 
 @dataclass(frozen=True, slots=True)
 class LintSettings:
-    """What is linted and how.
+    """The linter's settings.
 
-    `rules` give a rule another level, None switches it off. `files` and `exclude` are globs, meant from `root`, the
-    directory of the configuration file; without `files` all are meant. Versions up to `since` are read for their schema
-    only. `naming` are regular expressions that names have to match. `fail_on` None never fails.
+    `rules` overrides the level of a rule; None switches the rule off. `files` and `exclude` are globs relative to
+    `root`, the directory of the configuration file; empty `files` match every file. Versions up to `since` are read
+    only for their schema. `naming` holds regular expressions that names must match. With `fail_on` None the linter
+    never fails.
     """
 
     preset: str = "safety"
@@ -49,29 +50,29 @@ class LintSettings:
     root: str = "."
 
     def options(self, *, replay: bool = False) -> Options:
-        """What the linter is to look for."""
+        """Returns the options of the linter."""
         return Options(self.preset, self.rules, self.postgres_version, self.naming, replay=replay)
 
 
 def load(given: Mapping[str, Any], environ: Mapping[str, str], file: str | None = None) -> LintSettings:
-    """The settings in force.
+    """Reads the settings.
 
     Args:
-        given: options that were given, as text, under the names of `LintSettings`.
-        environ: the process's environment; `SQLMIGRATE_LINT_PRESET` and so on.
-        file: a configuration file; without one that which `config.load` takes.
+        given: the command-line options, as text, by the names of `LintSettings`.
+        environ: the environment variables; `SQLMIGRATE_LINT_PRESET` and so on.
+        file: the configuration file; by default the file that `config.settings` finds.
 
     Raises:
-        ConfigurationError: the file, a key or a value can't be used.
+        ConfigurationError: the file, a key or a value is invalid.
     """
     return read(given, settings.lint_table(file, environ))
 
 
 def read(given: Mapping[str, Any], found: LintTable) -> LintSettings:
-    """The settings in force, from options, and what was found besides.
+    """Combines the command-line options with the configuration file and the environment.
 
     Raises:
-        ConfigurationError: a key or a value can't be used.
+        ConfigurationError: a key or a value is invalid.
     """
     values: dict[str, Any] = {"root": os.path.dirname(found.path) or "."}
     values |= {name: _read(name, value, f"{found.path}: lint.{name}") for name, value in _in_file(found).items()}
@@ -87,7 +88,9 @@ def read(given: Mapping[str, Any], found: LintTable) -> LintSettings:
 
 def _in_file(found: LintTable) -> dict[str, Any]:
     place = f"{found.path}: "
-    return {_known("lint setting", key.replace("-", "_"), _READERS, place): one for key, one in found.content.items()}
+    return {
+        _known("lint setting", key.replace("-", "_"), _READERS, place): value for key, value in found.content.items()
+    }
 
 
 def _read(name: str, value: object, place: str) -> Any:
@@ -104,17 +107,17 @@ def _known(what: str, name: str, known: Iterable[str], place: str = "") -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """A hint for a name that is none: the one that was meant, or all."""
+    """Returns a hint for an invalid name: the closest valid name, or all of them."""
     import difflib  # only for an error
 
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"did you mean {close[0]}?" if close else f"valid names: {', '.join(known)}"
 
 
 def _one_of(*known: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in known:
-            raise ConfigurationError(f"{value!r} means nothing", hint=f"write one of {', '.join(known)}")
+            raise ConfigurationError(f"invalid value {value!r}", hint=f"write one of {', '.join(known)}")
         return str(value)
 
     return read
@@ -125,16 +128,17 @@ def _rules(value: object) -> dict[str, Level | None]:
     return {
         _known("rule", name, names): None if level == "off" else Level(_one_of(*_LEVELS)(level))
         for name, level in _table(value).items()
+        if name not in REMOVED
     }
 
 
 def _naming(value: object) -> dict[str, str]:
-    patterns = {_known("kind of name", kind, NAMED): str(one) for kind, one in _table(value).items()}
+    patterns = {_known("kind of name", kind, NAMED): str(pattern) for kind, pattern in _table(value).items()}
     for kind, pattern in patterns.items():
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ConfigurationError(f"{kind} = {pattern!r} is no regular expression: {error}") from None
+            raise ConfigurationError(f"{kind} = {pattern!r} is not a valid regular expression: {error}") from None
     return patterns
 
 
@@ -145,26 +149,22 @@ def _table(value: object) -> dict[str, Any]:
 
 
 def _globs(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(glob, str) for glob in value):
         raise ConfigurationError(f"{value!r} is not a list of globs", hint='write ["migrations/**", …]')
     return tuple(value)
 
 
 def _postgres(value: object) -> int:
-    """The major version, however much follows it: `16`, `16.4`, `160004`."""
+    """Returns the major version of `16`, `16.4` or `160004`."""
     match = re.fullmatch(r"(\d{2})(?:\d{4}|(?:\.\d+)*)", str(value).strip())
     if match is None or int(match[1]) < _OLDEST:
-        raise ConfigurationError(f"{value!r} is no version of PostgreSQL", hint="write 16, for instance")
+        raise ConfigurationError(f"{value!r} is not a PostgreSQL version", hint="write a major version, such as 16")
     return int(match[1])
 
 
 def _fail_on(value: object) -> Level | None:
     name = _one_of(*FAIL_ON)(value)
     return None if name == "never" else Level(name)
-
-
-def _text(value: object) -> str:
-    return str(value)
 
 
 _READERS: dict[str, Callable[[object], Any]] = {
@@ -174,7 +174,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "files": _globs,
     "exclude": _globs,
     "since": lambda value: parse_version(str(value)),
-    "changed_since": _text,
+    "changed_since": str,
     "naming": _naming,
     "fail_on": _fail_on,
 }

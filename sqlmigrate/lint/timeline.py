@@ -1,4 +1,4 @@
-"""Which files come before which: the migrations that lie in one directory, in the order of their versions."""
+"""The order of the files: the migrations in a directory, by version."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sqlmigrate.files.naming import parse_file_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-# To read a file for its schema takes so much of the time that it takes to lint it.
+# The time to read a file for its schema, as a fraction of the time to lint it.
 _READING = 0.35
-# A process of its own takes as long to start as so many files.
+# A process takes as long to start as this many files take to lint.
 _WORTH_IT = 100
 
 
 class Moment(NamedTuple):
-    """A file in its order; those that are not `linted` are only read for the schema that they make.
+    """A file in the order; a file that is not `linted` is only read for the schema that it creates.
 
-    One that is not `known` is not named like a migration, so that no file is earlier. `twin` is another up file of the
+    A file that is not `known` has no migration's name, so that no file precedes it. `twin` is another up file of the
     same version.
     """
 
@@ -32,11 +32,11 @@ class Moment(NamedTuple):
 
 
 def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator[list[Moment]]:
-    """The files to look at, in runs that start from an empty schema each.
+    """Yields the files in runs, each of which starts from an empty schema.
 
-    A migration's earlier files are those in the given directory that it lies below, or else in its own; a file that is
-    not named like a migration stands alone. A down file comes behind its own up file. A run ends with the last file
-    that is to be linted.
+    A migration's earlier files are those in the given directory that contains it, or else in its own directory; a file
+    without a migration's name is a run of its own. A down file follows its up file. A run ends with the last file to
+    lint.
     """
     groups: dict[str, set[str]] = {}
     homes: dict[str, str] = {}
@@ -52,33 +52,33 @@ def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator
 
 
 def shares(runs: Sequence[list[Moment]], workers: int) -> list[list[list[Moment]]]:
-    """The runs, divided among so many workers at most that each has about as much to do.
+    """Divides the runs among at most this many workers, so that all have about the same amount of work.
 
-    Whoever lints the later files reads all before them, too: the shares become smaller from one to the next.
+    A worker that lints later files also reads all files before them, so each share is smaller than the one before it.
     """
     total = sum(moment.linted for run in runs for moment in run)
     number = max(1, min(workers, total // _WORTH_IT))
-    taken = [1 - (1 - _READING) ** one for one in range(number + 1)]
+    taken = [1 - (1 - _READING) ** worker for worker in range(number + 1)]
     bounds = [round(total * part / taken[-1]) for part in taken]
     return [_share(runs, range(first, last)) for first, last in pairwise(bounds)]
 
 
 def _share(runs: Iterable[list[Moment]], numbers: range) -> list[list[Moment]]:
-    """Of the files that are linted only those of these numbers still are."""
+    """Returns the runs with only the linted files of these numbers still linted."""
     counted = count()
     marked = ([moment._replace(linted=moment.linted and next(counted) in numbers) for moment in run] for run in runs)
     return [needed for run in marked if (needed := _needed(run))]
 
 
 def without(runs: Iterable[list[Moment]], known: Collection[str]) -> list[list[Moment]]:
-    """The runs, as far as they are needed where the findings of some files are known; the others' schema still is."""
-    marked = ([one._replace(linted=one.linted and one.path not in known) for one in run] for run in runs)
+    """Returns the part of the runs that must still be read if the findings in some files are known."""
+    marked = ([moment._replace(linted=moment.linted and moment.path not in known) for moment in run] for run in runs)
     return [needed for run in marked if (needed := _needed(run))]
 
 
 def takes_back(moment: Moment, before: Moment) -> bool:
-    """Whether a file is the down file of the one before it."""
-    names = [parse_file_name(os.path.basename(one.path)) for one in (moment, before)] if moment.down else []
+    """Returns whether a file is the down file of the file before it."""
+    names = [parse_file_name(os.path.basename(file.path)) for file in (moment, before)] if moment.down else []
     versions = {name.version for name in names if name is not None}
     return len(names) == 2 and versions != {None} and len(versions) == 1 and not before.down
 
@@ -92,16 +92,18 @@ def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:
 
 
 def _needed(moments: Iterable[Moment]) -> list[Moment]:
-    """What there is to look at: nothing behind the last that is linted, and no other down files."""
+    """Drops the files after the last linted file, and the down files that are not linted."""
     kept = [moment for moment in moments if moment.linted or not moment.down]
     last = max((number for number, moment in enumerate(kept) if moment.linted), default=-1)
     return kept[: last + 1]
 
 
 def _twins(ordered: Sequence[str]) -> dict[str, str]:
-    """For each up file whose version another one has, that one."""
+    """Maps each up file with the version of another up file to that file."""
     ups = [path for path in ordered if not _order(path)[2]]
-    pairs = [(one, two) for one, two in pairwise(ups) if _order(one)[1] and _order(one)[1] == _order(two)[1]]
+    pairs = [
+        (first, second) for first, second in pairwise(ups) if _order(first)[1] and _order(first)[1] == _order(second)[1]
+    ]
     return dict(pairs) | {second: first for first, second in pairs}
 
 

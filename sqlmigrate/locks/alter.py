@@ -1,19 +1,23 @@
-"""ALTER TABLE, and what shares its grammar: ALTER INDEX, VIEW, SEQUENCE, MATERIALIZED VIEW, FOREIGN TABLE.
+"""ALTER TABLE and the statements that share its grammar: ALTER INDEX, VIEW, SEQUENCE, MATERIALIZED VIEW, FOREIGN TABLE.
 
-A statement takes the strongest of the locks that its parts ask for, as AlterTableGetLockLevel in tablecmds.c has it.
+A statement takes the strongest of the locks of its subcommands, as AlterTableGetLockLevel in tablecmds.c defines them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlmigrate.locks.modes import Mode, TableLock
-from sqlmigrate.locks.tree import every, kind, named
+from sqlmigrate.locks.expansion import relation_name
+from sqlmigrate.locks.modes import Mode, NamedLock
+from sqlmigrate.sql.builtin import SERIALS, VOLATILE
+from sqlmigrate.sql.tree import bodies, definition, options, qualified, strings, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-# Every other part asks for ACCESS EXCLUSIVE.
+    from sqlmigrate.sql.parser import Node
+
+# Every other subcommand takes ACCESS EXCLUSIVE.
 WEAKER = {
     "AT_SetStatistics": Mode.SHARE_UPDATE_EXCLUSIVE,
     "AT_SetOptions": Mode.SHARE_UPDATE_EXCLUSIVE,
@@ -32,7 +36,7 @@ WEAKER = {
     "AT_DisableTrigAll": Mode.SHARE_ROW_EXCLUSIVE,
     "AT_DisableTrigUser": Mode.SHARE_ROW_EXCLUSIVE,
 }
-# SET and RESET of these storage parameters ask for ACCESS EXCLUSIVE, of others for SHARE UPDATE EXCLUSIVE.
+# SET and RESET of these storage parameters take ACCESS EXCLUSIVE, of other parameters SHARE UPDATE EXCLUSIVE.
 STRONG_PARAMETERS = frozenset(
     (
         "autosummarize",
@@ -46,7 +50,7 @@ STRONG_PARAMETERS = frozenset(
         "user_catalog_table",
     )
 )
-# What a part is told to do by its own words.
+# The work that a subcommand always does.
 WORK = {
     "AT_ValidateConstraint": "scans the table",
     "AT_SetLogged": "rewrites the table",
@@ -61,100 +65,92 @@ WORK_OF_CONSTRAINT = {
     "CONSTR_UNIQUE": "builds an index",
     "CONSTR_EXCLUSION": "builds an index",
 }
-# Of a new column: what gives each row its own value, and so writes every row anew.
-_SERIAL = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
-_VOLATILE = frozenset(
-    ("clock_timestamp", "gen_random_uuid", "nextval", "random", "random_normal", "timeofday", "uuidv4", "uuidv7")
-)
 _STORED = "s"
 
 
-def altered(node: Any) -> Iterator[TableLock]:
-    """The locks of ALTER TABLE and its kin."""
-    kind_of_object = node.objtype
-    if kind_of_object == "OBJECT_TYPE":  # a composite type, which has no rows
+def altered(node: Node) -> Iterator[NamedLock]:
+    """Yields the locks of ALTER TABLE and of the statements that share its grammar."""
+    object_type = node["objtype"]
+    if object_type == "OBJECT_TYPE":  # a composite type has no rows
         return
-    for command in node.cmds:
-        mode = _mode(command)
-        work = _work(command).replace("the table", "the index" if kind_of_object == "OBJECT_INDEX" else "the table")
-        yield TableLock(named(node.relation), mode, work)
-        yield from _others(command)
+    for command in bodies(node, "cmds"):
+        work = _work(command)
+        if object_type == "OBJECT_INDEX":
+            work = work.replace("the table", "the index")
+        yield NamedLock(relation_name(node["relation"]), mode_of(command), work)
+        yield from _locks_on_others(command)
 
 
-def definition(command: Any) -> Any:
-    """What a part of ALTER TABLE adds, sets or names."""
-    return getattr(command, "def")
-
-
-def _mode(command: Any) -> Mode:
-    match command.subtype:
-        case "AT_AddConstraint" if definition(command).contype == "CONSTR_FOREIGN":
+def mode_of(command: Node) -> Mode:
+    """Returns the lock mode that a subcommand of ALTER TABLE takes on the table itself."""
+    match command["subtype"]:
+        case "AT_AddConstraint" if definition(command)["contype"] == "CONSTR_FOREIGN":
             return Mode.SHARE_ROW_EXCLUSIVE
-        case "AT_DetachPartition" if definition(command).concurrent:
+        case "AT_DetachPartition" if definition(command).get("concurrent"):
             return Mode.SHARE_UPDATE_EXCLUSIVE
         case "AT_SetRelOptions" | "AT_ResetRelOptions":
-            parameters = {item.defname for item in definition(command).items}
+            parameters = options(definition(command).get("items", ())).keys()
             return Mode.ACCESS_EXCLUSIVE if parameters & STRONG_PARAMETERS else Mode.SHARE_UPDATE_EXCLUSIVE
-        case part:
-            return WEAKER.get(part, Mode.ACCESS_EXCLUSIVE)
+        case subtype:
+            return WEAKER.get(subtype, Mode.ACCESS_EXCLUSIVE)
 
 
-def _others(command: Any) -> Iterator[TableLock]:
-    """The locks on other tables that a part of ALTER TABLE names."""
-    match command.subtype:
+def _locks_on_others(command: Node) -> Iterator[NamedLock]:
+    """Yields the locks on other tables that a subcommand names."""
+    match command["subtype"]:
         case "AT_AddConstraint" | "AT_AddColumn":
-            yield from referenced(definition(command))
+            yield from referenced(command["def"])
         case "AT_AttachPartition" | "AT_DetachPartition" | "AT_DetachPartitionFinalize":
-            # CONCURRENTLY spares the parent, but ends with this lock on the partition all the same.
-            yield TableLock(named(definition(command).name), Mode.ACCESS_EXCLUSIVE)
+            # With CONCURRENTLY too: its second transaction takes this lock on the partition.
+            yield NamedLock(relation_name(definition(command)["name"]), Mode.ACCESS_EXCLUSIVE)
         case "AT_AddInherit":
-            yield TableLock(named(definition(command)), Mode.SHARE_UPDATE_EXCLUSIVE)
+            yield NamedLock(relation_name(definition(command)), Mode.SHARE_UPDATE_EXCLUSIVE)
         case "AT_DropInherit":
-            yield TableLock(named(definition(command)), Mode.ACCESS_SHARE)
+            yield NamedLock(relation_name(definition(command)), Mode.ACCESS_SHARE)
 
 
-def referenced(node: Any) -> Iterator[TableLock]:
-    """The locks on the tables that foreign keys within a definition refer to: each gets triggers."""
-    for below in every(node):
-        if kind(below) == "Constraint" and below.pktable:
-            yield TableLock(named(below.pktable), Mode.SHARE_ROW_EXCLUSIVE)
+def referenced(node: Node) -> Iterator[NamedLock]:
+    """Yields the locks on the tables that foreign keys in a definition reference: each table gets triggers."""
+    for kind, body in walk(node):
+        if kind == "Constraint" and "pktable" in body:
+            yield NamedLock(relation_name(body["pktable"]), Mode.SHARE_ROW_EXCLUSIVE)
 
 
-def _work(command: Any) -> str:
-    match command.subtype:
+def _work(command: Node) -> str:
+    match command["subtype"]:
         case "AT_AddConstraint":
             return _work_of_constraint(definition(command))
         case "AT_AddColumn":
             return _work_of_column(definition(command))
-        case part:
-            return WORK.get(part, "")
+        case subtype:
+            return WORK.get(subtype, "")
 
 
-def _work_of_constraint(constraint: Any) -> str:
-    if constraint.skip_validation or constraint.indexname:
+def _work_of_constraint(constraint: Node) -> str:
+    if constraint.get("skip_validation") or "indexname" in constraint:
         return ""
-    return WORK_OF_CONSTRAINT.get(constraint.contype, "")
+    return WORK_OF_CONSTRAINT.get(constraint["contype"], "")
 
 
-def _work_of_column(column: Any) -> str:
-    constraints = {one.contype: one for one in column.constraints}
-    if "CONSTR_DEFAULT" not in constraints:  # then all of it is null, and refers to nothing
+def _work_of_column(column: Node) -> str:
+    constraints = {constraint["contype"]: constraint for constraint in bodies(column, "constraints")}
+    if "CONSTR_DEFAULT" not in constraints:  # then every value is NULL and references nothing
         constraints.pop("CONSTR_FOREIGN", None)
-    works = {_work_of_constraint(one) for one in constraints.values()}
-    if _rewrites(column, constraints):  # and checks the rows as it goes
+    works = set(map(_work_of_constraint, constraints.values()))
+    if _rewrites(column, constraints):  # a rewrite checks the rows too
         works = works - {"scans the table"} | {"rewrites the table"}
     return both(works)
 
 
-def _rewrites(column: Any, constraints: dict[str, Any]) -> bool:
-    if column.typeName.names[-1].sval in _SERIAL or "CONSTR_IDENTITY" in constraints:
+def _rewrites(column: Node, constraints: Mapping[str, Node]) -> bool:
+    if strings(column["typeName"]["names"])[-1] in SERIALS or "CONSTR_IDENTITY" in constraints:
         return True
     if generated := constraints.get("CONSTR_GENERATED"):
-        return bool(generated.generated_kind == _STORED)
-    default = constraints.get("CONSTR_DEFAULT", column)
-    return any(kind(node) == "FuncCall" and node.funcname[-1].sval in _VOLATILE for node in every(default))
+        return bool(generated.get("generated_kind") == _STORED)
+    calls = (body for kind, body in walk(constraints.get("CONSTR_DEFAULT", {})) if kind == "FuncCall")
+    return any(qualified(call["funcname"])[1] in VOLATILE for call in calls)
 
 
 def both(works: set[str]) -> str:
-    """Several kinds of work in one phrase."""
+    """Returns several kinds of work as one phrase."""
     return " and ".join(sorted(works - {""}))

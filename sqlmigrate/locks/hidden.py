@@ -1,40 +1,42 @@
-"""Why the locks of a statement can't all be told from its text."""
+"""The reasons why the text of a statement does not show all of its locks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlmigrate.locks.alter import definition
-from sqlmigrate.locks.tree import every, joined, kind, runs, switched_on
+from sqlmigrate.locks.expansion import expand, joined
+from sqlmigrate.sql.tree import bodies, definition, is_on, options, strings, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-_FOREIGN_KEY = "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
-_REFERRED = "the tables that its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
-_DEFAULT = f"the default partition, if there is one, is locked (ACCESS EXCLUSIVE) and may be scanned; {_REFERRED}"
-_CASCADE = "CASCADE drops what depends on it, and locks that too"
+    from sqlmigrate.sql.parser import Node
+
+_FOREIGN_KEY = "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"
+_REFERENCED = "the tables that its foreign keys reference are locked too (SHARE ROW EXCLUSIVE)"
+_DEFAULT = f"a default partition is locked (ACCESS EXCLUSIVE) and may be scanned; {_REFERENCED}"
+_CASCADE = "CASCADE drops and locks the dependent objects too"
 _OF_TYPE = "CASCADE alters the tables of the type (ACCESS EXCLUSIVE)"
-_PREPARED = "runs a prepared statement, which is not looked at"
-# What ALTER TABLE's parts lock that they do not name.
-OF_PARTS = {
+_PREPARED = "runs a prepared statement, whose text is not analysed"
+# The unnamed locks of ALTER TABLE's subcommands.
+OF_SUBCOMMANDS = {
     "AT_AlterColumnType": _FOREIGN_KEY,
     "AT_AttachPartition": _DEFAULT,
     "AT_DetachPartition": _DEFAULT,
-    "AT_DetachPartitionFinalize": _REFERRED,
+    "AT_DetachPartitionFinalize": _REFERENCED,
     "AT_DropColumn": _FOREIGN_KEY,
     "AT_DropConstraint": _FOREIGN_KEY,
 }
 OF_DROPS = {
     "OBJECT_EXTENSION": "drops the tables that belong to the extension",
     "OBJECT_STATISTIC_EXT": "the table of the statistics is locked too (SHARE UPDATE EXCLUSIVE)",
-    "OBJECT_TABLE": "the tables that its foreign keys refer to, and the one it is a partition of, are locked too"
+    "OBJECT_TABLE": "the tables that its foreign keys reference, and its partitioned table, are locked too"
     " (ACCESS EXCLUSIVE)",
 }
-# ALTER DOMAIN's own letters: add a constraint, SET NOT NULL, VALIDATE CONSTRAINT.
-_DOMAIN_CHECKED = ("C", "O", "V")
-# Functions of PostgreSQL's own that migrations call, which lock nothing; any other may run what it likes. Those
-# by which it spells its own syntax, such as EXTRACT, come with their schema and are not needed here.
+# AlterDomainStmt's letters for ADD CONSTRAINT, SET NOT NULL and VALIDATE CONSTRAINT.
+_CHECKS_DOMAIN = ("C", "O", "V")
+# Functions of PostgreSQL that migrations call and that lock no table. Any other function may run any statement. The
+# functions behind SQL syntax, such as EXTRACT, come with their schema and are not listed.
 HARMLESS = frozenset(
     """
     abs age any_value array_agg array_append array_cat array_dims array_fill array_length array_lower array_ndims
@@ -66,9 +68,9 @@ HARMLESS = frozenset(
     transaction_timestamp translate trim_array trim_scale trunc ts_headline ts_rank tsrange tstzrange
     tsvector_to_array txid_current unistr unnest upper uuid_generate_v4 uuidv4 uuidv7 var_pop var_samp variance
     version websearch_to_tsquery width_bucket xmlagg
-    """.split()  # noqa: SIM905 - a list of two hundred strings would be two hundred lines
+    """.split()  # noqa: SIM905  # a list of two hundred strings would take two hundred lines
 )
-# Of these statements the functions are called now, and not when what they make is used.
+# These statements call the functions in them at once, and not when a created object is used.
 _CALLING = frozenset(
     (
         "CopyStmt",
@@ -84,129 +86,130 @@ _CALLING = frozenset(
 
 
 def hidden_in(sql: str) -> str:
-    """Why the statement may lock more than `locks_of` tells; empty where it does not.
+    """Returns why a statement may take locks that `locks_of` does not return; an empty text where it cannot.
 
     Raises:
         ConfigurationError: the extra is not installed.
     """
-    run = runs(sql)
-    reasons = [reason for node in run.statements for reason in _reasons(node) if reason]
-    return "; ".join(dict.fromkeys([run.untold, *reasons] if run.untold else reasons))
+    expansion = expand(sql)
+    reasons = (reason for kind, node in expansion.statements for reason in _reasons(kind, node))
+    return "; ".join(dict.fromkeys(filter(None, (expansion.unread, *reasons))))
 
 
-def _reasons(node: Any) -> Iterator[str]:
-    name = kind(node)
-    if name in SAID:
-        yield SAID[name]
-    elif name in TOLD:
-        yield from TOLD[name](node)
-    elif name in _CALLING:
+def _reasons(kind: str, node: Node) -> Iterator[str]:
+    if kind in ALWAYS:
+        yield ALWAYS[kind]
+    elif kind in DEPENDING:
+        yield from DEPENDING[kind](node)
+    elif kind in _CALLING:
         yield from _called(node)
 
 
-def _called(node: Any) -> Iterator[str]:
-    for below in every(node):
-        match kind(below):
-            case "ExecuteStmt":  # of CREATE TABLE … AS, and of EXPLAIN
+def _called(node: Node) -> Iterator[str]:
+    for kind, body in walk(node):
+        match kind:
+            case "ExecuteStmt":  # in CREATE TABLE … AS, and in EXPLAIN
                 yield _PREPARED
             case "FuncCall":
-                yield _unknown(below)
+                yield _unknown(strings(body["funcname"]))
 
 
-def _unknown(call: Any) -> str:
-    parts = [part.sval for part in call.funcname]
-    own = parts[0] == "pg_catalog" or (len(parts) == 1 and (parts[0] in HARMLESS or parts[0].startswith("pg_")))
-    return "" if own else _call_of(parts)
+def _unknown(parts: list[str]) -> str:
+    is_harmless = len(parts) == 1 and (parts[0] in HARMLESS or parts[0].startswith("pg_"))
+    return "" if is_harmless or parts[0] == "pg_catalog" else _call_of(parts)
 
 
-def _call(node: Any) -> Iterator[str]:
-    yield _call_of(part.sval for part in node.funccall.funcname)
+def _call(node: Node) -> Iterator[str]:
+    yield _call_of(strings(node["funccall"]["funcname"]))
 
 
-def _call_of(parts: Iterable[str]) -> str:
-    return f"calls {joined(parts)}(), whose statements are not looked at"
+def _call_of(parts: Sequence[str]) -> str:
+    return f"calls {joined(parts)}(), whose statements are not analysed"
 
 
-def _in_drop(node: Any) -> Iterator[str]:
-    thing = node.removeType
-    yield OF_DROPS.get(thing, "")
-    if thing == "OBJECT_INDEX":
-        mode = "SHARE UPDATE EXCLUSIVE" if node.concurrent else "ACCESS EXCLUSIVE"
+def _cascade(node: Node, reason: str = _CASCADE) -> str:
+    return reason if node.get("behavior") == "DROP_CASCADE" else ""
+
+
+def _in_drop(node: Node) -> Iterator[str]:
+    object_type = node["removeType"]
+    yield OF_DROPS.get(object_type, "")
+    if object_type == "OBJECT_INDEX":
+        mode = "SHARE UPDATE EXCLUSIVE" if node.get("concurrent") else "ACCESS EXCLUSIVE"
         yield f"the table of the index is locked too ({mode})"
-    if node.behavior == "DROP_CASCADE":
-        yield _CASCADE
+    yield _cascade(node)
 
 
-def _in_alter_table(node: Any) -> Iterator[str]:
-    of_type, of_index = (node.objtype == one for one in ("OBJECT_TYPE", "OBJECT_INDEX"))
-    for command in node.cmds:
-        cascades = command.behavior == "DROP_CASCADE"
-        if of_type:
-            yield _OF_TYPE if cascades else ""
-        elif not of_index:
-            yield _in_part(command)
-            yield _CASCADE if cascades else ""
+def _in_alter_table(node: Node) -> Iterator[str]:
+    for command in bodies(node, "cmds"):
+        match node["objtype"]:
+            case "OBJECT_TYPE":
+                yield _cascade(command, _OF_TYPE)
+            case "OBJECT_INDEX":
+                pass
+            case _:
+                yield _in_subcommand(command)
+                yield _cascade(command)
 
 
-def _in_part(command: Any) -> str:
-    match command.subtype:
-        case "AT_DetachPartition" if definition(command).concurrent:
-            return _REFERRED  # it is refused where there is a default partition
+def _in_subcommand(command: Node) -> str:
+    match command["subtype"]:
+        case "AT_DetachPartition" if definition(command).get("concurrent"):
+            return _REFERENCED  # PostgreSQL refuses it where a default partition exists
         case "AT_AlterConstraint":
-            return _FOREIGN_KEY if definition(command).alterEnforceability else ""
-        case part:
-            return OF_PARTS.get(part, "")
+            return _FOREIGN_KEY if definition(command).get("alterEnforceability") else ""
+        case subtype:
+            return OF_SUBCOMMANDS.get(subtype, "")
 
 
-def _in_create(node: Any) -> Iterator[str]:
-    if (node.base or node).partbound:
+def _in_create(node: Node) -> Iterator[str]:
+    if "partbound" in node.get("base", node):
         yield _DEFAULT
 
 
-def _in_domain(node: Any) -> Iterator[str]:
-    skipped = node.subtype == "C" and definition(node).skip_validation
-    if node.subtype in _DOMAIN_CHECKED and not skipped:
-        yield f"every table with a column of {joined(p.sval for p in node.typeName)} is scanned under SHARE"
-    if node.behavior == "DROP_CASCADE":
-        yield _CASCADE
+def _in_domain(node: Node) -> Iterator[str]:
+    is_skipped = node["subtype"] == "C" and definition(node).get("skip_validation")
+    if node["subtype"] in _CHECKS_DOMAIN and not is_skipped:
+        yield f"every table with a column of {joined(strings(node['typeName']))} is scanned under SHARE"
+    yield _cascade(node)
 
 
-def _in_rename(node: Any) -> Iterator[str]:
-    yield _OF_TYPE if node.behavior == "DROP_CASCADE" and node.renameType == "OBJECT_ATTRIBUTE" else ""
+def _in_rename(node: Node) -> Iterator[str]:
+    yield _cascade(node, _OF_TYPE) if node["renameType"] == "OBJECT_ATTRIBUTE" else ""
 
 
-def _in_truncate(node: Any) -> Iterator[str]:
-    if node.behavior == "DROP_CASCADE":
-        yield "CASCADE truncates every table whose foreign keys refer to it (ACCESS EXCLUSIVE)"
+def _in_truncate(node: Node) -> Iterator[str]:
+    yield _cascade(node, "CASCADE truncates every table whose foreign keys reference it (ACCESS EXCLUSIVE)")
 
 
-def _in_reindex(node: Any) -> Iterator[str]:
-    concurrently = switched_on(node.params, "concurrently")
+def _in_reindex(node: Node) -> Iterator[str]:
+    concurrently = is_on(options(node.get("params", ())).get("concurrently"))
     mode = "SHARE UPDATE EXCLUSIVE" if concurrently else "SHARE"
-    match node.kind:
+    match node["kind"]:
         case "REINDEX_OBJECT_INDEX":
             yield f"the table of the index is locked too ({mode})"
         case "REINDEX_OBJECT_SCHEMA" | "REINDEX_OBJECT_DATABASE" | "REINDEX_OBJECT_SYSTEM":
-            yield f"every table of it is locked in turn ({mode})"
+            yield f"every table in it is locked in turn ({mode})"
 
 
-def _in_vacuum(node: Any) -> Iterator[str]:
-    mode = "ACCESS EXCLUSIVE" if switched_on(node.options, "full") else "SHARE UPDATE EXCLUSIVE"
-    yield "" if node.rels else f"every table is locked in turn ({mode})"
+def _in_vacuum(node: Node) -> Iterator[str]:
+    full = is_on(options(node.get("options", ())).get("full"))
+    mode = "ACCESS EXCLUSIVE" if full else "SHARE UPDATE EXCLUSIVE"
+    yield "" if "rels" in node else f"every table is locked in turn ({mode})"
 
 
-def _in_cluster(node: Any) -> Iterator[str]:
-    yield ("" if node.relation else "every table that was clustered before is locked in turn (ACCESS EXCLUSIVE)")
+def _in_cluster(node: Node) -> Iterator[str]:
+    yield "" if "relation" in node else "every table that was clustered before is locked in turn (ACCESS EXCLUSIVE)"
 
 
-SAID = {
+ALWAYS = {
     "AlterExtensionStmt": "runs the scripts of the extension",
     "AlterTableMoveAllStmt": "every table of the tablespace is copied (ACCESS EXCLUSIVE)",
     "DropOwnedStmt": "every table that the role owns is dropped (ACCESS EXCLUSIVE)",
     "ExecuteStmt": _PREPARED,
     "ReassignOwnedStmt": "every table that the role owns is locked (ACCESS EXCLUSIVE)",
 }
-TOLD: dict[str, Callable[[Any], Iterator[str]]] = {
+DEPENDING: dict[str, Callable[[Node], Iterator[str]]] = {
     "AlterDomainStmt": _in_domain,
     "AlterTableStmt": _in_alter_table,
     "CallStmt": _call,

@@ -1,151 +1,140 @@
-"""What is lost for good with a statement: data that no down file brings back."""
+"""The data that a statement destroys and that no down file restores."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlmigrate.locks.alter import definition
-from sqlmigrate.locks.tree import every, joined, kind, named, quoted, runs, strings, switched_on
+from sqlmigrate.locks.expansion import expand, joined, named
+from sqlmigrate.sql.identifier import quoted
+from sqlmigrate.sql.tree import bodies, definition, is_on, options, strings, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-# DROP of anything else loses a definition only, which stands in a file.
+    from sqlmigrate.sql.parser import Node
+
+# DROP of any other object loses only its definition, which a migration file contains.
 DROPPED = {
-    "OBJECT_DOMAIN": "domain {} is gone",
-    "OBJECT_EXTENSION": "extension {} is gone, with what it holds",
-    "OBJECT_SCHEMA": "schema {} is gone",
-    "OBJECT_SEQUENCE": "the value of sequence {} is gone",
-    "OBJECT_TABLE": "the rows of {} are gone",
-    "OBJECT_TYPE": "type {} is gone",
+    "OBJECT_DOMAIN": "domain {} is dropped",
+    "OBJECT_EXTENSION": "extension {} is dropped, with the data it holds",
+    "OBJECT_SCHEMA": "schema {} is dropped",
+    "OBJECT_SEQUENCE": "the value of sequence {} is lost",
+    "OBJECT_TABLE": "the rows of {} are lost",
+    "OBJECT_TYPE": "type {} is dropped",
 }
 WITH_CASCADE = {
-    "OBJECT_DOMAIN": ", with every column of it",
+    "OBJECT_DOMAIN": ", with every column of that domain",
     "OBJECT_EXTENSION": ", and every column of its types",
-    "OBJECT_SCHEMA": ", with all that is in it",
-    "OBJECT_TYPE": ", with every column of it",
+    "OBJECT_SCHEMA": ", with all objects in it",
+    "OBJECT_TYPE": ", with every column of that type",
 }
-# Types that take values of a wider one and round them, or keep only a part of them, without being told to by USING.
+# An assignment cast to these types rounds or truncates values of a wider type, without USING.
 ROUNDING = frozenset(
-    (
-        "date",
-        "float4",
-        "float8",
-        "int2",
-        "int4",
-        "numeric",
-        "time",
-        "timetz",
-        "timestamp",
-        "timestamptz",
-        "interval",
-    )
+    ("date", "float4", "float8", "int2", "int4", "numeric", "time", "timetz", "timestamp", "timestamptz", "interval")
 )
-# These keep all that came in unless they are given a precision.
+# These types keep the whole value unless they have a precision.
 _WITH_PRECISION = frozenset(("numeric", "time", "timetz", "timestamp", "timestamptz", "interval"))
 _NOT_RUN = frozenset(("CreateFunctionStmt", "DeclareCursorStmt", "PrepareStmt", "RuleStmt"))
 
 
 def cannot_be_undone(sql: str) -> str:
-    """What is lost for good, in a sentence for a DBA; empty where nothing is.
+    """Returns the data that is lost for good, as a phrase for a DBA; an empty text where no data is.
 
     Raises:
         ConfigurationError: the extra is not installed.
     """
-    return "; ".join(dict.fromkeys(loss for node in runs(sql).statements for loss in _losses(node)))
+    statements = expand(sql).statements
+    return "; ".join(dict.fromkeys(loss for kind, node in statements for loss in _losses(kind, node)))
 
 
-def _losses(node: Any) -> Iterator[str]:
-    """Of a statement and those within it: a DELETE in a WITH, an UPDATE under EXPLAIN ANALYZE."""
-    name = kind(node)
-    if name in _NOT_RUN or (name == "ExplainStmt" and not switched_on(node.options, "analyze")):
+def _losses(kind: str, node: Node) -> Iterator[str]:
+    """Yields the losses of a statement and of the statements in it: a DELETE in WITH, an UPDATE in EXPLAIN ANALYZE."""
+    if kind in _NOT_RUN or (kind == "ExplainStmt" and not is_on(options(node.get("options", ())).get("analyze"))):
         return
-    for below in every(node):
-        if loss := LOSSES.get(kind(below)):
-            yield from loss(below)
+    for inner_kind, inner in ((kind, node), *walk(node)):
+        if loss := LOSSES.get(inner_kind):
+            yield from loss(inner)
 
 
-def _deleted(node: Any) -> Iterator[str]:
-    yield f"the {'deleted ' if node.whereClause else ''}rows of {named(node.relation)} are gone"
+def _deleted(node: Node) -> Iterator[str]:
+    yield f"the {'deleted ' if 'whereClause' in node else ''}rows of {named(node['relation'])} are lost"
 
 
-def _updated(node: Any) -> Iterator[str]:
-    yield _overwritten(named(node.relation), node.targetList)
+def _updated(node: Node) -> Iterator[str]:
+    yield _overwritten(named(node["relation"]), bodies(node, "targetList"))
 
 
-def _overwritten(table: str, targets: Any) -> str:
-    columns = dict.fromkeys(quoted(target.name) for target in targets)
-    return f"the old values of {', '.join(f'{table}.{column}' for column in columns)} are gone"
+def _overwritten(table: str, targets: Iterable[Node]) -> str:
+    columns = dict.fromkeys(quoted(target["name"]) for target in targets)
+    return f"the old values of {', '.join(f'{table}.{column}' for column in columns)} are lost"
 
 
-def _inserted(node: Any) -> Iterator[str]:
-    if node.onConflictClause.targetList:
-        yield _overwritten(named(node.relation), node.onConflictClause.targetList)
+def _inserted(node: Node) -> Iterator[str]:
+    if targets := bodies(node.get("onConflictClause", {}), "targetList"):
+        yield _overwritten(named(node["relation"]), targets)
 
 
-def _merged(node: Any) -> Iterator[str]:
-    table = named(node.relation)
-    for clause in node.mergeWhenClauses:
-        match clause.commandType:
+def _merged(node: Node) -> Iterator[str]:
+    table = named(node["relation"])
+    for clause in bodies(node, "mergeWhenClauses"):
+        match clause["commandType"]:
             case "CMD_DELETE":
-                yield f"the deleted rows of {table} are gone"
+                yield f"the deleted rows of {table} are lost"
             case "CMD_UPDATE":
-                yield _overwritten(table, clause.targetList)
+                yield _overwritten(table, bodies(clause, "targetList"))
 
 
-def _truncated(node: Any) -> Iterator[str]:
-    tables = ", ".join(named(relation) for relation in node.relations)
-    cascade = " and of every table that refers to them" if node.behavior == "DROP_CASCADE" else ""
-    yield f"the rows of {tables}{cascade} are gone"
+def _truncated(node: Node) -> Iterator[str]:
+    tables = ", ".join(map(named, bodies(node, "relations")))
+    cascade = " and of every table that references them" if node.get("behavior") == "DROP_CASCADE" else ""
+    yield f"the rows of {tables}{cascade} are lost"
 
 
-def _dropped(node: Any) -> Iterator[str]:
-    thing = node.removeType
-    if thing in DROPPED:
-        cascade = WITH_CASCADE.get(thing, "") if node.behavior == "DROP_CASCADE" else ""
-        for parts in map(_name, node.objects):
-            yield DROPPED[thing].format(joined(parts)) + cascade
+def _dropped(node: Node) -> Iterator[str]:
+    object_type = node["removeType"]
+    if object_type in DROPPED:
+        cascade = WITH_CASCADE.get(object_type, "") if node.get("behavior") == "DROP_CASCADE" else ""
+        for dropped in node["objects"]:
+            yield DROPPED[object_type].format(_name(dropped)) + cascade
 
 
-def _name(node: Any) -> list[str]:
-    return [part.sval for part in node.names] if kind(node) == "TypeName" else strings(node)
+def _name(node: Node) -> str:
+    parts = node["TypeName"]["names"] if "TypeName" in node else node["List"]["items"] if "List" in node else [node]
+    return joined(strings(parts))
 
 
-def _altered(node: Any) -> Iterator[str]:
-    for command in node.cmds:
-        match command.subtype:
+def _altered(node: Node) -> Iterator[str]:
+    for command in bodies(node, "cmds"):
+        column = f"{named(node['relation'])}.{quoted(command.get('name', ''))}"
+        match command["subtype"]:
             case "AT_DropColumn":
-                yield f"the values of {_column(node, command)} are gone"
+                yield f"the values of {column} are lost"
             case "AT_AlterColumnType":
-                yield from _converted(_column(node, command), definition(command))
+                yield from _converted(column, definition(command))
 
 
-def _column(node: Any, command: Any) -> str:
-    return f"{named(node.relation)}.{quoted(command.name)}"
+def _converted(column: str, new: Node) -> Iterator[str]:
+    name = strings(new["typeName"]["names"])[-1]
+    if "raw_default" in new:
+        yield f"the old values of {column} are lost where the USING expression has no inverse"
+    elif name in ROUNDING and (name not in _WITH_PRECISION or "typmods" in new["typeName"]):
+        yield f"values of {column} may be rounded or truncated"
 
 
-def _converted(column: str, new: Any) -> Iterator[str]:
-    name = new.typeName.names[-1].sval
-    if new.raw_default:
-        yield f"the old values of {column} are gone where USING can't be turned round"
-    elif name in ROUNDING and (name not in _WITH_PRECISION or new.typeName.typmods):
-        yield f"values of {column} may be rounded or cut"
+def _enum_altered(node: Node) -> Iterator[str]:
+    if "oldVal" not in node:
+        yield f"value {node['newVal']!r} cannot be dropped from type {joined(strings(node['typeName']))} again"
 
 
-def _enum_altered(node: Any) -> Iterator[str]:
-    if not node.oldVal:
-        yield f"value {node.newVal!r} can't be dropped from type {joined(p.sval for p in node.typeName)} again"
+def _owned_dropped(node: Node) -> Iterator[str]:
+    yield f"all objects owned by {', '.join(quoted(role['rolename']) for role in bodies(node, 'roles'))} are dropped"
 
 
-def _owned_dropped(node: Any) -> Iterator[str]:
-    yield f"all that is owned by {', '.join(quoted(role.rolename) for role in node.roles)} is gone"
+def _database_dropped(node: Node) -> Iterator[str]:
+    yield f"database {quoted(node['dbname'])} is dropped"
 
 
-def _database_dropped(node: Any) -> Iterator[str]:
-    yield f"database {quoted(node.dbname)} is gone"
-
-
-LOSSES: dict[str, Callable[[Any], Iterator[str]]] = {
+LOSSES: dict[str, Callable[[Node], Iterator[str]]] = {
     "AlterEnumStmt": _enum_altered,
     "AlterTableStmt": _altered,
     "DeleteStmt": _deleted,

@@ -1,10 +1,11 @@
-"""The lock modes of a table, and a lock."""
+"""The lock modes of a table, and locks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 from functools import total_ordering
+from typing import NamedTuple
 
 
 @total_ordering
@@ -22,17 +23,17 @@ class Mode(Enum):
 
     @property
     def number(self) -> int:
-        """PostgreSQL's own number of it, 1 to 8."""
+        """PostgreSQL's number of the mode, 1 to 8."""
         return list(Mode).index(self) + 1
 
     @property
     def blocks_reads(self) -> bool:
-        """Whether a SELECT has to wait."""
+        """Whether a SELECT waits."""
         return self is Mode.ACCESS_EXCLUSIVE
 
     @property
     def blocks_writes(self) -> bool:
-        """Whether INSERT, UPDATE and DELETE have to wait: what they take is ROW EXCLUSIVE."""
+        """Whether INSERT, UPDATE and DELETE wait: they take ROW EXCLUSIVE."""
         return self >= Mode.SHARE
 
     def __lt__(self, other: Mode) -> bool:
@@ -41,11 +42,19 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TableLock:
-    """A lock that a statement takes, and what is done while it is held where the statement alone tells.
+    """The strongest lock of a statement on a relation, and the work that it does under the lock, if its text shows it.
 
-    `relation` is named as the statement names it; an index or a sequence is among them where the statement is about it.
+    `relation` is the name as the statement writes it. An index or a sequence counts where the statement is about it.
     """
 
     relation: str
+    mode: Mode
+    work: str = ""
+
+
+class NamedLock(NamedTuple):
+    """One of the locks of a statement; `name` holds the parts of the relation's name."""
+
+    name: tuple[str, ...]
     mode: Mode
     work: str = ""

@@ -1,1 +1,1 @@
-"""Metrics of the history for Prometheus."""
+"""Metrics of the history tables for Prometheus."""

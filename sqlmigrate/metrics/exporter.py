@@ -1,4 +1,4 @@
-"""The metrics' ways out: text, a file, a Pushgateway, an HTTP server."""
+"""Exports the metrics: to a file, to a Pushgateway, and over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlmigrate.errors import ConfigurationError, ConnectionLost, DatabaseError,
 from sqlmigrate.events import Warned
 from sqlmigrate.files import atomic, source
 from sqlmigrate.history import log
-from sqlmigrate.history.records import History
+from sqlmigrate.history.history import History
 from sqlmigrate.metrics import families
 from sqlmigrate.planning import planner
 from sqlmigrate.version import __version__
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.target import Target
 
-# A scrape ends within Prometheus' ten seconds, whatever the database does. `statement_timeout` is the reading's own.
+# A scrape ends within the ten seconds of Prometheus, whatever the database does; `log.reading` sets statement_timeout.
 _LIBPQ = {"connect_timeout": "3", "tcp_user_timeout": "5000"}
-_PATIENCE = 5  # seconds that a scrape waits for those before it
-_PAUSE = 1  # seconds after a failure in which the database is not asked again
+_SCRAPE_WAIT = 5  # seconds that a scrape waits for earlier scrapes
+_PAUSE = 1  # seconds after a failure before the next query
 _PUSH_TIMEOUT = 5
 _CLIENT_TIMEOUT = 10
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*)):([0-9]{1,5})")
 
 
 class Exporter:
-    """One database's metrics, read anew for each look, over one connection that is kept until `close`."""
+    """The metrics of one database; each scrape reads them over one connection, which stays open until `close`."""
 
     def __init__(self, target: Target, directories: Sequence[str], on_event: Callable[[Event], None]) -> None:
         self._target = target
@@ -50,34 +50,34 @@ class Exporter:
         self._lock = threading.Lock()
         self._opened: tuple[Connection, History] | None = None
         self._database = ""
-        self._silent_until: float | None = None
+        self._paused_until: float | None = None
 
     def read(self) -> list[Metric]:
-        """The metrics as they are now.
+        """Reads the metrics.
 
         Raises:
-            DatabaseError: they can't be read.
-            ConfigurationError: there is no directory of migrations, or the extra is not installed.
+            DatabaseError: the metrics cannot be read.
+            ConfigurationError: a directory of migrations does not exist, or prometheus_client is not installed.
         """
-        found = source.find(self._directories)
+        files = source.find(self._directories)
         reading = self._reading()
-        pending = planner.plan_apply(planner.statuses(found.migrations, reading.rows)).steps
+        pending = planner.plan_apply(planner.statuses(files.migrations, reading.rows)).steps
         return families.labelled(families.families(reading, len(pending)), self._labels)
 
     def collect(self) -> list[Metric]:
-        """The same for a server, from any thread: where nothing can be read, that is what it says."""
-        if not self._lock.acquire(timeout=_PATIENCE):
+        """Reads the metrics for the HTTP server, from any thread; if that fails, returns `migration_up` 0."""
+        if not self._lock.acquire(timeout=_SCRAPE_WAIT):
             return self._down()
         try:
-            return self._read_or_say()
+            return self._read_or_warn()
         finally:
             self._lock.release()
 
     def write(self, path: str) -> None:
-        """Puts the metrics in the place of a file at once, for node_exporter; without a database says that.
+        """Replaces a file of node_exporter's textfile collector with the metrics, atomically.
 
         Raises:
-            DatabaseError: they can't be read; the file says so.
+            DatabaseError: the metrics cannot be read; the file then contains `migration_up` 0.
         """
         try:
             _save(path, self.read())
@@ -85,42 +85,42 @@ class Exporter:
             _save(path, self._down())
             raise
 
-    def push(self, url: str, *, left_out: Sequence[str] = ()) -> None:
-        """Hands the metrics to a Pushgateway, as those of the job `sqlmigrate`, of this server and this database.
+    def push(self, url: str, *, omitted: Sequence[str] = ()) -> None:
+        """Pushes the metrics to a Pushgateway, as job `sqlmigrate`, grouped by server and database.
 
         Args:
-            url: the gateway's.
-            left_out: metrics that are not to stand there until the next push.
+            url: the URL of the gateway.
+            omitted: metrics that would be out of date until the next push.
 
         Raises:
-            DatabaseError: they can't be read.
-            SqlMigrateError: the gateway does not take them.
+            DatabaseError: the metrics cannot be read.
+            SqlMigrateError: the gateway does not accept the metrics.
         """
-        read = families.Collected([one for one in self.read() if one.name not in left_out])
+        collected = families.Collected([metric for metric in self.read() if metric.name not in omitted])
         group = {"instance": self._target.place[0], **self._labels}
         where = url.rpartition("@")[2]
         try:
             where, handler = _gateway(url)
             send = families.client("exposition").push_to_gateway
-            _in_time(lambda: send(where, "sqlmigrate", read, group, timeout=_PUSH_TIMEOUT, handler=handler))
+            _in_time(lambda: send(where, "sqlmigrate", collected, group, timeout=_PUSH_TIMEOUT, handler=handler))
         except (OSError, ValueError, HTTPException) as error:
-            raise SqlMigrateError(f"the metrics were not pushed to {where}: {error}") from None
+            raise SqlMigrateError(f"could not push the metrics to {where}: {error}") from None
 
     def serve(self, address: str, on_start: Callable[[str], None]) -> None:
-        """Answers scrapes until an exception, such as a signal's, comes by; `on_start` hears the URL.
+        """Serves scrapes until an exception ends it, such as that of a signal; calls `on_start` with the URL.
 
         Raises:
-            ConfigurationError: nobody can listen there, or there is no directory of migrations.
+            ConfigurationError: it cannot listen on the address, or a directory of migrations does not exist.
         """
         source.find(self._directories)
         host, port = _host_and_port(address)
-        kind = _Server6 if ":" in host else _Server
+        server_class = _Server6 if ":" in host else _Server
         app = families.client("exposition").make_wsgi_app(_registry(self))
         try:
-            server = make_server(host, port, app, kind, _Handler)
+            server = make_server(host, port, app, server_class, _Handler)
         except OSError as error:
-            raise ConfigurationError(f"nobody can listen on {address}: {error.strerror}") from error
-        # The main thread hears signals, and must not hear one in the middle of an answer.
+            raise ConfigurationError(f'could not listen on "{address}": {error.strerror}') from error
+        # Python handles signals in the main thread, where they must not interrupt a response.
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             on_start(f"http://{f'[{host}]' if ':' in host else host or 'localhost'}:{server.server_port}/metrics")
@@ -130,7 +130,7 @@ class Exporter:
             server.server_close()
 
     def close(self) -> None:
-        """Closes the connection, where nobody reads from it."""
+        """Closes the connection, unless a scrape still reads from it."""
         if self._lock.acquire(timeout=1):
             self._drop()
             self._lock.release()
@@ -143,40 +143,40 @@ class Exporter:
         return families.labelled(families.up(is_up=False), self._labels)
 
     def _reading(self) -> Reading:
-        """A connection that was kept may have been ended meanwhile, as by `idle_session_timeout`: that is no outage."""
-        was_kept = self._opened is not None
+        """Reads the database; connects again if the server closed the idle connection (`idle_session_timeout`)."""
+        was_connected = self._opened is not None
         try:
-            return self._look()
+            return self._read_database()
         except ConnectionLost:
-            if not was_kept:
+            if not was_connected:
                 raise
-            return self._look()
+            return self._read_database()
 
-    def _look(self) -> Reading:
+    def _read_database(self) -> Reading:
         if self._opened is None:
             connection = self._target.connect("sqlmigrate exporter", **_LIBPQ)
             self._opened = connection, History(connection, self._target.table, __version__)
-            self._database = connection.database  # which a service file may have named
+            self._database = connection.database  # its name may come from a service file
         try:
             return log.reading(*self._opened, self._target.lock_key)
         except SqlMigrateError:
             self._drop()
             raise
 
-    def _read_or_say(self) -> list[Metric]:
-        if self._silent_until is not None and time.monotonic() < self._silent_until:
+    def _read_or_warn(self) -> list[Metric]:
+        if self._paused_until is not None and time.monotonic() < self._paused_until:
             return self._down()
         try:
-            read = self.read()
+            metrics = self.read()
         except SqlMigrateError as error:
-            if self._silent_until is None:
-                self._on_event(Warned(f"no metrics: {error.message}"))
-            self._silent_until = time.monotonic() + _PAUSE
+            if self._paused_until is None:
+                self._on_event(Warned(f"could not read the metrics: {error.message}"))
+            self._paused_until = time.monotonic() + _PAUSE
             return self._down()
-        if self._silent_until is not None:
-            self._on_event(Warned("metrics are there again"))
-            self._silent_until = None
-        return read
+        if self._paused_until is not None:
+            self._on_event(Warned("the metrics can be read again"))
+            self._paused_until = None
+        return metrics
 
     def _drop(self) -> None:
         if self._opened is not None:
@@ -188,8 +188,8 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or said nothing for too long, is no fault of ours."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignores clients that closed the connection or timed out."""
 
 
 class _Server6(_Server):
@@ -199,8 +199,8 @@ class _Server6(_Server):
 class _Handler(WSGIRequestHandler):
     timeout = _CLIENT_TIMEOUT
 
-    def log_message(self, *_: Any) -> None:
-        """A line a scrape would bury what matters."""
+    def log_message(self, *_: object) -> None:
+        """Logs nothing: one line per scrape would hide the warnings."""
 
 
 def _registry(collector: Exporter) -> Any:
@@ -209,45 +209,45 @@ def _registry(collector: Exporter) -> Any:
     return registry
 
 
-def _save(path: str, read: list[Metric]) -> None:
+def _save(path: str, metrics: list[Metric]) -> None:
     try:
-        atomic.save(path, families.exposition(read), 0o644)
+        atomic.save(path, families.exposition(metrics), 0o644)
     except OSError as error:
-        raise SqlMigrateError(f"{path} can't be written: {error.strerror}") from error
+        raise SqlMigrateError(f'could not write file "{path}": {error.strerror}') from error
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[3]) > 65535:
-        raise ConfigurationError(f"{address!r} is not an address", hint="write HOST:PORT, or :9187 for all addresses")
+        raise ConfigurationError(f'invalid address "{address}"', hint="write HOST:PORT, or :9187 for all addresses")
     return match[1] or match[2], int(match[3])
 
 
 def _in_time(push: Callable[[], None]) -> None:
-    """In a thread, since no timeout of a socket's covers the look for a name, or an answer that comes byte by byte."""
-    failed: list[Exception] = []
+    """Pushes in a thread: socket timeouts cover neither name resolution nor a response that arrives byte by byte."""
+    errors: list[Exception] = []
 
     def attempt() -> None:
         try:
             push()
         except (OSError, ValueError, HTTPException) as error:
-            failed.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(_PUSH_TIMEOUT)
-    if failed:
-        raise failed[0]
+    if errors:
+        raise errors[0]
     if thread.is_alive():
-        raise TimeoutError(f"no answer in {_PUSH_TIMEOUT} s")
+        raise TimeoutError(f"no response within {_PUSH_TIMEOUT} s")
 
 
-def _gateway(url: str) -> tuple[str, Any]:
-    """Where to push, without name and password, and a handler that knows them."""
+def _gateway(url: str) -> tuple[str, Callable[..., Any]]:
+    """Returns the URL without user and password, and a handler that sends them."""
     exposition = families.client("exposition")
     parts = urlsplit(url if "//" in url else f"http://{url}")
     if parts.scheme not in ("http", "https"):
-        raise ValueError("it is no http:// or https:// URL")
+        raise ValueError("the URL must start with http:// or https://")
     where = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def handler(**request: Any) -> Any:

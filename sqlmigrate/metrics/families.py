@@ -1,4 +1,4 @@
-"""What Prometheus reads: a reading of the database -> metric families. Pure."""
+"""Computes the metric families from a reading of the database."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _OUTCOMES = ("success", "failure")
 
 
 def client(module: str) -> Any:
-    """A module of prometheus_client, which is in an extra.
+    """Imports a module of prometheus_client, which is an optional dependency.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: prometheus_client is not installed.
     """
     try:
         return importlib.import_module(f"prometheus_client.{module}")
@@ -35,85 +35,89 @@ def client(module: str) -> Any:
 
 
 def families(reading: Reading, pending: int) -> list[Metric]:
-    """Every metric there is, also those that nothing was counted for yet."""
+    """Returns all metrics; counters start at 0."""
     totals = reading.totals
-    succeeded = [one for one in totals if one.outcome == "success"]
-    applied = [one for one in succeeded if one.action == "apply"]
+    succeeded = [total for total in totals if total.outcome == "success"]
+    applied = [total for total in succeeded if total.action == "apply"]
     return [
         *up(is_up=True),
         _counter("migration_success", "Migrations applied.", applied),
         _counter(
             "migration_failure",
-            "Migrations and rollbacks that failed, and runs that were broken off.",
-            [one for one in totals if one.outcome == "failure"],
+            "Failed migrations, failed rollbacks and interrupted runs.",
+            [total for total in totals if total.outcome == "failure"],
         ),
         _counter(
             "migration_rollback",
-            "Migrations taken back.",
-            [one for one in succeeded if one.action == "rollback"],
+            "Migrations rolled back.",
+            [total for total in succeeded if total.action == "rollback"],
         ),
-        _gauge("migration_pending", "Migrations on disk that are to be applied.", pending),
-        _gauge("migration_lock_held", "Whether a run goes on: 1 while the migration lock is held.", reading.lock_held),
+        _gauge("migration_pending", "Pending migrations.", pending),
+        _gauge("migration_lock_held", "1 while a run holds the migration lock, otherwise 0.", reading.lock_held),
         _gauge(
             "migration_last_success_timestamp_seconds",
-            "When a migration was last applied; 0 if never.",
-            max((one.last_at.timestamp() for one in applied), default=0),
+            "Time at which a migration was last applied; 0 if never.",
+            max((total.last_at.timestamp() for total in applied), default=0),
         ),
-        _durations([one for one in totals if one.action == "apply" and one.version]),
-        _histogram([one for one in totals if one.action in _TIMED]),
+        _durations([total for total in totals if total.action == "apply" and total.version]),
+        _histogram([total for total in totals if total.action in _TIMED]),
     ]
 
 
 def up(*, is_up: bool) -> list[Metric]:
-    """What is told in any case. Without a database it is all: a counter of zero would be a reset."""
-    return [_gauge("migration_up", "Whether the database answered.", is_up)]
+    """Returns `migration_up`, the only metric without a database: counters at 0 would look like a reset."""
+    return [_gauge("migration_up", "1 if the database responds, otherwise 0.", is_up)]
 
 
 def labelled(metrics: list[Metric], labels: Mapping[str, str]) -> list[Metric]:
-    """The metrics with labels that all of their samples have, before those of each."""
-    for one in metrics:
-        one.samples = [sample._replace(labels={**labels, **sample.labels}) for sample in one.samples]
+    """Adds labels to all samples of the metrics."""
+    for metric in metrics:
+        metric.samples = [sample._replace(labels={**labels, **sample.labels}) for sample in metric.samples]
     return metrics
 
 
 def exposition(metrics: Sequence[Metric]) -> str:
-    """The text that Prometheus reads."""
+    """Returns the metrics in the text format of Prometheus."""
     return str(client("exposition").generate_latest(Collected(metrics)).decode())
 
 
 class Collected:
-    """Metrics as prometheus_client wants them: of something to collect them from."""
+    """A collector of given metrics, for prometheus_client."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics."""
+        """Returns the metrics."""
         return self._metrics
 
 
-def _counter(name: str, text: str, totals: Sequence[Total]) -> Any:
-    return client("core").CounterMetricFamily(name, text, value=sum(one.entries for one in totals))
-
-
-def _gauge(name: str, text: str, value: float) -> Any:
-    return client("core").GaugeMetricFamily(name, text, value=float(value))
-
-
-def _durations(totals: Iterable[Total]) -> Any:
-    text = "How long a migration took when it was last applied, or when that last failed."
-    family = client("core").GaugeMetricFamily("migration_duration_seconds", text, labels=("version", "outcome"))
-    for one in sorted(totals):
-        family.add_metric((one.version, one.outcome), one.last_duration_ms / 1000)
+def _counter(name: str, text: str, totals: Sequence[Total]) -> Metric:
+    family: Metric = client("core").CounterMetricFamily(name, text, value=sum(total.entries for total in totals))
     return family
 
 
-def _histogram(totals: Sequence[Total]) -> Any:
-    text = "How long migrations and rollbacks took."
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family: Metric = client("core").GaugeMetricFamily(name, text, value=float(value))
+    return family
+
+
+def _durations(totals: Iterable[Total]) -> Metric:
+    text = "Duration of the last attempt to apply a migration, by outcome."
+    family = client("core").GaugeMetricFamily("migration_duration_seconds", text, labels=("version", "outcome"))
+    for total in sorted(totals):
+        family.add_metric((total.version, total.outcome), total.last_duration_ms / 1000)
+    result: Metric = family
+    return result
+
+
+def _histogram(totals: Sequence[Total]) -> Metric:
+    text = "Duration of migrations and rollbacks."
     family = client("core").HistogramMetricFamily("migration_duration_histogram_seconds", text, labels=("outcome",))
     for outcome in _OUTCOMES:
-        those = [one for one in totals if one.outcome == outcome]
-        counts = [sum(one.buckets[number] for one in those) for number in range(len(_BOUNDS))]
-        seconds = sum(one.duration_ms for one in those) / 1000
+        selected = [total for total in totals if total.outcome == outcome]
+        counts = [sum(total.buckets[number] for total in selected) for number in range(len(_BOUNDS))]
+        seconds = sum(total.duration_ms for total in selected) / 1000
         family.add_metric((outcome,), list(zip(_BOUNDS, counts, strict=True)), seconds)
-    return family
+    result: Metric = family
+    return result

@@ -1,1 +1,1 @@
-"""What is to be run, and whether it may be: plans, plan files, reviews, approvals, repairs."""
+"""Decides which migrations to run, and whether they may run: plans, plan files, reviews, approvals, repairs."""

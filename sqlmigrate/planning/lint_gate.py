@@ -1,4 +1,4 @@
-"""What the linter says of the files that a plan would run, and what a run that heeds it refuses."""
+"""Lints the files that a plan would run, and refuses the plan because of findings of the configured level."""
 
 from __future__ import annotations
 
@@ -16,66 +16,66 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.model import Plan
 
-# The rules are imported where there is something to lint.
+# The rules are imported lazily, since most runs have nothing to lint.
 
 _OFF = "off"
-_HOW = """\
-write it the safer way, or say above the statement why it may stay: -- sqlmigrate: ignore=RULE (reason)
+_HINT = """\
+use the safer way, or add a comment above the statement: -- sqlmigrate: ignore=RULE (reason)
 or run with --lint off"""
 
 
-def inspect(plan: Plan, settings: Settings) -> list[Finding] | None:
-    """What `validate` would say of the files that the plan runs; None where no grammar is installed.
+def lint_plan(plan: Plan, settings: Settings) -> list[Finding] | None:
+    """Returns the findings of `validate` in the files that the plan runs; None if the parser is not installed.
 
     Raises:
-        ConfigurationError: none is, and findings are to refuse the run; or the linter's settings can't be used.
+        ConfigurationError: the parser is not installed, but findings are to refuse the run; or the linter's settings
+            are invalid.
     """
-    hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    paths = [*(step.path for step in plan.steps), *(hook.up for hook in hooks if hook)]
+    paths = [*(step.path for step in plan.steps), *(hook.up for hook in plan.hooks.around)]
     if settings.lint_level == _OFF and not parser.is_installed():
         return None
-    return _linted(paths, settings) if paths else []
+    return _lint(paths, settings) if paths else []
 
 
-def _linted(paths: Sequence[str], settings: Settings) -> list[Finding]:
+def _lint(paths: Sequence[str], settings: Settings) -> list[Finding]:
     from sqlmigrate.lint import lint
     from sqlmigrate.lint.selection import select
     from sqlmigrate.lint.settings import read
 
-    asked = read({}, settings.lint)
-    # Which files are new the plan knows, and of two with one version its problems tell.
-    chosen = replace(asked, changed_since="", rules={**asked.rules, "duplicate-version": None})
-    return lint(select(paths, chosen), settings.dir, replace(chosen.options(), pending=paths))
+    configured = read({}, settings.lint)
+    # The plan itself determines which files are pending, and reports duplicate versions as problems.
+    selection = replace(configured, changed_since="", rules={**configured.rules, "duplicate-version": None})
+    return lint(select(paths, selection), settings.dir, replace(selection.options(), pending=paths))
 
 
-def refuse(plan: Plan, settings: Settings) -> None:
-    """Inspects a plan that is about to be run.
+def lint_and_enforce(plan: Plan, settings: Settings) -> None:
+    """Lints a plan that is about to be run, and refuses it because of its findings.
 
     Raises:
-        PlanRefused: there are findings that the settings do not let pass; all of them.
-        ConfigurationError: see `inspect`.
+        PlanRefused: the plan has findings of the configured level or above; contains all of them.
+        ConfigurationError: see `lint_plan`.
     """
     if settings.lint_level != _OFF:
-        bad = _refused(inspect(plan, settings) or (), settings.lint_level)
-        problems = [Problem(one.rule, one.message, one.location, one.safer) for one in bad]
+        refused = _at_least(lint_plan(plan, settings) or (), settings.lint_level)
+        problems = [Problem(finding.rule, finding.message, finding.location, finding.safer) for finding in refused]
         if problems:
-            raise PlanRefused(problems, _HOW)
+            raise PlanRefused(problems, _HINT)
 
 
-def heed(found: Sequence[Finding], level: str) -> None:
-    """Refuses a plan whose findings have been shown already.
+def enforce_lint_level(findings: Sequence[Finding], level: str) -> None:
+    """Refuses a plan because of findings that were already shown.
 
     Raises:
-        PlanRefused: some are of that level, or worse.
+        PlanRefused: there are findings of this level or above.
     """
-    if bad := _refused(found, level):
-        amount = "1 finding is" if len(bad) == 1 else f"{len(bad)} findings are"
-        raise PlanRefused([Problem("lint", f"{amount} of level {level} or worse")], _HOW)
+    if refused := _at_least(findings, level):
+        number = "1 finding" if len(refused) == 1 else f"{len(refused)} findings"
+        raise PlanRefused([Problem("lint", f"{number} of level {level} or above")], _HINT)
 
 
-def _refused(found: Sequence[Finding], level: str) -> list[Finding]:
-    if level == _OFF or not found:
+def _at_least(findings: Sequence[Finding], level: str) -> list[Finding]:
+    if level == _OFF or not findings:
         return []
     from sqlmigrate.lint import Level, at_least
 
-    return at_least(found, Level(level))
+    return at_least(findings, Level(level))

@@ -1,4 +1,4 @@
-"""The file that `plan --out` writes: what a plan depends on, and whether it still holds."""
+"""The file that `plan --out` writes, and the check whether its plan is still up to date."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import source
@@ -15,147 +15,201 @@ from sqlmigrate.model import Action, Location, PlanRequest, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import TypeGuard
 
     from sqlmigrate.model import Applied, Plan, Step
     from sqlmigrate.server.connection import Connection
 
-# A database of the same name, on another server or made anew, is another one. A standby that takes over is the same.
+# The system identifier tells servers apart, and a standby keeps its primary's. The OID tells a database from another
+# one that was created later under the same name.
 _IDENTITY = """
 select system_identifier || '/' || (select oid from pg_catalog.pg_database
                                    where datname = pg_catalog.current_database())
 from pg_catalog.pg_control_system()
 """
 VERSION = 1
-_PLAN = "`sqlmigrate plan --out FILE` writes one"
-# What to do where a plan does not hold.
-PLAN_AGAIN = "make it again, as it was made: `sqlmigrate plan --out FILE`, with --rollback for the way back"
+_WRITE_PLAN = "write a plan file with `sqlmigrate plan --out FILE`"
+PLAN_AGAIN = "make the plan again with the same options: `sqlmigrate plan --out FILE`, with --rollback for a rollback"
+
+
+class DatabaseIdentity(TypedDict):
+    """The name of a database, and an identifier that no other database has, even on another server."""
+
+    database: str
+    server: str
+
+
+class HistoryState(TypedDict):
+    """The number of rows in the history table, and the digest of their content."""
+
+    rows: int
+    digest: str
+
+
+class PlannedFile(TypedDict):
+    """A file that a plan runs, and its checksum."""
+
+    version: str
+    action: str
+    checksum: str
+
+
+class PlanInputs(DatabaseIdentity):
+    """Everything that a plan depends on. The plan is out of date when any of it has changed."""
+
+    history_table: str
+    history: HistoryState
+    files: list[PlannedFile]
+    hooks: dict[str, str]
+
+
+class ShownTransaction(NamedTuple):
+    """The statements of a transaction as a plan file shows them: line and SQL."""
+
+    begin: str
+    statements: list[tuple[int, str]]
+
+
+class ShownStep(NamedTuple):
+    """The SQL of a step or hook as a plan file shows it. It does not depend on the path of the file."""
+
+    version: str
+    action: str
+    transactions: list[ShownTransaction]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan file as read, unchanged since it was written: its digest is that of its content.
-
-    `shown` is the SQL that whoever reads it sees: see `shown_in`.
-    """
+    """A plan file whose digest matches its content. `shown` is the SQL that its reader sees."""
 
     path: str
     digest: str
-    asked: PlanRequest
-    essence: dict[str, Any]
-    shown: list[Any]
+    request: PlanRequest
+    inputs: PlanInputs
+    shown: list[ShownStep]
 
 
 def read(path: str) -> PlanFile:
-    """A plan file. Its findings are no part of what is run, and its digest is not over them.
+    """Reads a plan file. The digest does not cover the findings, since they do not change what is run.
 
     Raises:
-        ConfigurationError: it is none, or somebody edited it.
+        ConfigurationError: the file is not a plan file, or was edited.
     """
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         digest = content.pop("digest")
         content.pop("findings", None)
-        found = PlanFile(path, digest, _asked(content["asked"]), _essence(content["plan"]), shown_in(content))
-        unchanged = digest == digest_of(content)
+        plan = PlanFile(path, digest, _request(content["asked"]), _inputs(content["plan"]), _shown_in(content))
+        is_unchanged = digest == digest_of(content)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=_PLAN) from error
+        raise ConfigurationError(f'could not read plan file "{path}": {error.strerror}', hint=_WRITE_PLAN) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigurationError(f"{path} is no plan file", hint=_PLAN) from error
-    if not unchanged:
-        raise ConfigurationError(f"{path} was edited: its digest is not that of its content", hint=PLAN_AGAIN)
-    return found
+        raise ConfigurationError(f'"{path}" is not a plan file', hint=_WRITE_PLAN) from error
+    if not is_unchanged:
+        raise ConfigurationError(
+            f'plan file "{path}" was edited: its digest does not match its content', hint=PLAN_AGAIN
+        )
+    return plan
 
 
-def shown_in(content: Mapping[str, Any]) -> list[Any]:
-    """The SQL of each step and hook, by transactions and lines; it does not depend on where the files lie."""
+def _shown_in(content: Mapping[str, Any]) -> list[ShownStep]:
     return [
-        [
-            one["version"],
-            one["action"],
+        ShownStep(
+            step["version"],
+            step["action"],
             [
-                [unit["begin"], [[each["line"], each["sql"]] for each in unit["statements"]]]
-                for unit in one["transactions"]
+                ShownTransaction(
+                    transaction["begin"],
+                    [(statement["line"], statement["sql"]) for statement in transaction["statements"]],
+                )
+                for transaction in step["transactions"]
             ],
-        ]
-        for one in (*content["steps"], *content["hooks"])
+        )
+        for step in (*content["steps"], *content["hooks"])
     ]
 
 
-def outdated(file: PlanFile, now: dict[str, Any]) -> list[Problem]:
-    """What has changed since the plan was made; nothing, where it still holds."""
-    then = file.essence
-    reasons = [
-        f"it was made for {name.replace('_', ' ')} {then[name]}, and this is {now[name]}"
-        for name in ("database", "server", "history_table")
-        if then[name] != now[name]
+def changes(file: PlanFile, now: PlanInputs) -> list[Problem]:
+    """Returns a problem for each change since the plan was made; none where the plan is up to date."""
+    then = file.inputs
+    databases: list[tuple[str, str, str]] = [
+        ("database", then["database"], now["database"]),
+        ("server", then["server"], now["server"]),
+        ("history table", then["history_table"], now["history_table"]),
     ]
+    reasons = [f"it was made for {name} {old}, but this is {new}" for name, old, new in databases if old != new]
     if then["history"] != now["history"]:
-        reasons.append(f"the history has changed since: {_rows(then)} then, {_rows(now)} now")
-    reasons += _changed_files({_named(one): one for one in then["files"]}, {_named(one): one for one in now["files"]})
+        old_count, new_count = then["history"]["rows"], now["history"]["rows"]
+        reasons.append(f"the history has changed: {old_count} rows then, {new_count} rows now")
+    reasons += _changed_files(
+        {_name_of(file): file["checksum"] for file in then["files"]},
+        {_name_of(file): file["checksum"] for file in now["files"]},
+    )
     reasons += _changed_files(then["hooks"], now["hooks"])
     if not reasons and then != now:
-        reasons.append("the order of the files has changed since")
+        reasons.append("the order of the files has changed")
     return [
-        Problem("plan-outdated", f"the plan does not hold any more: {one}", Location(file.path), PLAN_AGAIN)
-        for one in reasons
+        Problem("plan-outdated", f"the plan is out of date: {reason}", Location(file.path), PLAN_AGAIN)
+        for reason in reasons
     ]
 
 
-def _rows(facts: dict[str, Any]) -> str:
-    return f"{facts['history']['rows']} rows"
-
-
-def _named(file: dict[str, str]) -> str:
+def _name_of(file: PlannedFile) -> str:
     return f"{file['version']} ({file['action']})"
 
 
-def _changed_files(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    gone = [f"{name} is not to be run any more" for name in then if name not in now]
-    new = [f"{name} would be run, and is not in the plan" for name in now if name not in then]
+def _changed_files(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    removed = [f"{name} would no longer be run" for name in then if name not in now]
+    added = [f"{name} would be run, but is not in the plan" for name in now if name not in then]
     changed = [f"the file of {name} was changed" for name in then if name in now and then[name] != now[name]]
-    return [*gone, *new, *changed]
+    return [*removed, *added, *changed]
 
 
-def identity(connection: Connection) -> dict[str, str]:
-    """Which database it is: `database` is its name, `server` tells it from others of that name."""
+def identity(connection: Connection) -> DatabaseIdentity:
+    """Returns what identifies the database of a connection."""
     return {"database": connection.database, "server": connection.rows(_IDENTITY)[0][0]}
 
 
-def essence(plan: Plan, where: Mapping[str, str], history_table: str, rows: Iterable[Applied]) -> dict[str, Any]:
-    """What a plan depends on, as plain data."""
-    seen = sorted(rows, key=lambda row: row.id)
-    hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)  # the others are steps
+def inputs_of(plan: Plan, database: DatabaseIdentity, history_table: str, rows: Iterable[Applied]) -> PlanInputs:
+    """Returns what a plan depends on."""
+    history = sorted(rows, key=lambda row: row.id)
     return {
-        **where,
+        **database,
         "history_table": history_table,
-        "history": {"rows": len(seen), "digest": digest_of([_plain(row) for row in seen])},
+        "history": {"rows": len(history), "digest": digest_of([_as_texts(row) for row in history])},
         "files": [
             {"version": step.migration.id, "action": step.action.value, "checksum": checksum_of(step)}
             for step in plan.steps
         ],
-        "hooks": {hook.id: hook.checksum for hook in hooks if hook},
+        "hooks": {hook.id: hook.checksum for hook in plan.hooks.around},
     }
 
 
-def asked_as_data(asked: PlanRequest) -> dict[str, Any]:
-    """What was asked for, as it stands in the file."""
+def request_as_json(request: PlanRequest) -> dict[str, str | int | None]:
+    """Returns a request as a plan file has it, under the key `asked`."""
     return {
-        "action": asked.action.value,
-        "version": str(asked.version) if asked.version else None,
-        "steps": asked.steps,
-        "out_of_order": asked.out_of_order,
+        "action": request.action.value,
+        "version": str(request.version) if request.version else None,
+        "steps": request.steps,
+        "out_of_order": request.out_of_order,
     }
 
 
-def _asked(data: dict[str, Any]) -> PlanRequest:
+def _request(data: Mapping[str, Any]) -> PlanRequest:
     version, steps = parse_version(data["version"]) if data["version"] else None, data["steps"]
     if not (steps is None or isinstance(steps, int)):
-        raise ValueError("steps are counted")
+        raise ValueError("steps is not a number")
     return PlanRequest(Action(data["action"]), version, steps, bool(data["out_of_order"]))
 
 
-def _essence(data: Any) -> dict[str, Any]:
+def _inputs(data: object) -> PlanInputs:
+    if not _is_inputs(data):
+        raise ValueError("not the inputs of a plan")
+    return data
+
+
+def _is_inputs(data: object) -> TypeGuard[PlanInputs]:
     match data:
         case {
             "database": str(),
@@ -164,12 +218,12 @@ def _essence(data: Any) -> dict[str, Any]:
             "history": {"rows": int(), "digest": str()},
             "files": list(files),
             "hooks": dict(),
-        } if all(map(_is_file, files)):
-            return dict(data)
-    raise ValueError("not what a plan depends on")
+        }:
+            return all(map(_is_file, files))
+    return False
 
 
-def _is_file(data: Any) -> bool:
+def _is_file(data: object) -> bool:
     match data:
         case {"version": str(), "action": str(), "checksum": str()}:
             return True
@@ -177,14 +231,14 @@ def _is_file(data: Any) -> bool:
 
 
 def checksum_of(step: Step) -> str:
-    """That of the file that the step runs; a migration carries only its up file's."""
+    """Returns the checksum of the file that a step runs; a migration carries only the checksum of its up file."""
     return step.migration.checksum if step.path == step.migration.up else source.checksum(step.path)[0]
 
 
-def _plain(row: Applied) -> list[str]:
+def _as_texts(row: Applied) -> list[str]:
     return [str(value) for value in astuple(replace(row, executed_at=row.executed_at.astimezone(UTC)))]
 
 
 def digest_of(content: object) -> str:
-    """SHA-256, in hex, of plain data as JSON with sorted keys."""
+    """Returns the SHA-256, in hex, of plain data as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

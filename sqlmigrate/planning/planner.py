@@ -1,4 +1,4 @@
-"""Decides what is to be done. Pure: never raises, and returns every problem, not the first."""
+"""Decides which migrations a command runs. Pure: never raises, and returns every problem, not only the first."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ if TYPE_CHECKING:
 
     from sqlmigrate.model import Applied, PlanRequest, Version
 
-# What a row's `action` says of a migration whose file `repair` found missing, and let go.
-LET_GO = "missing"
+# `action` of the row of a migration whose file was removed on purpose: see `repair`.
+FILE_REMOVED = "missing"
 _NO_HOOKS = Hooks()
 
 
 def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[MigrationStatus]:
-    """Where each migration stands: files and rows joined, versioned ones in order, then repeatable ones by name."""
+    """Joins files and rows: versioned migrations in order, then repeatable ones by name."""
     row_of = {row.id: row for row in rows}
-    on_disk = {file.id: file.version for file in migrations}
-    versions = {row.id: on_disk[row.id] if row.id in on_disk else _version(row.id) for row in row_of.values()}
-    newest = max(
-        (version for identity, version in versions.items() if version and row_of[identity].success), default=None
-    )
-    found = []
+    version_of_file = {file.id: file.version for file in migrations}
+    versions = {id_: version_of_file[id_] if id_ in version_of_file else _version(id_) for id_ in row_of}
+    newest = max((version for id_, version in versions.items() if version and row_of[id_].success), default=None)
+    with_file = []
     for file in migrations:
         row = row_of.get(file.id)
-        found.append(MigrationStatus(file.id, file.version, file.name, _state(file, row, newest), file, row))
-    lost = [
+        with_file.append(MigrationStatus(file.id, file.version, file.name, _state(file, row, newest), file, row))
+    without_file = [
         MigrationStatus(
             row.id, versions[row.id], row.name, State.MISSING if row.success else _unfinished(row), None, row
         )
         for row in row_of.values()
-        if row.id not in on_disk
+        if row.id not in version_of_file
     ]
-    if lost:
-        return sorted(found + lost, key=lambda one: (one.version is None, one.version or (), one.id))
-    return found
+    return sorted(with_file + without_file, key=_order) if without_file else with_file
 
 
-def _version(identity: str) -> Version | None:
+def _order(status: MigrationStatus) -> tuple[bool, tuple[int, ...], str]:
+    return status.version is None, status.version or (), status.id
+
+
+def _version(text: str) -> Version | None:
     try:
-        return parse_version(identity)
+        return parse_version(text)
     except ConfigurationError:
         return None
 
 
 def _state(file: Migration, row: Applied | None, newest: Version | None) -> State:
     if row is None:
-        late = file.version is not None and newest is not None and file.version < newest
-        return State.OUT_OF_ORDER if late else State.PENDING
+        is_late = file.version is not None and newest is not None and file.version < newest
+        return State.OUT_OF_ORDER if is_late else State.PENDING
     if not row.success:
         return _unfinished(row)
     if row.checksum == file.checksum:
@@ -72,97 +72,99 @@ def _state(file: Migration, row: Applied | None, newest: Version | None) -> Stat
 
 
 def _unfinished(row: Applied) -> State:
-    """A rollback that failed before its first statement leaves the migration as it was, which is not to be applied."""
-    half_back = row.action == Action.ROLL_BACK.value
-    return State.PARTIAL if row.statements_begun or half_back else State.FAILED
+    """A rollback that failed before its first statement is PARTIAL, not FAILED, so that `migrate` does not apply it."""
+    is_rollback = row.action == Action.ROLL_BACK.value
+    return State.PARTIAL if row.statements_begun or is_rollback else State.FAILED
 
 
-def problems(standing: Sequence[MigrationStatus], *, out_of_order: bool = False) -> list[Problem]:
-    """What stands in the way of `migrate`, and what a person should know."""
-    newest_file = max((one.version for one in standing if one.migration and one.version), default=None)
+def problems(statuses: Sequence[MigrationStatus], *, out_of_order: bool = False) -> list[Problem]:
+    """Returns what prevents `migrate`, and what the user should know."""
+    newest_file = max((status.version for status in statuses if status.migration and status.version), default=None)
     return [
         problem
-        for one in standing
-        if one.state is not State.APPLIED and (problem := _problem(one, newest_file, out_of_order=out_of_order))
+        for status in statuses
+        if status.state is not State.APPLIED and (problem := _problem(status, newest_file, out_of_order=out_of_order))
     ]
 
 
-def _problem(one: MigrationStatus, newest_file: Version | None, *, out_of_order: bool) -> Problem | None:
-    match one.state:
+def _problem(status: MigrationStatus, newest_file: Version | None, *, out_of_order: bool) -> Problem | None:
+    match status.state:
         case State.CHANGED:
             return Problem(
                 "changed",
-                f"{one.id} was changed after it was applied",
-                _place(one),
-                "put the file back and write a new migration; or, if the change is harmless, `sqlmigrate repair`",
+                f"{status.id} was changed after it was applied",
+                _location(status),
+                "restore the file and write a new migration; if the change is harmless, run `sqlmigrate repair`",
             )
         case State.OUT_OF_ORDER if not out_of_order:
             return Problem(
                 "out-of-order",
-                f"{one.id} is older than what is applied, and is not applied itself",
-                _place(one),
-                "`sqlmigrate renumber` gives it a newer version; or run `sqlmigrate migrate --out-of-order`",
+                f"{status.id} is not applied, but a newer version is",
+                _location(status),
+                "run `sqlmigrate renumber` to give it a newer version, or run `sqlmigrate migrate --out-of-order`",
             )
         case State.MISSING:
-            return _missing(one, newest_file)
-        case State.FAILED | State.PARTIAL if one.migration is None:
-            return Problem("missing", f"{one.id} is unfinished and its file is gone", None, "bring its file back")
-        case State.PARTIAL if one.applied and one.applied.action == Action.ROLL_BACK.value:
-            return Problem("half-rolled-back", f"{one.id} is rolled back in part", _place(one), _finish_rollback(one))
+            return _missing(status, newest_file)
+        case State.FAILED | State.PARTIAL if status.migration is None:
+            return Problem(
+                "missing", f"{status.id} is unfinished, but its file does not exist", None, "restore its file"
+            )
+        case State.PARTIAL if status.applied and status.applied.action == Action.ROLL_BACK.value:
+            message = f"{status.id} is partially rolled back"
+            return Problem("half-rolled-back", message, _location(status), _finish_rollback(status))
     return None
 
 
-def _missing(one: MigrationStatus, newest_file: Version | None) -> Problem | None:
-    if one.applied is not None and one.applied.action == LET_GO:
+def _missing(status: MigrationStatus, newest_file: Version | None) -> Problem | None:
+    if status.applied is not None and status.applied.action == FILE_REMOVED:
         return None
-    if one.version is not None and (newest_file is None or one.version > newest_file):
-        message = f"{one.id} is applied and newer than every file here: a newer release was run on this database"
-        return Problem(
-            "newer", message, None, "nothing to do, if an older release is meant to run here", ProblemLevel.WARNING
-        )
+    if status.version is not None and (newest_file is None or status.version > newest_file):
+        message = f"{status.id} is applied and newer than every file: a newer release has migrated this database"
+        hint = "ignore this if an older release is meant to use this database"
+        return Problem("newer", message, None, hint, ProblemLevel.WARNING)
     return Problem(
         "missing",
-        f"{one.id} is applied but its file is gone",
+        f"{status.id} is applied, but its file does not exist",
         None,
-        "bring its file back; or, if it is meant to be gone, `sqlmigrate repair`",
+        "restore its file; if the file was removed on purpose, run `sqlmigrate repair`",
     )
 
 
-def _finish_rollback(one: MigrationStatus) -> str:
-    return f"finish it with `sqlmigrate rollback --steps 1`; then {one.id} is pending"
+def _finish_rollback(status: MigrationStatus) -> str:
+    return f"finish the rollback with `sqlmigrate rollback --steps 1`; {status.id} is then pending"
 
 
-def _place(one: MigrationStatus) -> Location | None:
-    return Location(one.migration.up) if one.migration else None
+def _location(status: MigrationStatus) -> Location | None:
+    return Location(status.migration.up) if status.migration else None
 
 
-def plan(asked: PlanRequest, standing: Sequence[MigrationStatus], hooks: Hooks) -> Plan:
-    """What is to be done for what was asked."""
-    if asked.action is Action.ROLL_BACK:
-        return plan_rollback(standing, asked.version, asked.steps)
-    return plan_apply(standing, asked.version, out_of_order=asked.out_of_order, hooks=hooks)
+def plan(request: PlanRequest, statuses: Sequence[MigrationStatus], hooks: Hooks) -> Plan:
+    """Returns the plan for a request."""
+    if request.action is Action.ROLL_BACK:
+        return plan_rollback(statuses, request.version, request.steps)
+    return plan_apply(statuses, request.version, out_of_order=request.out_of_order, hooks=hooks)
 
 
 def plan_apply(
-    standing: Sequence[MigrationStatus],
+    statuses: Sequence[MigrationStatus],
     target: Version | None = None,
     *,
     out_of_order: bool = False,
     hooks: Hooks = _NO_HOOKS,
 ) -> Plan:
-    """What `migrate` does: everything not applied, up to and with the target; without one, repeatable files too.
+    """Plans `migrate`: everything that is not applied, up to and including the target.
 
-    Where there is nothing to do, no hook runs.
+    Repeatable migrations run only without a target. Hooks run only if a migration runs.
     """
-    found = problems(standing, out_of_order=out_of_order)
-    if target is not None and all(one.version != target for one in standing):
+    found = problems(statuses, out_of_order=out_of_order)
+    if target is not None and all(status.version != target for status in statuses):
         found.append(_unknown(target, "target"))
     steps = [
-        Step(one.migration, Action.APPLY, one.applied)
-        for one in standing
-        if one.migration is not None
-        and one.state in (State.PENDING, State.FAILED, State.PARTIAL, State.OUT_OF_ORDER)
-        and (target is None or (one.version is not None and one.version <= target))
+        Step(status.migration, Action.APPLY, status.applied)
+        for status in statuses
+        if status.migration is not None
+        and status.state in (State.PENDING, State.FAILED, State.PARTIAL, State.OUT_OF_ORDER)
+        and (target is None or (status.version is not None and status.version <= target))
     ]
     if not steps:
         return Plan((), tuple(found))
@@ -170,68 +172,75 @@ def plan_apply(
     return Plan((*before, *steps, *after), tuple(found), hooks)
 
 
-def _unknown(version: Version, what: str) -> Problem:
-    return Problem(f"unknown-{what}", f"there is no {version}", None, "`sqlmigrate status` lists the versions")
+def _unknown(version: Version, role: str) -> Problem:
+    message = f"version {version} does not exist"
+    return Problem(f"unknown-{role}", message, None, "run `sqlmigrate status` to list the versions")
 
 
-def plan_rollback(standing: Sequence[MigrationStatus], to: Version | None = None, steps: int | None = None) -> Plan:
-    """What `rollback` does: back to a version, which stays applied, or the last so many; the newest goes first."""
-    undoable = [one for one in reversed(standing) if one.version is not None and _has_effect(one)]
+def plan_rollback(statuses: Sequence[MigrationStatus], to: Version | None = None, steps: int | None = None) -> Plan:
+    """Plans `rollback`, newest first: to a version, which stays applied, or the last N migrations."""
+    candidates = [status for status in reversed(statuses) if status.version is not None and _has_effect(status)]
     found: list[Problem] = []
     if to is not None:
-        if all(one.version != to for one in undoable):
-            found.append(Problem("unknown-version", f"{to} is not applied", None, "`sqlmigrate status` lists what is"))
-        undoable = [one for one in undoable if one.version is not None and one.version > to]
+        if all(status.version != to for status in candidates):
+            hint = "run `sqlmigrate status` to list the applied versions"
+            found.append(Problem("unknown-version", f"version {to} is not applied", None, hint))
+        candidates = [status for status in candidates if status.version is not None and status.version > to]
     else:
-        undoable = undoable[:steps]
-    found += [problem for one in undoable if (problem := _no_way_back(one))]
+        candidates = candidates[:steps]
+    found += [problem for status in candidates if (problem := _no_way_back(status))]
     return Plan(
-        tuple(Step(one.migration, Action.ROLL_BACK, one.applied) for one in undoable if one.migration is not None),
+        tuple(
+            Step(status.migration, Action.ROLL_BACK, status.applied)
+            for status in candidates
+            if status.migration is not None
+        ),
         tuple(found),
     )
 
 
-def _has_effect(one: MigrationStatus) -> bool:
-    return one.applied is not None and (one.applied.success or one.state is State.PARTIAL)
+def _has_effect(status: MigrationStatus) -> bool:
+    return status.applied is not None and (status.applied.success or status.state is State.PARTIAL)
 
 
-def _no_way_back(one: MigrationStatus) -> Problem | None:
-    if one.migration is None:
-        return Problem("missing", f"{one.id} can't be rolled back: its files are gone", None, "bring its files back")
-    if one.state is State.PARTIAL and one.applied and one.applied.action != Action.ROLL_BACK.value:
-        hint = "finish it with `sqlmigrate migrate` first"
-        return Problem("partial", f"{one.id} is applied in part", _place(one), hint)
-    if one.migration.down is None:
-        hint = "write its down file, or a new migration that undoes it"
-        return Problem("no-down", f"{one.id} can't be rolled back: it has no down file", _place(one), hint)
+def _no_way_back(status: MigrationStatus) -> Problem | None:
+    if status.migration is None:
+        message = f"cannot roll back {status.id}: its files do not exist"
+        return Problem("missing", message, None, "restore its files")
+    if status.state is State.PARTIAL and status.applied and status.applied.action != Action.ROLL_BACK.value:
+        message = f"cannot roll back {status.id}: it is partially applied"
+        return Problem("partial", message, _location(status), "finish it with `sqlmigrate migrate` first")
+    if status.migration.down is None:
+        message = f"cannot roll back {status.id}: it has no down file"
+        hint = "write a down file, or a new migration that reverts the change"
+        return Problem("no-down", message, _location(status), hint)
     return None
 
 
-def plan_baseline(standing: Sequence[MigrationStatus], version: Version) -> Plan:
-    """What `baseline` marks: the version and everything before it that is not applied."""
-    found = [] if any(one.version == version and one.migration for one in standing) else [_unknown(version, "version")]
+def plan_baseline(statuses: Sequence[MigrationStatus], version: Version) -> Plan:
+    """Plans `baseline`: the version and every earlier version that is not applied."""
+    exists = any(status.version == version and status.migration for status in statuses)
     steps = tuple(
-        Step(one.migration, Action.APPLY, one.applied)
-        for one in standing
-        if one.migration is not None and one.version is not None and one.version <= version and not _is_done(one)
+        Step(status.migration, Action.APPLY, status.applied)
+        for status in statuses
+        if status.migration is not None
+        and status.version is not None
+        and status.version <= version
+        and not (status.applied and status.applied.success)
     )
-    return Plan(steps, tuple(found))
+    return Plan(steps, () if exists else (_unknown(version, "version"),))
 
 
-def _is_done(one: MigrationStatus) -> bool:
-    return one.applied is not None and one.applied.success
-
-
-def lost_migration(row: Applied) -> Migration:
-    """A row as a migration, for a log entry about one whose file may be gone."""
+def migration_of(row: Applied) -> Migration:
+    """Returns a row as a migration whose file may not exist, for a log entry."""
     return Migration(row.id, _version(row.id), row.name, "", row.checksum)
 
 
 def without_down(migrations: Iterable[Migration]) -> list[Problem]:
-    """A warning for each versioned migration that can't be taken back."""
-    hint = "add a down file, if it can be undone"
+    """Returns a warning for each versioned migration without a down file."""
+    hint = "add a down file if the migration can be undone"
     return [
-        Problem("no-down", f"{one.id} has no down file", Location(one.up), hint, ProblemLevel.WARNING)
-        for one in migrations
-        if one.version is not None and one.down is None
+        Problem("no-down", f"{file.id} has no down file", Location(file.up), hint, ProblemLevel.WARNING)
+        for file in migrations
+        if file.version is not None and file.down is None
     ]

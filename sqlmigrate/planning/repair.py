@@ -1,4 +1,4 @@
-"""What `repair` mends in the history, and the SQL that does it."""
+"""What `repair` changes in the history table, and the SQL that does it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ from sqlmigrate.planning import planner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.history.records import History
+    from sqlmigrate.history.history import History
     from sqlmigrate.model import Version
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
-    """One thing that `repair` does: to which migration, what, and the SQL that does it."""
+class Repair:
+    """A change to the row of one migration; `what` describes it, `sql` makes it."""
 
     migration: Migration
     what: str
     sql: str
 
 
-def mends(migrations: Sequence[Migration], history: History, version: Version | None) -> list[Mend]:
-    """What there is to mend, of one version or of all."""
+def repairs(migrations: Sequence[Migration], history: History, version: Version | None) -> list[Repair]:
+    """Returns the repairs of one version, or of all."""
     statuses = planner.statuses(migrations, history.rows())
-    found = (_mend(one, history) for one in statuses if version is None or one.version == version)
-    return [mend for mend in found if mend]
+    selected = (status for status in statuses if version is None or status.version == version)
+    return [repair for status in selected if (repair := _repair(status, history))]
 
 
-def _mend(one: MigrationStatus, history: History) -> Mend | None:
-    match one:
+def _repair(status: MigrationStatus, history: History) -> Repair | None:
+    match status:
         case MigrationStatus(state=State.CHANGED, migration=Migration() as migration):
-            return Mend(migration, "take the checksum from disk", history.rechecked(migration))
+            return Repair(
+                migration, "update the checksum to that of the file", history.records.checksum_update(migration)
+            )
         case MigrationStatus(state=State.FAILED, applied=row) if row:
-            lost = planner.lost_migration(row)
-            return Mend(lost, "remove the row of the failed run", history.forgotten(lost))
-        case MigrationStatus(state=State.MISSING, applied=row) if row and row.action != planner.LET_GO:
-            lost = planner.lost_migration(row)
-            return Mend(lost, "mark the file as gone", history.let_go(lost, planner.LET_GO))
+            migration = planner.migration_of(row)
+            return Repair(migration, "delete the row of the failed run", history.records.row_removal(migration))
+        case MigrationStatus(state=State.MISSING, applied=row) if row and row.action != planner.FILE_REMOVED:
+            migration = planner.migration_of(row)
+            mark = history.records.missing_file(migration, planner.FILE_REMOVED)
+            return Repair(migration, "mark the file as removed", mark)
     return None

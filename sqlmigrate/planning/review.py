@@ -1,14 +1,22 @@
-"""A plan, written out for the people who decide on it: every statement, its locks, what is lost, a digest over all."""
+"""A plan written out for its reviewers: every statement, its locks, what it loses for good, and a digest of it all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Problem, Step
-from sqlmigrate.planning.plan_file import PLAN_AGAIN, VERSION, asked_as_data, checksum_of, digest_of
+from sqlmigrate.planning.plan_file import (
+    PLAN_AGAIN,
+    VERSION,
+    ShownStep,
+    ShownTransaction,
+    checksum_of,
+    digest_of,
+    request_as_json,
+)
 from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.script import cuts_of
 
@@ -18,27 +26,32 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
     from sqlmigrate.model import Plan, PlanRequest
-    from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
     from sqlmigrate.sql.scanner import Item
     from sqlmigrate.sql.script import Piece, Segment
 
-# Of a COPY's rows, so many bytes are shown; of more it is said how many they are.
-_FEW_BYTES = 64 * 1024
+# COPY data of more bytes is replaced by its size.
+_COPY_DATA_SHOWN = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedStatement:
     """A statement as it will be sent, and its line in the file.
 
-    `locks` are those that its text tells of, on tables that others use; `unseen` those on tables that the plan makes
-    itself, which block nobody. `hidden` is why there may be more, `lost` what nothing brings back. `findings` are the
-    linter's.
+    Attributes:
+        sql: the text of the statement, with its COPY data.
+        line: the line in the file.
+        locks: the table locks that the statement's text shows, on tables that exist already.
+        new_table_locks: the locks on tables that the plan itself creates; they block nobody.
+        hidden: why the statement may take more locks.
+        lost: what the statement destroys for good.
+        findings: the linter's.
     """
 
     sql: str
     line: int
     locks: tuple[TableLock, ...] = ()
-    unseen: tuple[TableLock, ...] = ()
+    new_table_locks: tuple[TableLock, ...] = ()
     hidden: str = ""
     lost: str = ""
     findings: tuple[Finding, ...] = ()
@@ -46,7 +59,7 @@ class ReviewedStatement:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedTransaction:
-    """Statements that commit together: `begin` opens the transaction, and is empty where the statement runs outside."""
+    """Statements that commit together. `begin` starts the transaction; it is empty if the statement runs outside."""
 
     begin: str
     statements: tuple[ReviewedStatement, ...]
@@ -54,236 +67,256 @@ class ReviewedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedStep:
-    """A step, written out as far as it is not done already.
+    """A step with every statement that has not been run yet.
 
-    `checksum` is that of the file it runs; `findings` are those behind its last statement.
+    `checksum` is that of the file that it runs; `findings` are those behind its last statement.
     """
 
     step: Step
     checksum: str
-    units: tuple[ReviewedTransaction, ...]
+    transactions: tuple[ReviewedTransaction, ...]
     findings: tuple[Finding, ...] = ()
 
     @property
     def irreversible(self) -> tuple[str, ...]:
-        """Why it can't be undone: each reason once."""
-        no_way_back = self.step.action is Action.APPLY and self.step.migration.version and not self.step.migration.down
-        lost = [one.lost for unit in self.units for one in unit.statements if one.lost]
+        """Why the step cannot be undone: each reason once."""
+        migration = self.step.migration
+        no_way_back = self.step.action is Action.APPLY and migration.version and not migration.down
+        lost = [
+            statement.lost
+            for transaction in self.transactions
+            for statement in transaction.statements
+            if statement.lost
+        ]
         return tuple(dict.fromkeys(["there is no down file", *lost] if no_way_back else lost))
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What would run against one database.
+    """A plan for one database, written out.
 
-    `asked` are the options that the plan was made with; `essence` is what it depends on: see `plan_file`. `digest` is
-    over everything that `document` holds. `findings` are no part of it: another version of the linter has others.
+    `digest` covers everything that `document` returns. It does not cover `findings`, since another version of the
+    linter may have other findings.
     """
 
     plan: Plan
-    asked: PlanRequest
-    essence: dict[str, Any]
+    request: PlanRequest
+    inputs: PlanInputs
     steps: tuple[ReviewedStep, ...]
     hooks: tuple[ReviewedStep, ...]
     digest: str = ""
     findings: tuple[Finding, ...] = ()
 
 
-def review(plan: Plan, asked: PlanRequest, facts: dict[str, Any], found: Sequence[Finding] = ()) -> Review:
-    """The plan, written out. `facts` is its `essence`, `found` what the linter says of its files.
+def review(plan: Plan, request: PlanRequest, inputs: PlanInputs, findings: Sequence[Finding] = ()) -> Review:
+    """Writes out a plan; `findings` are those of the files that it runs.
 
     Raises:
-        ScriptError: a file can't be read.
+        ScriptError: a file cannot be read.
         ConfigurationError: the parser is not installed.
     """
-    new: set[str] = set()
-    said = _Said(found)
-    steps = tuple(_reviewed(step, new, said) for step in plan.steps)
-    hooks = tuple(_reviewed(hook, new, said) for hook in _around(plan))
-    made = Review(plan, asked, facts, steps, hooks, findings=tuple(said.taken))
-    return replace(made, digest=digest_of(document(made)))
+    new_tables: set[str] = set()
+    queue = _FindingQueue(findings)
+    steps = tuple(_reviewed(step, new_tables, queue) for step in plan.steps)
+    hooks = tuple(_reviewed(hook, new_tables, queue) for hook in _hook_steps(plan))
+    reviewed = Review(plan, request, inputs, steps, hooks, findings=tuple(queue.taken))
+    return replace(reviewed, digest=digest_of(document(reviewed)))
 
 
-def misleading(file: PlanFile, plan: Plan) -> list[Problem]:
-    """What is wrong with a plan file that shows other SQL than the files hold, whoever gave it its digest.
+def differences(file: PlanFile, plan: Plan) -> list[Problem]:
+    """Returns a problem if a plan file shows other SQL than the files contain, even if its digest is right.
 
     Raises:
-        ScriptError: a file can't be read.
+        ScriptError: a file cannot be read.
     """
-    held = [[step.migration.id, step.action.value, _held(step)] for step in (*plan.steps, *_around(plan))]
-    if file.shown == held:
+    if file.shown == [_shown_step(step) for step in (*plan.steps, *_hook_steps(plan))]:
         return []
-    what = "the plan shows other SQL than the files hold: somebody edited it, or another version of sqlmigrate wrote it"
-    return [Problem("plan-misleads", what, Location(file.path), PLAN_AGAIN)]
+    message = (
+        "the plan shows other SQL than the files contain: it was edited, or written by another version of sqlmigrate"
+    )
+    return [Problem("plan-misleads", message, Location(file.path), PLAN_AGAIN)]
 
 
-def _held(step: Step) -> list[Any]:
-    """The SQL of a step as `shown_in` has it."""
-    script = source.read(step.path, cuts_of(step))
-    opened = source.Source(step.path, source.stamp(step.path))
-    return [
-        [_begin(segment), [[item.line, sql] for piece in segment.pieces for item, sql in _shown(opened, piece)]]
+def _shown_step(step: Step) -> ShownStep:
+    script, opened = source.open_script(step.path, cuts_of(step))
+    transactions = [
+        ShownTransaction(
+            _begin(segment),
+            [(item.line, sql) for piece in segment.pieces for item, sql in _shown_statements(opened, piece)],
+        )
         for segment in script.segments
     ]
+    return ShownStep(step.migration.id, step.action.value, transactions)
 
 
-def _around(plan: Plan) -> list[Step]:
-    """The hooks that are no steps."""
-    each = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    return [Step(hook, Action.HOOK) for hook in each if hook]
+def _hook_steps(plan: Plan) -> list[Step]:
+    return [Step(hook, Action.HOOK) for hook in plan.hooks.around]
 
 
-def document(made: Review) -> dict[str, Any]:
-    """The plan file's content, as plain data, without the digest."""
+def document(reviewed: Review) -> dict[str, object]:
+    """Returns the content of the plan file, as plain data, without the digest."""
     return {
         "version": VERSION,
-        "asked": asked_as_data(made.asked),
-        "plan": made.essence,
-        "steps": [_step(one) for one in made.steps],
-        "hooks": [_step(one) for one in made.hooks],
-        "problems": [_problem(one) for one in made.plan.problems],
+        "asked": request_as_json(reviewed.request),
+        "plan": reviewed.inputs,
+        "steps": [_step(step) for step in reviewed.steps],
+        "hooks": [_step(hook) for hook in reviewed.hooks],
+        "problems": [_problem(problem) for problem in reviewed.plan.problems],
     }
 
 
-class _Said:
-    """The findings, handed out file by file and statement by statement, in the order of their places."""
+class _FindingQueue:
+    """The findings, dealt out file by file and statement by statement, in the order of their locations."""
 
-    def __init__(self, found: Sequence[Finding]) -> None:
-        self._left = list(found)
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self._findings = list(findings)
         self._of_file: list[Finding] = []
         self.taken: list[Finding] = []
 
-    def open(self, path: str, done: tuple[int, int]) -> None:
-        """From now on those of a file, as far as they stand behind what is done."""
-        own = [one for one in self._left if one.location.path == path and _place(one) >= done]
-        self._of_file = sorted(own, key=_place)
+    def open(self, path: str, start: tuple[int, int]) -> None:
+        """Continues with the findings of a file, from a line and column on."""
+        of_file = (finding for finding in self._findings if finding.location.path == path)
+        self._of_file = sorted((finding for finding in of_file if _position(finding) >= start), key=_position)
 
-    def before(self, end: tuple[float, float] = (inf, inf)) -> tuple[Finding, ...]:
-        """Those that stand before a place, and have not been handed out."""
-        number = sum(_place(one) < end for one in self._of_file)
-        found, self._of_file = self._of_file[:number], self._of_file[number:]
-        self.taken += found
-        return tuple(found)
-
-
-def _place(one: Finding) -> tuple[int, int]:
-    return one.location.line or 1, one.location.column or 1
+    def take_before(self, end: tuple[float, float] = (inf, inf)) -> tuple[Finding, ...]:
+        """Removes and returns the findings before a line and column."""
+        number = sum(_position(finding) < end for finding in self._of_file)
+        taken, self._of_file = self._of_file[:number], self._of_file[number:]
+        self.taken += taken
+        return tuple(taken)
 
 
-def _reviewed(step: Step, new: set[str], said: _Said) -> ReviewedStep:
-    """`new` are the relations that the plan has made so far; it grows."""
+def _position(finding: Finding) -> tuple[int, int]:
+    return finding.location.line or 1, finding.location.column or 1
+
+
+def _reviewed(step: Step, new_tables: set[str], queue: _FindingQueue) -> ReviewedStep:
+    """Adds to `new_tables` the tables that the step creates."""
     cuts = cuts_of(step)
-    script = source.read(step.path, cuts)
-    opened = source.Source(step.path, source.stamp(step.path))
+    script, opened = source.open_script(step.path, cuts)
     pieces = [piece for segment in script.segments for piece in segment.pieces] if cuts.skip else []
-    said.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
-    units = tuple(_unit(opened, segment, new, said) for segment in script.segments)
-    return ReviewedStep(step, checksum_of(step), units, said.before())
+    queue.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
+    transactions = tuple(_transaction(opened, segment, new_tables, queue) for segment in script.segments)
+    return ReviewedStep(step, checksum_of(step), transactions, queue.take_before())
 
 
-def _unit(opened: source.Source, segment: Segment, new: set[str], said: _Said) -> ReviewedTransaction:
-    shown = (one for piece in segment.pieces for one in _statements(opened, piece, new, said))
-    return ReviewedTransaction(_begin(segment), tuple(shown))
+def _transaction(
+    opened: source.Source, segment: Segment, new_tables: set[str], queue: _FindingQueue
+) -> ReviewedTransaction:
+    reviewed = (statement for piece in segment.pieces for statement in _statements(opened, piece, new_tables, queue))
+    return ReviewedTransaction(_begin(segment), tuple(reviewed))
 
 
 def _begin(segment: Segment) -> str:
     return (segment.begin or "begin") if segment.transactional else ""
 
 
-def _statements(opened: source.Source, piece: Piece, new: set[str], said: _Said) -> Iterator[ReviewedStatement]:
+def _statements(
+    opened: source.Source, piece: Piece, new_tables: set[str], queue: _FindingQueue
+) -> Iterator[ReviewedStatement]:
     from sqlmigrate.locks import cannot_be_undone, created_by, hidden_in, locks_of
 
-    for item, sql in _shown(opened, piece):
+    for item, sql in _shown_statements(opened, piece):
         locks = locks_of(item.text)
         yield ReviewedStatement(
             sql,
             item.line,
-            tuple(lock for lock in locks if _bare(lock.relation) not in new),
-            tuple(lock for lock in locks if _bare(lock.relation) in new),
+            tuple(lock for lock in locks if _without_public(lock.relation) not in new_tables),
+            tuple(lock for lock in locks if _without_public(lock.relation) in new_tables),
             hidden_in(item.text),
             cannot_be_undone(item.text),
-            said.before(item.end),
+            queue.take_before(item.end),
         )
-        new.update(map(_bare, created_by(item.text)))
+        new_tables.update(map(_without_public, created_by(item.text)))
 
 
-def _shown(opened: source.Source, piece: Piece) -> Iterator[tuple[Item, str]]:
-    """The statements of a piece and how each is shown, the last with its rows."""
+def _shown_statements(opened: source.Source, piece: Piece) -> Iterator[tuple[Item, str]]:
+    """Yields each statement of a piece and its SQL as shown, with the COPY data behind the last statement."""
     items = statements(opened.text(piece), piece.line, piece.column)
     for item in items:
-        yield item, item.text + (_rows(opened, piece) if item is items[-1] else "")
+        yield item, item.text + (_copy_data(opened, piece) if item is items[-1] else "")
 
 
-def _bare(relation: str) -> str:
-    """Most files name the schema that is searched anyway in some places only."""
+def _without_public(relation: str) -> str:
+    """Most files qualify names with the default schema only here and there."""
     return relation.removeprefix("public.")
 
 
 def preview(step: Step, history_table: str) -> str:
-    """The SQL of a step, as it would be sent, with the place of our own record marked."""
-    script = source.read(step.path)
-    opened = source.Source(step.path, source.stamp(step.path))
+    """Returns the SQL of a step as it would be sent; comments mark where sqlmigrate records the migration."""
+    script, opened = source.open_script(step.path)
     lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
     for segment in script.segments:
-        texts = [_closed(opened, piece) for piece in segment.pieces]
-        record = f"-- here its row is written to {history_table}"
+        texts = [_with_semicolon(opened, piece) for piece in segment.pieces]
+        record = f"-- (sqlmigrate records the migration in {history_table} here)"
         begin = f"{segment.begin or 'begin'};"
         lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
     return "\n".join(lines) + "\n"
 
 
-def _closed(opened: source.Source, piece: Piece) -> str:
+def _with_semicolon(opened: source.Source, piece: Piece) -> str:
     text = opened.text(piece)
-    closed = text if text.endswith(";") else f"{text}\n;"
-    return closed + _rows(opened, piece)
+    return (text if text.endswith(";") else f"{text}\n;") + _copy_data(opened, piece)
 
 
-def _rows(opened: source.Source, piece: Piece) -> str:
-    """The rows of a piece as the file has them; of many rows only how many bytes they are."""
+def _copy_data(opened: source.Source, piece: Piece) -> str:
+    """Returns the COPY data of a piece as the file contains it, or a comment with its size."""
     if piece.rows is None:
         return ""
     start, end = piece.rows
-    if end - start > _FEW_BYTES:
-        return f"\n-- here go {end - start} bytes of rows"
+    if end - start > _COPY_DATA_SHOWN:
+        return f"\n-- here go {end - start} bytes of rows"  # part of the plan file's format: the digest covers it
     return f"\n{b''.join(opened.blocks(start, end)).decode()}\\."
 
 
-def _step(one: ReviewedStep) -> dict[str, Any]:
-    migration = one.step.migration
+def _step(reviewed: ReviewedStep) -> dict[str, object]:
+    step = reviewed.step
     return {
-        "version": migration.id,
-        "name": migration.name,
-        "action": one.step.action.value,
-        "path": one.step.path,
-        "checksum": one.checksum,
-        "irreversible": list(one.irreversible),
+        "version": step.migration.id,
+        "name": step.migration.name,
+        "action": step.action.value,
+        "path": step.path,
+        "checksum": reviewed.checksum,
+        "irreversible": list(reviewed.irreversible),
         "transactions": [
-            {"begin": unit.begin, "statements": [_statement(each) for each in unit.statements]} for unit in one.units
+            {
+                "begin": transaction.begin,
+                "statements": [_statement(statement) for statement in transaction.statements],
+            }
+            for transaction in reviewed.transactions
         ],
     }
 
 
-def _statement(one: ReviewedStatement) -> dict[str, Any]:
+def _statement(statement: ReviewedStatement) -> dict[str, object]:
     return {
-        "line": one.line,
-        "sql": one.sql,
-        "locks": [_lock(lock, new=False) for lock in one.locks] + [_lock(lock, new=True) for lock in one.unseen],
-        "hidden": one.hidden,
-        "lost": one.lost,
+        "line": statement.line,
+        "sql": statement.sql,
+        "locks": [
+            *(_lock(lock, is_new=False) for lock in statement.locks),
+            *(_lock(lock, is_new=True) for lock in statement.new_table_locks),
+        ],
+        "hidden": statement.hidden,
+        "lost": statement.lost,
     }
 
 
-def _lock(lock: TableLock, *, new: bool) -> dict[str, Any]:
+def _lock(lock: TableLock, *, is_new: bool) -> dict[str, object]:
     return {
         "relation": lock.relation,
         "mode": lock.mode.value,
-        "blocks_reads": lock.mode.blocks_reads and not new,
-        "blocks_writes": lock.mode.blocks_writes and not new,
-        "made_by_the_plan": new,
+        "blocks_reads": lock.mode.blocks_reads and not is_new,
+        "blocks_writes": lock.mode.blocks_writes and not is_new,
+        "made_by_the_plan": is_new,
         "work": lock.work,
     }
 
 
-def _problem(one: Problem) -> dict[str, Any]:
-    place = str(one.location) if one.location else ""
-    return {"code": one.code, "level": one.level.value, "message": one.message, "hint": one.hint, "location": place}
+def _problem(problem: Problem) -> dict[str, str]:
+    return {
+        "code": problem.code,
+        "level": problem.level.value,
+        "message": problem.message,
+        "hint": problem.hint,
+        "location": str(problem.location) if problem.location else "",
+    }

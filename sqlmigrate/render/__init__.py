@@ -1,1 +1,1 @@
-"""Results, events and errors -> text for people (`text`) and data for programs (`shape`). Returns, never prints."""
+"""Renders results, events and errors: as text (`text`), as JSON (`as_json`) and in other formats. Prints nothing."""

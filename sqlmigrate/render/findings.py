@@ -1,4 +1,4 @@
-"""What the linter says, and its rules, for a person who reads them on a terminal."""
+"""Lint findings, rules and fixes as text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from click import style
 
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rules import RULES
+from sqlmigrate.render.escape import in_line, visible
+from sqlmigrate.render.levels import COLOURS, totals
 from sqlmigrate.render.phrases import count, marked
-from sqlmigrate.render.summary import amounts, in_line
-from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,89 +21,90 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
 
-COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTICE: "cyan", Level.INFO: "bright_black"}
 _WIDTH = 110
 
 
 def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
-    """Each finding with its line, why, and the safer way; and how many."""
+    """Returns each finding with its line, the reason and the safer SQL; then the totals."""
     files = count(paths, "file")
     if not found:
-        return style(f"clean: {files}", fg="green")
+        return style(f"no findings in {files}", fg="green")
     stakes = {rule.name: rule.stake for rule in RULES}
-    return "\n\n".join([*("\n".join(_lines(one, stakes)) for one in found), f"{amounts(found)} in {files}"])
+    return "\n\n".join([*("\n".join(_lines(finding, stakes)) for finding in found), f"{totals(found)} in {files}"])
 
 
-def _lines(one: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
-    level = style(one.level.value, fg=COLOURS[one.level])
-    yield f"{level}: {in_line(str(one.location))}: {in_line(one.message)} [{one.rule}]"
-    yield from marked(one.location)
-    if one.decided_by is not Decider.FILE:
-        source = "earlier files say so" if one.decided_by is Decider.EARLIER else "the server said so"
+def _lines(finding: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
+    level = style(finding.level.value, fg=COLOURS[finding.level])
+    yield f"{level}: {in_line(str(finding.location))}: {in_line(finding.message)} [{finding.rule}]"
+    yield from marked(finding.location)
+    if finding.decided_by is not Decider.FILE:
+        source = "from earlier migrations" if finding.decided_by is Decider.EARLIER else "reported by the server"
         yield style(f"  ({source})", dim=True)
-    if stakes.get(one.rule) and one.level is not Level.INFO:
-        yield f"  why: {stakes[one.rule]}"
-    if one.safer:
+    if stakes.get(finding.rule) and finding.level is not Level.INFO:
+        yield f"  why: {stakes[finding.rule]}"
+    if finding.safer:
         yield style("  safer:", fg="cyan")
-        yield from (style(f"    {line}", fg="cyan") for line in visible(one.safer).splitlines())
+        yield from (style(f"    {line}", fg="cyan") for line in visible(finding.safer).splitlines())
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
-    """A line a rule."""
-    width = max(len(rule.name) for own in families.values() for rule in own)
+    """Returns the rules by family, one line each."""
+    width = max(len(rule.name) for members in families.values() for rule in members)
     blocks = []
-    for family, own in families.items():
-        lines = [f"  {rule.name:<{width}}  {rule.level.value:<7}  {_short(rule)}" for rule in own]
+    for family, members in families.items():
+        lines = [f"  {rule.name:<{width}}  {rule.level.value:<7}  {_short(rule)}" for rule in members]
         blocks.append("\n".join([style(family, bold=True), *lines]))
-    return "\n\n".join([*blocks, "sqlmigrate rules NAME says more of one."])
+    return "\n\n".join([*blocks, "run `sqlmigrate rules NAME` for the details of a rule"])
 
 
 def _short(rule: Rule) -> str:
     return textwrap.shorten(rule.stake, _WIDTH, placeholder=" …")
 
 
-def rule(one: Rule) -> str:
-    """What is to be known of a rule."""
-    title = f"{style(one.name, bold=True)}  {style(one.level.value, fg=COLOURS[one.level])}{versions(one)}"
-    parts = [f"{title}\n{one.stake}", _indented("instead:", one.safe)]
-    for head, kept in examples(one):
-        parts.append("\n".join([f"{head}:", *("\n".join(_example(each)) for each in kept)]))
-    return "\n\n".join(parts)
+def rule(rule: Rule) -> str:
+    """Returns the description of a rule, with its examples."""
+    title = f"{style(rule.name, bold=True)}  {style(rule.level.value, fg=COLOURS[rule.level])}{versions(rule)}"
+    blocks = [f"{title}\n{rule.stake}", _indented("instead:", rule.safe)]
+    for head, group in examples(rule):
+        blocks.append("\n".join([f"{head}:", *("\n".join(_example(example)) for example in group)]))
+    return "\n\n".join(blocks)
 
 
 def versions(rule: Rule) -> str:
-    """The versions of PostgreSQL that a rule holds for, or nothing if for all."""
-    since = f"from {rule.since} on" if rule.since else ""
-    until = f"up to {rule.until}" if rule.until < 99 else ""
-    return f", PostgreSQL {' '.join(filter(None, (since, until)))}" if since or until else ""
+    """Returns the versions of PostgreSQL to which a rule applies; empty if it applies to all."""
+    if rule.since and rule.until < 99:
+        return f", PostgreSQL {rule.since} to {rule.until}"
+    if rule.since:
+        return f", PostgreSQL {rule.since} and later"
+    return f", PostgreSQL {rule.until} and earlier" if rule.until < 99 else ""
 
 
 def examples(rule: Rule) -> Iterator[tuple[str, list[Example]]]:
-    """A rule's examples, by what comes of them."""
-    yield "finds", [one for one in rule.examples if one.bad]
-    yield "is content with", [one for one in rule.examples if not one.bad and not one.unsure]
-    if unsure := [one for one in rule.examples if one.unsure]:
+    """Yields the examples of a rule, grouped by their result."""
+    yield "reports", [example for example in rule.examples if example.bad]
+    yield "accepts", [example for example in rule.examples if not example.bad and not example.unsure]
+    if unsure := [example for example in rule.examples if example.unsure]:
         yield "cannot tell", unsure
 
 
-def _example(one: Example) -> Iterator[str]:
-    if one.earlier:
-        yield style(textwrap.indent(f"earlier: {one.earlier.strip()}", "    "), dim=True)
-    yield textwrap.indent(one.sql.strip(), "  - ", lambda _: True).replace("\n  - ", "\n    ")
+def _example(example: Example) -> Iterator[str]:
+    if example.earlier:
+        yield style(textwrap.indent(f"earlier: {example.earlier.strip()}", "    "), dim=True)
+    yield textwrap.indent(example.sql.strip(), "  - ", lambda _: True).replace("\n  - ", "\n    ")
 
 
 def _indented(head: str, sql: str) -> str:
     return "\n".join([head, textwrap.indent(sql, "    ")])
 
 
-def fixes(made: Sequence[Fix]) -> str:
-    """What is changed, as a diff."""
-    return "\n".join(line for one in made for line in _diff(one)) or "nothing to fix"
+def fixes(fixes: Sequence[Fix]) -> str:
+    """Returns the changes as a diff."""
+    return "\n".join(line for fix in fixes for line in _diff(fix)) or "nothing to fix"
 
 
-def _diff(one: Fix) -> Iterator[str]:
-    before = "/dev/null" if one.before is None else one.path
-    old, new = ([visible(line.rstrip("\r")) for line in (text or "").split("\n")] for text in (one.before, one.after))
-    for line in difflib.unified_diff(old, new, before, one.path, lineterm=""):
+def _diff(fix: Fix) -> Iterator[str]:
+    before = "/dev/null" if fix.before is None else fix.path
+    old, new = ([visible(line.rstrip("\r")) for line in (text or "").split("\n")] for text in (fix.before, fix.after))
+    for line in difflib.unified_diff(old, new, before, fix.path, lineterm=""):
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         yield style(line, fg=colour)

@@ -1,4 +1,4 @@
-"""What makes a finding the same finding, also when its line has moved."""
+"""Fingerprints by which a report recognises a finding again after its line has moved."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
 
 
-def fingerprints(found: Iterable[Finding]) -> list[str]:
-    """One for each finding: of its file, its rule, the words of its line, and which of several alike it is."""
-    seen: Counter[tuple[str, ...]] = Counter()
-    made = []
-    for one in found:
-        key = (one.location.path, one.rule, " ".join(one.location.text.split()))
-        seen[key] += 1
-        made.append(hashlib.sha256("\0".join((*key, str(seen[key]))).encode(errors="surrogateescape")).hexdigest()[:32])
-    return made
+def fingerprints(findings: Iterable[Finding]) -> list[str]:
+    """Returns a fingerprint for each finding.
+
+    It is a hash of the file, the rule, the words of the line, and a number that distinguishes equal findings.
+    """
+    numbers: Counter[tuple[str, ...]] = Counter()
+    hashes = []
+    for finding in findings:
+        key = (finding.location.path, finding.rule, " ".join(finding.location.text.split()))
+        numbers[key] += 1
+        hashes.append(
+            hashlib.sha256("\0".join((*key, str(numbers[key]))).encode(errors="surrogateescape")).hexdigest()[:32]
+        )
+    return hashes

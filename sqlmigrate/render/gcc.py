@@ -1,11 +1,11 @@
-"""Findings as compilers write them, for editors and whatever else reads `file:line:column: warning: …`."""
+"""Findings in GCC's format, `file:line:column: warning: …`, which editors read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.render.summary import in_line
+from sqlmigrate.render.escape import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +16,11 @@ _KINDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTICE: "note", 
 
 
 def findings(found: Sequence[Finding], _: Sequence[str]) -> str:
-    """A line a finding."""
-    return "\n".join(_line(one) for one in found)
+    """Returns one line per finding."""
+    return "\n".join(_line(finding) for finding in found)
 
 
-def _line(one: Finding) -> str:
-    place = one.location
-    at = f"{in_line(place.path)}:{place.line or 1}:{place.column or 1}"
-    return f"{at}: {_KINDS[one.level]}: {in_line(one.message)} [{one.rule}]"
+def _line(finding: Finding) -> str:
+    location = finding.location
+    at = f"{in_line(location.path)}:{location.line or 1}:{location.column or 1}"
+    return f"{at}: {_KINDS[finding.level]}: {in_line(finding.message)} [{finding.rule}]"

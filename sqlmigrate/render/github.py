@@ -1,4 +1,4 @@
-"""Findings as GitHub's workflow commands, which it shows beside the lines of a pull request."""
+"""Findings as workflow commands, which GitHub shows as annotations in a pull request."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTICE: "noti
 
 
 def findings(found: Sequence[Finding], _: Sequence[str]) -> str:
-    """A command a finding."""
-    return "\n".join(_command(one) for one in found)
+    """Returns one workflow command per finding."""
+    return "\n".join(_command(finding) for finding in found)
 
 
-def _command(one: Finding) -> str:
-    place = one.location
-    said = one.message + (f"\nSafer:\n{one.safer}" if one.safer else "")
-    fields = {"file": place.path, "line": place.line or 1, "col": place.column or 1, "title": f"sqlmigrate {one.rule}"}
+def _command(finding: Finding) -> str:
+    location = finding.location
+    message = finding.message + (f"\nSafer:\n{finding.safer}" if finding.safer else "")
+    fields = {
+        "file": location.path,
+        "line": location.line or 1,
+        "col": location.column or 1,
+        "title": f"sqlmigrate {finding.rule}",
+    }
     properties = ",".join(f"{name}={_property(str(value))}" for name, value in fields.items())
-    return f"::{_COMMANDS[one.level]} {properties}::{_escaped(said)}"
+    return f"::{_COMMANDS[finding.level]} {properties}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:

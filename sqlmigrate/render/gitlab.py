@@ -1,4 +1,4 @@
-"""Findings as GitLab's Code Quality report."""
+"""Findings as a Code Quality report of GitLab."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _SEVERITIES = {Level.ERROR: "critical", Level.WARNING: "major", Level.NOTICE: "m
 
 
 def findings(found: Sequence[Finding], _: Sequence[str]) -> str:
-    """The report: a list of issues."""
-    issues = [_issue(one, print_) for one, print_ in zip(found, fingerprints(found), strict=True)]
+    """Returns the report, a list of issues."""
+    issues = [_issue(finding, fingerprint) for finding, fingerprint in zip(found, fingerprints(found), strict=True)]
     return json.dumps(issues, ensure_ascii=False, indent=2)
 
 
-def _issue(one: Finding, fingerprint: str) -> dict[str, object]:
-    place = one.location
-    begin = {"line": place.line or 1, "column": place.column or 1}
+def _issue(finding: Finding, fingerprint: str) -> dict[str, object]:
+    location = finding.location
+    begin = {"line": location.line or 1, "column": location.column or 1}
     return {
         "type": "issue",
-        "check_name": one.rule,
-        "description": one.message,
-        "content": {"body": one.safer},
+        "check_name": finding.rule,
+        "description": finding.message,
+        "content": {"body": finding.safer},
         "categories": ["Bug Risk"],
-        "severity": _SEVERITIES[one.level],
+        "severity": _SEVERITIES[finding.level],
         "fingerprint": fingerprint,
         "location": {
-            "path": place.path.removeprefix("./"),
+            "path": location.path.removeprefix("./"),
             "lines": {"begin": begin["line"]},
             "positions": {"begin": begin, "end": begin},
         },

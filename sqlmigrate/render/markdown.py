@@ -1,4 +1,4 @@
-"""A review for a pull request: GitHub's Markdown."""
+"""Reviews and findings as Markdown for a pull request on GitHub."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.render import summary
+from sqlmigrate.render.escape import in_line
 from sqlmigrate.render.phrases import DOING, count
 
 if TYPE_CHECKING:
@@ -15,63 +16,65 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.model import Problem
     from sqlmigrate.planning.review import Review, ReviewedStep
-    from sqlmigrate.render.summary import Blocked, Excerpt, Part
+    from sqlmigrate.render.summary import BlockedTable, Excerpt, TransactionExcerpt
 
-# Of a statement and of a step, so many lines are shown.
+# How many lines of a statement, and of a step, are shown.
 _LINES = 80
 _LINES_OF_STEP = 400
-# GitHub refuses a text of more than 65,536 characters.
+# GitHub rejects a comment of more than 65,536 characters.
 _LENGTH = 65_000
-# What Markdown or HTML could take for its own; an underscore only where a word ends or starts with it.
+# Characters with a meaning in Markdown or HTML; an underscore has one only at the start or the end of a word.
 _SPECIAL = re.compile(r"[\\`*\[\]<>#|~&@:!$]|\b_|_\b")
 
 
 def review(made: Review) -> str:
-    """The whole; without the SQL, where a comment would be too long for it."""
-    whole = _page(made, [line for one in summary.all_steps(made) for line in _sql(one)])
-    note = "The SQL is too long for a comment; the files have it."
-    return whole if len(whole) <= _LENGTH else _page(made, [note, ""])
+    """Returns the review, without the SQL if that would exceed the length of a comment."""
+    page = _page(made, [line for step in summary.all_steps(made) for line in _sql(step)])
+    note = "The SQL is too long for a comment. Read it in the files."
+    return page if len(page) <= _LENGTH else _page(made, [note, ""])
 
 
 def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
-    """The linter's findings as a table, and what to write instead."""
+    """Returns the findings as a table, and the safer SQL for each rule."""
     if not found:
-        return f"Clean: {count(paths, 'file')}."
-    head = ["| where | level | rule | what |", "| --- | --- | --- | --- |"]
-    safer = dict.fromkeys((one.rule, one.safer) for one in found if one.safer)
+        return f"No findings in {count(paths, 'file')}."
+    head = ["| location | level | rule | message |", "| --- | --- | --- | --- |"]
+    safer = dict.fromkeys((finding.rule, finding.safer) for finding in found if finding.safer)
     blocks = [f"Safer than `{rule}`:\n\n{_fenced(sql)}\n" for rule, sql in safer]
     return "\n".join([*head, *map(_finding, found), "", *blocks]).rstrip()
 
 
-def _finding(one: Finding) -> str:
-    return f"| {_code(str(one.location))} | {one.level.value} | `{one.rule}` | {_escaped(one.message)} |"
+def _finding(finding: Finding) -> str:
+    return (
+        f"| {_code(str(finding.location))} | {finding.level.value} | `{finding.rule}` | {_escaped(finding.message)} |"
+    )
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
-    """Every rule, as the documentation has it."""
-    from sqlmigrate.render import rulebook  # only the documentation's
+    """Returns the page of the documentation with all rules."""
+    from sqlmigrate.render import rule_docs  # only the documentation needs it
 
-    return rulebook.rules(families)
+    return rule_docs.rules(families)
 
 
-def rule(one: Rule) -> str:
-    """One rule."""
-    from sqlmigrate.render import rulebook
+def rule(rule: Rule) -> str:
+    """Returns a rule, as in the documentation."""
+    from sqlmigrate.render import rule_docs
 
-    return rulebook.rule(one)
+    return rule_docs.rule(rule)
 
 
 def _page(made: Review, sql: list[str]) -> str:
     lines = [
-        f"## {_escaped(summary.title(made).capitalize())} of {_code(made.essence['database'])}",
+        f"## {_escaped(summary.title(made).capitalize())} of {_code(made.inputs['database'])}",
         "",
         f"{_escaped(summary.sentence(made))}.",
         "",
         *_table(made),
         *_section("Problems", map(_problem, made.plan.problems)),
-        *_section("What others wait for", map(_blocked, summary.blocked(made))),
-        *_section("What can't be undone", map(_irreversible, summary.irreversible(made))),
-        *_section("What may lock more than can be told", _hidden(made)),
+        *_section("Blocked tables", map(_blocked, summary.blocked(made))),
+        *_section("Irreversible steps", map(_irreversible, summary.irreversible(made))),
+        *_section("Statements that may take further locks", _hidden(made)),
         *_linted(made.findings),
         *sql,
         f"Digest: `{made.digest}`",
@@ -80,17 +83,17 @@ def _page(made: Review, sql: list[str]) -> str:
 
 
 def _table(made: Review) -> list[str]:
-    rows = [_row(one) for one in summary.all_steps(made)]
-    head = ["| version | name | | blocks | can be undone |", "| --- | --- | --- | --- | --- |"]
+    rows = [_row(step) for step in summary.all_steps(made)]
+    head = ["| version | name | action | blocks | can be undone |", "| --- | --- | --- | --- | --- |"]
     return [*head, *rows, ""] if rows else []
 
 
-def _row(one: ReviewedStep) -> str:
-    migration = one.step.migration
-    mode = summary.strongest(one)
+def _row(step: ReviewedStep) -> str:
+    migration = step.step.migration
+    mode = summary.strongest(step)
     blocks = summary.effect(mode).removeprefix("blocks ") if mode and mode.blocks_writes else "nobody"
-    undone = summary.undone(one).replace("no", "**no**")
-    action = DOING[one.step.action]
+    undone = summary.undone(step).replace("no", "**no**")
+    action = DOING[step.step.action]
     return f"| {_code(migration.id)} | {_code(migration.name)} | {action} | {blocks} | {undone} |"
 
 
@@ -99,52 +102,52 @@ def _section(title: str, items: Iterator[str]) -> list[str]:
     return [f"### {title}", "", *lines, ""] if lines else []
 
 
-def _blocked(table: Blocked) -> str:
-    places = "; ".join(
-        f"{_code(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.places.items()
+def _blocked(table: BlockedTable) -> str:
+    locations = "; ".join(
+        f"{_code(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.lines.items()
     )
-    return f"{_code(table.relation)}: {table.mode.value} **{summary.effect(table.mode)}** ({places})"
+    return f"{_code(table.relation)}: {table.mode.value} **{summary.effect(table.mode)}** ({locations})"
 
 
-def _irreversible(one: ReviewedStep) -> str:
-    return f"{_code(one.step.migration.id)}: {'; '.join(map(_escaped, one.irreversible))}"
+def _irreversible(step: ReviewedStep) -> str:
+    return f"{_code(step.step.migration.id)}: {'; '.join(map(_escaped, step.irreversible))}"
 
 
 def _hidden(made: Review) -> Iterator[str]:
-    for one in summary.all_steps(made):
-        for statement in summary.statements(one):
+    for step in summary.all_steps(made):
+        for statement in summary.statements(step):
             if statement.hidden:
-                yield f"{_code(one.step.migration.id)} line {statement.line}: {_escaped(statement.hidden)}"
+                yield f"{_code(step.step.migration.id)} line {statement.line}: {_escaped(statement.hidden)}"
 
 
 def _linted(found: Sequence[Finding]) -> list[str]:
-    return ["### What the linter says", "", findings(found, ()), ""] if found else []
+    return ["### Lint findings", "", findings(found, ()), ""] if found else []
 
 
-def _problem(one: Problem) -> str:
-    place = f"{_code(str(one.location))}: " if one.location else ""
-    hint = f" → {_escaped(one.hint)}" if one.hint else ""
-    return f"**{one.level.value}**: {place}{_escaped(one.message)}{hint}"
+def _problem(problem: Problem) -> str:
+    location = f"{_code(str(problem.location))}: " if problem.location else ""
+    hint = f" → {_escaped(problem.hint)}" if problem.hint else ""
+    return f"**{problem.level.value}**: {location}{_escaped(problem.message)}{hint}"
 
 
-def _sql(one: ReviewedStep) -> Iterator[str]:
-    shown = list(summary.parts(one, _LINES, _LINES_OF_STEP))
-    said = count(summary.statements(one), "statement")
-    yield f"<details><summary>{_code(one.step.migration.id)} {_code(one.step.path)}: {said}</summary>"
+def _sql(step: ReviewedStep) -> Iterator[str]:
+    transactions = summary.excerpts(step, _LINES, _LINES_OF_STEP)
+    size = count(summary.statements(step), "statement")
+    yield f"<details><summary>{_code(step.step.migration.id)} {_code(step.step.path)}: {size}</summary>"
     yield ""
-    for part in shown:
-        yield from _part(part)
+    for transaction in transactions:
+        yield from _transaction(transaction)
     yield "</details>"
     yield ""
 
 
-def _part(part: Part) -> Iterator[str]:
-    sql = "\n".join(line for excerpt in part.excerpts for line in _statement(excerpt))
-    yield "In one transaction:" if part.begin else "Outside a transaction:"
+def _transaction(transaction: TransactionExcerpt) -> Iterator[str]:
+    sql = "\n".join(line for excerpt in transaction.excerpts for line in _statement(excerpt))
+    yield "In one transaction:" if transaction.begin else "Outside a transaction:"
     yield ""
     yield from (_fenced(sql), "")
-    if part.more:
-        yield from (part.more, "")
+    if transaction.more:
+        yield from (transaction.more, "")
 
 
 def _statement(excerpt: Excerpt) -> Iterator[str]:
@@ -159,11 +162,11 @@ def _fenced(sql: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Code that may hold anything: a code span of backticks has no way to write a pipe or a backtick in a table."""
+    """Returns any text as code; a code span in backticks cannot contain a pipe or a backtick in a table."""
     return f"<code>{_escaped(text)}</code>"
 
 
 def _escaped(text: str) -> str:
-    """Text that is only text; `@name` in it calls nobody."""
-    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", summary.in_line(text))
+    """Returns the text without any meaning in Markdown; `@name` in it notifies nobody."""
+    escaped = _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", in_line(text))
     return escaped.replace("&#64;", "&#64;<!-- -->")

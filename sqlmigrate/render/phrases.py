@@ -1,4 +1,4 @@
-"""Phrases that several kinds of text share."""
+"""Phrases and lines that several renderers share."""
 
 from __future__ import annotations
 
@@ -17,39 +17,43 @@ DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run
 
 
 def count(things: Sequence[object], noun: str) -> str:
-    """`1 migration`, `2 migrations`."""
+    """Returns the number of things with the noun: `1 migration`, `2 migrations`."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def named(step: Step) -> str:
-    """A step's migration: version and name."""
+    """Returns the version and the name of a step's migration."""
     return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
 
 
-def problem(one: Problem) -> str:
-    """A problem: where, what, and what to do."""
-    level = style(one.level.value, fg="red" if one.level is ProblemLevel.ERROR else "yellow")
+def problem(problem: Problem) -> str:
+    """Returns a problem with its location, the line of the file, and the hint."""
+    level = style(problem.level.value, fg="red" if problem.level is ProblemLevel.ERROR else "yellow")
     return "\n".join(
-        [f"{level}: {prefix(one.location)}{one.message} [{one.code}]", *marked(one.location), *hint_lines(one.hint)]
+        [
+            f"{level}: {prefix(problem.location)}{problem.message} [{problem.code}]",
+            *marked(problem.location),
+            *hint_lines(problem.hint),
+        ]
     )
 
 
-def marked(place: Location | None) -> list[str]:
-    """The line with a caret; a long one is cut to what surrounds the caret."""
-    if place is None or not place.text:
+def marked(location: Location | None) -> list[str]:
+    """Returns the line of the file with a caret below the column; a long line is cut around the caret."""
+    if location is None or not location.text:
         return []
-    column = place.column or 1
+    column = location.column or 1
     start = max(column - 60, 0)
-    line = place.text[start : start + 100].replace("\t", " ")
-    caret = [style(" " * (column - start + 1) + "^", fg="red")] if place.column else []
+    line = location.text[start : start + 100].replace("\t", " ")
+    caret = [style(" " * (column - start + 1) + "^", fg="red")] if location.column else []
     return [f"  {line}", *caret]
 
 
-def prefix(place: Location | None) -> str:
-    """Returns the location and a colon, as a prefix of a message."""
-    return f"{place}: " if place else ""
+def prefix(location: Location | None) -> str:
+    """Returns the location and a colon, the prefix of a message."""
+    return f"{location}: " if location else ""
 
 
 def hint_lines(hint: str) -> list[str]:
-    """Returns what to do next, a line for each line of the hint."""
+    """Returns the lines of a hint, each behind an arrow."""
     return [style(f"  → {line}", fg="cyan") for line in hint.splitlines()]

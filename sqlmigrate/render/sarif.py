@@ -1,10 +1,10 @@
-"""Findings as SARIF 2.1.0, for code scanning."""
+"""Findings as SARIF 2.1.0, the format of code scanning."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sqlmigrate.lint.finding import Level
@@ -20,23 +20,25 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Location
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-# "Cannot tell" is the kind "open", which has no level.
+# A finding that the linter is unsure of has the kind "open"; SARIF requires the level "none" for it.
 _LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTICE: "note", Level.INFO: "none"}
 
 
 def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
-    """The log of one run; every rule is described in it."""
+    """Returns the log of one run, which also describes every rule."""
     driver = {"name": "sqlmigrate", "version": __version__, "rules": [_rule(rule) for rule in RULES]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "artifacts": [{"location": _artifact(path)} for path in paths],
-        "results": [_result(one, print_) for one, print_ in zip(found, fingerprints(found), strict=True)],
+        "results": [
+            _result(finding, fingerprint) for finding, fingerprint in zip(found, fingerprints(found), strict=True)
+        ],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2)
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Rule) -> dict[str, object]:
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.stake},
@@ -48,28 +50,28 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(one: Finding, fingerprint: str) -> dict[str, Any]:
-    unsure = one.level is Level.INFO
+def _result(finding: Finding, fingerprint: str) -> dict[str, object]:
+    unsure = finding.level is Level.INFO
     return {
-        "ruleId": one.rule,
+        "ruleId": finding.rule,
         "kind": "open" if unsure else "fail",
-        "level": _LEVELS[one.level],
-        "message": {"text": one.message + (f"\nSafer:\n{one.safer}" if one.safer else "")},
-        "locations": [{"physicalLocation": _place(one.location)}],
+        "level": _LEVELS[finding.level],
+        "message": {"text": finding.message + (f"\nSafer:\n{finding.safer}" if finding.safer else "")},
+        "locations": [{"physicalLocation": _physical_location(finding.location)}],
         "partialFingerprints": {"lineOfStatement/v1": fingerprint},
-        "properties": {"decidedBy": one.decided_by.value},
+        "properties": {"decidedBy": finding.decided_by.value},
     }
 
 
-def _place(place: Location) -> dict[str, Any]:
-    region: dict[str, Any] = {"startLine": place.line or 1, "startColumn": place.column or 1}
-    if place.text:
-        region |= {"endColumn": max(len(place.text), place.column or 1) + 1, "snippet": {"text": place.text}}
-    return {"artifactLocation": _artifact(place.path), "region": region}
+def _physical_location(location: Location) -> dict[str, object]:
+    region: dict[str, object] = {"startLine": location.line or 1, "startColumn": location.column or 1}
+    if location.text:
+        region |= {"endColumn": max(len(location.text), location.column or 1) + 1, "snippet": {"text": location.text}}
+    return {"artifactLocation": _artifact(location.path), "region": region}
 
 
 def _artifact(path: str) -> dict[str, str]:
-    """A path below here is meant from here, and any other is absolute."""
+    """Returns a relative URI for a file below the current directory, and an absolute URI for any other file."""
     relative = os.path.relpath(path)
     if relative.startswith(os.pardir):
         return {"uri": f"file://{quote(os.fsencode(os.path.abspath(path)))}"}

@@ -1,40 +1,38 @@
-"""What the forms of a review have in common: what the plan comes to, and how much of its SQL is shown."""
+"""What all formats of a review show: the effects of the plan, and excerpts of its SQL."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.finding import Level
 from sqlmigrate.model import Action
+from sqlmigrate.render import levels
+from sqlmigrate.render.escape import visible
 from sqlmigrate.render.phrases import count
-from sqlmigrate.render.unseen import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from sqlmigrate.lint import Finding
     from sqlmigrate.locks import Mode
     from sqlmigrate.model import Step
     from sqlmigrate.planning.review import Review, ReviewedStatement, ReviewedStep, ReviewedTransaction
 
-# A line of SQL of more characters counts as several.
+# An excerpt has at most this many characters per line, on average.
 _WIDTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """A table that others have to wait for: the strongest lock on it, and the lines of the statements that block."""
+class BlockedTable:
+    """A table on which the plan blocks others: the strongest lock, and the lines of the statements that block."""
 
     relation: str
     mode: Mode
-    places: dict[Step, list[int]]
+    lines: dict[Step, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A statement, and so much of its SQL as is shown; `more` says how much is left out."""
+    """A statement and the first lines of its SQL; `more` states how much is omitted."""
 
     statement: ReviewedStatement
     sql: str
@@ -42,119 +40,111 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What is shown of a unit; `more` says how many statements are left out."""
+class TransactionExcerpt:
+    """Excerpts of the statements of a transaction; `more` states how many statements are omitted."""
 
     begin: str
     excerpts: tuple[Excerpt, ...]
     more: str
 
 
-def parts(one: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[Part]:
-    """So many lines of each statement, so many of a step; behind them only statements with something said of them."""
+def excerpts(step: ReviewedStep, lines: int, lines_of_step: int) -> Iterator[TransactionExcerpt]:
+    """Yields excerpts of the transactions of a step.
+
+    Args:
+        step: the step.
+        lines: how many lines of each statement to show.
+        lines_of_step: how many lines of the step to show; after them, only statements that block others, lose data, may
+            take further locks, or have findings are shown.
+    """
     left = lines_of_step
-    for unit in one.units:
+    for transaction in step.transactions:
         kept = []
-        for statement in unit.statements:
+        for statement in transaction.statements:
             if left > 0 or _is_remarkable(statement):
                 kept.append(excerpt(statement, min(lines, max(left, 3))))
                 left -= kept[-1].sql.count("\n") + 1
-        yield Part(unit.begin, tuple(kept), _unsaid(unit, len(kept)))
+        yield TransactionExcerpt(transaction.begin, tuple(kept), _omitted(transaction, len(kept)))
 
 
-def _unsaid(unit: ReviewedTransaction, kept: int) -> str:
-    left_out = range(len(unit.statements) - kept)
-    return f"… {count(left_out, 'more statement')} that block nobody and lose nothing" if left_out else ""
+def _omitted(transaction: ReviewedTransaction, kept: int) -> str:
+    omitted = range(len(transaction.statements) - kept)
+    return f"… {count(omitted, 'more statement')}, without blocking locks or data loss" if omitted else ""
 
 
 def excerpt(statement: ReviewedStatement, lines: int) -> Excerpt:
-    """The first lines of a statement."""
+    """Returns the first lines of a statement."""
     sql = visible(statement.sql)
     kept = "\n".join(sql.split("\n", lines)[:lines])[: lines * _WIDTH]
     rest = sql[len(kept) :].removeprefix("\n")
-    what = count(rest.split("\n"), "more line") if "\n" in rest or kept.count("\n") + 1 == lines else ""
-    return Excerpt(statement, kept, f"… {what or count(rest, 'more character')}" if rest else "")
-
-
-def in_line(text: str) -> str:
-    """A name with what is unseen in it written out, on one line."""
-    return visible(text).replace("\n", "\\n")
+    omitted = count(rest.split("\n"), "more line") if "\n" in rest or kept.count("\n") + 1 == lines else ""
+    return Excerpt(statement, kept, f"… {omitted or count(rest, 'more character')}" if rest else "")
 
 
 def all_steps(made: Review) -> tuple[ReviewedStep, ...]:
-    """The steps, and the hooks that run around each or after an error."""
+    """Returns the steps, and the hooks that run around each migration or after an error."""
     return (*made.steps, *made.hooks)
 
 
 def irreversible(made: Review) -> list[ReviewedStep]:
-    """The steps that can't be undone."""
-    return [one for one in all_steps(made) if one.irreversible]
+    """Returns the steps that cannot be undone."""
+    return [step for step in all_steps(made) if step.irreversible]
 
 
-def statements(one: ReviewedStep) -> list[ReviewedStatement]:
-    """Those of all its units."""
-    return [statement for unit in one.units for statement in unit.statements]
+def statements(step: ReviewedStep) -> list[ReviewedStatement]:
+    """Returns the statements of all transactions of a step."""
+    return [statement for transaction in step.transactions for statement in transaction.statements]
 
 
 def effect(mode: Mode) -> str:
-    """What a lock keeps others from."""
+    """Returns which operations of others a lock mode blocks."""
     if mode.blocks_reads:
         return "blocks reads and writes"
     return "blocks writes" if mode.blocks_writes else "blocks neither reads nor writes"
 
 
-def undone(one: ReviewedStep) -> str:
-    """Whether a step can be undone; a repeatable migration and a hook have no way back to speak of."""
-    if one.irreversible:
+def undone(step: ReviewedStep) -> str:
+    """Returns whether a step can be undone: `yes`, `no`, or `–` for a repeatable migration or a hook."""
+    if step.irreversible:
         return "no"
-    return "yes" if one.step.migration.version else "–"
+    return "yes" if step.step.migration.version else "–"
 
 
-def strongest(one: ReviewedStep) -> Mode | None:
-    """The strongest lock of a step."""
-    return max((lock.mode for statement in statements(one) for lock in statement.locks), default=None)
+def strongest(step: ReviewedStep) -> Mode | None:
+    """Returns the strongest lock mode of a step."""
+    return max((lock.mode for statement in statements(step) for lock in statement.locks), default=None)
 
 
-def blocked(made: Review) -> list[Blocked]:
-    """The tables that others have to wait for, the strongest lock first."""
-    found: dict[str, Blocked] = {}
-    for one in all_steps(made):
-        for statement in statements(one):
+def blocked(made: Review) -> list[BlockedTable]:
+    """Returns the tables on which the plan blocks others, the strongest lock first."""
+    tables: dict[str, BlockedTable] = {}
+    for step in all_steps(made):
+        for statement in statements(step):
             for lock in statement.locks:
                 if lock.mode.blocks_writes:
-                    so_far = found.get(lock.relation, Blocked(lock.relation, lock.mode, {}))
-                    so_far.places.setdefault(one.step, []).append(statement.line)
-                    found[lock.relation] = replace(so_far, mode=max(so_far.mode, lock.mode))
-    return sorted(found.values(), key=lambda table: (-table.mode.number, table.relation))
+                    table = tables.get(lock.relation, BlockedTable(lock.relation, lock.mode, {}))
+                    table.lines.setdefault(step.step, []).append(statement.line)
+                    tables[lock.relation] = replace(table, mode=max(table.mode, lock.mode))
+    return sorted(tables.values(), key=lambda table: (-table.mode.number, table.relation))
 
 
 def sentence(made: Review) -> str:
-    """The plan in one line."""
+    """Returns the effects of the plan in one line."""
     if not made.steps:
         return "nothing to do"
-    every = [statement for one in all_steps(made) for statement in statements(one)]
+    every_statement = [statement for step in all_steps(made) for statement in statements(step)]
     hooks = range(len(all_steps(made)) - len(made.plan.migrations))
     size = [count(made.plan.migrations, "migration"), *([count(hooks, "hook")] if hooks else [])]
-    said = [", ".join([*size, count(every, "statement")]), _blocks(blocked(made))]
-    for_good = irreversible(made)
-    said += [f"{count(for_good, 'step')} can't be undone"] if for_good else []
-    hidden = [statement for statement in every if statement.hidden]
-    said += [f"{count(hidden, 'statement')} may lock more than can be told"] if hidden else []
-    said += [f"the linter has {amounts(made.findings)}"] if made.findings else []
-    return "; ".join(said)
+    effects = [", ".join([*size, count(every_statement, "statement")]), _blocks(blocked(made))]
+    final = irreversible(made)
+    effects += [f"{count(final, 'step')} cannot be undone"] if final else []
+    hidden = [statement for statement in every_statement if statement.hidden]
+    effects += [f"{count(hidden, 'statement')} may take further locks"] if hidden else []
+    effects += [f"lint: {levels.totals(made.findings)}"] if made.findings else []
+    return "; ".join(effects)
 
 
-def amounts(found: Iterable[Finding]) -> str:
-    """How many findings there are of each level."""
-    levels = Counter(one.level for one in found)
-    return ", ".join(_amount(levels[level], level) for level in Level if levels[level])
-
-
-def _amount(number: int, level: Level) -> str:
-    return f"{number} unsure" if level is Level.INFO else count(range(number), level.value)
-
-
-def _blocks(tables: list[Blocked]) -> str:
+def _blocks(tables: list[BlockedTable]) -> str:
     reads = [table for table in tables if table.mode.blocks_reads]
     if not tables:
         return "blocks neither reads nor writes"
@@ -163,14 +153,16 @@ def _blocks(tables: list[Blocked]) -> str:
 
 
 def title(made: Review) -> str:
-    """What kind of plan it is, and how far it goes."""
-    asked = made.asked
-    if asked.action is Action.ROLL_BACK:
+    """Returns the kind of the plan and its target: `migration to v1.0.0-002`."""
+    request = made.request
+    if request.action is Action.ROLL_BACK:
         return (
-            f"rollback to {asked.version}" if asked.version else f"rollback of {count(range(asked.steps or 0), 'step')}"
+            f"rollback to {request.version}"
+            if request.version
+            else f"rollback of {count(range(request.steps or 0), 'step')}"
         )
-    to = f" to {asked.version}" if asked.version else ""
-    return f"migration{to}{', out of order' if asked.out_of_order else ''}"
+    to = f" to {request.version}" if request.version else ""
+    return f"migration{to}{', out of order' if request.out_of_order else ''}"
 
 
 def _is_remarkable(statement: ReviewedStatement) -> bool:

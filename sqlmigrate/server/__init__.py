@@ -1,1 +1,1 @@
-"""The connection to PostgreSQL, and what lives on it: the session, the migration lock, the monitor."""
+"""The connection to PostgreSQL and what depends on it: the session, the migration lock, the monitor."""

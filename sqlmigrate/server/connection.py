@@ -1,4 +1,4 @@
-"""The only door to psycopg: connect, send, receive, and turn its errors into ours."""
+"""The only module that imports psycopg: connects, sends, receives, and converts psycopg's errors."""
 
 from __future__ import annotations
 
@@ -16,99 +16,126 @@ from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, S
 from sqlmigrate.model import ServerReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeAlias
 
     from psycopg.pq.abc import PGresult
 
-    Result: TypeAlias = PGresult
+    Row: TypeAlias = tuple[Any, ...]
 
-# How often a waiting connection lets others have a look, in seconds.
+# Seconds between two calls of `on_tick` while the connection waits.
 TICK = 0.2
-# A dead network is noticed in about half a minute, not after the kernel's two hours.
+# Detects a broken network in about half a minute; the kernel's default is two hours.
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 _CONNECT_TIMEOUT = 10  # seconds
 _FIELDS = pq.DiagnosticField
-_PLACE = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
-# What libpq fills in, and does not name as its default; an older program does not know it.
+_VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
+# A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
-# What the server says without a word on what to do.
+# For errors that the server reports without a hint.
 _HINTS = {
-    "25006": "the server takes no changes here: it is a standby, default_transaction_read_only is on, or the script"
-    " says so; connect to the primary (libpq: target_session_attrs=read-write)"
+    "25006": "connect to the primary (libpq: target_session_attrs=read-write); if this is the primary, check"
+    " default_transaction_read_only and the script for SET TRANSACTION READ ONLY"
 }
 
 
 def connect(conninfo: str, application_name: str) -> Connection:
-    """A connection in autocommit mode.
+    """Connects in autocommit mode.
 
     Raises:
-        ConnectionFailed: with libpq's reason, and no password.
+        ConnectionFailed: contains libpq's reason, but no password.
     """
-    given = psycopg.conninfo.conninfo_to_dict(conninfo)
-    defaults: dict[str, Any] = {**_KEEPALIVE, "connect_timeout": _CONNECT_TIMEOUT}
-    settings = {key: value for key, value in defaults.items() if key not in given}
-    settings |= {"application_name": application_name, "client_encoding": "UTF8"}
+    parameters = psycopg.conninfo.conninfo_to_dict(conninfo)
+    defaults: dict[str, int] = {**_KEEPALIVE, "connect_timeout": _CONNECT_TIMEOUT}
+    missing = {key: value for key, value in defaults.items() if key not in parameters}
     try:
-        link = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None, **settings)
+        link = psycopg.connect(
+            psycopg.conninfo.make_conninfo(
+                conninfo, **missing, application_name=application_name, client_encoding="UTF8"
+            ),
+            autocommit=True,
+            prepare_threshold=None,
+        )
     except psycopg.Error as error:
         raise ConnectionFailed(
-            f"no connection to the database: {_first_line(_without_user(str(error)))}",
-            hint="check --database-url, DATABASE_URL or DB_HOST …",
+            f"could not connect to the database: {_first_line(_without_user(str(error)))}",
+            hint="check --database-url, DATABASE_URL, or DB_HOST and the other DB_ variables",
         ) from None
     return Connection(link)
 
 
 def make_conninfo(url: str, **parts: str) -> str:
-    """A connection string for libpq, from a URL or string and parts that go before it.
+    """Returns a connection string for libpq from a URL or connection string; `parts` override its parameters.
 
     Raises:
-        ConnectionFailed: libpq can't read it.
+        ConnectionFailed: libpq cannot parse it.
     """
     try:
         return psycopg.conninfo.make_conninfo(url, **parts)
     except UnicodeEncodeError:
-        raise ConnectionFailed("the connection setting can't be read: it is not UTF-8") from None
+        raise ConnectionFailed("invalid connection string: not valid UTF-8") from None
     except psycopg.Error as error:
-        raise ConnectionFailed(f"the connection setting can't be read: {_first_line(_masked(str(error)))}") from None
+        raise ConnectionFailed(f"invalid connection string: {_first_line(_masked(str(error)))}") from None
 
 
 def place_in(url: str, **parts: str) -> dict[str, str]:
-    """Host, port, database and user as the settings and libpq's environment name them, each empty where neither does.
+    """Returns host, port, database and user from the settings and libpq's environment variables, without connecting.
 
-    Nothing is asked; a setting that can't be read names nothing.
+    A value that neither defines, and every value of an invalid setting, is empty.
     """
-    given: dict[str, Any] = {}
+    parameters: dict[str, str | int | None] = {}
     with suppress(ConnectionFailed):
-        given = psycopg.conninfo.conninfo_to_dict(make_conninfo(url, **parts))
-    return {key: str(given.get(key) or os.environ.get(variable, "")) for key, variable in _PLACE.items()}
+        parameters = psycopg.conninfo.conninfo_to_dict(make_conninfo(url, **parts))
+    return {key: str(parameters.get(key) or os.environ.get(variable, "")) for key, variable in _VARIABLES.items()}
 
 
 def has_password(conninfo: str) -> bool:
-    """Whether a connection string says a password, or the file that it is in."""
+    """Whether a connection string contains a password, or the path of a password file."""
     return not {"password", "passfile"}.isdisjoint(psycopg.conninfo.conninfo_to_dict(conninfo))
 
 
 def quoted(*parts: str) -> str:
-    """A name as SQL text: `"schema"."name"`."""
+    """Returns a name as a quoted identifier: `"schema"."name"`."""
     return sql.Identifier(*parts).as_string()
 
 
 def _without_user(message: str) -> str:
-    """What stands before an @ in a host's name is the rest of a password in which an @ was not escaped."""
+    """Text before an @ in a host name is the rest of a password with an unescaped @."""
     return re.sub(r"[^\s\"']*@(?=[^\s@]*[\"'])", "…@", message)
 
 
 def _masked(message: str) -> str:
-    """What libpq quotes of a setting it can't read may be a piece of a password."""
+    """The part of an invalid setting that libpq quotes may contain a part of the password."""
     return re.sub('".*"', '"…"', message, flags=re.DOTALL)
 
 
-class Connection:
-    """One connection. `on_notice` hears what the server says aside; `on_tick` runs about every `TICK` of waiting."""
+class Result:
+    """The result of one statement of a message. Reads the driver's result only on request: there may be many."""
 
-    def __init__(self, link: psycopg.Connection[tuple[Any, ...]]) -> None:
+    __slots__ = ("_result",)
+
+    def __init__(self, result: PGresult) -> None:
+        self._result = result
+
+    @property
+    def command(self) -> bytes | None:
+        """The command tag, such as `COMMIT`."""
+        return self._result.command_status
+
+    @property
+    def value(self) -> bytes | None:
+        """The first column of the first row as text; None if the result has no rows, or the value is null."""
+        return self._result.get_value(0, 0) if self._result.ntuples else None
+
+
+class Connection:
+    """A connection to PostgreSQL.
+
+    `on_notice` is called with severity and message of each notice, `on_tick` about every `TICK` seconds of waiting.
+    """
+
+    def __init__(self, link: psycopg.Connection[Row]) -> None:
         self._link = link
         self._wire = link.pgconn
         self.on_notice: Callable[[str, str], None] = _ignore
@@ -117,7 +144,7 @@ class Connection:
 
     @property
     def server_version(self) -> int:
-        """150004 for 15.4."""
+        """The server's version as a number, such as 150004 for 15.4."""
         return self._wire.server_version
 
     @property
@@ -127,24 +154,24 @@ class Connection:
 
     @property
     def backend_pid(self) -> int:
-        """The server's process as the connection's start named it; a pooler names one that does not exist."""
+        """The PID that the server sent when the connection started; a pooler sends one that does not exist."""
         return self._wire.backend_pid
 
     @property
     def parameters(self) -> dict[str, str]:
-        """How the connection was made, for a program of PostgreSQL's own: libpq's parameters, passwords among them."""
+        """The connection's libpq parameters, including the password, for PostgreSQL's client programs."""
         wire = self._wire
-        given = {
-            one.keyword.decode(): one.val
-            for one in wire.info
-            if one.val not in (one.compiled, _FILLED_IN.get(one.keyword))
+        changed = {
+            option.keyword.decode(): option.val
+            for option in wire.info
+            if option.val not in (option.compiled, _FILLED_IN.get(option.keyword))
         }
-        there = {"host": wire.host, "port": wire.port, "dbname": wire.db, "user": wire.user, "password": wire.password}
-        return {key: value.decode() for key, value in (given | there).items() if value}
+        actual = {"host": wire.host, "port": wire.port, "dbname": wire.db, "user": wire.user, "password": wire.password}
+        return {key: value.decode() for key, value in (changed | actual).items() if value}
 
     @property
     def lost(self) -> bool:
-        """Whether the connection is gone."""
+        """Whether the connection was lost."""
         return self._wire.status == pq.ConnStatus.BAD
 
     @property
@@ -152,8 +179,8 @@ class Connection:
         """Whether a transaction is open, failed or not."""
         return self._wire.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
-    def rows(self, query: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """The rows of one statement of our own; without values it goes by the simple protocol.
+    def rows(self, query: str, values: Mapping[str, object] | None = None) -> list[Row]:
+        """Sends one statement and returns its rows; without values it uses the simple query protocol.
 
         Raises:
             StatementFailed, ConnectionLost
@@ -162,8 +189,8 @@ class Connection:
             cursor = self._link.execute(query.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
-    def answers(self, text: str) -> list[list[tuple[Any, ...]]]:
-        """The rows of each statement of a message of our own, in one round trip.
+    def answers(self, text: str) -> list[list[Row]]:
+        """Sends several statements in one round trip and returns the rows of each.
 
         Raises:
             StatementFailed, ConnectionLost
@@ -176,7 +203,7 @@ class Connection:
             return answers
 
     def literal(self, value: str | int) -> str:
-        """A value as SQL text, for messages, which have no parameters."""
+        """Returns a value as a SQL literal, for messages, which cannot have parameters."""
         return str(value) if isinstance(value, int) else pq.Escaping(self._wire).escape_literal(value.encode()).decode()
 
     def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[Result]:
@@ -200,12 +227,12 @@ class Connection:
             pass
 
     def settle(self) -> None:
-        """Cancels what still runs: an interruption between two results leaves the rest of a message under way."""
+        """Cancels the running message: after an interruption between two results, the server still runs the rest."""
         if self._wire.transaction_status == pq.TransactionStatus.ACTIVE:
             self.cancel()
 
     def cancel(self) -> None:
-        """Asks the server to give up what it is doing, and waits until it has, for 2 s at most."""
+        """Cancels the running statement, and waits until the server has stopped, for 2 s at most."""
         with suppress(psycopg.Error):
             self._wire.get_cancel().cancel()
             deadline = time.monotonic() + 2
@@ -214,11 +241,11 @@ class Connection:
                 self._wire.consume_input()
 
     def close(self) -> None:
-        """Closes; what is open is rolled back by the server."""
+        """Closes the connection; the server rolls back an open transaction."""
         self._link.close()
 
     def _drained(self) -> bool:
-        """Takes what results there are; True while the server is still busy."""
+        """Discards the results that have arrived; returns True while the server is still busy."""
         while not self._wire.is_busy():
             result = self._wire.get_result()
             if result is None:
@@ -229,7 +256,7 @@ class Connection:
 
     def _receive(self, rows: Callable[[int], Iterable[bytes]]) -> Iterator[Result]:
         count = 0
-        failed: Result | None = None
+        failed: PGresult | None = None
         while (result := self._next()) is not None:
             match result.status:
                 case pq.ExecStatus.COPY_IN:
@@ -240,11 +267,11 @@ class Connection:
                     failed = result
                 case _:
                     count += 1
-                    yield result
+                    yield Result(result)
         if failed is not None:
             raise self._failure(failed)
 
-    def _next(self) -> Result | None:
+    def _next(self) -> PGresult | None:
         self._flush()
         while self._wire.is_busy():
             self._wait(select.POLLIN)
@@ -252,7 +279,7 @@ class Connection:
         return self._wire.get_result()
 
     def _flush(self) -> None:
-        """Hands the kernel what is to be sent; reads meanwhile, or both sides could wait for each other."""
+        """Sends buffered data, and reads meanwhile: otherwise client and server could wait for each other."""
         while self._wire.flush():
             if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN:
                 self._wire.consume_input()
@@ -270,7 +297,7 @@ class Connection:
                 self._wire.put_copy_data(block)
                 self._flush()
         except BaseException:
-            self._wire.put_copy_end(b"the rows could not be read")
+            self._wire.put_copy_end(b"could not read the COPY data")
             raise
         self._wire.put_copy_end()
 
@@ -283,7 +310,7 @@ class Connection:
                 self._wait(select.POLLIN)
                 self._wire.consume_input()
 
-    def _failure(self, result: Result) -> DatabaseError:
+    def _failure(self, result: PGresult) -> DatabaseError:
         if self.lost or self._wire.transaction_status == pq.TransactionStatus.UNKNOWN:
             return _lost(_text(result.error_message))
         return _refused(_report(result))
@@ -293,7 +320,7 @@ class Connection:
 
     @contextmanager
     def _door(self) -> Iterator[None]:
-        """Where psycopg's errors become ours; whatever else comes by leaves the connection ready for a rollback."""
+        """Converts psycopg's errors. Any other exception cancels the statement, so that a rollback can follow."""
         try:
             yield
         except (psycopg.Error, OSError) as error:
@@ -311,14 +338,14 @@ class Connection:
             return _lost(str(error))
         if not isinstance(error, psycopg.Error) or error.sqlstate is None:
             return DatabaseError(_first_line(str(error)))
-        said = error.diag
+        diagnostic = error.diag
         return _refused(
             ServerReport(
-                said.message_primary or _first_line(str(error)),
+                diagnostic.message_primary or _first_line(str(error)),
                 error.sqlstate,
-                said.message_detail or "",
-                said.message_hint or "",
-                said.context or "",
+                diagnostic.message_detail or "",
+                diagnostic.message_hint or "",
+                diagnostic.context or "",
             )
         )
 
@@ -327,7 +354,7 @@ def _refused(report: ServerReport) -> StatementFailed:
     return StatementFailed(report, hint=report.hint or _HINTS.get(report.sqlstate, ""))
 
 
-def _report(result: Result) -> ServerReport:
+def _report(result: PGresult) -> ServerReport:
     def field(code: int) -> str:
         return _text(result.error_field(code) or b"")
 
@@ -346,7 +373,7 @@ def _report(result: Result) -> ServerReport:
 def _lost(reason: str) -> ConnectionLost:
     return ConnectionLost(
         f"the connection was lost: {_first_line(reason)}",
-        hint="run again: the history says what was committed, and the rest is applied",
+        hint="run the command again: it continues after the last committed migration",
     )
 
 

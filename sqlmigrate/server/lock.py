@@ -1,11 +1,11 @@
-"""The migration lock: a session's advisory lock on the connection that does the work, so that both end together."""
+"""The migration lock: a session-level advisory lock on the connection that runs the migrations."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import LockLost, LockNotAvailable, StatementFailed
 from sqlmigrate.model import Holder
@@ -13,21 +13,23 @@ from sqlmigrate.model import Holder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.connection import Connection, Row
+    from sqlmigrate.sql.text import Sql
 
-# Never the blocking pg_advisory_lock(): whoever waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY waits for
-# snapshots: with the lock's owner building an index, both wait for ever.
-# It is taken twice, so that `_STILL_OURS` can give one back and take it again without letting go.
+# Never the blocking pg_advisory_lock(): a session that waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY
+# waits for the end of all snapshots. If the lock's holder builds an index, both wait forever.
+# The lock is acquired twice, so that `_IS_HELD` can release and acquire one of the two without losing the lock.
 _TRY = (
     "select coalesce(case when pg_catalog.pg_try_advisory_lock({key}) then pg_catalog.pg_try_advisory_lock({key}) end,"
     " false), pg_catalog.pg_backend_pid()"
 )
-# Where the database's own isolation level is another, what is read under the lock would be as it was before it was had.
-_FRESH = "begin isolation level read committed;"
-# A hundred times quicker than a look into pg_locks, which gathers the locks of every backend.
-_STILL_OURS = "case when pg_catalog.pg_advisory_unlock({key}) then pg_catalog.pg_try_advisory_lock({key}) end"
+# With repeatable read as the database's default, the rows read under the lock would be as old as the start of the wait.
+_BEGIN = "begin isolation level read committed;"
+# A hundred times faster than a query on pg_locks, which collects the locks of every backend.
+_IS_HELD = "case when pg_catalog.pg_advisory_unlock({key}) then pg_catalog.pg_try_advisory_lock({key}) end"
 _KEEPER_HOLDS = "exists (select from pg_catalog.pg_locks l where l.pid = {pid} and {same})"
-# By the simple protocol, which leaves backend_xmin NULL while the transaction idles, so that CONCURRENTLY passes.
+# Sent by the simple query protocol, which leaves backend_xmin NULL while the transaction is idle: CREATE INDEX
+# CONCURRENTLY does not wait for it.
 _TRY_XACT = "select pg_catalog.pg_try_advisory_xact_lock({key}), pg_catalog.pg_backend_pid()"
 _OPEN_XACT = "begin; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
 _UNLOCK = "select pg_catalog.pg_advisory_unlock({key})"
@@ -36,7 +38,7 @@ _SAME_LOCK = (
     " and l.classid = {high}::oid and l.objid = {low}::oid"
     " and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())"
 )
-# ASCII only, as all SQL of ours: a database of another encoding knows no more.
+# ASCII only, as all SQL of sqlmigrate: the database may have another encoding than UTF-8.
 _HOLDER = r"""
 select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
        coalesce(a.state, ''), a.backend_start,
@@ -51,32 +53,32 @@ _POLL_MIN, _POLL_MAX = 0.02, 0.5
 
 
 def key_of(history_table: str) -> int:
-    """The lock's key: 63 bits of the history table's name, so that two histories in a database don't meet."""
+    """Returns the lock's key: 63 bits of a hash of the history table's name, so each history table has its own lock."""
     return int.from_bytes(hashlib.sha256(f"sqlmigrate {history_table}".encode()).digest()[:8]) >> 1
 
 
 def holder(connection: Connection, key: int) -> Holder | None:
-    """Who holds the lock now."""
-    rows = connection.rows(_HOLDER.format(same=same(key)))
+    """Returns the backend that holds the lock."""
+    rows = connection.rows(_HOLDER.format(same=is_lock(key)))
     return Holder(*rows[0]) if rows else None
 
 
 def terminate(connection: Connection, pid: int) -> bool:
-    """Ends one backend, and with it its lock; False where it is gone already."""
+    """Terminates a backend, which releases its lock; returns False if the backend has already ended."""
     return bool(connection.rows(_TERMINATE.format(pid=int(pid)))[0][0])
 
 
-def same(key: int) -> str:
-    """SQL that is true of the row `l` of pg_locks that is this lock."""
+def is_lock(key: int) -> str:
+    """Returns SQL that is true if the row `l` of pg_locks is this lock, held by a backend."""
     return _SAME_LOCK.format(high=key >> 32, low=key & 0xFFFFFFFF)
 
 
 class Lock:
-    """Held from `acquire` until its connection closes.
+    """The migration lock, held from `acquire` until its connection closes.
 
-    Behind a transaction pooler a session's lock would stay with a server connection that the next client gets. Then
-    `keeper`, a second connection, holds a transaction's lock for as long as the run takes. `pid` is the server's
-    process that was asked for it last.
+    Behind a transaction pooler, a session-level lock would stay with a server connection that the pooler then gives to
+    another client. In this case `keeper`, a second connection, holds a transaction-level lock during the run. `pid` is
+    the backend of the last attempt to acquire the lock.
     """
 
     def __init__(self, connection: Connection, key: int, keeper: Connection | None = None) -> None:
@@ -86,67 +88,67 @@ class Lock:
         self._pooled = keeper is not None
         self.pid = 0
 
-    def acquire(
-        self, wait: float, on_wait: Callable[[Holder | None], None], first: str, then: str
-    ) -> list[list[tuple[Any, ...]]]:
-        """Tries until it has the lock, for so many seconds; `on_wait` hears who has it, about once a second.
+    def acquire(self, wait: float, on_wait: Callable[[Holder | None], None], first: Sql, then: str) -> list[list[Row]]:
+        """Acquires the lock, together with the SQL before and after it: this saves round trips.
 
-        `first` is SQL that sets the session, `then` SQL whose answers are returned; both save a round trip.
+        Args:
+            wait: the time limit in seconds.
+            on_wait: is called about once a second with the holder of the lock.
+            first: the SQL that sets up the session.
+            then: the SQL whose rows are returned.
 
         Raises:
-            LockNotAvailable
+            LockNotAvailable: the time limit was reached.
         """
         deadline = time.monotonic() + wait
-        pause, told = _POLL_MIN, 0.0
+        pause, reported_at = _POLL_MIN, 0.0
         while (answers := self._tried(first, then)) is None:
             now = time.monotonic()
             if now >= deadline:
                 raise LockNotAvailable(
-                    f"the migration lock was not had within {wait:g} s{_by(holder(self._connection, self._key))}",
-                    hint="wait for the other run, or look with `sqlmigrate lock-status`",
+                    f"could not obtain the migration lock within {wait:g} s{_by(holder(self._connection, self._key))}",
+                    hint="wait for the other run to end, or run `sqlmigrate lock-status`",
                 )
-            if now - told >= 1:
-                told = now
+            if now - reported_at >= 1:
+                reported_at = now
                 on_wait(holder(self._connection, self._key))
             time.sleep(min(pause, deadline - now) * random.uniform(0.7, 1.0))  # spreads the replicas
             pause = min(pause * 1.5, _POLL_MAX)
         return answers
 
     def guard(self) -> str:
-        """SQL that is true while the lock is held, and an error of the server's when it is not."""
-        held = _KEEPER_HOLDS if self._pooled else _STILL_OURS
-        test = held.format(key=self._key, pid=self.pid, same=same(self._key))
+        """Returns SQL that is true while the lock is held, and raises an error on the server otherwise."""
+        held = _KEEPER_HOLDS if self._pooled else _IS_HELD
+        test = held.format(key=self._key, pid=self.pid, same=is_lock(self._key))
         return f"case when {test} then true else pg_catalog.current_setting('{_LOST}')::bool end"
 
     @staticmethod
     def lost(error: StatementFailed) -> LockLost | None:
-        """What an error that comes of `guard` means."""
+        """Returns the error to raise if `guard` caused the given error, else None."""
         if _LOST not in error.report.message:
             return None
         return LockLost(
             "the migration lock was lost while the migration ran",
-            hint="the script, or somebody, released the lock: look for pg_advisory_unlock_all()",
+            hint="check the script for pg_advisory_unlock_all()",
         )
 
-    def _tried(self, first: str, then: str) -> list[list[tuple[Any, ...]]] | None:
+    def _tried(self, first: Sql, then: str) -> list[list[Row]] | None:
         if self._pooled:
             return self._tried_for_transaction(then)
-        setup = self._connection.answers(f"{_FRESH}{first}{_TRY.format(key=self._key)};{then};commit")
-        tried = 2 if first else 1
-        had, self.pid = setup[tried][0]
-        return setup[tried + 1 : -1] if had else None
+        setup = self._connection.answers(f"{_BEGIN}{first.text}{_TRY.format(key=self._key)};{then};commit")
+        tried = 1 + first.results
+        is_held, self.pid = setup[tried][0]
+        return setup[tried + 1 : -1] if is_held else None
 
-    def _tried_for_transaction(self, then: str) -> list[list[tuple[Any, ...]]] | None:
-        """`then` goes to the worker: what the keeper reads it would keep locked."""
+    def _tried_for_transaction(self, then: str) -> list[list[Row]] | None:
+        """Sends `then` on the worker: the keeper's open transaction would keep the tables that it reads locked."""
         self._connection.run(_OPEN_XACT)
-        had, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
-        if had:
+        is_held, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
+        if is_held:
             return self._worker.answers(then)
         self._connection.run("rollback")
         return None
 
 
-def _by(other: Holder | None) -> str:
-    if other is None:
-        return ""
-    return f": held by pid {other.pid} ({other.user}, {other.application or 'no name'}, from {other.host})"
+def _by(backend: Holder | None) -> str:
+    return "" if backend is None else f": held by {backend}"

@@ -1,4 +1,4 @@
-"""Looks, over a connection of its own, at what our backend waits for and how far it is."""
+"""Watches the backend of a run from a second connection: who blocks it, and the progress of long statements."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), c
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
 from (select distinct w.pid
       from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
-      where {ours}) w join pg_catalog.pg_stat_activity b using (pid)
+      where {condition}) w join pg_catalog.pg_stat_activity b using (pid)
 """
-_OURS = "a.pid = %(pid)s"
+_OF_BACKEND = "a.pid = %(pid)s"
 _OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.current_database()"
-# The migration that is watched may itself have locked the log: whoever waits for it here waits for ever.
+# The watched migration may itself have locked the log table: the monitor must never wait for it.
 _NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
 _NEVER_END = "; set idle_session_timeout = 0"
 _NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
@@ -43,14 +43,15 @@ _PROGRESS_COPY = """
 union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_stat_progress_copy where pid = %(pid)s
 """
 
-# Short work is not worth a second connection; this is soon enough to see who blocks a lock_timeout of 1 s.
-_PATIENCE = 0.4
-_PAUSE = 0.4
+# Seconds before the first look: a short statement does not need a second connection. This is early enough to see the
+# blocker within a lock_timeout of 1 s.
+_DELAY = 0.4
+_INTERVAL = 0.4
 
 
 def blocking(connection: Connection, program: str) -> tuple[Blocker, ...]:
-    """Who keeps a program waiting that has connections of its own to the database, under this application's name."""
-    rows = connection.rows(_BLOCKERS.format(ours=_OF_PROGRAM), {"program": program})
+    """Returns the backends that block another program, given the application_name of its connections."""
+    rows = connection.rows(_BLOCKERS.format(condition=_OF_PROGRAM), {"program": program})
     return tuple(Blocker(*row) for row in rows)
 
 
@@ -66,12 +67,12 @@ class Monitor:
         self,
         open_connection: Callable[[], Connection],
         pid: int,
-        finished_so_far: str,
+        committed_steps: str,
         on_event: Callable[[Event], None],
     ) -> None:
         self._open = open_connection
         self._pid = pid
-        self._finished_so_far = finished_so_far
+        self._committed_steps = committed_steps
         self._on_event = on_event
         self._connection: Connection | None = None
         self._next = 0.0
@@ -80,50 +81,50 @@ class Monitor:
         self.finished: dict[str, int] = {}
 
     def begin(self) -> None:
-        """Something new is on its way."""
-        self._next = time.monotonic() + _PATIENCE
+        """Restarts the delay: a new message was sent."""
+        self._next = time.monotonic() + _DELAY
         self._last = None
         self.blockers = ()
 
     def tick(self) -> None:
-        """Looks, where it is time to, and tells what is new; a server that has no second connection is left alone."""
+        """Queries the server if it is time to; after a failed query, such as without a free connection, waits 30 s."""
         if time.monotonic() < self._next:
             return
         try:
-            self._look()
-            self._next = time.monotonic() + _PAUSE
+            self._query()
+            self._next = time.monotonic() + _INTERVAL
         except (DatabaseError, ConfigurationError):
             self._next = time.monotonic() + 30
 
     def close(self) -> None:
-        """Closes the connection, where there is one."""
+        """Closes the connection if it is open."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _look(self) -> None:
+    def _query(self) -> None:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
             self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
         pid = {"pid": self._pid}
-        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS.format(ours=_OURS), pid))
+        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
         name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
-        self._look_at_log()
+        self._read_log()
         if blockers:
             self.blockers = blockers
             same = isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
             if not same:
-                self._tell(Blocked(name, blockers))
+                self._report(Blocked(name, blockers))
             return
         copy = _PROGRESS_COPY if self._connection.server_version >= 140000 else ""
         for what, done, total in self._connection.rows(_PROGRESS + copy, pid):
-            self._tell(Advancing(name, what, done, total))
+            self._report(Advancing(name, what, done, total))
 
-    def _look_at_log(self) -> None:
+    def _read_log(self) -> None:
         with suppress(StatementFailed):
-            self.finished = dict(self._connection.rows(self._finished_so_far)) if self._connection else {}
+            self.finished = dict(self._connection.rows(self._committed_steps)) if self._connection else {}
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         if event != self._last:
             self._last = event
             self._on_event(event)

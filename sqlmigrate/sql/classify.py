@@ -1,4 +1,4 @@
-"""What a statement means for the segments of its script, by its words. Pure."""
+"""Classifies statements by their keywords: which ones start, end or need a segment of their own. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlmigrate.sql.scanner import tokens
 
 
 class Sort(Enum):
-    """What a statement means for the segments of its script."""
+    """The effect of a statement on the segments of its script."""
 
     ORDINARY = "ordinary"
     ALONE = "alone"
@@ -21,15 +21,15 @@ class Sort(Enum):
     REFUSED = "refused"
 
 
-_TWO_PHASE = "two-phase transactions can't be recorded together with their work"
+_TWO_PHASE = "a two-phase transaction cannot be recorded in the same transaction"
 REFUSED = {
-    "rollback": ("ROLLBACK takes back what the script did", "leave it out; a failing script is rolled back whole"),
+    "rollback": ("ROLLBACK would roll back the script", "remove it; sqlmigrate rolls back a script that fails"),
     "prepare": (_TWO_PHASE, "use BEGIN and COMMIT"),
     "chain": ("COMMIT AND CHAIN leaves a transaction open", "write COMMIT and BEGIN"),
-    "discard": ("DISCARD ALL would drop the migration lock", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL"),
-    "read only": ("a read-only transaction can't record that it ran", "leave READ ONLY out"),
+    "discard": ("DISCARD ALL would release the migration lock", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL"),
+    "read only": ("a read-only transaction cannot write to the history table", "remove READ ONLY"),
 }
-# Most statements are told by their first word to be ordinary, and looked at no further.
+# The first word shows that most statements are ordinary; they are not examined further.
 _INTERESTING = re.compile(
     r"(?:abort|alter|begin|commit|create|discard|drop|end|prepare|reindex|reset|rollback|select|set|start|vacuum)\b",
     re.IGNORECASE,
@@ -37,10 +37,10 @@ _INTERESTING = re.compile(
 
 
 def sort_of(statement: str) -> tuple[Sort, str]:
-    """What a statement means for its script's segments; with REFUSED comes the key of the reason."""
+    """Returns the sort of a statement and, for REFUSED, the key of the reason in `REFUSED`."""
     if not _INTERESTING.match(statement):
         return Sort.ORDINARY, ""
-    # What an ALTER does may stand at its end; all others say it with their first words.
+    # The relevant words of an ALTER may be at its end, those of the other statements are at the start.
     wanted = None if statement[:5].lower() == "alter" else 16
     words = [token.lower() for token in islice(tokens(statement[:2000]), wanted)]
     match words[0]:
@@ -84,7 +84,7 @@ def _sets_session(words: list[str]) -> bool:
 
 
 def _stands_alone(words: list[str]) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction; the server has the last word (SQLSTATE 25001)."""
+    """Whether the statement cannot run inside a transaction block; SQLSTATE 25001 of the server reveals other cases."""
     match words:
         case ["create", "unique", "index", "concurrently", *_]:
             return True

@@ -1,4 +1,4 @@
-"""Names in SQL: read as PostgreSQL reads them, and written so that it reads them back. Pure."""
+"""Parses and quotes identifiers by PostgreSQL's rules. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlmigrate.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Every keyword that is reserved anywhere, as `pg_get_keywords()` of PostgreSQL 18 has them.
+# All keywords that are reserved in any context, from `pg_get_keywords()` of PostgreSQL 18.
 _RESERVED = """
 all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast
 char character check coalesce collate collation column concurrently constraint create cross current_catalog
@@ -26,14 +26,14 @@ when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xm
 xmlserialize xmltable
 """
 KEYWORDS = frozenset(_RESERVED.split())
-_LONGEST = 63  # bytes; what is longer PostgreSQL cuts off
+_LONGEST = 63  # bytes; PostgreSQL truncates longer identifiers
 _PART = r'"(?:[^"]|"")+"|[^\W\d][\w$]*'
 _NAME = re.compile(rf"\s*(?:({_PART})\s*\.\s*)?({_PART})\s*(?:,|$)")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
 class Identifier(NamedTuple):
-    """The name of a thing, as the catalog has it; `schema` may be empty. As text it is SQL."""
+    """The name of an object as in the catalog; `schema` may be empty. `str` returns it as SQL."""
 
     schema: str
     name: str
@@ -43,30 +43,30 @@ class Identifier(NamedTuple):
 
     @property
     def alone(self) -> str:
-        """Without its schema."""
+        """The name without its schema, as SQL."""
         return quoted(self.name)
 
     def joined(self, others: Iterable[Identifier], kind: str) -> Identifier:
-        """A name for what belongs to it, as PostgreSQL puts names together: `orders_total_idx`; in the same schema."""
-        parts = [self.name, *(one.name for one in others), kind]
+        """Builds the name of an index or constraint in the same schema as PostgreSQL does: `orders_total_idx`."""
+        parts = [self.name, *(identifier.name for identifier in others), kind]
         while len("_".join(parts).encode()) > _LONGEST:
-            longest = max(range(len(parts) - 1), key=lambda at: len(parts[at].encode()))
+            longest = max(range(len(parts) - 1), key=lambda index: len(parts[index].encode()))
             parts[longest] = parts[longest][:-1]
         return Identifier(self.schema, "_".join(parts))
 
 
 def quoted(name: str) -> str:
-    """A part of a name as SQL, in quotes only where it needs them."""
+    """Returns a part of a name as SQL, quoted only if necessary."""
     if _PLAIN.fullmatch(name) and name not in KEYWORDS:
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def identifier(text: str) -> Identifier:
-    """A name as it stands in SQL: `orders`, `shop.orders`, `"Order Items"`.
+    """Parses a name as written in SQL: `orders`, `shop.orders`, `"Order Items"`.
 
     Raises:
-        ConfigurationError
+        ConfigurationError: The text is not a name, or contains several names.
     """
     found = identifiers(text)
     if len(found) > 1:
@@ -75,10 +75,10 @@ def identifier(text: str) -> Identifier:
 
 
 def identifiers(text: str) -> tuple[Identifier, ...]:
-    """Several names, with commas between them.
+    """Parses names that are separated by commas.
 
     Raises:
-        ConfigurationError
+        ConfigurationError: The text is not a list of names.
     """
     found: list[Identifier] = []
     at = 0
@@ -95,4 +95,4 @@ def identifiers(text: str) -> tuple[Identifier, ...]:
 def _folded(part: str) -> str:
     if part.startswith('"'):
         return part[1:-1].replace('""', '"')
-    return re.sub(r"[A-Z]+", lambda match: match[0].lower(), part)  # no other letter
+    return re.sub(r"[A-Z]+", lambda match: match[0].lower(), part)  # PostgreSQL folds only ASCII letters

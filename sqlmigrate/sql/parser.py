@@ -1,6 +1,7 @@
-"""SQL -> parse trees, by libpg_query: PostgreSQL's own grammar. The only door to postgast.
+"""Parses SQL with libpg_query, which is PostgreSQL's own grammar. Only this module uses postgast.
 
-A tree is what libpg_query writes as JSON: a node is a dict with one key, its kind; false, zero and empty are left out.
+A tree is the JSON that libpg_query writes: a node is a dict with one key, its kind; fields that are false, zero or
+empty are omitted.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Node = dict[str, Any]
-# The library goes down with each level of nesting, and each operator makes one: it needs up to 100 bytes of
-# stack for each byte of text, and where there are none it takes the process with it.
+# The library recurses for each level of nesting, and each operator adds a level: it needs up to 100 bytes of stack
+# for each byte of text, and a stack overflow kills the process.
 _SMALL = 64 * 1024
 _LARGE = 8 * 1024 * 1024
 _STACK = 128
 _PAGE = 4096
 _NEAR = re.compile(rb"near line (\d+)")
-# Who walks through a tree goes down with it, and Python has room for a thousand; from 3.12 on json itself goes deeper.
+# Functions that walk a tree recurse, and Python's limit is 1,000 levels; from 3.12 on, json reads deeper trees.
 _DEEPEST = 900
 _TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _BRACKETS = b"[]{}"
 _OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-# What a trigger knows of itself (tg_op) is written so by libpg_query, which is no JSON.
+# libpg_query writes the variables of a trigger function (tg_op) in this way, which is not valid JSON.
 _NO_JSON = re.compile(rb"(?<=[\[,])\{\}\}")
 
 
 class SyntaxFault(Exception):
-    """PostgreSQL's grammar refuses the text; `at` is the place in characters, counted from 0, or None.
+    """A syntax error; `at` is its offset in characters, counted from 0, or None.
 
-    `near` is the line of a PL/pgSQL body near which it was, counted from 1, or 0.
+    `near` is the nearest line of a PL/pgSQL body, counted from 1, or 0.
     """
 
     def __init__(self, message: str, at: int | None, near: int = 0) -> None:
@@ -50,14 +51,14 @@ class SyntaxFault(Exception):
 
 
 class TooDeep(SyntaxFault):
-    """The text may well be SQL, but no tree is made of it."""
+    """The text may be valid SQL, but it is nested too deeply for a tree."""
 
     def __init__(self) -> None:
         super().__init__("it is nested too deeply", None)
 
 
 def parse(sql: str) -> list[Node]:
-    """The trees of the statements of a text: `{"stmt": {kind: body}, …}` each.
+    """Returns the trees of the statements of a text, each as `{"stmt": {kind: body}, …}`.
 
     Raises:
         SyntaxFault: the text is not SQL as PostgreSQL 18 reads it.
@@ -66,7 +67,7 @@ def parse(sql: str) -> list[Node]:
 
 
 def parse_plpgsql(function: str) -> list[Node]:
-    """The trees of the bodies in CREATE FUNCTION statements or DO blocks written in PL/pgSQL.
+    """Returns the trees of the bodies in CREATE FUNCTION statements or DO blocks written in PL/pgSQL.
 
     Raises:
         SyntaxFault: a body is not PL/pgSQL, or there is none.
@@ -77,10 +78,10 @@ def parse_plpgsql(function: str) -> list[Node]:
 
 
 def _lacks_body(statement: Node) -> bool:
-    """Of such a one the library takes for granted that it has one, and ends the process."""
+    """Returns whether a function or block has no body: libpg_query crashes on it."""
     ((kind, body),) = statement.items()
     options = {"DoStmt": "args", "CreateFunctionStmt": "options"}.get(kind, "")
-    return bool(options) and not any(one["DefElem"].get("defname") == "as" for one in body.get(options, ()))
+    return bool(options) and not any(option["DefElem"].get("defname") == "as" for option in body.get(options, ()))
 
 
 def _parse(text: bytes) -> list[Node]:
@@ -108,7 +109,7 @@ def _parse_plpgsql(text: bytes) -> list[Node]:
 
 
 def _with_room(read: Callable[[bytes], list[Node]], text: bytes) -> list[Node]:
-    """Reads a text where the stack is large enough for it."""
+    """Parses a text in a thread with a stack that is large enough for it."""
     if len(text) <= _SMALL:
         return read(text)
     if len(text) > _LARGE:
@@ -134,7 +135,7 @@ def _answer(read: Callable[[bytes], list[Node]], text: bytes) -> list[Node] | Sy
 
 
 def _loaded(tree: bytes, text: bytes) -> Any:
-    """A tree; whatever stands in it was taken from the text."""
+    """Loads a tree; `text` is the SQL that it was parsed from."""
     if _depth(tree, plain=not any(byte in text for byte in _BRACKETS)) > _DEEPEST:
         raise TooDeep
     try:
@@ -144,7 +145,7 @@ def _loaded(tree: bytes, text: bytes) -> Any:
 
 
 def _depth(tree: bytes, *, plain: bool) -> int:
-    """How deep the brackets go; those within texts do not count, and in a plain tree there are none."""
+    """Returns the depth of the nesting; the strings of a plain tree contain no brackets."""
     brackets = tree if plain else _TEXTS.sub(b"", tree)
     return max(accumulate(map(_STEPS.__getitem__, brackets.translate(None, _OTHERS))), default=0)
 
@@ -157,20 +158,20 @@ def _fault(error: Any, text: bytes) -> SyntaxFault:
 
 
 def is_installed() -> bool:
-    """Whether there is a grammar to read with."""
+    """Returns whether the parser is installed."""
     return importlib.util.find_spec("postgast") is not None
 
 
 @cache
 def _library() -> Any:
-    """The library as postgast loads it, without the package itself, whose import takes longer than a file may."""
+    """Loads the library as postgast does, without the package, whose import takes too long."""
     package = importlib.util.find_spec("postgast")
     if package is None or not package.submodule_search_locations:
         raise ConfigurationError("PostgreSQL's grammar is not installed", hint="pip install 'sqlmigrate[lint]'")
     path = f"{package.submodule_search_locations[0]}/native.py"
     spec = importlib.util.spec_from_file_location("postgast_native", path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError("this postgast can't be used", hint="pip install 'sqlmigrate[lint]'")
+        raise ConfigurationError("this version of postgast cannot be used", hint="pip install 'sqlmigrate[lint]'")
     native = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(native)
     return native.lib

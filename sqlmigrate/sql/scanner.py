@@ -1,7 +1,7 @@
-"""Text -> items: where each statement, psql command and block of COPY data begins and ends. Pure.
+"""Splits text into statements, psql meta-commands and COPY data. Pure.
 
-The rules are those of psql's own lexer (src/fe_utils/psqlscan.l), which are the server's for everything that decides
-where a statement ends. The items of a text, joined, are the text.
+The rules are those of psql's lexer (src/fe_utils/psqlscan.l), which agree with the server's on everything that decides
+where a statement ends. The joined items of a text are the text.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
+from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
 class Kind(Enum):
-    """What an item is."""
+    """The kind of an item."""
 
     SPACE = "space"  # white space, comments, empty statements
     STATEMENT = "statement"  # from its first word to its semicolon
-    COMMAND = "command"  # a backslash command of psql, with its line's end
-    DATA = "data"  # rows for the COPY before it; a large block comes in several items
+    COMMAND = "command"  # a psql meta-command, with the end of its line
+    DATA = "data"  # data for the COPY before it; a large block is split into several items
     DATA_END = "data end"  # the line with \.
 
 
 class Item(NamedTuple):
-    """A stretch of the text and the place, counted from 1 in lines and characters, where it begins."""
+    """A range of the text, with the line and column of its start, counted from 1, columns in characters."""
 
     kind: Kind
     text: str
@@ -39,20 +40,17 @@ class Item(NamedTuple):
 
     @property
     def end(self) -> tuple[int, int]:
-        """The place behind it."""
-        newlines = self.text.count("\n")
-        if newlines:
-            return self.line + newlines, len(self.text) - self.text.rfind("\n")
-        return self.line, self.column + len(self.text)
+        """The line and column after its last character."""
+        return after(self.text, self.line, self.column)
 
 
-# The server takes every character from U+0080 on for a letter, no-break spaces included.
+# The server treats every character from U+0080 on as a letter, including no-break spaces.
 _LETTER = r"A-Za-z_\u0080-\U0010ffff"
 _WORD = rf"[{_LETTER}][{_LETTER}0-9$]*"
 _WHITE = r"[ \t\n\r\f\v]"
-# There is one way only to match it, so that an open string is never taken for a closed one and what follows.
+# It matches in one way only, so an unterminated string never matches as a string and following text.
 _ESCAPED_REST = r"(?:[^'\\]++|\\.|'')*'(?!')"
-# A string goes on behind white space with a newline in it, in the mode it began with.
+# A string continues after white space that contains a newline, with the same escape rules.
 _GOES_ON = rf"(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:{_WHITE}|--[^\n\r]*[\n\r])*'"
 _ESCAPED = rf"'{_ESCAPED_REST}(?:{_GOES_ON}{_ESCAPED_REST})*(?!{_GOES_ON})"
 
@@ -82,9 +80,9 @@ _TOKEN = re.compile(
 
 @cache
 def _quiet(*, words: bool, escapes: bool) -> re.Pattern[str]:
-    """What may be skipped without a look: it can neither end a statement nor open what hides an end.
+    """Returns a pattern for text that neither ends a statement nor starts a token that can contain a semicolon.
 
-    The count is bounded because each round of a group's repetition costs the engine memory.
+    The number of repetitions is bounded because each one costs the regular expression engine memory.
     """
     plain = rf"[^;()'\"$\\/\-{_LETTER}]+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
     strings = rf"[eE]?{_ESCAPED}" if escapes else rf"'[^']*'|[eE]{_ESCAPED}"
@@ -93,23 +91,23 @@ def _quiet(*, words: bool, escapes: bool) -> re.Pattern[str]:
 
 
 def tokens(statement: str) -> Iterator[str]:
-    """The tokens of a statement as written, comments left out; a dollar quote comes as its tag only."""
+    """Yields the tokens of a statement as written, without comments; only the tags of dollar quotes are tokens."""
     return (match[1] for match in _TOKEN.finditer(statement) if match[1])
 
 
 def statements(text: str, line: int = 1, column: int = 1) -> list[Item]:
-    """The statements of a text that begins at a place, and whose COPY rows, if it has any, travel apart."""
-    found: list[Item] = []
-    with suppress(ScriptError):  # the rows have no end here
+    """Returns the statements of a text that starts at a line and column, and does not contain COPY data."""
+    items: list[Item] = []
+    with suppress(ScriptError):  # the COPY data is missing
         for item in scan("", [text]):
             if item.kind is Kind.STATEMENT:
                 on_first = column - 1 if item.line == 1 else 0
-                found.append(item._replace(line=item.line + line - 1, column=item.column + on_first))
-    return found
+                items.append(item._replace(line=item.line + line - 1, column=item.column + on_first))
+    return items
 
 
 def copies_from_stdin(statement: str) -> bool:
-    """Whether rows follow the statement in the script: `COPY … FROM stdin`."""
+    """Whether COPY data follows the statement in the script: `COPY … FROM stdin`."""
     if statement[:4].lower() != "copy":
         return False
     depth, previous = 0, ""
@@ -123,11 +121,11 @@ def copies_from_stdin(statement: str) -> bool:
 
 
 def scan(path: str, chunks: Iterable[str]) -> Iterator[Item]:
-    """The items of a script that comes in chunks of any size; no more is held than the longest item.
+    """Yields the items of a script that is read in chunks of any size; memory is bounded by the longest item.
 
     Raises:
-        ScriptError: something is open at the end (a quote, a comment, COPY data), or a psql command
-            stands within a statement. The location is where it begins.
+        ScriptError: A quoted string, a comment or COPY data is unterminated, or a psql meta-command is inside a
+            statement. The location is the start of the string, comment, COPY or meta-command.
     """
     return _Scanner(path, chunks).items()
 
@@ -170,7 +168,7 @@ class _Scanner:
             yield from self._data(statement)
 
     def _more(self) -> bool:
-        """Reads at least as much again as is held, so that a long item is not scanned over and over."""
+        """At least doubles the text in memory, so that a long item is rescanned only a few times."""
         held = self._text[self._at :]
         parts, wanted = [held], max(len(held), 1)
         while wanted > 0 and not self._ended:
@@ -191,11 +189,11 @@ class _Scanner:
         return item
 
     def _space_end(self) -> int | None:
-        """Where the next statement or command begins; None when the text ends first."""
+        """Returns the offset of the next statement or meta-command; None if the text ends before it."""
         at, text = self._at, self._text
         self._open = None
         while True:
-            at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text too
+            at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it also matches the empty string
             if text.startswith("/*", at):
                 end = self._comment_end(at)
                 if end is None:
@@ -204,7 +202,7 @@ class _Scanner:
             elif text.startswith(";", at):
                 at += 1
             elif at >= len(text) - 1 and not self._ended:
-                return None  # the last character may be the first half of a comment's sign
+                return None  # the last character may be the first half of -- or /*
             else:
                 return at if at < len(text) else None
 
@@ -214,14 +212,14 @@ class _Scanner:
             depth += 1 if edge[0] == "/*" else -1
             if depth == 0:
                 return edge.end()
-        self._open = (start, "a comment")
+        self._open = (start, "/* comment")
         return None
 
     def _command(self) -> Item:
         while "\n" not in self._text[self._at :] and self._more():
             pass
         line = _LINE.match(self._text, self._at)
-        return self._take(Kind.COMMAND, line.end())  # type: ignore[union-attr]  # it matches the empty text too
+        return self._take(Kind.COMMAND, line.end())  # type: ignore[union-attr]  # it also matches the empty string
 
     def _statement(self) -> Item:
         while (end := self._statement_end()) is None:
@@ -231,7 +229,7 @@ class _Scanner:
                 break
         return self._take(Kind.STATEMENT, end)
 
-    def _statement_end(self) -> int | None:  # noqa: C901  # one branch a character that matters, as in psqlscan.l
+    def _statement_end(self) -> int | None:  # noqa: C901  # one branch for each relevant character, as in psqlscan.l
         if end := self._plain_end():
             return end
         text, at = self._text, self._at
@@ -240,7 +238,7 @@ class _Scanner:
         depth = bodies = 0
         self._open = None
         while True:
-            at = quiet.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text too
+            at = quiet.match(text, at).end()  # type: ignore[union-attr]  # it also matches the empty string
             if at >= len(text):
                 return None
             character = text[at]
@@ -251,7 +249,7 @@ class _Scanner:
             elif character in "()":
                 depth = max(depth + (1 if character == "(" else -1), 0)
                 at += 1
-            elif quiet.match(text, at).end() > at:  # type: ignore[union-attr]  # the last match ended at its bound
+            elif quiet.match(text, at).end() > at:  # type: ignore[union-attr]  # the last match ended at the maximum number of repetitions
                 continue
             elif character in "$/":
                 hidden = self._dollar_end(at) if character == "$" else self._comment_end(at)
@@ -259,16 +257,16 @@ class _Scanner:
                     return None
                 at = hidden
             elif character == "\\":
-                self._refuse(at, "a psql command within a statement", "end the statement with a semicolon first")
+                self._refuse(at, "psql meta-command inside a statement", "end the statement with a semicolon first")
             elif routine and (word := _NAME.match(text, at)) and not _ESCAPE_PREFIX.match(text, at):
                 bodies = self._bodies(word, bodies) if depth == 0 else bodies
                 at = word.end()
             else:
-                self._open = (at, "a quoted name" if character == '"' else "a string")
+                self._open = (at, "quoted identifier" if character == '"' else "quoted string")
                 return None
 
     def _plain_end(self) -> int:
-        """The end of a statement in which nothing but strings can hide a semicolon, or 0: most rows of a data file."""
+        """Returns the end of a statement in which only strings can contain a semicolon, or 0: most INSERTs."""
         end = self._text.find(";", self._at) + 1
         statement = self._text[self._at : end]
         if statement[:6].lower() == "create" or any(sign in statement for sign in _HIDING):
@@ -277,7 +275,7 @@ class _Scanner:
         return end if even else 0
 
     def _bodies(self, word: re.Match[str], bodies: int) -> int:
-        """How many BEGIN ATOMIC and CASE are open behind the word; only END closes them."""
+        """Returns the number of unterminated BEGIN ATOMIC and CASE after a word; only END terminates them."""
         text = word[0].lower()
         if text == "begin" and _ATOMIC.match(self._text, word.end()):
             return bodies + 1
@@ -291,7 +289,7 @@ class _Scanner:
             return start + 1
         end = self._text.find(tag[0], tag.end())
         if end < 0:
-            self._open = (start, f"a string quoted with {tag[0]}")
+            self._open = (start, f"dollar-quoted string {tag[0]}")
             return None
         return end + len(tag[0])
 
@@ -303,7 +301,7 @@ class _Scanner:
             self._refuse_cut_off(copy)
         if rest is None:
             self._refuse(
-                self._at, "something else follows on the line of a COPY … FROM stdin", "put its rows on the next line"
+                self._at, "extra text after COPY … FROM stdin on the same line", "start the COPY data on the next line"
             )
         yield self._take(Kind.SPACE, rest.end())
         while (end := self._data_end()) is None:
@@ -315,7 +313,7 @@ class _Scanner:
         if end > self._at:
             yield self._take(Kind.DATA, end)
         line = _LINE.match(self._text, self._at)
-        yield self._take(Kind.DATA_END, line.end())  # type: ignore[union-attr]  # it matches the empty text too
+        yield self._take(Kind.DATA_END, line.end())  # type: ignore[union-attr]  # it also matches the empty string
 
     def _data_end(self) -> int | None:
         text, at = self._text, self._at
@@ -329,19 +327,17 @@ class _Scanner:
 
     def _refuse_cut_off(self, copy: Item) -> NoReturn:
         raise ScriptError(
-            "the rows of a COPY … FROM stdin have no end: the file is cut off",
+            "unterminated COPY data: the file may be truncated",
             Location(self._path, copy.line, copy.column, copy.text.partition("\n")[0]),
-            hint=r"rows end with a line that holds only \.",
+            hint=r"end the COPY data with a line that contains only \.",
         )
 
     def _refuse_open(self) -> None:
         if self._open is not None:
-            self._refuse(self._open[0], f"{self._open[1]} is open at the end of the file", "close it")
+            self._refuse(self._open[0], f"unterminated {self._open[1]}", "terminate it")
 
     def _refuse(self, at: int, message: str, hint: str) -> NoReturn:
-        before = self._text[self._at : at]
-        line = self._line + before.count("\n")
-        column = len(before) - before.rfind("\n") if "\n" in before else self._column + len(before)
+        line, column = after(self._text[self._at : at], self._line, self._column)
         start = self._text.rfind("\n", 0, at) + 1
         text = self._text[start : self._text.find("\n", at) % (len(self._text) + 1)]
         raise ScriptError(message, Location(self._path, line, column, text), hint)

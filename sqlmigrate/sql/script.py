@@ -1,4 +1,4 @@
-"""Items -> script: which statements commit together, what is left out, what is refused. Pure."""
+"""Groups the items of a file into a script: its segments, its directives and its problems. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.model import Step
 
-# A piece is one message's worth of a long script: large enough that its round trip does not count.
+# Long scripts are sent in pieces of this size, in bytes, for which the time of a round trip is negligible.
 PIECE_SIZE = 256 * 1024
 
 _STEERING = re.compile(
@@ -32,10 +32,10 @@ DIRECTIVES = ("transaction", "lock-timeout", "lock-retries", "statement-timeout"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of the file, in bytes, and the place where it begins.
+    """A range of the file, by byte offsets, and the line and column of its start.
 
-    `rows`, also in bytes, are those for the `COPY … FROM stdin` that is its last statement. `ends_message` is set
-    where what follows must be sent later: the server reads a message by the settings it has when the message comes.
+    `rows` are the byte offsets of the COPY data, if its last statement is `COPY … FROM stdin`. `ends_message` means
+    that the next piece needs another message: the server parses a message with the settings at its arrival.
     """
 
     start: int
@@ -51,9 +51,9 @@ class Piece:
 class Segment:
     """Statements that commit together, numbered from 0 within the script.
 
-    `begin` is the author's own BEGIN with its options, or empty. One that is not `transactional` is one statement.
-    `patient` means that its locks block nobody while it waits for them, so that it may wait without a limit.
-    `done_checksum` is that of the text of every statement up to this segment's end.
+    `begin` is the script's own BEGIN with its options, or empty. One that is not `transactional` has one statement.
+    `patient` means that it blocks no other session while it waits for its locks, so it needs no lock_timeout.
+    `done_checksum` is the checksum of the text of every statement up to the end of the segment.
     """
 
     first: int
@@ -66,21 +66,21 @@ class Segment:
 
     @property
     def end(self) -> int:
-        """The number of the statement behind the last."""
+        """The number of the statement after the last one."""
         return self.first + self.statements
 
     @property
     def size(self) -> int:
-        """Bytes of the file that it sends."""
+        """The size of its text and its COPY data in bytes."""
         return sum((piece.rows[1] if piece.rows else piece.end) - piece.start for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Where the scanner's own idea of segments is overruled.
+    """Changes to the segments that the keywords of the statements imply.
 
-    `skip` statements are done already; `alone` are those that the server would not run in a transaction;
-    `before` those that want what precedes them committed; `everywhere` is the directive `transaction=off`.
+    `skip` is the number of statements that are already done; `alone` are the numbers of statements that the server did
+    not run inside a transaction block; `before` are those that need a COMMIT before them.
     """
 
     skip: int = 0
@@ -90,11 +90,12 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A file as read: what it says of itself, its segments, and what stands in its way.
+    """A parsed file: its directives, its segments and its problems.
 
-    `directives` hold milliseconds, a number of retries, and 1 or 0 for on and off. `session` are the settings among the
-    statements skipped, which the rest of the script counts on; `sets_session` is true where any statement is one.
-    `skipped_checksum` is that of the text of the statements skipped. `steering` are psql commands passed over.
+    The values of `directives` are milliseconds, a number of retries, or 1 and 0 for on and off. `session` contains the
+    SET statements among the skipped statements, on which the rest of the script may depend; `sets_session` is true if
+    any statement changes a setting. `skipped_checksum` is the checksum of the skipped statements. `steering` lists the
+    ignored psql meta-commands.
     """
 
     path: str
@@ -110,13 +111,13 @@ class Script:
 
 
 def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: int = 0) -> Script:
-    """Reads a script. Never raises for what the script says: every refusal is one of `problems`.
+    """Parses a script. Never raises an error for the content of the script: see `Script.problems`.
 
     Args:
-        path: for locations only; nothing is opened.
-        chunks: the text, in stretches of any size.
-        cuts: how far it is done, and what the server said of it.
-        offset: bytes before the first character (a BOM).
+        path: The path for locations; no file is opened.
+        chunks: The text, in chunks of any size.
+        cuts: How much of the script is done, and the segments that the server requires.
+        offset: The number of bytes before the first character: the BOM.
     """
     reader = _Reader(path, cuts or Cuts(), offset)
     try:
@@ -128,22 +129,22 @@ def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: in
 
 
 def only_steers(command: str) -> bool:
-    """Whether a psql command is one to pass over; any other is refused."""
+    """Whether a psql meta-command is ignored; any other meta-command is a problem."""
     return _STEERING.match(command) is not None and "\\\\" not in command
 
 
 def cuts_of(step: Step) -> Cuts:
-    """Where a script that is done in part goes on."""
+    """Returns the cuts with which a partly applied script continues."""
     return Cuts(step.row.statements_done) if step.row is not None and is_unfinished(step) else Cuts()
 
 
 def is_unfinished(step: Step) -> bool:
-    """Whether the history says that an earlier run did a part of the step."""
+    """Whether the history shows that an earlier run did a part of the step."""
     return step.row is not None and not step.row.success and step.row.action == step.action.value
 
 
 class _Digest:
-    """SHA-256 of the text of statements and their rows, however the lines end."""
+    """The SHA-256 of statements and their COPY data, with LF line endings."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -157,7 +158,7 @@ class _Digest:
 
 @dataclass(slots=True)
 class _Draft:
-    """A segment that is being gathered; one that is `full` takes no further statement, only rows."""
+    """A segment under construction; a `full` segment accepts COPY data but no further statement."""
 
     first: int
     begin: str = ""
@@ -170,7 +171,7 @@ class _Draft:
 
 
 class _Reader:
-    """Gathers items into pieces and pieces into segments."""
+    """Groups items into pieces, and pieces into segments."""
 
     def __init__(self, path: str, cuts: Cuts, offset: int) -> None:
         self.problems: list[Problem] = []
@@ -215,12 +216,13 @@ class _Reader:
     def script(self) -> Script:
         self._end_segment()
         if self._block_at is not None:
-            self._refuse(
-                "open-block", "a transaction block is open at the end of the file", self._block_at, "add COMMIT"
-            )
+            self._refuse("open-block", "unterminated transaction block", self._block_at, "add COMMIT")
         if self._foreign is not None and not self._ascii:
             self._refuse(
-                "encoding", "the file is UTF-8 but says that it is not", self._foreign, "leave the setting out"
+                "encoding",
+                "the file is UTF-8, but sets client_encoding to another encoding",
+                self._foreign,
+                "remove the setting",
             )
         comment = _COMMENT.search(self._head)
         return Script(
@@ -240,14 +242,18 @@ class _Reader:
         if self._number == 0:
             self._head += item.text
         for match in _DIRECTIVE.finditer(item.text):
-            if match[1].lower().partition("=")[0].strip() == "ignore":  # the linter's, and allowed anywhere
+            if (
+                match[1].lower().partition("=")[0].strip() == "ignore"
+            ):  # a directive of the linter, which is allowed anywhere
                 continue
             line = item.line + item.text.count("\n", 0, match.start())
             self._take_directives(match[1], Location(self._path, line, 1, match[0].strip()))
 
     def _take_directives(self, text: str, place: Location) -> None:
         if self._number:
-            self._refuse("directive", "a directive below the first statement", place, "move it to the head of the file")
+            self._refuse(
+                "directive", "a directive must be before the first statement", place, "move it to the head of the file"
+            )
             return
         for key, value in _settings(text):
             try:
@@ -261,7 +267,9 @@ class _Reader:
             self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
             return
         name = item.text.split()[0]
-        self._refuse("psql-command", f"{name} is a command of psql's own", _place(self._path, item), _instead(name))
+        self._refuse(
+            "psql-command", f"psql meta-command {name} is not supported", _place(self._path, item), _instead(name)
+        )
 
     def _take_statement(self, item: Item, start: int) -> None:
         sort, reason = sort_of(item.text)
@@ -275,7 +283,7 @@ class _Reader:
             self._add(item, start, sort)
 
     def _begin(self, item: Item) -> None:
-        if self._block_at is None:  # psql warns of a BEGIN within a block and goes on
+        if self._block_at is None:  # the server only warns about a BEGIN inside a transaction block
             self._end_segment()
             self._draft = _Draft(self._number, item.text.rstrip("; \t\r\n"), block=True)
             self._block_at = _place(self._path, item)
@@ -284,9 +292,7 @@ class _Reader:
     def _commit(self, item: Item) -> None:
         if self._block_at is None:
             place = _place(self._path, item)
-            self._refuse(
-                "stray-commit", "COMMIT without its BEGIN", place, "leave it out, or add BEGIN before its statements"
-            )
+            self._refuse("stray-commit", "COMMIT without BEGIN", place, "remove it, or add BEGIN before its statements")
         self._end_segment()
         self._block_at = None
 
@@ -320,7 +326,7 @@ class _Reader:
             self._foreign = _place(self._path, item)
 
     def _grow(self, item: Item, start: int) -> None:
-        """Adds the statement to the piece, whatever white space and comments lie between."""
+        """Adds a statement, with the white space and comments before it, to the current piece."""
         if self._piece is None:
             self._piece = Piece(start, self._at, item.line, item.column, 1)
         else:
@@ -347,32 +353,24 @@ class _Reader:
         self._end_piece()
         draft, self._draft = self._draft, _Draft(self._number)
         if draft.statements:
-            self._segments.append(
-                Segment(
-                    draft.first,
-                    draft.statements,
-                    draft.transactional,
-                    draft.begin,
-                    draft.patient,
-                    tuple(draft.pieces),
-                    self._digest.now(),
-                )
-            )
+            kind = (draft.transactional, draft.begin, draft.patient)
+            segment = Segment(draft.first, draft.statements, *kind, tuple(draft.pieces), self._digest.now())
+            self._segments.append(segment)
 
     def _refuse(self, code: str, message: str, place: Location, hint: str) -> None:
         self.problems.append(Problem(code, message, place, hint))
 
 
 def _directive(key: str, value: str) -> int:
-    """A directive's value: milliseconds, a number, or 1 and 0 for on and off."""
+    """Returns the value of a directive: milliseconds, a number, or 1 and 0 for on and off."""
     if key not in DIRECTIVES:
-        raise ConfigurationError(f"no such directive: {key}", hint=f"known are {', '.join(DIRECTIVES)}")
+        raise ConfigurationError(f'unrecognized directive "{key}"', hint=f"write one of {', '.join(DIRECTIVES)}")
     if key == "lock-retries" and value.isdecimal() and len(value) < 10:
         return int(value)
     if key != "transaction":
         return milliseconds(value)
     if value not in ("on", "off"):
-        raise ConfigurationError(f"transaction={value} means nothing", hint="write transaction=off")
+        raise ConfigurationError(f'invalid value for directive "transaction": "{value}"', hint="write transaction=off")
     return int(value == "on")
 
 
@@ -386,16 +384,16 @@ def _place(path: str, item: Item) -> Location:
 
 
 def _instead(command: str) -> str:
-    """What to write instead of a psql command."""
-    known = {
-        "\\i": "put the included SQL into this file, or into a migration of its own",
-        "\\ir": "put the included SQL into this file, or into a migration of its own",
-        "\\c": "a migration runs on one database; migrate the other with its own run",
-        "\\connect": "a migration runs on one database; migrate the other with its own run",
-        "\\copy": "use COPY … FROM stdin with the rows behind it, ended by \\.",
+    """Returns the hint for an unsupported psql meta-command."""
+    hints = {
+        "\\i": "copy the included SQL into this file, or into another migration",
+        "\\ir": "copy the included SQL into this file, or into another migration",
+        "\\c": "a migration runs in one database; migrate the other database in another run",
+        "\\connect": "a migration runs in one database; migrate the other database in another run",
+        "\\copy": "use COPY … FROM stdin with the data after it, terminated by \\.",
         "\\gexec": "use a DO block with EXECUTE",
         "\\g": "end the statement with a semicolon",
         "\\set": "write the value where it is used",
         "\\encoding": "save the file as UTF-8",
     }
-    return known.get(command, "write plain SQL")
+    return hints.get(command, "write plain SQL")

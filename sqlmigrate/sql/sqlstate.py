@@ -1,4 +1,4 @@
-"""What PostgreSQL's error codes mean for a migration: try again, or run the script in other segments. Pure."""
+"""Classifies SQLSTATEs: errors to retry, and errors that other segments avoid. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
 def needs_parts(report: ServerReport) -> bool:
-    """Whether the server refused only to run a statement in the same transaction as what precedes it."""
+    """Whether the statement can succeed in a transaction of its own, or outside a transaction block."""
     return report.sqlstate in NOT_IN_A_TRANSACTION or wants_a_commit(report)
 
 
 def wants_a_commit(report: ServerReport) -> bool:
-    """What psql would have committed by then: an enum's value, pending trigger events, more locks than one may have."""
+    """Whether a COMMIT before the statement avoids the error: enum values, trigger events, too many locks."""
     return (
         report.sqlstate == "55P04"
         or (report.sqlstate == "55006" and "pending trigger events" in report.message)

@@ -87,14 +87,18 @@ def test_where_a_file_is_to_come_the_shell_is_told_so(environment: dict[str, str
 def test_zsh_completes(environment: dict[str, str]) -> None:
     script = "compdef() { :; }; " + LOADED.format(name="zsh") + ZSH.format(line="sqlmigrate lock-s")
 
-    assert "lock-status:Show who holds the migration lock." in lines(environment, "zsh", "-f", "-c", script)
+    assert "lock-status:Show the backend that holds the migration lock." in lines(
+        environment, "zsh", "-f", "-c", script
+    )
 
 
 @pytest.mark.debian
 def test_fish_completes(environment: dict[str, str]) -> None:
     script = 'sqlmigrate completion fish | source; complete -C "sqlmigrate lock-s"'
 
-    assert "lock-status\tShow who holds the migration lock." in lines(environment, "fish", "--no-config", "-c", script)
+    assert "lock-status\tShow the backend that holds the migration lock." in lines(
+        environment, "fish", "--no-config", "-c", script
+    )
 
 
 def test_a_shell_that_is_not_known_is_refused(environment: dict[str, str]) -> None:

@@ -38,7 +38,7 @@ def test_the_paths_are_printed_alone(scratch: Scratch) -> None:
     assert done.stdout.splitlines() == [f"migrations/{UP}", f"migrations/{DOWN}"]
     assert done.stderr == ""
     assert "create table orders (" in (scratch.root / "migrations" / UP).read_text()
-    assert (scratch.root / "migrations" / DOWN).read_text() == "-- Takes back: Create orders.\n\ndrop table orders;\n"
+    assert (scratch.root / "migrations" / DOWN).read_text() == "-- Rolls back: Create orders.\n\ndrop table orders;\n"
 
 
 def test_json(scratch: Scratch) -> None:
@@ -81,26 +81,26 @@ def test_an_older_version_is_told(scratch: Scratch) -> None:
     done = scratch.run("generate", "b", "--version", "2.0.0-16")
 
     assert done.returncode == 0
-    assert "v2.0.0-017 is there already, and newer" in done.stderr
+    assert "the newer version v2.0.0-017 already exists" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        ([], "give one name", "--name add_new_feature"),
-        (["a", "--name", "b"], "give one name", ""),
-        (["订单"], "'订单' is not ASCII", "--description takes any language"),
-        (["!"], "'!' names nothing", ""),
-        (["a", "--template", "tabel"], "there is no template 'tabel'", "there are backfill, column, constraint"),
-        (["a", "--template", "index"], "needs --set table=… --set column=…", "it takes table, column, method"),
-        (["a", "--set", "table=t"], "template empty takes no table", "it takes nothing"),
+        ([], "exactly one name is required", "--name add_new_feature"),
+        (["a", "--name", "b"], "exactly one name is required", ""),
+        (["订单"], "'订单' is not ASCII", "--description may be in any language"),
+        (["!"], "'!' contains no letter or digit", ""),
+        (["a", "--template", "tabel"], 'template "tabel" does not exist', "use one of backfill, column, constraint"),
+        (["a", "--template", "index"], "requires --set table=… --set column=…", "variables: table, column, method"),
+        (["a", "--set", "table=t"], "template empty has no variable table", "no variables"),
         (["a", "--template", "view", "--set", "view"], "--set view has no value", "--set view=…"),
         (["create_t", "--template", "table", "--set", "table=a b"], "'a b' is not a name", "shop.orders"),
-        (["create_t", "--template", "table", "--set", "title=t"], "takes no title", ""),
+        (["create_t", "--template", "table", "--set", "title=t"], "has no variable title", ""),
         (["a", "--version", "1.0"], "is not a version", ""),
-        (["a", "--version", "1.0.0-1", "--major"], "--version and --major", "leave one of them out"),
-        (["a", "--description", "sqlmigrate: transaction=off"], "is no description", ""),
-        (["a", "--dir", "nowhere"], "there is no directory 'nowhere'", "sqlmigrate init"),
+        (["a", "--version", "1.0.0-1", "--major"], "--version and --major", "omit one of them"),
+        (["a", "--description", "sqlmigrate: transaction=off"], "invalid description", ""),
+        (["a", "--dir", "nowhere"], 'directory "nowhere" does not exist', "sqlmigrate init"),
         (["a" * 300], "File name too long", ""),
     ],
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_nothing_is_overwritten(scratch: Scratch) -> None:
     done = scratch.run("generate", "create_orders", "--version", "1.0.0-1")
 
     assert done.returncode == 2
-    assert f"v1.0.0-001 is there already: migrations/{DOWN}" in done.stderr
+    assert f"v1.0.0-001 already exists: migrations/{DOWN}" in done.stderr
     assert names(scratch) == [DOWN]
 
 
@@ -191,7 +191,7 @@ def test_a_directory_that_is_held_is_waited_for(tmp_path: Path) -> None:
 def test_list(scratch: Scratch) -> None:
     scratch.write("migrations/templates/audit.up.sql.j2", "{# Ours. #}\nselect {{ what }};")
 
-    assert "audit        Ours.\n             takes what\n" in scratch.run("generate", "--list").stdout
+    assert "audit        Ours.\n             variables: what\n" in scratch.run("generate", "--list").stdout
     takes = {one["name"]: one["takes"] for one in scratch.json("generate", "--list")["templates"]}
     assert takes["audit"] == {"what": None}
     assert takes["index"] == {"table": None, "column": None, "method": "btree", "where": ""}
@@ -231,7 +231,7 @@ def test_a_template_may_use_ours(scratch: Scratch) -> None:
         ("{{ open", "x.up.sql.j2:1: unexpected end of template"),
         ("{{ ''.__class__.__mro__ }}", "x.up.sql.j2: access to attribute '__class__'"),
         ("{{ 1 / 0 }}", "x.up.sql.j2: ZeroDivisionError"),
-        ("{% include 'y' %}", "there is no y"),
+        ("{% include 'y' %}", 'template file "y" does not exist'),
         ("{{ name.nothing }}", "has no attribute 'nothing'"),
     ],
 )
@@ -248,7 +248,7 @@ def test_a_template_that_fails_is_named(scratch: Scratch, text: str, said: str) 
 def test_a_down_file_alone_is_no_template(scratch: Scratch) -> None:
     scratch.write("migrations/templates/x.down.sql.j2", "-- x")
 
-    assert "without its up file" in scratch.run("generate", "n", "--template", "x").stderr
+    assert "without an up file" in scratch.run("generate", "n", "--template", "x").stderr
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
         raise OSError(28, os.strerror(28), "there")
 
     monkeypatch.setattr(atomic, "create", full)
-    with pytest.raises(ConfigurationError, match="there cannot be written: No space left on device"):
+    with pytest.raises(ConfigurationError, match='there": No space left on device'):
         generate([str(tmp_path)], Order("a"))
 
 

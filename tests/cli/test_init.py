@@ -68,7 +68,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
     shown = Scratch(tmp_path).json("init")["files"]
     assert [one["outcome"] for one in shown] == ["kept"] * 5
-    assert "kept      migrations (it has migrations)" in Scratch(tmp_path).run("init").stdout
+    assert "kept      migrations (it already contains migrations)" in Scratch(tmp_path).run("init").stdout
 
 
 def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
@@ -80,11 +80,11 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     before = contents(tmp_path)
 
     assert outcomes(tmp_path) == {
-        "sqlmigrate.toml": (Outcome.KEPT, "it is there"),
-        "db/sql": (Outcome.KEPT, "it has migrations"),
+        "sqlmigrate.toml": (Outcome.KEPT, "it already exists"),
+        "db/sql": (Outcome.KEPT, "it already contains migrations"),
         ".gitignore": (Outcome.EXTENDED, ""),
         ".pre-commit-config.yaml": (Outcome.CREATED, ""),
-        ".github/workflows/migrations.yml": (Outcome.KEPT, "it is there"),
+        ".github/workflows/migrations.yml": (Outcome.KEPT, "it already exists"),
     }
     after = contents(tmp_path)
     assert after[".gitignore"] == "*.pyc\n/.postgres/\n"
@@ -146,7 +146,7 @@ def test_where_a_hook_has_no_place_it_is_said(tmp_path: Path, text: str) -> None
 
     outcome, note = outcomes(tmp_path)[".pre-commit-config.yaml"]
     assert outcome is Outcome.KEPT
-    assert note.startswith("add to its repos:\n- repo: local")
+    assert note.startswith("add this to its `repos`:\n- repo: local")
     assert (tmp_path / ".pre-commit-config.yaml").read_text() == text
 
 
@@ -188,7 +188,7 @@ def test_a_workflow_below_the_top_of_the_repository_is_told(tmp_path: Path) -> N
 
     assert outcomes(tmp_path / "app")[".github/workflows/migrations.yml"] == (
         Outcome.CREATED,
-        f"GitHub reads it only in {tmp_path}",
+        f"GitHub reads workflows only in {tmp_path}",
     )
 
 
@@ -199,5 +199,5 @@ def test_what_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     done = Scratch(tmp_path).run("init", "file")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "file cannot be written" in done.stderr
+    assert 'could not write file "file' in done.stderr
     assert "is not UTF-8" in Scratch(tmp_path).run("init", "app").stderr

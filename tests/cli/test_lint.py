@@ -81,7 +81,7 @@ def test_directory_and_earlier_files(scratch: Scratch) -> None:
 def test_clean_is_0_findings_1_usage_2(scratch: Scratch) -> None:
     scratch.write("clean.sql", "create table t (a int);")
     scratch.write("a.sql")
-    assert scratch.run("validate", "clean.sql").stdout == "clean: 1 file\n"
+    assert scratch.run("validate", "clean.sql").stdout == "no findings in 1 file\n"
     codes = [scratch.run("validate", name).returncode for name in ("clean.sql", "a.sql", "missing.sql")]
     assert codes == [0, 1, 2]
     assert scratch.run("validate", "a.sql", "--preset", "none").returncode == 2
@@ -153,7 +153,7 @@ def test_options_for_files_want_files(scratch: Scratch, arguments: tuple[str, ..
     done = scratch.run("validate", *arguments)
     assert done.returncode == 2
     assert f"{arguments[0]}" in done.stderr
-    assert "is for files" in done.stderr
+    assert "requires files" in done.stderr
 
 
 def test_dry_run_and_files_do_not_go_together(scratch: Scratch) -> None:
@@ -164,7 +164,7 @@ def test_dry_run_and_files_do_not_go_together(scratch: Scratch) -> None:
 def test_without_files_it_is_files_against_history(scratch: Scratch) -> None:
     done = scratch.run("validate")
     assert done.returncode == 2
-    assert "no database is named" in done.stderr
+    assert "no database is configured" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["github", "gitlab", "sarif", "junit", "gcc", "markdown"])
@@ -203,12 +203,12 @@ def test_fix_shows_a_diff_and_writes_only_when_told(scratch: Scratch) -> None:
     done = scratch.run("validate", "--fix", "a.sql")
     assert done.returncode == 2
     assert "+create index concurrently i on t (a);" in done.stdout
-    assert "nothing was written" in done.stderr
+    assert "nothing was changed" in done.stderr
     assert file.read_text() == INDEX
 
     done = scratch.run("validate", "a.sql", "--fix", "--yes")
     assert done.returncode == 0
-    assert done.stdout.endswith("clean: 1 file\n")
+    assert done.stdout.endswith("no findings in 1 file\n")
     assert file.read_text() == "create index concurrently i on t (a);\n"
     assert "nothing to fix" in scratch.run("validate", "a.sql", "--fix").stdout
 
@@ -228,7 +228,7 @@ def test_fix_asks_on_a_terminal(scratch: Scratch) -> None:
             screen += block
     os.close(leader)
     assert process.wait() == 0
-    assert b"Write this?" in screen
+    assert b"Write these changes?" in screen
     assert "concurrently" in file.read_text()
 
 
@@ -298,7 +298,7 @@ def test_pre_commit(scratch: Scratch) -> None:
     scratch.git("add", ".")
     done = pre_commit(scratch, "run", "--all-files")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("clean: 2 files") == 1  # one process for all files
+    assert done.stdout.count("no findings in 2 files") == 1  # one process for all files
 
     scratch.git("commit", "-qm", "first")
     scratch.write("migrations/V1.0.0-003__c.up.sql")

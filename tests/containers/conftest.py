@@ -1,4 +1,4 @@
-"""An engine, the image and a compose project; scripts/with-containers.sh says where they come from."""
+"""Fixtures for the image and for a compose project; scripts/with-containers.sh selects the engine and the images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.servers import ROOT
 
 IMAGE = "sqlmigrate:test"
-PASSWORD = 'p@ss: "w/rd"%20'  # noqa: S105  # of a database that lives for one test
+PASSWORD = 'p@ss: "w/rd"%20'  # noqa: S105  # the password of a database that exists only for a test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,13 +32,20 @@ def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
 
 
 def build(name: str, directory: Path) -> None:
-    chosen = [f"{key}={os.environ[key]}" for key in ("PYTHON_IMAGE", "CLIENT_IMAGE") if key in os.environ]
-    docker("build", "-q", "-t", name, *(word for one in chosen for word in ("--build-arg", one)), str(directory))
+    arguments = [f"{key}={os.environ[key]}" for key in ("PYTHON_IMAGE", "CLIENT_IMAGE") if key in os.environ]
+    docker(
+        "build",
+        "-q",
+        "-t",
+        name,
+        *(word for argument in arguments for word in ("--build-arg", argument)),
+        str(directory),
+    )
 
 
 @dataclass(frozen=True)
 class Compose:
-    """A compose project in a directory of its own, with the repository's files and a database of its own."""
+    """A compose project in its own directory, with the repository's files and its own database."""
 
     directory: Path
     name: str
@@ -86,7 +93,7 @@ class Compose:
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Built once: of pytest-xdist's workers the others wait, and find every layer there."""
+    """Builds the image once: the other workers of pytest-xdist wait, and then use its layers."""
     with (tmp_path_factory.getbasetemp().parent / "image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         build(IMAGE, ROOT)
@@ -95,7 +102,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def compose(image: str, tmp_path: Path) -> Iterator[Compose]:
-    """The project, nothing of it started; all of it is gone afterwards, the data too."""
+    """Returns the project before its start. Removes it with its data after the test."""
     for name in ("docker-compose.yml", "docker-compose.dev.yml"):
         shutil.copy(ROOT / name, tmp_path)
     if os.environ.get("POSTGRES_IMAGE", "").startswith("standin/"):
@@ -111,7 +118,7 @@ def compose(image: str, tmp_path: Path) -> Iterator[Compose]:
 
 @pytest.fixture
 def running(compose: Compose) -> Compose:
-    """The project with its database up, and nothing migrated."""
+    """Returns the project with a running database, before any migration."""
     compose("up", "-d", "postgres")
     return compose
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml as people use it: up, status, back, up again, two at once, stopped in the middle."""
+"""Tests docker-compose.yml as users run it: migrate, roll back, two runs at once, a stop during a run."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def wait_for(compose: Compose, statement: str) -> None:
 
 def states(compose: Compose) -> list[str]:
     output = compose.migrate("status", "--format", "json", "--log-level", "error")
-    found = json.loads(output[output.index("{") : output.rindex("}") + 1])
-    return [one["state"] for one in found["migrations"]]
+    result = json.loads(output[output.index("{") : output.rindex("}") + 1])
+    return [migration["state"] for migration in result["migrations"]]
 
 
-def test_up_ends_with_0_and_everything_applied(compose: Compose) -> None:
-    began = time.monotonic()
+def test_up_exits_with_0_after_all_migrations_are_applied(compose: Compose) -> None:
+    start = time.monotonic()
     output = compose("up", "--exit-code-from", "migrate")
-    took = time.monotonic() - began
+    seconds = time.monotonic() - start
 
-    print(f"from `up` on nothing to exit code 0 in {took:.1f} s")
+    print(f"from `up` on nothing to exit code 0 in {seconds:.1f} s")
     assert "migrations applied" in output
     assert PASSWORD not in output
 
 
-def test_up_back_and_up_again(running: Compose) -> None:
+def test_migrations_are_applied_rolled_back_and_applied_again(running: Compose) -> None:
     count = len(list(running.migrations.glob("*.up.sql")))
     running.migrate("migrate")
     assert states(running) == ["applied"] * count
@@ -61,7 +61,7 @@ def test_a_failed_migration_fails_the_container(compose: Compose) -> None:
     assert PASSWORD not in output
 
 
-def test_two_at_once_apply_each_migration_once(running: Compose) -> None:
+def test_two_runs_at_once_apply_each_migration_once(running: Compose) -> None:
     running.migrate("lock-status")
     (running.migrations / "V0.0.1-001__slow.up.sql").write_text("select pg_sleep(1);\n")
     count = len(list(running.migrations.glob("*.up.sql")))
@@ -74,18 +74,18 @@ def test_two_at_once_apply_each_migration_once(running: Compose) -> None:
     assert running.query("select count(*) from migrations where success") == str(count)
 
 
-def test_stop_ends_a_running_migration_cleanly_and_at_once(running: Compose) -> None:
+def test_docker_stop_rolls_back_a_running_migration_at_once(running: Compose) -> None:
     running.migrate("migrate")
     (running.migrations / "V9.0.0-001__long.up.sql").write_text("create table half (a int);\nselect pg_sleep(300);\n")
     container = running("run", "-d", "-T", "migrate").strip().splitlines()[-1]
     wait_for(running, "select exists (select from pg_stat_activity where wait_event = 'PgSleep')")
 
-    began = time.monotonic()
+    start = time.monotonic()
     docker("stop", container)
-    took = time.monotonic() - began
+    seconds = time.monotonic() - start
 
-    print(f"stopped in {took:.1f} s")
-    assert took < 8  # of the ten that it is given
+    print(f"stopped in {seconds:.1f} s")
+    assert seconds < 8  # docker kills it after ten
     assert docker("inspect", "-f", "{{.State.ExitCode}}", container).stdout.strip() == "143"
     docker("rm", container)
     assert running.query("select to_regclass('half') is null") == "t"
@@ -93,7 +93,7 @@ def test_stop_ends_a_running_migration_cleanly_and_at_once(running: Compose) -> 
     assert running.query("select success from migrations where version = 'v9.0.0-001'") == "f"
 
 
-def test_the_password_is_in_no_container_s_settings(running: Compose) -> None:
+def test_docker_inspect_and_logs_do_not_show_the_password(running: Compose) -> None:
     container = running("run", "-d", "-T", "migrate").strip().splitlines()[-1]
     try:
         assert docker("wait", container).stdout.strip() == "0"
@@ -103,7 +103,7 @@ def test_the_password_is_in_no_container_s_settings(running: Compose) -> None:
         docker("rm", "-f", container)
 
 
-def test_what_is_saved_is_applied_in_development(compose: Compose) -> None:
+def test_a_saved_file_is_applied_in_development(compose: Compose) -> None:
     compose("up", "-d", files=BOTH)
     wait_for(compose, "select coalesce((select bool_and(success) from migrations), false)")
     (compose.migrations / "V9.0.0-001__saved.up.sql").write_text("create table saved (a int);\n")
@@ -113,7 +113,7 @@ def test_what_is_saved_is_applied_in_development(compose: Compose) -> None:
     assert compose("port", "postgres", "5432", files=BOTH).startswith("127.0.0.1:")
 
 
-def test_one_command_sets_it_up_takes_it_back_and_removes_it(compose: Compose) -> None:
+def test_migrate_setup_creates_rolls_back_and_removes_the_database(compose: Compose) -> None:
     checkout(compose.directory)
     (compose.directory / ".local" / "secrets" / "db_password").unlink()
     files = [word for word in compose.command() if word.endswith(".yml")]

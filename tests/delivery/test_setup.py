@@ -1,4 +1,4 @@
-"""The make targets and scripts/migrate-setup.sh, in a fresh checkout, on a database that is not there yet."""
+"""Tests the make targets and scripts/migrate-setup.sh in a fresh checkout, without an existing database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with a database that scripts/migrate-setup.sh made."""
+    """Creates a checkout with a database that scripts/migrate-setup.sh has created."""
     directory = tmp_path_factory.mktemp("checkout")
     checkout(directory)
     assert "migrations applied" in run(directory, "scripts/migrate-setup.sh")
@@ -25,10 +25,16 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(directory: Path, *command: str, code: int = 0, **environment: str) -> str:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SQLMIGRATE_", "DATABASE_"))}
-    own = {"PATH": f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}", **environment}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("SQLMIGRATE_", "DATABASE_"))}
+    variables = {"PATH": f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}", **environment}
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd=directory, env=kept | own, stdin=subprocess.DEVNULL
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=inherited | variables,
+        stdin=subprocess.DEVNULL,
     )
     assert done.returncode == code, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout + done.stderr
@@ -38,23 +44,23 @@ def applied(tree: Path) -> int:
     return len(re.findall(r"^.*\bv\d\S+ .*applied", run(tree, "make", "migrate-status"), re.MULTILINE))
 
 
-def test_setting_up_again_changes_nothing(tree: Path) -> None:
+def test_a_second_setup_changes_nothing(tree: Path) -> None:
     assert "migrations applied" not in run(tree, "scripts/migrate-setup.sh")
 
 
-def test_going_back_to_a_version_and_on_again(tree: Path) -> None:
-    everything = applied(tree)
+def test_setup_rolls_back_to_a_version_and_migrates_again(tree: Path) -> None:
+    count = applied(tree)
 
     run(tree, "scripts/migrate-setup.sh", "--rollback", "--target", "v2.0.0-001")
     assert applied(tree) == 3
     run(tree, "make", "migrate-check", code=2)  # make's own code for a target that failed
     run(tree, "make", "migrate-setup")
 
-    assert applied(tree) == everything
+    assert applied(tree) == count
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "output"),
     [
         (("migrate",), ""),
         (("migrate-validate",), ""),
@@ -68,24 +74,24 @@ def test_going_back_to_a_version_and_on_again(tree: Path) -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_a_target_does_what_it_says(tree: Path, target: tuple[str, ...], said: str) -> None:
-    assert said in run(tree, "make", *target)
+def test_a_target_succeeds(tree: Path, target: tuple[str, ...], output: str) -> None:
+    assert output in run(tree, "make", *target)
 
 
-def test_a_rollback_without_a_version_says_how(tree: Path) -> None:
+def test_a_rollback_without_a_version_shows_the_usage(tree: Path) -> None:
     assert "make migrate-rollback VERSION=v2.0.0-001" in run(tree, "make", "migrate-rollback", code=2)
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--rollback"], ["--target", "v1.0.0-001"], ["--target"]])
-def test_what_is_not_understood_changes_nothing(tree: Path, arguments: list[str]) -> None:
+def test_invalid_arguments_print_the_usage(tree: Path, arguments: list[str]) -> None:
     assert "migrate-setup.sh" in run(tree, "scripts/migrate-setup.sh", *arguments, code=2)
 
 
-def test_a_database_of_others_is_not_cleaned_away(tree: Path) -> None:
-    said = run(tree, "scripts/migrate-setup.sh", "--clean", code=2, DATABASE_URL="postgresql://db.internal/app")
+def test_clean_does_not_remove_the_database_of_database_url(tree: Path) -> None:
+    output = run(tree, "scripts/migrate-setup.sh", "--clean", code=2, DATABASE_URL="postgresql://db.internal/app")
 
-    assert "not one that DATABASE_URL names" in said
+    assert "not the database of DATABASE_URL" in output
 
 
-def test_clean_begins_anew(tree: Path) -> None:
+def test_clean_creates_a_new_database(tree: Path) -> None:
     assert "migrations applied" in run(tree, "make", "migrate-setup-clean")

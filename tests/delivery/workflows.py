@@ -1,4 +1,4 @@
-"""Runs the steps of a GitHub workflow here: its commands as they stand, and a table for the actions that it uses."""
+"""Runs the steps of a GitHub workflow locally: its commands unchanged, and a replacement for each action."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import yaml
 
 from tests.servers import ROOT
 
-# What a runner's shell is started with.
+# The command line of a GitHub runner's shell.
 SHELL = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c"]
 
 
 def checkout(directory: Path) -> None:
-    """The files that git knows or would take, as a repository."""
+    """Copies the tracked and the new files to a new repository."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     for name in names.split("\0"):
@@ -33,7 +33,7 @@ def checkout(directory: Path) -> None:
 
 
 def nothing(_: Path) -> None:
-    """Python is there: the one that runs the tests."""
+    """Does nothing: the Python of the tests is used."""
 
 
 USES: Mapping[str, Callable[[Path], None]] = {"actions/checkout": checkout, "actions/setup-python": nothing}
@@ -41,24 +41,25 @@ USES: Mapping[str, Callable[[Path], None]] = {"actions/checkout": checkout, "act
 
 @dataclass(frozen=True)
 class Run:
-    """Where steps run, with what they see as their environment and in `${{ … }}`."""
+    """The directory, the environment and the `${{ … }}` values of the steps."""
 
     directory: Path
     environment: Mapping[str, str]
     values: Mapping[str, str]
 
-    def steps(self, steps: list[dict[str, Any]], given: Mapping[str, str]) -> str:
+    def steps(self, steps: list[dict[str, Any]], job_environment: Mapping[str, str]) -> str:
         output = ""
         for step in steps:
             if "uses" in step:
                 USES[step["uses"].split("@")[0]](self.directory)
                 continue
-            own = {name: self.filled(str(value)) for name, value in {**given, **step.get("env", {})}.items()}
-            output += self.shell(self.filled(step["run"]), {**own, **self.environment})
+            environment = {**job_environment, **step.get("env", {})}
+            variables = {name: self.filled(str(value)) for name, value in environment.items()}
+            output += self.shell(self.filled(step["run"]), {**variables, **self.environment})
         return output
 
     def shell(self, script: str, environment: Mapping[str, str]) -> str:
-        kept = {name: os.environ[name] for name in os.environ if not name.startswith(("SQLMIGRATE_", "DATABASE_"))}
+        inherited = {name: os.environ[name] for name in os.environ if not name.startswith(("SQLMIGRATE_", "DATABASE_"))}
         path = f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}"
         done = subprocess.run(
             [*SHELL, script],
@@ -66,13 +67,13 @@ class Run:
             capture_output=True,
             text=True,
             cwd=self.directory,
-            env={**kept, "PATH": path, **environment},
+            env={**inherited, "PATH": path, **environment},
         )
         assert done.returncode == 0, f"{script}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
         return done.stdout + done.stderr
 
     def filled(self, text: str) -> str:
-        return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: self.values[found[1]], text)
+        return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda match: self.values[match[1]], text)
 
 
 def jobs(name: str) -> dict[str, Any]:

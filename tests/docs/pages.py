@@ -1,18 +1,18 @@
-"""The documentation as the tests read it: pages, their code blocks, and the notes for tests that stand above a block.
+"""Reads the documentation for the tests: pages, their code blocks, and the notes for tests above a block.
 
-A note is an HTML comment, which no reader of the page sees:
+A note is an HTML comment, which readers of the page do not see:
 
-    <!-- test: exit 3 -->               the last command of the next block ends so; without it all end with 0
-    <!-- test: run by tests/x.py -->    that test runs the next block, or holds it against one that is run
-    <!-- test: not run, REASON -->      nothing does
-    <!-- test: begin                    commands that are run here, in silence
+    <!-- test: exit 3 -->               the last command of the next block exits with 3; otherwise all exit with 0
+    <!-- test: run by tests/x.py -->    that test runs the next block, or compares it with a block that runs
+    <!-- test: not run, REASON -->      no test runs the next block
+    <!-- test: begin                    commands that run at this point, without output
     cp -r "$REPOSITORY/migrations" .
     -->
 
-A page begins with an empty directory and an empty database. A block with a title is the file of that name. In a
-`console` block a line with `$ ` is a command, with `> ` the rest of one, and what stands below is what it prints:
-times, sizes and ids may differ, and a line `…` stands for any lines. A command with nothing below it may print
-anything. `/var` and `/run` are those of the page's own directory.
+A page starts with an empty directory and an empty database. A block with a title is the file of that name. In a
+`console` block, a line with `$ ` is a command, a line with `> ` continues it, and the lines below are its output:
+times, sizes and IDs may differ, and a line `…` matches any lines. A command without output lines may print
+anything. `/var` and `/run` are replaced by directories in the page's own directory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A code block; those of a `begin` note have the language `begin`."""
+    """A code block. The commands of a `begin` note are a block with the language `begin`."""
 
     page: Path
     line: int
@@ -60,19 +60,19 @@ class Command:
 def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text()
     for match in _FENCE.finditer(text):
-        at = match.start("ticks") if match["begin"] is None else match.start("begin")
-        line = text.count("\n", 0, at) + 1
+        offset = match.start("ticks") if match["begin"] is None else match.start("begin")
+        line = text.count("\n", 0, offset) + 1
         if match["begin"] is not None:
             yield Block(page, line, "begin", match["begin"])
             continue
         title = re.search(r'title="([^"]+)"', match["rest"])
         lines = match["text"].splitlines(keepends=True)
-        content = "".join(each.removeprefix(match["indent"]) for each in lines)
+        content = "".join(row.removeprefix(match["indent"]) for row in lines)
         yield Block(page, line, match["language"], content, title[1] if title else "", match["note"] or "")
 
 
 def commands(block: Block) -> Iterator[Command]:
-    """The commands of a `console` block, without the comments behind them."""
+    """Yields the commands of a `console` block with their output."""
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         count = 1

@@ -1,4 +1,4 @@
-"""Every code block of the documentation: commands are run, and print what stands there; the rest is at least read."""
+"""Tests each code block of the documentation: runs its commands and compares their output, or at least parses it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from jinja2 import Environment
 from sqlmigrate import load_settings
 from sqlmigrate.lint import settings as lint_settings
 from sqlmigrate.sql import parser
-from tests.docs.pages import PAGES, Block, Command, blocks, commands
+from tests.docs.pages import PAGES, Block, blocks, commands
 from tests.servers import ROOT, Server, execute
 
 pytestmark = pytest.mark.anywhere
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-# What other programs or a network are needed for; each says which. One more is to be thought about.
+# The number of blocks that need another program or a network. Think twice before you add one.
 NOT_RUN = 2
 
 VARIABLE = (
@@ -44,14 +44,14 @@ VARIABLE = (
 
 
 class Shell:
-    """One bash for all commands of a page."""
+    """A bash process that runs all commands of a page."""
 
     def __init__(self, directory: Path, server: Server) -> None:
         self.directory = directory
-        # Coverage is measured elsewhere; in each of these commands it would take longer than the command.
-        left_out = ("SQLMIGRATE_", "PG", "DB_", "COVERAGE_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-        own = {
+        # Other tests measure coverage; here the measurement would take longer than the commands.
+        removed = ("SQLMIGRATE_", "PG", "DB_", "COVERAGE_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
+        variables = {
             "DATABASE_URL": server.database("app"),
             "HOME": str(directory),
             "PATH": f"{Path(sys.executable).parent}:{server.bin}:{os.environ['PATH']}",
@@ -65,11 +65,11 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=directory,
-            env=kept | own,
+            env=inherited | variables,
         )
 
     def run(self, command: str) -> tuple[int, str]:
-        """A command's exit code, and all that it prints."""
+        """Returns the exit code and the output of a command."""
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         self._bash.stdin.write(f"{{ {self.here(command)}\n}} </dev/null\nprintf '\\n@@ %s\\n' $?\n")
@@ -81,7 +81,7 @@ class Shell:
         return int(end[1]), "".join(lines).replace(str(self.directory), "").rstrip("\n")
 
     def here(self, text: str) -> str:
-        """The text with paths of the host turned into paths of the page's directory."""
+        """Returns the text with absolute paths moved into the page's directory."""
         return re.sub(r"(?<![\w.~/$-])/(?=(?:var|run)/)", f"{self.directory}/", text)
 
     def write(self, name: str, text: str) -> None:
@@ -95,13 +95,13 @@ class Shell:
 
 @pytest.fixture
 def shell(server: Server) -> Iterator[Shell]:
-    """A shell in an empty directory, with an empty database called `app`."""
+    """Starts a shell in an empty directory, with an empty database `app`."""
     directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-docs-"))
     execute(server.conninfo, "drop database if exists app with (force)", "create database app")
-    opened = Shell(directory, server)
-    yield opened
-    opened.close()
-    with contextlib.suppress(OSError):  # an embedded server that stops just now
+    started = Shell(directory, server)
+    yield started
+    started.close()
+    with contextlib.suppress(OSError):  # an embedded server may still be stopping
         shutil.rmtree(directory)
     execute(server.conninfo, "drop database app with (force)")
 
@@ -113,61 +113,62 @@ def is_run(block: Block) -> bool:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(map(is_run, blocks(page)))], ids=lambda page: str(page.relative_to(ROOT))
 )
-def test_a_page_does_what_it_says(page: Path, shell: Shell) -> None:
+def test_commands_of_a_page_print_the_quoted_output(page: Path, shell: Shell) -> None:
     for block in blocks(page):
         if block.title:
             shell.write(block.title, block.text)
         elif block.language == "begin":
-            code, said = shell.run(block.text)
-            assert code == 0, f"{block}: {said}"
+            code, output = shell.run(block.text)
+            assert code == 0, f"{block}: {output}"
         elif is_run(block):
             run(shell, block)
 
 
 def run(shell: Shell, block: Block) -> None:
-    found = list(commands(block))
-    assert found, f"{block}: no command"
+    sequence = list(commands(block))
+    assert sequence, f"{block}: no command"
     expected = int(block.note.removeprefix("exit ") or 0)
-    for command in found:
-        code, said = shell.run(command.text)
-        assert code == (expected if command is found[-1] else 0), f"{block}: $ {command.text}\n{said}"
-        assert prints(command, said), f"{block}: $ {command.text}\nprints\n{said}\n\nand not\n{command.output}"
+    for command in sequence:
+        code, output = shell.run(command.text)
+        assert code == (expected if command is sequence[-1] else 0), f"{block}: $ {command.text}\n{output}"
+        message = f"{block}: $ {command.text}\nprints\n{output}\n\ninstead of\n{command.output}"
+        assert matches(command.output, output), message
 
 
-def prints(command: Command, said: str) -> bool:
-    if not command.output:
+def matches(expected: str, output: str) -> bool:
+    if not expected:
         return True
-    lines = [".*(?:\n.*)*" if line == "…" else re.escape(alike(line)) for line in command.output.splitlines()]
-    return re.fullmatch("\n".join(lines), "\n".join(map(alike, said.splitlines()))) is not None
+    lines = [".*(?:\n.*)*" if line == "…" else re.escape(normalized(line)) for line in expected.splitlines()]
+    return re.fullmatch("\n".join(lines), "\n".join(map(normalized, output.splitlines()))) is not None
 
 
-def alike(line: str) -> str:
-    for pattern, word in VARIABLE:
-        line = re.sub(pattern, word, line)
+def normalized(line: str) -> str:
+    for pattern, placeholder in VARIABLE:
+        line = re.sub(pattern, placeholder, line)
     return line.rstrip()
 
 
-def test_what_is_not_run_says_why_and_is_little() -> None:
+def test_few_blocks_do_not_run_and_each_states_the_reason() -> None:
     notes = [block.note.removeprefix("not run, ") for block in BLOCKS if block.note.startswith("not run, ")]
 
     assert all(len(reason) > 10 for reason in notes)
     assert len(notes) == NOT_RUN
 
 
-def test_what_another_test_runs_names_it() -> None:
-    named = [block.note.removeprefix("run by ") for block in BLOCKS if block.note.startswith("run by ")]
+def test_a_block_names_the_test_that_runs_it() -> None:
+    tests = [block.note.removeprefix("run by ") for block in BLOCKS if block.note.startswith("run by ")]
 
-    assert all((ROOT / name).is_file() for name in named)
+    assert all((ROOT / name).is_file() for name in tests)
 
 
-def test_every_note_is_known() -> None:
+def test_each_note_has_a_valid_form() -> None:
     assert [block for block in BLOCKS if not re.fullmatch(r"|exit \d+|run by \S+|not run, .+", block.note)] == []
 
 
 @pytest.mark.parametrize(
     "block", [block for block in BLOCKS if block.language not in ("console", "begin", "text")], ids=str
 )
-def test_what_is_not_a_command_can_be_read(block: Block, tmp_path: Path) -> None:
+def test_other_blocks_can_be_parsed(block: Block, tmp_path: Path) -> None:
     READERS[block.language](block.text, tmp_path)
 
 
@@ -176,11 +177,11 @@ def read_sql(text: str, _: Path) -> None:
 
 
 def read_toml(text: str, directory: Path) -> None:
-    """As settings of ours, which have to be known, unless it is another program's."""
+    """Loads settings of sqlmigrate, which must be valid; only parses files of other programs."""
     content = tomllib.loads(text)
-    ours = "sqlmigrate" in content.get("tool", {})
-    if ours or "tool" not in content:
-        file = directory / ("pyproject.toml" if ours else "sqlmigrate.toml")
+    in_pyproject = "sqlmigrate" in content.get("tool", {})
+    if in_pyproject or "tool" not in content:
+        file = directory / ("pyproject.toml" if in_pyproject else "sqlmigrate.toml")
         file.write_text(text)
         load_settings({"database_url": "service=app"}, {}, str(file))
         lint_settings.load({}, {}, str(file))
@@ -199,7 +200,7 @@ def read_yaml(text: str, _: Path) -> None:
 
 
 def read_jinja(text: str, _: Path) -> None:
-    Environment(autoescape=False).parse(text)  # noqa: S701  # it makes SQL
+    Environment(autoescape=False).parse(text)  # noqa: S701  # the template produces SQL, not HTML
 
 
 READERS = {

@@ -1,4 +1,4 @@
-"""What the documentation lists is all there is, and nothing else: settings, messages, codes, kinds."""
+"""Compares the lists of the documentation with the source: settings, messages, problem codes, error classes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sqlmigrate import Settings, errors
-from sqlmigrate.config.options import OPTIONS
+from sqlmigrate.config.options import OPTIONS, Option
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.lint.settings import LintSettings
 from sqlmigrate.lint.settings import load as load_lint
@@ -24,36 +23,38 @@ PACKAGE = ROOT / "sqlmigrate"
 SETTINGS = (ROOT / "docs" / "configuration.md").read_text()
 MESSAGES = (ROOT / "docs" / "troubleshooting.md").read_text()
 KINDS = {
-    name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, errors.SqlMigrateError)
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.SqlMigrateError)
 }
 DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """The tables' rows by their first cell, where that is one word of code."""
-    found = re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
-    return {name: [cell.strip().strip("`") for cell in rest.split("|")] for name, rest in found}
+    """Returns the table rows by their first cell, if that is a single word in backquotes."""
+    lines = re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
+    return {name: [cell.strip().strip("`") for cell in rest.split("|")] for name, rest in lines}
 
 
-OURS, LINTERS = (rows(part) for part in SETTINGS.split("## The linter"))
+GENERAL, LINTER = (rows(part) for part in SETTINGS.split("## The linter"))
 
 
-def test_every_setting_is_listed() -> None:
-    assert set(OURS) == {option.name for option in OPTIONS}
+def test_each_setting_is_listed() -> None:
+    assert set(GENERAL) == {option.name for option in OPTIONS}
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_its_variable_and_default_are_as_listed(option: Any) -> None:
-    variable, default, text = OURS[option.name]
-    defaults = {one.name: one.default for one in fields(Settings)}
+def test_the_variable_and_the_default_of_a_setting_are_correct(option: Option) -> None:
+    variable, default, text = GENERAL[option.name]
+    defaults = {field.name: field.default for field in fields(Settings)}
 
     assert variable == option.env
     assert ("in the file only" in text) == (not option.metavar and option.name not in ("format", "log_level"))
     if default not in ("", "libpq's"):
-        assert written(option.name, default) == defaults[option.name]
+        assert parsed(option.name, default) == defaults[option.name]
 
 
-def written(name: str, default: str) -> object:
+def parsed(name: str, default: str) -> object:
     if name in DURATIONS:
         return milliseconds(default)
     if name == "dir":
@@ -61,21 +62,21 @@ def written(name: str, default: str) -> object:
     return {"false": False, "true": True}.get(default, int(default) if default.isdecimal() else default)
 
 
-def test_the_linters_settings_are_listed_with_their_variables() -> None:
-    assert set(LINTERS) == {one.name for one in fields(LintSettings)} - {"root"}
+def test_each_linter_setting_is_listed_with_its_variable() -> None:
+    assert set(LINTER) == {field.name for field in fields(LintSettings)} - {"root"}
     values = {"preset": "all", "fail_on": "error", "postgres_version": "15", "since": "v1.0.0-001"}
-    for name, (variable, *_) in LINTERS.items():
-        found = load_lint({}, {variable or f"SQLMIGRATE_LINT_{name.upper()}": values.get(name, "x")})
-        assert (found != load_lint({}, {})) == bool(variable), name
+    for name, (variable, *_) in LINTER.items():
+        settings = load_lint({}, {variable or f"SQLMIGRATE_LINT_{name.upper()}": values.get(name, "x")})
+        assert (settings != load_lint({}, {})) == bool(variable), name
 
 
-def test_every_kind_of_error_is_listed_with_its_exit_code() -> None:
+def test_each_error_class_is_listed_with_its_exit_code() -> None:
     listed = rows(MESSAGES.partition("## By kind")[2])
 
     assert set(KINDS) <= set(listed)
-    for name, one in KINDS.items():
+    for name, kind in KINDS.items():
         codes = [int(code) for code in listed[name][0].split(", ")]
-        assert one is errors.Interrupted or codes == [one.exit_code]
+        assert kind is errors.Interrupted or codes == [kind.exit_code]
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
@@ -85,7 +86,7 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 
 def pattern(node: ast.AST) -> str:
-    """A string of the source, with `…` for what is put in."""
+    """Returns a string of the source, with `…` for inserted values."""
     match node:
         case ast.Constant(value=str(text)):
             return text
@@ -97,77 +98,77 @@ def pattern(node: ast.AST) -> str:
 
 
 def short(text: str) -> str:
-    """As the page writes it: without quotes around a name, and two `…` in a row are one."""
+    """Returns the text in the form of the page: without quotes around a name, and with adjacent `…` joined."""
     return re.sub(r"…+", "…", re.sub(r"['`]…['`]", "…", text)).strip()
 
 
 @functools.cache
 def sources() -> list[ast.Module]:
-    return [ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py")) if is_told(path)]
+    return [ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py")) if is_documented(path)]
 
 
-def is_told(path: Path) -> bool:
-    """The linter's findings are in docs/rules.md, and its settings' errors say it all."""
+def is_documented(path: Path) -> bool:
+    """Excludes the linter: docs/rules.md lists its findings, and the errors of its settings need no explanation."""
     return "lint" not in path.relative_to(PACKAGE).parts
 
 
 def codes() -> set[str]:
-    """The codes of all problems; what is put together from a name is one of two."""
-    first = {
+    """Returns the codes of all problems, including the two that the source builds from a name."""
+    literal = {
         pattern(call.args[0]) for tree in sources() for name, call in calls(tree) if name == "Problem" and call.args
     }
-    first |= {
+    literal |= {
         pattern(call.args[0])
         for tree in sources()
         for name, call in calls(tree)
         if name == "_refuse" and len(call.args) == 4
     }
-    return {code for code in first if "…" not in code} | {"unknown-target", "unknown-version"}
+    return {code for code in literal if "…" not in code} | {"unknown-target", "unknown-version"}
 
 
-def test_every_code_of_a_problem_has_its_heading() -> None:
+def test_each_problem_code_has_a_heading() -> None:
     headings = set(re.findall(r"^### (\S+)$", MESSAGES, re.MULTILINE))
 
     assert headings == codes()
 
 
 def raised() -> set[str]:
-    """The messages of all errors and problems."""
-    found = set()
+    """Returns the messages of all errors and problems in the source."""
+    messages = set()
     for tree in sources():
         for name, call in calls(tree):
-            at = 1 if name in ("Problem", "_refuse") else 0 if name in KINDS else None
-            if at is not None and len(call.args) > at:
-                found.add(short(pattern(call.args[at])))
-    return {message for message in found if len(re.sub(r"[…\W]", "", message)) > 3}
+            position = 1 if name in ("Problem", "_refuse") else 0 if name in KINDS else None
+            if position is not None and len(call.args) > position:
+                messages.add(short(pattern(call.args[position])))
+    return {message for message in messages if len(re.sub(r"[…\W]", "", message)) > 3}
 
 
 def texts() -> set[str]:
     return {short(pattern(node)) for tree in sources() for node in ast.walk(tree) if isinstance(node, ast.expr)}
 
 
-def said() -> set[str]:
-    """The messages on the page: what stands in backquotes and has more than a name in it."""
+def quoted() -> set[str]:
+    """Returns the messages on the page: all texts in backquotes."""
     return {short(text) for text in re.findall(r"`([^`\n]+)`", MESSAGES)}
 
 
-def test_every_message_is_on_the_page() -> None:
-    missing = sorted(raised() - said())
-    assert not missing, "\n".join(["docs/troubleshooting.md does not have", *missing])
+def test_each_message_is_on_the_page() -> None:
+    missing = sorted(raised() - quoted())
+    assert not missing, "\n".join(["docs/troubleshooting.md does not contain", *missing])
 
 
-def test_no_message_on_the_page_is_of_the_past() -> None:
+def test_each_message_on_the_page_exists_in_the_source() -> None:
     cells = re.findall(r"^\| (?:`\w+` \| [\d, ]+ \||\| \|)? ?(`[^|]+`) \|", MESSAGES, re.MULTILINE)
-    told = {short(text) for cell in cells for text in re.findall(r"`([^`]+)`", cell) if " " in text}
-    told |= {text for text in said() if text.count(" ") > 2 and not text.startswith(("sqlmigrate ", "git "))}
-    known = texts()
+    documented = {short(text) for cell in cells for text in re.findall(r"`([^`]+)`", cell) if " " in text}
+    documented |= {text for text in quoted() if text.count(" ") > 2 and not text.startswith(("sqlmigrate ", "git "))}
+    source = texts()
 
-    assert len(told) > 50
-    assert sorted(text for text in told if not any(text in one for one in known)) == []
+    assert len(documented) > 50
+    assert sorted(text for text in documented if not any(text in string for string in source)) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_test_that_a_page_names_is_there(page: Path) -> None:
-    named = re.findall(r"`((?:tests|scripts|benchmarks|deploy)/[\w./-]+)`", page.read_text())
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    names = re.findall(r"`((?:sqlmigrate|tests|scripts|benchmarks|deploy)/[\w./-]+)`", page.read_text())
 
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert [name for name in names if not (ROOT / name).exists()] == []

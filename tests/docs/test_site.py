@@ -1,4 +1,4 @@
-"""The site: built without a warning, every link leads somewhere, and nothing is loaded from elsewhere."""
+"""Tests the site: it builds without a warning, its links work, and it loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ def build(directory: Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("site")
-    built = build(directory)
-    assert built.returncode == 0, built.stderr
+    process = build(directory)
+    assert process.returncode == 0, process.stderr
     return directory
 
 
 class Links(HTMLParser):
-    """What a page refers to, what it loads, and the names of its places."""
+    """The links of a page, the files that it loads, and its anchors."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.links: set[str] = set()
         self.loaded: set[str] = set()
-        self.places: set[str] = set()
+        self.anchors: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.places |= {str(given[name]) for name in ("id", "name") if given.get(name)}
-        if tag == "a" and given.get("href"):
-            self.links.add(str(given["href"]))
-        self.loaded |= {str(given["src"])} if given.get("src") else set()
-        if tag == "link" and given.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
-            self.loaded.add(str(given["href"]))
+        values = dict(attrs)
+        self.anchors |= {str(values[name]) for name in ("id", "name") if values.get(name)}
+        if tag == "a" and values.get("href"):
+            self.links.add(str(values["href"]))
+        self.loaded |= {str(values["src"])} if values.get("src") else set()
+        if tag == "link" and values.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
+            self.loaded.add(str(values["href"]))
 
 
 @pytest.fixture(scope="module")
@@ -70,35 +70,35 @@ def pages(site: Path) -> dict[Path, Links]:
     return {path: Links(path.read_text()) for path in site.rglob("*.html")}
 
 
-def test_every_page_of_the_documentation_is_there(site: Path) -> None:
+def test_the_site_contains_each_page(site: Path) -> None:
     names = {path.stem for path in PAGES if path.parent == ROOT / "docs"} | {"rules", "commands", "changelog"}
     assert names <= {path.stem for path in site.glob("*.html")}
 
 
-def test_every_link_within_it_leads_somewhere(site: Path, pages: dict[Path, Links]) -> None:
+def test_each_internal_link_has_a_target(site: Path, pages: dict[Path, Links]) -> None:
     broken = []
-    for page, found in pages.items():
-        for link in found.links | found.loaded:
+    for page, content in pages.items():
+        for link in content.links | content.loaded:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc or link.startswith("/"):
                 continue
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             target = target / "index.html" if target.is_dir() else target
-            known = pages[target].places if target in pages else set()
-            if not target.is_file() or (parts.fragment and unquote(parts.fragment) not in known):
+            anchors = pages[target].anchors if target in pages else set()
+            if not target.is_file() or (parts.fragment and unquote(parts.fragment) not in anchors):
                 broken.append(f"{page.relative_to(site)}: {link}")
     assert broken == []
 
 
-def test_links_to_elsewhere_are_well_formed_and_nothing_is_loaded_from_there(pages: dict[Path, Links]) -> None:
-    links = {link for found in pages.values() for link in found.links if urlsplit(link).scheme}
+def test_external_links_are_well_formed_and_nothing_external_is_loaded(pages: dict[Path, Links]) -> None:
+    links = {link for page in pages.values() for link in page.links if urlsplit(link).scheme}
 
     assert [link for link in links if not re.fullmatch(r"https://[\w.-]+\.[a-z]+(/[\w./#?=-]*)?", link)] == []
-    assert [one for found in pages.values() for one in found.loaded if urlsplit(one).netloc] == []
+    assert [url for page in pages.values() for url in page.loaded if urlsplit(url).netloc] == []
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
-def test_every_link_of_the_root_s_pages_leads_somewhere(name: str) -> None:
+def test_each_link_of_the_repository_s_pages_has_a_target(name: str) -> None:
     links = re.findall(r"\]\(([^)#]+)(#[\w-]+)?\)", (ROOT / name).read_text())
 
     assert [link for link, _ in links if "://" not in link and not (ROOT / link).exists()] == []
@@ -109,34 +109,34 @@ def test_a_broken_link_fails_the_build(tmp_path: Path) -> None:
     (tmp_path / "docs" / "index.md").write_text("# Home\n\n[gone](gone.md)\n")
     (tmp_path / "mkdocs.yml").write_text("site_name: x\ntheme: {name: material, font: false}\n")
 
-    built = build(tmp_path / "site", cwd=tmp_path)
+    process = build(tmp_path / "site", cwd=tmp_path)
 
-    assert built.returncode == 1
-    assert "contains a link 'gone.md'" in built.stderr
+    assert process.returncode == 1
+    assert "contains a link 'gone.md'" in process.stderr
 
 
-def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
+def test_the_reference_contains_each_command_and_option(site: Path) -> None:
     text = re.sub(r"<[^>]+>", "", (site / "commands.html").read_text())
 
     for name, command in main.commands.items():
         assert f"sqlmigrate {name}" in text
-        for option in (option for each in command.params for option in each.opts if option.startswith("--")):
+        for option in (name for parameter in command.params for name in parameter.opts if name.startswith("--")):
             assert option in text, f"{name} {option}"
 
 
-def shape(name: str) -> list[str]:
-    """A page's headings by their depth, its tables by their columns, its commands without their comments."""
+def structure(name: str) -> list[str]:
+    """Returns the levels of the headings, the columns of the tables, and the commands without comments of a page."""
     lines = re.findall(r"^(?:#+(?= )|\|.*|\$.*|!\[)", (ROOT / name).read_text(), re.MULTILINE)
     return [f"| {line.count('|')}" if line[0] == "|" else line.partition("  #")[0].strip() for line in lines]
 
 
-def test_both_readmes_have_the_same_parts() -> None:
-    assert shape("README.md") == shape("README.zh-CN.md")
+def test_both_readmes_have_the_same_structure() -> None:
+    assert structure("README.md") == structure("README.zh-CN.md")
 
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    """The site on the loopback address."""
+    """Serves the site on the loopback address."""
     handler = functools.partial(Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -145,13 +145,13 @@ def address(site: Path) -> Iterator[str]:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parameter name of the base class
         pass
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
         yield running
@@ -159,7 +159,7 @@ def browser() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, url: str, width: int, scheme: str = "light") -> Page:
-    """A page; a request to elsewhere or an error in the console fails the test."""
+    """Opens a page. A request to another host or an error in the console fails the test."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     requests: list[str] = []
@@ -168,8 +168,8 @@ def opened(browser: Browser, url: str, width: int, scheme: str = "light") -> Pag
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url, wait_until="networkidle")
-    here = url.split("/")[2]
-    assert [one for one in requests if urlsplit(one).netloc not in (here, "")] == []
+    host = url.split("/")[2]
+    assert [request for request in requests if urlsplit(request).netloc not in (host, "")] == []
     assert errors == []
     return page
 
@@ -187,7 +187,7 @@ def test_a_page_is_readable(browser: Browser, address: str, name: str, width: in
 
 
 @pytest.mark.debian
-def test_a_page_is_read_without_a_server(browser: Browser, site: Path) -> None:
+def test_a_page_opens_from_a_directory(browser: Browser, site: Path) -> None:
     page = opened(browser, (site / "index.html").as_uri(), 1280)
     page.locator("article a", has_text="Quick start").first.click()
     assert page.locator("article h1", has_text="Quick start").is_visible()

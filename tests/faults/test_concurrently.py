@@ -132,8 +132,8 @@ def test_an_invalid_index_that_if_not_exists_would_pass_over_is_an_error(project
     run = project.cli("migrate")
 
     assert run.returncode == 1
-    assert "the index public.t_id is there, but INVALID" in run.stderr
-    assert "DROP INDEX CONCURRENTLY public.t_id, and run again" in run.stderr
+    assert "index public.t_id exists but is invalid" in run.stderr
+    assert "DROP INDEX CONCURRENTLY public.t_id, and run the command again" in run.stderr
 
 
 def test_a_pending_detach_is_finalized(project: Project) -> None:

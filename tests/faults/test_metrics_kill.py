@@ -69,7 +69,7 @@ def test_a_killed_run_is_counted_once(mixed: Project, times: int) -> None:
             rerun(mixed, MIGRATE)
         about = f"run again, killed after {moment:.4f} s"
         assert watch.decreases == [], about
-        assert watch.looks > 1
+        assert watch.readings > 1
         assert disagreements(mixed) == [], about
         assert broken_off(mixed) == 0, about
         assert mixed.value(_FAILURES) == failures, about

@@ -140,7 +140,7 @@ def test_a_run_gives_up_when_another_holds_the_lock(project: Project) -> None:
 
     assert run.returncode == 4
     assert 1 <= took < 20
-    assert f"the migration lock was not had within 1 s: held by pid {holder} (" in run.stderr
+    assert f"could not obtain the migration lock within 1 s: held by pid {holder} (" in run.stderr
     assert "sqlmigrate lock-status" in run.stderr
 
 

@@ -39,7 +39,7 @@ def test_a_terminated_backend_is_a_clear_error(project: Project) -> None:
     assert process.returncode == 1
     assert "the connection was lost: " in stderr
     assert "terminating connection due to administrator command" in stderr
-    assert "run again: the history says what was committed" in stderr
+    assert "run the command again: it continues after the last committed migration" in stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""plan --out, approve, migrate --plan: what was approved is what runs."""
+"""`plan --out`, `approve`, `migrate --plan`: only the approved plan is run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REQUIRED = "[environments.production]\nrequire_approval = true\n"
 
 @pytest.fixture
 def reviewer(project: Project) -> Iterator[str]:
-    """The database as another role: one that approves."""
+    """The database, for the role that approves."""
     role = f"reviewer_{os.getpid()}"
     project.query(f"drop role if exists {role}", f"create role {role} login superuser")
     yield make_conninfo(project.database, user=role)
@@ -34,7 +34,7 @@ def reviewer(project: Project) -> Iterator[str]:
 
 @pytest.fixture
 def release(project: Project) -> Project:
-    """Two migrations to apply, where an approval is wanted."""
+    """A project with two pending migrations that requires approval."""
     project.root.joinpath("sqlmigrate.toml").write_text(REQUIRED)
     project.add(1, "create table orders (id int);", "drop table orders;")
     project.add(2, "alter table orders add column total int;", "alter table orders drop column total;")
@@ -53,7 +53,7 @@ def refused(project: Project, *arguments: str, **environment: str) -> str:
     return ran.stderr
 
 
-def test_the_whole_way_as_the_documents_script_goes_it(release: Project, reviewer: str) -> None:
+def test_the_script_of_the_documentation_works(release: Project, reviewer: str) -> None:
     shim = release.root / "bin"
     shim.mkdir()
     release.directory.rename(release.root / "migrations")
@@ -78,7 +78,7 @@ def test_the_whole_way_as_the_documents_script_goes_it(release: Project, reviewe
     ]  # fmt: skip
 
 
-def test_a_plan_runs_as_it_is_and_with_nothing_changed_its_digest_is_the_same(project: Project) -> None:
+def test_an_unchanged_plan_runs_and_has_the_same_digest(project: Project) -> None:
     project.add(1, "create table a (id int);", "drop table a;")
     first = json.loads(ok(project, "plan", "--out", "plan.json", "--format", "json"))
 
@@ -97,7 +97,7 @@ def edit_plan(project: Project) -> None:
 
 
 def rewrite_plan(key: str, changes: dict[str, object]) -> Callable[[Project], object]:
-    """Without changes there is nothing left."""
+    """Replaces the value by an empty object if there are no changes."""
 
     def rewrite(project: Project) -> None:
         with forged(project) as content:
@@ -108,7 +108,7 @@ def rewrite_plan(key: str, changes: dict[str, object]) -> Callable[[Project], ob
 
 @contextmanager
 def forged(project: Project) -> Iterator[dict[str, Any]]:
-    """The plan's content, which gets the digest of what it is in the end."""
+    """Yields the content of the plan, and then writes it with a matching digest."""
     path = project.root / "plan.json"
     content = json.loads(path.read_text())
     del content["digest"], content["findings"]
@@ -117,7 +117,7 @@ def forged(project: Project) -> Iterator[dict[str, Any]]:
 
 
 def forge_plan(project: Project) -> None:
-    """What is read is harmless, what would be run is not."""
+    """The SQL that the plan shows is harmless, the SQL that would be run is not."""
     with forged(project) as content:
         content["steps"][0]["transactions"][0]["statements"][0]["sql"] = "select 1;"
 
@@ -129,26 +129,26 @@ def use_up(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (edit_plan, "was edited: its digest is not that of its content"),
-        (forge_plan, "the plan shows other SQL than the files hold"),
-        (use_up, "the history has changed since: 0 rows then, 2 rows now"),
+        (edit_plan, "was edited: its digest does not match its content"),
+        (forge_plan, "the plan shows other SQL than the files contain"),
+        (use_up, "the history has changed: 0 rows then, 2 rows now"),
         (lambda project: project.add(2, "select 2;"), "the file of v1.0.0-002 (apply) was changed"),
-        (lambda project: project.add(3, "select 3;"), "v1.0.0-003 (apply) would be run, and is not in the plan"),
+        (lambda project: project.add(3, "select 3;"), "v1.0.0-003 (apply) would be run, but is not in the plan"),
         (
             lambda project: (project.directory / "V1.0.0-002__step.up.sql").unlink(),
-            "v1.0.0-002 (apply) is not to be run",
+            "v1.0.0-002 (apply) would no longer be run",
         ),
         (lambda project: project.write("before_each.sql", "select 1;"), "before_each would be run"),
         (lambda project: project.write("after_migrate.sql", "select 1;"), "after_migrate (hook) would be run"),
-        (lambda project: (project.root / "plan.json").write_text("{}"), "plan.json is no plan file"),
-        (rewrite_plan("plan", {}), "plan.json is no plan file"),
-        (rewrite_plan("plan", {"files": ["x"]}), "plan.json is no plan file"),
-        (rewrite_plan("asked", {"steps": "x"}), "plan.json is no plan file"),
-        (lambda project: (project.root / "plan.json").write_text("[" * 100_000), "plan.json is no plan file"),
-        (lambda project: (project.root / "plan.json").unlink(), "plan.json cannot be read"),
+        (lambda project: (project.root / "plan.json").write_text("{}"), '"plan.json" is not a plan file'),
+        (rewrite_plan("plan", {}), '"plan.json" is not a plan file'),
+        (rewrite_plan("plan", {"files": ["x"]}), '"plan.json" is not a plan file'),
+        (rewrite_plan("asked", {"steps": "x"}), '"plan.json" is not a plan file'),
+        (lambda project: (project.root / "plan.json").write_text("[" * 100_000), '"plan.json" is not a plan file'),
+        (lambda project: (project.root / "plan.json").unlink(), 'could not read plan file "plan.json"'),
     ],
 )
-def test_what_has_changed_since_is_named_and_nothing_runs(project: Project, change: object, says: str) -> None:
+def test_a_change_since_the_plan_is_reported_and_nothing_runs(project: Project, change: object, says: str) -> None:
     assert callable(change)
     project.add(1, "create table a (id int);")
     project.add(2, "select 1;")
@@ -156,14 +156,14 @@ def test_what_has_changed_since_is_named_and_nothing_runs(project: Project, chan
     change(project)
     before = project.query("select to_regclass('a'), to_regclass('z')")
 
-    told = refused(project, "migrate", "--plan", "plan.json")
+    stderr = refused(project, "migrate", "--plan", "plan.json")
 
-    assert says in told
-    assert "sqlmigrate plan --out" in told
+    assert says in stderr
+    assert "sqlmigrate plan --out" in stderr
     assert project.query("select to_regclass('a'), to_regclass('z')") == before
 
 
-def test_a_down_file_that_was_changed_is_noticed(project: Project) -> None:
+def test_a_changed_down_file_is_detected(project: Project) -> None:
     project.add(1, "create table a (id int);", "drop table a;")
     ok(project, "migrate")
     ok(project, "plan", "--rollback", "--steps", "1", "--out", "back.json")
@@ -178,12 +178,12 @@ def test_a_plan_for_another_database_or_history_is_refused(project: Project) -> 
     project.add(1, "create table a (id int);")
     ok(project, "plan", "--out", "plan.json")
 
-    told = refused(project, "migrate", "--plan", "plan.json", "--history-table", "other.history")
+    stderr = refused(project, "migrate", "--plan", "plan.json", "--history-table", "other.history")
 
-    assert "it was made for history table public.migrations, and this is other.history" in told
+    assert "it was made for history table public.migrations, but this is other.history" in stderr
 
 
-def test_each_way_takes_only_its_own_plan_and_no_other_choice(project: Project) -> None:
+def test_each_command_accepts_only_its_own_plan_and_no_other_selection(project: Project) -> None:
     project.add(1, "create table a (id int);", "drop table a;")
     ok(project, "plan", "--out", "plan.json")
 
@@ -193,15 +193,15 @@ def test_each_way_takes_only_its_own_plan_and_no_other_choice(project: Project) 
     assert "no other choice" in refused(project, "plan", "--rollback", "--steps", "1", "--out-of-order")
 
 
-def test_where_an_approval_is_wanted_nothing_to_do_needs_none(release: Project, reviewer: str) -> None:
+def test_a_run_with_nothing_to_do_needs_no_approval(release: Project, reviewer: str) -> None:
     production = {"SQLMIGRATE_ENV": "production"}
-    told = refused(release, "migrate", **production)
+    stderr = refused(release, "migrate", **production)
     for step in (
         "sqlmigrate plan --out plan.json",
         "sqlmigrate approve plan.json",
         "sqlmigrate migrate --plan plan.json",
     ):
-        assert step in told
+        assert step in stderr
     ok(release, "plan", "--out", "plan.json", **production)
     ok(release, "approve", "plan.json", "--yes", **{**production, "DATABASE_URL": reviewer})
     ok(release, "migrate", "--plan", "plan.json", **production)
@@ -209,14 +209,14 @@ def test_where_an_approval_is_wanted_nothing_to_do_needs_none(release: Project, 
     assert "nothing to do" in ok(release, "migrate", **production)
 
 
-def test_neither_an_option_nor_the_environment_says_that_none_is_wanted(release: Project) -> None:
+def test_neither_options_nor_environment_can_disable_the_approval(release: Project) -> None:
     for environment in ({"SQLMIGRATE_REQUIRE_APPROVAL": "false"}, {"REQUIRE_APPROVAL": "0"}):
         assert "not-approved" in refused(release, "migrate", "--env", "production", **environment)
     assert "No such option" in refused(release, "migrate", "--env", "production", "--require-approval=false")
     assert release.value("select to_regclass('migrations')") is None
 
 
-def test_at_the_head_of_the_file_it_counts_unless_an_environment_is_exempted(release: Project) -> None:
+def test_a_top_level_setting_applies_unless_an_environment_overrides_it(release: Project) -> None:
     text = "require_approval = true\n[environments.production]\n[environments.development]\nrequire_approval = false\n"
     release.root.joinpath("sqlmigrate.toml").write_text(text)
     assert "not-approved" in refused(release, "migrate")
@@ -224,7 +224,7 @@ def test_at_the_head_of_the_file_it_counts_unless_an_environment_is_exempted(rel
     ok(release, "migrate", "--env", "development")
 
 
-def test_the_log_says_who_approved_when_and_of_which_digest(release: Project, reviewer: str) -> None:
+def test_the_log_shows_who_approved_which_digest_and_when(release: Project, reviewer: str) -> None:
     digest = json.loads(ok(release, "plan", "--out", "plan.json", "--format", "json"))["digest"]
     ok(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
 
@@ -236,20 +236,20 @@ def test_the_log_says_who_approved_when_and_of_which_digest(release: Project, re
     assert json.loads(ok(release, "history", "--format", "json"))["history"][0]["checksum"] == digest
 
 
-def test_an_approval_is_used_up_by_the_run_that_failed(release: Project, reviewer: str) -> None:
+def test_an_approval_expires_with_a_failed_run(release: Project, reviewer: str) -> None:
     production = {"SQLMIGRATE_ENV": "production"}
     release.add(2, "select 1 / 0;")
     ok(release, "plan", "--out", "plan.json", **production)
     ok(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
     assert "division by zero" in refused(release, "migrate", "--plan", "plan.json", **production)
 
-    told = refused(release, "migrate", "--plan", "plan.json", **production)
+    stderr = refused(release, "migrate", "--plan", "plan.json", **production)
 
-    assert "[plan-outdated]" in told
-    assert "[not-approved]" in told
+    assert "[plan-outdated]" in stderr
+    assert "[not-approved]" in stderr
 
 
-def test_an_outdated_plan_is_not_to_be_approved(release: Project, reviewer: str) -> None:
+def test_an_outdated_plan_cannot_be_approved(release: Project, reviewer: str) -> None:
     ok(release, "plan", "--out", "plan.json")
     release.add(3, "select 1;")
 
@@ -257,13 +257,13 @@ def test_an_outdated_plan_is_not_to_be_approved(release: Project, reviewer: str)
     assert release.value("select to_regclass('migrations_log') is null")
 
 
-def test_a_plan_that_misleads_is_not_to_be_approved(release: Project, reviewer: str) -> None:
+def test_a_misleading_plan_cannot_be_approved(release: Project, reviewer: str) -> None:
     ok(release, "plan", "--out", "plan.json")
     forge_plan(release)
     assert "plan-misleads" in refused(release, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
 
 
-def test_a_plan_may_be_approved_where_its_files_lie_elsewhere(release: Project, reviewer: str) -> None:
+def test_a_plan_can_be_approved_with_its_files_in_another_directory(release: Project, reviewer: str) -> None:
     release.write("before_each.sql", "select 1;")
     release.add(3, "create table rows (a int);\ncopy rows from stdin;\n1\n\\.\nvacuum rows;")
     ok(release, "plan", "--out", "plan.json")
@@ -273,24 +273,24 @@ def test_a_plan_may_be_approved_where_its_files_lie_elsewhere(release: Project, 
     ok(release, "migrate", "--env", "production", "--plan", "plan.json")
 
 
-def test_a_plan_with_errors_is_not_to_be_approved(release: Project, reviewer: str) -> None:
+def test_a_plan_with_errors_cannot_be_approved(release: Project, reviewer: str) -> None:
     ok(release, "plan", "--out", "plan.json")
     release.write("odd.sql", "select 1;")
     release.add(2, "select 1; \\copy t from x")
 
-    told = refused(release, "approve", "plan.json", DATABASE_URL=reviewer)
+    stderr = refused(release, "approve", "plan.json", DATABASE_URL=reviewer)
 
-    assert told.count("error: ") == 2
-    assert "nothing was run: 2 problems" in told
+    assert stderr.count("error: ") == 2
+    assert "nothing was run: 2 problems" in stderr
 
 
-def test_without_a_terminal_or_a_yes_nothing_is_approved(release: Project) -> None:
+def test_approve_requires_a_terminal_or_yes(release: Project) -> None:
     ok(release, "plan", "--out", "plan.json")
 
-    assert "nothing was done" in refused(release, "approve", "plan.json")
+    assert "nothing was changed" in refused(release, "approve", "plan.json")
 
 
-def test_a_plan_file_that_can_not_be_written_is_told(project: Project) -> None:
+def test_a_plan_file_that_cannot_be_written_is_reported(project: Project) -> None:
     project.add(1, "select 1;")
 
     assert "cannot be written" in refused(project, "plan", "--out", "nowhere/plan.json")

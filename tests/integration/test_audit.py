@@ -1,4 +1,4 @@
-"""`history` and `cleanup`: the log, read and pruned."""
+"""`history` and `cleanup`: reading the log, and deleting old entries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = {"history": "migrations", "log": "migrations_log", "runs": "migrations_r
 
 
 def fill(project: Project) -> None:
-    """One applied, one that failed, one taken back."""
+    """Applies one migration, fails one, and rolls one back."""
     project.add(1, "create table a ()", "drop table a", name="make_a")
     project.migrator().migrate()
     project.add(2, "create table b ();\nselect 1/0", name="make_b")
@@ -38,13 +38,13 @@ def age(project: Project, days: int, condition: str = "true") -> None:
 
 
 def settled(project: Project) -> Samples:
-    """The metrics when nobody has the lock: a closed connection's goes a moment later."""
+    """Returns the metrics once the lock is free: the server releases the lock of a closed connection with a delay."""
     assert project.has_free_lock()
     return read(project)
 
 
 def break_off(project: Project) -> None:
-    """A run is killed in the middle of its second migration."""
+    """Kills a run during its second migration."""
     project.add(1, "create table a ()")
     project.add(2, "select pg_sleep(60)")
     with running(project, "migrate", SQLMIGRATE_LOCK_WAIT="10s") as process:
@@ -54,16 +54,16 @@ def break_off(project: Project) -> None:
     until(project.has_free_lock)
 
 
-def told(project: Project, *arguments: str) -> list[tuple[str, str, str]]:
+def shown(project: Project, *arguments: str) -> list[tuple[str, str, str]]:
     run = project.cli("history", *arguments, "--format", "json")
     assert run.returncode == 0, run.stderr
-    return [(one["action"], one["version"], one["outcome"]) for one in json.loads(run.stdout)["history"]]
+    return [(entry["action"], entry["version"], entry["outcome"]) for entry in json.loads(run.stdout)["history"]]
 
 
 ALL = [("apply", "v1.0.0-001", "success"), ("apply", "v1.0.0-002", "failure"), ("rollback", "v1.0.0-001", "success")]
 
 
-def test_history_tells_who_did_what_newest_last(project: Project) -> None:
+def test_history_shows_who_did_what_newest_last(project: Project) -> None:
     fill(project)
     lines = project.cli("history").stdout.splitlines()
     assert [line.split()[3:7] for line in lines[1:3]] == [
@@ -74,33 +74,33 @@ def test_history_tells_who_did_what_newest_last(project: Project) -> None:
     assert lines[4].split()[3:6] == ["rollback", "v1.0.0-001", "make_a"]
     user = project.value("select session_user")
     assert all(f" ms  {user} (" in line for line in lines if "v1.0.0" in line)
-    assert told(project) == ALL
+    assert shown(project) == ALL
 
 
-def test_history_of_a_version_since_a_time_and_the_last_so_many(project: Project) -> None:
+def test_history_filters_by_version_time_and_limit(project: Project) -> None:
     fill(project)
     age(project, 10, "version = 'v1.0.0-002'")
     later = project.value("select max(logged_at) from migrations_log where action = 'rollback'")
-    assert told(project, "--version", "1.0.0-2") == ALL[1:2]
-    assert told(project, "--limit", "1") == ALL[2:]
-    assert told(project, "--since", "7d") == [ALL[0], ALL[2]]
-    assert told(project, "--since", "11d") == [ALL[1], ALL[0], ALL[2]]
-    assert told(project, "--since", f"{datetime.now().astimezone() - timedelta(days=1):%Y-%m-%d}") == [ALL[0], ALL[2]]
-    assert told(project, "--since", later.isoformat()) == ALL[2:]
-    assert told(project, "--since", (later + timedelta(microseconds=1)).isoformat()) == []
-    assert told(project, "--since", "12h", "--version", "v1.0.0-001", "--limit", "5") == [ALL[0], ALL[2]]
+    assert shown(project, "--version", "1.0.0-2") == ALL[1:2]
+    assert shown(project, "--limit", "1") == ALL[2:]
+    assert shown(project, "--since", "7d") == [ALL[0], ALL[2]]
+    assert shown(project, "--since", "11d") == [ALL[1], ALL[0], ALL[2]]
+    assert shown(project, "--since", f"{datetime.now().astimezone() - timedelta(days=1):%Y-%m-%d}") == [ALL[0], ALL[2]]
+    assert shown(project, "--since", later.isoformat()) == ALL[2:]
+    assert shown(project, "--since", (later + timedelta(microseconds=1)).isoformat()) == []
+    assert shown(project, "--since", "12h", "--version", "v1.0.0-001", "--limit", "5") == [ALL[0], ALL[2]]
 
 
-def test_history_of_nothing(project: Project) -> None:
+def test_history_of_an_empty_database_is_empty(project: Project) -> None:
     assert project.cli("history").stdout == "no entries\n"
-    assert project.cli("cleanup", "--keep-days", "1").stdout == "removed: 0 of the log's rows and 0 of the runs'\n"
+    assert project.cli("cleanup", "--keep-days", "1").stdout == "deleted 0 log entries and 0 runs\n"
     would = project.cli("cleanup", "--keep-days", "1", "--dry-run").stdout
-    assert would == "would be removed: 0 of the log's rows and 0 of the runs'\n"
+    assert would == "would delete 0 log entries and 0 runs\n"
     assert project.value("select to_regclass('migrations')") is None
 
 
 @pytest.mark.parametrize("when", ["yesterday", "7", "2026-13-01", "999999999d", ""])
-def test_a_time_that_is_none_is_refused(project: Project, when: str) -> None:
+def test_an_invalid_time_is_refused(project: Project, when: str) -> None:
     run = project.cli("history", "--since", when)
     assert run.returncode == 2
     assert "is neither a time nor an age" in run.stderr
@@ -109,29 +109,27 @@ def test_a_time_that_is_none_is_refused(project: Project, when: str) -> None:
 def test_history_shows_a_run_that_was_broken_off_before_it_is_logged(project: Project) -> None:
     break_off(project)
     expected = [("apply", "v1.0.0-001", "success"), ("apply", "v1.0.0-002", "failure")]
-    assert told(project) == expected
+    assert shown(project) == expected
     assert "broken off" in project.cli("history", "--version", "v1.0.0-002").stdout
     assert project.value("select count(*) from migrations_log") == 1
     project.add(2, "select 1")
     project.migrator().migrate()
-    assert told(project) == [*expected, ("apply", "v1.0.0-002", "success")]
+    assert shown(project) == [*expected, ("apply", "v1.0.0-002", "success")]
 
 
-def test_history_does_not_take_a_run_that_goes_on_for_broken_off(project: Project) -> None:
+def test_history_does_not_show_a_running_run_as_broken_off(project: Project) -> None:
     project.add(1, "select pg_sleep(60)")
     with running(project, "migrate"):
         until_asleep(project)
-        assert told(project) == []
+        assert shown(project) == []
 
 
-def test_history_of_a_table_of_format_1(project: Project) -> None:
+def test_history_reads_a_table_of_format_1(project: Project) -> None:
     first_format(project)
-    assert told(project) == [("apply", "v1.0.0-001", "success")]
-    assert project.cli("cleanup", "--keep-days", "5", "--dry-run").stdout.startswith(
-        "would be removed: 1 of the log's rows and 0 of"
-    )
-    assert project.cli("cleanup", "--keep-days", "5").stdout.startswith("removed: 1 of the log's rows and 0 of")
-    assert told(project) == [("cleanup", "", "success")]
+    assert shown(project) == [("apply", "v1.0.0-001", "success")]
+    assert project.cli("cleanup", "--keep-days", "5", "--dry-run").stdout.startswith("would delete 1 log entry and 0")
+    assert project.cli("cleanup", "--keep-days", "5").stdout.startswith("deleted 1 log entry and 0")
+    assert shown(project) == [("cleanup", "", "success")]
 
 
 def first_format(project: Project) -> None:
@@ -143,7 +141,7 @@ def first_format(project: Project) -> None:
     )
 
 
-def test_cleanup_takes_what_is_old_and_keeps_state_and_counters(project: Project) -> None:
+def test_cleanup_deletes_old_entries_and_keeps_state_and_counters(project: Project) -> None:
     fill(project)
     project.add(2, "create table b ()", name="make_b")
     project.migrator().migrate()
@@ -153,17 +151,17 @@ def test_cleanup_takes_what_is_old_and_keeps_state_and_counters(project: Project
     rows, before = project.query("select * from migrations order by version"), settled(project)
 
     dry = project.cli("cleanup", "--keep-days", "30", "--dry-run")
-    assert dry.stdout == "would be removed: 5 of the log's rows and 4 of the runs'\n"
-    assert project.cli("cleanup", "--keep-days", "30").stdout == dry.stdout.removeprefix("would be ")
+    assert dry.stdout == "would delete 5 log entries and 4 runs\n"
+    assert project.cli("cleanup", "--keep-days", "30").stdout == dry.stdout.replace("would delete", "deleted")
 
     assert project.query("select * from migrations order by version") == rows
     assert settled(project) == before
-    assert told(project) == [("apply", "v1.0.0-003", "success"), ("cleanup", "", "success")]
+    assert shown(project) == [("apply", "v1.0.0-003", "success"), ("cleanup", "", "success")]
     assert project.value("select count(*) from migrations_runs") == 1
     assert project.migrator().migrate().steps == ()
 
 
-def test_cleanup_again_and_again_adds_up(project: Project) -> None:
+def test_repeated_cleanups_add_up(project: Project) -> None:
     project.add(1, "create table a ()", "drop table a")
     for turn in range(1, 4):
         project.migrator().migrate()
@@ -178,12 +176,12 @@ def test_cleanup_again_and_again_adds_up(project: Project) -> None:
     assert before["migration_duration_histogram_seconds_sum success"] >= 0.6
 
 
-def test_cleanup_keeps_what_the_next_run_needs_of_one_that_was_broken_off(project: Project) -> None:
+def test_cleanup_keeps_the_entries_of_a_run_that_was_broken_off(project: Project) -> None:
     break_off(project)
     age(project, 9)
     project.query("update migrations_runs set began_at = began_at - interval '9 days'")
     assert project.migrator().cleanup(1) == (0, 0)
-    assert told(project)[1] == ("apply", "v1.0.0-002", "failure")
+    assert shown(project)[1] == ("apply", "v1.0.0-002", "failure")
 
 
 def test_cleanup_waits_for_the_lock(project: Project) -> None:
@@ -196,16 +194,16 @@ def test_cleanup_waits_for_the_lock(project: Project) -> None:
     assert "migration lock" in run.stderr
 
 
-def test_cleanup_that_fails_changes_nothing(project: Project) -> None:
+def test_a_failed_cleanup_changes_nothing(project: Project) -> None:
     fill(project)
     age(project, 9)
     project.query("alter table migrations_totals add check (entries > 100)")
     with pytest.raises(SqlMigrateError):
         project.migrator().cleanup(1)
-    assert told(project) == ALL
+    assert shown(project) == ALL
 
 
-def test_a_reader_sees_the_log_before_or_behind_a_cleanup(project: Project) -> None:
+def test_a_reader_sees_the_log_before_or_after_a_cleanup(project: Project) -> None:
     fill(project)
     age(project, 9)
     before = settled(project)

@@ -330,7 +330,7 @@ def test_who_keeps_it_waiting_is_named(project: Project, kept: Path) -> None:
             writer.rollback()
             _, rest = process.communicate(timeout=30)
 
-    assert "sqlmigrate backup waits for pid" in line
+    assert "sqlmigrate backup is blocked by pid" in line
     assert "the writer" in line
     assert "waits for" not in rest
     assert project.versions() == [("v1.0.0-001", True)]

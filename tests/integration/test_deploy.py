@@ -54,15 +54,15 @@ def expressions() -> Iterator[str]:
         yield from (rule["expr"] for rule in group["rules"])
     board = json.loads((DEPLOY / "grafana" / "sqlmigrate.json").read_text())
     yield from (target["expr"] for panel in board["panels"] for target in panel["targets"])
-    yield from (one["query"]["query"] for one in board["templating"]["list"] if one["type"] == "query")
+    yield from (variable["query"]["query"] for variable in board["templating"]["list"] if variable["type"] == "query")
 
 
 def containers(manifest: Path) -> list[dict[str, Any]]:
     found = []
-    for one in loaded(manifest):
-        pod = one["spec"].get("template", {}).get("spec", {})
+    for document in loaded(manifest):
+        pod = document["spec"].get("template", {}).get("spec", {})
         found += [*pod.get("initContainers", []), *pod.get("containers", [])]
-    return [one for one in found if "command" in one]
+    return [container for container in found if "command" in container]
 
 
 def commands() -> Iterator[list[str]]:
@@ -70,12 +70,12 @@ def commands() -> Iterator[list[str]]:
     texts += [re.sub(r" 2>.*", "", (DEPLOY / "cron" / "sqlmigrate").read_text())]
     texts += list(strings(loaded(PROMETHEUS / "alerts.yml")))
     for text in texts:
-        yield from (shlex.split(one) for one in COMMAND.findall(text))
+        yield from (shlex.split(command) for command in COMMAND.findall(text))
     for manifest in MANIFESTS:
-        yield from (one["command"] for one in containers(manifest))
+        yield from (container["command"] for container in containers(manifest))
 
 
-def test_each_command_is_one_that_there_is() -> None:
+def test_each_command_exists() -> None:
     given = list(commands())
     assert {command[1] for command in given} >= {"migrate", "cleanup", "validate", "metrics", "history", "status"}
     for program, name, *arguments in given:
@@ -84,7 +84,7 @@ def test_each_command_is_one_that_there_is() -> None:
             pass
 
 
-def test_each_metric_is_one_that_there_is(project: Project) -> None:
+def test_each_metric_exists(project: Project) -> None:
     fill(project)
     there = {name.split()[0] for name in read(project)}
     used = {name for text in expressions() for name in re.findall(r"\bmigration_[a-z_]+", text)}
@@ -94,7 +94,7 @@ def test_each_metric_is_one_that_there_is(project: Project) -> None:
     }
 
 
-def test_alerts_say_what_to_do() -> None:
+def test_alerts_describe_what_to_do() -> None:
     rules = loaded(PROMETHEUS / "alerts.yml")[0]["groups"][0]["rules"]
     assert {"MigrationFailure", "MigrationDurationHigh", "MigrationPending"} <= {rule["alert"] for rule in rules}
     assert all("`sqlmigrate " in rule["annotations"]["description"] for rule in rules)
@@ -114,30 +114,30 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
-def test_containers_have_no_rights_and_no_passwords(path: Path) -> None:
+def test_containers_have_no_privileges_and_no_passwords(path: Path) -> None:
     assert containers(path)
-    for one in containers(path):
-        assert one["securityContext"]["readOnlyRootFilesystem"] is True
-        assert one["securityContext"]["allowPrivilegeEscalation"] is False
-        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        given = {variable["name"]: variable["value"] for variable in one["env"]}
+    for container in containers(path):
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        given = {variable["name"]: variable["value"] for variable in container["env"]}
         assert "DB_PASSWORD" not in given
-        mounts = [mount["mountPath"] for mount in one["volumeMounts"]]
+        mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
         assert str(Path(given["DB_PASSWORD_FILE"]).parent) in mounts
-    pods = [one["spec"]["template"]["spec"] for one in loaded(path) if "template" in one["spec"]]
+    pods = [document["spec"]["template"]["spec"] for document in loaded(path) if "template" in document["spec"]]
     assert all(pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"] for pod in pods)
     names = {volume["name"] for pod in pods for volume in pod["volumes"]}
-    assert {mount["name"] for one in containers(path) for mount in one["volumeMounts"]} <= names
+    assert {mount["name"] for container in containers(path) for mount in container["volumeMounts"]} <= names
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
-def test_manifests_are_what_kubernetes_knows(path: Path) -> None:
+def test_manifests_match_the_schema_of_kubernetes(path: Path) -> None:
     filled_in = re.sub(r"\{\{.*?\}\}", "filled-in", path.read_text())  # as Helm does
-    for one in yaml.safe_load_all(filled_in):
-        validate(one, latest_version(), strict=True)
-    one["spec"]["replica"] = 3
+    for document in yaml.safe_load_all(filled_in):
+        validate(document, latest_version(), strict=True)
+    document["spec"]["replica"] = 3
     with pytest.raises(ValidationError):
-        validate(one, latest_version(), strict=True)
+        validate(document, latest_version(), strict=True)
 
 
 def test_crontab_lines_have_a_time_and_a_user() -> None:
@@ -150,7 +150,7 @@ def test_crontab_lines_have_a_time_and_a_user() -> None:
 
 
 @pytest.mark.debian
-def test_promtool_has_nothing_to_say() -> None:
+def test_promtool_accepts_the_alerts() -> None:
     promtool = "/usr/bin/promtool"
     for arguments in (
         ("check", "rules", "alerts.yml"),
@@ -162,19 +162,19 @@ def test_promtool_has_nothing_to_say() -> None:
 
 
 @pytest.mark.debian
-def test_promtool_likes_the_metrics(project: Project) -> None:
+def test_promtool_accepts_the_metrics(project: Project) -> None:
     fill(project)
     text = project.cli("metrics").stdout
     run = subprocess.run(
         ["/usr/bin/promtool", "check", "metrics"], check=False, capture_output=True, text=True, input=text
     )
-    # It would not have a name say what its values are; beside a gauge of nearly that name this one has to.
+    # promtool warns of the type in a metric name; here it distinguishes the histogram from a gauge of a similar name.
     assert [line for line in run.stderr.splitlines() if "metric name should not include type" not in line] == []
     assert len(run.stderr.splitlines()) == 1
 
 
 @pytest.mark.debian
-def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     for unit in UNITS:
         text = unit.read_text().replace("/opt/sqlmigrate/bin/sqlmigrate", str(PROGRAM))
         (tmp_path / unit.name).write_text(text)

@@ -255,7 +255,7 @@ def test_a_batch_larger_than_a_message_fails_where_the_fault_is(project: Project
 def test_a_failure_is_a_row_that_the_next_run_tries_again(project: Project) -> None:
     project.add(1, "create table t (a int);\nselect 1 / 0;")
     error = failed(project)
-    assert "rolled back whole" in error.hint
+    assert "rolled back completely" in error.hint
     assert project.query("select success, error_msg, statements_done from migrations") == [
         (False, "division by zero", 0)
     ]
@@ -278,7 +278,7 @@ PARTS = "create table t (a int);\nvacuum t;\ninsert into t values (1);\nvacuum t
 def test_a_script_of_parts_goes_on_behind_what_is_done(project: Project) -> None:
     project.add(1, PARTS + "insert into t values (1 / 0);\ninsert into t values (3);")
     error = failed(project)
-    assert "4 of its 6 statements are committed" in error.hint
+    assert "4 of 6 statements are committed" in error.hint
     assert project.query("select success, statements, statements_done from migrations") == [(False, 6, 4)]
     assert [one.state.value for one in project.migrator().status()] == ["partial"]
 
@@ -311,7 +311,7 @@ def test_it_refuses_where_the_done_part_was_changed(project: Project) -> None:
     (problem,) = refused.value.problems
     assert problem.code == "done-part-changed"
     assert str(problem.location) == str(path)
-    assert "put that part back" in problem.hint
+    assert "restore that part of the file" in problem.hint
     assert project.query("select a from t") == [(1,)]
 
 
@@ -363,7 +363,7 @@ def test_a_script_that_the_server_wants_in_parts_says_so(project: Project) -> No
 
     said = [event.message for event in project.events if isinstance(event, Said)]
     assert any(
-        message.startswith(f"{path}:2:1: invalid transaction termination; run again in parts") for message in said
+        message.startswith(f"{path}:2:1: invalid transaction termination; run again in segments") for message in said
     )
 
 
@@ -376,7 +376,7 @@ def test_transaction_off_commits_each_statement(project: Project) -> None:
 
     error = failed(project)
 
-    assert "2 of its 3 statements are committed" in error.hint
+    assert "2 of 3 statements are committed" in error.hint
     assert project.query("select a from t") == [(1,)]
 
 
@@ -407,7 +407,7 @@ def test_only_where_time_ran_out_more_of_it_is_offered(project: Project, text: s
     project.add(1, text)
     stderr = project.cli("migrate", "--statement-timeout", "300ms").stderr
     assert "SQLSTATE: 57014" in stderr
-    assert stderr.count("more time: --statement-timeout") == offers
+    assert stderr.count("increase --statement-timeout") == offers
 
 
 def test_of_an_endless_error_the_history_keeps_the_beginning(project: Project) -> None:

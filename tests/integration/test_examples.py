@@ -1,4 +1,4 @@
-"""What stands in examples/, run as its reader would run it."""
+"""The examples in examples/, run as a reader would run them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fastapi(project: Project, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return load(project.root / "app" / "app.py")
 
 
-def test_the_application_is_migrated_when_it_serves(fastapi: ModuleType, project: Project) -> None:
+def test_the_database_is_migrated_when_the_application_serves(fastapi: ModuleType, project: Project) -> None:
     from fastapi.testclient import TestClient
 
     with TestClient(fastapi.app) as client:
@@ -44,7 +44,7 @@ def test_the_application_is_migrated_when_it_serves(fastapi: ModuleType, project
     assert project.versions() == [("v1.0.0-001", True)]
 
 
-def test_workers_that_start_at_once_migrate_once(fastapi: ModuleType, project: Project) -> None:
+def test_workers_that_start_together_migrate_once(fastapi: ModuleType, project: Project) -> None:
     with ThreadPoolExecutor(4) as pool:
         for started in [pool.submit(fastapi.migrate) for _ in range(4)]:
             started.result()
@@ -52,7 +52,7 @@ def test_workers_that_start_at_once_migrate_once(fastapi: ModuleType, project: P
     assert project.value("select count(*) from notes") == 1
 
 
-def test_the_application_does_not_serve_on_a_failed_migration(fastapi: ModuleType) -> None:
+def test_the_application_does_not_serve_after_a_failed_migration(fastapi: ModuleType) -> None:
     from fastapi.testclient import TestClient
 
     (fastapi.MIGRATIONS / "V1.0.0-002__broken.up.sql").write_text("select 1 / 0;")

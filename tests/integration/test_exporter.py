@@ -56,7 +56,7 @@ def memory(process: subprocess.Popen[str]) -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
 
 
-def test_a_thousand_scrapes_by_twenty_clients(project: Project) -> None:
+def test_twenty_clients_can_scrape_a_thousand_times(project: Project) -> None:
     fill(project)
     expected = settled(project)
     with proxied(project.database) as proxy, serving(replace(project, database=proxy.conninfo)) as (url, process):
@@ -78,7 +78,7 @@ def test_a_thousand_scrapes_by_twenty_clients(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_it(project: Project, number: signal.Signals, code: int) -> None:
+def test_a_signal_stops_the_exporter(project: Project, number: signal.Signals, code: int) -> None:
     with serving(project, SQLMIGRATE_TIMEOUT="3s", SQLMIGRATE_LOG_FILE="log") as (url, process):
         time.sleep(3.2)
         assert scraped(url)["migration_up"] == 1
@@ -89,7 +89,7 @@ def test_a_signal_ends_it(project: Project, number: signal.Signals, code: int) -
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_an_outage_is_told_and_survived(server: Server, tmp_path: Path, mode: str) -> None:
+def test_the_exporter_reports_and_survives_an_outage(server: Server, tmp_path: Path, mode: str) -> None:
     with local(server.bin if (server.bin / "pg_ctl").exists() else LOCAL_BIN) as own:
         (tmp_path / "migrations").mkdir()
         project = Project(own, own.conninfo, tmp_path)
@@ -110,17 +110,17 @@ def test_an_outage_is_told_and_survived(server: Server, tmp_path: Path, mode: st
             process.terminate()
             _, stderr = process.communicate(timeout=60)
         lines = stderr.splitlines()
-        assert "no metrics: no connection to the database" in lines[0]
-        assert "metrics are there again" in lines[1]
+        assert "could not read the metrics: could not connect to the database" in lines[0]
+        assert "the metrics can be read again" in lines[1]
         assert len(lines) == 2
 
 
-def test_it_starts_without_a_database(project: Project) -> None:
+def test_the_exporter_starts_without_a_database(project: Project) -> None:
     with serving(project, DATABASE_URL="postgresql://postgres@127.0.0.1:1/nowhere") as (url, _):
         assert scraped(url) == {"migration_up": 0}
 
 
-def test_a_log_that_is_locked_makes_no_scrape_wait_long(project: Project) -> None:
+def test_a_locked_log_table_does_not_block_a_scrape_for_long(project: Project) -> None:
     fill(project)
     with serving(project) as (url, _):
         assert scraped(url)["migration_up"] == 1
@@ -133,7 +133,7 @@ def test_a_log_that_is_locked_makes_no_scrape_wait_long(project: Project) -> Non
         assert project.value(OURS) == 1
 
 
-def test_a_connection_that_was_ended_meanwhile_is_no_outage(project: Project) -> None:
+def test_a_closed_idle_connection_is_not_an_outage(project: Project) -> None:
     project.query(f"alter database {project.value('select current_database()')} set idle_session_timeout = '300ms'")
     with serving(project) as (url, process):
         assert scraped(url)["migration_up"] == 1
@@ -143,8 +143,8 @@ def test_a_connection_that_was_ended_meanwhile_is_no_outage(project: Project) ->
         assert process.communicate(timeout=60)[1] == ""
 
 
-def test_a_database_that_hangs_makes_no_queue(server: Server, tmp_path: Path) -> None:
-    """A server of its own: while one of its processes is stopped, nobody can make or drop a database there."""
+def test_scrapes_do_not_queue_behind_a_hanging_database(server: Server, tmp_path: Path) -> None:
+    """Uses a separate server: while one of its processes is stopped, no database can be created or dropped there."""
     with local(server.bin if (server.bin / "pg_ctl").exists() else LOCAL_BIN) as own:
         (tmp_path / "migrations").mkdir()
         project = Project(own, own.conninfo, tmp_path)
@@ -155,16 +155,16 @@ def test_a_database_that_hangs_makes_no_queue(server: Server, tmp_path: Path) ->
             os.kill(backend, signal.SIGSTOP)
             try:
                 scrapes = [clients.submit(scraped, url) for _ in range(6)]  # whichever is first hangs with it
-                took, seen = timed(lambda: [one.result() for one in islice(as_completed(scrapes), 5)])
+                took, seen = timed(lambda: [scrape.result() for scrape in islice(as_completed(scrapes), 5)])
             finally:
                 os.kill(backend, signal.SIGCONT)
             assert seen == [{"migration_up": 0}] * 5
             assert took < 15
-            assert all(one.result()["migration_up"] in (0, 1) for one in scrapes)
+            assert all(scrape.result()["migration_up"] in (0, 1) for scrape in scrapes)
             until(lambda: scraped(url)["migration_up"])
 
 
-def test_a_client_that_says_nothing_is_in_nobodys_way(project: Project) -> None:
+def test_a_silent_client_does_not_block_other_clients(project: Project) -> None:
     with serving(project) as (url, process):
         port = int(url.rpartition(":")[2].partition("/")[0])
         with contextlib.ExitStack() as stack:
@@ -176,7 +176,7 @@ def test_a_client_that_says_nothing_is_in_nobodys_way(project: Project) -> None:
         assert process.communicate(timeout=60)[1] == ""
 
 
-def test_addresses(project: Project) -> None:
+def test_addresses_are_parsed_and_checked(project: Project) -> None:
     with serving(project, "[::1]:0") as (url, _):
         assert url.startswith("http://[::1]:")
         assert scraped(url)["migration_up"] == 1
@@ -185,13 +185,13 @@ def test_addresses(project: Project) -> None:
         assert scraped(url)["migration_up"] == 1
         taken = project.cli("metrics", "--serve", f":{port}")
     assert taken.returncode == 2
-    assert f"nobody can listen on :{port}: Address already in use" in taken.stderr
+    assert f'could not listen on ":{port}": Address already in use' in taken.stderr
     for wrong in ("9187", "localhost", ":99999", ":x", "", "[:9187", "::1]:9187", "[]:9187"):
         run = project.cli("metrics", "--serve", wrong)
-        assert (run.returncode, "is not an address" in run.stderr) == (2, True), run.stderr
+        assert (run.returncode, "invalid address" in run.stderr) == (2, True), run.stderr
 
 
-def test_it_does_not_start_without_migrations(project: Project) -> None:
+def test_the_exporter_does_not_start_without_a_directory_of_migrations(project: Project) -> None:
     run = project.cli("metrics", "--serve", ":0", SQLMIGRATE_DIR="nowhere")
     assert run.returncode == 2
     assert "nowhere" in run.stderr

@@ -1,4 +1,4 @@
-"""The history table and its log: whose they are, what an operator may do to them, what the commands do."""
+"""The history table and its log: ownership, formats, changes by operators, and the commands that write to them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sqlmigrate.errors import ConfigurationError, HistoryError, MigrationFailed,
 from sqlmigrate.history.tables import FORMATS
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.lock import Lock
+from sqlmigrate.sql.text import Sql
 from tests.project import Project
 
 BROKEN = "create table t5 (a int);\nselect 1 / 0;"
@@ -28,7 +29,7 @@ def add_series(project: Project, count: int) -> None:
 
 
 def states(project: Project, **settings: str) -> dict[str, str]:
-    return {one.id: one.state.value for one in project.migrator(**settings).status()}
+    return {status.id: status.state.value for status in project.migrator(**settings).status()}
 
 
 def codes(refused: pytest.ExceptionInfo[PlanRefused]) -> list[str]:
@@ -39,7 +40,7 @@ def log(project: Project) -> list[tuple[object, ...]]:
     return project.query("select action, version, outcome from migrations_log order by id")
 
 
-def test_the_newest_is_found_as_operators_look_for_it(project: Project) -> None:
+def test_operators_find_the_newest_migration_by_their_usual_query(project: Project) -> None:
     add_series(project, 3)
     project.migrator().migrate()
 
@@ -48,7 +49,7 @@ def test_the_newest_is_found_as_operators_look_for_it(project: Project) -> None:
     assert rows == [(f"v2.0.0-{n:03d}", f"step_{n}", True, "") for n in (3, 2, 1)]
 
 
-def test_an_operator_may_declare_a_failed_one_done(project: Project) -> None:
+def test_an_operator_may_mark_a_failed_migration_as_applied(project: Project) -> None:
     add_series(project, 6)
     project.write("V2.0.0-005__step_5.up.sql", BROKEN)
     with pytest.raises(MigrationFailed):
@@ -61,7 +62,7 @@ def test_an_operator_may_declare_a_failed_one_done(project: Project) -> None:
     assert project.value("select to_regclass('t5') is null")
 
 
-def test_an_operator_may_delete_a_failed_one(project: Project) -> None:
+def test_an_operator_may_delete_the_row_of_a_failed_migration(project: Project) -> None:
     add_series(project, 5)
     project.write("V2.0.0-005__step_5.up.sql", BROKEN)
     with pytest.raises(MigrationFailed):
@@ -74,7 +75,7 @@ def test_an_operator_may_delete_a_failed_one(project: Project) -> None:
     assert len(project.migrator().migrate().steps) == 1
 
 
-def test_what_an_operator_takes_for_failed_is_not_guessed_at(project: Project) -> None:
+def test_a_row_that_an_operator_marks_as_failed_is_not_interpreted(project: Project) -> None:
     project.add(1, "create table t (a int);")
     project.migrator().migrate()
     project.query("update migrations set success = false")
@@ -89,7 +90,7 @@ def test_what_an_operator_takes_for_failed_is_not_guessed_at(project: Project) -
     assert len(project.migrator().migrate().steps) == 1
 
 
-def test_a_row_tells_who_when_and_what(project: Project) -> None:
+def test_a_row_shows_who_ran_what_and_when(project: Project) -> None:
     project.add(1, "-- Makes t, slowly.\nselect pg_sleep(0.05);\ncreate table t (a int);", name="make_t")
     project.add(2, "select 1;", name="no_comment")
     project.migrator().migrate()
@@ -107,7 +108,7 @@ def test_a_row_tells_who_when_and_what(project: Project) -> None:
 
 
 @pytest.mark.parametrize("table", ["other.done", 'a "b".c"; drop', "größe.tafel", "Upper.Case"])
-def test_the_history_may_be_anywhere(project: Project, table: str) -> None:
+def test_the_history_table_may_be_in_any_schema(project: Project, table: str) -> None:
     add_series(project, 2)
     schema, name = table.rsplit(".", 1)
 
@@ -121,7 +122,7 @@ def test_the_history_may_be_anywhere(project: Project, table: str) -> None:
     assert project.value("select to_regclass('public.migrations') is null")
 
 
-def test_two_histories_do_not_meet(project: Project) -> None:
+def test_two_history_tables_are_independent(project: Project) -> None:
     add_series(project, 1)
     project.migrator(history_table="a.m").migrate()
     project.query("drop table t1")
@@ -130,7 +131,7 @@ def test_two_histories_do_not_meet(project: Project) -> None:
 
 
 @pytest.mark.parametrize("table", [".x", "x.", "", "a" * 60])
-def test_a_name_that_is_none_is_refused(project: Project, table: str) -> None:
+def test_an_invalid_table_name_is_refused(project: Project, table: str) -> None:
     with pytest.raises(ConfigurationError, match="not a table name") as refused:
         project.migrator(history_table=table)
 
@@ -160,11 +161,11 @@ def test_quotes_in_files_inject_nothing(project: Project) -> None:
 @pytest.mark.parametrize(
     "made", ["create table migrations (version bigint, dirty boolean)", "create view migrations as select 1 as version"]
 )
-def test_a_table_of_somebody_else_is_left_alone(project: Project, made: str) -> None:
+def test_a_table_of_another_program_is_not_changed(project: Project, made: str) -> None:
     add_series(project, 1)
     project.query(made)
 
-    with pytest.raises(HistoryError, match="is not sqlmigrate's") as refused:
+    with pytest.raises(HistoryError, match="is not a history table of sqlmigrate") as refused:
         project.migrator().migrate()
 
     assert "--history-table schema.name" in refused.value.hint
@@ -177,13 +178,13 @@ def test_a_newer_format_is_refused(project: Project) -> None:
     project.migrator().migrate()
     project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 99.'")
 
-    with pytest.raises(HistoryError, match="has format 99, this sqlmigrate knows 2") as refused:
+    with pytest.raises(HistoryError, match="has format 99, this version of sqlmigrate supports up to 2") as refused:
         project.migrator().check()
 
-    assert "newer sqlmigrate" in refused.value.hint
+    assert refused.value.hint == "use a newer version of sqlmigrate"
 
 
-def test_a_database_of_the_first_format_is_brought_on_where_nothing_is_pending(project: Project) -> None:
+def test_the_first_format_is_upgraded_even_if_nothing_is_pending(project: Project) -> None:
     add_series(project, 1)
     project.migrator().migrate()
     project.query("drop table migrations_runs, migrations_totals")
@@ -195,7 +196,7 @@ def test_a_database_of_the_first_format_is_brought_on_where_nothing_is_pending(p
     assert project.value("select count(*) from migrations_runs") == 0
 
 
-def test_a_lost_comment_is_the_first_format(project: Project) -> None:
+def test_a_table_without_a_comment_has_the_first_format(project: Project) -> None:
     add_series(project, 1)
     project.migrator().migrate()
     project.query("comment on table migrations is null")
@@ -207,7 +208,7 @@ def test_a_lost_comment_is_the_first_format(project: Project) -> None:
 
 @pytest.mark.parametrize("table", ["migrations_log", "migrations_runs", "migrations_totals"])
 @pytest.mark.parametrize("pending", ["", "create table t2 (a int);"])
-def test_a_table_that_is_gone_is_made_anew_and_the_state_is_known(project: Project, table: str, pending: str) -> None:
+def test_a_dropped_table_is_created_again_and_the_state_is_kept(project: Project, table: str, pending: str) -> None:
     project.add(1, "create table t (a int);")
     project.migrator().migrate()
     project.query(f"drop table {table}")
@@ -224,11 +225,11 @@ def test_a_table_that_is_gone_is_made_anew_and_the_state_is_known(project: Proje
     )
 
 
-def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_format_is_upgraded_to_the_newest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 2)
     project.migrator().migrate(Version(2, 0, 0, 1))
     monkeypatch.setattr(
-        "sqlmigrate.history.records.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
+        "sqlmigrate.history.history.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
     )
     assert states(project) == {"v2.0.0-001": "applied", "v2.0.0-002": "pending"}
 
@@ -241,10 +242,10 @@ def test_an_old_format_is_brought_to_the_newest(project: Project, monkeypatch: p
     assert project.value("select obj_description('migrations'::regclass)").endswith("Format 3.")
 
 
-def test_two_formats_at_once_begin_from_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_database_gets_all_formats_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 1)
     monkeypatch.setattr(
-        "sqlmigrate.history.records.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
+        "sqlmigrate.history.history.FORMATS", (*FORMATS, "alter table {history} add column extra text default 'x';")
     )
 
     project.migrator().migrate()
@@ -252,7 +253,7 @@ def test_two_formats_at_once_begin_from_nothing(project: Project, monkeypatch: p
     assert project.value("select extra from migrations") == "x"
 
 
-def test_the_log_tells_who_did_what_and_how_it_ended(project: Project) -> None:
+def test_the_log_shows_who_did_what_and_how_it_ended(project: Project) -> None:
     add_series(project, 2)
     project.migrator().migrate(Version(2, 0, 0, 1))
     project.migrator().rollback(steps=1)
@@ -277,7 +278,7 @@ def test_the_log_tells_who_did_what_and_how_it_ended(project: Project) -> None:
     assert project.versions() == [("v2.0.0-001", True), ("v2.0.0-002", False)]
 
 
-def test_the_log_is_only_appended_to(project: Project) -> None:
+def test_the_log_is_append_only(project: Project) -> None:
     add_series(project, 2)
     project.migrator().migrate()
     first = project.query("select * from migrations_log order by id")
@@ -289,7 +290,7 @@ def test_the_log_is_only_appended_to(project: Project) -> None:
     assert project.value("select count(*) from migrations_log") == 6
 
 
-def test_a_baseline_marks_without_running(project: Project) -> None:
+def test_a_baseline_marks_migrations_without_running_them(project: Project) -> None:
     add_series(project, 4)
 
     project.migrator().baseline(Version(2, 0, 0, 3))
@@ -302,7 +303,7 @@ def test_a_baseline_marks_without_running(project: Project) -> None:
     assert [step.migration.id for step in project.migrator().migrate().steps] == ["v2.0.0-004"]
 
 
-def test_a_baseline_twice_marks_nothing_more(project: Project) -> None:
+def test_a_second_baseline_marks_nothing(project: Project) -> None:
     add_series(project, 2)
     project.migrator().baseline(Version(2, 0, 0, 2))
 
@@ -331,13 +332,13 @@ def test_a_changed_file_stops_the_run_until_it_is_repaired(project: Project) -> 
     assert codes(refused) == ["changed"]
     assert str(refused.value.problems[0].location) == str(path)
     assert states(project)["v2.0.0-001"] == "changed"
-    assert [mend.what for mend in project.migrator().plan_repair()] == ["take the checksum from disk"]
+    assert [repair.what for repair in project.migrator().plan_repair()] == ["update the checksum to that of the file"]
     project.migrator().repair()
     assert log(project)[-1] == ("repair", "v2.0.0-001", "success")
     assert len(project.migrator().migrate().steps) == 1
 
 
-def test_line_ends_and_a_bom_are_no_change(project: Project) -> None:
+def test_line_endings_and_a_bom_do_not_change_the_checksum(project: Project) -> None:
     project.add(1, "select 1;\nselect 2;\n")
     project.migrator().migrate()
 
@@ -346,7 +347,7 @@ def test_line_ends_and_a_bom_are_no_change(project: Project) -> None:
     assert project.migrator().check().up_to_date
 
 
-def test_a_file_that_is_gone_stops_the_run_until_it_is_repaired(project: Project) -> None:
+def test_a_missing_file_stops_the_run_until_it_is_repaired(project: Project) -> None:
     add_series(project, 3)
     project.migrator().migrate(Version(2, 0, 0, 2))
     (project.directory / "V2.0.0-001__step_1.up.sql").unlink()
@@ -367,14 +368,14 @@ def test_a_failed_row_is_removed_by_repair(project: Project) -> None:
     with pytest.raises(MigrationFailed):
         project.migrator().migrate()
 
-    assert [mend.what for mend in project.migrator().repair()] == ["remove the row of the failed run"]
+    assert [repair.what for repair in project.migrator().repair()] == ["delete the row of the failed run"]
 
     assert project.versions() == []
     assert log(project)[-1] == ("repair", "v1.0.0-001", "success")
     assert project.migrator().repair() == []
 
 
-def test_what_is_newer_than_the_files_is_a_warning(project: Project) -> None:
+def test_a_version_newer_than_the_files_is_a_warning(project: Project) -> None:
     add_series(project, 3)
     project.migrator().migrate()
     for path in project.directory.glob("V2.0.0-003*"):
@@ -382,11 +383,11 @@ def test_what_is_newer_than_the_files_is_a_warning(project: Project) -> None:
 
     run = project.migrator().migrate()
 
-    assert [(one.code, one.level.value) for one in run.warnings] == [("newer", "warning")]
+    assert [(problem.code, problem.level.value) for problem in run.warnings] == [("newer", "warning")]
     assert project.migrator().check().up_to_date
 
 
-def test_what_is_out_of_order_is_applied_when_asked(project: Project) -> None:
+def test_an_out_of_order_migration_is_applied_on_request(project: Project) -> None:
     add_series(project, 3)
     project.migrator().migrate()
     project.write("V1.9.0-001__late.up.sql", "create table late (a int);")
@@ -400,7 +401,7 @@ def test_what_is_out_of_order_is_applied_when_asked(project: Project) -> None:
     assert project.migrator().check().up_to_date
 
 
-def test_a_repeatable_runs_behind_the_others_and_again_when_it_changes(project: Project) -> None:
+def test_a_repeatable_migration_runs_last_and_again_after_a_change(project: Project) -> None:
     add_series(project, 1)
     project.write("R__b.sql", "create or replace view b as select count(*) as n from t1;")
     project.write("R__a.sql", "create or replace view a as select 1 as n;")
@@ -415,7 +416,7 @@ def test_a_repeatable_runs_behind_the_others_and_again_when_it_changes(project: 
     assert project.migrator().validate() == []
 
 
-def test_a_repeatable_that_fails_is_tried_again(project: Project) -> None:
+def test_a_failed_repeatable_migration_runs_again(project: Project) -> None:
     project.write("R__a.sql", "create or replace view a as select 1 as n;")
     project.migrator().migrate()
     project.write("R__a.sql", "create or replace view a as select nowhere;")
@@ -428,8 +429,8 @@ def test_a_repeatable_that_fails_is_tried_again(project: Project) -> None:
     assert project.query("select success from migrations") == [(True,)]
 
 
-def test_a_role_may_migrate_where_it_may_not_create(project: Project) -> None:
-    """The tables are there; the schema they are in gives the role nothing but their use."""
+def test_a_role_can_migrate_without_the_privilege_to_create_tables(project: Project) -> None:
+    """The tables exist, and the role has only USAGE on their schema."""
     add_series(project, 1)
     project.migrator(history_table="admin.migrations").migrate()
     role = f"runner_{project.value('select pg_backend_pid()')}"
@@ -449,12 +450,12 @@ def test_a_role_may_migrate_where_it_may_not_create(project: Project) -> None:
         project.query(f"drop owned by {role}", f"drop role {role}")
 
 
-def test_a_role_that_may_not_create_the_tables_is_told_what_to_do(project: Project) -> None:
+def test_a_role_without_create_privilege_gets_a_hint(project: Project) -> None:
     add_series(project, 1)
     role = f"reader_{project.value('select pg_backend_pid()')}"
     project.query(f"create role {role} login", "revoke create on schema public from public")
     try:
-        with pytest.raises(SqlMigrateError, match="can't be created") as refused:
+        with pytest.raises(SqlMigrateError, match="could not create history table") as refused:
             project.migrator(db_user=role).migrate()
     finally:
         project.query(f"drop role {role}")
@@ -464,7 +465,7 @@ def test_a_role_that_may_not_create_the_tables_is_told_what_to_do(project: Proje
 
 
 @pytest.mark.parametrize("command", ["status", "check", "validate", "info", "plan", "plan_repair", "lock_holder"])
-def test_what_only_looks_creates_nothing(project: Project, command: str) -> None:
+def test_a_command_that_only_reads_creates_nothing(project: Project, command: str) -> None:
     add_series(project, 1)
 
     getattr(project.migrator(), command)()
@@ -472,7 +473,7 @@ def test_what_only_looks_creates_nothing(project: Project, command: str) -> None
     assert project.value("select to_regclass('migrations') is null")
 
 
-def test_a_target_stops_there(project: Project) -> None:
+def test_migrate_stops_at_the_target(project: Project) -> None:
     add_series(project, 3)
     project.write("R__a.sql", "select 1;")
 
@@ -481,7 +482,7 @@ def test_a_target_stops_there(project: Project) -> None:
     assert project.versions() == [("v2.0.0-001", True), ("v2.0.0-002", True)]
 
 
-def test_rollback_goes_back_to_a_version(project: Project) -> None:
+def test_rollback_returns_to_a_version(project: Project) -> None:
     add_series(project, 4)
     project.migrator().migrate()
 
@@ -504,14 +505,14 @@ def test_a_migration_without_a_down_file_is_not_rolled_back(project: Project) ->
     assert project.value("select to_regclass('t2') is not null")
 
 
-def test_under_the_lock_nothing_is_read_that_is_older_than_it(project: Project) -> None:
-    """A database may say `repeatable read`, which reads as it was when the message came."""
+def test_rows_read_under_the_lock_are_not_older_than_the_lock(project: Project) -> None:
+    """With `repeatable read` as the default, the snapshot would be as old as the start of the message."""
     name = project.value("select current_database()")
     project.query("create table t (a int)", f"alter database {name} set default_transaction_isolation = 'serializable'")
     connection = connect(project.database, "a test")
     meanwhile = threading.Timer(0.5, lambda: project.query("insert into t values (1)"))
     meanwhile.start()
     with contextlib.closing(connection):
-        answers = Lock(connection, 1).acquire(0, print, "select pg_sleep(1);", "select a from t")
+        answers = Lock(connection, 1).acquire(0, print, Sql("select pg_sleep(1);", 1), "select a from t")
     meanwhile.join()
     assert answers == [[(1,)]]

@@ -190,10 +190,10 @@ def test_no_lock_is_left_behind_a_failure(project: Project) -> None:
     assert project.has_free_lock()
 
 
-def test_a_run_that_waits_is_not_taken_for_idle(project: Project) -> None:
+def test_a_waiting_run_is_exempt_from_idle_session_timeout(project: Project) -> None:
     project.query(f"alter database {project.value('select current_database()')} set idle_session_timeout = '200ms'")
-    with project.migrator()._target.locked() as (connection, session, *_):
+    with project.migrator()._target.locked() as locked:
         time.sleep(0.4)
-        session.clean()
+        locked.session.clean()
         time.sleep(0.4)
-        assert connection.rows("select 1") == [(1,)]
+        assert locked.connection.rows("select 1") == [(1,)]

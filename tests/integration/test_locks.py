@@ -529,7 +529,7 @@ def seen(watcher: psycopg.Connection, pid: int, relations: dict[int, str]) -> Lo
 
 def said(statement: str, untold: Locks, found: Locks, version: int) -> Locks:
     """What we say, with what the catalog has to tell: `untold`, and what was found on the family of a relation."""
-    told = {one.relation: one.mode for one in locks_of(statement)}
+    told = {lock.relation: lock.mode for lock in locks_of(statement)}
     if statement.endswith("nowhere") or "nowhere " in statement or (version < 180000 and statement in SINCE_18):
         told = {}
     family = {member for relation in told for member in FAMILY.get(relation, ())} - told.keys()
@@ -548,12 +548,12 @@ CASES = {**dict.fromkeys(TOLD, Locks()), **WEAK, **UNTOLD}
 
 
 @pytest.mark.parametrize("statement", CASES)
-def test_locks_in_a_transaction(stood: psycopg.Connection, statement: str) -> None:
+def test_statement_in_a_transaction_takes_the_predicted_locks(stood: psycopg.Connection, statement: str) -> None:
     check(stood, statement, CASES[statement])
 
 
 @pytest.mark.parametrize("statement", NEW)
-def test_locks_of_new_syntax(stood: psycopg.Connection, statement: str) -> None:
+def test_new_syntax_takes_the_predicted_locks(stood: psycopg.Connection, statement: str) -> None:
     old = stood.info.server_version < 180000
     with pytest.raises(psycopg.errors.SyntaxError) if old else nullcontext():
         check(stood, statement, NEW[statement])
@@ -586,7 +586,7 @@ def waiting(database: str, statement: str, obstacle: str) -> Iterator[tuple[psyc
 
 
 @pytest.mark.parametrize("statement", CONCURRENTLY)
-def test_locks_outside_a_transaction(database: str, statement: str) -> None:
+def test_statement_outside_a_transaction_takes_the_predicted_locks(database: str, statement: str) -> None:
     obstacle, untold = CONCURRENTLY[statement]
     execute(database, SCHEMA)
     with psycopg.connect(database) as connection:
@@ -597,7 +597,7 @@ def test_locks_outside_a_transaction(database: str, statement: str) -> None:
         assert found == said(statement, untold, found, watcher.info.server_version)
 
 
-def test_locks_of_a_detach_that_is_finished_later(database: str) -> None:
+def test_detach_finalize_takes_the_predicted_locks(database: str) -> None:
     statement = "alter table years detach partition year_one finalize"
     execute(database, SCHEMA)
     with waiting(
@@ -613,7 +613,7 @@ def test_locks_of_a_detach_that_is_finished_later(database: str) -> None:
         assert found == said(statement, {"customers": SRE}, {}, connection.info.server_version)
 
 
-def test_functions_that_lock_nothing_are_the_server_s_own(stood: psycopg.Connection) -> None:
+def test_harmless_functions_are_built_in(stood: psycopg.Connection) -> None:
     with rolled_back(stood):
         own = {name for (name,) in stood.execute("select proname from pg_proc where pronamespace = 11")}
 
@@ -629,7 +629,7 @@ def wait_until_waiting(watcher: psycopg.Connection, pid: int) -> None:
 
 
 @pytest.mark.parametrize("statement", WORK)
-def test_work_is_what_the_server_says_it_does(stood: psycopg.Connection, statement: str) -> None:
+def test_work_matches_the_debug_messages_of_the_server(stood: psycopg.Connection, statement: str) -> None:
     notices: list[str] = []
     with rolled_back(stood):
         stood.add_notice_handler(notice := lambda diagnostic: notices.append(diagnostic.message_primary or ""))
@@ -643,7 +643,7 @@ def test_work_is_what_the_server_says_it_does(stood: psycopg.Connection, stateme
     assert done == told == set(WORK[statement])
 
 
-def test_what_is_not_told_is_said() -> None:
+def test_every_unpredicted_lock_has_a_hint() -> None:
     assert [statement for statement in [*TOLD, *WEAK] if hidden_in(statement)] == []
     untold = UNTOLD | {statement: locks for statement, (_, locks) in CONCURRENTLY.items() if locks}
     assert [statement for statement in untold if not hidden_in(statement)] == []

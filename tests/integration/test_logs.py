@@ -102,9 +102,9 @@ def test_the_level_is_that_of_progress(project: Project, log: Path, level: str, 
         (("migrate",), {}, "kind=MigrationFailed"),
         (("status",), {"DATABASE_URL": "host=/nowhere"}, "kind=ConnectionFailed"),
         (("migrate", "--target", "9.9.9-999"), {}, "kind=PlanRefused"),
-        (("rollback",), {}, 'kind=ConfigurationError message="give --version or --steps"'),
+        (("rollback",), {}, 'kind=ConfigurationError message="exactly one of --version and --steps is required"'),
         (("check", "--dir", "nowhere"), {}, "kind=ConfigurationError"),
-        (("status",), {"DATABASE_URL": ""}, 'kind=ConfigurationError message="no database is named"'),
+        (("status",), {"DATABASE_URL": ""}, 'kind=ConfigurationError message="no database is configured"'),
         (("status", "--config", "nowhere.toml"), {}, "kind=ConfigurationError"),
         (("migrate", "--backup", "/proc/nowhere"), {}, "kind=BackupFailed"),
     ],
@@ -141,7 +141,7 @@ def test_a_fault_of_our_own_is_a_failure_in_the_log_too(project: Project, log: P
     assert run.returncode == 1
     assert "TypeError: 'NoneType' object is not callable" in run.stderr
     [line] = failures(log)
-    assert 'kind=SqlMigrateError message="a fault of sqlmigrate\'s own: TypeError"' in line
+    assert 'kind=SqlMigrateError message="internal error: TypeError"' in line
 
 
 def test_a_log_that_is_moved_away_is_begun_anew(project: Project, log: Path) -> None:
@@ -164,8 +164,8 @@ def test_a_log_that_is_moved_away_is_begun_anew(project: Project, log: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--log-file", "/nowhere/log"), "the log file /nowhere/log can't be opened: No such file or directory"),
-        (("--log-format", "xml"), "log-format: 'xml' is neither text nor json"),
+        (("--log-file", "/nowhere/log"), 'could not open log file "/nowhere/log": No such file or directory'),
+        (("--log-format", "xml"), "log-format: 'xml' is not one of text, json"),
     ],
 )
 def test_a_log_that_cannot_be_kept_is_said_before_anything_is_run(
@@ -187,7 +187,7 @@ def test_a_full_disk_is_one_warning_and_the_run_goes_on(project: Project) -> Non
     run = project.cli("migrate", "--log-file", "/dev/full", "--log-level", "debug")
 
     assert run.returncode == 0
-    assert run.stderr.count("warning: the log file /dev/full can't be written: No space left on device") == 1
+    assert run.stderr.count('warning: could not write log file "/dev/full": No space left on device') == 1
     assert len(project.versions()) == 3
     assert "Exception" not in run.stderr
 

@@ -41,7 +41,7 @@ def test_a_database_that_was_never_migrated_says_zero(project: Project) -> None:
     assert project.value("select to_regclass('migrations')") is None
 
 
-def test_what_was_done_is_counted(project: Project) -> None:
+def test_migrations_and_rollbacks_are_counted(project: Project) -> None:
     fill(project)
     seen = settled(project)
     assert [seen[name] for name in COUNTERS] == [1, 1, 1]
@@ -69,7 +69,7 @@ def test_the_histogram_counts_by_duration(project: Project) -> None:
     assert seen["migration_duration_histogram_seconds_sum success"] == pytest.approx(0.4)
 
 
-def test_the_last_duration_is_told(project: Project) -> None:
+def test_the_last_duration_is_reported(project: Project) -> None:
     project.add(1, "select 1", "select 1")
     for seconds in (5, 3):
         project.migrator().migrate()
@@ -80,8 +80,8 @@ def test_the_last_duration_is_told(project: Project) -> None:
     assert read(project)["migration_duration_seconds v1.0.0-001 success"] == 3
 
 
-def test_a_failure_behind_others_took_its_own_time(project: Project) -> None:
-    """They travel in one message, and nobody hears of the first before the second has failed."""
+def test_a_failure_after_other_migrations_has_its_own_duration(project: Project) -> None:
+    """Both are sent in one message, so the result of the first arrives together with the error of the second."""
     project.add(1, "select pg_sleep(1);")
     project.add(2, "select pg_sleep(0.5); select 1 / 0;")
     assert project.cli("migrate").returncode == 1
@@ -94,7 +94,7 @@ def test_a_failure_behind_others_took_its_own_time(project: Project) -> None:
     assert project.value("select duration_ms from migrations where version = 'v1.0.0-002'") == logged
 
 
-def test_a_run_that_goes_on_is_no_failure(project: Project) -> None:
+def test_a_run_in_progress_is_not_counted_as_a_failure(project: Project) -> None:
     project.add(1, "create table a ()")
     project.add(2, "select pg_sleep(60)")
     with running(project, "migrate"):
@@ -104,7 +104,7 @@ def test_a_run_that_goes_on_is_no_failure(project: Project) -> None:
     assert seen["migration_failure_total"] == 0
 
 
-def test_a_killed_run_is_counted_once_whoever_has_the_lock(project: Project) -> None:
+def test_a_killed_run_is_counted_once_regardless_of_the_lock(project: Project) -> None:
     break_off(project)
     assert read(project)["migration_failure_total"] == 1
     assert read(project)["migration_success_total"] == 1
@@ -113,7 +113,7 @@ def test_a_killed_run_is_counted_once_whoever_has_the_lock(project: Project) -> 
         seen = read(project)
         assert (seen["migration_lock_held"], seen["migration_failure_total"]) == (1, 1)
     with Watch.over(project) as watch:
-        until(lambda: watch.looks)
+        until(lambda: watch.readings)
         project.add(2, "select 1")
         project.migrator().migrate()
     assert watch.decreases == []
@@ -121,7 +121,7 @@ def test_a_killed_run_is_counted_once_whoever_has_the_lock(project: Project) -> 
     assert read(project)["migration_success_total"] == 2
 
 
-def test_a_run_that_was_broken_off_has_no_duration(project: Project) -> None:
+def test_an_interrupted_run_has_no_duration(project: Project) -> None:
     break_off(project)
     project.add(2, "select 1")
     project.migrator().migrate()
@@ -131,7 +131,7 @@ def test_a_run_that_was_broken_off_has_no_duration(project: Project) -> None:
 
 
 @pytest.mark.parametrize("workers", [3])
-def test_counters_never_go_back_while_runs_race(project: Project, workers: int) -> None:
+def test_counters_never_decrease_during_concurrent_runs(project: Project, workers: int) -> None:
     for number in range(1, 31):
         project.add(number, f"create table t{number} ()", f"drop table t{number}")
     with Watch.over(project) as watch:
@@ -140,17 +140,17 @@ def test_counters_never_go_back_while_runs_race(project: Project, workers: int) 
                 started = [stack.enter_context(running(project, *command)) for _ in range(workers)]
                 assert {process.wait() for process in started} <= {0, 1}
     assert watch.decreases == []
-    assert watch.looks > 20
+    assert watch.readings > 20
     assert watch.highest == {COUNTERS[0]: 60, COUNTERS[1]: 0, COUNTERS[2]: 60}
 
 
-def test_a_table_of_format_1_is_read_as_it_is(project: Project) -> None:
+def test_a_table_of_format_1_is_read_without_an_upgrade(project: Project) -> None:
     first_format(project)
     assert read(project)["migration_success_total"] == 1
     assert project.value("select to_regclass('migrations_runs')") is None
 
 
-def test_a_look_that_is_kept_follows_the_format(project: Project) -> None:
+def test_an_open_exporter_follows_an_upgrade_of_the_tables(project: Project) -> None:
     project.add(1, "create table a ()")
     with contextlib.closing(project.migrator().exporter()) as exporter:
         assert successes(exporter) == 0
@@ -166,7 +166,7 @@ def successes(exporter: Exporter) -> float:
     return samples(exporter.read())["migration_success_total"]
 
 
-def test_a_table_that_is_locked_is_an_error_soon(project: Project) -> None:
+def test_a_locked_table_soon_raises_an_error(project: Project) -> None:
     fill(project)
     with psycopg.connect(project.database) as other:
         other.execute("lock table migrations_log in access exclusive mode")
@@ -175,7 +175,7 @@ def test_a_table_that_is_locked_is_an_error_soon(project: Project) -> None:
     assert read(project)["migration_up"] == 1
 
 
-def test_reading_needs_only_select(project: Project) -> None:
+def test_reading_requires_only_the_select_privilege(project: Project) -> None:
     fill(project)
     break_off_quietly(project)
     role = f"scraper_{os.getpid()}"
@@ -218,7 +218,7 @@ def test_the_command_prints_text_or_json(project: Project) -> None:
     assert parsed(text.stdout) == read(project)
 
 
-def test_the_textfile_is_whole_and_readable(project: Project) -> None:
+def test_the_textfile_is_complete_and_readable(project: Project) -> None:
     fill(project)
     path = project.root / "sqlmigrate.prom"
     path.write_text("old")
@@ -227,10 +227,10 @@ def test_the_textfile_is_whole_and_readable(project: Project) -> None:
     assert (run.returncode, run.stdout) == (0, "")
     assert parsed(path.read_text()) == read(project)
     assert path.stat().st_mode & 0o777 == 0o644
-    assert sorted(one.name for one in project.root.iterdir()) == ["migrations", "sqlmigrate.prom"]
+    assert sorted(path.name for path in project.root.iterdir()) == ["migrations", "sqlmigrate.prom"]
 
 
-def test_the_textfile_says_that_the_database_is_gone(project: Project) -> None:
+def test_the_textfile_reports_that_the_database_is_unreachable(project: Project) -> None:
     path = project.root / "sqlmigrate.prom"
     run = project.cli("metrics", "--textfile", str(path), DATABASE_URL=NOBODY)
     assert run.returncode == 1
@@ -239,7 +239,7 @@ def test_the_textfile_says_that_the_database_is_gone(project: Project) -> None:
     assert 'migration_up{database="nowhere",history_table="public.migrations"} 0.0' in text
 
 
-def test_the_textfile_may_be_a_link_or_a_stream(project: Project) -> None:
+def test_the_textfile_can_be_a_symbolic_link_or_a_pipe(project: Project) -> None:
     (project.root / "link.prom").symlink_to("there.prom")
     assert project.cli("metrics", "--textfile", "link.prom").returncode == 0
     assert (project.root / "link.prom").is_symlink()
@@ -257,11 +257,11 @@ def test_the_textfile_may_be_a_link_or_a_stream(project: Project) -> None:
         ({"database_url": "postgresql://[", "db_port": "1"}, (f"{socket.gethostname()}:5432", "")),
     ],
 )
-def test_a_database_has_its_name_also_while_it_is_not_there(given: dict[str, str], place: tuple[str, str]) -> None:
+def test_an_unreachable_database_keeps_its_label(given: dict[str, str], place: tuple[str, str]) -> None:
     assert Target(load_settings(given, {}), print).place == place
 
 
-def test_a_service_file_may_name_the_database(project: Project) -> None:
+def test_a_service_file_can_name_the_database(project: Project) -> None:
     name = project.value("select current_database()")
     lines = "\n".join(f"{key}={value}" for key, value in conninfo_to_dict(project.database).items())
     (project.root / "services").write_text(f"[app]\n{lines}\n")
@@ -269,13 +269,13 @@ def test_a_service_file_may_name_the_database(project: Project) -> None:
     assert f'migration_up{{database="{name}",' in told.stdout
 
 
-def test_a_textfile_that_cannot_be_written(project: Project) -> None:
+def test_an_unwritable_textfile_is_an_error(project: Project) -> None:
     run = project.cli("metrics", "--textfile", "not/there.prom")
     assert run.returncode == 1
-    assert "not/there.prom can't be written: No such file" in run.stderr
+    assert 'could not write file "not/there.prom": No such file' in run.stderr
     (project.root / "taken").mkdir()
-    assert "taken can't be written" in project.cli("metrics", "--textfile", "taken").stderr
-    assert sorted(one.name for one in project.root.iterdir()) == ["migrations", "taken"]
+    assert 'could not write file "taken"' in project.cli("metrics", "--textfile", "taken").stderr
+    assert sorted(path.name for path in project.root.iterdir()) == ["migrations", "taken"]
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):
@@ -318,42 +318,42 @@ def test_a_push_arrives(project: Project) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_push_that_is_refused(project: Project, status: int) -> None:
+def test_a_rejected_push_is_an_error(project: Project, status: int) -> None:
     with gateway(status) as (where, _):
         run = project.cli("metrics", "--push", f"http://user:s3cret@{where}")
     assert run.returncode == 1
-    assert f"the metrics were not pushed to http://{where}: HTTP Error {status}" in run.stderr
+    assert f"could not push the metrics to http://{where}: HTTP Error {status}" in run.stderr
     assert "s3cret" not in run.stderr + run.stdout
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://s3cret@nowhere.invalid", "http://:s3cret@[::1"])
-def test_a_push_to_nowhere(project: Project, url: str) -> None:
+def test_a_push_to_an_unreachable_gateway_is_an_error(project: Project, url: str) -> None:
     run = project.cli("metrics", "--push", url)
     assert run.returncode == 1
-    assert "the metrics were not pushed to " in run.stderr
+    assert "could not push the metrics to " in run.stderr
     assert "Traceback" not in run.stderr
     assert "s3cret" not in run.stderr + run.stdout
 
 
-def test_one_way_out_at_a_time(project: Project) -> None:
+def test_the_outputs_cannot_be_combined(project: Project) -> None:
     assert project.cli("metrics", "--textfile", "x", "--serve", ":0").returncode == 2
 
 
-def test_without_the_extra_it_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_prometheus_client_the_error_names_the_extra(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client.core", None)
     with pytest.raises(ConfigurationError) as caught:
         read(project)
     assert caught.value.hint == "pip install 'sqlmigrate[metrics]'"
 
 
-def test_without_a_database_there_are_no_metrics(project: Project) -> None:
+def test_without_a_database_the_command_fails(project: Project) -> None:
     with pytest.raises(ConnectionFailed):
         read(Project(project.server, NOBODY, project.root))
 
 
 @pytest.mark.debian
-def test_a_run_behind_a_pooler_is_no_failure_until_it_is_killed(pooled: Project) -> None:  # noqa: F811
-    """The lock is held by another process than the one that works."""
+def test_a_run_behind_a_pooler_is_counted_as_failed_only_after_it_is_killed(pooled: Project) -> None:  # noqa: F811
+    """The backend that holds the lock is not the backend that runs the migration."""
     pooled.add(1, "create table a ()")
     pooled.add(2, "select pg_sleep(60)")
     with running(pooled, "migrate") as process:

@@ -104,9 +104,9 @@ def test_what_goes_wrong_with_it_is_a_warning_here_and_in_the_log(
 
     assert run.returncode == (1 if "/" in statement else 0)
     log = (project.root / "log").read_text()
-    assert "  warning: http://127.0.0.1 answered 500\n" in run.stderr
-    assert f"  warning: {project.root}/tell ended with 7: no mail\n" in run.stderr
-    assert ' WARNING warned message="http://127.0.0.1 answered 500"' in log
+    assert "  warning: http://127.0.0.1 responded with status 500\n" in run.stderr
+    assert f"  warning: {project.root}/tell exited with code 7: no mail\n" in run.stderr
+    assert ' WARNING warned message="http://127.0.0.1 responded with status 500"' in log
     assert TOKEN not in run.stdout + run.stderr + log
 
 
@@ -117,7 +117,7 @@ def test_a_refused_connection_and_a_missing_command_are_warnings(project: Projec
     run = project.cli("migrate", "--notify-url", f"http://127.0.0.1:1/{TOKEN}")
 
     assert run.returncode == 0
-    assert "  warning: http://127.0.0.1 could not be told: [Errno 111] Connection refused" in run.stderr
+    assert "  warning: could not notify http://127.0.0.1: [Errno 111] Connection refused" in run.stderr
     assert "  warning: /nowhere/tell could not be run: No such file or directory" in run.stderr
     assert TOKEN not in run.stderr
 
@@ -145,7 +145,7 @@ def test_a_signal_while_others_are_told_changes_nothing(project: Project, tmp_pa
 
     assert run.returncode == 0
     assert took < 9
-    assert "the notification was given up: interrupted by SIGTERM" in run.stderr
+    assert "notification cancelled: interrupted by SIGTERM" in run.stderr
 
 
 @pytest.mark.long
@@ -157,4 +157,4 @@ def test_a_webhook_that_hangs_is_given_up_after_ten_seconds(project: Project, we
 
     assert run.returncode == 0
     assert 10 < took < 25
-    assert "  warning: http://127.0.0.1 did not answer in 10 s" in run.stderr
+    assert "  warning: http://127.0.0.1 did not respond within 10 s" in run.stderr

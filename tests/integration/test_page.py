@@ -34,7 +34,7 @@ comment on column alerts.rank is '5 is the worst';
 CONTRAST = """() => {
   const parsed = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = (colour) => {
-    const [r, g, b] = parsed(colour).map((one) => one / 255).map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = parsed(colour).map((value) => value / 255).map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const behind = (element) => {
@@ -74,7 +74,7 @@ def alertagent(project: Project, monkeypatch: pytest.MonkeyPatch) -> Review:
 def reviewed(project: Project) -> Review:
     found = project.migrator(dir=("migrations",)).review(PlanRequest(Action.APPLY))
     # The name of a test's database changes from run to run, and would be in the pictures.
-    return review(found.plan, found.asked, {**found.essence, "database": "alertagent"}, found.findings)
+    return review(found.plan, found.request, {**found.inputs, "database": "alertagent"}, found.findings)
 
 
 @pytest.fixture
@@ -124,19 +124,19 @@ def test_the_page_is_readable(browser: Browser, path: Path, width: int, scheme: 
     page.close()
 
 
-def test_all_of_the_plan_is_on_the_page(browser: Browser, path: Path, alertagent: Review) -> None:
+def test_the_page_contains_every_statement_of_the_plan(browser: Browser, path: Path, alertagent: Review) -> None:
     page = opened(browser, path, 1280)
     shown = page.locator("main").text_content() or ""
-    for one in alertagent.steps:
-        assert one.step.path in shown
-        for statement in (each for unit in one.units for each in unit.statements):
+    for step in alertagent.steps:
+        assert step.step.path in shown
+        for statement in (reviewed for transaction in step.transactions for reviewed in transaction.statements):
             assert statement.sql in shown
     header = page.locator("header").inner_text()
     assert all(text in header for text in (alertagent.digest, "alertagent", "migrations, 2 rows"))
     page.close()
 
 
-def test_findings_stand_beside_their_statement_and_on_a_phone_below(browser: Browser, path: Path) -> None:
+def test_locks_are_beside_their_statement_and_below_it_on_a_phone(browser: Browser, path: Path) -> None:
     for width, beside in ((1280, True), (390, False)):
         page = opened(browser, path, width)
         statement = page.locator(".statement.reads").first
@@ -149,16 +149,14 @@ def test_findings_stand_beside_their_statement_and_on_a_phone_below(browser: Bro
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
-def test_what_the_linter_says_stands_beside_the_sql_and_is_readable(
-    browser: Browser, unsafe: Path, width: int, scheme: str
-) -> None:
+def test_lint_findings_are_beside_the_sql_and_readable(browser: Browser, unsafe: Path, width: int, scheme: str) -> None:
     page = opened(browser, unsafe, width, scheme)
     statement = page.locator(".statement", has_text="create index alerts_rank_idx").first
     finding = statement.locator(".linted li", has_text="index-not-concurrent")
     safer = finding.locator(".safer")
     assert "create index concurrently alerts_rank_idx" in safer.inner_text()
     assert safer.evaluate("box => box.scrollWidth <= box.clientWidth")
-    assert page.locator("main section").filter(has_text="What the linter says").locator("li").count() >= 2
+    assert page.locator("main section").filter(has_text="Lint findings").locator("li").count() >= 2
     assert page.locator(".statement", has_text="comment on column").locator(".linted").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) >= 4.5
@@ -178,7 +176,7 @@ def test_a_link_leads_to_the_statement(browser: Browser, path: Path) -> None:
     page.close()
 
 
-def test_on_paper_no_line_is_cut(browser: Browser, path: Path) -> None:
+def test_no_line_is_cut_on_paper(browser: Browser, path: Path) -> None:
     page = opened(browser, path, 740, "dark")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("[...document.querySelectorAll('.sql')].every(box => box.scrollWidth <= box.clientWidth)")
@@ -186,7 +184,7 @@ def test_on_paper_no_line_is_cut(browser: Browser, path: Path) -> None:
     page.close()
 
 
-def test_what_files_hold_is_only_text(browser: Browser, project: Project) -> None:
+def test_the_content_of_files_is_escaped(browser: Browser, project: Project) -> None:
     attack = "</style></pre><script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
     quoted = attack.replace("'", "''")
     project.add(1, f"select '{quoted}';\n/* {attack} */ select 1;", name="<img src=x>")
@@ -199,7 +197,7 @@ def test_what_files_hold_is_only_text(browser: Browser, project: Project) -> Non
     page.close()
 
 
-def test_the_command_writes_it(browser: Browser, project: Project) -> None:
+def test_the_command_writes_the_page(browser: Browser, project: Project) -> None:
     project.add(1, "create table t (); drop table t;")
     ran = project.cli("plan", "--html", "plan.html", "--out", "plan.json")
     assert ran.returncode == 0, ran.stderr

@@ -1,4 +1,4 @@
-"""plan: what would run, statement by statement, with its locks, against this database."""
+"""`plan`: every statement that would be run on this database, with its locks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tests.project import Project
 def plan_of(project: Project, *arguments: str) -> dict[str, Any]:
     ran = project.cli("plan", "--format", "json", *arguments)
     assert ran.returncode == 0, ran.stderr
-    found: dict[str, Any] = json.loads(ran.stdout)
-    return found
+    plan: dict[str, Any] = json.loads(ran.stdout)
+    return plan
 
 
 def statements(plan: dict[str, Any], step: int = 0) -> list[dict[str, Any]]:
-    return [one for part in plan["steps"][step]["transactions"] for one in part["statements"]]
+    return [statement for transaction in plan["steps"][step]["transactions"] for statement in transaction["statements"]]
 
 
-def test_each_statement_comes_with_its_locks_and_what_they_block(project: Project) -> None:
+def test_each_statement_has_its_locks_and_their_effect(project: Project) -> None:
     project.query("create table orders (id int)")
     project.add(
         1,
@@ -30,7 +30,7 @@ def test_each_statement_comes_with_its_locks_and_what_they_block(project: Projec
 
     found = statements(plan_of(project))
 
-    assert [one["line"] for one in found] == [1, 3, 4, 5]
+    assert [statement["line"] for statement in found] == [1, 3, 4, 5]
     assert found[0]["locks"] == []
     assert found[1]["locks"] == [
         {
@@ -48,7 +48,7 @@ def test_each_statement_comes_with_its_locks_and_what_they_block(project: Projec
     ]
 
 
-def test_statements_that_run_outside_a_transaction_stand_apart(project: Project) -> None:
+def test_a_statement_outside_a_transaction_is_separate(project: Project) -> None:
     project.query("create table orders (id int)")
     project.add(1, "select 1;\nvacuum orders;\nselect 2;")
 
@@ -61,7 +61,7 @@ def test_statements_that_run_outside_a_transaction_stand_apart(project: Project)
     ]
 
 
-def test_what_can_not_be_undone_is_said(project: Project) -> None:
+def test_irreversible_statements_are_marked(project: Project) -> None:
     project.query("create table orders (id int)")
     project.add(1, "drop table orders;", "create table orders (id int);")
     project.add(2, "select 1;")
@@ -72,25 +72,25 @@ def test_what_can_not_be_undone_is_said(project: Project) -> None:
     assert plan["steps"][1]["irreversible"] == ["there is no down file"]
 
 
-def test_rows_of_a_copy_are_part_of_its_statement(project: Project) -> None:
+def test_copy_data_is_part_of_its_statement(project: Project) -> None:
     project.add(1, "create table t (a int);\ncopy t from stdin;\n1\n2\n\\.\nselect 1;")
 
     found = statements(plan_of(project))
 
-    assert [one["sql"] for one in found] == [
+    assert [statement["sql"] for statement in found] == [
         "create table t (a int);",
         "copy t from stdin;\n1\n2\n\\.",
         "select 1;",
     ]
 
 
-def test_many_rows_are_only_counted(project: Project) -> None:
+def test_large_copy_data_is_replaced_by_its_size(project: Project) -> None:
     project.add(1, "create table t (a int);\ncopy t from stdin;\n" + "1\n" * 40_000 + "\\.\n")
 
     assert statements(plan_of(project))[1]["sql"].endswith("-- here go 80000 bytes of rows")
 
 
-def test_a_rollback_is_planned_from_the_down_files(project: Project) -> None:
+def test_a_rollback_plan_contains_the_down_files(project: Project) -> None:
     project.add(1, "create table t (a int);", "drop table t;")
     project.migrator().migrate()
 
@@ -116,7 +116,7 @@ def test_hooks_are_part_of_the_plan(project: Project) -> None:
     assert set(plan["plan"]["hooks"]) == {"before_each"}
 
 
-def test_a_plan_with_errors_exits_with_1_and_shows_them(project: Project) -> None:
+def test_a_plan_with_errors_shows_them_and_exits_with_1(project: Project) -> None:
     project.add(1, "\\i other.sql\n")
 
     ran = project.cli("plan")
@@ -125,11 +125,11 @@ def test_a_plan_with_errors_exits_with_1_and_shows_them(project: Project) -> Non
     assert "psql-command" in ran.stdout
 
 
-def test_nothing_to_do_is_a_plan_too(project: Project) -> None:
+def test_a_plan_can_be_empty(project: Project) -> None:
     assert plan_of(project)["steps"] == []
 
 
-def test_only_looking_changes_nothing(project: Project) -> None:
+def test_plan_changes_nothing(project: Project) -> None:
     project.add(1, "create table t (a int);")
     plan_of(project, "--out", "plan.json", "--html", "plan.html")
 

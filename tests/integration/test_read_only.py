@@ -1,4 +1,4 @@
-"""A server that takes no changes: a standby, or one that is set so."""
+"""A read-only server: a standby, or default_transaction_read_only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tests.project import Project
 from tests.servers import Server, execute, local
 
 READING = ("status", "check", "validate", "info", "history", "metrics", "plan --out plan.json", "lock-status")
-HINT = "the server takes no changes here: it is a standby, default_transaction_read_only is on"
+HINT = "connect to the primary (libpq: target_session_attrs=read-write)"
 
 
-def test_where_nothing_may_be_changed_that_is_said(project: Project) -> None:
+def test_a_read_only_server_is_reported(project: Project) -> None:
     name = project.value("select current_database()")
     project.query(f"alter database {name} set default_transaction_read_only = on")
     project.add(1, "create table t (a int);")
@@ -30,9 +30,7 @@ def test_where_nothing_may_be_changed_that_is_said(project: Project) -> None:
     assert project.cli("check").returncode == 3
 
 
-def test_a_standby_is_read_and_not_migrated_and_a_plan_made_there_holds_when_it_takes_over(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_standby_is_only_read_and_its_plan_is_valid_after_promotion(server: Server, tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
     with local(server.bin) as own:
         project = Project(own, own.database("postgres"), tmp_path)

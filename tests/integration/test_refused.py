@@ -23,61 +23,79 @@ class Refused(NamedTuple):
 
 REFUSED = {
     "an included file": Refused(
-        "\\i other.sql\n", "2:1", "\\i is a command of psql's own", "put the included SQL into this file"
+        "\\i other.sql\n", "2:1", "psql meta-command \\i is not supported", "copy the included SQL into this file"
     ),
-    "an included file, relative": Refused("  \\ir other.sql\n", "2:3", "\\ir is a command", "put the included SQL"),
-    "copy by the client": Refused("\\copy made from 'x.csv' csv\n", "2:1", "\\copy is a command", "COPY … FROM stdin"),
-    "gexec": Refused("select 'create table x ()' \\gexec\n", "2:28", "a psql command within a statement", ""),
+    "an included file, relative": Refused(
+        "  \\ir other.sql\n", "2:3", "psql meta-command \\ir", "copy the included SQL"
+    ),
+    "copy by the client": Refused(
+        "\\copy made from 'x.csv' csv\n", "2:1", "psql meta-command \\copy is", "COPY … FROM stdin"
+    ),
+    "gexec": Refused("select 'create table x ()' \\gexec\n", "2:28", "psql meta-command inside a statement", ""),
     "gexec behind a semicolon": Refused(
-        "select 'x';\n\\gexec\n", "3:1", "\\gexec is a command", "DO block with EXECUTE"
+        "select 'x';\n\\gexec\n", "3:1", "psql meta-command \\gexec is", "DO block with EXECUTE"
     ),
-    "another database": Refused("\\connect other\n", "2:1", "\\connect is a command", "one database"),
-    "another database, short": Refused("\n\n\\c other\n", "4:1", "\\c is a command", "one database"),
+    "another database": Refused("\\connect other\n", "2:1", "psql meta-command \\connect is", "one database"),
+    "another database, short": Refused("\n\n\\c other\n", "4:1", "psql meta-command \\c is", "one database"),
     "a variable of psql's": Refused(
-        "\\set name value\n", "2:1", "\\set is a command", "write the value where it is used"
+        "\\set name value\n", "2:1", "psql meta-command \\set is", "write the value where it is used"
     ),
-    "a condition of psql's": Refused("\\if :x\nselect 1;\n\\endif\n", "2:1", "\\if is a command", "write plain SQL"),
-    "a shell command": Refused("\\! rm x\n", "2:1", "\\! is a command", "write plain SQL"),
-    "two psql commands on a line": Refused("\\echo x \\\\ \\i y\n", "2:1", "\\echo is a command", ""),
-    "a stray end of data": Refused("insert into made values (1);\n\\.\n", "3:1", "\\. is a command", ""),
-    "a COMMIT without its BEGIN": Refused(
-        "insert into made values (1);\n  COMMIT;\n", "3:3", "COMMIT without its BEGIN", "leave it out"
+    "a condition of psql's": Refused(
+        "\\if :x\nselect 1;\n\\endif\n", "2:1", "psql meta-command \\if is", "write plain SQL"
     ),
-    "a COMMIT too many": Refused("begin;\nselect 1;\ncommit;\nend;\n", "5:1", "COMMIT without its BEGIN", "add BEGIN"),
-    "a ROLLBACK": Refused("begin;\nselect 1;\nROLLBACK;\n", "4:1", "ROLLBACK takes back", "leave it out"),
-    "an ABORT": Refused("select 1; abort;\n", "2:11", "ROLLBACK takes back", ""),
-    "a block left open": Refused("select 1;\nbegin;\nselect 2;\n", "3:1", "a transaction block is open", "add COMMIT"),
+    "a shell command": Refused("\\! rm x\n", "2:1", "psql meta-command \\! is", "write plain SQL"),
+    "two psql commands on a line": Refused("\\echo x \\\\ \\i y\n", "2:1", "psql meta-command \\echo is", ""),
+    "a stray end of data": Refused("insert into made values (1);\n\\.\n", "3:1", "psql meta-command \\. is", ""),
+    "a COMMIT without BEGIN": Refused(
+        "insert into made values (1);\n  COMMIT;\n", "3:3", "COMMIT without BEGIN", "remove it"
+    ),
+    "a second COMMIT": Refused("begin;\nselect 1;\ncommit;\nend;\n", "5:1", "COMMIT without BEGIN", "add BEGIN"),
+    "a ROLLBACK": Refused("begin;\nselect 1;\nROLLBACK;\n", "4:1", "ROLLBACK would roll back", "remove it"),
+    "an ABORT": Refused("select 1; abort;\n", "2:11", "ROLLBACK would roll back", ""),
+    "an unterminated transaction block": Refused(
+        "select 1;\nbegin;\nselect 2;\n", "3:1", "unterminated transaction block", "add COMMIT"
+    ),
     "PREPARE TRANSACTION": Refused("begin;\nprepare transaction 'x';\n", "3:1", "two-phase", "use BEGIN and COMMIT"),
     "COMMIT PREPARED": Refused("commit prepared 'x';\n", "2:1", "two-phase", "use BEGIN and COMMIT"),
     "COMMIT AND CHAIN": Refused("begin;\ncommit and chain;\ncommit;\n", "3:1", "AND CHAIN", "write COMMIT and BEGIN"),
-    "DISCARD ALL": Refused("discard all;\n", "2:1", "would drop the migration lock", "RESET ALL"),
+    "DISCARD ALL": Refused("discard all;\n", "2:1", "would release the migration lock", "RESET ALL"),
     "a read-only transaction": Refused(
-        "begin read only;\nselect 1;\ncommit;\n", "2:1", "read-only", "leave READ ONLY out"
+        "begin read only;\nselect 1;\ncommit;\n", "2:1", "read-only", "remove READ ONLY"
     ),
-    "truncated COPY data": Refused("copy made from stdin;\n1\n2\n", "2:1", "the file is cut off", "\\."),
+    "truncated COPY data": Refused("copy made from stdin;\n1\n2\n", "2:1", "unterminated COPY data", "\\."),
     "COPY data on the statement's line": Refused(
-        "copy made from stdin; select 1;\n1\n\\.\n", "2:22", "something else follows", "next line"
+        "copy made from stdin; select 1;\n1\n\\.\n", "2:22", "extra text after COPY", "next line"
     ),
     "not UTF-8": Refused(
-        "-- ok\n-- gr\xfc\xdf\n".encode("latin-1"), "3", "not UTF-8: byte 0xfc", "save the file as UTF-8"
+        "-- ok\n-- gr\xfc\xdf\n".encode("latin-1"),
+        "3",
+        'invalid byte sequence for encoding "UTF8": 0xfc',
+        "save the file as UTF-8",
     ),
-    "UTF-16": Refused("-- x\n".encode("utf-16-le"), "2", "a NUL character", "save the file as UTF-8"),
-    "UTF-8 that says it is not": Refused(
-        "set client_encoding = 'latin1';\n-- ü\n", "2:1", "says that it is not", "leave the setting out"
+    "UTF-16": Refused("-- x\n".encode("utf-16-le"), "2", "the file contains a NUL character", "save the file as UTF-8"),
+    "another client_encoding": Refused(
+        "set client_encoding = 'latin1';\n-- ü\n",
+        "2:1",
+        "sets client_encoding to another encoding",
+        "remove the setting",
     ),
-    "an open string": Refused("insert into made values\n  ('x);\n", "3:4", "a string is open", "close it"),
-    "an open name": Refused('select "x;\n', "2:8", "a quoted name is open", "close it"),
-    "an open dollar quote": Refused("do $body$ begin end;\n", "2:4", "a string quoted with $body$ is open", "close it"),
-    "an open comment": Refused("select 1; /* a /* b */\n", "2:11", "a comment is open", "close it"),
+    "an unterminated string": Refused(
+        "insert into made values\n  ('x);\n", "3:4", "unterminated quoted string", "terminate it"
+    ),
+    "an unterminated identifier": Refused('select "x;\n', "2:8", "unterminated quoted identifier", "terminate it"),
+    "an unterminated dollar quote": Refused(
+        "do $body$ begin end;\n", "2:4", "unterminated dollar-quoted string", "terminate it"
+    ),
+    "an unterminated comment": Refused("select 1; /* a /* b */\n", "2:11", "unterminated /* comment", "terminate it"),
     "an unknown directive": Refused(
-        "-- sqlmigrate: transactoin=off\n", "1:1", "no such directive: transactoin", "known are transaction"
+        "-- sqlmigrate: transactoin=off\n", "1:1", 'unrecognized directive "transactoin"', "write one of transaction"
     ),
-    "a directive that means nothing": Refused(
+    "a directive with an invalid value": Refused(
         "-- sqlmigrate: lock-timeout=5\n", "1:1", "is not a duration", "write it with its unit"
     ),
 }
 # Behind the first statement a directive is a comment like any other, so these stand at the head.
-AT_THE_HEAD = ("an unknown directive", "a directive that means nothing")
+AT_THE_HEAD = ("an unknown directive", "a directive with an invalid value")
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -137,5 +155,5 @@ def test_a_file_that_cannot_be_opened_is_refused(project: Project) -> None:
     problem = refusal(project)
 
     assert str(problem.location) == str(broken)
-    assert "cannot be read" in problem.message
+    assert "could not read" in problem.message
     assert untouched(project)

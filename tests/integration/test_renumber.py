@@ -41,7 +41,7 @@ def moves(project: Project, wanted: Wanted = NOWHERE) -> list[tuple[str, str]]:
 
 
 def refusal(project: Project, wanted: Wanted) -> tuple[str, str]:
-    """Code and hint of the one problem."""
+    """Returns the code and the hint of the only problem."""
     with pytest.raises(PlanRefused) as caught:
         project.migrator().plan_renumber(wanted)
     (problem,) = caught.value.problems
@@ -66,7 +66,7 @@ def merged(project: Project) -> Project:
     return project
 
 
-def test_what_main_has_stays_and_what_is_made_on_ours_moves_along(merged: Project) -> None:
+def test_files_of_main_stay_and_later_files_of_the_branch_move_too(merged: Project) -> None:
     made = merged.migrator().renumber(NOWHERE)
 
     assert [(str(move.before), str(move.after)) for move in made.moves] == [
@@ -84,8 +84,8 @@ def test_what_main_has_stays_and_what_is_made_on_ours_moves_along(merged: Projec
     assert moves(merged, Wanted()) == []
 
 
-def test_both_are_told_of_with_and_without_a_database(merged: Project) -> None:
-    found = [one.hint for one in merged.migrator().validate() if one.code == "duplicate-version"]
+def test_validate_reports_both_files_with_and_without_a_database(merged: Project) -> None:
+    found = [problem.hint for problem in merged.migrator().validate() if problem.code == "duplicate-version"]
     shown = merged.cli("validate", "migrations")
 
     assert ["sqlmigrate renumber" in hint for hint in found] == [True, True]  # the up files, the down files
@@ -93,7 +93,7 @@ def test_both_are_told_of_with_and_without_a_database(merged: Project) -> None:
     assert shown.stdout.count("[duplicate-version]") == 2
 
 
-def test_what_is_applied_stays_whatever_git_says(merged: Project) -> None:
+def test_an_applied_migration_stays_regardless_of_git(merged: Project) -> None:
     theirs = list(merged.directory.glob("*theirs*"))
     texts = {path: path.read_text() for path in theirs}
     for path in theirs:
@@ -107,17 +107,20 @@ def test_what_is_applied_stays_whatever_git_says(merged: Project) -> None:
         ("V1.0.0-002__theirs.down.sql", "V1.0.0-004__theirs.down.sql"),
     ]
     mine = str(merged.directory / "V1.0.0-002__mine.up.sql")
-    assert refusal(merged, Wanted((mine,))) == ("applied", "what is applied keeps its version; write a new migration")
+    assert refusal(merged, Wanted((mine,))) == (
+        "applied",
+        "an applied migration keeps its version; write a new migration",
+    )
 
 
-def test_repair_takes_no_checksum_while_there_are_two(merged: Project) -> None:
+def test_repair_updates_no_checksum_while_two_files_have_the_version(merged: Project) -> None:
     for repair in (merged.migrator().plan_repair, merged.migrator().repair):
         with pytest.raises(PlanRefused) as caught:
             repair()
         assert {problem.code for problem in caught.value.problems} == {"duplicate-version"}
 
 
-def test_of_two_that_main_has_the_later_one_moves(merged: Project) -> None:
+def test_of_two_files_on_main_the_later_file_moves(merged: Project) -> None:
     git(merged, "checkout", "-q", "main")
     git(merged, "merge", "-q", "--no-ff", "mine", "-m", "and ours")
 
@@ -125,37 +128,37 @@ def test_of_two_that_main_has_the_later_one_moves(merged: Project) -> None:
     assert moves(merged, Wanted(base="main~1", applied_nowhere=True))[0][1] == "V1.0.0-003__mine.up.sql"
 
 
-def test_where_nothing_tells_a_person_names_the_file(project: Project) -> None:
+def test_an_undecided_pair_requires_the_name_of_a_file(project: Project) -> None:
     first = project.add(1, "select 1;", "select 1;", "one")
     other = project.add(1, "select 1;", "select 1;", "other")
 
     code, hint = refusal(project, NOWHERE)
-    assert (code, hint) == ("undecided", f"name the one to move: sqlmigrate renumber {other}")
+    assert (code, hint) == ("undecided", f"name the file to renumber: `sqlmigrate renumber {other}`")
     assert moves(project, Wanted((str(first),), applied_nowhere=True)) == [
         ("V1.0.0-001__one.up.sql", "V1.0.0-002__one.up.sql"),
         ("V1.0.0-001__one.down.sql", "V1.0.0-002__one.down.sql"),
     ]
-    with pytest.raises(ConfigurationError, match=r"v1\.0\.0-001 is there 2 times"):
+    with pytest.raises(ConfigurationError, match=r"2 migrations have the version v1\.0\.0-001"):
         moves(project, Wanted(("v1.0.0-001",), applied_nowhere=True))
 
 
 @pytest.mark.parametrize("named", ["v1.0.0-9", "nowhere.sql", "R__views"])
-def test_what_is_not_there_is_named(project: Project, named: str) -> None:
+def test_an_unknown_migration_is_an_error(project: Project, named: str) -> None:
     project.write("R__views.sql", "select 1;")
     project.add(1, "select 1;")
 
-    with pytest.raises(ConfigurationError, match=f"no migration '{named}'"):
+    with pytest.raises(ConfigurationError, match=f'migration "{named}" does not exist'):
         moves(project, Wanted((named,), applied_nowhere=True))
 
 
-def test_one_that_comes_too_late_goes_behind(project: Project) -> None:
+def test_a_late_migration_moves_to_the_end(project: Project) -> None:
     project.add(1, "select 1;", "select 1;")
     project.add(3, "select 1;", "select 1;")
     project.write("R__views.sql", "select 1;")
     project.migrator().migrate()
     project.add(2, "select 2;", "select 2;", "late")
 
-    (problem,) = [one for one in project.migrator().validate() if one.code == "out-of-order"]
+    (problem,) = [problem for problem in project.migrator().validate() if problem.code == "out-of-order"]
     assert "sqlmigrate renumber" in problem.hint
     assert moves(project, Wanted()) == [
         ("V1.0.0-002__late.up.sql", "V1.0.0-004__late.up.sql"),
@@ -163,7 +166,7 @@ def test_one_that_comes_too_late_goes_behind(project: Project) -> None:
     ]
 
 
-def test_a_late_one_that_others_have_stays_until_it_is_named(project: Project) -> None:
+def test_a_late_migration_on_main_moves_only_if_it_is_named(project: Project) -> None:
     git(project, "init", "-qb", "main")
     project.add(1, "select 1;", "select 1;")
     project.add(3, "select 1;", "select 1;")
@@ -172,11 +175,11 @@ def test_a_late_one_that_others_have_stays_until_it_is_named(project: Project) -
     commit(project)
 
     made = project.migrator().plan_renumber(Wanted())
-    assert (made.moves, [one.code for one in made.problems]) == ((), ["late"])
+    assert (made.moves, [problem.code for problem in made.problems]) == ((), ["late"])
     assert len(moves(project, Wanted((str(late),)))) == 2
 
 
-def test_the_versions_of_a_newer_release_are_taken(project: Project) -> None:
+def test_the_versions_of_a_newer_release_are_not_reused(project: Project) -> None:
     project.add(7, "select 1;")
     project.migrator().migrate()
     (project.directory / "V1.0.0-007__step.up.sql").unlink()
@@ -186,7 +189,7 @@ def test_the_versions_of_a_newer_release_are_taken(project: Project) -> None:
 
 
 @pytest.mark.parametrize("success", ["true", "false"])
-def test_what_is_in_the_history_is_refused(project: Project, success: str) -> None:
+def test_a_migration_in_the_history_is_refused(project: Project, success: str) -> None:
     project.add(1, "select 1;", "select 1;")
     project.migrator().migrate()
     project.query(f"update migrations set success = {success}")
@@ -194,7 +197,7 @@ def test_what_is_in_the_history_is_refused(project: Project, success: str) -> No
     assert refusal(project, Wanted(("1.0.0-1",)))[0] == "applied"
 
 
-def test_a_changed_file_is_known_by_its_name(project: Project) -> None:
+def test_a_changed_file_is_matched_by_its_name(project: Project) -> None:
     project.add(1, "select 1;", name="one")
     project.migrator().migrate()
     project.add(1, "select 1, 1;", name="one")
@@ -203,7 +206,7 @@ def test_a_changed_file_is_known_by_its_name(project: Project) -> None:
     assert moves(project, Wanted()) == [("V1.0.0-001__other.up.sql", "V1.0.0-002__other.up.sql")]
 
 
-def test_a_row_that_fits_none_of_both_decides_nothing(project: Project) -> None:
+def test_a_row_that_matches_neither_file_decides_nothing(project: Project) -> None:
     first = project.add(1, "select 0;", name="zero")
     project.migrator().migrate()
     first.unlink()
@@ -213,17 +216,17 @@ def test_a_row_that_fits_none_of_both_decides_nothing(project: Project) -> None:
     assert refusal(project, Wanted())[0] == "undecided"
 
 
-def test_what_is_overtaken_is_told(project: Project) -> None:
+def test_an_overtaken_migration_is_a_warning(project: Project) -> None:
     named = project.add(1, "select 1;")
     project.add(2, "select 2;")
 
     made = project.migrator().plan_renumber(Wanted((str(named),), applied_nowhere=True))
-    assert [(one.code, one.message) for one in made.problems] == [
-        ("overtaken", "v1.0.0-002 now comes before v1.0.0-003")
+    assert [(problem.code, problem.message) for problem in made.problems] == [
+        ("overtaken", "v1.0.0-002 now runs before v1.0.0-003")
     ]
 
 
-def test_nothing_is_renamed_while_something_is_migrated(merged: Project) -> None:
+def test_no_file_is_renamed_during_a_run(merged: Project) -> None:
     with psycopg.connect(merged.database, autocommit=True) as other:
         other.execute(f"select pg_advisory_lock({key_of('public.migrations')})".encode())
         before = on_disk(merged)
@@ -235,14 +238,14 @@ def test_nothing_is_renamed_while_something_is_migrated(merged: Project) -> None
     assert on_disk(merged) != before
 
 
-def test_all_files_or_none(tmp_path: Path) -> None:
+def test_all_files_are_renamed_or_none(tmp_path: Path) -> None:
     for name in ("a", "b", "there"):
         (tmp_path / name).write_text(name)
     pairs = tuple((str(tmp_path / old), str(tmp_path / new)) for old, new in (("a", "c"), ("b", "there")))
 
     with pytest.raises(FileExistsError):
         atomic.rename(pairs)
-    with pytest.raises(ConfigurationError, match="there cannot be renamed: File exists"):
+    with pytest.raises(ConfigurationError, match=r'could not rename file ".*there": File exists'):
         do([Move((1, 0, 0, 1), (1, 0, 0, 2), pairs)])  # type: ignore[arg-type]
 
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b", "there": "there"}
@@ -251,7 +254,7 @@ def test_all_files_or_none(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-def test_the_command_line_asks(merged: Project) -> None:
+def test_the_command_prompts_the_user(merged: Project) -> None:
     before = on_disk(merged)
 
     unasked = merged.cli("renumber")
@@ -264,11 +267,11 @@ def test_the_command_line_asks(merged: Project) -> None:
 
     homeless = merged.cli("renumber", DATABASE_URL="")
     assert homeless.returncode == 2
-    assert "or say --applied-nowhere" in homeless.stderr
+    assert "or give --applied-nowhere" in homeless.stderr
 
     unknown = merged.cli("renumber", "--applied-nowhere", "--base", "nowhere")
     assert unknown.returncode == 2
-    assert "--base takes a branch or a commit" in unknown.stderr
+    assert "set --base to a branch or a commit" in unknown.stderr
 
     assert merged.cli("renumber", "--yes").returncode == 0
     assert on_disk(merged) != before

@@ -1,4 +1,4 @@
-"""What a second reading of the code found, each as it was found."""
+"""Regression tests for faults that a review of the code found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.project import Project
 
 
 def test_only_the_last_commit_of_a_run_waits_for_the_disk(project: Project) -> None:
-    """Seen by a trigger that fires at the commit, behind all that is set before it."""
+    """A deferred trigger observes the setting at the commit."""
     project.add(1, "create table seen (version text, setting text)")
     project.migrator().migrate()
     project.query(
@@ -41,20 +41,20 @@ def test_the_monitor_does_not_wait_for_a_log_that_the_migration_locks(project: P
 
 
 @pytest.mark.parametrize("options", ["restrict", "cascade", ""])
-def test_an_index_that_is_still_there_is_not_dropped(project: Project, options: str) -> None:
+def test_a_drop_of_an_index_that_still_exists_is_not_treated_as_done(project: Project, options: str) -> None:
     project.query("create table t (a int)", "create index i on t (a)")
     with closing(connect(project.database, "test")) as connection:
         assert not recovery.settled(connection, f"drop index concurrently i {options};")
 
 
-def test_a_database_that_is_still_there_is_not_dropped(project: Project) -> None:
+def test_a_drop_of_a_database_that_still_exists_is_not_treated_as_done(project: Project) -> None:
     name = psycopg.conninfo.conninfo_to_dict(project.database)["dbname"]
     with closing(connect(project.database, "test")) as connection:
         for statement in (f"drop database {name}", f"drop database if exists {name}", f"drop database {name} (force)"):
             assert not recovery.settled(connection, statement)
 
 
-def test_the_rest_of_a_password_with_an_at_sign_is_not_taken_for_a_host() -> None:
+def test_the_rest_of_a_password_with_an_at_sign_is_not_shown_as_the_host() -> None:
     conninfo = make_conninfo("postgresql://u:first@s3cr3t@localhost.invalid/d")
     with pytest.raises(ConnectionFailed) as failed:
         connect(conninfo, "test")

@@ -1,4 +1,4 @@
-"""What a second reading of the operating side found, each as it was found."""
+"""Regression tests for faults in operation that a review found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.project import Project
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", ">/dev/full", ">/dev/full 2>&1", ">&- 2>&-", "2>&1 | head -1"])
-def test_who_can_not_be_told_decides_nothing(project: Project, redirection: str) -> None:
+def test_unwritable_output_does_not_stop_a_migration(project: Project, redirection: str) -> None:
     for number in range(1, 4):
         project.add(number, f"select pg_sleep(0.1);\nvacuum;\ncreate table t{number} (a int);")
     command = " ".join([*project.command("migrate"), redirection])
@@ -36,7 +36,9 @@ def test_who_can_not_be_told_decides_nothing(project: Project, redirection: str)
 @pytest.mark.parametrize(
     ("name", "text"), [("before_each", "vacuum;"), ("after_error", "\\gexec\n"), ("V1.0.0-002__x.up", "\\gexec\n")]
 )
-def test_what_migrate_would_refuse_a_plan_says_and_nobody_approves(project: Project, name: str, text: str) -> None:
+def test_a_plan_that_migrate_would_refuse_shows_its_problems_and_cannot_be_approved(
+    project: Project, name: str, text: str
+) -> None:
     project.add(1, "select 1;")
     project.cli("plan", "--out", "plan.json")
     project.write(f"{name}.sql", text)
@@ -45,7 +47,9 @@ def test_what_migrate_would_refuse_a_plan_says_and_nobody_approves(project: Proj
     assert project.cli("approve", "plan.json", "--yes").returncode == 1
 
 
-def test_a_changed_part_that_is_done_is_in_the_plan_which_holds_only_the_rest(project: Project) -> None:
+def test_the_plan_of_a_partial_migration_reports_changes_to_its_applied_segments(
+    project: Project,
+) -> None:
     project.query("create table t (a int)")
     project.add(1, "create table u (a int);\nvacuum t;\nselect 1 / 0;")
     with pytest.raises(MigrationFailed):
@@ -59,7 +63,7 @@ def test_a_changed_part_that_is_done_is_in_the_plan_which_holds_only_the_rest(pr
     assert [problem.code for problem in project.migrator().plan().errors] == ["done-part-changed"]
 
 
-def test_a_hook_beside_a_patient_statement_is_not_patient_itself(project: Project) -> None:
+def test_a_hook_next_to_a_statement_without_lock_timeout_has_a_lock_timeout(project: Project) -> None:
     project.query("create table a (id int)", "create table b (id int)")
     project.write("before_each.sql", "lock table a in access exclusive mode;")
     project.add(1, "create index concurrently i on b (id);")
@@ -71,7 +75,7 @@ def test_a_hook_beside_a_patient_statement_is_not_patient_itself(project: Projec
     assert time.monotonic() - began < 30
 
 
-def test_a_rehearsal_is_no_way_around_an_approval(project: Project) -> None:
+def test_a_rehearsal_requires_approval(project: Project) -> None:
     project.add(1, "create sequence s; select nextval('s');")
     (project.root / "sqlmigrate.toml").write_text("require_approval = true\n")
 
@@ -81,7 +85,7 @@ def test_a_rehearsal_is_no_way_around_an_approval(project: Project) -> None:
     assert "[not-approved]" in ran.stderr
 
 
-def test_an_approval_is_used_up_by_a_run_that_was_killed_or_failed_in_a_hook(project: Project) -> None:
+def test_an_approval_expires_with_a_run_that_was_killed_or_failed_in_a_hook(project: Project) -> None:
     from sqlmigrate.planning import plan_file
 
     project.write("before_migrate.sql", "select 1 / 0;")
@@ -102,7 +106,7 @@ def test_an_approval_is_used_up_by_a_run_that_was_killed_or_failed_in_a_hook(pro
     assert "[not-approved]" in again.stderr
 
 
-def test_a_plan_is_for_this_database_and_not_for_another_of_its_name(project: Project) -> None:
+def test_a_plan_is_not_valid_for_another_database_of_the_same_name(project: Project) -> None:
     from sqlmigrate.planning import plan_file
 
     project.add(1, "select 1;")
@@ -114,14 +118,14 @@ def test_a_plan_is_for_this_database_and_not_for_another_of_its_name(project: Pr
         server.execute(f"create database {name}".encode())
 
     with pytest.raises(PlanRefused) as refused:
-        project.migrator().run(file.asked, file)
+        project.migrator().run(file.request, file)
 
     assert "it was made for server" in refused.value.problems[0].message
 
 
 def test_a_hangup_ends_a_run_as_other_signals_do(project: Project) -> None:
     project.add(1, "select pg_sleep(20);")
-    # A run under nohup leaves the signal ignored to its children, and sqlmigrate keeps to that.
+    # Under nohup, child processes inherit the ignored signal, and sqlmigrate keeps it ignored.
     kept = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     running = project.start("migrate", "--log-file", "run.log")
     signal.signal(signal.SIGHUP, kept)
@@ -133,15 +137,15 @@ def test_a_hangup_ends_a_run_as_other_signals_do(project: Project) -> None:
         time.sleep(0.05)
     running.send_signal(signal.SIGHUP)
 
-    _, told = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=60)
 
     assert running.returncode == 129
-    assert "interrupted by SIGHUP" in told
+    assert "interrupted by SIGHUP" in stderr
     assert "ERROR" in (project.root / "run.log").read_text()
     assert project.has_free_lock()
 
 
-def test_the_time_limit_is_not_that_of_telling_others(project: Project) -> None:
+def test_the_timeout_does_not_include_notifications(project: Project) -> None:
     (project.root / "sqlmigrate.toml").write_text('notify_command = ["sh", "-c", "sleep 2; cat > told.json"]\n')
     project.add(1, "select 1;")
 

@@ -261,8 +261,8 @@ def test_a_run_goes_on_where_the_password_is_gone_meanwhile(project: Project, tm
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ('db_password_file = "none"', "the password file none cannot be read: No such file or directory"),
-        ('password_command = ["sh", "-c", "echo of-nobody; echo locked >&2; exit 3"]', "sh failed with exit code 3"),
+        ('db_password_file = "none"', 'could not read password file "none": No such file or directory'),
+        ('password_command = ["sh", "-c", "echo of-nobody; echo locked >&2; exit 3"]', '"sh" failed with exit code 3'),
     ],
 )
 @pytest.mark.parametrize("command", ["migrate", "status --format json"])
@@ -274,7 +274,7 @@ def test_a_password_that_is_not_to_be_had_is_exit_2(
     assert done.returncode == 2
     assert message in done.stderr
     assert "of-nobody" not in done.stdout + done.stderr
-    assert ("it said: locked" in done.stderr) == ("locked" in settings)
+    assert ("its error output: locked" in done.stderr) == ("locked" in settings)
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DB_PASSWORD", "DB_NAME"])

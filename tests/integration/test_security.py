@@ -1,4 +1,4 @@
-"""Roles with no more rights than docs/security.md gives them, TLS, and names that want to be more than names."""
+"""Roles with the privileges of docs/security.md, TLS, and SQL injection by names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECTIONS = (ROOT / "docs" / "security.md").read_text().split("\n## ")[1].split("
 GRANT = re.compile(r"grant ([\w, ]+) on public\.(\w+) to (\w+);")
 ROW = re.compile(r"\| (\w+) on (\w+) \| `([^`]+)` \| ([^|]+) \|")
 ROLES = ("migrator", "reader", "approver", "cleaner")
-# The roles of a server are shared by all its databases, and so by tests that run at the same time.
+# All databases of a server share its roles, and so do tests that run at the same time.
 OWN = re.compile(rf"\b({'|'.join(ROLES)})\b")
 APPLICATION = "create schema app authorization migrator;"
 
@@ -53,29 +53,29 @@ def own(text: str) -> str:
 
 
 def section(title: str) -> str:
-    return next(one for one in SECTIONS if title in one.partition("\n")[0])
+    return next(text for text in SECTIONS if title in text.partition("\n")[0])
 
 
 def sql(title: str) -> list[str]:
-    """The SQL of a section, as it stands there but for the names of the roles."""
+    """Returns the SQL of a section, with other role names."""
     return [own(block) for block in re.findall(r"```sql\n(.*?)```", section(title), re.DOTALL)]
 
 
 def privileges(role: str) -> list[tuple[str, str]]:
-    """Each right and table that the section of a role grants."""
+    """Returns each privilege and table that the section of a role grants."""
     grants = GRANT.findall(section(f"{role[:-2]}ing role"))
     assert {grantee for _, _, grantee in grants} == {role}
     return [(right.strip().upper(), table) for rights, table, _ in grants for right in rights.split(",")]
 
 
 def failures(role: str) -> list[tuple[str, str, str, str]]:
-    """The rows of the section's table: right, table, command, message."""
+    """Returns the rows of the section's table: privilege, table, command, message."""
     return ROW.findall(section(f"{role[:-2]}ing role"))
 
 
 @pytest.fixture
 def granted(project: Project) -> Iterator[Project]:
-    """A database with all roles of the document, the first migration applied by the administrator."""
+    """A database with all roles of the page; the administrator has applied the first migration."""
     project.query(*sql("Roles and grants"))
     project.add(1, own(APPLICATION), "drop schema app;")
     assert project.cli("migrate", "--target", "v1.0.0-001").returncode == 0
@@ -93,14 +93,14 @@ def as_role(project: Project, role: str, command: str) -> subprocess.CompletedPr
 
 
 def state(project: Project) -> list[object]:
-    """All that a command could have half done."""
+    """Returns everything that a command could have changed partially."""
     tables = [f"select t::text from migrations{kind} t order by 1" for kind in ("", "_log", "_runs", "_totals")]
     made = "select relname::text from pg_class where relnamespace = 'app'::regnamespace order by 1"
     return [project.query(query) for query in [*tables, made]]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_with_its_grants_a_role_can_do_its_work(granted: Project, role: str) -> None:
+def test_a_role_can_run_its_commands_with_its_privileges(granted: Project, role: str) -> None:
     if role == "approver":
         assert as_role(granted, "approver", "plan --out plan.json").returncode == 0
     for command in WORKS[role]:
@@ -109,7 +109,7 @@ def test_with_its_grants_a_role_can_do_its_work(granted: Project, role: str) -> 
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_without_one_of_them_it_says_which_and_does_nothing(granted: Project, role: str) -> None:
+def test_a_missing_privilege_is_reported_and_nothing_is_changed(granted: Project, role: str) -> None:
     rows = failures(role)
     assert [(right, table) for right, table, *_ in rows] == privileges(role)
     assert as_role(granted, "reader", "plan --out plan.json").returncode == 0
@@ -129,7 +129,7 @@ def test_without_one_of_them_it_says_which_and_does_nothing(granted: Project, ro
         granted.query(own(f"grant {right} on {table} to {role}"))
 
 
-def test_no_role_can_do_what_is_another_s(granted: Project) -> None:
+def test_no_role_can_run_the_commands_of_another_role(granted: Project) -> None:
     as_role(granted, "reader", "plan --out plan.json")
     foreign = [
         ("reader", ["migrate", "approve plan.json --yes", "cleanup --keep-days 1"]),
@@ -146,7 +146,7 @@ def test_no_role_can_do_what_is_another_s(granted: Project) -> None:
             assert state(granted) == before
 
 
-def test_a_migration_can_not_rewrite_the_log_nor_approve(granted: Project) -> None:
+def test_a_migration_can_neither_change_the_log_nor_approve(granted: Project) -> None:
     columns = "run_id, action, version, name, checksum, outcome, os_user, host, tool_version, db_user"
     forged = f"insert into migrations_log ({columns}) values ('', 'approve', '', '', '', 'success', '', '', '', 'x')"
     for text in ("delete from migrations_log", "truncate migrations_log", "drop table migrations_log", forged):
@@ -185,7 +185,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("table", HOSTILE)
-def test_a_name_of_the_history_is_only_a_name(project: Project, table: str) -> None:
+def test_the_history_table_name_is_quoted(project: Project, table: str) -> None:
     project.query("create table kept (a int)")
     project.add(1, "create table t1 (a int);")
     project.add(2, "create table t2 (a int);", "drop table t2;")
@@ -210,7 +210,7 @@ def test_a_name_of_the_history_is_only_a_name(project: Project, table: str) -> N
 
 
 @pytest.mark.parametrize("table", ["public.50%", "%s.m", "public.a\nb", "public.\x1b[31m", b"public.\xe9"])
-def test_a_name_of_the_history_that_is_no_name_is_refused(project: Project, table: str | bytes) -> None:
+def test_an_invalid_history_table_name_is_refused(project: Project, table: str | bytes) -> None:
     done = project.cli("migrate", "--history-table", os.fsdecode(table))
     assert done.returncode == 2
     assert "is not a table name" in done.stderr
@@ -218,7 +218,7 @@ def test_a_name_of_the_history_that_is_no_name_is_refused(project: Project, tabl
 
 
 @pytest.mark.parametrize("name", ["a'b\"c; drop table kept", "x'); drop table kept; --", "$1 %s {0} \\'"])
-def test_a_file_s_name_is_only_a_name(project: Project, name: str) -> None:
+def test_a_file_name_cannot_inject_sql(project: Project, name: str) -> None:
     project.query("create table kept (a int)")
     project.add(1, "create table t1 (a int);", "drop table t1;", name=name)
     project.write(f"R__{name}.sql", "select 1;")
@@ -234,7 +234,7 @@ def test_a_file_s_name_is_only_a_name(project: Project, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a'b\"c; drop table kept", "x'); drop table kept; --", "%s {0} \\'"])
-def test_the_application_s_name_is_only_a_name(project: Project, name: str) -> None:
+def test_the_application_name_cannot_inject_sql(project: Project, name: str) -> None:
     project.query("create table kept (a int)")
     project.add(1, "create table t1 (a int);")
     given = {**conninfo_to_dict(project.database), "application_name": name}
@@ -245,7 +245,7 @@ def test_the_application_s_name_is_only_a_name(project: Project, name: str) -> N
 
 
 def listening(server: OwnServer, options: str = "") -> str:
-    """Starts the server again, so that it listens on a port; returns a URL without its parameters."""
+    """Restarts the server so that it listens on a port; returns a URL without parameters."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -254,7 +254,7 @@ def listening(server: OwnServer, options: str = "") -> str:
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_wanted(project: Project) -> None:
+def test_a_server_without_tls_is_refused_if_tls_is_required(project: Project) -> None:
     with local(project.server.bin) as server:
         url = listening(server)
         refusals = [
@@ -270,7 +270,7 @@ def test_a_server_without_tls_is_refused_where_tls_is_wanted(project: Project) -
 
 
 def certificate(directory: Path, name: str) -> Path:
-    """A certificate that signs itself, with its key beside it."""
+    """Creates a self-signed certificate and its key in the same directory."""
     path = directory / f"{name}.crt"
     command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -addext subjectAltName=IP:127.0.0.1"
     subprocess.run(
@@ -280,8 +280,8 @@ def certificate(directory: Path, name: str) -> Path:
 
 
 @pytest.mark.debian
-def test_with_tls_the_server_s_certificate_is_verified_as_libpq_is_told(project: Project, tmp_path: Path) -> None:
-    """The wheel's server has no TLS; Debian's has."""
+def test_the_server_certificate_is_verified_as_sslmode_requires(project: Project, tmp_path: Path) -> None:
+    """Needs Debian's server, since the server of the wheel does not support TLS."""
     ours, other = certificate(tmp_path, "ours"), certificate(tmp_path, "other")
     with local(LOCAL_BIN) as server:
         for suffix in (".crt", ".key"):

@@ -60,22 +60,24 @@ def shop(project: Project) -> Project:
     return project
 
 
-def test_every_template_is_among_the_cases() -> None:
-    assert {name for name, _ in CASES} == {one.name for one in Templates([]).all()}
+def test_every_template_has_a_case() -> None:
+    assert {name for name, _ in CASES} == {template.name for template in Templates([]).all()}
 
 
 @pytest.mark.parametrize(("template", "values"), CASES)
-def test_what_a_template_makes(shop: Project, template: str, values: dict[str, str]) -> None:
+def test_a_template_generates_safe_migrations_with_a_rollback(
+    shop: Project, template: str, values: dict[str, str]
+) -> None:
     made = generate([str(shop.directory)], Order("what_it_does", template, values)).files
     before = shop.schema()
 
-    findings = lint([one.path for one in made], [str(shop.directory)])
-    assert [one for one in findings if one.level in (Level.ERROR, Level.WARNING)] == []
-    assert all(one.text.endswith("\n") and one.text.startswith("-- ") for one in made)
+    findings = lint([file.path for file in made], [str(shop.directory)])
+    assert [finding for finding in findings if finding.level in (Level.ERROR, Level.WARNING)] == []
+    assert all(file.text.endswith("\n") and file.text.startswith("-- ") for file in made)
 
     applied = shop.migrator().migrate().steps
     after = shop.schema()
-    assert [step.path for step in applied] == [one.path for one in made if one.path.endswith(".up.sql")]
+    assert [step.path for step in applied] == [file.path for file in made if file.path.endswith(".up.sql")]
     assert (after == before) == (template == "empty")
 
     back = shop.migrator().rollback(steps=len(applied)).steps
@@ -87,21 +89,21 @@ def test_what_a_template_makes(shop: Project, template: str, values: dict[str, s
     assert shop.schema() == after
 
 
-def test_the_server_finds_nothing_either(shop: Project) -> None:
+def test_replay_on_the_server_has_no_findings(shop: Project) -> None:
     for number, (template, values) in enumerate(CASES):
         generate([str(shop.directory)], Order(f"case_{number}", template, values))
 
     paths = [str(path) for path in sorted(shop.directory.iterdir()) if "case" in path.name]
     findings = lint(paths, [str(shop.directory)], Options(preset="all", replay=True))
-    assert [one for one in findings if one.level in (Level.ERROR, Level.WARNING)] == []
+    assert [finding for finding in findings if finding.level in (Level.ERROR, Level.WARNING)] == []
 
 
-def test_every_reserved_word_is_known(project: Project) -> None:
+def test_every_reserved_word_is_quoted(project: Project) -> None:
     words = {row[0] for row in project.query("select word from pg_get_keywords() where catcode <> 'U'")}
     assert words <= KEYWORDS
 
 
-def test_each_step_is_taken_back_by_itself(shop: Project) -> None:
+def test_each_step_can_be_rolled_back_separately(shop: Project) -> None:
     values = {"table": "orders", "column": "total"}
     steps = len(generate([str(shop.directory)], Order("total", "not-null", values)).files) // 2
     schemas = [shop.schema()]
@@ -119,7 +121,7 @@ def test_each_step_is_taken_back_by_itself(shop: Project) -> None:
 ROWS = 10_000
 
 
-def test_a_backfill_goes_on_where_it_was_killed(shop: Project) -> None:
+def test_a_backfill_continues_after_it_was_killed(shop: Project) -> None:
     shop.query(f"insert into orders (total) select n from generate_series(51, {ROWS}) as n")
     values = {
         "table": "orders",
@@ -152,7 +154,7 @@ def test_a_backfill_goes_on_where_it_was_killed(shop: Project) -> None:
     assert shop.versions()[-1] == ("v1.0.0-002", True)
 
 
-def test_a_backfill_ends_though_the_value_is_null(shop: Project) -> None:
+def test_a_backfill_ends_if_the_value_is_null(shop: Project) -> None:
     values = {"table": "orders", "column": "status", "value": "null", "batch": "10"}
     generate([str(shop.directory)], Order("fill_status", "backfill", values))
 

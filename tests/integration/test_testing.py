@@ -1,4 +1,4 @@
-"""pytest's plugin, in pytest runs of its own."""
+"""The pytest plugin, in separate pytest runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers import Server, execute
 
 pytest_plugins = ["pytester"]
 
-# Plugins that have no part in it, and take two thirds of the time that pytest needs to start.
+# Plugins that these tests do not need, and that take two thirds of the start-up time of pytest.
 WITHOUT = ["-p", "no:cov", "-p", "no:hypothesispytest", "-p", "no:anyio"]
 TEMPLATES = "select datname from pg_database where datname like 'sqlmigrate_template_%' order by oid"
 TESTS = "select count(*) from pg_database where datname like 'sqlmigrate_test_%'"
@@ -38,7 +38,7 @@ def test_alone(migrated_database, number):
 
 @pytest.fixture
 def consumer(pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Pytester]:
-    """A project that uses the fixtures, on the tests' own server."""
+    """A project that uses the fixtures, with the server of this test run."""
     monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", server.conninfo)
     (pytester.path / "migrations").mkdir()
     write(pytester, 1, "create table t (a int);")
@@ -64,7 +64,7 @@ def run(pytester: pytest.Pytester, *arguments: str, passed: int) -> str:
     return result.stdout.str()
 
 
-def test_each_test_has_a_database_of_its_own_and_none_is_left(consumer: pytest.Pytester, server: Server) -> None:
+def test_each_test_has_its_own_database_and_all_are_dropped(consumer: pytest.Pytester, server: Server) -> None:
     run(consumer, passed=3)
 
     assert execute(server.conninfo, TESTS) == [(0,)]
@@ -84,7 +84,7 @@ def test_the_template_is_migrated_once_for_each_state_of_the_files(consumer: pyt
     assert len(templates(server)) == 2
 
 
-def test_only_the_last_templates_of_a_project_are_kept(consumer: pytest.Pytester, server: Server) -> None:
+def test_only_the_newest_templates_of_a_project_are_kept(consumer: pytest.Pytester, server: Server) -> None:
     for number in range(2, 6):
         write(consumer, number, "select 1;")
         run(consumer, passed=3)
@@ -102,7 +102,7 @@ def test_workers_share_the_template(consumer: pytest.Pytester, server: Server) -
     assert execute(server.conninfo, TESTS) == [(0,)]
 
 
-def test_a_template_that_was_not_finished_is_made_anew(consumer: pytest.Pytester, server: Server) -> None:
+def test_an_incomplete_template_is_created_again(consumer: pytest.Pytester, server: Server) -> None:
     run(consumer, passed=3)
     (name,) = templates(server)
     execute(server.conninfo, f"alter database {name} is_template false", f"drop database {name}")
@@ -111,7 +111,7 @@ def test_a_template_that_was_not_finished_is_made_anew(consumer: pytest.Pytester
     run(consumer, passed=3)
 
 
-def test_what_a_killed_run_left_is_dropped_by_the_next(consumer: pytest.Pytester, server: Server) -> None:
+def test_the_next_run_drops_the_databases_of_a_killed_run(consumer: pytest.Pytester, server: Server) -> None:
     waiting = "import time\ndef test_waits(migrated_database):\n    time.sleep(300)\n"
     run(consumer, passed=3)
     command = [sys.executable, "-m", "pytest", *WITHOUT, str(consumer.makepyfile(waiting=waiting))]
@@ -133,7 +133,7 @@ def until(server: Server, rows: list[tuple[object, ...]]) -> None:
         time.sleep(0.05)
 
 
-def test_the_databases_of_a_run_that_goes_on_are_left_alone(consumer: pytest.Pytester, server: Server) -> None:
+def test_the_databases_of_a_running_run_are_not_dropped(consumer: pytest.Pytester, server: Server) -> None:
     with psycopg.connect(server.conninfo, autocommit=True) as other:
         other.execute("select pg_advisory_lock(4711)")
         other.execute("create database sqlmigrate_test_4711_1")
@@ -144,7 +144,7 @@ def test_the_databases_of_a_run_that_goes_on_are_left_alone(consumer: pytest.Pyt
             other.execute("drop database sqlmigrate_test_4711_1")
 
 
-def test_directories_and_history_are_those_of_the_project(consumer: pytest.Pytester) -> None:
+def test_directories_and_history_table_come_from_the_project(consumer: pytest.Pytester) -> None:
     consumer.path.joinpath("migrations").rename(consumer.path / "db")
     (consumer.path / "sqlmigrate.toml").write_text('dir = ["db"]\nhistory_table = "ops.done"\n')
     below = consumer.mkdir("tests")
@@ -167,7 +167,7 @@ def test_settings_may_be_overridden(consumer: pytest.Pytester) -> None:
     run(consumer, passed=3)
 
 
-def test_a_migration_that_fails_says_where(consumer: pytest.Pytester) -> None:
+def test_a_failed_migration_reports_its_location(consumer: pytest.Pytester) -> None:
     write(consumer, 2, "select 1;\nselect 1 / 0;")
 
     result = consumer.runpytest_subprocess(*WITHOUT)
@@ -176,7 +176,7 @@ def test_a_migration_that_fails_says_where(consumer: pytest.Pytester) -> None:
     assert "division by zero" in result.stdout.str()
 
 
-def test_a_run_that_uses_nothing_imports_nothing(pytester: pytest.Pytester) -> None:
+def test_a_run_without_the_fixtures_imports_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "import sys\ndef test_it():\n"
         "    assert 'sqlmigrate.testing' in sys.modules\n"
@@ -187,7 +187,9 @@ def test_a_run_that_uses_nothing_imports_nothing(pytester: pytest.Pytester) -> N
     run(pytester, passed=1)
 
 
-def test_the_embedded_server_is_kept_in_the_cache(consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_server_is_in_the_cache_directory(
+    consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", "embedded")
 
     run(consumer, passed=3)
@@ -195,11 +197,11 @@ def test_the_embedded_server_is_kept_in_the_cache(consumer: pytest.Pytester, mon
     assert (consumer.path / ".pytest_cache" / "d" / "sqlmigrate" / "postgres" / "PG_VERSION").exists()
 
 
-def test_in_memory_the_first_takes_less_than_2_seconds_and_more_take_less_than_40_milliseconds(
+def test_in_memory_the_first_database_takes_less_than_2_seconds_and_further_ones_less_than_40_milliseconds(
     consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or, on a machine that does other things, not much more than the server itself takes for a copy."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # a disk is as quick as others leave it
+    """On a busy machine the limit is a little above the time that the server itself takes for a copy."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # the speed of a disk depends on other programs
         monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", f"embedded:{memory}/postgres")
         consumer.makepyfile(USES.format(count=20))
         run(consumer, passed=20)
@@ -212,7 +214,7 @@ def test_in_memory_the_first_takes_less_than_2_seconds_and_more_take_less_than_4
 
 
 def copies(directory: str) -> Iterator[float]:
-    """How long the server takes to copy a database."""
+    """Yields the times that the server takes to copy a database."""
     url = embedded.start(directory)
     for number in range(20):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What rules of level error say fails does fail on the server, and what they pass does not."""
+"""The server fails on the bad examples of rules of level error, and runs the good examples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULES = (
     *(rows.REQUIRED, interfaces.VIEW_COLUMNS, interfaces.NEEDED_INDEX, functions.SIGNATURE),
     *(refused.USING_INDEX, refused.PARTITION_KEY, refused.KEY_TYPES),
 )
-# What the examples name and do not make; a table of theirs has one row, as it has by the time of the next migration.
+# The table that the examples name but do not create. A table in use has rows, so every table gets one row.
 MADE_BEFORE = "create table if not exists t (a int, b int, c int);"
 ONE_ROW = "do $$ begin insert into t default values; exception when others then null; end $$;"
 
@@ -36,7 +36,7 @@ def scratch(server: Server) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("example", [*cases()])
-def test_server_agrees(example: Example, scratch: str) -> None:
+def test_server_fails_where_the_rule_reports_an_error(example: Example, scratch: str) -> None:
     with psycopg.connect(scratch) as connection:
         connection.execute((example.earlier + ";" + MADE_BEFORE + ONE_ROW).encode())
         if example.bad:

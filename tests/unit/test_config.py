@@ -80,7 +80,7 @@ def test_the_level_that_refuses_a_run(here: Path) -> None:
         {"preset": "all"},
         {"SQLMIGRATE_LINT_PRESET": "all"},
     )
-    with pytest.raises(ConfigurationError, match="lint-level: 'never' is none of off, error, warning, notice, info"):
+    with pytest.raises(ConfigurationError, match="lint-level: 'never' is not one of off, error, warning, notice, info"):
         load({**URL, "lint_level": "never"}, {})
 
 
@@ -132,7 +132,7 @@ def test_parts_go_before_a_url_of_the_same_source_or_of_one_below(
 
 @pytest.mark.parametrize("environ", [{}, {"PGPASSWORD": "x"}, {"DATABASE_URL": ""}, {"PGHOST": ""}])
 def test_without_a_database_it_says_what_to_set(environ: Mapping[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match="no database is named") as caught:
+    with pytest.raises(ConfigurationError, match="no database is configured") as caught:
         load({"dir": ("m",)}, environ)
     assert "DATABASE_URL" in caught.value.hint
 
@@ -165,9 +165,9 @@ def test_a_file_has_named_environments(here: Path, name: str, prefix: str) -> No
     assert (production.database, production.lock_wait, production.lock_timeout) == ("p", 2000, 1000)
     assert load({}, {}, environment="production") == production
     assert load({}, {"SQLMIGRATE_ENV": ""}) == plain
-    with pytest.raises(ConfigurationError, match="has no environment 'test'") as caught:
+    with pytest.raises(ConfigurationError, match="environment 'test' does not exist in") as caught:
         load({}, {}, environment="test")
-    assert caught.value.hint == "it has production"
+    assert caught.value.hint == "its environments: production"
 
 
 def test_a_project_file_that_says_nothing_to_us_is_passed_over(here: Path) -> None:
@@ -186,7 +186,7 @@ def test_our_own_file_goes_before_the_project_s(here: Path) -> None:
     [
         ('lock_timeot = "1s"', "unknown setting 'lock_timeot'", "did you mean lock_timeout?"),
         ("data-base-url = 'x'", "unknown setting 'data-base-url'", "did you mean database_url?"),
-        ("zzz = 1", "unknown setting 'zzz'", "known are database_url, db_host"),
+        ("zzz = 1", "unknown setting 'zzz'", "the settings are database_url, db_host"),
         ('lock-wait = "soon"', "lock-wait: 'soon' is not a duration", "unit"),
         ("lock-wait = 5", "lock-wait: '5' is not a duration", "unit"),
         ('lock-wait = ["5s"]', "lock-wait: .* is not a duration", "unit"),
@@ -195,11 +195,11 @@ def test_our_own_file_goes_before_the_project_s(here: Path) -> None:
         ("lock-retries = " + "1" * 5000, "lock-retries: |integer string", ""),
         ('lock-retries = "' + "1" * 5000 + '"', "lock-retries: the number is too large", ""),
         ('timeout = "99999999999999d"', "timeout: .* is too long", "24d"),
-        ("dir = []", "dir: no directory is named", ""),
-        ('log_level = "loud"', "log-level: 'loud' is none of error, warning, info, debug", ""),
-        ('format = "markdown"', "format: 'markdown' is none of text, json", ""),
-        ("environments = 3", "environments are tables", r"[environments.NAME]"),
-        ("[environments]\nproduction = 1", "environments are tables", r"[environments.NAME]"),
+        ("dir = []", "dir: no directory is given", ""),
+        ('log_level = "loud"', "log-level: 'loud' is not one of error, warning, info, debug", ""),
+        ('format = "markdown"', "format: 'markdown' is not one of text, json", ""),
+        ("environments = 3", "environments must be tables", r"[environments.NAME]"),
+        ("[environments]\nproduction = 1", "environments must be tables", r"[environments.NAME]"),
         ("a = ", "sqlmigrate.toml: ", ""),
     ],
 )
@@ -213,18 +213,18 @@ def test_what_can_not_be_used_in_a_file_is_refused(here: Path, content: str, mes
 @pytest.mark.parametrize("content", ["tool = 3 # [tool.sqlmigrate]", "[tool]\nsqlmigrate = 3", "tool.sqlmigrate = [1]"])
 def test_what_the_project_s_file_says_of_us_is_a_table(here: Path, content: str) -> None:
     (here / "pyproject.toml").write_text(content)
-    with pytest.raises(ConfigurationError, match=r"pyproject.toml: (tool|sqlmigrate) is no table"):
+    with pytest.raises(ConfigurationError, match=r"pyproject.toml: (tool|sqlmigrate) is not a table"):
         load(URL, {})
 
 
 def test_a_file_that_can_not_be_read_is_told(here: Path) -> None:
     (here / "pyproject.toml").symlink_to("/proc/self/mem")  # a file that not even root can read from its start
-    with pytest.raises(ConfigurationError, match=r"pyproject.toml cannot be read: Input/output error"):
+    with pytest.raises(ConfigurationError, match=r'could not read file "pyproject.toml": Input/output error'):
         load(URL, {})
 
 
 def test_no_directories_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="dir: no directory is named"):
+    with pytest.raises(ConfigurationError, match="dir: no directory is given"):
         load(URL, {"SQLMIGRATE_DIR": ":"})
 
 
@@ -236,7 +236,7 @@ def test_how_results_are_shown_may_stand_in_the_file(here: Path) -> None:
 
 def test_an_environment_must_be_there(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text("[environments.other]")
-    with pytest.raises(ConfigurationError, match="has no environment 'production'"):
+    with pytest.raises(ConfigurationError, match="environment 'production' does not exist in"):
         load(URL, {}, environment="production")
 
 
@@ -247,12 +247,12 @@ def test_a_file_that_is_not_utf_8_is_refused(here: Path) -> None:
 
 
 def test_a_file_that_was_named_must_be_there() -> None:
-    with pytest.raises(ConfigurationError, match=r"no\.toml cannot be read: No such file"):
+    with pytest.raises(ConfigurationError, match=r'could not read file "no\.toml": No such file'):
         load(URL, {}, "no.toml")
 
 
 def test_an_environment_needs_a_file() -> None:
-    with pytest.raises(ConfigurationError, match="there is no configuration file with an environment 'production'"):
+    with pytest.raises(ConfigurationError, match="environment 'production' requires a configuration file"):
         load(URL, {}, environment="production")
 
 
@@ -330,9 +330,9 @@ def test_a_path_in_a_file_is_meant_from_where_the_file_is(name: str, path: str) 
 def test_a_path_in_a_file_does_not_leave_the_project_s_tree(here: Path, name: str, path: str) -> None:
     (here / "conf").mkdir()
     (here / "conf" / "link").symlink_to("/usr/lib")
-    with pytest.raises(ConfigurationError, match=rf"^conf/x\.toml: {name} leads out of the project's tree, to /") as no:
+    with pytest.raises(ConfigurationError, match=rf'^conf/x\.toml: {name} is outside the project directory: "/') as no:
         _paths(_in_file(name, path))
-    assert no.value.message.endswith(f"to {(here / 'conf' / path).resolve()}")
+    assert no.value.message.endswith(f'"{(here / "conf" / path).resolve()}"')
     assert "allow_paths = [" in no.value.hint
 
     allowed = no.value.hint.partition("conf/x.toml: ")[2]
@@ -346,7 +346,7 @@ def test_a_path_may_lead_where_allow_paths_allows_it(here: Path, name: str, allo
         (here / directory).mkdir()
     (here / "conf" / "link").symlink_to("../beside")
     assert "../beside/x" in _paths(f"allow-paths = {allowed}\n{_in_file(name, '../beside/x')}")[name]
-    with pytest.raises(ConfigurationError, match="leads out"):
+    with pytest.raises(ConfigurationError, match="is outside"):
         _paths(f"allow-paths = {allowed}\n{_in_file(name, '../besides/x')}")
 
 
@@ -363,7 +363,7 @@ def test_a_tree_behind_a_symlink_is_a_tree(here: Path) -> None:
 
 @pytest.mark.parametrize("second", ["dir = ['m', '../n']", "dir = ['.:/etc', '/etc']"])
 def test_of_several_paths_each_is_looked_at(second: str) -> None:
-    with pytest.raises(ConfigurationError, match="dir leads out"):
+    with pytest.raises(ConfigurationError, match="dir is outside"):
         _paths(second)
 
 
@@ -374,7 +374,7 @@ def test_what_a_colon_stands_in_is_one_path_in_a_file() -> None:
 def test_an_environment_of_the_file_is_confined_when_it_is_chosen(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text('[environments.production]\nbackup = "/var/backups"\n')
     assert load(URL, {}).backup == ""
-    with pytest.raises(ConfigurationError, match="backup leads out"):
+    with pytest.raises(ConfigurationError, match="backup is outside"):
         load(URL, {}, environment="production")
     (here / "sqlmigrate.toml").write_text(
         'allow_paths = ["/var"]\n[environments.production]\nbackup = "/var/backups"\n'
@@ -399,7 +399,7 @@ def test_other_databases_are_no_paths(here: Path) -> None:
 @pytest.mark.parametrize("name", ["dir", "log_file", "lock_wait", "notify_command"])
 def test_a_nul_is_in_no_setting(here: Path, name: str) -> None:
     (here / "sqlmigrate.toml").write_text(f'{name} = "a\\u0000b"\n')
-    with pytest.raises(ConfigurationError, match=f"{name} has a NUL"):
+    with pytest.raises(ConfigurationError, match=f"{name} contains a NUL"):
         load(URL, {})
 
 

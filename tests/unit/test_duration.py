@@ -16,19 +16,19 @@ from sqlmigrate.errors import ConfigurationError
         ("2H", 7_200_000), (" 1d ", 86_400_000), ("2w", 1_209_600_000), ("2147483647ms", 2**31 - 1),
     ],
 )  # fmt: skip
-def test_a_duration_is_read_with_its_unit(text: str, expected: int) -> None:
+def test_a_duration_has_a_unit(text: str, expected: int) -> None:
     assert milliseconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["5", "", "s", "-1s", "5 weeks", "1h30m", "1.s", "00"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a duration") as caught:
         milliseconds(text)
     assert "unit" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["25d", "2147483648ms", "99999999999999d", "9" * 400 + "s"])
-def test_what_postgresql_cannot_count_is_refused(text: str) -> None:
+def test_a_duration_that_postgresql_cannot_store_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is too long") as caught:
         milliseconds(text)
     assert "24d" in caught.value.hint
@@ -42,7 +42,7 @@ def test_what_postgresql_cannot_count_is_refused(text: str) -> None:
         (125_400, "2 min 05 s"), (3_600_000, "60 min 00 s"),
     ],
 )  # fmt: skip
-def test_a_duration_is_shown_to_a_person(duration: int, expected: str) -> None:
+def test_a_duration_is_formatted_for_display(duration: int, expected: str) -> None:
     assert shown(duration) == expected
 
 
@@ -55,24 +55,24 @@ def test_a_duration_is_shown_to_a_person(duration: int, expected: str) -> None:
         ("2026-01-31T12:00", datetime(2026, 1, 31, 12).astimezone()),
     ],
 )
-def test_a_moment_is_a_date_or_a_time(text: str, expected: datetime) -> None:
+def test_a_moment_can_be_a_date_or_a_time(text: str, expected: datetime) -> None:
     assert moment(text) == expected
     assert moment(text).tzinfo is not None
 
 
 @pytest.mark.parametrize(("text", "hours"), [("7d", 168), ("12h", 12), ("0", 0), ("53w", 53 * 168)])
-def test_a_moment_is_an_age(text: str, hours: int) -> None:
+def test_a_moment_can_be_an_age(text: str, hours: int) -> None:
     then = moment(text)
     assert timedelta(hours=hours) <= datetime.now(UTC) - then < timedelta(hours=hours, minutes=1)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "2026-13-01", "9999999999d", "9" * 400 + "s"])
-def test_a_moment_is_nothing_else(text: str) -> None:
+def test_any_other_moment_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="neither a time nor an age"):
         moment(text)
 
 
-def test_a_moment_beyond_the_calendar_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moment_beyond_the_calendar_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:

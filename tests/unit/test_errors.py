@@ -11,11 +11,13 @@ from sqlmigrate import errors
 from sqlmigrate.errors import Interrupted, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Problem, ServerReport
 
-CLASSES = {name: one for name, one in vars(errors).items() if inspect.isclass(one) and issubclass(one, SqlMigrateError)}
+CLASSES = {
+    name: value for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, SqlMigrateError)
+}
 
 
 def _tree() -> dict[str, tuple[str, str]]:
-    """Parent and exit codes of each class in the docstring's tree; a class without codes has its parent's."""
+    """Returns parent and exit codes of each class in the docstring's tree; a class without codes inherits them."""
     found: dict[str, tuple[str, str]] = {}
     path: list[str] = []
     for indent, name, codes in re.findall(
@@ -29,19 +31,19 @@ def _tree() -> dict[str, tuple[str, str]]:
 
 
 def test_every_error_is_in_the_tree_of_the_docstring() -> None:
-    assert {name: one.__mro__[1].__name__ for name, one in CLASSES.items()} == {
+    assert {name: error.__mro__[1].__name__ for name, error in CLASSES.items()} == {
         name: parent for name, (parent, _) in _tree().items()
     }
 
 
 def test_every_error_has_the_exit_code_of_the_docstring() -> None:
-    codes = {name: str(one.exit_code) for name, one in CLASSES.items()}
+    codes = {name: str(error.exit_code) for name, error in CLASSES.items()}
     codes["Interrupted"] = ", ".join(str(Interrupted(number).exit_code) for number in (1, 2, 15))
     assert codes == {name: code for name, (_, code) in _tree().items()}
 
 
-def test_every_error_says_in_its_docstring_what_it_means() -> None:
-    assert [name for name, one in CLASSES.items() if not one.__doc__] == []
+def test_every_error_has_a_docstring() -> None:
+    assert [name for name, error in CLASSES.items() if not error.__doc__] == []
 
 
 @pytest.mark.parametrize(("number", "name"), [(2, "SIGINT"), (15, "SIGTERM")])
@@ -55,7 +57,7 @@ def test_a_refused_plan_counts_its_problems(count: int, words: str) -> None:
     assert (str(error), len(error.problems)) == (f"nothing was run: {words}", count)
 
 
-def test_a_failed_statement_hints_what_the_server_hinted() -> None:
+def test_a_failed_statement_has_the_hint_of_the_server() -> None:
     report = ServerReport("no such table", "42P01", hint="look again")
     assert StatementFailed(report).hint == "look again"
     assert StatementFailed(report, hint="ours").hint == "ours"
@@ -67,13 +69,13 @@ def test_the_public_names_are_sorted_and_importable() -> None:
     assert sqlmigrate.SqlMigrateError is SqlMigrateError
 
 
-def test_an_unknown_name_is_no_attribute() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        importlib.import_module("sqlmigrate").nothing  # noqa: B018  # the look-up is what is tested
+        importlib.import_module("sqlmigrate").nothing  # noqa: B018  # the test is about the attribute access
 
 
-def test_a_name_of_an_earlier_version_is_still_there_and_warns() -> None:
+def test_a_deprecated_name_still_works_and_warns() -> None:
     with pytest.warns(DeprecationWarning, match="use LockNotAvailable"):
         assert errors.LockNotHad is errors.LockNotAvailable
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        errors.nothing  # noqa: B018  # the look-up is what is tested
+        errors.nothing  # noqa: B018  # the test is about the attribute access

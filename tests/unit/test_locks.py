@@ -209,19 +209,19 @@ LOCKS: dict[str, str] = {
 HIDDEN: dict[str, str] = {
     "alter extension e update": "runs the scripts of the extension",
     "drop extension e cascade": (
-        "drops the tables that belong to the extension; CASCADE drops what depends on it, and locks that too"
+        "drops the tables that belong to the extension; CASCADE drops and locks the dependent objects too"
     ),
     "alter table all in tablespace a set tablespace b": "every table of the tablespace is copied (ACCESS EXCLUSIVE)",
     "drop owned by a": "every table that the role owns is dropped (ACCESS EXCLUSIVE)",
-    "execute p": "runs a prepared statement, which is not looked at",
-    "create table x as execute p": "runs a prepared statement, which is not looked at",
-    "explain analyze create table x as execute p": "runs a prepared statement, which is not looked at",
+    "execute p": "runs a prepared statement, whose text is not analysed",
+    "create table x as execute p": "runs a prepared statement, whose text is not analysed",
+    "explain analyze create table x as execute p": "runs a prepared statement, whose text is not analysed",
     "reassign owned by a to b": "every table that the role owns is locked (ACCESS EXCLUSIVE)",
-    "call shop.settle(1)": "calls shop.settle(), whose statements are not looked at",
-    "select refund(1), pg_catalog.now(), count(*), pg_sleep(1)": "calls refund(), whose statements are not looked at",
-    "select shop.now()": "calls shop.now(), whose statements are not looked at",
-    "select * from refund(1)": "calls refund(), whose statements are not looked at",
-    "insert into t select f(x) from g": "calls f(), whose statements are not looked at",
+    "call shop.settle(1)": "calls shop.settle(), whose statements are not analysed",
+    "select refund(1), pg_catalog.now(), count(*), pg_sleep(1)": "calls refund(), whose statements are not analysed",
+    "select shop.now()": "calls shop.now(), whose statements are not analysed",
+    "select * from refund(1)": "calls refund(), whose statements are not analysed",
+    "insert into t select f(x) from g": "calls f(), whose statements are not analysed",
     "create view v as select f(x) from g": "",
     "create function f() returns int return f()": "",
     "cluster": "every table that was clustered before is locked in turn (ACCESS EXCLUSIVE)",
@@ -229,150 +229,150 @@ HIDDEN: dict[str, str] = {
     "vacuum": "every table is locked in turn (SHARE UPDATE EXCLUSIVE)",
     "vacuum full": "every table is locked in turn (ACCESS EXCLUSIVE)",
     "vacuum t": "",
-    "reindex schema s": "every table of it is locked in turn (SHARE)",
-    "reindex database concurrently d": "every table of it is locked in turn (SHARE UPDATE EXCLUSIVE)",
+    "reindex schema s": "every table in it is locked in turn (SHARE)",
+    "reindex database concurrently d": "every table in it is locked in turn (SHARE UPDATE EXCLUSIVE)",
     "reindex index i": "the table of the index is locked too (SHARE)",
     "reindex index concurrently i": "the table of the index is locked too (SHARE UPDATE EXCLUSIVE)",
     "reindex table t": "",
     "drop index i": "the table of the index is locked too (ACCESS EXCLUSIVE)",
     "drop index concurrently i": "the table of the index is locked too (SHARE UPDATE EXCLUSIVE)",
-    "drop view v cascade": "CASCADE drops what depends on it, and locks that too",
+    "drop view v cascade": "CASCADE drops and locks the dependent objects too",
     "drop type t": "",
     "drop table a": (
-        "the tables that its foreign keys refer to, and the one it is a partition of, are locked too (ACCESS EXCLUSIVE)"
+        "the tables that its foreign keys reference, and its partitioned table, are locked too (ACCESS EXCLUSIVE)"
     ),
     "drop statistics s": "the table of the statistics is locked too (SHARE UPDATE EXCLUSIVE)",
     "alter domain d add check (value > 1)": "every table with a column of d is scanned under SHARE",
     "alter domain d add check (value > 1) not valid": "",
     "alter domain d validate constraint c": "every table with a column of d is scanned under SHARE",
     "alter domain d set default 1": "",
-    "alter domain d drop constraint c cascade": "CASCADE drops what depends on it, and locks that too",
-    "truncate a cascade": "CASCADE truncates every table whose foreign keys refer to it (ACCESS EXCLUSIVE)",
+    "alter domain d drop constraint c cascade": "CASCADE drops and locks the dependent objects too",
+    "truncate a cascade": "CASCADE truncates every table whose foreign keys reference it (ACCESS EXCLUSIVE)",
     "alter type t add attribute a int cascade": "CASCADE alters the tables of the type (ACCESS EXCLUSIVE)",
     "alter type t add attribute a int": "",
-    "alter table t drop column a": (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
-    ),
+    "alter table t drop column a": ("if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"),
     "alter table t drop column a cascade, drop constraint b": (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE); CASCADE "
-        "drops what depends on it, and locks that too"
+        "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE); CASCADE "
+        "drops and locks the dependent objects too"
     ),
     "alter table t detach partition p": (
-        "the default partition, if there is one, is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
-        "its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
+        "a default partition is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
+        "its foreign keys reference are locked too (SHARE ROW EXCLUSIVE)"
     ),
     "alter table t detach partition p concurrently": (
-        "the tables that its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
+        "the tables that its foreign keys reference are locked too (SHARE ROW EXCLUSIVE)"
     ),
     "alter table t attach partition p default": (
-        "the default partition, if there is one, is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
-        "its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
+        "a default partition is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
+        "its foreign keys reference are locked too (SHARE ROW EXCLUSIVE)"
     ),
     "alter index i attach partition j": "",
     "create table p partition of t default": (
-        "the default partition, if there is one, is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
-        "its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
+        "a default partition is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
+        "its foreign keys reference are locked too (SHARE ROW EXCLUSIVE)"
     ),
     "do $$ begin execute 'drop table orders'; perform f(); end $$": (
-        "runs SQL that its DO block puts together (EXECUTE); calls f(), whose statements are not looked at"
+        "runs SQL that its DO block builds (EXECUTE); calls f(), whose statements are not analysed"
     ),
     "do $$ begin open c for select 1; end $$": (
-        'runs a DO block that can\'t be read without its database: "c" is not a known variable'
+        'runs a DO block that cannot be read without its database: "c" is not a known variable'
     ),
-    "do language plperl 'x'": "runs a DO block in plperl, which is not looked at",
+    "do language plperl 'x'": "runs a DO block in plperl, which is not analysed",
     "do $$ begin delete from t; end $$": "",
-    "alter tabel x": 'can\'t be read: syntax error at or near "tabel"',
-    "truncate a, b cascade": "CASCADE truncates every table whose foreign keys refer to it (ACCESS EXCLUSIVE)",
-    "drop schema a, b cascade": "CASCADE drops what depends on it, and locks that too",
+    "alter tabel x": 'cannot be read: syntax error at or near "tabel"',
+    "truncate a, b cascade": "CASCADE truncates every table whose foreign keys reference it (ACCESS EXCLUSIVE)",
+    "drop schema a, b cascade": "CASCADE drops and locks the dependent objects too",
     'drop type mood, "Odd"': "",
-    "drop domain d cascade": "CASCADE drops what depends on it, and locks that too",
+    "drop domain d cascade": "CASCADE drops and locks the dependent objects too",
     "drop extension e": "drops the tables that belong to the extension",
     "drop owned by a, b": "every table that the role owns is dropped (ACCESS EXCLUSIVE)",
     'alter table t drop column a, drop "B"': (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
+        "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"
     ),
     "alter table t alter a type text": (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
+        "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"
     ),
     "alter table t alter a type varchar(10)": (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
+        "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"
     ),
     "alter table t alter a type varchar(10) using left(a, 10)": (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
+        "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"
     ),
     (
         "alter table t alter a type int, alter b type numeric(5), alter c type numeric, alter d type timestamptz, "
         "alter e type timestamp(0), alter f type date"
-    ): "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)",
+    ): "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)",
     "delete from t": "",
     "delete from t where a = 1": "",
     "create rule r as on insert to t do also delete from u": "",
     "alter table t add x int": "",
     "alter table t alter constraint c not enforced": (
-        "if it has to do with a foreign key, the other table of that is locked too (ACCESS EXCLUSIVE)"
+        "if a foreign key is involved, its other table is locked too (ACCESS EXCLUSIVE)"
     ),
     "create table t (a int)": "",
     "create foreign table p partition of t default server s": (
-        "the default partition, if there is one, is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
-        "its foreign keys refer to are locked too (SHARE ROW EXCLUSIVE)"
+        "a default partition is locked (ACCESS EXCLUSIVE) and may be scanned; the tables that "
+        "its foreign keys reference are locked too (SHARE ROW EXCLUSIVE)"
     ),
     "create view v2 as select 1": "",
     "truncate c": "",
     "do $$ begin delete form t; end $$": (
-        'runs a DO block that can\'t be read without its database: syntax error at or near "form"'
+        'runs a DO block that cannot be read without its database: syntax error at or near "form"'
     ),
     "do $$ begin x := 1; end $$": (
-        'runs a DO block that can\'t be read without its database: "x" is not a known variable'
+        'runs a DO block that cannot be read without its database: "x" is not a known variable'
     ),
 }
 
 LOST: dict[str, str] = {
-    "drop extension e cascade": "extension e is gone, with what it holds, and every column of its types",
-    "drop owned by a": "all that is owned by a is gone",
-    "drop type t": "type t is gone",
-    "drop table a": "the rows of a are gone",
-    "truncate a cascade": "the rows of a and of every table that refers to them are gone",
-    "alter table t drop column a": "the values of t.a are gone",
-    "alter table t drop column a cascade, drop constraint b": "the values of t.a are gone",
-    "do $$ begin delete from t; end $$": "the rows of t are gone",
-    "truncate a, b cascade": "the rows of a, b and of every table that refers to them are gone",
-    "drop schema a, b cascade": "schema a is gone, with all that is in it; schema b is gone, with all that is in it",
-    "drop schema a": "schema a is gone",
-    'drop type mood, "Odd"': 'type mood is gone; type "Odd" is gone',
-    "drop domain d cascade": "domain d is gone, with every column of it",
-    "drop extension e": "extension e is gone, with what it holds",
-    "drop sequence s": "the value of sequence s is gone",
-    "drop database d": "database d is gone",
-    "drop owned by a, b": "all that is owned by a, b is gone",
-    'alter table t drop column a, drop "B"': 'the values of t.a are gone; the values of t."B" are gone',
-    "alter type pair drop attribute a": "the values of pair.a are gone",
+    "drop extension e cascade": "extension e is dropped, with the data it holds, and every column of its types",
+    "drop owned by a": "all objects owned by a are dropped",
+    "drop type t": "type t is dropped",
+    "drop table a": "the rows of a are lost",
+    "truncate a cascade": "the rows of a and of every table that references them are lost",
+    "alter table t drop column a": "the values of t.a are lost",
+    "alter table t drop column a cascade, drop constraint b": "the values of t.a are lost",
+    "do $$ begin delete from t; end $$": "the rows of t are lost",
+    "truncate a, b cascade": "the rows of a, b and of every table that references them are lost",
+    "drop schema a, b cascade": (
+        "schema a is dropped, with all objects in it; schema b is dropped, with all objects in it"
+    ),
+    "drop schema a": "schema a is dropped",
+    'drop type mood, "Odd"': 'type mood is dropped; type "Odd" is dropped',
+    "drop domain d cascade": "domain d is dropped, with every column of that domain",
+    "drop extension e": "extension e is dropped, with the data it holds",
+    "drop sequence s": "the value of sequence s is lost",
+    "drop database d": "database d is dropped",
+    "drop owned by a, b": "all objects owned by a, b are dropped",
+    'alter table t drop column a, drop "B"': 'the values of t.a are lost; the values of t."B" are lost',
+    "alter type pair drop attribute a": "the values of pair.a are lost",
     "alter table t alter a type varchar(10) using left(a, 10)": (
-        "the old values of t.a are gone where USING can't be turned round"
+        "the old values of t.a are lost where the USING expression has no inverse"
     ),
     (
         "alter table t alter a type int, alter b type numeric(5), alter c type numeric, alter d type timestamptz, "
         "alter e type timestamp(0), alter f type date"
     ): (
-        "values of t.a may be rounded or cut; values of t.b may be rounded or cut; values of t.e may be rounded or "
-        "cut; values of t.f may be rounded or cut"
+        "values of t.a may be rounded or truncated; values of t.b may be rounded or truncated; "
+        "values of t.e may be rounded or truncated; values of t.f may be rounded or truncated"
     ),
-    "delete from t": "the rows of t are gone",
-    "delete from t where a = 1": "the deleted rows of t are gone",
-    'update t set a = 1, "B" = 2': 'the old values of t.a, t."B" are gone',
-    "update t set (a, b) = (1, 2), a[1] = 2": "the old values of t.a, t.b are gone",
-    "insert into t values (1) on conflict (a) do update set b = 2": "the old values of t.b are gone",
+    "delete from t": "the rows of t are lost",
+    "delete from t where a = 1": "the deleted rows of t are lost",
+    'update t set a = 1, "B" = 2': 'the old values of t.a, t."B" are lost',
+    "update t set (a, b) = (1, 2), a[1] = 2": "the old values of t.a, t.b are lost",
+    "insert into t values (1) on conflict (a) do update set b = 2": "the old values of t.b are lost",
     (
         "merge into t using s on true when matched and a then update set b = 1 when matched then delete when not "
         "matched then insert values (1)"
-    ): "the old values of t.b are gone; the deleted rows of t are gone",
-    "with g as (delete from t returning *) select * from g": "the rows of t are gone",
-    "explain analyze delete from t": "the rows of t are gone",
-    "create table t as with g as (delete from u returning *) select * from g": "the rows of u are gone",
-    "alter type mood add value 'x'": "value 'x' can't be dropped from type mood again",
+    ): "the old values of t.b are lost; the deleted rows of t are lost",
+    "with g as (delete from t returning *) select * from g": "the rows of t are lost",
+    "explain analyze delete from t": "the rows of t are lost",
+    "create table t as with g as (delete from u returning *) select * from g": "the rows of u are lost",
+    "alter type mood add value 'x'": "value 'x' cannot be dropped from type mood again",
     "do $$ begin delete from t; delete from t; update u set a = 1; end $$": (
-        "the rows of t are gone; the old values of u.a are gone"
+        "the rows of t are lost; the old values of u.a are lost"
     ),
-    "truncate c": "the rows of c are gone",
+    "truncate c": "the rows of c are lost",
     "insert into t select f(x) from g": "",
     "reindex table t": "",
     "drop index i": "",
@@ -407,45 +407,45 @@ def test_locks(statement: str) -> None:
 
 
 @pytest.mark.parametrize("statement", HIDDEN)
-def test_what_is_hidden(statement: str) -> None:
+def test_hidden_locks_are_reported(statement: str) -> None:
     assert hidden_in(statement) == HIDDEN[statement]
 
 
 @pytest.mark.parametrize("statement", LOST)
-def test_what_cannot_be_undone(statement: str) -> None:
+def test_lost_data_is_reported(statement: str) -> None:
     assert cannot_be_undone(statement) == LOST[statement]
 
 
-def test_modes_are_ordered_and_know_whom_they_block() -> None:
+def test_modes_have_an_order_and_block_reads_and_writes() -> None:
     assert sorted(Mode, key=lambda mode: mode.number) == sorted(Mode) == list(Mode)
     assert Mode.SHARE.number == 5
     assert [SHORT[mode] for mode in Mode if mode.blocks_writes] == ["S", "SRE", "E", "AE"]
     assert [SHORT[mode] for mode in Mode if mode.blocks_reads] == ["AE"]
 
 
-def test_the_tables_use_names_that_the_grammar_has() -> None:
+def test_all_kinds_exist_in_the_grammar() -> None:
     grammar = postgast.pg_query_pb2.DESCRIPTOR
     parts = grammar.enum_types_by_name["AlterTableType"].values_by_name
     things = grammar.enum_types_by_name["ObjectType"].values_by_name
     constraints = grammar.enum_types_by_name["ConstrType"].values_by_name
 
-    assert {*alter.WEAKER, *alter.WORK, *hidden.OF_PARTS} <= set(parts)
-    assert {*taken.DROPPED, *taken.OF_A_TABLE, *hidden.OF_DROPS, *losses.DROPPED, *losses.WITH_CASCADE} <= set(things)
+    assert {*alter.WEAKER, *alter.WORK, *hidden.OF_SUBCOMMANDS} <= set(parts)
+    assert {*taken.RELATIONS, *taken.OF_A_TABLE, *hidden.OF_DROPS, *losses.DROPPED, *losses.WITH_CASCADE} <= set(things)
     assert set(alter.WORK_OF_CONSTRAINT) <= set(constraints)
-    assert {*taken.SIMPLE, *taken.STATEMENTS, *hidden.SAID, *hidden.TOLD, *losses.LOSSES} <= set(
+    assert {*taken.SIMPLE, *taken.STATEMENTS, *hidden.ALWAYS, *hidden.DEPENDING, *losses.LOSSES} <= set(
         grammar.message_types_by_name
     )
 
 
-def test_what_is_nested_too_deeply_is_said() -> None:
+def test_statement_nested_too_deeply_is_reported() -> None:
     statement = "insert into orders " + " union all ".join(["select 1 from lines"] * 2000)
 
     assert locks_of(statement) == ()
-    assert hidden_in(statement) == "can't be read: it is nested too deeply"
+    assert hidden_in(statement) == "cannot be read: it is nested too deeply"
 
 
 @pytest.mark.parametrize("question", [locks_of, hidden_in, cannot_be_undone])
-def test_without_the_parser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, question: type) -> None:
+def test_missing_parser_is_reported_with_the_extra(monkeypatch: pytest.MonkeyPatch, question: type) -> None:
     monkeypatch.setitem(sys.modules, "postgast", None)
     parser._library.cache_clear()
 

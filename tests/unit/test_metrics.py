@@ -23,7 +23,7 @@ def told(*totals: Total, pending: int = 0, lock_held: bool = False) -> dict[str,
     return dict(samples(families(Reading(lock_held, [], list(totals)), pending)))
 
 
-def test_everything_is_there_before_anything_was_done() -> None:
+def test_all_metrics_exist_before_the_first_run() -> None:
     seen = told(pending=3, lock_held=True)
     assert seen["migration_up"] == seen["migration_lock_held"] == 1
     assert seen["migration_pending"] == 3
@@ -32,7 +32,7 @@ def test_everything_is_there_before_anything_was_done() -> None:
     assert "migration_duration_histogram_seconds_bucket failure +Inf" in seen
 
 
-def test_what_counts_as_what() -> None:
+def test_each_outcome_is_counted_in_its_metric() -> None:
     seen = told(
         total("apply", "v1.0.0-001", "success", 2),
         total("apply", "v1.0.0-002", "success", 3),
@@ -50,7 +50,7 @@ def test_what_counts_as_what() -> None:
     assert seen["migration_last_success_timestamp_seconds"] == NOON.timestamp()
 
 
-def test_the_last_duration_is_that_of_applying() -> None:
+def test_the_last_duration_is_that_of_the_last_apply() -> None:
     seen = told(
         total("apply", "v1.0.0-001", "success", 2, 1500),
         total("apply", "v1.0.0-001", "failure", 1, 20),
@@ -79,11 +79,11 @@ def test_the_histogram_adds_up_migrations_and_rollbacks() -> None:
     assert seen[f"{name}_count failure"] == 0
 
 
-def test_without_a_database_there_is_only_that() -> None:
+def test_without_a_database_the_only_metric_is_migration_up() -> None:
     assert samples(up(is_up=False)) == {"migration_up": 0}
 
 
-def test_every_sample_has_the_labels_of_all_and_its_own() -> None:
+def test_every_sample_has_the_common_labels_and_its_own() -> None:
     metrics = families(Reading(False, [], [total("apply", "v1.0.0-001", "success")]), 0)  # noqa: FBT003
     shared = {"database": "app", "history_table": "public.migrations"}
     found = [sample.labels for one in labelled(metrics, shared) for sample in one.samples]
@@ -91,6 +91,6 @@ def test_every_sample_has_the_labels_of_all_and_its_own() -> None:
     assert {**shared, "version": "v1.0.0-001", "outcome": "success"} in found
 
 
-def test_the_text_is_what_prometheus_reads() -> None:
+def test_the_exposition_is_in_the_text_format_of_prometheus() -> None:
     metrics = families(Reading(False, [], [total("apply", 'R__a"\\\n', "success", 1, 7)]), 0)  # noqa: FBT003
     assert samples(list(text_string_to_metric_families(exposition(metrics)))) == samples(metrics)

@@ -14,7 +14,7 @@ from sqlmigrate.config.settings import Settings
 from sqlmigrate.errors import Interrupted
 from tests.webhook import TOKEN, Webhook, listening
 
-UNUSABLE = "notify-url is neither http://HOST/… nor https://HOST/…"
+UNUSABLE = "notify-url must be http://HOST/… or https://HOST/…"
 CONTENT = {"outcome": "success", "steps": ["ä", "\udcff"]}
 
 
@@ -50,7 +50,7 @@ def test_a_webhook_gets_the_content_as_json(webhook: Webhook) -> None:
 def test_what_a_webhook_refuses_is_a_warning(webhook: Webhook, status: int) -> None:
     webhook.status = status
 
-    assert told(notify_url=webhook.url) == [f"http://127.0.0.1 answered {status}"]
+    assert told(notify_url=webhook.url) == [f"http://127.0.0.1 responded with status {status}"]
     assert len(webhook.bodies) == 1  # a redirect was not followed
 
 
@@ -58,16 +58,16 @@ def test_a_webhook_that_dawdles_is_given_up(webhook: Webhook) -> None:
     webhook.pause = 20
     began = time.monotonic()
 
-    assert told(0.3, notify_url=webhook.url) == ["http://127.0.0.1 did not answer in 0.3 s"]
+    assert told(0.3, notify_url=webhook.url) == ["http://127.0.0.1 did not respond within 0.3 s"]
     assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
     ("url", "warning"),
     [
-        (f"http://127.0.0.1:1/{TOKEN}", "http://127.0.0.1 could not be told: [Errno 111] Connection refused"),
-        (f"http://127.0.0.1:1{TOKEN}", "http://127.0.0.1 could not be told: InvalidURL"),
-        (f"http://127.0.0.1:1/{TOKEN} \n", "http://127.0.0.1 could not be told"),
+        (f"http://127.0.0.1:1/{TOKEN}", "could not notify http://127.0.0.1: [Errno 111] Connection refused"),
+        (f"http://127.0.0.1:1{TOKEN}", "could not notify http://127.0.0.1: InvalidURL"),
+        (f"http://127.0.0.1:1/{TOKEN} \n", "could not notify http://127.0.0.1"),
         (f"http://me:{TOKEN}@127.0.0.1:1/", UNUSABLE),
         (f"file:///etc/{TOKEN}", UNUSABLE),
         (f"http://[{TOKEN}", UNUSABLE),
@@ -84,7 +84,7 @@ def test_what_is_no_webhook_is_a_warning_without_the_token(url: str, warning: st
 def test_a_certificate_is_looked_at(webhook: Webhook) -> None:
     [said] = told(notify_url=webhook.url.replace("http:", "https:"))
 
-    assert said.startswith("https://127.0.0.1 could not be told: ")
+    assert said.startswith("could not notify https://127.0.0.1: ")
 
 
 def test_a_command_gets_the_content_as_json(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_command_gets_no_setting_of_ours(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        ("echo first >&2; echo last >&2; exit 3", "ended with 3: last"),
-        ("exit 3", "ended with 3"),
-        ("kill -9 $$", "ended with -9"),
+        ("echo first >&2; echo last >&2; exit 3", "exited with code 3: last"),
+        ("exit 3", "exited with code 3"),
+        ("kill -9 $$", "exited with code -9"),
     ],
 )
 def test_a_command_that_fails_is_a_warning(tmp_path: Path, text: str, warning: str) -> None:
@@ -125,14 +125,14 @@ def test_a_command_that_fails_is_a_warning(tmp_path: Path, text: str, warning: s
 def test_a_command_that_is_not_there_is_a_warning(command: tuple[str, ...]) -> None:
     [said] = told(notify_command=command)
 
-    assert said.startswith(f"{command[0]} could not be run: ")
+    assert said.startswith(f"could not run {command[0]}: ")
 
 
 def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
     command = script(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; wait")
     began = time.monotonic()
 
-    assert told(0.3, notify_command=command) == [f"{command[0]} did not end in 0.3 s"]
+    assert told(0.3, notify_command=command) == [f"{command[0]} did not exit within 0.3 s"]
     assert time.monotonic() - began < 10
     state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
     while state.exists() and state.read_text().split()[2] != "Z":  # a signal takes a moment
@@ -160,4 +160,4 @@ def test_a_signal_ends_the_notification_and_not_the_program(tmp_path: Path) -> N
     finally:
         signal.signal(signal.SIGTERM, previous)
 
-    assert warnings == ["the notification was given up: interrupted by SIGTERM"]
+    assert warnings == ["notification cancelled: interrupted by SIGTERM"]

@@ -19,7 +19,7 @@ SECRET = "s3cr3t é '\"@:/%"  # noqa: S105  # of nobody
 def _unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PGPASSWORD", raising=False)
     monkeypatch.delenv("PGPASSFILE", raising=False)
-    password._of_command.cache_clear()
+    password._from_command.cache_clear()
 
 
 def of_file(path: Path, *, in_url: bool = False) -> str | None:
@@ -57,7 +57,7 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read: No such file"),
+        (None, "could not read password file .*: No such file"),
         (b"", "is empty"),
         (b"\n", "is empty"),
         (b"s3cr3t\xe9", "is not UTF-8"),
@@ -74,7 +74,7 @@ def test_a_file_without_a_password_is_named_and_not_shown(tmp_path: Path, conten
 
 
 def test_a_directory_is_no_password_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigurationError, match=r"could not read password file .*: Is a directory"):
         of_file(tmp_path)
 
 
@@ -98,8 +98,8 @@ def test_a_command_is_run_without_a_shell() -> None:
             "no [31m such user",
         ),
         ("print('s3cr3t'); raise SystemExit(7)", "failed with exit code 7", ""),
-        ("print()", "printed is empty", ""),
-        ("import sys; sys.stdout.buffer.write(b's3cr3t\\xff')", "printed is not UTF-8", ""),
+        ("print()", "is empty", ""),
+        ("import sys; sys.stdout.buffer.write(b's3cr3t\\xff')", "is not UTF-8", ""),
         ("import os; os.kill(os.getpid(), 9)", "failed with exit code -9", ""),
     ],
 )
@@ -108,11 +108,11 @@ def test_a_command_that_gives_none_is_told_of_by_its_stderr_alone(text: str, mes
         of_command(*script(text))
     assert hint in failed.value.hint
     assert "s3cr3t" not in f"{failed.value.message}{failed.value.hint}{failed.value.__cause__}"
-    assert f"the password command {sys.executable}" in failed.value.message
+    assert f'password command "{sys.executable}"' in failed.value.message
 
 
 def test_a_command_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="password command no-such-program cannot be run: No such file"):
+    with pytest.raises(ConfigurationError, match='could not run password command "no-such-program": No such file'):
         of_command("no-such-program", "s3cr3t")
 
 

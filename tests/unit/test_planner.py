@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from sqlmigrate.model import Action, Applied, Location, Migration, MigrationStatus, Plan, ProblemLevel, State
 from sqlmigrate.planning.planner import (
-    LET_GO,
-    lost_migration,
+    FILE_REMOVED,
+    migration_of,
     plan_apply,
     plan_baseline,
     plan_rollback,
@@ -23,15 +23,15 @@ UP = Location("m/V1.0.0-001__step.up.sql")
 
 
 def _codes(plan: Plan) -> list[str]:
-    return [one.code for one in plan.problems]
+    return [problem.code for problem in plan.problems]
 
 
 def _states(files: list[Migration], rows: list[Applied]) -> list[tuple[str, State]]:
-    return [(one.id, one.state) for one in statuses(files, rows)]
+    return [(status.id, status.state) for status in statuses(files, rows)]
 
 
 @pytest.mark.parametrize(
-    ("found", "state"),
+    ("applied", "state"),
     [
         (None, State.PENDING),
         (row(2), State.APPLIED),
@@ -41,30 +41,30 @@ def _states(files: list[Migration], rows: list[Applied]) -> list[tuple[str, Stat
         (row(2, success=False, statements_done=0, statements_begun=1), State.PARTIAL),
     ],
 )
-def test_a_file_stands_where_its_row_says(found: Applied | None, state: State) -> None:
-    (standing,) = statuses([migration(2)], [found] if found else [])
-    assert standing == MigrationStatus("v1.0.0-002", version(2), "step", state, migration(2), found)
+def test_the_row_of_a_file_determines_its_state(applied: Applied | None, state: State) -> None:
+    (status,) = statuses([migration(2)], [applied] if applied else [])
+    assert status == MigrationStatus("v1.0.0-002", version(2), "step", state, migration(2), applied)
 
 
 @pytest.mark.parametrize(
-    ("found", "state"),
+    ("applied", "state"),
     [
         (None, State.PENDING), (row("views"), State.APPLIED), (row("views", checksum="other"), State.PENDING),
         (failed("views"), State.FAILED),
     ],
 )  # fmt: skip
-def test_a_repeatable_file_is_pending_again_when_it_changes(found: Applied | None, state: State) -> None:
-    assert [one.state for one in statuses([migration("views")], [found] if found else [])] == [state]
+def test_a_changed_repeatable_file_is_pending_again(applied: Applied | None, state: State) -> None:
+    assert [status.state for status in statuses([migration("views")], [applied] if applied else [])] == [state]
 
 
-def test_a_file_older_than_what_is_applied_is_out_of_order() -> None:
+def test_a_pending_file_older_than_the_newest_applied_version_is_out_of_order() -> None:
     assert _states(FILES, [row(2), failed(3), row("views")]) == [
         ("v1.0.0-001", State.OUT_OF_ORDER), ("v1.0.0-002", State.APPLIED), ("v1.0.0-003", State.FAILED),
         ("R__views", State.APPLIED),
     ]  # fmt: skip
 
 
-def test_rows_without_files_are_listed_in_their_place() -> None:
+def test_rows_without_files_are_listed_in_order() -> None:
     assert _states([migration(2), migration("views")], [row(10), failed(1), partial(3), row("old"), row(2)]) == [
         ("v1.0.0-001", State.FAILED), ("v1.0.0-002", State.APPLIED), ("v1.0.0-003", State.PARTIAL),
         ("v1.0.0-010", State.MISSING),
@@ -73,13 +73,13 @@ def test_rows_without_files_are_listed_in_their_place() -> None:
 
 
 @given(st.sets(st.integers(1, 12)), st.sets(st.integers(1, 12)))
-def test_standings_are_in_order_of_version_and_none_is_lost(files: set[int], rows: set[int]) -> None:
-    found = statuses([migration(one) for one in sorted(files)], [row(one) for one in rows])
-    assert [one.version for one in found] == [version(one) for one in sorted(files | rows)]
+def test_statuses_are_complete_and_ordered_by_version(files: set[int], rows: set[int]) -> None:
+    found = statuses([migration(number) for number in sorted(files)], [row(number) for number in rows])
+    assert [status.version for status in found] == [version(number) for number in sorted(files | rows)]
 
 
 @pytest.mark.parametrize(
-    ("files", "rows", "code", "level", "place"),
+    ("files", "rows", "code", "level", "location"),
     [
         ([1], [row(1, checksum="other")], "changed", ProblemLevel.ERROR, Location("m/V1.0.0-001__step.up.sql")),
         ([1, 2], [row(2)], "out-of-order", ProblemLevel.ERROR, Location("m/V1.0.0-001__step.up.sql")),
@@ -92,25 +92,25 @@ def test_standings_are_in_order_of_version_and_none_is_lost(files: set[int], row
         ([1], [partial(1, Action.ROLL_BACK)], "half-rolled-back", ProblemLevel.ERROR, UP),
     ],
 )  # fmt: skip
-def test_what_stands_in_the_way_is_a_problem(
-    files: list[int], rows: list[Applied], code: str, level: ProblemLevel, place: Location | None
+def test_each_obstacle_to_migrate_is_a_problem(
+    files: list[int], rows: list[Applied], code: str, level: ProblemLevel, location: Location | None
 ) -> None:
-    (problem,) = problems(statuses([migration(one) for one in files], rows))
-    assert (problem.code, problem.level, problem.location) == (code, level, place)
+    (problem,) = problems(statuses([migration(number) for number in files], rows))
+    assert (problem.code, problem.level, problem.location) == (code, level, location)
     assert problem.hint
-    assert problem.message.startswith((*(one.id for one in rows), "v1.0.0-001"))
+    assert problem.message.startswith((*(applied.id for applied in rows), "v1.0.0-001"))
 
 
 @pytest.mark.parametrize(
-    "rows", [[], [row(1)], [failed(1)], [partial(1)], [row(1, action=LET_GO), row("gone", action=LET_GO)]]
+    "rows", [[], [row(1)], [failed(1)], [partial(1)], [row(1, action=FILE_REMOVED), row("gone", action=FILE_REMOVED)]]
 )
-def test_what_can_go_on_is_no_problem(rows: list[Applied]) -> None:
+def test_a_status_that_migrate_can_continue_from_is_no_problem(rows: list[Applied]) -> None:
     assert problems(statuses([migration(1)], rows)) == []
 
 
-def test_every_problem_is_found() -> None:
+def test_every_problem_is_returned() -> None:
     found = problems(statuses(FILES, [row(2, checksum="x"), row(3, checksum="x"), row("old")]))
-    assert [one.code for one in found] == ["out-of-order", "changed", "changed", "missing"]
+    assert [problem.code for problem in found] == ["out-of-order", "changed", "changed", "missing"]
 
 
 @pytest.mark.parametrize(
@@ -125,67 +125,68 @@ def test_every_problem_is_found() -> None:
         ([row(1), row(2), row(3), row("views", checksum="old")], None, ["views"]),
     ],
 )
-def test_what_is_not_applied_is_applied_in_order(
+def test_unapplied_migrations_are_planned_in_order(
     rows: list[Applied], target: int | None, expected: list[int | str]
 ) -> None:
-    standing = statuses(FILES, rows)
-    plan = plan_apply(standing, None if target is None else version(target))
+    found = statuses(FILES, rows)
+    plan = plan_apply(found, None if target is None else version(target))
     assert (numbers(plan.steps), plan.problems) == (expected, ())
-    assert {one.action for one in plan.steps} <= {Action.APPLY}
-    assert [one.row for one in plan.steps] == [
-        one.applied for one in standing if one.migration in [s.migration for s in plan.steps]
-    ]
+    assert {step.action for step in plan.steps} <= {Action.APPLY}
+    planned = [step.migration for step in plan.steps]
+    assert [step.row for step in plan.steps] == [status.applied for status in found if status.migration in planned]
 
 
-def test_out_of_order_is_applied_only_where_it_is_allowed() -> None:
-    standing = statuses(FILES, [row(2)])
-    assert _codes(plan_apply(standing)) == ["out-of-order"]
-    plan = plan_apply(standing, out_of_order=True)
+def test_an_out_of_order_migration_is_applied_only_if_allowed() -> None:
+    found = statuses(FILES, [row(2)])
+    assert _codes(plan_apply(found)) == ["out-of-order"]
+    plan = plan_apply(found, out_of_order=True)
     assert (numbers(plan.steps), plan.problems) == ([1, 3, "views"], ())
 
 
 def test_a_target_must_exist() -> None:
     plan = plan_apply(statuses(FILES, []), version(9))
-    assert (_codes(plan), plan.problems[0].message) == (["unknown-target"], "there is no v1.0.0-009")
+    assert (_codes(plan), plan.problems[0].message) == (["unknown-target"], "version v1.0.0-009 does not exist")
 
 
 @pytest.mark.parametrize(
     ("to", "steps", "expected"),
     [(None, 1, [3]), (None, 2, [3, 2]), (None, 9, [3, 2, 1]), (1, None, [3, 2]), (3, None, [])],
 )
-def test_the_newest_is_rolled_back_first(to: int | None, steps: int | None, expected: list[int]) -> None:
+def test_the_newest_migration_is_rolled_back_first(to: int | None, steps: int | None, expected: list[int]) -> None:
     rows = [row(1), row(2), row(3), row("views")]
     plan = plan_rollback(statuses(FILES, rows), None if to is None else version(to), steps)
     assert (numbers(plan.steps), plan.problems) == (expected, ())
-    assert {(one.action, one.path.endswith(".down.sql")) for one in plan.steps} <= {(Action.ROLL_BACK, True)}
+    assert {(step.action, step.path.endswith(".down.sql")) for step in plan.steps} <= {(Action.ROLL_BACK, True)}
 
 
-def test_what_had_no_effect_is_not_rolled_back() -> None:
+def test_a_migration_without_effect_is_not_rolled_back() -> None:
     plan = plan_rollback(statuses(FILES, [row(1), failed(2)]), None, 1)
     assert numbers(plan.steps) == [1]
 
 
-def test_a_rollback_that_broke_off_is_finished() -> None:
+def test_an_unfinished_rollback_is_finished() -> None:
     plan = plan_rollback(statuses(FILES, [row(1), partial(2, Action.ROLL_BACK)]), None, 1)
     assert (numbers(plan.steps), plan.problems) == ([2], ())
 
 
 @pytest.mark.parametrize(
-    ("files", "found", "code"),
+    ("files", "applied", "code"),
     [
         ([], row(2), "missing"),
         ([migration(2)], partial(2), "partial"),
         ([migration(2, down=False)], row(2), "no-down"),
     ],
 )
-def test_what_can_not_be_rolled_back_is_a_problem(files: list[Migration], found: Applied, code: str) -> None:
-    plan = plan_rollback(statuses([migration(1), *files], [row(1), found]), version(1))
+def test_a_migration_that_cannot_be_rolled_back_is_a_problem(
+    files: list[Migration], applied: Applied, code: str
+) -> None:
+    plan = plan_rollback(statuses([migration(1), *files], [row(1), applied]), version(1))
     assert _codes(plan) == [code]
     assert plan.problems[0].hint
 
 
 @pytest.mark.parametrize("to", [2, 9])
-def test_only_to_what_is_applied_can_be_rolled_back(to: int) -> None:
+def test_a_rollback_requires_an_applied_version(to: int) -> None:
     plan = plan_rollback(statuses(FILES, [row(1)]), version(to))
     assert (plan.steps, _codes(plan)) == ((), ["unknown-version"])
 
@@ -200,7 +201,7 @@ def test_only_to_what_is_applied_can_be_rolled_back(to: int) -> None:
         ([row(9)], 9, [1, 2, 3], ["unknown-version"]),
     ],
 )
-def test_a_baseline_marks_a_version_and_all_before_it(
+def test_a_baseline_marks_a_version_and_all_earlier_versions(
     rows: list[Applied], number: int, expected: list[int], codes: list[str]
 ) -> None:
     plan = plan_baseline(statuses(FILES, rows), version(number))
@@ -208,23 +209,29 @@ def test_a_baseline_marks_a_version_and_all_before_it(
 
 
 @pytest.mark.parametrize(("number", "expected"), [(2, version(2)), ("views", None)])
-def test_a_row_stands_for_its_lost_file(number: int | str, expected: object) -> None:
-    lost = lost_migration(row(number))
-    assert (lost.id, lost.version, lost.name, lost.up, lost.checksum) == (row(number).id, expected, "step", "", "same")
+def test_a_row_without_a_file_becomes_a_migration(number: int | str, expected: object) -> None:
+    found = migration_of(row(number))
+    assert (found.id, found.version, found.name, found.up, found.checksum) == (
+        row(number).id,
+        expected,
+        "step",
+        "",
+        "same",
+    )
 
 
-def test_a_migration_without_a_way_back_is_worth_a_warning() -> None:
+def test_a_migration_without_a_down_file_is_a_warning() -> None:
     found = without_down([migration(1), migration(2, down=False), migration("views")])
-    assert [(one.code, one.level, str(one.location)) for one in found] == [
+    assert [(problem.code, problem.level, str(problem.location)) for problem in found] == [
         ("no-down", ProblemLevel.WARNING, "m/V1.0.0-002__step.up.sql")
     ]
 
 
-def test_a_step_without_a_down_file_names_its_up_file() -> None:
+def test_the_path_of_a_rollback_without_a_down_file_is_its_up_file() -> None:
     plan = plan_rollback(statuses([migration(1, down=False)], [row(1)]), None, 1)
     assert plan.steps[0].path == "m/V1.0.0-001__step.up.sql"
 
 
 def test_only_errors_stop_a_plan() -> None:
     plan = plan_apply(statuses([migration(1), migration(2)], [row(1, checksum="x"), row(2), row(3)]))
-    assert (_codes(plan), [one.code for one in plan.errors]) == (["changed", "newer"], ["changed"])
+    assert (_codes(plan), [problem.code for problem in plan.errors]) == (["changed", "newer"], ["changed"])

@@ -41,12 +41,12 @@ from sqlmigrate.model import (
     ServerReport,
     State,
 )
-from sqlmigrate.planning.plan_file import PlanFile
+from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
 from sqlmigrate.planning.planner import statuses
-from sqlmigrate.planning.repair import Mend
+from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
-from sqlmigrate.render import phrases, progress, shape, text
-from sqlmigrate.render.unseen import printable
+from sqlmigrate.render import as_json, phrases, progress, text
+from sqlmigrate.render.escape import printable
 from sqlmigrate.server import connection
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
@@ -54,7 +54,7 @@ PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
 WRONG = Problem("changed", "v1.0.0-001 was changed", PLACE, "put it back\nor repair")
 ODD = Problem("newer", "a newer release was run", level=ProblemLevel.WARNING)
 HOLDER = Holder(7, "app", "sqlmigrate", "10.0.0.1", "active", WHEN, "select\n 1")
-BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "update\n  rules set a = 1")
+BLOCKER = Blocker(9, "app", "", "idle in transaction", 12.4, "select\n  1")
 REPORT = ServerReport("relation exists", "42P07", "the detail", "the hint", "the context", 8, "select inner")
 STANDING = statuses(
     [migration(1), migration(2), migration(3, down=False), migration("views")],
@@ -68,7 +68,15 @@ ENTRIES = [
     Entry(".gitignore", Outcome.KEPT, "it has it"),
     Entry(".pre-commit-config.yaml", Outcome.KEPT, "add:\n- repo: local"),
 ]
-MEND = Mend(migration(1), "take the checksum from disk", "update …")
+INPUTS: PlanInputs = {
+    "database": "d",
+    "server": "s",
+    "history_table": "h",
+    "history": {"rows": 0, "digest": ""},
+    "files": [],
+    "hooks": {},
+}
+FIX = Repair(migration(1), "update the checksum", "update …")
 
 
 def _refused(cause: SqlMigrateError | None = None) -> MigrationFailed:
@@ -87,12 +95,12 @@ def _error_of(kind: type[SqlMigrateError]) -> SqlMigrateError:
     return errors.Interrupted(2) if kind is errors.Interrupted else kind("it broke", PLACE, "mend it")
 
 
-ERRORS = [one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, SqlMigrateError)]
+ERRORS = [member for member in vars(errors).values() if inspect.isclass(member) and issubclass(member, SqlMigrateError)]
 EVENTS: dict[events.Event, str] = {
     events.Event(): "Event()",
     events.WaitingForLock(HOLDER): "  waiting for the migration lock, held by pid 7 (app, sqlmigrate, from 10.0.0.1)",
     events.WaitingForLock(None): "  waiting for the migration lock",
-    events.Began("ab12", 7, (step(1),)): "  run ab12: 1 step, backend 7",
+    events.Began("ab12", 7, (step(1),)): "  run ab12 started: 1 step, backend pid 7",
     events.BackingUp("kept"): "  … backing up to kept",
     events.BackedUp("kept/a.dump", "pg_restore a.dump", 12345): (
         "  ✓ backup  kept/a.dump  12,345 bytes\n    restore: pg_restore a.dump"
@@ -100,18 +108,19 @@ EVENTS: dict[events.Event, str] = {
     events.Running(step(1)): "  … v1.0.0-001  step",
     events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s",
     events.Blocked("sqlmigrate v1.0.0-001", (BLOCKER, BLOCKER)): (
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no name, idle in transaction for 12 s): update rules set a = 1\n"
-        "  sqlmigrate v1.0.0-001 waits for pid 9 (app, no name, idle in transaction for 12 s): update rules set a = 1"
+        "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1"
+        "\n"
+        "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1"
     ),
     events.Advancing("a", "building index", 1, 3): "  … a: building index 33 %",
     events.Advancing("a", "copying", 17, 0): "  … a: copying 17",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
-        "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no name, idle in transaction for 12 s):"
-        " update rules set a = 1; again in 0.2 s"
+        "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"
+        " select 1; retrying in 0.2 s"
     ),
     events.Said(step(1), "runs in 2 parts"): "    v1.0.0-001: runs in 2 parts",
-    events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: passed over",
+    events.PassedOver(step(1), "f.sql:1: \\echo hi"): "    f.sql:1: \\echo hi: skipped",
     events.Notice("NOTICE", "table does not exist"): "    NOTICE: table does not exist",
     events.Notice("WARNING", "careful"): "    WARNING: careful",
     events.Warned("the webhook is down"): "  warning: the webhook is down",
@@ -125,19 +134,17 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan(()),),
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
-    "review": [
-        (Review(Plan(()), PlanRequest(Action.APPLY), {"database": "d", "history_table": "h"}, (), (), "ab" * 32),)
-    ],
-    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), {}, []),)],
+    "review": [(Review(Plan(()), PlanRequest(Action.APPLY), INPUTS, (), (), "ab" * 32),)],
+    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), INPUTS, []),)],
     "status": [(STANDING,), ([],)],
-    "info": [([Detail(one, (ENTRY,), 3, 2) for one in STANDING],)],
+    "info": [([Detail(status, (ENTRY,), 3, 2) for status in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],
     "problems": [([ODD, WRONG],), ([],)],
     "findings": [([FINDING], ["m/a.sql"]), ([], ["m/a.sql"])],
     "fixes": [([Fix("m/a.sql", None, "select 1;")],), ([],)],
     "rules": [(FAMILIES,)],
     "rule": [(RULES[0],)],
-    "mends": [([MEND],), ([],)],
+    "mends": [([FIX],), ([],)],
     "holder": [(HOLDER,), (None,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
@@ -145,7 +152,9 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "generated": [(GENERATED,)],
     "draft": [(GENERATED,)],
-    "templates": [([Template("index", "An index.", {"table": None, "method": "btree", "where": ""}, own=False)],)],
+    "templates": [
+        ([Template("index", "An index.", {"table": None, "method": "btree", "where": ""}, is_custom=False)],)
+    ],
     "renumbering": [(Renumbering((Move(version(1), version(2), (("m/a", "m/b"),)),), (ODD,)),), (Renumbering(()),)],
     "project": [(".", [ENTRIES[0]]), ("a b", ENTRIES)],
     "prunable": [(Pruned(3, 1),)],
@@ -159,32 +168,42 @@ CASES = [(kind, values) for kind, many in RESULTS.items() for values in many]
 
 
 def _functions(module: object) -> set[str]:
-    """Its own public functions, without those that it imports."""
-    own = inspect.getmembers(module, lambda one: inspect.getmodule(one) is module and inspect.isfunction(one))
-    return {name for name, _ in own if not name.startswith("_")}
+    """Returns the public functions that a module defines."""
+    functions = inspect.getmembers(
+        module, lambda member: inspect.getmodule(member) is module and inspect.isfunction(member)
+    )
+    return {name for name, _ in functions if not name.startswith("_")}
 
 
-def test_whatever_a_person_can_read_a_program_can_too() -> None:
-    assert _functions(shape) == set(RESULTS)
+def _parsed(data: object) -> Any:
+    """Returns the data as a program reads it from the JSON."""
+    return json.loads(json.dumps(data))
+
+
+def test_text_and_json_have_the_same_functions() -> None:
+    assert _functions(as_json) == set(RESULTS)
     assert _functions(text) | {"problem"} == set(RESULTS)
 
 
 @pytest.mark.parametrize(("kind", "values"), CASES)
-def test_every_result_and_error_is_text_and_json(kind: str, values: tuple[Any, ...]) -> None:
+def test_every_result_and_error_has_text_and_json(kind: str, values: tuple[Any, ...]) -> None:
     said = unstyle(getattr(text, kind)(*values))
     assert said
     assert said == said.strip("\n")
-    shaped = getattr(shape, kind)(*values)
-    assert json.loads(json.dumps(shaped)) == shaped
+    data = getattr(as_json, kind)(*values)
+    assert _parsed(data) == data
 
 
-@pytest.mark.parametrize(("event", "expected"), EVENTS.items(), ids=lambda one: type(one).__name__)
-def test_an_event_is_a_line(event: events.Event, expected: str) -> None:
+@pytest.mark.parametrize(("event", "expected"), EVENTS.items(), ids=lambda event: type(event).__name__)
+def test_an_event_is_rendered_as_lines(event: events.Event, expected: str) -> None:
     assert unstyle(printable(progress.line(event))) == expected
 
 
 def test_every_event_is_tested() -> None:
-    assert {type(one).__name__ for one in EVENTS} == {"Event", *(one.__name__ for one in events.Event.__subclasses__())}
+    assert {type(event).__name__ for event in EVENTS} == {
+        "Event",
+        *(event.__name__ for event in events.Event.__subclasses__()),
+    }
 
 
 # Results
@@ -212,11 +231,11 @@ def test_every_event_is_tested() -> None:
         ("health", Health((), (WRONG,) * 3), "invalid: v1.0.0-001 was changed (and 2 more); see `sqlmigrate validate`"),
         ("problems", [], "valid"),
         ("mends", [], "nothing to repair"),
-        ("mends", [MEND, MEND], "  v1.0.0-001: take the checksum from disk\n  v1.0.0-001: take the checksum from disk"),
+        ("mends", [FIX, FIX], "  v1.0.0-001: update the checksum\n  v1.0.0-001: update the checksum"),
         ("holder", None, "nobody holds the migration lock"),
     ],
 )  # fmt: skip
-def test_a_result_is_said_in_few_words(kind: str, value: object, expected: str) -> None:
+def test_a_result_is_rendered_as_short_text(kind: str, value: object, expected: str) -> None:
     assert unstyle(getattr(text, kind)(value)) == expected
 
 
@@ -226,7 +245,7 @@ def test_the_plan_ends_with_its_sql() -> None:
     )
 
 
-def test_problems_come_with_errors_first_and_are_counted() -> None:
+def test_problems_are_listed_with_errors_first_and_counted() -> None:
     assert unstyle(text.problems([ODD, WRONG])).splitlines() == [
         "error: m/a.sql:3:8: v1.0.0-001 was changed [changed]",
         "  select * frm t;",
@@ -238,7 +257,7 @@ def test_problems_come_with_errors_first_and_are_counted() -> None:
     ]
 
 
-def test_the_status_is_a_table_and_a_summary() -> None:
+def test_status_shows_a_table_and_totals() -> None:
     lines = [line.rstrip() for line in unstyle(text.status(STANDING)).splitlines()]
     assert lines == [
         "VERSION     NAME   STATE    WHEN                     TOOK",
@@ -258,7 +277,7 @@ def test_each_state_has_a_colour(state: State) -> None:
     assert unstyle(said) != said
 
 
-def test_info_tells_everything_known() -> None:
+def test_info_shows_file_row_and_log() -> None:
     lines = unstyle(text.info([Detail(statuses([migration(1)], [failed(1, error_msg="no table")])[0], (ENTRY,), 3, 2)]))
     assert lines.splitlines() == [
         "v1.0.0-001 step",
@@ -266,7 +285,7 @@ def test_info_tells_everything_known() -> None:
         "  file              m/V1.0.0-001__step.up.sql",
         "  down file         m/V1.0.0-001__step.down.sql",
         "  checksum on disk  same",
-        "  plan              3 statements in 2 parts",
+        "  plan              3 statements in 2 segments",
         "  checksum applied  same",
         "  description       A step",
         "  executed          2026-01-02 03:04:05 UTC by dba in 1.2 s",
@@ -277,7 +296,7 @@ def test_info_tells_everything_known() -> None:
 
 
 @pytest.mark.parametrize(("standing", "words"), [(STANDING[2], "1 statement"), (STANDING[3], None)])
-def test_info_of_a_file_or_a_row_alone(standing: Any, words: str | None) -> None:
+def test_info_shows_a_file_without_row_and_a_row_without_file(standing: Any, words: str | None) -> None:
     said = unstyle(text.info([Detail(standing, (), 1, 1)]))
     assert ("down file" in said) == (words is not None)
     assert words is None or said.endswith(f"plan              {words}")
@@ -292,7 +311,7 @@ def test_the_holder_of_the_lock_is_shown_field_by_field() -> None:
 # Errors
 
 
-def test_a_failed_migration_shows_all_that_the_server_said() -> None:
+def test_a_failed_migration_shows_the_server_report() -> None:
     assert unstyle(text.error(_refused(StatementFailed(REPORT, PLACE)))).splitlines() == [
         "error: m/a.sql:3:8: v1.0.0-002 failed",
         "  select * frm t;",
@@ -302,19 +321,19 @@ def test_a_failed_migration_shows_all_that_the_server_said() -> None:
         "  QUERY: select inner",
         "  CONTEXT: the context",
         "  SQLSTATE: 42P07",
-        "  applied before it: v1.0.0-001",
+        "  applied before the failure: v1.0.0-001",
         "  → mend it",
     ]
 
 
-def test_a_failed_statement_is_shown_with_its_report() -> None:
+def test_a_failed_statement_shows_its_sqlstate() -> None:
     said = unstyle(text.error(StatementFailed(ServerReport("relation exists", "42P07"), Location("m/a.sql"))))
     assert said == "error: m/a.sql: relation exists\n  SQLSTATE: 42P07"
 
 
-def test_a_failure_without_a_report_says_what_was_done_before() -> None:
+def test_a_failure_without_a_report_shows_the_completed_steps() -> None:
     error = MigrationFailed("v1.0.0-002 failed", step(2, Action.ROLL_BACK), [])
-    assert unstyle(text.error(error)) == "error: v1.0.0-002 failed\n  rolled back before it: none"
+    assert unstyle(text.error(error)) == "error: v1.0.0-002 failed\n  rolled back before the failure: none"
 
 
 def test_a_refused_plan_shows_every_problem() -> None:
@@ -329,7 +348,7 @@ def test_a_refused_plan_shows_every_problem() -> None:
         ("a" * 59 + "!", 60, "!"), ("a" * 61 + "!", 62, "!"), ("abc", 4, ""),
     ],
 )  # fmt: skip
-def test_the_caret_stands_under_the_column(line: str, column: int, pointed: str) -> None:
+def test_the_caret_is_below_the_column(line: str, column: int, pointed: str) -> None:
     _, shown, caret = unstyle(text.error(SqlMigrateError("x", Location("f", 1, column, line)))).splitlines()
     assert shown[len(caret) - 1 :][:1] == pointed
     assert len(shown) <= 102
@@ -343,36 +362,37 @@ def test_a_line_without_a_column_has_no_caret() -> None:
 # JSON
 
 
-def test_the_json_of_an_error_has_all_that_a_program_needs() -> None:
-    shaped = shape.error(_refused(StatementFailed(REPORT, PLACE)))["error"]
-    assert (shaped["kind"], shaped["location"]) == ("MigrationFailed", {"path": "m/a.sql", "line": 3, "column": 8})
-    assert shaped["server"] | {"sqlstate": "42P07", "hint": "the hint"} == shaped["server"]
-    assert (shaped["step"]["version"], [one["version"] for one in shaped["done"]]) == ("v1.0.0-002", ["v1.0.0-001"])
+def test_the_json_of_an_error_contains_location_server_report_and_steps() -> None:
+    data = _parsed(as_json.error(_refused(StatementFailed(REPORT, PLACE))))["error"]
+    assert (data["kind"], data["location"]) == ("MigrationFailed", {"path": "m/a.sql", "line": 3, "column": 8})
+    assert data["server"] | {"sqlstate": "42P07", "hint": "the hint"} == data["server"]
+    assert (data["step"]["version"], [step["version"] for step in data["done"]]) == ("v1.0.0-002", ["v1.0.0-001"])
 
 
-def test_the_json_of_a_refused_plan_has_its_problems() -> None:
-    shaped = shape.error(PlanRefused([WRONG, ODD]))["error"]
-    assert [(one["code"], one["level"], one["location"] is None) for one in shaped["problems"]] == [
+def test_the_json_of_a_refused_plan_contains_its_problems() -> None:
+    data = _parsed(as_json.error(PlanRefused([WRONG, ODD])))["error"]
+    assert [(problem["code"], problem["level"], problem["location"] is None) for problem in data["problems"]] == [
         ("changed", "error", False),
         ("newer", "warning", True),
     ]
-    assert "server" not in shaped
+    assert "server" not in data
 
 
 def test_times_in_json_are_in_iso_format() -> None:
-    status = shape.status(STANDING)["migrations"]
-    assert [datetime.fromisoformat(one["executed_at"]).astimezone(UTC) for one in status if one["executed_at"]] == [
+    status = _parsed(as_json.status(STANDING))["migrations"]
+    assert [datetime.fromisoformat(row["executed_at"]).astimezone(UTC) for row in status if row["executed_at"]] == [
         WHEN
     ] * 4
     assert status[2]["executed_at"] is None
-    assert shape.holder(HOLDER)["holder"]["since"] == WHEN.isoformat()
-    assert shape.info([Detail(STANDING[0], (ENTRY,), 1, 1)])["migrations"][0]["log"][0]["logged_at"] == WHEN.isoformat()
+    assert _parsed(as_json.holder(HOLDER))["holder"]["since"] == WHEN.isoformat()
+    migration = _parsed(as_json.info([Detail(STANDING[0], (ENTRY,), 1, 1)]))["migrations"][0]
+    assert migration["log"][0]["logged_at"] == WHEN.isoformat()
 
 
-def test_health_in_json_is_a_yes_or_no_with_its_reasons() -> None:
-    assert shape.health(Health((), (ODD,)))["up_to_date"] is True
-    assert shape.health(Health((), (WRONG,)))["up_to_date"] is False
-    assert shape.health(Health((STANDING[0],), ()))["pending"] == ["v1.0.0-001"]
+def test_health_in_json_contains_up_to_date_and_the_reasons() -> None:
+    assert as_json.health(Health((), (ODD,)))["up_to_date"] is True
+    assert as_json.health(Health((), (WRONG,)))["up_to_date"] is False
+    assert as_json.health(Health((STANDING[0],), ()))["pending"] == ["v1.0.0-001"]
 
 
 # Passwords
@@ -388,13 +408,15 @@ SECRET = "s3cr3t"  # noqa: S105  # to be found nowhere
         f"host=h password='{SECRET}", f"postgresql://u:{SECRET}@h/d?no=1", f"{SECRET}",
     ],
 )  # fmt: skip
-def test_a_password_is_in_no_error_about_a_url_that_can_not_be_read(url: str) -> None:
+def test_an_error_about_an_invalid_url_does_not_contain_the_password(url: str) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         connection.make_conninfo(url)
-    assert SECRET not in text.error(caught.value) + json.dumps(shape.error(caught.value)) + repr(caught.value.__cause__)
+    assert SECRET not in text.error(caught.value) + json.dumps(as_json.error(caught.value)) + repr(
+        caught.value.__cause__
+    )
 
 
-def test_a_password_is_in_no_error_about_a_part_that_can_not_be_read() -> None:
+def test_an_error_about_an_invalid_part_does_not_contain_the_password() -> None:
     conninfo = connection.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
     with pytest.raises(SqlMigrateError) as caught:
         connection.connect(conninfo, "sqlmigrate")
@@ -406,7 +428,7 @@ def test_a_draft_shows_each_file() -> None:
     assert unstyle(text.draft(GENERATED)) == "m/V1.0.0-001__a.up.sql\n  -- A.\n\n  select 1;"
 
 
-def test_what_has_to_be_added_by_hand_stands_below_its_file() -> None:
+def test_a_note_of_several_lines_is_shown_below_its_file() -> None:
     said = unstyle(text.project("a b", ENTRIES)).splitlines()
 
     assert said[:4] == [

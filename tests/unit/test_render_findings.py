@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import jsonschema
 import pytest
 from click import unstyle
 
-from sqlmigrate.cli.linting import FORMATS
+from sqlmigrate.cli.commands.linting import FORMATS
 from sqlmigrate.lint import Decider, Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.model import Location
-from sqlmigrate.render import gcc, github, gitlab, junit, markdown, sarif, shape, text
+from sqlmigrate.render import as_json, gcc, github, gitlab, junit, markdown, sarif, text
 from sqlmigrate.render.fingerprint import fingerprints
 
 ODD = "m/ä b%:,|`<&\"'\x1b.sql"
@@ -43,8 +44,8 @@ def test_every_format_shows_findings(name: str) -> None:
     assert isinstance(shown((), PATHS), str)
 
 
-def test_json() -> None:
-    first, *_, last = shape.findings(FOUND, PATHS)["findings"]
+def test_json_contains_every_field() -> None:
+    first, *_, last = parsed(as_json.findings(FOUND, PATHS))["findings"]
     assert first == {
         "file": "m/a.sql",
         "line": 3,
@@ -56,10 +57,10 @@ def test_json() -> None:
         "safer": "create index concurrently i on t (a);\n-- 100% sure",
     }
     assert (last["level"], last["decided_by"]) == ("error", "earlier files")
-    assert [one["line"] for one in shape.findings([STYLE], PATHS)["findings"]] == [1]
+    assert [finding["line"] for finding in parsed(as_json.findings([STYLE], PATHS))["findings"]] == [1]
 
 
-def test_text() -> None:
+def test_text_shows_line_reason_and_safer_sql() -> None:
     stake = next(rule.stake for rule in RULES if rule.name == "index-not-concurrent")
     assert unstyle(text.findings([INDEX], PATHS)).splitlines() == [
         "warning: m/a.sql:3:8: CREATE INDEX keeps everybody out [index-not-concurrent]",
@@ -74,27 +75,27 @@ def test_text() -> None:
     ]
 
 
-def test_text_says_who_decided_and_how_many() -> None:
+def test_text_shows_the_source_of_a_finding_and_the_totals() -> None:
     shown = unstyle(text.findings(FOUND, PATHS))
-    assert "(earlier files say so)" in shown
-    assert "(the server said so)" in shown
+    assert "(from earlier migrations)" in shown
+    assert "(reported by the server)" in shown
     assert shown.endswith("1 error, 1 warning, 1 notice, 1 unsure in 3 files")
     assert "\x1b" not in shown
     assert "\x00" not in shown
-    assert unstyle(text.findings((), PATHS)) == "clean: 3 files"
+    assert unstyle(text.findings((), PATHS)) == "no findings in 3 files"
 
 
-def test_text_of_fixes_is_a_diff() -> None:
-    made = [Fix("m/a.sql", "one\r\ntwo\r\n", "one\r\n2\x1b\r\n"), Fix("m/b.sql", None, "new\n")]
-    assert unstyle(text.fixes(made)).splitlines() == [
+def test_fixes_are_shown_as_a_diff() -> None:
+    fixes = [Fix("m/a.sql", "one\r\ntwo\r\n", "one\r\n2\x1b\r\n"), Fix("m/b.sql", None, "new\n")]
+    assert unstyle(text.fixes(fixes)).splitlines() == [
         *("--- m/a.sql", "+++ m/a.sql", "@@ -1,3 +1,3 @@", " one", "-two", "+2\\u001b", " "),
         *("--- /dev/null", "+++ m/b.sql", "@@ -1 +1,2 @@", "+new", " "),
     ]
     assert text.fixes([]) == "nothing to fix"
-    assert shape.fixes(made)["fixes"][1] == {"file": "m/b.sql", "new": True, "text": "new\n"}
+    assert parsed(as_json.fixes(fixes))["fixes"][1] == {"file": "m/b.sql", "new": True, "text": "new\n"}
 
 
-def test_github() -> None:
+def test_github_escapes_the_message_and_the_properties() -> None:
     warning, notice, whole, error = github.findings(FOUND, PATHS).splitlines()
     assert warning == (
         "::warning file=m/a.sql,line=3,col=8,title=sqlmigrate index-not-concurrent::"
@@ -105,7 +106,7 @@ def test_github() -> None:
     assert error.startswith("::error file=m/ä b%25%3A%2C|")
 
 
-def test_gcc() -> None:
+def test_gcc_has_one_line_per_finding() -> None:
     warning, note, *_ = gcc.findings(FOUND, PATHS).splitlines()
     assert warning == "m/a.sql:3:8: warning: CREATE INDEX keeps everybody out [index-not-concurrent]"
     assert note == "m/a.sql:9:1: note: cannot tell: whether [set-not-null-scans]"
@@ -140,21 +141,31 @@ CODE_QUALITY = {
 }
 
 
-def test_gitlab() -> None:
+def test_gitlab_reports_severities_and_fingerprints() -> None:
     report = json.loads(gitlab.findings(FOUND, PATHS))
     jsonschema.validate(report, CODE_QUALITY)
-    assert [one["severity"] for one in report] == ["major", "info", "minor", "critical"]
+    assert [issue["severity"] for issue in report] == ["major", "info", "minor", "critical"]
     assert report[0]["location"]["lines"] == {"begin": 3}
     assert report[0]["location"]["positions"]["begin"] == {"line": 3, "column": 8}
-    assert len({one["fingerprint"] for one in report}) == 4
+    assert len({issue["fingerprint"] for issue in report}) == 4
     assert json.loads(gitlab.findings((), PATHS)) == []
 
 
-def moved(one: Finding, line: int) -> Finding:
-    return Finding(one.rule, one.level, Location(one.location.path, line, 1, f"  {one.location.text}"), one.message)
+def parsed(data: object) -> Any:
+    """Returns the data as a program reads it from the JSON."""
+    return json.loads(json.dumps(data))
 
 
-def test_fingerprints_survive_moved_lines_and_tell_equals_apart() -> None:
+def moved(finding: Finding, line: int) -> Finding:
+    return Finding(
+        finding.rule,
+        finding.level,
+        Location(finding.location.path, line, 1, f"  {finding.location.text}"),
+        finding.message,
+    )
+
+
+def test_fingerprints_survive_moved_lines_and_distinguish_equal_findings() -> None:
     first, second = fingerprints([INDEX, moved(INDEX, 90)])
     assert first != second
     assert fingerprints([moved(INDEX, 7), moved(INDEX, 95)]) == [first, second]
@@ -176,7 +187,7 @@ def test_sarif_is_valid(tmp_path: Path) -> None:
         assert log["$schema"] == schema["id"]
 
 
-def test_sarif() -> None:
+def test_sarif_describes_rules_and_results() -> None:
     (run,) = json.loads(sarif.findings(FOUND, PATHS))["runs"]
     warning, unsure, style, error = run["results"]
     assert run["columnKind"] == "unicodeCodePoints"
@@ -193,7 +204,7 @@ def test_sarif() -> None:
     assert RULE.stake in rules[RULE.name]["help"]["markdown"]
 
 
-def test_junit() -> None:
+def test_junit_has_a_test_suite_per_file() -> None:
     root = ET.fromstring(junit.findings(FOUND, PATHS))  # noqa: S314  # our own
     assert root.attrib == {"name": "sqlmigrate", "tests": "5", "failures": "2"}
     suites = {suite.attrib["name"]: suite for suite in root}
@@ -207,14 +218,14 @@ def test_junit() -> None:
     assert len(suites["m/a.sql"].findall("testcase/system-out")) == 2
 
 
-def test_markdown() -> None:
+def test_markdown_has_a_table_and_the_safer_sql() -> None:
     shown = markdown.findings(FOUND, PATHS)
     assert "| <code>m/a.sql&#58;3&#58;8</code> | warning | `index-not-concurrent` | CREATE INDEX" in shown
     assert "```sql\ncreate index concurrently i on t (a);" in shown
     assert "<b>" not in shown
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {5}
-    assert markdown.findings((), PATHS) == "Clean: 3 files."
+    assert markdown.findings((), PATHS) == "No findings in 3 files."
 
 
 def test_rules_are_listed() -> None:
@@ -222,7 +233,7 @@ def test_rules_are_listed() -> None:
     for rule in RULES:
         assert f"  {rule.name} " in shown
     assert max(map(len, shown.splitlines())) < 180
-    names = [one["name"] for one in shape.rules(FAMILIES)["rules"]]
+    names = [rule["name"] for rule in parsed(as_json.rules(FAMILIES))["rules"]]
     assert names == [rule.name for rule in RULES]
 
 
@@ -233,19 +244,19 @@ def test_rule_is_documented(rule: Any) -> None:
         assert rule.stake in shown
         assert rule.safe.splitlines()[0] in shown
         assert rule.examples[0].sql.splitlines()[0] in shown
-    documented = shape.rule(rule)["rule"]
-    assert {one["finding"] for one in documented["examples"]} >= {"yes", "no"}
+    documented = parsed(as_json.rule(rule))["rule"]
+    assert {example["finding"] for example in documented["examples"]} >= {"yes", "no"}
 
 
-def test_earlier_files_and_versions_are_shown() -> None:
-    earlier = next(one.earlier for one in RULE.examples if one.earlier).splitlines()[0]
+def test_earlier_sql_and_server_versions_are_shown() -> None:
+    earlier = next(example.earlier for example in RULE.examples if example.earlier).splitlines()[0]
     assert f"earlier: {earlier}" in unstyle(text.rule(RULE))
     assert f"-- earlier: {earlier}" in markdown.rule(RULE)
     bounded = [rule for rule in RULES if rule.since or rule.until < 99]
     for rule in bounded:
-        assert f"PostgreSQL {'from' if rule.since else 'up to'}" in markdown.rule(rule)
+        assert re.search(r", PostgreSQL \d+ (to|and later|and earlier)", markdown.rule(rule))
 
 
-def test_docs_are_up_to_date() -> None:
+def test_the_page_of_the_rules_is_up_to_date() -> None:
     docs = Path(__file__).parents[2] / "docs" / "rules.md"
     assert docs.read_text() == f"{markdown.rules(FAMILIES)}\n", "run `make docs-rules`"

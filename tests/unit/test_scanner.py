@@ -172,22 +172,22 @@ def test_backslashes_escape_where_standard_conforming_strings_is_off(setting: st
 @pytest.mark.parametrize(
     ("text", "message", "line", "column", "shown"),
     [
-        ("select 1;\n select 'a\nb", "a string is open at the end of the file", 2, 9, " select 'a"),
-        ("select E'a\\'", "a string is open at the end of the file", 1, 8, "select E'a\\'"),
-        ("create function f() as E'a", "a string is open at the end of the file", 1, 24, "create function f() as E'a"),
-        ('select\n"a', "a quoted name is open at the end of the file", 2, 1, '"a'),
-        ("do $a$ $$ $b$", "a string quoted with $a$ is open at the end of the file", 1, 4, "do $a$ $$ $b$"),
-        ("select 1 /* /* */", "a comment is open at the end of the file", 1, 10, "select 1 /* /* */"),
-        ("\n\n  /* a", "a comment is open at the end of the file", 3, 3, "  /* a"),
-        ("select 1;\nselect 2 \\g\n", "a psql command within a statement", 2, 10, "select 2 \\g"),
-        ("é; 'ü", "a string is open at the end of the file", 1, 4, "é; 'ü"),
+        ("select 1;\n select 'a\nb", "unterminated quoted string", 2, 9, " select 'a"),
+        ("select E'a\\'", "unterminated quoted string", 1, 8, "select E'a\\'"),
+        ("create function f() as E'a", "unterminated quoted string", 1, 24, "create function f() as E'a"),
+        ('select\n"a', "unterminated quoted identifier", 2, 1, '"a'),
+        ("do $a$ $$ $b$", "unterminated dollar-quoted string $a$", 1, 4, "do $a$ $$ $b$"),
+        ("select 1 /* /* */", "unterminated /* comment", 1, 10, "select 1 /* /* */"),
+        ("\n\n  /* a", "unterminated /* comment", 3, 3, "  /* a"),
+        ("select 1;\nselect 2 \\g\n", "psql meta-command inside a statement", 2, 10, "select 2 \\g"),
+        ("é; 'ü", "unterminated quoted string", 1, 4, "é; 'ü"),
         (
             "copy t from stdin; select 1;\n\\.\n",
-            "something else follows on the line of a COPY … FROM stdin", 1, 19, "copy t from stdin; select 1;",
+            "extra text after COPY … FROM stdin on the same line", 1, 19, "copy t from stdin; select 1;",
         ),
         *(
             (f"select 1;\ncopy t\nfrom stdin;{rest}",
-                "the rows of a COPY … FROM stdin have no end: the file is cut off", 2, 1, "copy t")
+                "unterminated COPY data: the file may be truncated", 2, 1, "copy t")
             for rest in ("", " ", "\n", "\n1", "\n1\n", "\n1\n\\", "\n1\n \\.\n", "\n1\n\\. \n", "\n1\\.\n", "\n\\.x\n")
         ),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.files.source import Source, checksum, find, read, seen, stamp
+from sqlmigrate.files.source import checksum, find, open_script, read, with_line_text
 from sqlmigrate.model import Location
 from sqlmigrate.sql.script import Cuts, Piece
 
@@ -25,9 +25,11 @@ def _write(path: Path, content: bytes | str = "select 1;") -> str:
 
 
 def _found(*directories: Path) -> tuple[list[str], list[tuple[str, str]]]:
-    """Identities found, and code and file name of each problem."""
-    migrations, problems, _ = find([str(one) for one in directories])
-    return [one.id for one in migrations], [(one.code, Path(str(one.location)).name) for one in problems]
+    """Returns the ids of the migrations, and the code and file name of each problem."""
+    migrations, problems, _ = find([str(directory) for directory in directories])
+    return [migration.id for migration in migrations], [
+        (problem.code, Path(str(problem.location)).name) for problem in problems
+    ]
 
 
 def test_migrations_are_found_in_order_in_several_directories_and_below(tmp_path: Path) -> None:
@@ -47,10 +49,13 @@ def test_a_migration_knows_its_files(tmp_path: Path) -> None:
     down = _write(tmp_path / "y" / "V1.0.0-1__create.down.sql")
     (migration,), _, _ = find([str(tmp_path)])
     assert (migration.id, migration.name, migration.up, migration.down) == ("v1.0.0-001", "create", up, down)
-    assert (migration.checksum, migration.stamp) == (hashlib.sha256(b"select 1;").hexdigest(), stamp(up))
+    assert (migration.checksum, migration.stamp) == (
+        hashlib.sha256(b"select 1;").hexdigest(),
+        open_script(up).source.stamp,
+    )
 
 
-def test_no_sql_file_is_passed_over(tmp_path: Path) -> None:
+def test_every_sql_file_is_a_migration_or_a_problem(tmp_path: Path) -> None:
     for name in (
         "create.sql",
         "V1.0.0-1__a.up.sql",
@@ -70,10 +75,10 @@ def test_no_sql_file_is_passed_over(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_every_problem_says_what_to_do(tmp_path: Path) -> None:
+def test_every_problem_has_a_hint(tmp_path: Path) -> None:
     for name in ("create.sql", "V1.0.0-1__a.sql", "V1.0.0-1__b.sql", "V1.0.0-2__a.down.sql"):
         _write(tmp_path / name)
-    assert all(one.hint for one in find([str(tmp_path)])[1])
+    assert all(problem.hint for problem in find([str(tmp_path)]).problems)
 
 
 def test_two_down_files_or_two_repeatable_ones_are_duplicates(tmp_path: Path) -> None:
@@ -83,7 +88,7 @@ def test_two_down_files_or_two_repeatable_ones_are_duplicates(tmp_path: Path) ->
     assert (identities, [code for code, _ in problems]) == (["v1.0.0-001", "R__a"], ["duplicate-version"] * 2)
 
 
-def test_what_is_no_sql_file_is_nothing_to_us(tmp_path: Path) -> None:
+def test_other_files_are_ignored(tmp_path: Path) -> None:
     for name in ("README.md", ".V1.0.0-1__a.up.sql", ".git/V1.0.0-2__a.up.sql", "V1.0.0-3__a.up.sql~"):
         _write(tmp_path / name)
     _write(tmp_path / "old.sql" / "V1.0.0-4__a.up.sql")
@@ -103,27 +108,27 @@ def test_links_are_followed_and_a_directory_is_read_once(tmp_path: Path) -> None
     )
 
 
-def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no directory") as caught:
+def test_a_directory_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"directory \".*\" does not exist") as caught:
         find([str(tmp_path), str(tmp_path / "no")])
     assert "--dir" in caught.value.hint
 
 
-def test_a_link_to_nowhere_can_not_be_read(tmp_path: Path) -> None:
+def test_a_broken_link_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "V1.0.0-1__a.up.sql").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ScriptError, match="cannot be read: No such file"):
+    with pytest.raises(ScriptError, match="could not read the file: No such file"):
         find([str(tmp_path)])
 
 
 @pytest.mark.parametrize("name", ["V1.0.0-1__a.up.sql", "V1.0.0-1__a.down.sql", "before_migrate.sql"])
-def test_a_pipe_is_no_file(tmp_path: Path, name: str) -> None:
+def test_a_pipe_is_not_a_regular_file(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
-    with pytest.raises(ScriptError, match="not a file") as caught:
+    with pytest.raises(ScriptError, match="not a regular file") as caught:
         find([str(tmp_path)])
     assert caught.value.location == Location(str(tmp_path / name))
 
 
-def test_a_directory_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_directory_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub").mkdir()
     scandir = os.scandir
 
@@ -132,21 +137,21 @@ def test_a_directory_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: 
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refusing)  # root can read what no other can
-    with pytest.raises(ConfigurationError, match=f"{tmp_path}/sub cannot be read: Permission denied"):
+    monkeypatch.setattr(os, "scandir", refusing)  # root can read every directory
+    with pytest.raises(ConfigurationError, match=f'could not read directory "{tmp_path}/sub": Permission denied'):
         find([str(tmp_path)])
 
 
 @pytest.mark.parametrize("name", ["After_Migrate.sql", "sub/after_migrate.sql"])
-def test_what_looks_like_a_hook_is_told_how_to_be_one(tmp_path: Path, name: str) -> None:
+def test_a_misnamed_hook_has_a_hint_with_its_name_and_directory(tmp_path: Path, name: str) -> None:
     _write(tmp_path / name)
     _, (problem,), hooks = find([str(tmp_path)])
     assert problem.code == "misnamed"
-    assert "a hook is named after_migrate.sql, and lies in" in problem.hint
+    assert "name the hook after_migrate.sql, and move it to" in problem.hint
     assert hooks.present == ()
 
 
-def test_a_hook_is_found_however_its_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_is_found_by_every_path_to_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _write(tmp_path / "migrations" / "sub" / "after_each.sql")
     (tmp_path / "link").symlink_to("migrations")
@@ -155,16 +160,16 @@ def test_a_hook_is_found_however_its_directory_is_named(tmp_path: Path, monkeypa
         assert (problems, len(hooks.present)) == ([], 1)
 
 
-@pytest.mark.parametrize("use", [checksum, stamp, read])
-def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, use: Callable[[str], object]) -> None:
+@pytest.mark.parametrize("use", [checksum, open_script, read])
+def test_the_error_names_the_file_that_cannot_be_read(tmp_path: Path, use: Callable[[str], object]) -> None:
     path = str(tmp_path / "gone.sql")
-    with pytest.raises(ScriptError, match="cannot be read: No such file") as caught:
+    with pytest.raises(ScriptError, match="could not read the file: No such file") as caught:
         use(path)
     assert caught.value.location == Location(path)
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ScriptError, match="cannot be read: Is a directory"):
+def test_the_checksum_of_a_directory_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ScriptError, match="could not read the file: Is a directory"):
         checksum(str(tmp_path))
 
 
@@ -202,8 +207,8 @@ def test_any_other_change_changes_the_checksum(tmp_path: Path, content: bytes) -
 @pytest.mark.parametrize("bom", [b"", BOM])
 def test_a_file_is_read_as_a_script(tmp_path: Path, bom: bytes) -> None:
     path = _write(tmp_path / "f.sql", bom + "select 'é'; select 2;".encode())
-    (segment,) = read(path, Cuts(skip=1)).segments
-    source = Source(path, stamp(path))
+    script, source = open_script(path, Cuts(skip=1))
+    (segment,) = script.segments
     assert [source.text(piece) for piece in segment.pieces] == ["select 2;"]
     assert [(piece.line, piece.column) for piece in segment.pieces] == [(1, 13)]
 
@@ -217,15 +222,15 @@ def test_characters_may_be_split_between_two_blocks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message", "line"),
     [
-        (b"select 1;\nselect '\xe9';\n", "not UTF-8: byte 0xe9", 2),
-        (b"-- " + b"x\n-- " * MEBIBYTE + b"\xff", "not UTF-8: byte 0xff", MEBIBYTE + 1),
-        (b"select 1;\n\nselect '\xc3", "not UTF-8: byte 0xc3", 3),
-        (b"select 1;\nselect '\0';", "a NUL character", 2),
-        ("select 1;\n".encode("utf-16"), "not UTF-8: byte 0xff", 1),
+        (b"select 1;\nselect '\xe9';\n", 'invalid byte sequence for encoding "UTF8": 0xe9', 2),
+        (b"-- " + b"x\n-- " * MEBIBYTE + b"\xff", 'invalid byte sequence for encoding "UTF8": 0xff', MEBIBYTE + 1),
+        (b"select 1;\n\nselect '\xc3", 'invalid byte sequence for encoding "UTF8": 0xc3', 3),
+        (b"select 1;\nselect '\0';", "the file contains a NUL character", 2),
+        ("select 1;\n".encode("utf-16"), 'invalid byte sequence for encoding "UTF8": 0xff', 1),
     ],
     ids=["latin 1", "in a later block", "cut off", "NUL", "UTF-16"],
 )
-def test_what_is_not_utf_8_is_refused_by_its_line(tmp_path: Path, content: bytes, message: str, line: int) -> None:
+def test_invalid_utf8_is_reported_with_line_number(tmp_path: Path, content: bytes, message: str, line: int) -> None:
     (problem,) = read(_write(tmp_path / "f.sql", content)).problems
     assert (problem.code, problem.message) == ("unreadable", message)
     assert problem.location is not None
@@ -233,9 +238,9 @@ def test_what_is_not_utf_8_is_refused_by_its_line(tmp_path: Path, content: bytes
     assert "UTF-8" in problem.hint
 
 
-def test_a_problem_comes_with_the_whole_line_it_is_in(tmp_path: Path) -> None:
+def test_a_problem_has_the_text_of_its_line(tmp_path: Path) -> None:
     path = _write(tmp_path / "f.sql", BOM + b"select 1; rollback; select\r\n 2; select 'a\r\n")
-    assert [one.location for one in read(path).problems] == [
+    assert [problem.location for problem in read(path).problems] == [
         Location(path, 1, 11, "select 1; rollback; select"),
         Location(path, 2, 12, " 2; select 'a"),
     ]
@@ -246,47 +251,71 @@ def test_a_problem_comes_with_the_whole_line_it_is_in(tmp_path: Path) -> None:
 
 def test_blocks_are_the_bytes_between_two_offsets(tmp_path: Path) -> None:
     path = _write(tmp_path / "f.sql", LONG)
-    blocks = list(Source(path, stamp(path)).blocks(10, 2_000_010))
+    blocks = list(open_script(path).source.blocks(10, 2_000_010))
     assert b"".join(blocks) == LONG[10:2_000_010]
     assert max(map(len, blocks)) <= MEBIBYTE
 
 
+@pytest.mark.parametrize("change", ["replace", "overwrite"])
+def test_a_file_changed_between_its_stamp_and_its_text_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path, new = _write(tmp_path / "f.sql"), tmp_path / "new.sql"
+    fstat = os.fstat
+
+    def swapping(descriptor: int) -> os.stat_result:
+        monkeypatch.undo()
+        status = fstat(descriptor)
+        time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
+        if change == "replace":
+            os.replace(_write(new, "drop table a;"), path)
+        else:
+            Path(path).write_text("drop table a;")
+        return status
+
+    monkeypatch.setattr(os, "fstat", swapping)
+    script, source = open_script(path)
+    assert Path(path).read_text() == "drop table a;"
+    with pytest.raises(ScriptError, match="was changed during the run"):
+        source.text(script.segments[0].pieces[0])
+
+
 def test_a_file_that_was_changed_is_not_sent(tmp_path: Path) -> None:
     path = _write(tmp_path / "f.sql")
-    source = Source(path, stamp(path))
+    source = open_script(path).source
     os.utime(path, (1, 1))
-    with pytest.raises(ScriptError, match="was changed while it was run"):
+    with pytest.raises(ScriptError, match="was changed during the run"):
         list(source.blocks(0, 5))
 
 
-def test_a_file_whose_time_was_put_back_is_not_sent_either(tmp_path: Path) -> None:
+def test_a_changed_file_with_its_old_modification_time_is_not_sent(tmp_path: Path) -> None:
     path = _write(tmp_path / "f.sql")
-    source, before = Source(path, stamp(path)), os.stat(path)
+    source, before = open_script(path).source, os.stat(path)
     time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
     Path(path).write_bytes(b"drop".ljust(before.st_size, b"-"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(ScriptError, match="was changed while it was run"):
+    with pytest.raises(ScriptError, match="was changed during the run"):
         source.text(Piece(0, 5, 1, 1, 1))
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path: Path) -> None:
     path = _write(tmp_path / "f.sql", LONG)
-    blocks = Source(path, stamp(path)).blocks(0, len(LONG))
+    blocks = open_script(path).source.blocks(0, len(LONG))
     assert next(blocks)
     time.sleep(0.02)
     os.utime(path)
-    with pytest.raises(ScriptError, match="was changed while it was run"):
+    with pytest.raises(ScriptError, match="was changed during the run"):
         list(blocks)
 
 
-def test_a_file_that_was_cut_off_is_not_sent(tmp_path: Path) -> None:
+def test_a_truncated_file_is_not_sent(tmp_path: Path) -> None:
     path = _write(tmp_path / "f.sql")
-    with pytest.raises(ScriptError, match="was cut off while it was run") as caught:
-        list(Source(path, stamp(path)).blocks(0, 99))
+    with pytest.raises(ScriptError, match="was truncated during the run") as caught:
+        list(open_script(path).source.blocks(0, 99))
     assert caught.value.location == Location(path)
 
 
 @pytest.mark.parametrize(("line", "text"), [(None, ""), (1, "é"), (2, "b\ufffd"), (3, "c"), (4, "")])
-def test_a_place_is_seen_with_its_line(tmp_path: Path, line: int | None, text: str) -> None:
+def test_a_location_gets_the_text_of_its_line(tmp_path: Path, line: int | None, text: str) -> None:
     place = Location(_write(tmp_path / "f.sql", BOM + "é\r\n".encode() + b"b\xff\nc"), line, None)
-    assert seen(place) == Location(place.path, line, None, text)
+    assert with_line_text(place) == Location(place.path, line, None, text)

@@ -1,16 +1,16 @@
-"""Whether a table's constraints say already what the bound of a partition wants. Pure.
+"""The proof that a table's constraints imply the bound of a partition, so that ATTACH does not scan the table. Pure.
 
-Only where the server is sure to see it too is the answer yes: conditions joined by AND that compare the key with
-constants, and a key that can't be NULL.
+It succeeds only where the server's own proof does: for conditions joined by AND that compare the key with constants,
+and a key that cannot be NULL.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, proves_not_null
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +23,13 @@ _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 
 
 def implies_bound(table: Table, key: str, bound: Node) -> bool:
-    """Whether a valid CHECK and NOT NULL keep every row of the table within the bound."""
+    """Returns whether valid CHECK and NOT NULL constraints keep every row of the table within the bound."""
     if bound.get("is_default") or not key or not proves_not_null(table, key):
         return False
-    checks = [one for one in table.constraints if one.kind == "check" and one.valid and one.enforced]
-    conditions = [part for check in checks for part in conjuncts(check.expression)]
+    conditions = [part for check in table.checks for part in conjuncts(check.expression)]
     if bound.get("strategy") == "l":
-        wanted = [constant(datum) for datum in bound.get("listdatums", ())]
-        return any(values and set(values) <= set(wanted) for values in _lists(conditions, key))
+        listed = {constant(datum) for datum in bound.get("listdatums", ())}
+        return any(values and set(values) <= listed for values in _lists(conditions, key))
     if bound.get("strategy") == "r":
         comparisons = list(_comparisons(conditions, key))
         lower, upper = bound.get("lowerdatums", []), bound.get("upperdatums", [])
@@ -38,8 +37,8 @@ def implies_bound(table: Table, key: str, bound: Node) -> bool:
     return False
 
 
-def _reaches(comparisons: list[tuple[str, Any]], datum: Node, direction: str) -> bool:
-    """Whether one of the comparisons is at least as narrow as this end of the bound."""
+def _reaches(comparisons: list[tuple[str, object]], datum: Node, direction: str) -> bool:
+    """Returns whether a comparison is at least as narrow as this end of the bound."""
     if strings(datum.get("ColumnRef", {}).get("fields", ()))[-1:] in (["minvalue"], ["maxvalue"]):
         return True
     limit = constant(datum)
@@ -53,15 +52,13 @@ def _reaches(comparisons: list[tuple[str, Any]], datum: Node, direction: str) ->
     return False
 
 
-def _not_below(value: Any, limit: Any) -> bool:
-    if value is None or limit is None:
-        return False
+def _not_below(value: object, limit: object) -> bool:
     if isinstance(value, str) and isinstance(limit, str):
         return value == limit or bool(_ISO.fullmatch(value) and _ISO.fullmatch(limit) and value >= limit)
-    return type(value) is type(limit) and bool(value >= limit)
+    return isinstance(value, int) and isinstance(limit, int) and type(value) is type(limit) and value >= limit
 
 
-def _comparisons(conditions: list[Node], key: str) -> Iterator[tuple[str, Any]]:
+def _comparisons(conditions: list[Node], key: str) -> Iterator[tuple[str, object]]:
     for condition in conditions:
         expression = condition.get("A_Expr", {})
         operator = "".join(strings(expression.get("name", ())))
@@ -74,7 +71,7 @@ def _comparisons(conditions: list[Node], key: str) -> Iterator[tuple[str, Any]]:
             yield _MIRRORED[operator], constant(left)
 
 
-def _lists(conditions: list[Node], key: str) -> Iterator[list[Any]]:
+def _lists(conditions: list[Node], key: str) -> Iterator[list[object]]:
     for condition in conditions:
         expression = condition.get("A_Expr", {})
         listed = expression.get("kind") == "AEXPR_IN" and strings(expression.get("name", ())) == ["="]

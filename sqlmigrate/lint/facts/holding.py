@@ -1,12 +1,13 @@
-"""What a transaction holds: the tables in use that it shuts everybody out of, and those it writes many rows of."""
+"""The tables in use that a transaction locks ACCESS EXCLUSIVE, and the tables of which it writes many rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, default_partition
-from sqlmigrate.locks.alter import STRONG_PARAMETERS, WEAKER
-from sqlmigrate.sql.lint_tree import columns_in, constant, one, relation, relations_in, strings
+from sqlmigrate.locks import Mode, locks_in
+from sqlmigrate.locks.taken import OF_A_TABLE
+from sqlmigrate.sql.tree import columns_in, constant, kind_and_body, relation, relations_in, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +32,11 @@ ALTERING = (
 WRITING = ("UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt")
 _TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 _RENAMED = ("OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
-_OF_A_TABLE = ("OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
-_ACCESS_EXCLUSIVE = 8
 _SYSTEM = ("pg_catalog", "information_schema")
 
 
 def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
-    """Takes down what the transaction holds from a statement on; the catalog is the one before it."""
+    """Records the locks and writes of a statement in the state; the catalog is the one before the statement."""
     if statement.kind in ALTERING:
         for name in shut_out(statement, catalog, state):
             state.held.setdefault(name, statement)
@@ -50,36 +49,41 @@ def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
 
 
 def shut_out(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
-    """The tables in use that a statement locks ACCESS EXCLUSIVE, as far as it leaves them behind."""
-    names = [catalog.resolve(name) for name in _locked(statement.kind, statement.body)]
-    names += [name for command in statement.commands for name in _with_it(catalog, statement.body, command)]
+    """Returns the tables in use that a statement locks ACCESS EXCLUSIVE and does not drop."""
+    kind, body = statement.kind, statement.body
+    locks = locks_in(kind, body) if kind in ALTERING and _leaves_table_locked(kind, body) else ()
+    locked = (("", *lock.name)[-2:] for lock in locks if lock.mode is Mode.ACCESS_EXCLUSIVE)
+    names = [catalog.resolve((schema, name)) for schema, name in locked]
+    names += [name for command in statement.commands for name in _locked_too(catalog, statement.body, command)]
     return [name for name in dict.fromkeys(names) if in_use(catalog, name, state)]
 
 
-def _with_it(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
-    """The tables that a part of ALTER TABLE locks besides its own: by a foreign key, or as the DEFAULT partition."""
-    name, what = catalog.resolve(relation(body["relation"])), command.get("name", "")
+def _locked_too(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
+    """Yields the other tables that a subcommand of ALTER TABLE locks: foreign key tables, the DEFAULT partition."""
+    name, part = catalog.resolve(relation(body["relation"])), command.get("name", "")
     match command["subtype"]:
         case "AT_AttachPartition":
             default = default_partition(catalog, name)
             child = catalog.table(relation(command["def"]["PartitionCmd"]["name"]))
             yield from (default.name,) if default else ()
-            yield from (one.references for one in (child.constraints if child else ()) if one.references)
+            yield from (key.references for key in (child.constraints if child else ()) if key.references)
         case "AT_AlterColumnType" | "AT_DropColumn":
             for table, key in _keys_between(catalog, name):
-                if what in (key.columns if table == name else _referenced(catalog, key)):
+                if part in (key.columns if table == name else _referenced(catalog, key)):
                     yield from (table, key.references or table)
         case "AT_DropConstraint":
             yield from (
-                key.references for _, key in _keys_between(catalog, name) if key.name == what and key.references
+                key.references for _, key in _keys_between(catalog, name) if key.name == part and key.references
             )
 
 
 def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
-    """The foreign keys of a table, and those that refer to it, each with the table that it is of."""
-    tables = (catalog.tables[one] for one in catalog.keyed if one in catalog.tables)
-    keys = ((table.name, one) for table in tables for one in table.constraints if one.kind == "foreign")
-    return [(table, one) for table, one in keys if name in (table, one.references)]
+    """Returns the foreign keys of a table and those that reference it, each with its table."""
+    tables = (catalog.tables[name] for name in catalog.keyed if name in catalog.tables)
+    keys = (
+        (table.name, constraint) for table in tables for constraint in table.constraints if constraint.kind == "foreign"
+    )
+    return [(table, key) for table, key in keys if name in (table, key.references)]
 
 
 def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
@@ -89,7 +93,7 @@ def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:
 
 
 def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
-    """Whether others than this file may use the table."""
+    """Returns whether applications may use the table."""
     table = catalog.tables.get(name)
     if table is None:
         return name[0] not in _SYSTEM and not name[1].startswith("pg_")
@@ -99,13 +103,13 @@ def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
 
 
 def reads_in_use(query: Node, catalog: Catalog, state: FileState) -> list[Name]:
-    """The tables in use that a query names."""
+    """Returns the tables in use that a query names."""
     names = [catalog.resolve(name) for name in relations_in(query)]
     return [name for name in names if in_use(catalog, name, state)]
 
 
 def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | None:
-    """The table of which a statement writes, or for which it reads, as many rows as tables in use have."""
+    """Returns the table that a statement writes, if it writes or reads many rows of a table in use."""
     body = statement.body
     name = catalog.resolve(relation(body["relation"]))
     if statement.kind in ("InsertStmt", "MergeStmt"):
@@ -121,7 +125,7 @@ def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | 
 
 
 def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
-    """Whether a statement touches few rows: a LIMIT (but not round after round, in a block), or a key's values."""
+    """Returns whether a statement touches few rows: by a LIMIT (outside a block, which may loop) or by a key."""
     limited = "limitCount" in body or '"limitCount"' in str(body.get("whereClause", "")).replace("'", '"')
     return (limited and not inner) or any(
         _by_key(part, table, inner=inner) for part in conjuncts(body.get("whereClause"))
@@ -129,13 +133,13 @@ def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
 
 
 def _picks(body: Node) -> bool:
-    """Whether a statement is about the rows in which a column has some value, of which there may be one or many."""
+    """Returns whether a statement compares a column with a constant; the number of such rows is unknown."""
     tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
     return any(
-        one.get("kind") == "AEXPR_OP"
-        and strings(one.get("name", ())) == ["="]
-        and constant(one.get("rexpr", {})) is not None
-        for one in tests
+        test.get("kind") == "AEXPR_OP"
+        and strings(test.get("name", ())) == ["="]
+        and constant(test.get("rexpr", {})) is not None
+        for test in tests
     )
 
 
@@ -152,11 +156,11 @@ def _by_key(condition: Node, table: Table | None, *, inner: bool) -> bool:
 
 
 def _reads(value: Node, table: Table | None, *, inner: bool) -> bool:
-    """Whether a value is another for each row; in a block a name that is no column of the table is a variable's."""
+    """Returns whether a value depends on the row; in a block, other names than columns are variables."""
     names = columns_in(value)
     if inner:
         names = [name for name in names if table is not None and name in table.columns]
-    return constant(value) is None and (bool(names) or one(value)[0] == "SubLink")
+    return constant(value) is None and (bool(names) or kind_and_body(value)[0] == "SubLink")
 
 
 def _is_key(table: Table | None, column: str) -> bool:
@@ -165,55 +169,25 @@ def _is_key(table: Table | None, column: str) -> bool:
     return column in ("id", "uuid") and (table is None or table.partial)
 
 
-def _locked(kind: str, body: Node) -> Iterator[Name]:  # noqa: C901  # a case a statement
+def _leaves_table_locked(kind: str, body: Node) -> bool:
+    """Returns whether a statement locks a table, not a view, index or type, and the table exists afterwards."""
     match kind:
-        case "AlterTableStmt" if body.get("objtype") in _TABLES:
-            yield from _altered(body)
-        case "RenameStmt" if body["renameType"] in _RENAMED and "relation" in body:
-            if body.get("relationType", "OBJECT_TABLE") in ("OBJECT_TABLE", "OBJECT_ACCESS_METHOD"):
-                yield relation(body["relation"])
-        case "AlterObjectSchemaStmt" if body["objectType"] in _TABLES:
-            yield relation(body["relation"])
-        case "TruncateStmt":
-            yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
-        case "LockStmt" if body.get("mode") == _ACCESS_EXCLUSIVE:
-            yield from (relation(item["RangeVar"]) for item in body.get("relations", ()))
-        case "CreatePolicyStmt" | "AlterPolicyStmt":
-            yield relation(body["table"])
-        case "RuleStmt" | "ClusterStmt" if "relation" in body:
-            yield relation(body["relation"])
-        case "DropStmt" if body["removeType"] in _OF_A_TABLE:
-            for item in body.get("objects", ()):
-                parts = strings(item["List"]["items"])
-                yield (parts[-3] if len(parts) > 2 else "", parts[-2])
-        case "CreateStmt" if "partbound" in body:
-            yield from (relation(parent["RangeVar"]) for parent in body.get("inhRelations", ()))
-
-
-def _altered(body: Node) -> Iterator[Name]:
-    for command in (item["AlterTableCmd"] for item in body.get("cmds", ())):
-        if command["subtype"] in ("AT_AttachPartition", "AT_DetachPartition"):
-            yield relation(command["def"]["PartitionCmd"]["name"])
-        if shuts_out(command):
-            yield relation(body["relation"])
-
-
-def shuts_out(command: Node) -> bool:
-    """Whether a part of ALTER TABLE asks for ACCESS EXCLUSIVE on the table itself."""
-    definition = command.get("def", {})
-    match command["subtype"]:
-        case "AT_AddConstraint":
-            return bool(definition["Constraint"]["contype"] != "CONSTR_FOREIGN")
-        case "AT_DetachPartition":
-            return not definition["PartitionCmd"].get("concurrent")
-        case "AT_SetRelOptions" | "AT_ResetRelOptions":
-            given = {item["DefElem"].get("defname") for item in definition.get("List", {}).get("items", ())}
-            return bool(given & STRONG_PARAMETERS)
-    return command["subtype"] not in WEAKER
+        case "AlterTableStmt":
+            return body.get("objtype") in _TABLES
+        case "AlterObjectSchemaStmt":
+            return body["objectType"] in _TABLES
+        case "RenameStmt":
+            of_table = body.get("relationType", "OBJECT_TABLE") in ("OBJECT_TABLE", "OBJECT_ACCESS_METHOD")
+            return body["renameType"] in _RENAMED and of_table
+        case "DropStmt":
+            return body["removeType"] in OF_A_TABLE
+        case "CreateStmt":
+            return "partbound" in body
+    return True
 
 
 def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
-    """A table that is held stays so under its new name."""
+    """Moves the records of a renamed or moved table to its new name."""
     old = catalog.resolve(relation(body.get("relation", {})))
     if body.get("renameType") == "OBJECT_TABLE":
         new = (old[0], body.get("newname", ""))
@@ -221,6 +195,6 @@ def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
         new = (body.get("newschema", ""), old[1])
     else:
         return
-    for known in (state.held, state.written):
-        if old in known:
-            known[new] = known.pop(old)
+    for tables in (state.held, state.written):
+        if old in tables:
+            tables[new] = tables.pop(old)

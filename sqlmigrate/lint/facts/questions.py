@@ -1,14 +1,13 @@
-"""What rules ask of the schema and the file, answered with yes, no or "cannot tell"."""
+"""Questions of the rules about the schema and the file; the answer may be None for "cannot tell"."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators, type_of
-from sqlmigrate.lint.schema.volatility import is_volatile
-from sqlmigrate.sql.lint_tree import columns_in, strings
+from sqlmigrate.sql.tree import columns_in, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,26 +19,26 @@ if TYPE_CHECKING:
 _UTC = ("utc", "etc/utc", "gmt", "etc/gmt", "uct", "etc/uct", "zulu", "0", "universal", "greenwich")
 
 
-class Work(Enum):
-    """What PostgreSQL does with a table under the lock."""
+class ColumnWork(Enum):
+    """The work of PostgreSQL on a table while it holds the lock."""
 
     NOTHING = "nothing"
     REWRITE = "rewrites the table"
     SCAN = "scans the table"
-    INDEX = "builds an index anew"
+    INDEX = "rebuilds an index"
     UNKNOWN = "unknown"
 
 
 class Change(NamedTuple):
-    """What the change of a column's type does, and what told it."""
+    """The work that a change of a column's type causes, the source of that fact, and the reason."""
 
-    work: Work
+    work: ColumnWork
     by: Decider = Decider.FILE
     why: str = ""
 
 
 def is_new(case: Case, name: Name | None = None) -> bool:
-    """Whether nobody else can have rows in the table or wait for it: it is made with this file, or temporary."""
+    """Returns whether no application can use the table: it is temporary, or this file created it."""
     table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
     if table is None:
         return False
@@ -47,28 +46,22 @@ def is_new(case: Case, name: Name | None = None) -> bool:
 
 
 def told_by(case: Case, table: Table | None) -> Decider:
-    """Which files tell of a table."""
+    """Returns the source of the facts about a table."""
     return Decider.FILE if table is None else case.told_by(table.born)
 
 
 def proves_not_null(table: Table | None, column: str) -> bool:
-    """Whether the column has no NULL as the server knows too: NOT NULL, or a valid CHECK of which that is a part."""
+    """Returns whether the server can prove that the column has no NULL: by NOT NULL or by a valid CHECK."""
     if table is None:
         return False
     known = table.columns.get(column)
     if known is not None and known.not_null:
         return True
-    checks = (one for one in table.constraints if one.kind == "check" and one.valid and one.enforced)
-    return any(_implies_not_null(one.expression, column) for one in checks)
-
-
-def default_is_volatile(case: Case, expression: Any) -> bool | None:
-    """Whether a default gives another value for each row; None where it calls a function that nobody knows."""
-    return is_volatile(expression, case.catalog)
+    return any(_implies_not_null(check.expression, column) for check in table.checks)
 
 
 def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
-    """Whether a type is a domain with a CHECK or NOT NULL; None for a type that no file makes."""
+    """Returns whether a type is a domain with a CHECK or NOT NULL, or None for an unknown type."""
     if type_.name in BUILT_IN:
         return False
     known = catalog.type(type_.name)
@@ -76,28 +69,30 @@ def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
         return None
     if known.kind != "domain":
         return False
-    own = known.not_null or bool(known.constraints)
-    return own or (known.base is not None and is_constrained_domain(catalog, known.base))
+    constrained = known.not_null or bool(known.constraints)
+    return constrained or (known.base is not None and is_constrained_domain(catalog, known.base))
 
 
 def indexes_reading(table: Table, column: str) -> list[Index]:
-    """The indexes of which an expression or the predicate reads the column."""
-    return [one for one in table.indexes if column in columns_in([*one.expressions, one.predicate or {}])]
+    """Returns the indexes that read the column in an expression or in the predicate."""
+    return [index for index in table.indexes if column in columns_in([*index.expressions, index.predicate or {}])]
 
 
 def indexed_first(table: Table, columns: tuple[str, ...]) -> bool:
-    """Whether an index begins with these columns, in any order."""
+    """Returns whether an index starts with these columns, in any order."""
     count = len(columns)
-    return any(set(one.columns[:count]) == set(columns) for one in table.indexes if one.method in ("btree", "hash"))
+    return any(
+        set(index.columns[:count]) == set(columns) for index in table.indexes if index.method in ("btree", "hash")
+    )
 
 
 def default_partition(catalog: Catalog, parent: Name) -> Table | None:
-    """The DEFAULT partition of a table, if the files tell of one."""
+    """Returns the DEFAULT partition of a table, or None if it is unknown."""
     return next((child for child in catalog.children(parent) if child.bound and child.bound.get("is_default")), None)
 
 
 def conjuncts(expression: Node | None) -> Iterator[Node]:
-    """The parts of a condition that are joined by AND."""
+    """Yields the parts of a condition that are joined by AND."""
     if not expression:
         return
     bool_expression = expression.get("BoolExpr", {})
@@ -109,36 +104,36 @@ def conjuncts(expression: Node | None) -> Iterator[Node]:
 
 
 def type_change(case: Case) -> Change:
-    """What ALTER COLUMN … TYPE does, the case's node being that subcommand."""
+    """Returns what ALTER COLUMN … TYPE does; the node of the case is that subcommand."""
     name, node = case.node.get("name", ""), case.node["def"]["ColumnDef"]
     table = case.table
     column = table.columns.get(name) if table else None
     old, new = column.type if column else None, type_of(node["typeName"])
     if _converts(node.get("raw_default"), name, new):
-        return Change(Work.REWRITE, Decider.FILE, "USING computes every value anew")
+        return Change(ColumnWork.REWRITE, Decider.FILE, "USING computes every value")
     if old is None:
-        if never_free(new) or _is_made_of_nothing_else(case.catalog, new):
-            return Change(Work.REWRITE, Decider.FILE, f"no other type is stored as {new} is")
-        return Change(Work.UNKNOWN, Decider.FILE, f"the files do not tell what type {name} has")
+        if never_free(new) or _is_user_type(case.catalog, new):
+            return Change(ColumnWork.REWRITE, Decider.FILE, f"no other type is stored like {new}")
+        return Change(ColumnWork.UNKNOWN, Decider.FILE, f"the files do not show the type of {name}")
     by = told_by(case, table)
     free = _stored_alike(case, old, new)
     if free is None:
-        return Change(Work.UNKNOWN, by, f"the files do not tell what {new} is")
+        return Change(ColumnWork.UNKNOWN, by, f"the files do not show what {new} is")
     if not free:
-        return Change(Work.REWRITE, by, f"{old} is not stored as {new} is")
+        return Change(ColumnWork.REWRITE, by, f"{old} is not stored like {new}")
     collation = ".".join(strings(node.get("collClause", {}).get("collname", [])))
     recollated = collation != (column.collation if column else "")
     return Change(_other_work(table, name, old, new, recollated=recollated), by)
 
 
-def _is_made_of_nothing_else(catalog: Catalog, new: Type) -> bool:
-    """Whether a file makes the type, and it is no domain: an enum, say."""
+def _is_user_type(catalog: Catalog, new: Type) -> bool:
+    """Returns whether a file creates the type, and it is not a domain, whose base type another type may be."""
     known = catalog.type(new.name) if new.name not in BUILT_IN else None
     return known is not None and known.kind != "domain"
 
 
 def _converts(using: Node | None, column: str, new: Type) -> bool:
-    """Whether USING does more than the plain conversion to the type."""
+    """Returns whether USING does more than cast the column to the type."""
     if using is None:
         return False
     if "TypeCast" in using and type_of(using["TypeCast"]["typeName"]) == new:
@@ -156,12 +151,12 @@ def _stored_alike(case: Case, old: Type, new: Type) -> bool | None:
     utc = (case.state.setting("timezone") or "").lower() in _UTC
     if change_is_free(old, new, utc=utc):
         return True
-    unknown = [one for one in (old, new) if one.name not in BUILT_IN and case.catalog.type(one.name) is None]
+    unknown = [type_ for type_ in (old, new) if type_.name not in BUILT_IN and case.catalog.type(type_.name) is None]
     return None if unknown and not never_free(new) else False
 
 
 def _based(catalog: Catalog, type_: Type, *, bare: bool = False) -> Type:
-    """The type below a domain; the server forgets the modifiers of a column's domain when it compares."""
+    """Returns the base type of a domain; `bare` drops its modifiers, which the server ignores in the old type."""
     known = catalog.type(type_.name) if type_.name not in BUILT_IN else None
     if known is None or known.base is None or type_.array:
         return type_
@@ -169,17 +164,16 @@ def _based(catalog: Catalog, type_: Type, *, bare: bool = False) -> Type:
     return Type(base.name, (), base.array) if bare else base
 
 
-def _other_work(table: Table | None, column: str, old: Type, new: Type, *, recollated: bool) -> Work:
-    """What is left to do where the rows stay as they are."""
+def _other_work(table: Table | None, column: str, old: Type, new: Type, *, recollated: bool) -> ColumnWork:
+    """Returns the work of a change that keeps the stored rows."""
     if table is None:
-        return Work.NOTHING
-    checks = (one for one in table.constraints if one.kind == "check" and one.valid and one.enforced)
-    if any(column in one.columns for one in checks):
-        return Work.SCAN
-    keyed = any(column in one.columns for one in table.indexes)
+        return ColumnWork.NOTHING
+    if any(column in check.columns for check in table.checks):
+        return ColumnWork.SCAN
+    keyed = any(column in index.columns for index in table.indexes)
     if indexes_reading(table, column) or (keyed and (recollated or not share_operators(old, new))):
-        return Work.INDEX
-    return Work.NOTHING
+        return ColumnWork.INDEX
+    return ColumnWork.NOTHING
 
 
 def _implies_not_null(expression: Node | None, column: str) -> bool:
@@ -189,6 +183,8 @@ def _implies_not_null(expression: Node | None, column: str) -> bool:
         if test.get("nulltesttype") == "IS_NOT_NULL" and tested[-1:] == [column]:
             return True
         either = part.get("BoolExpr", {})
-        if either.get("boolop") == "OR_EXPR" and all(_implies_not_null(one, column) for one in either["args"]):
+        if either.get("boolop") == "OR_EXPR" and all(
+            _implies_not_null(argument, column) for argument in either["args"]
+        ):
             return True
     return False

@@ -1,10 +1,10 @@
-"""Which columns a statement names that are not there, as far as the files tell."""
+"""The columns that a statement names although, by the files, they do not exist."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.lint_tree import relation, strings, walk
+from sqlmigrate.sql.tree import relation, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ _TARGETS = ("relation", "sourceRelation")
 
 
 class Missing(NamedTuple):
-    """A column that a table does not have, with the node that names it."""
+    """A column that does not exist, with the node that names it."""
 
     column: str
     table: Name
@@ -26,7 +26,7 @@ class Missing(NamedTuple):
 
 
 def whole(catalog: Catalog, name: Name) -> Table | None:
-    """The table if the files tell of all its columns and constraints."""
+    """Returns the table if all its columns and constraints are known."""
     table = catalog.table(name)
     if table is None or table.partial or table.parents or name[1] in catalog.doubtful:
         return None
@@ -34,16 +34,16 @@ def whole(catalog: Catalog, name: Name) -> Table | None:
 
 
 def is_gone(catalog: Catalog, name: Name) -> bool:
-    """Whether a file dropped or renamed it, and none made it anew."""
+    """Returns whether a file dropped or renamed an object, and no file created it again."""
     if catalog.clouded or name[1] in catalog.doubtful:
         return False
     resolved = catalog.resolve(name)
-    others = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
-    return resolved in catalog.gone and not any(resolved in one for one in others)
+    kinds = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
+    return resolved in catalog.gone and not any(resolved in objects for objects in kinds)
 
 
 def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node) -> Iterator[Missing]:
-    """Those of the columns that the table does not have; none where the files do not tell."""
+    """Yields the columns that the table lacks; nothing if not all its columns are known."""
     table = whole(catalog, name)
     for column in columns if table else ():
         if table and column and column not in table.columns and column not in SYSTEM_COLUMNS:
@@ -51,9 +51,9 @@ def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node)
 
 
 def missing_in_query(catalog: Catalog, kind: str, body: Node) -> Iterator[Missing]:
-    """The columns that a query, INSERT, UPDATE or DELETE reads and that are not there.
+    """Yields the columns that a query, INSERT, UPDATE or DELETE reads and that do not exist.
 
-    A column without its table's name is only looked for where all that the query reads is plain tables.
+    An unqualified column is checked only if the query reads nothing but plain tables.
     """
     nodes = [(kind, body), *walk(body)]
     sources = _sources(nodes)
@@ -67,31 +67,31 @@ def missing_in_query(catalog: Catalog, kind: str, body: Node) -> Iterator[Missin
 
 
 def _sources(nodes: list[tuple[str, Node]]) -> dict[str, list[Name | None]]:
-    """What each name in a query can stand for; None is what has no table's columns."""
-    found: dict[str, list[Name | None]] = {}
+    """Returns the tables that each name in a query can mean; None means a source that is not a plain table."""
+    sources: dict[str, list[Name | None]] = {}
     for kind, body in nodes:
         if kind in ("RangeVar", *_TARGETS) and "relname" in body:
             alias = body.get("alias", {})
-            own = None if "colnames" in alias else relation(body)
-            found.setdefault(alias.get("aliasname", body["relname"]), []).append(own)
+            table = None if "colnames" in alias else relation(body)
+            sources.setdefault(alias.get("aliasname", body["relname"]), []).append(table)
         elif "alias" in body and kind != "RangeVar":
-            found.setdefault(body["alias"].get("aliasname", ""), []).append(None)
+            sources.setdefault(body["alias"].get("aliasname", ""), []).append(None)
         elif kind == "CommonTableExpr":
-            found.setdefault(body.get("ctename", ""), []).append(None)
-    return found
+            sources.setdefault(body.get("ctename", ""), []).append(None)
+    return sources
 
 
 def _is_plain(kind: str, nodes: list[tuple[str, Node]]) -> bool:
     if kind in ("InsertStmt", "MergeStmt"):
         return False
-    queries = sum(one in ("SelectStmt", "larg", "rarg") for one, _ in nodes)
-    return queries <= 1 and not any(one in _NO_TABLES or "colnames" in body for one, body in nodes)
+    queries = sum(node_kind in ("SelectStmt", "larg", "rarg") for node_kind, _ in nodes)
+    return queries <= 1 and not any(node_kind in _NO_TABLES or "colnames" in body for node_kind, body in nodes)
 
 
 def _missing_bare(
     catalog: Catalog, nodes: list[tuple[str, Node]], sources: dict[str, list[Name | None]]
 ) -> Iterator[Missing]:
-    names = [name for one in sources.values() for name in one]
+    names = [name for candidates in sources.values() for name in candidates]
     tables = [whole(catalog, name) if name else None for name in names]
     if not tables or None in tables:
         return

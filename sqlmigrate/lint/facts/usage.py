@@ -1,10 +1,11 @@
-"""Whether anybody but the file itself may use what a statement changes."""
+"""Whether applications may use the objects that a statement changes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Decider
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Case
@@ -16,9 +17,9 @@ ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGG
 
 
 def is_in_use(case: Case, born: Birth | None) -> bool:
-    """Whether a thing was there before this file, or before the up file that this one takes back.
+    """Returns whether an object existed before this file, or before the up file that this file rolls back.
 
-    What a down file names and no file made is taken to be its up file's.
+    An unknown object in a down file is assumed to be created by its up file.
     """
     if born is None:
         return not case.state.down
@@ -26,7 +27,7 @@ def is_in_use(case: Case, born: Birth | None) -> bool:
 
 
 def relation_in_use(case: Case, name: Name) -> bool:
-    """As `is_in_use` of a table or view; nobody else sees a temporary one, and one that is gone is nobody's."""
+    """Returns `is_in_use` of a table or view; a temporary or dropped table is not in use."""
     resolved = case.catalog.resolve(name)
     table = case.catalog.tables.get(resolved)
     if table is None:
@@ -35,18 +36,29 @@ def relation_in_use(case: Case, name: Name) -> bool:
 
 
 def column_in_use(case: Case, column: str) -> bool:
-    """As `is_in_use` of a column of the case's table."""
+    """Returns `is_in_use` of a column of the case's table."""
     known = known_column(case, column)
     return relation_in_use(case, case.name) and is_in_use(case, known.born if known else None)
 
 
 def known_column(case: Case, column: str) -> Column | None:
-    """What is known of a column of the case's table."""
+    """Returns a column of the case's table, or None if it is unknown."""
     return case.table.columns.get(column) if case.table is not None else None
 
 
+def altered_subtypes(case: Case) -> set[str]:
+    """Returns the subcommands of each ALTER TABLE of this file, up to this statement, on the case's table."""
+    altered = [statement for statement in case.state.statements() if statement.kind == "AlterTableStmt"]
+    return {
+        command["subtype"]
+        for statement in (*altered, case.statement)
+        if case.catalog.resolve(relation(statement.body["relation"])) == case.name
+        for command in statement.commands
+    }
+
+
 def object_in_use(case: Case, kind: str, name: Name) -> bool:
-    """As `is_in_use` of a thing of any kind that DROP and RENAME know, by its libpg_query's name."""
+    """Returns `is_in_use` of an object of any kind; `kind` is libpg_query's name of the kind."""
     if kind in RELATIONS:
         return relation_in_use(case, name)
     if kind == "OBJECT_INDEX":
@@ -56,7 +68,7 @@ def object_in_use(case: Case, kind: str, name: Name) -> bool:
 
 
 def birth(case: Case, kind: str, name: Name) -> Birth | None:
-    """Where a thing that is no relation was made."""
+    """Returns the birth of an object that is not a relation."""
     catalog = case.catalog
     if kind in TYPES:
         type_ = catalog.types.get(catalog.resolve(name, catalog.types))
@@ -70,11 +82,11 @@ def birth(case: Case, kind: str, name: Name) -> Birth | None:
 
 
 def decider(case: Case, born: Birth | None) -> Decider:
-    """Which files told where a thing was made; the one at hand where none did."""
+    """Returns the source of the fact where an object was created; this file for an unknown object."""
     return Decider.FILE if born is None else case.told_by(born)
 
 
 def relation_decider(case: Case, name: Name) -> Decider:
-    """As `decider`, of a table or view."""
+    """Returns `decider` of a table or view."""
     table = case.catalog.table(name)
     return decider(case, table.born if table else None)

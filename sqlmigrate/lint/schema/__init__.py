@@ -1,1 +1,1 @@
-"""The schema that the files make: a catalog, and how each statement changes it."""
+"""The schema that the files create: a catalog, and the changes that statements make to it."""

@@ -1,17 +1,16 @@
-"""The schema as far as the files tell it.
+"""The part of the schema that the files create.
 
-What stands in it is immutable; the catalog itself changes from statement to statement and is cheap to copy. What was
-never heard of is None, and a table marked `partial` has more columns, constraints and indexes than those listed, or
-may have: then that something is not listed says nothing.
+The objects are immutable; the catalog is mutable and cheap to copy. An unknown object or value is None. A `partial`
+table may have further columns, constraints and indexes: an unlisted column may exist.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container
 
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
@@ -21,7 +20,7 @@ DEFAULT_PATH = ("public",)
 
 
 class Birth(NamedTuple):
-    """Where something was made: the number of the file, and of the transaction."""
+    """The file and the transaction that created an object, by their numbers."""
 
     file: int
     transaction: int
@@ -29,7 +28,7 @@ class Birth(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; what is None is not known. `generated` is "stored", "virtual" or empty."""
+    """A column; None means unknown. `generated` is "stored", "virtual" or empty."""
 
     name: str
     type: Type | None = None
@@ -53,17 +52,20 @@ class Constraint:
     expression: Node | None = None
     references: Name | None = None
     referenced: tuple[str, ...] = ()
-    actions: str = ""
     no_inherit: bool = False
-    deferrable: bool = False
     born: Birth | None = None
+
+    @property
+    def proves(self) -> bool:
+        """Whether every row is known to satisfy the constraint."""
+        return self.valid and self.enforced
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index; a key that is an expression stands as an empty string in `columns` and as a tree in `expressions`.
+    """An index; for a key that is an expression, `columns` has an empty string and `expressions` the parse tree.
 
-    One that belongs to a constraint has its name; `parent` is the index of the partitioned table that it is a part of.
+    The index of a constraint has the constraint's name. `parent` is the index of the partitioned table.
     """
 
     name: Name
@@ -74,7 +76,7 @@ class Index:
     expressions: tuple[Node, ...] = ()
     predicate: Node | None = None
     include: tuple[str, ...] = ()
-    options: tuple[Any, ...] = ()
+    options: tuple[tuple[str, ...], ...] = ()
     constraint: bool = False
     valid: bool = True
     parent: Name | None = None
@@ -85,8 +87,8 @@ class Index:
 class Table:
     """A relation with columns; `kind` is table, partitioned, view, matview or foreign.
 
-    `strategy` and `keys` are those of a partitioned table, `bound` that of a partition. `reads` are the relations
-    that a view names and, with a column's name, the columns that it may read of them. `triggers` have their functions.
+    A partitioned table has `keys`, a partition has `bound`. A view has `reads`, the relations that it
+    names, and `read_columns`, the names of the columns that it may read. `triggers` maps triggers to their functions.
     """
 
     name: Name
@@ -96,7 +98,6 @@ class Table:
     indexes: tuple[Index, ...] = ()
     partial: bool = False
     persistence: str = "p"
-    strategy: str = ""
     keys: tuple[str, ...] = ()
     parents: tuple[Name, ...] = ()
     bound: Node | None = None
@@ -112,20 +113,25 @@ class Table:
     born: Birth | None = None
 
     def constraint(self, name: str) -> Constraint | None:
-        """The constraint of that name."""
-        return next((one for one in self.constraints if one.name == name), None)
+        """Returns the constraint of that name."""
+        return next((constraint for constraint in self.constraints if constraint.name == name), None)
+
+    @property
+    def checks(self) -> list[Constraint]:
+        """The CHECK constraints that every row is known to satisfy."""
+        return [constraint for constraint in self.constraints if constraint.kind == "check" and constraint.proves]
 
     @property
     def primary_key(self) -> Constraint | None:
         """The primary key."""
-        return next((one for one in self.constraints if one.kind == "primary"), None)
+        return next((constraint for constraint in self.constraints if constraint.kind == "primary"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class UserType:
-    """A type that a file made: `kind` is enum, domain, composite, range or shell.
+    """A type that a file created: `kind` is enum, domain, composite, range or shell.
 
-    `values` are an enum's, each with the place where it was added; `base` is a domain's.
+    An enum has `values`, each with its birth if ALTER TYPE added it. A domain has a `base` type.
     """
 
     name: Name
@@ -140,22 +146,21 @@ class UserType:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or procedure; of those that share a name, the last one made. `node` is its CREATE."""
+    """A function or procedure; of overloaded functions, the last one created. `node` is the body of its CREATE."""
 
     name: Name
     volatility: str = "volatile"
     language: str = ""
-    kind: str = "function"
     born: Birth | None = None
     node: Node | None = None
 
 
 class Catalog:
-    """Every object that the files made, by schema and name; names without a schema are resolved by `search_path`.
+    """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
     `keyed` are the tables that have, or had, foreign keys. `gone` are the relations, indexes and types that a file
-    dropped or renamed. `doubtful` are the bare names of what a block may have made or changed, if it came to that;
-    `clouded` is why a statement may have changed anything at all, or empty.
+    dropped or renamed. `doubtful` are the unqualified names of objects that a DO block may have changed. `clouded` is
+    the reason why a statement may have changed any object, or empty.
     """
 
     def __init__(self) -> None:
@@ -172,58 +177,53 @@ class Catalog:
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 
     def copy(self) -> Catalog:
-        """A catalog that changes on its own."""
+        """Returns an independent copy."""
         copy = Catalog()
-        copy.tables = self.tables.copy()
-        copy.keyed = self.keyed.copy()
-        copy.index_tables = self.index_tables.copy()
-        copy.sequences = self.sequences.copy()
-        copy.types = self.types.copy()
-        copy.functions = self.functions.copy()
-        copy.schemas = self.schemas.copy()
-        copy.gone = self.gone.copy()
-        copy.doubtful = self.doubtful.copy()
-        copy.clouded = self.clouded
-        copy.search_path = self.search_path
+        for name, value in vars(self).items():
+            setattr(copy, name, value.copy() if isinstance(value, dict | set) else value)
         return copy
 
-    def resolve(self, name: Name, known: Iterable[Name] | None = None) -> Name:
-        """The name with the schema in which it is found, or in which it would be made."""
+    def name_to_create(self, name: Name) -> Name:
+        """Returns the name with the schema in which CREATE puts the object."""
+        return (name[0] or (self.search_path[0] if self.search_path else "")), name[1]
+
+    def resolve(self, name: Name, known: Container[Name] | None = None) -> Name:
+        """Returns a name with the schema of the existing object, or with the schema in which CREATE would put it."""
         if name[0]:
             return name
-        among = self.tables if known is None else known
+        names = self.tables if known is None else known
         for schema in ("pg_temp", *self.search_path):
-            if (schema, name[1]) in among:
+            if (schema, name[1]) in names:
                 return schema, name[1]
-        return (self.search_path[0] if self.search_path else ""), name[1]
+        return self.name_to_create(name)
 
     def table(self, name: Name) -> Table | None:
-        """The table, view or other relation with columns, or None if no file tells of it."""
+        """Returns the table, view or other relation with columns, or None if it is unknown."""
         return self.tables.get(self.resolve(name))
 
     def index(self, name: Name) -> Index | None:
-        """The index, or None if no file tells of it."""
+        """Returns the index, or None if it is unknown."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.get(resolved, ("", "")))
         if table is None:
             return None
-        return next((one for one in table.indexes if one.name == resolved), None)
+        return next((index for index in table.indexes if index.name == resolved), None)
 
     def type(self, name: str) -> UserType | None:
-        """The type by the name that `datatype.Type` has, or None if no file makes it."""
+        """Returns the type for a name of `datatype.Type`, or None if no file creates it."""
         schema, _, last = name.rpartition(".")
         return self.types.get(self.resolve((schema, last), self.types))
 
     def function(self, name: Name) -> Function | None:
-        """The function, or None if no file makes it."""
+        """Returns the function, or None if no file creates it."""
         return self.functions.get(self.resolve(name, self.functions))
 
     def children(self, name: Name) -> list[Table]:
-        """The partitions of a table and the tables that inherit from it."""
+        """Returns the partitions of a table and the tables that inherit from it."""
         return [table for table in self.tables.values() if name in table.parents]
 
     def touch(self, name: Name) -> Table:
-        """The table as it stands, or a partial one that is put in its place because a statement counts on it."""
+        """Returns the table; adds a partial table if it is unknown, because the statement needs an existing table."""
         resolved = self.resolve(name)
         table = self.tables.get(resolved)
         if table is None:
@@ -232,9 +232,9 @@ class Catalog:
         return table
 
     def put(self, table: Table) -> None:
-        """Puts a table in its place, new or changed; its indexes are found by their names from then on."""
+        """Stores a new or changed table with its indexes."""
         self.tables[table.name] = table
-        if any(one.kind == "foreign" for one in table.constraints):
+        if any(constraint.kind == "foreign" for constraint in table.constraints):
             self.keyed[table.name] = None
         self.gone.discard(table.name)
         for index in table.indexes:
@@ -242,14 +242,14 @@ class Catalog:
             self.gone.discard(index.name)
 
     def drop(self, name: Name) -> None:
-        """Takes a relation with columns away, its indexes too."""
+        """Removes a relation with columns, and its indexes."""
         table = self.tables.pop(name, None)
         self.gone.add(name)
         for index in table.indexes if table else ():
             self.index_tables.pop(index.name, None)
 
     def drop_index(self, name: Name) -> None:
-        """Takes an index away."""
+        """Removes an index."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.pop(resolved, ("", "")))
         self.gone.add(resolved)
@@ -257,9 +257,9 @@ class Catalog:
             kept = tuple(index for index in table.indexes if index.name != resolved)
             self.tables[table.name] = replace(table, indexes=kept)
 
-    def cloud(self, why: str) -> None:
-        """Everything may be otherwise from here on."""
-        self.clouded = why
+    def cloud(self, reason: str) -> None:
+        """Records that any object may have been changed: from now on every table is partial."""
+        self.clouded = reason
         for name, table in self.tables.items():
             if not table.partial:
                 self.tables[name] = replace(table, partial=True)

@@ -1,29 +1,22 @@
-"""Types, under PostgreSQL's own names, and which change of a column's type is free. Pure.
+"""Types under their names in pg_type, and the changes of a column's type that do not rewrite the table. Pure.
 
 The rules are those of ATColumnChangeRequiresRewrite in tablecmds.c, of the binary-coercible casts in pg_cast, and of
 the support functions of the length coercions (varchar_support, numeric_support, varbit_support, interval_support,
 TemporalSimplify).
 """
 
-# ruff: noqa: SIM905  # so many names read better as words
+# ruff: noqa: SIM905  # a long list of names is easier to read as one text
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.builtin import SERIALS
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
-SERIALS = {
-    "serial": "int4",
-    "serial4": "int4",
-    "bigserial": "int8",
-    "serial8": "int8",
-    "smallserial": "int2",
-    "serial2": "int2",
-}
 _SQL_NAMES = {
     "int2": "smallint",
     "int4": "integer",
@@ -34,7 +27,7 @@ _SQL_NAMES = {
     "bpchar": "char",
     "varbit": "bit varying",
 }
-# As pg_cast has them (castmethod b), oid's relatives among them.
+# The binary-coercible casts of pg_cast (castmethod b); those between oid and the reg types are in _OID_LIKE.
 _OID_LIKE = frozenset(
     "oid int4 regproc regprocedure regoper regoperator regclass regcollation regtype regconfig regdictionary "
     "regrole regnamespace regdatabase".split()
@@ -63,7 +56,7 @@ _TIMES = ("timestamp", "timestamptz", "time", "timetz")
 _ZONED = frozenset([("timestamp", "timestamptz"), ("timestamptz", "timestamp")])
 _MAX_PRECISION = 6
 _FULL_RANGE = 0x7FFF
-# From any other type than itself these can only be reached by a function that looks at every row.
+# No other type is binary-coercible to these types: a cast function converts every row.
 _NEVER_FREE = frozenset(
     "int2 int4 int8 float4 float8 bool date json jsonb uuid money bytea macaddr macaddr8 point line lseg box path "
     "polygon circle tsvector tsquery name cidr xml int4range int8range numrange tsrange tstzrange daterange hstore "
@@ -75,19 +68,19 @@ _OTHERS = (
     "int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange cube"
 ).split()
 BUILT_IN = _NEVER_FREE | _OID_LIKE | {*_WITH_MODIFIERS, *_OTHERS}
-# Types of the same group share an operator class, so that an index survives the change.
+# Types that share an operator class: a change between them keeps the index.
 _OPERATOR_CLASSES = {"varchar": "text", "cidr": "inet"}
 
 
 class Type(NamedTuple):
-    """A type's name as pg_type has it (`int4`, `s.mood`), its modifiers (`(10, 2)`), and whether it is an array."""
+    """A type: its name in pg_type (`int4`, `s.mood`), its modifiers (`(10, 2)`), and whether it is an array."""
 
     name: str
     modifiers: tuple[int, ...] = ()
     array: bool = False
 
     def __str__(self) -> str:
-        modifiers = [str(one) for one in self.modifiers]
+        modifiers = [str(modifier) for modifier in self.modifiers]
         if self.name == "interval":
             modifiers = modifiers[1:]
         suffix = f"({', '.join(modifiers)})" if modifiers else ""
@@ -95,7 +88,7 @@ class Type(NamedTuple):
 
 
 def type_of(node: Node) -> Type:
-    """The type that a TypeName says."""
+    """Returns the type of a TypeName."""
     parts = [part for part in strings(node.get("names", [])) if part != "pg_catalog"]
     values = (constant(modifier) for modifier in node.get("typmods", ()))
     modifiers = tuple(value for value in values if isinstance(value, int))
@@ -108,14 +101,14 @@ def type_of(node: Node) -> Type:
 
 
 def is_serial(node: Node) -> bool:
-    """Whether a TypeName is serial or one of its relatives."""
-    return strings(node.get("names", []))[-1:] != [] and strings(node["names"])[-1] in SERIALS
+    """Returns whether a TypeName is serial, smallserial or bigserial."""
+    return any(name in SERIALS for name in strings(node.get("names", []))[-1:])
 
 
 def change_is_free(old: Type, new: Type, *, utc: bool = False) -> bool:
-    """Whether the rows can stay as they are where a column's type becomes another; domains are not looked into.
+    """Returns whether a change of a column's type keeps the stored rows; a domain counts as an unknown type.
 
-    `utc` says that the session's time zone is UTC, by which a timestamp with time zone is stored.
+    `utc` is whether the time zone of the session is UTC: then timestamp and timestamptz are stored alike.
     """
     if old == new:
         return True
@@ -128,14 +121,14 @@ def change_is_free(old: Type, new: Type, *, utc: bool = False) -> bool:
 
 
 def never_free(new: Type) -> bool:
-    """Whether every change to this type from another one rewrites the table, whatever the other is."""
+    """Returns whether a change from any other type to this type rewrites the table."""
     if new.array:
         return bool(new.modifiers) or new.name in BUILT_IN.difference(_WITH_MODIFIERS)
     return new.name in _NEVER_FREE or (new.name in ("bpchar", "bit") and bool(new.modifiers))
 
 
 def share_operators(old: Type, new: Type) -> bool:
-    """Whether an index on a column of the one type serves for the other as it is."""
+    """Returns whether an index on a column stays valid when the type changes."""
     names = [_OPERATOR_CLASSES.get(type_.name, "oid" if _is_oid(type_) else type_.name) for type_ in (old, new)]
     return names[0] == names[1]
 
@@ -150,7 +143,7 @@ def _coerces(old: str, new: str, *, utc: bool) -> bool:
 
 
 def _fits(old: Type, new: Type) -> bool:
-    """Whether every value with the old modifiers is one with the new ones."""
+    """Returns whether every value with the old modifiers satisfies the new modifiers."""
     if new.name in ("varchar", "varbit"):
         return bool(old.modifiers) and new.modifiers[0] >= old.modifiers[0]
     if new.name == "numeric":
@@ -167,9 +160,9 @@ def _precision(type_: Type) -> int:
 
 
 def interval_fits(old: Type, new: Type) -> bool:
-    """Whether every interval of the one kind is one of the other.
+    """Returns whether every value of the old interval type fits the new interval type.
 
-    Fields are a set of bits, the least of them the lowest to be kept; precision is the second modifier.
+    The first modifier is a set of bits, one for each field that is kept; the second modifier is the precision.
     """
     precisions = [type_.modifiers[1] if len(type_.modifiers) > 1 else _MAX_PRECISION for type_ in (old, new)]
     fields = [type_.modifiers[0] if type_.modifiers else _FULL_RANGE for type_ in (old, new)]

@@ -1,4 +1,4 @@
-"""Which change of a type may find a value that does not fit. Pure."""
+"""The changes of a column's type that may fail on a value or lose information. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, interval_fits
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog
 
-# Digits before the point that a whole number of the type may have.
+# The most digits of an integer of the type.
 _DIGITS = {"int2": 5, "int4": 10, "int8": 19}
-# Whole numbers of so many digits, and fractions, that a floating point number holds exactly.
+# The number of decimal digits that a floating-point type stores exactly.
 _EXACT = {"float4": 7, "float8": 15}
 _NUMBERS = (*_DIGITS, *_EXACT, "numeric")
 _TEXTS = ("text", "varchar", "bpchar", "citext")
@@ -34,7 +34,7 @@ _LARGEST = 6
 
 
 def is_narrower(old: Type, new: Type, catalog: Catalog) -> bool:
-    """Whether some value of the old type is none of the new, or not the same."""
+    """Returns whether the new type cannot store some value of the old type without loss."""
     if old.array != new.array:
         return old.array
     if old.name in _TEXTS:
@@ -63,7 +63,7 @@ def _loses_digits(old: Type, new: Type) -> bool:
 
 
 def _places(type_: Type) -> tuple[float, float]:
-    """Digits before and after the point."""
+    """Returns the number of digits before and after the decimal point."""
     if type_.name in _DIGITS:
         return _DIGITS[type_.name], 0
     if not type_.modifiers:

@@ -1,14 +1,14 @@
-"""What one file has done before a statement: which transaction it is in, what was set, what was run."""
+"""The state of a file before a statement: its transaction, its settings, and the statements before it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Birth
 from sqlmigrate.model import Location
 from sqlmigrate.sql.classify import Sort, sort_of
-from sqlmigrate.sql.lint_tree import constant, strings
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Name
     from sqlmigrate.sql.parser import Node
 
-_DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate's own; it sets it for every segment
+_DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate sets it for every segment
 _ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
 
 
 class Statement(NamedTuple):
-    """A parsed statement with its place.
+    """A parsed statement with its location.
 
-    `start` is where it begins in the text that was parsed, in bytes; `inner` is, for one that stands in a DO block and
-    is run only if the block comes to it, the line of the file.
+    `start` is its offset in the parsed text, in bytes. A statement in a DO block or a function, which may not run at
+    all, has `inner`, the line of the file.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Statement(NamedTuple):
 
     @property
     def location(self) -> Location:
-        """Where it begins, with its line."""
+        """The location of its first character, with the text of the line."""
         text = self.inner or " " * (self.column - 1) + self.text.partition("\n")[0].rstrip("\r")
         return Location(self.path, self.line, self.column, text)
 
@@ -51,15 +51,16 @@ class Statement(NamedTuple):
 
 @dataclass(slots=True)
 class FileState:
-    """A file as far as it has been run; `file` is its number among the files of a call.
+    """The state of a file before the current statement.
 
-    `transaction` numbers the transactions through all files; `in_transaction` tells whether the statement at hand is
-    in one, `own_block` whether the author wrote its BEGIN. `pending` are the files that are deployed next, this one and
-    those before it, where they are known. `undoes` is the up file that a down file takes back,
-    and `origin` the schema before that. `before` are the statements of this transaction and `earlier` those of the ones
-    before it in this file, rows and comments left out but for the first of a kind. `held` are the tables in use that
-    the transaction has locked ACCESS EXCLUSIVE, `written` those of which it wrote many rows, each with the first such
-    statement; `advisory` tells whether the file takes advisory locks of its own.
+    Files and transactions have numbers: `file` is the number of this file, `transaction` the number of the current
+    transaction in this file. `in_transaction` is whether the current statement runs in a transaction, `own_block`
+    whether the file contains the BEGIN. `pending` are the numbers of the files up to this one that will be deployed
+    together. `undoes` is the number of the up file that a down file rolls back, `origin` the schema before that up
+    file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
+    transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `held` are the
+    tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
+    each with the first such statement. `advisory` is whether the file takes advisory locks.
     """
 
     file: int
@@ -84,15 +85,15 @@ class FileState:
 
     @property
     def born(self) -> Birth:
-        """The mark of what the statement at hand makes."""
+        """The birth of an object that the current statement creates."""
         return Birth(self.file, self.transaction)
 
     def made(self, born: Birth | None) -> bool:
-        """Whether this file made it, or one that is deployed together with it, so that nobody uses it yet."""
+        """Returns whether this file, or a file deployed together with it, created an object."""
         return born is not None and (born.file == self.file or born.file in self.pending)
 
     def setting(self, name: str) -> str | None:
-        """A setting's value as this file set it, or sqlmigrate did; None if it is the server's own."""
+        """Returns the value that this file or sqlmigrate gave a setting, or None for the server's value."""
         for settings in (self.local_settings, self.settings, _DEFAULTS):
             if name in settings:
                 return settings[name]
@@ -100,14 +101,15 @@ class FileState:
 
     @property
     def search_path(self) -> tuple[str, ...]:
-        """The schemas in which names are looked up."""
-        said = self.setting("search_path")
-        if said is None:
+        """The schemas in which PostgreSQL searches unqualified names."""
+        value = self.setting("search_path")
+        if value is None:
             return DEFAULT_PATH
-        return tuple(part for part in (one.strip().strip('"') for one in said.split(",")) if part and part != "$user")
+        schemas = (part.strip().strip('"') for part in value.split(","))
+        return tuple(schema for schema in schemas if schema and schema != "$user")
 
     def enter(self, statement: Statement) -> Sort:
-        """Moves to a statement: it may end the transaction, begin one, or stand outside any."""
+        """Makes a statement the current one: it may end or start a transaction, or run outside a transaction."""
         sort = _sort(statement)
         alone = (sort is Sort.ALONE or self.each_alone) and not self.own_block
         if sort is Sort.BEGIN and not self.own_block:
@@ -120,7 +122,7 @@ class FileState:
         return sort
 
     def leave(self, statement: Statement, sort: Sort) -> None:
-        """Takes note of a statement that was run."""
+        """Records the current statement as executed."""
         if statement.kind == "VariableSetStmt":
             self._set(statement.body)
         elif statement.kind == "SelectStmt":
@@ -133,11 +135,11 @@ class FileState:
             self.before.append(statement)
 
     def ran(self, kind: str) -> bool:
-        """Whether this transaction has run a statement of that kind."""
+        """Returns whether this transaction has run a statement of that kind."""
         return kind in self._kinds
 
     def statements(self) -> Iterator[Statement]:
-        """What this file has run so far, the transaction at hand last."""
+        """Yields the statements of this file before the current one."""
         yield from self.earlier
         yield from self.before
 
@@ -178,17 +180,17 @@ class FileState:
 
 
 def _sort(statement: Statement) -> Sort:
-    """As `statement.sort_of` has it, which is only asked where the kind leaves it open."""
+    """Returns what `sort_of` returns, and calls it only if the kind does not determine the sort: it scans the text."""
     match statement.kind:
         case "InsertStmt" | "CreateStmt" | "CommentStmt" | "UpdateStmt" | "DeleteStmt" | "ViewStmt":
             return Sort.ORDINARY
         case "AlterTableStmt":
             definitions = (command.get("def", {}).get("PartitionCmd", {}) for command in statement.commands)
-            return Sort.ALONE if any(one.get("concurrent") for one in definitions) else Sort.ORDINARY
+            return Sort.ALONE if any(command.get("concurrent") for command in definitions) else Sort.ORDINARY
     return sort_of(statement.text)[0]
 
 
-def _setting_value(argument: Any) -> str:
+def _setting_value(argument: Node) -> str:
     value = constant(argument)
     if isinstance(value, bool):
         return "on" if value else "off"

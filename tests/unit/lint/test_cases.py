@@ -9,16 +9,16 @@ import pytest
 from sqlmigrate.lint import Level, lint
 from tests.lint.cases import LabelledFile, labelled_files
 
-CASES = [pytest.param(one, id=f"{one.name}{' (earlier)' if one.earlier else ''}") for one in labelled_files()]
+CASES = [pytest.param(file, id=f"{file.name}{' (earlier)' if file.earlier else ''}") for file in labelled_files()]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: LabelledFile, tmp_path: Path) -> None:
-    findings = [one for one in lint([str(case.write(tmp_path))]) if one.level is not Level.INFO]
-    lines = {one.location.line for one in findings}
+    findings = [finding for finding in lint([str(case.write(tmp_path))]) if finding.level is not Level.INFO]
+    lines = {finding.location.line for finding in findings}
     assert case.hazards <= lines <= case.hazards | case.open, findings
 
 
-def test_there_are_enough() -> None:
+def test_the_corpus_has_enough_cases() -> None:
     assert len(CASES) >= 800
-    assert sum(len(one.hazards) for one in labelled_files()) >= 400
+    assert sum(len(file.hazards) for file in labelled_files()) >= 400

@@ -1,4 +1,4 @@
-"""The examples of every rule, which are its documentation, are true."""
+"""The linter reports what the examples of each rule document."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.rules.correctness import server_only
 
 
-def cases() -> Iterator[object]:
+def examples() -> Iterator[object]:
     for rule in RULES:
         for number, example in enumerate(rule.examples, 1):
             yield pytest.param(rule, example, id=f"{rule.name}-{number}")
 
 
-@pytest.mark.parametrize(("rule", "example"), [*cases()])
-def test_example(rule: Rule, example: Example, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("rule", "example"), [*examples()])
+def test_example_has_the_documented_finding(rule: Rule, example: Example, tmp_path: Path) -> None:
     if example.earlier:
         (tmp_path / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)
     if example.up:
@@ -35,13 +35,13 @@ def test_example(rule: Rule, example: Example, tmp_path: Path) -> None:
     assert rule.name == "syntax" or "syntax" not in {finding.rule for finding in findings}
 
 
-def test_names_are_unique() -> None:
+def test_rule_names_are_unique() -> None:
     names = [rule.name for rule in RULES]
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_rule_is_shown(rule: Rule) -> None:
+def test_rule_is_documented(rule: Rule) -> None:
     assert any(example.bad for example in rule.examples)
     assert any(not example.bad and not example.unsure for example in rule.examples)
     assert rule.stake.endswith(".")

@@ -22,7 +22,7 @@ def proposed(directory: Path, sql: str, earlier: str = "", *, ignore: bool = Fal
 
 
 def findings(path: Path) -> list[Finding]:
-    return [one for one in lint([str(path)]) if one.level in (Level.ERROR, Level.WARNING)]
+    return [finding for finding in lint([str(path)]) if finding.level in (Level.ERROR, Level.WARNING)]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def findings(path: Path) -> list[Finding]:
         ),
     ],
 )
-def test_concurrently(tmp_path: Path, sql: str, fixed: str, earlier: str) -> None:
+def test_fix_adds_concurrently(tmp_path: Path, sql: str, fixed: str, earlier: str) -> None:
     (fix,) = proposed(tmp_path, sql, earlier)
     assert fix == Fix(str(tmp_path / NAME), sql, fixed)
     write(fix)
@@ -79,7 +79,7 @@ def test_concurrently(tmp_path: Path, sql: str, fixed: str, earlier: str) -> Non
         ("select 'open", ""),
     ],
 )
-def test_what_has_no_one_answer_is_left(tmp_path: Path, sql: str, earlier: str) -> None:
+def test_ambiguous_finding_gets_no_fix(tmp_path: Path, sql: str, earlier: str) -> None:
     assert proposed(tmp_path, sql, earlier) == []
 
 
@@ -111,30 +111,30 @@ FOREIGN_KEY = "alter table t add constraint f foreign key (a) references u (id);
         ),
     ],
 )
-def test_not_valid_and_a_file_that_validates(tmp_path: Path, sql: str, fixed: str, validate: str) -> None:
+def test_fix_adds_not_valid_and_a_file_that_validates(tmp_path: Path, sql: str, fixed: str, validate: str) -> None:
     fix, new = proposed(tmp_path, sql)
     assert fix.after == fixed
     assert (new.before, new.after.splitlines()[1:]) == (None, [validate])
-    for one in (fix, new):
-        write(one)
+    for proposal in (fix, new):
+        write(proposal)
     assert findings(tmp_path / NAME) == []
     assert findings(Path(new.path)) == []
 
 
-def test_validating_file_comes_behind_all_others(tmp_path: Path) -> None:
+def test_validating_file_follows_all_other_files(tmp_path: Path) -> None:
     (tmp_path / "V1.2.0-007__later.sql").write_text("select 1;")
     _, new = proposed(tmp_path, FOREIGN_KEY)
     assert new.path == str(tmp_path / "V1.2.0-008__validate_f.up.sql")
 
 
-def test_validating_file_can_be_taken_back_where_the_other_can(tmp_path: Path) -> None:
+def test_validating_file_has_a_down_file_if_the_fixed_file_has_one(tmp_path: Path) -> None:
     (tmp_path / NAME.replace(".up.", ".down.")).write_text("alter table t drop constraint f;")
     _, up, down = proposed(tmp_path, FOREIGN_KEY)
     assert down.path == str(tmp_path / "V1.0.0-005__validate_f.down.sql")
     assert up.path == down.path.replace(".down.", ".up.")
 
 
-def test_several_constraints_are_validated_in_one_file_in_their_order(tmp_path: Path) -> None:
+def test_one_file_validates_several_constraints_in_their_order(tmp_path: Path) -> None:
     sql = "alter table t add constraint x check (a > 0), add constraint y check (b > 0);"
     fix, new = proposed(tmp_path, sql)
     assert fix.after.count("not valid") == 2
@@ -142,12 +142,12 @@ def test_several_constraints_are_validated_in_one_file_in_their_order(tmp_path: 
     assert [line.split()[-1] for line in new.after.splitlines()[1:]] == ["x;", "y;"]
 
 
-def test_files_of_one_call_get_versions_of_their_own(tmp_path: Path) -> None:
+def test_new_files_of_one_call_have_different_versions(tmp_path: Path) -> None:
     paths = [tmp_path / f"V1.0.0-00{number}__x.up.sql" for number in (1, 2)]
     for path in paths:
         path.write_text(FOREIGN_KEY.replace(" t ", f" {path.name[8]}t ".replace("0", "x")))
-    made = Fixer((), Options()).fixes([one for path in paths for one in findings(path)])
-    assert sorted(Path(one.path).name for one in made if one.before is None) == [
+    made = Fixer((), Options()).fixes([finding for path in paths for finding in findings(path)])
+    assert sorted(Path(fix.path).name for fix in made if fix.before is None) == [
         "V1.0.0-003__validate_f.up.sql",
         "V1.0.0-004__validate_f.up.sql",
     ]
@@ -178,7 +178,7 @@ def test_only_a_versioned_migration_gets_not_valid(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_comment(tmp_path: Path, sql: str, fixed: str) -> None:
+def test_fix_adds_a_comment(tmp_path: Path, sql: str, fixed: str) -> None:
     (fix,) = proposed(tmp_path, sql, ignore=True)
     assert fix.after == fixed
     write(fix)
@@ -191,7 +191,7 @@ def test_one_comment_is_enough_for_two_findings_of_a_rule(tmp_path: Path) -> Non
     assert fix.after.count("ignore=") == 1
 
 
-def test_two_rules_of_a_statement(tmp_path: Path) -> None:
+def test_two_rules_of_a_statement_get_two_comments(tmp_path: Path) -> None:
     sql = "alter table t add constraint x check (a > 0), add constraint y foreign key (b) references u;"
     (fix,) = proposed(tmp_path, sql, ignore=True)
     assert fix.after.count("ignore=") == 2
@@ -203,6 +203,6 @@ def test_syntax_error_gets_no_comment(tmp_path: Path) -> None:
     assert proposed(tmp_path, "select 'open", ignore=True) == []
 
 
-def test_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_unwritable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write(Fix(str(tmp_path / "no" / "a.sql"), None, ""))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.lint import Finding, Options, lint
 from sqlmigrate.lint.rules import RULES
-from sqlmigrate.render import findings, gcc, github, gitlab, junit, markdown, sarif, shape
+from sqlmigrate.render import as_json, findings, gcc, github, gitlab, junit, markdown, sarif
 from sqlmigrate.sql.scanner import tokens
 from tests.servers import ROOT
 
@@ -27,7 +27,7 @@ SHORT = settings(max_examples=60, deadline=None, derandomize=True, suppress_heal
 
 @cache
 def examples() -> list[str]:
-    return sorted({one.sql for rule in RULES for one in rule.examples})
+    return sorted({example.sql for rule in RULES for example in rule.examples})
 
 
 @cache
@@ -68,13 +68,13 @@ def linted(directory: Path, content: bytes, direction: str = "up") -> list[Findi
     path.write_bytes(content)
     found = lint([str(path)], options=OPTIONS)
     lines = content.decode("utf-8-sig", "replace").split("\n")
-    for one in found:
-        assert one.location.path == str(path)
-        line, column = one.location.line or 1, one.location.column or 1
-        assert 1 <= line <= len(lines), one
-        assert 1 <= column <= len(lines[line - 1]) + 1, one
-        assert one.message
-        assert "\n" not in one.location.text
+    for finding in found:
+        assert finding.location.path == str(path)
+        line, column = finding.location.line or 1, finding.location.column or 1
+        assert 1 <= line <= len(lines), finding
+        assert 1 <= column <= len(lines[line - 1]) + 1, finding
+        assert finding.message
+        assert "\n" not in finding.location.text
     shown(found, str(path))
     return found
 
@@ -82,7 +82,7 @@ def linted(directory: Path, content: bytes, direction: str = "up") -> list[Findi
 def shown(found: list[Finding], path: str) -> None:
     for program in (sarif, gitlab):
         json.loads(program.findings(found, [path]))
-    json.dumps(shape.findings(found))
+    json.dumps(as_json.findings(found))
     ET.fromstring(junit.findings(found, [path]))  # noqa: S314  # our own text
     for form in (gcc, github):
         assert len(form.findings(found, [path]).split("\n")) <= len(found) + 1
@@ -97,25 +97,25 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @SHORT
 @given(sql=scripts(), direction=st.sampled_from(["up", "down"]))
-def test_what_is_nearly_sql(directory: Path, sql: str, direction: str) -> None:
+def test_almost_valid_sql_never_crashes_the_linter(directory: Path, sql: str, direction: str) -> None:
     linted(directory, sql.encode("utf-8", "surrogatepass"), direction)
 
 
 @pytest.mark.long
 @LONG
 @given(sql=scripts(), direction=st.sampled_from(["up", "down"]))
-def test_what_is_nearly_sql_for_long(directory: Path, sql: str, direction: str) -> None:
+def test_almost_valid_sql_never_crashes_the_linter_long(directory: Path, sql: str, direction: str) -> None:
     linted(directory, sql.encode("utf-8", "surrogatepass"), direction)
 
 
 @SHORT
 @given(content=st.binary(max_size=200))
-def test_what_is_no_text(directory: Path, content: bytes) -> None:
+def test_random_bytes_never_crash_the_linter(directory: Path, content: bytes) -> None:
     linted(directory, content)
 
 
 def cut(directory: Path, seed: int, rounds: int) -> None:
-    """A piece of each file from one random place to another, in bytes, so that a letter may be cut, too."""
+    """Lints random byte ranges of each file, which may split a character."""
     chosen = random.Random(seed)
     for path in sql_files():
         content = path.read_bytes()
@@ -125,19 +125,19 @@ def cut(directory: Path, seed: int, rounds: int) -> None:
                 linted(directory, piece, chosen.choice(["up", "down"]))
 
 
-def test_files_that_are_cut(directory: Path) -> None:
+def test_truncated_files_never_crash_the_linter(directory: Path) -> None:
     cut(directory, seed=4, rounds=1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(20))
-def test_files_that_are_cut_for_long(directory: Path, seed: int) -> None:
+def test_truncated_files_never_crash_the_linter_long(directory: Path, seed: int) -> None:
     cut(directory, seed, rounds=50)
 
 
-def test_a_cut_file_is_a_syntax_error_with_its_line(directory: Path) -> None:
+def test_truncated_file_is_a_syntax_error_with_line_number(directory: Path) -> None:
     found = linted(directory, b"select 1;\ncreate table u (\n  a int,\n  b")
-    assert [(one.rule, one.location.line) for one in found if one.rule == "syntax"] == [("syntax", 4)]
+    assert [(finding.rule, finding.location.line) for finding in found if finding.rule == "syntax"] == [("syntax", 4)]
 
 
 DEEP = 12_000
@@ -148,11 +148,11 @@ ODD: dict[str, tuple[bytes, list[tuple[str, int, int]]]] = {
     "no UTF-8": (b"select 1;\nselect '\xff';", [("syntax", 2, 1)]),
     "UTF-16": ("select 1;".encode("utf-16"), [("syntax", 1, 1)]),
     "a NUL": (b"select 1;\n\0", [("syntax", 2, 1)]),
-    "an open quote": (b"select 1;\nselect 'a\n\n", [("syntax", 2, 8)]),
-    "an open dollar quote": (b"do $$ begin\n drop", [("syntax", 1, 4)]),
-    "an open comment": (b"select 1; /* /* */\n", [("syntax", 1, 11)]),
+    "an unterminated quoted string": (b"select 1;\nselect 'a\n\n", [("syntax", 2, 8)]),
+    "an unterminated dollar-quoted string": (b"do $$ begin\n drop", [("syntax", 1, 4)]),
+    "an unterminated comment": (b"select 1; /* /* */\n", [("syntax", 1, 11)]),
     "COPY without its end": (b"copy t from stdin;\n1\n", [("syntax", 1, 1)]),
-    "a command of psql": (b"select 1;\n\\i other.sql\n", [("syntax", 2, 1)]),
+    "a meta-command": (b"select 1;\n\\i other.sql\n", [("syntax", 2, 1)]),
     "half a surrogate": (b"select U&'\\D83D';", [("syntax", 1, 16)]),
     "parentheses": (b"select " + b"(" * DEEP + b"1" + b")" * DEEP, [("syntax", 1, 10_004)]),
     "open parentheses": (b"\nselect " + b"(" * DEEP, [("syntax", 2, 10_004)]),
@@ -173,11 +173,11 @@ ODD: dict[str, tuple[bytes, list[tuple[str, int, int]]]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_clean_or_a_syntax_error_with_its_place(directory: Path, name: str) -> None:
+def test_unusual_file_is_clean_or_has_an_error_with_location(directory: Path, name: str) -> None:
     content, expected = ODD[name]
     found = linted(directory, content)
-    errors = [one for one in found if one.level.value == "error"]
-    assert [(one.rule, one.location.line or 1, one.location.column or 1) for one in errors] == expected
+    errors = [finding for finding in found if finding.level.value == "error"]
+    assert [(finding.rule, finding.location.line or 1, finding.location.column or 1) for finding in errors] == expected
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_what_is_odd_is_clean_or_a_syntax_error_with_its_place(directory: Path, 
         ("do $$ begin\n  /* é */ drop table u;\nend $$; create index j on t (b);", 3, 9),
     ],
 )
-def test_places_count_lines_and_characters_from_1(directory: Path, content: str, line: int, column: int) -> None:
+def test_locations_count_lines_and_characters_from_1(directory: Path, content: str, line: int, column: int) -> None:
     found = linted(directory, content.encode())
-    (place,) = [one.location for one in found if one.rule == "index-not-concurrent"]
+    (place,) = [finding.location for finding in found if finding.rule == "index-not-concurrent"]
     assert (place.line, place.column) == (line, column)

@@ -45,61 +45,61 @@ def rules(tmp_path: Path, sql: str) -> list[str]:
         "select '/* \\';\n" + f"{QUIET}\n{INDEX}",
     ],
 )
-def test_quiet(tmp_path: Path, sql: str) -> None:
+def test_comment_suppresses_the_finding(tmp_path: Path, sql: str) -> None:
     assert rules(tmp_path, sql) == []
 
 
-def test_several_rules_in_one_comment_and_in_several(tmp_path: Path) -> None:
+def test_one_or_several_comments_suppress_several_rules(tmp_path: Path) -> None:
     both = "alter table t add constraint c check (a > 0), add constraint f foreign key (a) references u;"
     assert rules(tmp_path, f"-- sqlmigrate: ignore=check-scans, foreign-key-scans (why)\n{both}") == []
     assert rules(tmp_path, f"-- sqlmigrate: ignore=check-scans\n-- sqlmigrate: ignore=foreign-key-scans\n{both}") == []
 
 
-def test_statement_below_only(tmp_path: Path) -> None:
+def test_comment_applies_only_to_the_next_statement(tmp_path: Path) -> None:
     assert rules(tmp_path, f"{QUIET}\n{INDEX}\ncreate index k on t (b);") == ["index-not-concurrent"]
     assert rules(tmp_path, f"select 1;\n{INDEX}\n{QUIET}\ncreate index k on t (b);") == ["index-not-concurrent"]
 
 
-def test_trailing_is_for_its_own_line_only(tmp_path: Path) -> None:
+def test_trailing_comment_applies_only_to_its_line(tmp_path: Path) -> None:
     findings = found(tmp_path, f"{INDEX} {QUIET}\ncreate index k on t (b);")
     assert [finding.location.line for finding in findings] == [2]
 
 
-def test_comment_in_a_string_is_none(tmp_path: Path) -> None:
+def test_comment_in_a_string_suppresses_nothing(tmp_path: Path) -> None:
     assert rules(tmp_path, f"select '{QUIET}';\n{INDEX}") == ["index-not-concurrent"]
 
 
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        (f"{QUIET}\nselect 1;", "nothing here is a case of index-not-concurrent"),
-        (f"{QUIET}\n{CHECK}", "nothing here is a case of index-not-concurrent"),
+        (f"{QUIET}\nselect 1;", "the comment has no effect: index-not-concurrent finds nothing here"),
+        (f"{QUIET}\n{CHECK}", "the comment has no effect: index-not-concurrent finds nothing here"),
         ("-- sqlmigrate: ignore=index-not-concurent\nselect 1;", "did you mean index-not-concurrent?"),
-        ("-- sqlmigrate: ignore=zzz\nselect 1;", "there is no rule zzz"),
-        ("-- sqlmigrate: ignore=\nselect 1;", "no rule is named here; write ignore=rule, rule (reason)"),
-        ("-- sqlmigrate: ignore= (why)\nselect 1;", "no rule is named here"),
-        (f"select 1;\n{QUIET}\n", "nothing here is a case of index-not-concurrent"),
-        (QUIET, "nothing here is a case of index-not-concurrent"),
+        ("-- sqlmigrate: ignore=zzz\nselect 1;", "rule zzz does not exist"),
+        ("-- sqlmigrate: ignore=\nselect 1;", "the comment names no rule; write ignore=rule, rule (reason)"),
+        ("-- sqlmigrate: ignore= (why)\nselect 1;", "the comment names no rule"),
+        (f"select 1;\n{QUIET}\n", "the comment has no effect: index-not-concurrent finds nothing here"),
+        (QUIET, "the comment has no effect: index-not-concurrent finds nothing here"),
     ],
 )
-def test_what_keeps_nothing_quiet_is_said(tmp_path: Path, sql: str, message: str) -> None:
+def test_unused_ignore_is_reported(tmp_path: Path, sql: str, message: str) -> None:
     unused = [finding for finding in found(tmp_path, sql) if finding.rule == "unused-ignore"]
     assert [message in finding.message for finding in unused] == [True]
     assert unused[0].level is Level.WARNING
     assert unused[0].location.text.startswith("--")
 
 
-def test_place_of_an_unused_ignore(tmp_path: Path) -> None:
+def test_unused_ignore_has_a_location(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, f"select 1;\n\n  {QUIET}\nselect 2;")
     assert (finding.location.line, finding.location.column) == (3, 3)
 
 
-def test_ignore_of_a_rule_that_is_off_is_no_finding(tmp_path: Path) -> None:
+def test_ignore_of_a_disabled_rule_is_not_reported(tmp_path: Path) -> None:
     off = Options(levels={"index-not-concurrent": None})
     assert found(tmp_path, f"{QUIET}\n{INDEX}", off) == []
 
 
-def test_unused_ignore_and_syntax_have_levels_too(tmp_path: Path) -> None:
+def test_unused_ignore_and_syntax_have_configurable_levels(tmp_path: Path) -> None:
     assert found(tmp_path, f"{QUIET}\nselect 1;", Options(levels={"unused-ignore": None})) == []
     (finding,) = found(tmp_path, "selec 1;", Options(levels={"syntax": Level.NOTICE}))
     assert finding.level is Level.NOTICE
@@ -123,6 +123,6 @@ def test_squawk(tmp_path: Path, sql: str) -> None:
     assert rules(tmp_path, sql) == []
 
 
-def test_squawk_ignores_one_rule_of_the_statement_below(tmp_path: Path) -> None:
+def test_squawk_comment_suppresses_one_rule_for_the_next_statement(tmp_path: Path) -> None:
     assert rules(tmp_path, f"-- squawk-ignore prefer-robust-stmts\n{INDEX}") == ["index-not-concurrent"]
     assert rules(tmp_path, f"-- squawk-ignore\nselect 1;\n{INDEX}") == ["index-not-concurrent"]

@@ -4,8 +4,8 @@ import pytest
 
 from sqlmigrate.lint.schema.catalog import Birth, Catalog, Table
 from sqlmigrate.lint.schema.interpret import apply
-from sqlmigrate.sql.lint_tree import one
 from sqlmigrate.sql.parser import parse
+from sqlmigrate.sql.tree import kind_and_body
 
 T = "create table t (a int primary key, b varchar(50) not null unique, c text default 'x' check (c <> ''));"
 
@@ -13,7 +13,7 @@ T = "create table t (a int primary key, b varchar(50) not null unique, c text de
 def schema(*statements: str) -> Catalog:
     catalog = Catalog()
     for tree in parse("".join(statements)):
-        apply(catalog, *one(tree["stmt"]), Birth(1, 0))
+        apply(catalog, *kind_and_body(tree["stmt"]), Birth(1, 0))
     return catalog
 
 
@@ -81,7 +81,7 @@ def test_rename_and_schema() -> None:
     assert {("public", "t"), ("public", "u")} <= catalog.gone
 
 
-def test_drop_takes_what_depends_on_it() -> None:
+def test_drop_removes_dependent_objects() -> None:
     catalog = schema(T, "create view v as select * from t; create table u (a int references t); drop table t cascade")
     assert list(catalog.tables) == [("public", "u")]
     assert table(catalog, "u").constraints == ()
@@ -138,10 +138,10 @@ def test_drop_schema() -> None:
     assert catalog.tables == {}
 
 
-def test_copy_changes_on_its_own() -> None:
+def test_copy_is_independent() -> None:
     catalog = schema(T)
     copy = catalog.copy()
     for tree in parse("drop table t"):
-        apply(copy, *one(tree["stmt"]), Birth(2, 1))
+        apply(copy, *kind_and_body(tree["stmt"]), Birth(2, 1))
     assert table(catalog).name == ("public", "t")
     assert copy.tables == {}

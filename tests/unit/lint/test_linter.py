@@ -19,7 +19,7 @@ def rules(findings: list[Finding]) -> list[str]:
     return [finding.rule for finding in findings]
 
 
-def test_syntax_error_has_line_column_and_its_line(tmp_path: Path) -> None:
+def test_syntax_error_has_location_and_text_of_its_line(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, "select 1;\n\n  selec\n  2;\nselect 3;")
     assert finding.rule == "syntax"
     assert finding.level is Level.ERROR
@@ -28,25 +28,25 @@ def test_syntax_error_has_line_column_and_its_line(tmp_path: Path) -> None:
     assert "selec" in finding.message
 
 
-def test_syntax_error_does_not_hide_what_follows(tmp_path: Path) -> None:
+def test_syntax_error_does_not_hide_later_findings(tmp_path: Path) -> None:
     findings = found(tmp_path, "selec 1;\ncreate index i on t (a);")
     assert rules(findings) == ["syntax", "index-not-concurrent"]
     assert findings[1].location.line == 2
 
 
 @pytest.mark.parametrize("sql", ["select 'a", "select $$ a", "/* a"])
-def test_open_quote_is_a_syntax_error(tmp_path: Path, sql: str) -> None:
+def test_unterminated_quoted_string_is_a_syntax_error(tmp_path: Path, sql: str) -> None:
     assert rules(found(tmp_path, sql)) == ["syntax"]
 
 
-def test_copy_data_and_psql_commands_pass(tmp_path: Path) -> None:
+def test_copy_data_and_meta_commands_are_accepted(tmp_path: Path) -> None:
     sql = "\\restrict x\ncopy t (a) from stdin;\nalter table\n\\.\ncreate index i on t (a);\n\\unrestrict x\n"
     (finding,) = found(tmp_path, sql)
     assert (finding.rule, finding.location.line) == ("index-not-concurrent", 5)
 
 
 @pytest.mark.parametrize("before", ["", "-- é\n", "/* é */ ", "select 'é', E'\\n';\n", "\ufeff"])
-def test_place_of_a_subcommand_counts_characters(tmp_path: Path, before: str) -> None:
+def test_location_of_a_subcommand_counts_characters(tmp_path: Path, before: str) -> None:
     (finding,) = found(tmp_path, f"{before}alter table t\n  add column é int,\n  add column b int check (b > 0);")
     assert finding.location.line is not None
     assert finding.location.line == 3 + before.count("\n")
@@ -54,7 +54,7 @@ def test_place_of_a_subcommand_counts_characters(tmp_path: Path, before: str) ->
     assert finding.location.text == "  add column b int check (b > 0);"
 
 
-def test_who_decided(tmp_path: Path) -> None:
+def test_finding_names_its_source(tmp_path: Path) -> None:
     by_file, by_earlier = found(
         tmp_path,
         "alter table t alter b type text; alter table t alter a type numeric(10);",
@@ -66,12 +66,12 @@ def test_who_decided(tmp_path: Path) -> None:
     assert alone.decided_by is Decider.FILE
 
 
-def test_newer_files_do_not_count(tmp_path: Path) -> None:
+def test_newer_files_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "V3.0.0-001__later.up.sql").write_text("alter table t alter a type text;")
     assert rules(found(tmp_path, "alter table t alter a type varchar(60);", "create table t (a varchar(50));")) == []
 
 
-def test_files_of_one_call_know_those_before_them(tmp_path: Path) -> None:
+def test_files_of_one_call_see_the_schema_of_earlier_files(tmp_path: Path) -> None:
     paths = []
     for number, sql in enumerate(("create table t (a int);", "create index i on t (a);"), 1):
         path = tmp_path / f"V1.0.0-{number:03d}__x.up.sql"
@@ -81,7 +81,7 @@ def test_files_of_one_call_know_those_before_them(tmp_path: Path) -> None:
     assert finding.location.path == paths[1]
 
 
-def test_what_is_deployed_together_is_new(tmp_path: Path) -> None:
+def test_tables_of_pending_migrations_are_not_in_use(tmp_path: Path) -> None:
     paths = []
     for number, sql in enumerate(
         (
@@ -95,7 +95,7 @@ def test_what_is_deployed_together_is_new(tmp_path: Path) -> None:
         path = tmp_path / f"V1.0.0-{number:03d}__x.up.sql"
         path.write_text(sql)
         paths.append(str(path))
-    assert {one.rule for one in lint(paths)} > {
+    assert {finding.rule for finding in lint(paths)} > {
         "index-not-concurrent",
         "rename-table",
         "set-not-null-scans",
@@ -105,17 +105,17 @@ def test_what_is_deployed_together_is_new(tmp_path: Path) -> None:
     assert (alone.rule, "old" in alone.message) == ("index-not-concurrent", True)
 
 
-def test_other_directories_know_nothing_of_each_other(tmp_path: Path) -> None:
+def test_directories_have_separate_schemas(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "V1.0.0-001__x.up.sql").write_text("create table t (a varchar(50));")
     (tmp_path / "b").mkdir()
     file = tmp_path / "b" / "V1.0.0-002__x.up.sql"
     file.write_text("alter table t alter a type varchar(60);")
-    assert [one.level for one in lint([str(file)])] == [Level.INFO]
+    assert [finding.level for finding in lint([str(file)])] == [Level.INFO]
     assert lint([str(file)], [str(tmp_path)]) == []
 
 
-def test_down_file_comes_behind_its_up_file(tmp_path: Path) -> None:
+def test_down_file_follows_its_up_file(tmp_path: Path) -> None:
     (tmp_path / "V1.0.0-001__x.up.sql").write_text("create table t (a varchar(50));")
     (tmp_path / "V1.0.0-002__x.up.sql").write_text("alter table t alter a type varchar(60);")
     down = tmp_path / "V1.0.0-002__x.down.sql"
@@ -125,7 +125,7 @@ def test_down_file_comes_behind_its_up_file(tmp_path: Path) -> None:
     assert rules(lint([str(down), str(after)])) == ["type-change-rewrites"]
 
 
-def test_file_of_another_name_stands_alone(tmp_path: Path) -> None:
+def test_file_without_a_version_starts_from_an_empty_schema(tmp_path: Path) -> None:
     file = tmp_path / "fix.sql"
     file.write_text("alter table t alter a type varchar(60);")
     (finding,) = lint([str(file)])
@@ -133,17 +133,17 @@ def test_file_of_another_name_stands_alone(tmp_path: Path) -> None:
     assert finding.message.startswith("cannot tell: ")
 
 
-def test_do_block_is_looked_into(tmp_path: Path) -> None:
+def test_statements_in_a_do_block_are_checked(tmp_path: Path) -> None:
     sql = "do $$\nbegin\n  if true then\n    create index i on t (a);\n  end if;\nend $$;"
     (finding,) = found(tmp_path, sql)
     assert (finding.rule, finding.location.line, finding.location.column) == ("index-not-concurrent", 4, 5)
 
 
-def test_constant_text_of_execute_is_looked_at(tmp_path: Path) -> None:
+def test_constant_text_of_execute_is_checked(tmp_path: Path) -> None:
     assert rules(found(tmp_path, "do $$ begin execute 'create index i on t (a)'; end $$;")) == ["index-not-concurrent"]
 
 
-def test_dynamic_sql_makes_what_is_known_doubtful(tmp_path: Path) -> None:
+def test_dynamic_sql_makes_the_schema_uncertain(tmp_path: Path) -> None:
     block = "do $$ begin execute format('alter table %I drop constraint c', 't'); end $$;"
     table = "create table t (a int, b int references t);"
     assert rules(found(tmp_path, "select 1;", table, block, preset="all")) == []
@@ -176,7 +176,7 @@ def test_ignored(tmp_path: Path, sql: str) -> None:
     assert "index-not-concurrent" not in rules(found(tmp_path, sql))
 
 
-def test_ignore_holds_for_the_statement_below_only(tmp_path: Path) -> None:
+def test_ignore_applies_only_to_the_next_statement(tmp_path: Path) -> None:
     sql = "select 1;\n-- sqlmigrate: ignore=index-not-concurrent\ncreate index i on t (a);\ncreate index j on t (b);"
     (finding,) = found(tmp_path, sql)
     assert finding.location.line == 4
@@ -185,8 +185,8 @@ def test_ignore_holds_for_the_statement_below_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("index-not-concurrent", "nothing here is a case of index-not-concurrent"),
-        ("no-such-rule", "there is no rule no-such-rule"),
+        ("index-not-concurrent", "the comment has no effect: index-not-concurrent finds nothing here"),
+        ("no-such-rule", "rule no-such-rule does not exist"),
     ],
 )
 def test_unused_ignore_is_a_finding(tmp_path: Path, rule: str, message: str) -> None:
@@ -194,7 +194,7 @@ def test_unused_ignore_is_a_finding(tmp_path: Path, rule: str, message: str) -> 
     assert (finding.rule, finding.message, finding.location.line) == ("unused-ignore", message, 2)
 
 
-def test_ignore_of_a_rule_that_is_off_is_not_unused(tmp_path: Path) -> None:
+def test_ignore_of_a_disabled_rule_is_not_unused(tmp_path: Path) -> None:
     assert (
         found(tmp_path, "-- sqlmigrate: ignore=foreign-key-without-index\ncreate table t (a int references r);") == []
     )
@@ -216,12 +216,12 @@ def test_version_bounds_a_rule(tmp_path: Path) -> None:
     assert rules(lint([str(file)], options=Options(postgres=14))) == ["detach-not-concurrent"]
 
 
-def test_the_projects_own_migrations_are_clean() -> None:
+def test_migrations_of_this_repository_are_clean() -> None:
     directory = Path(__file__).parents[3] / "migrations"
     assert lint(sorted(str(path) for path in directory.glob("*.sql"))) == []
 
 
-def test_rows_by_the_megabyte_are_left_unread(tmp_path: Path) -> None:
+def test_large_insert_is_not_parsed(tmp_path: Path) -> None:
     rows = "insert into t values " + ", ".join(["(1, 'abcdefgh')"] * 80_000) + ";\n"
     (finding,) = found(tmp_path, rows + "create index i on t (a);")
     assert finding.location.line == 2
@@ -232,21 +232,21 @@ def test_file_without_statements(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, text) == []
 
 
-def test_not_utf8_is_a_finding(tmp_path: Path) -> None:
+def test_invalid_utf8_is_a_finding(tmp_path: Path) -> None:
     file = tmp_path / "x.sql"
     file.write_bytes(b"select 1;\nselect '\xff';")
     (finding,) = lint([str(file)])
     assert (finding.rule, finding.location.line) == ("syntax", 2)
 
 
-def test_expression_too_deep_is_a_finding(tmp_path: Path) -> None:
+def test_expression_nested_too_deeply_is_a_finding(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, "select " + "(" * 5000 + "1" + ")" * 5000 + " + 1" * 5000 + ";")
     assert finding.rule == "syntax"
 
 
-def test_statement_that_cannot_be_read_makes_what_is_known_doubtful(tmp_path: Path) -> None:
+def test_syntax_error_makes_the_schema_uncertain(tmp_path: Path) -> None:
     sql = "alter table t add constraint f foreign key (a) references r not valid;"
     assert "foreign-key-without-index" in [
-        one.rule for one in found(tmp_path, sql, "create table t (a int);", preset="all")
+        finding.rule for finding in found(tmp_path, sql, "create table t (a int);", preset="all")
     ]
     assert found(tmp_path, sql, "create table t (a int); creat index on t (a);", preset="all") == []

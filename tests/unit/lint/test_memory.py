@@ -1,4 +1,4 @@
-"""Findings that are remembered: the same as if all were looked at, whatever has changed."""
+"""Linting with the cache returns the same findings as without it, whatever has changed."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ def same_as_unremembered(directory: Path, options: Options = OPTIONS) -> bool:
     return linted(directory, options) == linted(directory, replace(options, remembers=False))
 
 
-def test_what_is_as_it_was_is_not_looked_at_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_files_are_not_linted_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = linted(migrations)
     assert first
     monkeypatch.setattr(linter, "_shared", None)
     assert linted(migrations) == first
 
 
-def test_only_what_lies_behind_a_change_is_looked_at_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_changed_and_later_files_are_linted_again(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linted(migrations)
     last = migrations / "V1.0.0-003__v.up.sql"
     last.write_text("drop table t;\n")
     shared, seen = linter._shared, list[str]()
 
     def watched(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
-        seen.extend(one.path for run in runs for one in run if one.linted)
+        seen.extend(moment.path for run in runs for moment in run if moment.linted)
         return shared(runs, options)
 
     monkeypatch.setattr(linter, "_shared", watched)
     found = linted(migrations)
     assert seen == [str(last)]
-    assert "drop-table" in {one.rule for one in found}
+    assert "drop-table" in {finding.rule for finding in found}
 
 
-def test_two_down_files_of_a_version_are_looked_at_alike(migrations: Path) -> None:
+def test_two_down_files_of_one_version_are_both_checked_for_changes(migrations: Path) -> None:
     second = migrations / "V1.0.0-002__x.down.sql"
     second.write_text("alter table t alter a type varchar(10);\n")
     linted(migrations)
@@ -68,13 +68,13 @@ def test_two_down_files_of_a_version_are_looked_at_alike(migrations: Path) -> No
 
 @pytest.mark.parametrize("name", ["V1.0.0-001__t.up.sql", "V1.0.0-002__u.up.sql", "V1.0.0-003__v.up.sql"])
 @pytest.mark.parametrize("text", ["create table t (a text);\n", "create table x (a int);\n", "alter tabel t;\n", ""])
-def test_a_change_shows(migrations: Path, name: str, text: str) -> None:
+def test_a_changed_file_changes_the_findings(migrations: Path, name: str, text: str) -> None:
     linted(migrations)
     (migrations / name).write_text(text)
     assert same_as_unremembered(migrations)
 
 
-def test_a_file_that_comes_or_goes_shows(migrations: Path) -> None:
+def test_an_added_or_removed_file_changes_the_findings(migrations: Path) -> None:
     linted(migrations)
     new = migrations / "V1.0.0-001__twin.up.sql"
     new.write_text("drop table t;\n")
@@ -94,33 +94,35 @@ def test_a_file_that_comes_or_goes_shows(migrations: Path) -> None:
         replace(OPTIONS, preset="all", naming={"index": "x_.*"}),
     ],
 )
-def test_another_question_has_another_answer(migrations: Path, changed: Options) -> None:
+def test_other_options_have_their_own_cached_findings(migrations: Path, changed: Options) -> None:
     linted(migrations)
     assert same_as_unremembered(migrations, changed)
 
 
-def test_what_is_deployed_together_is_another_question(migrations: Path) -> None:
+def test_other_pending_files_have_their_own_cached_findings(migrations: Path) -> None:
     linted(migrations)
     pending = [str(path) for path in migrations.iterdir()]
     assert same_as_unremembered(migrations, replace(OPTIONS, pending=pending))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[1]", "\0", '{"k": 1}'])
-def test_what_can_not_be_read_is_as_if_it_were_not_there(migrations: Path, content: str) -> None:
+def test_a_damaged_value_counts_as_missing(migrations: Path, content: str) -> None:
     linted(migrations)
-    (kept,) = Path(memory._directory()).iterdir()
+    (kept,) = Path(memory.CACHE.directory).iterdir()
     kept.write_text(content)
     assert same_as_unremembered(migrations)
 
 
-def test_the_oldest_go(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_KEPT", 2)
+def test_the_cache_evicts_the_oldest_values(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "CACHE", memory.CACHE._replace(most=2))
     for postgres in (14, 15, 16, 17):
         linted(migrations, replace(OPTIONS, postgres=postgres))
-    assert len(list(Path(memory._directory()).iterdir())) == 2
+    assert len(list(Path(memory.CACHE.directory).iterdir())) == 2
 
 
-def test_what_is_written_to_meanwhile_is_not_remembered(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_in_a_file_that_changes_meanwhile_are_not_cached(
+    migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared, last = linter._shared, migrations / "V1.0.0-003__v.up.sql"
     first = last.read_text()
 

@@ -48,10 +48,10 @@ NONE = [
 
 
 @pytest.mark.parametrize(("old", "new"), SOME)
-def test_some_value_does_not_fit(old: Type, new: Type) -> None:
+def test_narrower_type_is_recognised(old: Type, new: Type) -> None:
     assert is_narrower(old, new, Catalog())
 
 
 @pytest.mark.parametrize(("old", "new"), NONE)
-def test_every_value_fits(old: Type, new: Type) -> None:
+def test_wide_enough_type_is_recognised(old: Type, new: Type) -> None:
     assert not is_narrower(old, new, Catalog())

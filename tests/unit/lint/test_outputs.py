@@ -26,7 +26,7 @@ KNOWN = Table(("public", "t"), columns={"a": Column("a"), "b": Column("b")})
         ("values (1, 2)", [None]),
     ],
 )
-def test_names_of_a_query(query: str, names: list[str | None]) -> None:
+def test_columns_of_a_query_have_the_names_that_postgresql_chooses(query: str, names: list[str | None]) -> None:
     catalog = Catalog()
     catalog.put(KNOWN)
     assert output_names(catalog, parse(query)[0]["stmt"]) == names

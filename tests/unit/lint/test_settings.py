@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.config.settings import load as load_settings
-from sqlmigrate.config.settings import load_without_database
+from sqlmigrate.config.settings import load_for_files
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint import Level, settings
 from sqlmigrate.lint.selection import select
@@ -34,7 +34,7 @@ def test_every_setting_can_be_read() -> None:
     assert {*settings._READERS, "root"} == {field.name for field in fields(LintSettings)}
 
 
-def test_whole_table() -> None:
+def test_every_setting_is_read_from_the_table() -> None:
     chosen = in_file(
         """
         [lint]
@@ -62,19 +62,19 @@ def test_whole_table() -> None:
     )
 
 
-def test_pyproject() -> None:
+def test_settings_are_read_from_pyproject() -> None:
     Path("pyproject.toml").write_text('[tool.sqlmigrate.lint]\nfail_on = "error"\n')
     assert load({}, {}).fail_on is Level.ERROR
 
 
-def test_root_is_where_the_file_is() -> None:
+def test_root_is_the_directory_of_the_configuration_file() -> None:
     Path("conf").mkdir()
     Path("conf/other.toml").write_text('[lint]\npreset = "all"\n')
     assert load({}, {}, "conf/other.toml") == LintSettings(preset="all", root="conf")
     assert load({}, {"SQLMIGRATE_CONFIG": "conf/other.toml"}).root == "conf"
 
 
-def test_option_goes_before_environment_before_file() -> None:
+def test_option_overrides_environment_and_environment_overrides_file() -> None:
     Path("sqlmigrate.toml").write_text("[lint]\npostgres_version = 14\n")
     environ = {"SQLMIGRATE_LINT_POSTGRES_VERSION": "15"}
     assert load({}, {}).postgres_version == 14
@@ -87,7 +87,7 @@ def test_postgres_version(said: str, major: int | None) -> None:
     if major is not None:
         assert load({"postgres_version": said}, {}).postgres_version == major
         return
-    with pytest.raises(ConfigurationError, match=f"--postgres-version: '{said}' is no version of PostgreSQL"):
+    with pytest.raises(ConfigurationError, match=f"--postgres-version: '{said}' is not a PostgreSQL version"):
         load({"postgres_version": said}, {})
 
 
@@ -96,19 +96,19 @@ def test_postgres_version(said: str, major: int | None) -> None:
     [
         ("lint = 1", "lint is not a table", "[tool.sqlmigrate.lint]"),
         ("[lint]\npresets = 'all'", "unknown lint setting 'presets'", "did you mean preset?"),
-        ("[lint]\nzzz = 1", "unknown lint setting 'zzz'", "known are preset, rules"),
-        ("[lint]\npreset = 'every'", "lint.preset: 'every' means nothing", "safety, all"),
-        ("[lint]\nfail_on = 1", "lint.fail_on: 1 means nothing", "never"),
+        ("[lint]\nzzz = 1", "unknown lint setting 'zzz'", "valid names: preset, rules"),
+        ("[lint]\npreset = 'every'", "lint.preset: invalid value 'every'", "safety, all"),
+        ("[lint]\nfail_on = 1", "lint.fail_on: invalid value 1", "never"),
         ("[lint]\nrules = {check-scan = 'off'}", "lint.rules: unknown rule 'check-scan'", "did you mean check-scans?"),
-        ("[lint]\nrules = {check-scans = 'fatal'}", "'fatal' means nothing", "error, warning, notice, info, off"),
+        ("[lint]\nrules = {check-scans = 'fatal'}", "invalid value 'fatal'", "error, warning, notice, info, off"),
         ("[lint]\nrules = ['check-scans']", "is not a table", "name ="),
         ("[lint]\nfiles = 'a/**'", "lint.files: 'a/**' is not a list", "write ["),
         ("[lint]\nnaming = {tables = 'a'}", "unknown kind of name 'tables'", "did you mean table?"),
-        ("[lint]\nnaming = {table = '('}", "table = '(' is no regular expression", ""),
+        ("[lint]\nnaming = {table = '('}", "table = '(' is not a valid regular expression", ""),
         ("[lint]\nsince = '7'", "lint.since: '7' is not a version", "v2.0.0-001"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, message: str, hint: str) -> None:
+def test_invalid_setting_is_reported(text: str, message: str, hint: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         in_file(text)
     assert message in caught.value.message
@@ -116,20 +116,20 @@ def test_what_is_wrong_is_said(text: str, message: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
-def test_environment_is_named_where_it_is_wrong() -> None:
-    with pytest.raises(ConfigurationError, match="SQLMIGRATE_LINT_PRESET: 'x' means nothing"):
+def test_invalid_environment_variable_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="SQLMIGRATE_LINT_PRESET: invalid value 'x'"):
         load({}, {"SQLMIGRATE_LINT_PRESET": "x"})
 
 
-def test_other_settings_pass_the_table_by() -> None:
+def test_other_settings_ignore_the_lint_table() -> None:
     Path("sqlmigrate.toml").write_text("dir = ['m']\n[lint]\npreset = 'all'\n")
-    assert load_without_database({}, {}).dir == ("m",)
+    assert load_for_files({}, {}).dir == ("m",)
     assert load_settings({"database_url": "postgresql://x"}, {}).dir == ("m",)
 
 
 def test_directories_need_no_database() -> None:
-    assert load_without_database({}, {}).dir == ("migrations",)
-    assert load_without_database({"dir": ("a",)}, {"SQLMIGRATE_DIR": "b"}).dir == ("a",)
+    assert load_for_files({}, {}).dir == ("migrations",)
+    assert load_for_files({"dir": ("a",)}, {"SQLMIGRATE_DIR": "b"}).dir == ("a",)
 
 
 def make(*paths: str) -> None:
@@ -138,18 +138,18 @@ def make(*paths: str) -> None:
         Path(path).write_text("select 1;")
 
 
-def test_files_in_the_order_in_which_they_are_named_and_once() -> None:
+def test_files_keep_the_order_of_the_arguments_without_duplicates() -> None:
     make("b.sql", "a.sql")
     assert select(["b.sql", "a.sql", "b.sql"], LintSettings()) == ["b.sql", "a.sql"]
 
 
-def test_directory_is_all_sql_below_it() -> None:
+def test_directory_selects_all_sql_files_below_it() -> None:
     make("m/b.sql", "m/a.sql", "m/deep/c.SQL", "m/.git/d.sql", "m/.e.sql", "m/f.txt")
     assert select(["m"], LintSettings()) == ["m/a.sql", "m/b.sql", "m/deep/c.SQL"]
 
 
-def test_missing_file_is_said() -> None:
-    with pytest.raises(ConfigurationError, match=r"there is no file 'x\.sql'"):
+def test_missing_file_is_reported() -> None:
+    with pytest.raises(ConfigurationError, match=r"file 'x\.sql'"):
         select(["x.sql"], LintSettings())
 
 
@@ -177,7 +177,7 @@ def test_globs(glob: str, matched: set[str]) -> None:
     assert set(select(["."], LintSettings(exclude=(glob,)))) == {f"./{path}" for path in every - matched}
 
 
-def test_globs_are_meant_from_the_configuration_file(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+def test_globs_are_relative_to_the_configuration_file(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     make("m/a.sql", "elsewhere/x")
     monkeypatch.chdir("elsewhere")
     assert select([str(here / "m/a.sql")], LintSettings(files=("m/*.sql",), root="..")) == [str(here / "m/a.sql")]
@@ -215,7 +215,7 @@ def test_changed_since(monkeypatch: pytest.MonkeyPatch) -> None:
     assert select(["."], chosen) == ["./committed é.sql", "./edited.sql", "./new.sql"]
 
 
-def test_changes_are_those_of_this_branch() -> None:
+def test_changed_since_selects_the_changes_of_this_branch() -> None:
     make("m/a.sql")
     git("init", "-q", "-b", "main")
     git("add", ".")
@@ -228,16 +228,21 @@ def test_changes_are_those_of_this_branch() -> None:
     assert select(["m"], LintSettings(changed_since="main")) == []
 
 
-def test_git_that_cannot_tell() -> None:
+def test_git_error_is_reported() -> None:
     make("m/a.sql")
     git("init", "-q")
-    with pytest.raises(ConfigurationError, match="git can't tell what changed") as caught:
+    with pytest.raises(ConfigurationError, match="git could not report what changed") as caught:
         select(["m"], LintSettings(changed_since="--nowhere"))
-    assert caught.value.hint == "--changed-since takes a commit or a branch"
+    assert caught.value.hint == "give --changed-since a commit or a branch"
 
 
-def test_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_git_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     make("m/a.sql")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigurationError, match="git can't be run"):
+    with pytest.raises(ConfigurationError, match="could not run git"):
         select(["m"], LintSettings(changed_since="main"))
+
+
+def test_a_configuration_may_name_a_removed_rule() -> None:
+    settings = in_file('[lint.rules]\nduplicate-name = "off"\ncheck-scans = "off"\n')
+    assert settings.rules == {"check-scans": None}

@@ -11,7 +11,7 @@ from tests.servers import ROOT
 
 @pytest.fixture
 def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Migrations that hang on each other, with down files, one file that stands alone, and a second directory."""
+    """Dependent migrations with down files, a file without a version, and a second directory."""
     monkeypatch.setattr(timeline, "_WORTH_IT", 4)
     for number in range(1, 31):
         name = f"V1.0.0-{number:03d}__t{number}"
@@ -29,13 +29,13 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("processes", [2, 3, 8])
-def test_several_processes_find_what_one_finds(many: list[str], processes: int) -> None:
+def test_several_processes_return_the_same_findings_as_one(many: list[str], processes: int) -> None:
     alone = lint(many)
     assert len(alone) > 60
     assert lint(many, options=Options(processes=processes)) == alone
 
 
-def test_an_error_of_another_process_is_ours(many: list[str]) -> None:
+def test_an_error_in_a_worker_process_is_raised(many: list[str]) -> None:
     with pytest.raises(ValueError, match="no such level"):
         lint(many, options=Options(processes=4, levels=_Unreadable()))
 
@@ -46,7 +46,7 @@ class _Unreadable(dict[str, None]):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
-def test_each_file_is_linted_in_one_share_behind_those_before_it(many: list[str], workers: int) -> None:
+def test_each_file_is_linted_in_one_share_after_its_earlier_files(many: list[str], workers: int) -> None:
     runs = list(timelines(many))
     divided = shares(runs, workers)
     assert len(divided) == workers
@@ -54,13 +54,13 @@ def test_each_file_is_linted_in_one_share_behind_those_before_it(many: list[str]
     assert sorted(linted) == many
     for run in runs:
         ups = [moment.path for moment in run if not moment.down]
-        for own in (one for share in divided for one in share if one[-1].path in {moment.path for moment in run}):
-            read = [moment.path for moment in own if not moment.down]
+        for part in (part for share in divided for part in share if part[-1].path in {moment.path for moment in run}):
+            read = [moment.path for moment in part if not moment.down]
             assert read == ups[: len(read)]
-            assert own[-1].linted
-            assert all(moment.linted for moment in own if moment.down)
+            assert part[-1].linted
+            assert all(moment.linted for moment in part if moment.down)
 
 
-def test_few_files_are_not_shared() -> None:
+def test_few_files_are_linted_by_one_process() -> None:
     runs = list(timelines([str(path) for path in sorted((ROOT / "migrations").glob("*.sql"))]))
     assert shares(runs, 8) == [runs]

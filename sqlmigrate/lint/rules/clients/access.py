@@ -1,4 +1,4 @@
-"""Breaks clients or loses data: who may read and write what."""
+"""Breaks clients or loses data: privileges and row-level security."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.lint_tree import strings
+from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _POWERFUL = (
     "pg_database_owner",
 )
 _MANY = ("ACL_TARGET_ALL_IN_SCHEMA", "ACL_TARGET_DEFAULTS")
-_FEWER = "grant select, insert, update, delete on … to a role that needs it;"
+_NARROW_GRANT = "grant select, insert, update, delete on … to …;  -- only to the roles that need it"
 
 
 def _wide_grant(case: Case) -> Iterator[Hit]:
@@ -34,19 +34,19 @@ def _wide_grant(case: Case) -> Iterator[Hit]:
     if case.kind == "GrantRoleStmt":
         roles = [item["AccessPriv"].get("priv_name", "") for item in node["granted_roles"]]
         for role in (role for role in roles if role in _POWERFUL):
-            yield Hit(f"{role} reaches past every privilege on single tables", _FEWER)
+            yield Hit(f"{role} gives access regardless of the privileges on individual objects", _NARROW_GRANT)
         return
     if any(item["RoleSpec"]["roletype"] == "ROLESPEC_PUBLIC" for item in node["grantees"]):
-        yield Hit("every role there is, and every one to come, may do this", _FEWER)
+        yield Hit("PUBLIC includes every existing role and every role created later", _NARROW_GRANT)
     elif node["targtype"] in _MANY and "privileges" not in node and node["objtype"] == "OBJECT_TABLE":
-        yield Hit("the role may do everything with every table, TRUNCATE and triggers among it", _FEWER)
+        yield Hit("this grants ALL privileges on every table, including TRUNCATE and TRIGGER", _NARROW_GRANT)
 
 
 WIDE_GRANT = Rule(
     name="wide-grant",
     level=Level.WARNING,
     on=("GrantStmt", "GrantRoleStmt", "AlterDefaultPrivilegesStmt"),
-    stake="Whoever gets at any role of the database, or at this one, gets at all of it.",
+    stake="An attacker who obtains the credentials of one such role can read or change all of this data.",
     safe="grant select, insert on t to app;",
     check=_wide_grant,
     examples=(
@@ -77,12 +77,12 @@ def _row_security(case: Case) -> Iterator[Hit]:
         return
     by = relation_decider(case, case.name)
     safer = "create policy … on … for select to app using (…);  -- in the same transaction"
-    message = f"no policy lets anybody but its owner see a row of {case.name[1]}"
+    message = f"{case.name[1]} has no policy, so only its owner sees its rows"
     yield Hit(message, safer, by, unless=_is_open(case.name))
 
 
 def _is_open(name: Name) -> Callable[[Catalog], bool]:
-    """Whether rows can be seen at the end: a policy is there, or no row security."""
+    """Whether rows are visible at the end of the file: the table has a policy, or row-level security is disabled."""
 
     def is_open(catalog: Catalog) -> bool:
         table = catalog.tables.get(name)
@@ -97,7 +97,7 @@ def _last_policy(case: Case) -> Iterator[Hit]:
         table = case.catalog.table((parts[-3] if len(parts) > 2 else "", parts[-2]))
         if table is not None and table.row_security and table.policies == (parts[-1],) and not table.partial:
             yield Hit(
-                f"with {parts[-1]} goes the last policy: nobody but its owner sees a row of {table.name[1]}",
+                f"{parts[-1]} is the last policy of {table.name[1]}: without it, only the owner sees its rows",
                 "drop policy …;\ncreate policy …;  -- in the same transaction",
                 case.told_by(table.born),
                 unless=_is_open(table.name),
@@ -108,7 +108,7 @@ ROW_SECURITY = Rule(
     name="row-security-without-policy",
     level=Level.WARNING,
     on=("AT_EnableRowSecurity", "DropStmt"),
-    stake="Without a policy every role but the owner sees an empty table, and every INSERT fails.",
+    stake="Without a policy, every role except the owner sees an empty table, and its INSERTs fail.",
     safe="alter table t enable row level security;\ncreate policy p on t for all to app using (true);",
     check=_row_security,
     examples=(
@@ -142,8 +142,8 @@ def _row_security_off(case: Case) -> Iterator[Hit]:
     if case.state.down or off or not relation_in_use(case, case.name):
         return
     yield Hit(
-        f"whoever may read {case.name[1]} sees every row of it from now on",
-        "create policy … on … for select to … using (true);  -- for the one role that needs it",
+        f"every role with SELECT on {case.name[1]} now sees all its rows",
+        "create policy … on … for select to … using (true);  -- for the role that must see all rows",
         relation_decider(case, case.name),
         unless=_is_closed(case.name),
     )
@@ -157,7 +157,7 @@ ROW_SECURITY_OFF = Rule(
     name="row-security-off",
     level=Level.WARNING,
     on=("AT_DisableRowSecurity",),
-    stake="The policies no longer hold: each role that may read the table sees the rows of all.",
+    stake="The policies no longer apply: each role that may read the table sees the rows of all users or tenants.",
     safe="create policy p on t for select to auditor using (true);",
     check=_row_security_off,
     examples=(

@@ -1,4 +1,4 @@
-"""Breaks clients or loses data: what is dropped while running programs still use it."""
+"""Breaks clients or loses data: objects that are dropped while running applications still use them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sqlmigrate.lint.facts.usage import (
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.sql.lint_tree import relation
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
 
-_UNUSED = "-- first take it out of every program that runs; then, in a later release:\n"
-_WORDS = {
+_UNUSED = "-- first release an application that no longer uses it; in a later release:\n"
+_OBJECT_TYPES = {
     "OBJECT_TYPE": "type",
     "OBJECT_DOMAIN": "domain",
     "OBJECT_SCHEMA": "schema",
@@ -34,8 +34,8 @@ _WORDS = {
     "OBJECT_EXTENSION": "extension",
     "OBJECT_PUBLICATION": "publication",
 }
-# CASCADE takes nothing along but what would hinder the DROP; of these nothing else depends.
-_LEAVES = ("OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
+# No other object depends on these, so CASCADE drops nothing else.
+_WITHOUT_DEPENDENTS = ("OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
 
 
 def _drop_table(case: Case) -> Iterator[Hit]:
@@ -44,15 +44,15 @@ def _drop_table(case: Case) -> Iterator[Hit]:
     for name in dropped_names(case.node):
         if relation_in_use(case, name):
             by = relation_decider(case, name)
-            yield Hit(f"{name[1]} goes with all its rows, and programs that use it fail", _UNUSED + "drop table …;", by)
+            yield Hit(f"drops {name[1]} and all its rows; queries that use it fail", _UNUSED + "drop table …;", by)
 
 
 DROP_TABLE = Rule(
     name="drop-table",
     level=Level.WARNING,
     on=("DropStmt",),
-    stake="The rows are gone for good, and every program that still names the table fails.",
-    safe="-- release a program that does not use the table; in a later release:\ndrop table t;",
+    stake="The rows are lost, and every query that still uses the table fails.",
+    safe="-- release an application that does not use the table; in a later release:\ndrop table t;",
     check=_drop_table,
     examples=(
         bad("drop table t;"),
@@ -83,12 +83,12 @@ def _drop_view(case: Case) -> Iterator[Hit]:
     for name in dropped_names(case.node):
         if relation_in_use(case, name):
             by = relation_decider(case, name)
-            message = f"programs that read {name[1]} fail"
+            message = f"queries that read {name[1]} fail"
             yield Hit(message, _UNUSED + "drop view …;", by, unless=_made_again(case, case.catalog.resolve(name)))
 
 
 def _made_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
-    """Whether a view stands again when the transaction ends, with every column that it is known to have had."""
+    """Whether the view exists again at the end of the transaction, with all the columns it is known to have had."""
     born, old = case.state.born, case.catalog.tables.get(name)
 
     def made_again(catalog: Catalog) -> bool:
@@ -106,8 +106,8 @@ DROP_VIEW = Rule(
     name="drop-view",
     level=Level.WARNING,
     on=("DropStmt",),
-    stake="Every program that still reads the view fails.",
-    safe="drop view v;\ncreate view v as select …; -- in the same transaction, with the same columns and more",
+    stake="Every query that still reads the view fails.",
+    safe="drop view v;\ncreate view v as select …; -- in the same transaction, with at least the same columns",
     check=_drop_view,
     examples=(
         bad("drop view v;"),
@@ -133,14 +133,14 @@ def _drop_column(case: Case) -> Iterator[Hit]:
     if case.statement.body.get("objtype") == "OBJECT_TYPE":
         type_name = relation(case.statement.body["relation"])
         if object_in_use(case, "OBJECT_TYPE", type_name):
-            yield Hit(f"{name} goes from every value of {type_name[1]}")
+            yield Hit(f"removes the attribute {name} from every value of the type {type_name[1]}")
         return
     absent = table is not None and not table.partial and name not in table.columns
     if not column_in_use(case, name) or (absent and case.node.get("missing_ok")):
         return
     known = known_column(case, name)
     safer = _UNUSED + f"alter table … drop column {name};"
-    message = f"what {name} holds is gone for good, and programs that name it fail"
+    message = f"drops the column {name} and its data; queries that name it fail"
     yield Hit(message, safer, decider(case, known.born if known else None))
 
 
@@ -148,8 +148,8 @@ DROP_COLUMN = Rule(
     name="drop-column",
     level=Level.WARNING,
     on=("AT_DropColumn",),
-    stake="What the column holds is gone for good, and every program that still names it fails: an ORM names them all.",
-    safe="-- release a program that does not use the column; in a later release:\nalter table t drop column a;",
+    stake="The data is lost, and every query that still names the column fails; an ORM names all the columns it knows.",
+    safe="-- release an application that does not use the column; in a later release:\nalter table t drop column a;",
     check=_drop_column,
     examples=(
         bad("alter table t drop column a;"),
@@ -173,21 +173,21 @@ DROP_COLUMN = Rule(
 
 def _drop_object(case: Case) -> Iterator[Hit]:
     kind = case.node["removeType"]
-    for name in dropped_names(case.node) if kind in _WORDS else ():
+    for name in dropped_names(case.node) if kind in _OBJECT_TYPES else ():
         if object_in_use(case, kind, name) and not (kind in TYPES and _named_here(case, name)):
             born = birth(case, kind, name)
-            message = f"programs that name the {_WORDS[kind]} {name[1]} fail"
+            message = f"queries and functions that use the {_OBJECT_TYPES[kind]} {name[1]} fail"
             yield Hit(message, _UNUSED + "drop …;", decider(case, born), unless=_stands_again(case, kind, name))
 
 
 def _named_here(case: Case, name: Name) -> bool:
-    """Whether the type has its name from this file, so that no program knows it."""
-    renames = (one.body for one in case.state.statements() if one.kind == "RenameStmt")
+    """Whether this file gave the type its name, so that no application uses that name."""
+    renames = (statement.body for statement in case.state.statements() if statement.kind == "RenameStmt")
     return any(body["renameType"] in TYPES and body.get("newname") == name[1] for body in renames)
 
 
 def _stands_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
-    """Whether another type has the name at the end, or the sequence of an identity column that was serial."""
+    """Whether another type has the name at the end, or the sequence of an identity column that replaced a serial."""
     type_name = case.catalog.resolve(name, case.catalog.types)
 
     def stands_again(catalog: Catalog) -> bool:
@@ -211,8 +211,8 @@ DROP_OBJECT = Rule(
     name="drop-object",
     level=Level.WARNING,
     on=("DropStmt",),
-    stake="Every program and function that still names the schema, type, sequence or extension fails.",
-    safe="-- release a program that does not use it; in a later release:\ndrop type mood;",
+    stake="Every query and function that still uses the schema, type, sequence or extension fails.",
+    safe="-- release an application that does not use it; in a later release:\ndrop type mood;",
     check=_drop_object,
     examples=(
         bad("drop schema s;"),
@@ -244,22 +244,24 @@ def _cascade(case: Case) -> Iterator[Hit]:
         return
     if case.kind == "DropStmt":
         kind = case.node["removeType"]
-        names = [] if kind in _LEAVES else [one for one in dropped_names(case.node) if object_in_use(case, kind, one)]
+        dropped = () if kind in _WITHOUT_DEPENDENTS else dropped_names(case.node)
+        names = [name for name in dropped if object_in_use(case, kind, name)]
     elif case.kind == "TruncateStmt":
         relations = [relation(item["RangeVar"]) for item in case.node["relations"]]
-        names = [one for one in relations if relation_in_use(case, one)]
+        names = [name for name in relations if relation_in_use(case, name)]
     elif case.kind == "DropOwnedStmt":
-        names = [("", "a role")]
+        names = [("", "the objects of the role")]
     else:
-        names = [("", case.node.get("name", ""))] if _loses_dependants(case) else []
+        names = [("", case.node.get("name", ""))] if _loses_dependents(case) else []
+    verb = "truncates" if case.kind == "TruncateStmt" else "drops"
     for name in names:
         yield Hit(
-            f"CASCADE takes along whatever depends on {name[1]}, unnamed and unseen",
-            "-- name what depends on it, one by one, and leave CASCADE out",
+            f"CASCADE also {verb} every object that depends on {name[1]}, none of which this file names",
+            "-- name each dependent object in a statement, and omit CASCADE",
         )
 
 
-def _loses_dependants(case: Case) -> bool:
+def _loses_dependents(case: Case) -> bool:
     if case.kind == "AT_DropColumn":
         return case.statement.body.get("objtype") != "OBJECT_TYPE" and column_in_use(case, case.node.get("name", ""))
     known = case.table.constraint(case.node.get("name", "")) if case.table else None
@@ -270,8 +272,8 @@ CASCADE = Rule(
     name="cascade",
     level=Level.WARNING,
     on=("DropStmt", "DropOwnedStmt", "TruncateStmt", "AT_DropColumn", "AT_DropConstraint"),
-    stake="CASCADE drops or empties what depends on a thing, and what depends on that, and nobody has read its name.",
-    safe="drop view v; -- which depends on the table\ndrop table t;",
+    stake="CASCADE drops or truncates dependent objects recursively, including some that no reviewer has seen.",
+    safe="drop view v; -- it depends on the table\ndrop table t;",
     check=_cascade,
     examples=(
         bad("drop table t cascade;"),
@@ -296,16 +298,16 @@ CASCADE = Rule(
 
 
 def _drop_database(case: Case) -> Iterator[Hit]:
-    what = "the whole database goes" if case.kind == "DropdbStmt" else "whatever the roles own in this database goes"
-    yield Hit(f"{what}, with all its rows")
+    lost = "the whole database" if case.kind == "DropdbStmt" else "every object that the role owns in this database"
+    yield Hit(f"drops {lost}, with all data")
 
 
 DROP_DATABASE = Rule(
     name="drop-database",
     level=Level.ERROR,
     on=("DropdbStmt", "DropOwnedStmt"),
-    stake="Everything in it is gone for good; that is no work for a migration.",
-    safe="-- do it by hand, behind a backup",
+    stake="All of its data is lost. A migration is not the place for this.",
+    safe="-- do it manually, after a backup",
     check=_drop_database,
     examples=(
         bad("drop database app;"),

@@ -1,14 +1,21 @@
-"""Breaks clients or loses data: what the schema no longer promises, constraints, defaults and triggers."""
+"""Breaks clients or loses data: constraints and defaults that are dropped."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
-from sqlmigrate.lint.facts.usage import column_in_use, decider, is_in_use, known_column, relation_in_use
+from sqlmigrate.lint.facts.usage import (
+    altered_subtypes,
+    column_in_use,
+    decider,
+    is_in_use,
+    known_column,
+    relation_in_use,
+)
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
-from sqlmigrate.sql.lint_tree import relation, strings
+from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,17 +23,17 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Table
     from sqlmigrate.sql.parser import Node
 
-_LOST = {
-    "check": "rows that the CHECK kept out come in",
-    "foreign": "rows come in that refer to nothing, and stay when what they refer to goes",
-    "unique": "rows come in twice, and INSERT … ON CONFLICT fails",
-    "exclude": "rows come in that exclude each other",
-    "": "rows come in that it kept out",
+_CONSEQUENCES = {
+    "check": "rows that violate the check constraint can be stored",
+    "foreign": "rows can reference missing rows, and referenced rows can be deleted",
+    "unique": "duplicate rows can be stored, and INSERT … ON CONFLICT fails",
+    "exclude": "rows that conflict with each other can be stored",
+    "": "rows that violate it can be stored",
 }
 
 
 def _dropped(case: Case) -> tuple[str, Constraint | None] | None:
-    """The name of a constraint that is dropped though others count on it, and what is known of it."""
+    """Returns the name of a dropped constraint on which applications may rely, and its definition if known."""
     name, table = case.node.get("name", ""), case.table
     known = table.constraint(name) if table else None
     absent = table is not None and not table.partial and known is None
@@ -38,10 +45,10 @@ def _dropped(case: Case) -> tuple[str, Constraint | None] | None:
 
 
 def _unnamed_not_null(case: Case, name: str) -> str:
-    """The column whose NOT NULL PostgreSQL 18 calls so."""
+    """Returns the column whose not-null constraint has this default name in PostgreSQL 18."""
     columns = case.table.columns if case.table and not case.table.partial else {}
-    wanted = (one for one, known in columns.items() if known.not_null and f"{case.name[1]}_{one}_not_null" == name)
-    return next(wanted, "")
+    required = (column for column, known in columns.items() if known.not_null)
+    return next((column for column in required if f"{case.name[1]}_{column}_not_null" == name), "")
 
 
 def _drop_primary_key(case: Case) -> Iterator[Hit]:
@@ -50,7 +57,7 @@ def _drop_primary_key(case: Case) -> Iterator[Hit]:
         return
     name, known = dropped
     yield Hit(
-        f"without {name} rows come in twice, INSERT … ON CONFLICT fails, and logical replication stops",
+        f"without {name}, duplicate rows can be stored, INSERT … ON CONFLICT fails, and logical replication stops",
         f"create unique index concurrently …;\nalter table … drop constraint {name}, add primary key using index …;",
         decider(case, known.born if known else None),
         unless=_stands_again(case, name, known),
@@ -62,29 +69,29 @@ def _is_primary(name: str, known: Constraint | None) -> bool:
 
 
 def _stands_again(case: Case, name: str, known: Constraint | None) -> Callable[[Catalog], bool]:
-    """Whether at the end another constraint promises as much; of one that is not known, whether one takes its place."""
+    """Whether another constraint guarantees as much at the end; for an unknown one, whether the file adds another."""
     table_name, born = case.name, case.state.born
 
     def stands_again(catalog: Catalog) -> bool:
         table = catalog.tables.get(table_name)
-        standing = table.constraints if table else ()
+        constraints = table.constraints if table else ()
         if known is None and _is_primary(name, known):
             return table is not None and _took_over_index(table)
         if known is None:
-            return any(one.born == born and one.kind != "not null" for one in standing)
-        widened = known.kind in ("check", "exclude") and any(one.name == name for one in standing)
-        return widened or any(_promises(one, known) for one in standing)
+            return any(constraint.born == born and constraint.kind != "not null" for constraint in constraints)
+        redefined = known.kind in ("check", "exclude") and any(constraint.name == name for constraint in constraints)
+        return redefined or any(_guarantees(constraint, known) for constraint in constraints)
 
     return stands_again
 
 
 def _took_over_index(table: Table) -> bool:
-    """Whether the primary key is made of an index that was built before, so of the same columns most likely."""
+    """Whether the primary key uses an index that existed before, most likely on the same columns."""
     key = table.primary_key
-    return key is not None and any(one.name[1] == key.name and one.born != key.born for one in table.indexes)
+    return key is not None and any(index.name[1] == key.name and index.born != key.born for index in table.indexes)
 
 
-def _promises(new: Constraint, old: Constraint) -> bool:
+def _guarantees(new: Constraint, old: Constraint) -> bool:
     kinds = ("unique", "primary") if old.kind == "unique" else (old.kind,)
     return new.kind in kinds and set(new.columns) == set(old.columns) and new.enforced
 
@@ -93,7 +100,7 @@ DROP_PRIMARY_KEY = Rule(
     name="drop-primary-key",
     level=Level.WARNING,
     on=("AT_DropConstraint",),
-    stake="Rows can come in twice, ON CONFLICT and foreign keys lose what they lean on, replication its identity.",
+    stake="Duplicate rows can be stored, ON CONFLICT and foreign keys need the key, and it is the replica identity.",
     safe="create unique index concurrently t_new_pkey on t (id);\n"
     "alter table t drop constraint t_pkey, add constraint t_pkey primary key using index t_new_pkey;",
     check=_drop_primary_key,
@@ -128,23 +135,23 @@ def _drop_constraint(case: Case) -> Iterator[Hit]:
     if known is not None and (known.kind == "not null" or not known.enforced or _is_implied(case.table, known)):
         return
     if known is None and _sets_not_null(case):
-        yield Hit(f"whether {name} is the CHECK that NOT NULL makes needless", certain=False)
+        yield Hit(f"whether {name} is the check constraint that NOT NULL makes redundant", certain=False)
         return
     yield Hit(
-        f"without {name} {_LOST[known.kind if known else '']}",
-        "-- keep it, or put another in its place in the same transaction: … add constraint … not valid;",
+        f"without {name}, {_CONSEQUENCES[known.kind if known else '']}",
+        "-- keep it, or replace it in the same transaction: … add constraint … not valid;",
         decider(case, known.born if known else None),
         unless=_stands_again(case, name, known),
     )
 
 
 def _is_implied(table: Table | None, check: Constraint) -> bool:
-    """Whether a CHECK only says of columns that they are not NULL, and they are NOT NULL anyway."""
+    """Whether a check constraint only tests columns for IS NOT NULL, and they are NOT NULL already."""
     parts = list(conjuncts(check.expression))
-    return check.kind == "check" and bool(parts) and all(_says_not_null(table, part) for part in parts)
+    return check.kind == "check" and bool(parts) and all(_tests_not_null(table, part) for part in parts)
 
 
-def _says_not_null(table: Table | None, part: Node) -> bool:
+def _tests_not_null(table: Table | None, part: Node) -> bool:
     test = part.get("NullTest", {})
     names = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", []))
     column = table.columns.get(names[-1]) if table and names else None
@@ -152,17 +159,15 @@ def _says_not_null(table: Table | None, part: Node) -> bool:
 
 
 def _sets_not_null(case: Case) -> bool:
-    """Whether this file has made a column of the table NOT NULL."""
-    altered = [*(one for one in case.state.statements() if one.kind == "AlterTableStmt"), case.statement]
-    same = (one for one in altered if case.catalog.resolve(relation(one.body["relation"])) == case.name)
-    return any(command["subtype"] == "AT_SetNotNull" for one in same for command in one.commands)
+    """Whether this file has set a column of the table to NOT NULL."""
+    return "AT_SetNotNull" in altered_subtypes(case)
 
 
 DROP_CONSTRAINT = Rule(
     name="drop-constraint",
     level=Level.WARNING,
     on=("AT_DropConstraint",),
-    stake="Rows come in that programs are written not to meet; to add it again, each of them must be mended first.",
+    stake="Applications can meet rows that they do not expect; to add the constraint again, these must be fixed first.",
     safe="alter table t drop constraint c, add constraint c check (a in (1, 2, 3)) not valid;",
     check=_drop_constraint,
     examples=(
@@ -209,15 +214,15 @@ def _drop_not_null(case: Case) -> Iterator[Hit]:
     if not name or case.state.down or not column_in_use(case, name) or (known and known.not_null is False):
         return
     yield Hit(
-        f"programs that read {name} may meet a NULL, which they were written not to",
-        "-- first release programs that can read a NULL",
+        f"{name} can become NULL, and applications that read it may not expect that",
+        "-- first release an application that handles NULL",
         decider(case, known.born if known else None),
-        unless=_holds(case, name, lambda column: column.not_null is True),
+        unless=_column_meets(case, name, lambda column: column.not_null is True),
     )
 
 
 def _made_nullable(case: Case) -> str:
-    """The column that may hold a NULL from now on; to drop its constraint does the same."""
+    """Returns the column that becomes nullable, by DROP NOT NULL or by DROP CONSTRAINT."""
     name = str(case.node.get("name", ""))
     if case.kind == "AT_DropNotNull":
         return name
@@ -227,24 +232,24 @@ def _made_nullable(case: Case) -> str:
     return known.columns[0] if known.kind == "not null" else ""
 
 
-def _holds(case: Case, name: str, wanted: Callable[[Column], bool]) -> Callable[[Catalog], bool]:
-    """Whether the column is again as it should be at the end."""
+def _column_meets(case: Case, name: str, condition: Callable[[Column], bool]) -> Callable[[Catalog], bool]:
+    """Whether the column meets the condition at the end of the file."""
     table_name = case.name
 
-    def holds(catalog: Catalog) -> bool:
+    def column_meets(catalog: Catalog) -> bool:
         table = catalog.tables.get(table_name)
         column = table.columns.get(name) if table else None
-        return column is not None and wanted(column)
+        return column is not None and condition(column)
 
-    return holds
+    return column_meets
 
 
 DROP_NOT_NULL = Rule(
     name="drop-not-null",
     level=Level.WARNING,
     on=("AT_DropNotNull", "AT_DropConstraint"),
-    stake="A program that reads the column and was never given a NULL may fail at the first one.",
-    safe="-- release programs that can read a NULL, then:\nalter table t alter column a drop not null;",
+    stake="An application that does not expect a NULL in the column can fail at the first.",
+    safe="-- release an application that handles NULL, then:\nalter table t alter column a drop not null;",
     check=_drop_not_null,
     examples=(
         bad("alter table t alter column a drop not null;"),
@@ -268,19 +273,19 @@ def _drop_default(case: Case) -> Iterator[Hit]:
     if "def" in case.node or case.state.down or not relation_in_use(case, case.name):
         return
     if known is not None and (
-        (known.type and not _is_given(known)) or (not is_in_use(case, known.born) and not known.not_null)
+        (known.type and not _is_filled(known)) or (not is_in_use(case, known.born) and not known.not_null)
     ):
         return
     yield Hit(
-        f"programs that insert rows without {name} fail, or store a NULL",
-        "-- first release programs that always give the column a value",
+        f"INSERTs that omit {name} store NULL, or fail if it is NOT NULL",
+        "-- first release an application that always sets the column",
         decider(case, known.born if known else None),
-        unless=_holds(case, name, _is_given),
+        unless=_column_meets(case, name, _is_filled),
     )
 
 
-def _is_given(column: Column) -> bool:
-    """Whether the column has a value where an INSERT leaves it out."""
+def _is_filled(column: Column) -> bool:
+    """Whether the column has a value when an INSERT omits it."""
     return column.default is not None or bool(column.identity or column.generated)
 
 
@@ -288,8 +293,8 @@ DROP_DEFAULT = Rule(
     name="drop-default",
     level=Level.WARNING,
     on=("AT_ColumnDefault", "AT_DropIdentity", "AT_DropExpression"),
-    stake="A program that leaves the column out of its INSERT stores NULL from now on, or fails where it is NOT NULL.",
-    safe="-- release programs that always give the column a value, then:\nalter table t alter column a drop default;",
+    stake="An application that omits the column from its INSERT now stores NULL, or fails if the column is NOT NULL.",
+    safe="-- release an application that always sets the column, then:\nalter table t alter column a drop default;",
     check=_drop_default,
     examples=(
         bad("alter table t alter column a drop default;"),

@@ -1,4 +1,4 @@
-"""Breaks clients, or fails: views that change their columns, indexes that something needs, sequences."""
+"""Breaks clients, or fails: changed view columns, indexes that other objects need, sequences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.outputs import output_names
-from sqlmigrate.sql.lint_tree import options, relation, strings
+from sqlmigrate.sql.tree import options, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +26,17 @@ def _view_columns(case: Case) -> Iterator[Hit]:
         return
     new: list[str | None] = [*strings(case.node.get("aliases", ()))]
     new = new or output_names(case.catalog, case.node["query"])
-    told = new[: new.index(None)] if None in new else new
+    known = new[: new.index(None)] if None in new else new
     for at, name in enumerate(old.columns):
-        if at < len(told) and told[at] != name:
-            fails = f"{name} can't become {told[at]}"
-        elif at >= len(told) and None not in new:
-            fails = f"{name} can't be left out"
+        if at < len(known) and known[at] != name:
+            error = f'cannot change name of view column "{name}" to "{known[at]}"'
+        elif at >= len(known) and None not in new:
+            error = "cannot drop columns from view"
         else:
             continue
         yield Hit(
-            f"CREATE OR REPLACE VIEW fails: {fails}",
-            "-- keep the columns in their order and put new ones behind them",
+            f"CREATE OR REPLACE VIEW fails: {error}",
+            "-- keep the columns in their order and add new ones at the end",
             decider(case, old.born),
         )
         return
@@ -46,8 +46,8 @@ VIEW_COLUMNS = Rule(
     name="view-columns-differ",
     level=Level.ERROR,
     on=("ViewStmt",),
-    stake="CREATE OR REPLACE VIEW can only add columns at the end; anything else fails.",
-    safe="create or replace view v as select a, b, c from t; -- a and b as before, c is new",
+    stake="CREATE OR REPLACE VIEW can only add columns at the end; to drop, rename or reorder columns fails.",
+    safe="create or replace view v as select a, b, c from t; -- c is new",
     check=_view_columns,
     examples=(
         bad("create or replace view v as select 1 as a;", _V),
@@ -72,47 +72,48 @@ def _needed_index(case: Case) -> Iterator[Hit]:
     for name in dropped_names(case.node):
         index = case.catalog.index(name)
         if index is None:
-            yield from _by_its_name(case, name)
-        elif index is not None and (why := _needed_by(case, index)):
-            safer = "alter table … drop constraint …;" if index.constraint else "drop index …;  -- that of the parent"
-            yield Hit(f"DROP INDEX fails: {why} needs {name[1]}", safer, decider(case, index.born))
+            yield from _by_default_name(case, name)
+        elif dependent := _dependent(case, index):
+            safer = "alter table … drop constraint …;" if index.constraint else "drop index …;  -- the parent's index"
+            yield Hit(f"DROP INDEX fails: {dependent} requires {name[1]}", safer, decider(case, index.born))
 
 
-def _by_its_name(case: Case, name: Name) -> Iterator[Hit]:
-    """What PostgreSQL calls the index behind a constraint, of a table that may have one."""
+def _by_default_name(case: Case, name: Name) -> Iterator[Hit]:
+    """Yields a hit for an unknown index whose name is PostgreSQL's default name of a constraint's index."""
     table = case.catalog.table((name[0], name[1].removesuffix("_pkey")))
     if name[1].endswith("_pkey") and (table is None or table.partial):
-        yield Hit(f"DROP INDEX fails: a primary key needs {name[1]}", f"alter table … drop constraint {name[1]};")
+        yield Hit(f"DROP INDEX fails: a primary key requires {name[1]}", f"alter table … drop constraint {name[1]};")
     elif name[1].endswith(("_key", "_excl")) and not case.node.get("missing_ok"):
-        yield Hit(f"whether a constraint needs {name[1]}", certain=False)
+        yield Hit(f"whether a constraint requires {name[1]}", certain=False)
 
 
-def _needed_by(case: Case, index: Index) -> str:
+def _dependent(case: Case, index: Index) -> str:
     if index.constraint:
-        return f"the constraint {index.name[1]}"
+        return f"constraint {index.name[1]}"
     if index.parent is not None:
-        return f"the index {index.parent[1]} of the partitioned table"
+        return f"index {index.parent[1]} of the partitioned table"
     return "" if case.node.get("behavior") == "DROP_CASCADE" or not index.unique else _foreign_key_on(case, index)
 
 
 def _foreign_key_on(case: Case, index: Index) -> str:
-    """The foreign key that leans on a unique index, if no other is on the same columns."""
+    """Returns the foreign key that requires a unique index, unless another index has the same columns."""
     table = case.catalog.tables[index.table]
-    others = [one for one in table.indexes if one.unique and set(one.columns) == set(index.columns)]
+    columns = set(index.columns)
+    alternatives = [unique for unique in table.indexes if unique.unique and set(unique.columns) == columns]
     keys = [
-        one
-        for other in case.catalog.tables.values()
-        for one in other.constraints
-        if one.references == index.table and set(one.referenced) == set(index.columns)
+        constraint
+        for referencing in case.catalog.tables.values()
+        for constraint in referencing.constraints
+        if constraint.references == index.table and set(constraint.referenced) == columns
     ]
-    return f"the foreign key {keys[0].name}" if keys and len(others) == 1 else ""
+    return f"foreign key {keys[0].name}" if keys and len(alternatives) == 1 else ""
 
 
 NEEDED_INDEX = Rule(
     name="drop-needed-index",
     level=Level.ERROR,
     on=("DropStmt",),
-    stake="PostgreSQL refuses to drop an index that a constraint, or the index of a partitioned table, is made of.",
+    stake="PostgreSQL reports: cannot drop index, because a constraint or the partitioned table's index requires it.",
     safe="alter table t drop constraint t_a_key;",
     check=_needed_index,
     examples=(
@@ -148,34 +149,34 @@ NEEDED_INDEX = Rule(
 
 def _sequence(case: Case) -> Iterator[Hit]:
     if case.kind == "AT_SetIdentity":
-        said, used = case.node["def"]["List"]["items"], column_in_use(case, case.node.get("name", ""))
-        name = case.node.get("name", "")
+        changes, name = case.node["def"]["List"]["items"], case.node.get("name", "")
+        used = column_in_use(case, name)
     else:
-        said, name = case.node.get("options", ()), relation(case.node["sequence"])[1]
-        used = object_in_use(case, "OBJECT_SEQUENCE", relation(case.node["sequence"]))
-    for why in _hazards(said) if used and not case.state.down else ():
-        yield Hit(f"{name} {why}")
+        changes, (schema, name) = case.node.get("options", ()), relation(case.node["sequence"])
+        used = object_in_use(case, "OBJECT_SEQUENCE", (schema, name))
+    for hazard in _hazards(changes) if used and not case.state.down else ():
+        yield Hit(f"{name} {hazard}")
 
 
-def _hazards(said: list[Node]) -> Iterator[str]:
-    given = options(said)
-    if given.get("restart") in (True, 0, 1):  # where most begin
-        yield "starts again: it gives numbers that are taken, and INSERTs fail"
-    if given.get("cycle") is True:
-        yield "starts again at its end: it gives numbers that are taken, and INSERTs fail"
-    if "increment" in given:
-        yield "steps otherwise: programs that take numbers in blocks take those of others"
-    kind: Node = next((item["DefElem"].get("arg", {}) for item in said if item["DefElem"]["defname"] == "as"), {})
-    small = strings(kind.get("TypeName", {}).get("names", ()))[-1:]
-    if small in (["int2"], ["int4"]) or given.get("maxvalue", True) is not True:
-        yield "ends earlier: INSERTs fail from there on"
+def _hazards(changes: list[Node]) -> Iterator[str]:
+    values = options(changes)
+    if values.get("restart") in (True, 0, 1):  # the start value of most sequences
+        yield "restarts and returns values that are already used: INSERTs fail"
+    if values.get("cycle") is True:
+        yield "restarts at its maximum and returns values that are already used: INSERTs fail"
+    if "increment" in values:
+        yield "has a new increment: applications that reserve blocks of values get overlapping blocks"
+    type_: Node = next((item["DefElem"].get("arg", {}) for item in changes if item["DefElem"]["defname"] == "as"), {})
+    type_name = strings(type_.get("TypeName", {}).get("names", ()))[-1:]
+    if type_name in (["int2"], ["int4"]) or values.get("maxvalue", True) is not True:
+        yield "reaches its maximum earlier: INSERTs fail from then on"
 
 
 SEQUENCE = Rule(
     name="sequence-changed",
     level=Level.WARNING,
     on=("AlterSeqStmt", "AT_SetIdentity"),
-    stake="Programs count on numbers that are new each time: one that is taken makes their INSERT fail.",
+    stake="Applications rely on new values from the sequence: an INSERT with a value that exists fails.",
     safe="select setval('s', (select max(id) from t));",
     check=_sequence,
     examples=(

@@ -1,6 +1,6 @@
-"""Breaks clients: what is renamed, or moved to another schema, while running programs still use the old name.
+"""Breaks clients: objects that are renamed or moved to another schema while running applications use the old name.
 
-A down file gives back the old name; nothing is said of that.
+A down file restores the old name, so these rules ignore it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.lint_tree import qualified, relation
+from sqlmigrate.sql.tree import qualified, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Name
     from sqlmigrate.sql.parser import Node
 
-_FAIL = "programs that use the name {name} fail"
+_OLD_NAME_FAILS = "queries that use the old name {name} fail"
 _MOVED = (*RELATIONS, *TYPES, *ROUTINES, "OBJECT_SEQUENCE", "OBJECT_EXTENSION")
 
 
@@ -41,7 +41,7 @@ def _rename_table(case: Case) -> Iterator[Hit]:
     if is_index or not relation_in_use(case, name):
         return
     yield Hit(
-        _FAIL.format(name=name[1]),
+        _OLD_NAME_FAILS.format(name=name[1]),
         f"alter table {name[1]} rename to …;\ncreate view {name[1]} as select * from …;  -- in the same transaction",
         relation_decider(case, name),
         unless=_has_view(case, case.catalog.resolve(name)),
@@ -49,9 +49,9 @@ def _rename_table(case: Case) -> Iterator[Hit]:
 
 
 def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
-    """Whether a view has taken the name by the end of the transaction.
+    """Whether a view has the name at the end of the transaction.
 
-    That a table has taken it does not count: views, foreign keys and functions' plans stay with the old one.
+    A table does not count: views and foreign keys still depend on the renamed table.
     """
     born = case.state.born
 
@@ -66,7 +66,7 @@ RENAME_TABLE = Rule(
     name="rename-table",
     level=Level.WARNING,
     on=("RenameStmt",),
-    stake="Every program that still uses the old name fails; no program can change at the same instant.",
+    stake="Every query that still uses the old name fails; no application can change at the same instant.",
     safe="alter table t rename to u;\ncreate view t as select * from u; -- in the same transaction",
     check=_rename_table,
     examples=(
@@ -95,13 +95,13 @@ def _rename_column(case: Case) -> Iterator[Hit]:
     name = node.get("subname", "")
     if node["renameType"] == "OBJECT_ATTRIBUTE":
         if object_in_use(case, "OBJECT_TYPE", relation(node["relation"])):
-            yield Hit(_FAIL.format(name=name))
+            yield Hit(_OLD_NAME_FAILS.format(name=name))
     elif column_in_use(case, name):
         known = known_column(case, name)
         yield Hit(
-            _FAIL.format(name=name),
+            _OLD_NAME_FAILS.format(name=name),
             f"alter table … add column {node.get('newname')} …;\n"
-            "-- write to both, fill the new one in batches, release programs that read it, and drop the old one later",
+            "-- write to both, fill the new column in batches, release an application that reads it, drop the old one",
             decider(case, known.born if known else None),
         )
 
@@ -110,7 +110,7 @@ RENAME_COLUMN = Rule(
     name="rename-column",
     level=Level.WARNING,
     on=("RenameStmt",),
-    stake="Every program that still uses the old name fails; no program can change at the same instant.",
+    stake="Every query that still uses the old name fails; no application can change at the same instant.",
     safe="alter table t add column b int;\n-- write to both, fill b in batches, and drop the old column later",
     check=_rename_column,
     examples=(
@@ -137,12 +137,12 @@ def _rename_object(case: Case) -> Iterator[Hit]:
     if case.kind == "AlterEnumStmt":
         name = qualified(node["typeName"])
         if "oldVal" in node and object_in_use(case, "OBJECT_TYPE", name) and not _value_is_new(case, name):
-            yield Hit(f"programs that use the value {node['oldVal']} of {name[1]} fail", "-- add a value; keep the old")
+            yield Hit(f"queries that use the value {node['oldVal']} of {name[1]} fail", "-- add a value; keep the old")
         return
     kind, name = node["renameType"], _renamed(node)
     if kind in (*TYPES, *ROUTINES, "OBJECT_SCHEMA", "OBJECT_SEQUENCE") and object_in_use(case, kind, name):
         by = decider(case, birth(case, kind, name))
-        yield Hit(_FAIL.format(name=name[1]), "", by, unless=_has_again(case, kind, name))
+        yield Hit(_OLD_NAME_FAILS.format(name=name[1]), "", by, unless=_exists_again(case, kind, name))
 
 
 def _value_is_new(case: Case, name: Name) -> bool:
@@ -160,22 +160,22 @@ def _renamed(node: Node) -> Name:
     return "", node.get("subname", "")
 
 
-def _has_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
-    """Whether another type or function has taken the name by the end."""
+def _exists_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
+    """Whether another type or function has the name at the end."""
     type_, function = case.catalog.resolve(name, case.catalog.types), case.catalog.resolve(name, case.catalog.functions)
 
-    def has_again(catalog: Catalog) -> bool:
+    def exists_again(catalog: Catalog) -> bool:
         return (kind in TYPES and type_ in catalog.types) or (kind in ROUTINES and function in catalog.functions)
 
-    return has_again
+    return exists_again
 
 
 RENAME_OBJECT = Rule(
     name="rename-object",
     level=Level.WARNING,
     on=("RenameStmt", "AlterEnumStmt"),
-    stake="Every program and function that still uses the old name of the type, value, function or schema fails.",
-    safe="-- make it anew under the new name, move the programs over, and drop the old one later",
+    stake="Every query and function that still uses the old name of the type, value, function or schema fails.",
+    safe="-- create it under the new name, release applications that use it, and drop the old one later",
     check=_rename_object,
     examples=(
         bad("alter type mood rename to feeling;"),
@@ -211,8 +211,8 @@ def _set_schema(case: Case) -> Iterator[Hit]:
         return
     by = relation_decider(case, name) if kind in RELATIONS else decider(case, birth(case, kind, name))
     yield Hit(
-        f"programs that look for {name[1]} in its old schema fail",
-        f"create view … as select * from {node.get('newschema')}.{name[1]};  -- in the old schema, at once",
+        f"queries that use {name[1]} in its old schema fail",
+        f"create view … as select * from {node.get('newschema')}.{name[1]};  -- in the old schema, same transaction",
         by,
         unless=_has_view(case, case.catalog.resolve(name)),
     )
@@ -222,7 +222,7 @@ SET_SCHEMA = Rule(
     name="set-schema",
     level=Level.WARNING,
     on=("AlterObjectSchemaStmt",),
-    stake="Every program that names the old schema, or has only that in its search_path, fails.",
+    stake="Every query that names the old schema, or has only the old schema in its search_path, fails.",
     safe="alter table t set schema s;\ncreate view public.t as select * from s.t; -- in the same transaction",
     check=_set_schema,
     examples=(

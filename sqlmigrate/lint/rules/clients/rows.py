@@ -1,8 +1,8 @@
-"""Breaks clients or loses data: statements that change or lose every row, or that rows which are there may refuse."""
+"""Breaks clients or loses data: statements that change or delete all rows, or that existing rows make fail."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.usage import column_in_use, decider, known_column, relation_decider, relation_in_use
@@ -11,7 +11,7 @@ from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.lint.schema.narrowing import is_narrower
-from sqlmigrate.sql.lint_tree import constant, one, relation, strings
+from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.sql.parser import Node
 
-_FEWER = "delete from … where id between 1 and 10000;  -- what really has to go, in batches"
-_BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in a transaction of its own"
+_DELETE_BATCHES = "delete from … where id between 1 and 10000;  -- only the rows to delete, in batches"
+_BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in its own transaction"
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
@@ -28,15 +28,15 @@ def _truncate(case: Case) -> Iterator[Hit]:
         name = relation(item["RangeVar"])
         if relation_in_use(case, name):
             by = relation_decider(case, name)
-            yield Hit(f"every row of {name[1]} is gone for good", _FEWER, by, node=item["RangeVar"])
+            yield Hit(f"deletes every row of {name[1]}", _DELETE_BATCHES, by, node=item["RangeVar"])
 
 
 TRUNCATE = Rule(
     name="truncate",
     level=Level.WARNING,
     on=("TruncateStmt",),
-    stake="Every row is gone for good, and nobody can read the table until the transaction ends.",
-    safe="delete from t where id between 1 and 10000; -- what really has to go, in batches",
+    stake="All rows are lost, and reads and writes of the table are blocked until the transaction ends.",
+    safe="delete from t where id between 1 and 10000; -- only the rows to delete, in batches",
     check=_truncate,
     examples=(
         bad("truncate t;"),
@@ -55,38 +55,38 @@ TRUNCATE = Rule(
 def _whole_table(case: Case) -> Iterator[Hit]:
     for kind, node in _changes(case):
         name = relation(node["relation"])
-        if relation_in_use(case, name) and _takes_all(case, kind, node):
-            done, verb = ("written anew", "update") if kind == "UpdateStmt" else ("deleted", "delete from")
+        if relation_in_use(case, name) and _affects_all(case, kind, node):
+            action, verb = ("updates", "update") if kind == "UpdateStmt" else ("deletes", "delete from")
             yield Hit(
-                f"every row of {name[1]} is {done} in one statement, and stays locked until it ends",
+                f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
                 _BATCHES.format(verb=f"{verb} {name[1]}"),
                 relation_decider(case, name),
             )
 
 
 def _changes(case: Case) -> Iterator[tuple[str, Node]]:
-    """The UPDATE or DELETE that a statement is, and those in its WITH."""
+    """Yields the statement if it is an UPDATE or DELETE, and each UPDATE or DELETE in its WITH clause."""
     if case.kind in ("UpdateStmt", "DeleteStmt"):
         yield case.kind, case.node
     for item in case.node.get("withClause", {}).get("ctes", ()):
-        kind, body = one(item["CommonTableExpr"]["ctequery"])
+        kind, body = kind_and_body(item["CommonTableExpr"]["ctequery"])
         if kind in ("UpdateStmt", "DeleteStmt"):
             yield kind, body
 
 
-def _takes_all(case: Case, kind: str, node: Node) -> bool:
-    """Whether the condition holds for every row, as far as it can be told."""
+def _affects_all(case: Case, kind: str, node: Node) -> bool:
+    """Whether the condition is known to be true for every row."""
     name = case.catalog.resolve(relation(node["relation"]))
-    joins = kind == "UpdateStmt" and bool(node.get("fromClause")) and _all_are_whole(case, node)
+    joins = kind == "UpdateStmt" and bool(node.get("fromClause")) and _reads_whole_sources(case, node)
     parts = conjuncts(node.get("whereClause"))
     return all(_is_true(case, name, part) or (joins and _is_join(part)) for part in parts)
 
 
-def _all_are_whole(case: Case, node: Node) -> bool:
-    """Whether what an UPDATE reads besides its table is nothing but tables in use, or queries that leave no row out."""
+def _reads_whole_sources(case: Case, node: Node) -> bool:
+    """Whether the FROM list of an UPDATE has only tables in use and subqueries without a restriction."""
     ctes = {item["CommonTableExpr"]["ctename"] for item in node.get("withClause", {}).get("ctes", ())}
     for source in node["fromClause"]:
-        kind, body = one(source)
+        kind, body = kind_and_body(source)
         if kind == "RangeVar":
             whole = relation(body)[1] not in ctes and relation_in_use(case, relation(body))
         else:
@@ -98,14 +98,14 @@ def _all_are_whole(case: Case, node: Node) -> bool:
 
 
 def _is_join(part: Node) -> bool:
-    """Whether a condition only says that a column is one of another table."""
+    """Whether a condition only compares a column with a column of another table."""
     comparison = part.get("A_Expr", {})
     sides = [strings(comparison.get(side, {}).get("ColumnRef", {}).get("fields", ())) for side in ("lexpr", "rexpr")]
     return strings(comparison.get("name", ())) == ["="] and all(sides) and sides[0][:-1] != sides[1][:-1]
 
 
 def _is_true(case: Case, name: Name, part: Node) -> bool:
-    kind, body = one(part)
+    kind, body = kind_and_body(part)
     if kind == "BoolExpr" and body["boolop"] == "OR_EXPR":
         return any(_is_true(case, name, argument) for argument in body["args"])
     if kind == "NullTest":
@@ -115,7 +115,7 @@ def _is_true(case: Case, name: Name, part: Node) -> bool:
     return constant(part) is True
 
 
-def _same(left: Any, right: Any) -> bool:
+def _same(left: Node | None, right: Node | None) -> bool:
     columns = [strings(side.get("ColumnRef", {}).get("fields", ())) for side in (left or {}, right or {})]
     if columns[0] or columns[1]:
         return columns[0] == columns[1]
@@ -123,7 +123,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _null_test_is_true(case: Case, name: Name, test: Node) -> bool:
-    """Whether every row passes: IS NOT NULL of a column that is so, IS NULL of one that this file just added."""
+    """Whether the test is true for every row: IS NOT NULL of a NOT NULL column, IS NULL of a column just added."""
     names = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", ()))
     table = case.catalog.tables.get(name)
     column = table.columns.get(names[-1]) if table and names else None
@@ -139,8 +139,8 @@ WHOLE_TABLE = Rule(
     name="whole-table-change",
     level=Level.WARNING,
     on=("UpdateStmt", "DeleteStmt", "InsertStmt", "SelectStmt", "MergeStmt"),
-    stake="Every row stays locked until the one transaction ends, and the table grows by as much again.",
-    safe="update t set b = 1 where id between 1 and 10000; -- and so on, each batch in a transaction of its own",
+    stake="All rows stay locked until the transaction ends, and an UPDATE of all rows doubles the size of the table.",
+    safe="update t set b = 1 where id between 1 and 10000; -- and so on, each batch in its own transaction",
     check=_whole_table,
     examples=(
         bad("update t set a = 1;"),
@@ -183,20 +183,20 @@ def _required(case: Case) -> Iterator[Hit]:
     else:
         column = case.node["def"]["ColumnDef"]
         name = column.get("colname", "")
-        there = case.node.get("missing_ok") and known_column(case, name) is not None
-        fails = not there and _must_have_value(case, column) and not _has_value(case, column)
+        exists = case.node.get("missing_ok") and known_column(case, name) is not None
+        fails = not exists and _must_have_value(case, column) and not _has_value(case, column)
     if fails:
         yield Hit(
-            f"{name} may not be NULL, and the rows that are there have no value for it: this fails",
+            f"this fails if the table has rows: column {name} contains null values",
             f"alter table … add column {name} … not null default …;",
             relation_decider(case, case.name),
         )
 
 
 def _has_rows(case: Case) -> bool:
-    """Whether the table was there before; a down file gives no column to a table that its up file made."""
-    unmade = case.table is None or case.table.born is None
-    return relation_in_use(case, case.name) or (case.state.down and unmade)
+    """Whether the table can have rows: it existed before the file, or this is a down file and no file created it."""
+    uncreated = case.table is None or case.table.born is None
+    return relation_in_use(case, case.name) or (case.state.down and uncreated)
 
 
 def _must_have_value(case: Case, column: Node) -> bool:
@@ -224,21 +224,21 @@ def _is_null(expression: Node) -> bool:
 
 
 def _is_still_empty(case: Case) -> bool:
-    """Whether this file added the column without a value, and has run nothing since that may have given it one."""
+    """Whether this file added the column without a value, and no statement since can have set one."""
     column = known_column(case, case.node.get("name", ""))
     if column is None or column.born is None or column.born.file != case.state.file:
         return False
-    given = column.default is not None or column.identity or column.generated or column.not_null
+    filled = column.default is not None or column.identity or column.generated or column.not_null
     changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt", "TruncateStmt")
-    return not given and not any(one.kind in changes_rows for one in case.state.statements())
+    return not filled and not any(statement.kind in changes_rows for statement in case.state.statements())
 
 
 REQUIRED = Rule(
     name="required-column",
     level=Level.ERROR,
     on=("AT_AddColumn", "AT_SetNotNull"),
-    stake="It fails on a table with rows, and every program that inserts without the column fails after it.",
-    safe="alter table t add column b int not null default 0; -- which is free, and old programs still insert",
+    stake="It fails on a table with rows. On an empty table, INSERTs of applications that omit the column fail.",
+    safe="alter table t add column b int not null default 0; -- no rewrite, and INSERTs without b still work",
     check=_required,
     examples=(
         bad("alter table t add column b int not null;"),
@@ -269,8 +269,8 @@ def _narrowing(case: Case) -> Iterator[Hit]:
     column, new = known_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
     if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):
         yield Hit(
-            f"not every {column.type} is a {new}: this fails, or what {name} holds is cut or rounded",
-            "-- add a column of the new type, fill it in batches, look at what does not fit, then swap names",
+            f"not every {column.type} fits in {new}: this fails, or truncates or rounds values of {name}",
+            "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
             decider(case, column.born),
         )
 
@@ -279,9 +279,9 @@ NARROWING = Rule(
     name="narrowing-type",
     level=Level.WARNING,
     on=("AT_AlterColumnType",),
-    stake="It fails at the first value that does not fit, or cuts and rounds values for good.",
+    stake="It fails at the first value that does not fit, or truncates and rounds values, which is irreversible.",
     safe="alter table t add column a_new varchar(20);\n"
-    "-- fill it in batches, look at what does not fit, then swap names",
+    "-- fill it in batches, fix the values that do not fit, then swap the names",
     check=_narrowing,
     examples=(
         bad("alter table t alter a type varchar(20);", "create table t (a varchar(50));"),
@@ -301,7 +301,7 @@ NARROWING = Rule(
         good("alter table t alter a type timestamptz;", "create table t (a timestamptz(3));"),
         good("create table t (a text); alter table t alter a type varchar(20);"),
         good("alter table t alter a type text;", "create type m as enum ('a'); create table t (a m);"),
-        good("alter table t alter column a type varchar(20);"),  # type-change-rewrites says what can't be told
+        good("alter table t alter column a type varchar(20);"),  # type-change-rewrites reports it as info
     ),
 )
 

@@ -1,13 +1,13 @@
-"""Breaks clients or loses data: triggers and rules that are switched on or off, or dropped."""
+"""Breaks clients or loses data: triggers and rules that are enabled, disabled or dropped."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
+from sqlmigrate.lint.facts.usage import altered_subtypes, relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.lint_tree import constant, relation, strings
+from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,37 +36,27 @@ def _switched(case: Case) -> Iterator[Hit]:
     if case.kind == "VariableSetStmt":
         values = [constant(value) for value in case.node.get("args", ())]
         if case.node.get("name", "").lower() == "session_replication_role" and "replica" in values:
-            yield Hit("no trigger runs and no foreign key is looked at for what this session writes from here on")
+            yield Hit("this session's later writes fire no triggers and check no foreign keys")
         return
     if case.state.down or not relation_in_use(case, case.name):
         return
-    what = case.node.get("name") or "every trigger"
+    trigger = case.node.get("name") or "every trigger"
     by = relation_decider(case, case.name)
     if case.kind in _OFF:
-        yield Hit(f"what {what} looks after is left alone from now on, in every program's writes", _NONE, by)
-    elif not _switched_off_here(case):
-        yield Hit(f"{what} runs at every program's writes from now on; rows written before have not met it", _NONE, by)
+        yield Hit(f"{trigger} no longer fires, for the writes of all sessions", _SESSION_SETTING, by)
+    elif not altered_subtypes(case).intersection(_OFF):
+        message = f"{trigger} now fires for the writes of all sessions; it did not see earlier rows"
+        yield Hit(message, _SESSION_SETTING, by)
 
 
-_NONE = "-- let the trigger's function look at a setting of the session instead, and set that"
-
-
-def _switched_off_here(case: Case) -> bool:
-    altered = [one for one in case.state.statements() if one.kind == "AlterTableStmt"]
-    commands = (
-        command["subtype"]
-        for one in (*altered, case.statement)
-        if case.catalog.resolve(relation(one.body["relation"])) == case.name
-        for command in one.commands
-    )
-    return any(subtype in _OFF for subtype in commands)
+_SESSION_SETTING = "-- test a session setting in the trigger's WHEN condition, and set it in this transaction"
 
 
 SWITCHED = Rule(
     name="trigger-switched",
     level=Level.WARNING,
     on=(*_OFF, *_ON, "VariableSetStmt"),
-    stake="It holds for everybody: what the trigger keeps right (audit, sums, foreign keys) goes wrong unseen.",
+    stake="This affects all sessions: data that the trigger maintains (audit rows, totals) silently becomes wrong.",
     safe="-- in the trigger: when (current_setting('app.backfill', true) is distinct from 'on')\n"
     "set local app.backfill = 'on';",
     check=_switched,
@@ -101,7 +91,7 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
         if (absent and case.node.get("missing_ok")) or not relation_in_use(case, name) or _made_here(case, trigger):
             continue
         yield Hit(
-            f"what {trigger} looked after is left alone from now on",
+            f"what {trigger} maintained or checked is no longer maintained or checked",
             "drop trigger …;\ncreate trigger …;  -- in the same transaction",
             relation_decider(case, name),
             unless=_has_trigger(case.catalog.resolve(name), trigger),
@@ -109,8 +99,8 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
 
 
 def _made_here(case: Case, trigger: str) -> bool:
-    made = (one.body for one in case.state.statements() if one.kind == "CreateTrigStmt")
-    return any(body.get("trigname") == trigger for body in made)
+    created = (statement.body for statement in case.state.statements() if statement.kind == "CreateTrigStmt")
+    return any(body.get("trigname") == trigger for body in created)
 
 
 def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:
@@ -125,7 +115,7 @@ DROP_TRIGGER = Rule(
     name="drop-trigger",
     level=Level.WARNING,
     on=("DropStmt",),
-    stake="What the trigger kept right (audit, sums, a column that follows another) goes wrong from now on, unseen.",
+    stake="What the trigger maintained (audit rows, totals, a derived column) silently becomes wrong.",
     safe="create or replace trigger g before insert on t for each row execute function f();",
     check=_drop_trigger,
     examples=(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.names import NAME_BYTES
-from sqlmigrate.sql.lint_tree import options
 from sqlmigrate.sql.parser import SyntaxFault, TooDeep, parse, parse_plpgsql
 from sqlmigrate.sql.scanner import tokens
+from sqlmigrate.sql.tree import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,8 @@ from sqlmigrate.lint.facts.usage import ROUTINES
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import dropped_names, is_named
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.lint_tree import columns_in, qualified, relation, relations_in
+from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,46 +206,6 @@ EXISTS = Rule(
 )
 
 
-def _twice(case: Case) -> Iterator[Hit]:
-    if case.node.get("if_not_exists") and case.table is not None:
-        return
-    elements = case.node.get("tableElts", ())
-    columns = [item["ColumnDef"] for item in elements if "ColumnDef" in item]
-    bodies = [item["Constraint"] for item in elements if "Constraint" in item]
-    bodies += [body for column in columns for body in column_constraints(column)]
-    named = ((f"column {column.get('colname', '')}", column) for column in columns)
-    constraints = ((f"constraint {body['conname']}", body) for body in bodies if "conname" in body)
-    keys = (("a primary key", body) for body in bodies if body["contype"] == "CONSTR_PRIMARY")
-    seen = set()
-    for name, node in (*named, *constraints, *keys):
-        if name in seen:
-            yield Hit(f"{name} is written twice", node=node)
-        seen.add(name)
-
-
-TWICE = Rule(
-    name="duplicate-name",
-    level=Level.ERROR,
-    on=("CreateStmt",),
-    stake="The statement fails: columns and constraints have names of their own in a table, which has one primary key.",
-    safe="create table t (a int, b int);",
-    check=_twice,
-    examples=(
-        bad("create table t (a int, a text);"),
-        bad("create table t (a int, b int, A text);"),
-        bad("create table t (a int constraint k check (a > 0), constraint k unique (a));"),
-        bad("create table t (a int primary key, b int primary key);"),
-        bad("create table if not exists t (a int primary key, primary key (a));"),
-        good("create table if not exists t (a int, a int);", _T),
-        good('create table t (a int, "A" int);'),
-        good("create table t (a int check (a > 0) check (a < 9));"),
-        good("create table t (a int, b int, primary key (a, b));"),
-        good("create table t (a int constraint k check (a > 0)); create table u (a int constraint k check (a > 0));"),
-        good("create table t (a int unique, unique (a));"),
-    ),
-)
-
-
 def _dependants(case: Case) -> Iterator[Hit]:
     node = case.node
     if case.statement.inner or node.get("behavior") == _CASCADE or case.catalog.clouded:
@@ -396,4 +355,4 @@ DEPENDANTS = Rule(
     ),
 )
 
-RULES = (EXISTS, TWICE, DEPENDANTS)
+RULES = (EXISTS, DEPENDANTS)

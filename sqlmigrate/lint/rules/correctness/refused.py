@@ -10,7 +10,7 @@ from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import BUILT_IN, type_of
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns, generated_kind
-from sqlmigrate.sql.lint_tree import options, qualified, relation, strings, walk
+from sqlmigrate.sql.tree import options, qualified, relation, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
-from sqlmigrate.sql.lint_tree import columns_in, qualified, relation, relations_in, strings, walk
+from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

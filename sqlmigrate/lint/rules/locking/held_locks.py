@@ -1,96 +1,103 @@
-"""Transactions and locks: what is done while a table in use is locked, and how many of them are."""
+"""Rules about slow statements and further locks while a transaction holds an ACCESS EXCLUSIVE lock."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.duration import milliseconds
-from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.lint.facts.holding import ALTERING, in_use, is_bounded, reads_in_use, shut_out, shuts_out, written
+from sqlmigrate.lint.facts.holding import ALTERING, is_bounded, reads_in_use, shut_out, written
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.sql.lint_tree import qualified, relation, walk
+from sqlmigrate.locks import Mode
+from sqlmigrate.locks.alter import mode_of
+from sqlmigrate.sql.tree import qualified, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.schema.catalog import Name
 
-_SHARE = 5  # LOCK TABLE's modes, numbered from 1; from here on they keep writers out
-_LONG = 30_000  # milliseconds
-_MODES = {5: "SHARE", 6: "SHARE ROW EXCLUSIVE", 7: "EXCLUSIVE", 8: "ACCESS EXCLUSIVE"}
 _HEAD = "-- sqlmigrate: transaction=off\n\n"
 
 
-def _held(case: Case) -> Name | None:
-    """A table that the transaction has shut everybody out of before."""
-    return next((name for name, by in case.state.held.items() if by is not case.statement), None)
+def _locked_table(case: Case) -> Name | None:
+    """Returns a table that an earlier statement of the transaction has locked in ACCESS EXCLUSIVE mode."""
+    return next((name for name, statement in case.state.held.items() if statement is not case.statement), None)
 
 
-def _work(case: Case) -> Iterator[Hit]:
-    held = _held(case)
-    within = case.kind == "AT_ValidateConstraint" and any(map(shuts_out, case.statement.commands))
-    what = _long_work(case) if held is not None or within else ""
-    if what and held is None:
+def _check_slow(case: Case) -> Iterator[Hit]:
+    held = _locked_table(case)
+    beside_alter = case.kind == "AT_ValidateConstraint" and any(
+        mode_of(command) is Mode.ACCESS_EXCLUSIVE for command in case.statement.commands
+    )
+    action = _slow_action(case) if held is not None or beside_alter else ""
+    if action and held is None:
         yield Hit(
-            f"{what}, while another part of the statement keeps everybody out", "alter table … validate …;  -- alone"
+            f"{action} while the same ALTER TABLE holds an ACCESS EXCLUSIVE lock, which blocks reads and writes",
+            "alter table … validate constraint …;  -- in a separate statement and transaction",
         )
-    elif held is not None and what:
+    elif held is not None and action:
         yield Hit(
-            f"{what}, while {held[1]} is locked from line {case.state.held[held].line} on and nobody can read it",
-            "put it into a file of its own, or before the statement that locks",
+            f"{action} while {_lock_on(case, held)}",
+            "put the statement into a separate file, or before the statement that takes the lock",
         )
 
 
-def _long_work(case: Case) -> str:
-    """What a statement does that takes as long as a table is large; empty for all else."""
+def _slow_action(case: Case) -> str:
+    """Describes an action whose duration grows with the size of a table; empty for other statements."""
     node, state = case.node, case.state
     match case.kind:
         case "AT_ValidateConstraint" if not is_new(case):
-            known = case.table.constraint(node.get("name", "")) if case.table else None
-            own = known is not None and (known.valid or known.born == state.born)
-            return "" if own else "every row is looked at"
+            constraint = case.table.constraint(node.get("name", "")) if case.table else None
+            no_scan = constraint is not None and (constraint.valid or constraint.born == state.born)
+            return "" if no_scan else f"VALIDATE CONSTRAINT scans {case.name[1]}"
         case "IndexStmt" if not node.get("concurrent") and not is_new(case):
-            return "" if _is_only(case) else "an index is built"
+            return "" if _builds_nothing(case) else f"CREATE INDEX builds an index on {case.name[1]}"
         case "RefreshMatViewStmt" if not node.get("skipData") and not is_new(case):
-            return "a materialized view is filled"
+            return f"REFRESH MATERIALIZED VIEW runs the query of {case.name[1]}"
         case "ReindexStmt" if "relation" in node and not is_new(case):
-            return "an index is built"
+            return "REINDEX rebuilds indexes"
         case "CopyStmt" if not node.get("is_from"):
-            return "a table is copied"
+            return "COPY reads a table or query result"
         case "CreateTableAsStmt" if not node["into"].get("skipData"):
             query = node["query"].get("SelectStmt", {})
-            return "a query is run" if _reads_much(case, query) else ""
+            return _scan("CREATE TABLE AS", case, query)
         case "SelectStmt":
-            return _long_select(case)
+            return _slow_select(case)
     return ""
 
 
-def _is_only(case: Case) -> bool:
-    """Whether CREATE INDEX makes one of a partitioned table alone, or leaves it at the one that is there."""
-    stands = case.node.get("if_not_exists") and case.catalog.index((case.name[0], case.node.get("idxname", "")))
+def _builds_nothing(case: Case) -> bool:
+    """Whether CREATE INDEX … ON ONLY leaves out the partitions, or IF NOT EXISTS skips the statement."""
+    exists = case.node.get("if_not_exists") and case.catalog.index((case.name[0], case.node.get("idxname", "")))
     partitioned = case.table is not None and case.table.kind == "partitioned"
-    return bool(stands) or (partitioned and not case.node["relation"].get("inh"))
+    return bool(exists) or (partitioned and not case.node["relation"].get("inh"))
 
 
-def _long_select(case: Case) -> str:
+def _slow_select(case: Case) -> str:
     calls = {qualified(body.get("funcname", ()))[1] for kind, body in walk(case.node) if kind == "FuncCall"}
     if "pg_sleep" in calls:
-        return "the session sleeps"
+        return "pg_sleep() waits"
     if calls & {"setval", "set_config"}:
         return ""
-    return "a table is read" if _reads_much(case, case.node) else ""
+    return _scan("SELECT", case, case.node)
 
 
-def _reads_much(case: Case, query: dict[str, object]) -> bool:
-    read = reads_in_use(query, case.catalog, case.state)
-    return bool(read) and not is_bounded(query, case.catalog.tables.get(read[0]))
+def _scan(command: str, case: Case, query: dict[str, object]) -> str:
+    tables = reads_in_use(query, case.catalog, case.state)
+    if not tables or is_bounded(query, case.catalog.tables.get(tables[0])):
+        return ""
+    return f"{command} scans {tables[0][1]}"
+
+
+def _lock_on(case: Case, held: Name) -> str:
+    line = case.state.held[held].line
+    return f"the ACCESS EXCLUSIVE lock on {held[1]} from line {line} blocks reads and writes"
 
 
 _ADD = "alter table t add column a int; "
 
-WORK = Rule(
+SLOW = Rule(
     name="work-under-lock",
     level=Level.WARNING,
     on=(
@@ -102,9 +109,10 @@ WORK = Rule(
         "CreateTableAsStmt",
         "SelectStmt",
     ),
-    stake="A lock is held to the end of its transaction: nobody reads the table while something else takes its time.",
+    stake="A transaction holds its locks until it ends. "
+    "Reads and writes of the locked table wait until the slow statement is done.",
     safe="alter table t add column a int;\n-- in the next file:\nalter table u validate constraint c;",
-    check=_work,
+    check=_check_slow,
     examples=(
         bad(_ADD + "alter table u validate constraint c;"),
         bad(_ADD + "alter table t validate constraint c;", "create table t (b int);"),
@@ -136,21 +144,23 @@ WORK = Rule(
 )
 
 
-def _backfill(case: Case) -> Iterator[Hit]:
+def _check_backfill(case: Case) -> Iterator[Hit]:
     state, statement = case.state, case.statement
     if case.kind in ALTERING:
-        for name in (one for one in shut_out(statement, case.catalog, state) if one in state.written):
-            yield Hit(
-                f"the rows of {name[1]} that line {state.written[name].line} wrote stay locked while this waits",
-                "put the rows into a file of their own, before this one",
-            )
+        for name in shut_out(statement, case.catalog, state):
+            if name in state.written:
+                yield Hit(
+                    f"the rows of {name[1]} written at line {state.written[name].line} stay locked "
+                    f"while the statement waits for an ACCESS EXCLUSIVE lock on {name[1]}",
+                    "move the data change into a separate file before this file",
+                )
         return
-    held = _held(case)
+    held = _locked_table(case)
     target = written(statement, case.catalog, state) if held is not None else None
     if held is not None and target is not None:
         yield Hit(
-            f"rows are written, while {held[1]} is locked from line {state.held[held].line} on and nobody can read it",
-            "put the rows into a file of their own, in batches",
+            f"the statement writes many rows of {target[1]} while {_lock_on(case, held)}",
+            "move the data change into a separate file, and run it in batches",
         )
 
 
@@ -161,9 +171,10 @@ BACKFILL = Rule(
     name="backfill-with-ddl",
     level=Level.WARNING,
     on=("UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt", *ALTERING),
-    stake="The lock that ALTER TABLE takes is held until all rows are written, and nobody reads the table meanwhile.",
+    stake="The transaction holds the ACCESS EXCLUSIVE lock of ALTER TABLE, which blocks reads and writes, "
+    "until all rows are written.",
     safe="alter table t add column a int;\n-- in the next file:\nupdate t set a = 1 where id between 1 and 10000;",
-    check=_backfill,
+    check=_check_backfill,
     examples=(
         bad(_ADD + _FILL),
         bad(_ADD + _FILL, "create table t (b int);"),
@@ -198,26 +209,26 @@ BACKFILL = Rule(
 )
 
 
-def _several(case: Case) -> Iterator[Hit]:
-    """A down file takes back what several up files did one by one."""
+def _check_several(case: Case) -> Iterator[Hit]:
     held = case.state.held
+    # A down file may revert several up files in one transaction.
     if not held or case.state.down:
         return
-    more = [name for name in shut_out(case.statement, case.catalog, case.state) if name not in held]
-    apart = [name for name in more if not any(_are_kin(case, name, one) for one in held)]
-    if apart:
+    tables = [name for name in shut_out(case.statement, case.catalog, case.state) if name not in held]
+    unrelated = [name for name in tables if not any(_are_related(case, name, locked) for locked in held)]
+    if unrelated:
         first = next(iter(held))
         yield Hit(
-            f"nobody can read {first[1]}, locked at line {held[first].line}, while this waits for {apart[0][1]}",
-            "give each table a file of its own",
+            f"the statement waits for an ACCESS EXCLUSIVE lock on {unrelated[0][1]} while {_lock_on(case, first)}",
+            "change each table in a separate file",
         )
 
 
-def _are_kin(case: Case, one: Name, other: Name) -> bool:
-    """Whether one is a partition or child of the other, so that the lock is on both anyway."""
-    tables = (case.catalog.tables.get(one), case.catalog.tables.get(other))
+def _are_related(case: Case, first: Name, second: Name) -> bool:
+    """Whether the tables are parent and child, or have a common parent."""
+    tables = (case.catalog.tables.get(first), case.catalog.tables.get(second))
     parents = [table.parents if table else () for table in tables]
-    return other in parents[0] or one in parents[1] or bool({*parents[0]} & {*parents[1]})
+    return second in parents[0] or first in parents[1] or bool({*parents[0]} & {*parents[1]})
 
 
 _REFERS = "create table r (id int primary key); create table t (a int references r); create table u (a int); "
@@ -226,9 +237,10 @@ SEVERAL = Rule(
     name="several-tables-locked",
     level=Level.WARNING,
     on=ALTERING,
-    stake="While the transaction waits for the second table nobody reads the first, and two in another order deadlock.",
+    stake="Reads and writes of the first table are blocked while the transaction waits for the second. "
+    "Transactions that lock the tables in a different order can deadlock.",
     safe="alter table t add column a int;\n-- in the next file:\nalter table u add column a int;",
-    check=_several,
+    check=_check_several,
     examples=(
         bad(_ADD + "alter table u add column a int;"),
         bad(_ADD + "alter table u add column a int;", "create table t (b int); create table u (b int);"),
@@ -256,144 +268,4 @@ SEVERAL = Rule(
     ),
 )
 
-
-def _lock_timeout(case: Case) -> Iterator[Hit]:
-    said = case.state.setting("lock_timeout")
-    waits = _milliseconds(said) if said is not None else None
-    if waits is None or 0 < waits <= _LONG:
-        return
-    names = _waited_for(case)
-    if names:
-        limit = "has no limit" if waits == 0 else f"lasts up to {said}"
-        yield Hit(
-            f"the wait for {names[0][1]} {limit}, and all who come after wait behind it",
-            "leave lock_timeout as it is: sqlmigrate sets it to 5s and tries again",
-        )
-
-
-def _waited_for(case: Case) -> list[Name]:
-    """The tables in use that a statement waits for, so that those who want to write queue behind it."""
-    if case.kind in ALTERING and (names := shut_out(case.statement, case.catalog, case.state)):
-        return names
-    weaker = case.kind in ("CreateTrigStmt", "IndexStmt") and not case.node.get("concurrent")
-    dropped = case.kind == "DropStmt" and case.node["removeType"] == "OBJECT_TABLE"
-    if dropped:
-        lists = (item["List"]["items"] for item in case.node.get("objects", ()))
-        names = [case.catalog.resolve(qualified(one)) for one in lists]
-    elif weaker or any(_adds_foreign_key(command) for command in case.statement.commands):
-        names = [case.catalog.resolve(relation(case.node["relation"]))]
-    else:
-        names = []
-    return [name for name in names if in_use(case.catalog, name, case.state)]
-
-
-def _adds_foreign_key(command: dict[str, object]) -> bool:
-    return any(body.get("contype") == "CONSTR_FOREIGN" for kind, body in walk(command) if kind == "Constraint")
-
-
-def _milliseconds(said: str) -> int | None:
-    try:
-        return int(said) if said.strip().lstrip("-").isdecimal() else milliseconds(said)
-    except ConfigurationError:
-        return None
-
-
-LOCK_TIMEOUT = Rule(
-    name="lock-timeout-off",
-    level=Level.WARNING,
-    on=(*ALTERING, "CreateTrigStmt", "IndexStmt"),
-    stake="A statement that waits for a strong lock makes every query behind it wait, for as long as it is let.",
-    safe="set local lock_timeout = '2s';\nalter table t add column a int;",
-    check=_lock_timeout,
-    examples=(
-        bad("set lock_timeout = 0; alter table t add column a int;"),
-        bad("set local lock_timeout = '0'; alter table t add column a int;"),
-        bad("set lock_timeout to '10min'; alter table t add column a int;"),
-        bad("select set_config('lock_timeout', '0', false); alter table t drop constraint c;"),
-        bad("set lock_timeout = 120000; create trigger x after insert on t execute function f();"),
-        bad("set lock_timeout = 0; alter table t add foreign key (a) references u not valid;"),
-        bad("set lock_timeout = 0; drop table t;", "create table t (a int);"),
-        bad("begin; set lock_timeout = 0; commit; alter table t add column a int;"),
-        good("alter table t add column a int;"),
-        good("set lock_timeout = '2s'; alter table t add column a int;"),
-        good("set lock_timeout = 3000; alter table t add column a int;"),
-        good("set lock_timeout = 0; create table t (a int); alter table t add column b int;"),
-        good("set lock_timeout = 0; create index concurrently i on t (a);"),
-        good("set lock_timeout = 0; alter table t validate constraint c;"),
-        good("set lock_timeout = 0; reset lock_timeout; alter table t add column a int;"),
-        good("begin; set local lock_timeout = 0; select 1; commit; alter table t add column a int;"),
-        good("set statement_timeout = 0; alter table t add column a int;"),
-    ),
-)
-
-
-def _lock_table(case: Case) -> Iterator[Hit]:
-    mode = case.node.get("mode", 0)
-    names = (relation(item["RangeVar"]) for item in case.node.get("relations", ()))
-    used = [name for name in map(case.catalog.resolve, names) if in_use(case.catalog, name, case.state)]
-    if mode >= _SHARE and used:
-        what = "read or write" if mode == max(_MODES) else "write to"
-        yield Hit(f"nobody can {what} {used[0][1]} until the transaction ends ({_MODES[mode]})", "leave it out")
-
-
-LOCK_TABLE = Rule(
-    name="lock-table",
-    level=Level.WARNING,
-    on=("LockStmt",),
-    stake="The lock is held to the end of the transaction, whatever the statements behind it would need.",
-    safe="alter table t add column a int; -- takes the lock that it needs",
-    check=_lock_table,
-    examples=(
-        bad("lock table t;"),
-        bad("lock table t in access exclusive mode;"),
-        bad("lock t in share mode nowait;"),
-        bad("lock table only s.t, u in share row exclusive mode;"),
-        bad("lock table t in exclusive mode;", "create table t (a int);"),
-        bad("begin; lock table t; alter table t add column a int; commit;"),
-        good("lock table t in access share mode;"),
-        good("lock table t in row exclusive mode;"),
-        good("lock table t in share update exclusive mode;"),
-        good("create table t (a int); lock table t;"),
-        good("create temp table t (a int); lock table t in exclusive mode;"),
-        good("select * from t where id = 1 for update;"),
-    ),
-)
-
-
-def _advisory(case: Case) -> Iterator[Hit]:
-    text = case.statement.text
-    if "pg_advisory_unlock" not in text.lower():
-        return
-    calls = [(qualified(body.get("funcname", ()))[1], body) for kind, body in walk(case.node) if kind == "FuncCall"]
-    in_block = case.kind == "DoStmt" and "pg_advisory_unlock_all" in text.lower()
-    if in_block or any(name == "pg_advisory_unlock_all" for name, _ in calls):
-        yield Hit("pg_advisory_unlock_all() gives up sqlmigrate's own lock, and the migration stops", "leave it out")
-    elif any(name == "pg_advisory_unlock" and not case.state.advisory for name, body in calls):
-        yield Hit(
-            "this lock was not taken here: it is sqlmigrate's own, or nobody's", "select pg_advisory_xact_lock(…);"
-        )
-
-
-ADVISORY = Rule(
-    name="advisory-unlock",
-    level=Level.WARNING,
-    on=("SelectStmt", "DoStmt"),
-    stake="sqlmigrate keeps others from migrating by an advisory lock of the session, and stops when it is gone.",
-    safe="select pg_advisory_xact_lock(42); -- goes with the transaction",
-    check=_advisory,
-    examples=(
-        bad("select pg_advisory_unlock_all();"),
-        bad("select pg_catalog.pg_advisory_unlock_all();"),
-        bad("select pg_advisory_unlock(42);"),
-        bad("select pg_advisory_unlock(1, 2);"),
-        bad("do $$ begin perform pg_advisory_unlock_all(); end $$;"),
-        bad("select pg_advisory_lock(42); select pg_advisory_unlock_all();"),
-        good("select pg_advisory_lock(42); select pg_advisory_unlock(42);"),
-        good("select 1; select pg_try_advisory_lock(42); select 2; select pg_advisory_unlock(42);"),
-        good("select pg_advisory_xact_lock(42);"),
-        good("select 'pg_advisory_unlock_all';"),
-        good("create function f() returns void language sql as 'select pg_advisory_unlock_all()';"),
-    ),
-)
-
-RULES = (WORK, BACKFILL, SEVERAL, LOCK_TIMEOUT, LOCK_TABLE, ADVISORY)
+RULES = (SLOW, BACKFILL, SEVERAL)

@@ -1,4 +1,4 @@
-"""Transactions and locks: what a transaction can hold, where it begins and ends, and what is set for it."""
+"""Rules about transaction control, statements that cannot run in a transaction block, and SET LOCAL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import is_named
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.lint_tree import constant, is_on, options, relations_in, strings, walk
+from sqlmigrate.sql.tree import constant, is_on, options, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name, UserType
     from sqlmigrate.sql.parser import Node
 
-_OUTSIDE = {
+_REFUSED_IN_BLOCK = {
     "VacuumStmt": "VACUUM",
     "CreatedbStmt": "CREATE DATABASE",
     "DropdbStmt": "DROP DATABASE",
@@ -28,11 +28,13 @@ _OUTSIDE = {
 }
 _MANY = ("REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE")
 _ENDS = re.compile(r"\b(?:commit|rollback)\s*(?:and\s+(?:no\s+)?chain\s*)?;", re.IGNORECASE)
+_BEGIN = "sqlmigrate runs the file in a transaction without BEGIN"
+_BEGIN_AGAIN = "BEGIN has no effect inside a transaction block"
 _HEAD = "-- sqlmigrate: transaction=off\n\n"
 
 
-def _outside(kind: str, node: Node) -> str:
-    """What PostgreSQL refuses in a transaction, by its name; empty for all else."""
+def _refused_in_block(kind: str, node: Node) -> str:
+    """Names a statement that cannot run inside a transaction block; empty for other statements."""
     match kind:
         case "IndexStmt" if node.get("concurrent"):
             return "CREATE INDEX CONCURRENTLY"
@@ -50,26 +52,29 @@ def _outside(kind: str, node: Node) -> str:
             return "ALTER DATABASE … SET TABLESPACE"
         case "VacuumStmt" if not node.get("is_vacuumcmd"):
             return ""
-        case "CreateSubscriptionStmt" if not _makes_slot(node):
+        case "CreateSubscriptionStmt" if not _creates_slot(node):
             return ""
-    return _OUTSIDE.get(kind, "")
+    return _REFUSED_IN_BLOCK.get(kind, "")
 
 
-def _makes_slot(node: Node) -> bool:
-    said = options(node.get("options", ()))
-    return is_on(said.get("connect", True)) and is_on(said.get("create_slot", True))
+def _creates_slot(node: Node) -> bool:
+    settings = options(node.get("options", ()))
+    return is_on(settings.get("connect", True)) and is_on(settings.get("create_slot", True))
 
 
-def _not_in_transaction(case: Case) -> Iterator[Hit]:
-    block = case.kind == "DoStmt"
-    if not case.state.own_block and not (case.statement.inner and not block):
+def _check_refused_in_block(case: Case) -> Iterator[Hit]:
+    is_do = case.kind == "DoStmt"
+    if not case.state.own_block and not (case.statement.inner and not is_do):
         return
-    what = _outside(case.kind, case.node)
-    if block and _ENDS.search(str(options(case.node.get("args", ())).get("as", ""))):
-        what = "a block that commits"
-    if what:
-        where = "a DO block" if case.statement.inner else "this BEGIN … COMMIT"
-        yield Hit(f"{what} fails in {where}", "put it outside: sqlmigrate runs it in no transaction")
+    name = _refused_in_block(case.kind, case.node)
+    if is_do and _ENDS.search(str(options(case.node.get("args", ())).get("as", ""))):
+        name = "a DO block that commits"
+    if name:
+        block = "a DO block" if case.statement.inner else "a transaction block"
+        yield Hit(
+            f"{name} cannot run inside {block}",
+            "move the statement out of the block: sqlmigrate then runs it outside a transaction",
+        )
 
 
 NOT_IN_TRANSACTION = Rule(
@@ -83,11 +88,12 @@ NOT_IN_TRANSACTION = Rule(
         "ClusterStmt",
         "AlterDatabaseStmt",
         "DoStmt",
-        *_OUTSIDE,
+        *_REFUSED_IN_BLOCK,
     ),
-    stake="PostgreSQL refuses it within a transaction; outside of BEGIN … COMMIT sqlmigrate gives it none.",
+    stake="PostgreSQL does not run the statement inside a transaction block. Without BEGIN and COMMIT around it, "
+    "sqlmigrate runs it outside a transaction.",
     safe="begin;\nalter table t add a int;\ncommit;\ncreate index concurrently t_a_idx on t (a);",
-    check=_not_in_transaction,
+    check=_check_refused_in_block,
     examples=(
         bad("begin; create index concurrently i on t (a); commit;"),
         bad("begin; drop index concurrently i; commit;"),
@@ -112,25 +118,25 @@ NOT_IN_TRANSACTION = Rule(
 )
 
 
-def _refused(case: Case) -> Iterator[Hit]:
+def _check_control(case: Case) -> Iterator[Hit]:
     if case.kind == END:
         if case.state.own_block:
-            yield Hit("a transaction block is open at the end of the file", "commit;")
+            yield Hit("unterminated transaction block", "commit;")
         return
     sort, reason = sort_of(case.statement.text)
     if sort is Sort.REFUSED:
         yield Hit(*REFUSED[reason])
     elif sort is Sort.COMMIT and not case.state.own_block:
-        yield Hit("COMMIT without its BEGIN", "leave it out, or add BEGIN before its statements")
+        yield Hit("COMMIT without BEGIN", "remove it, or add BEGIN before its statements")
 
 
 REFUSED_CONTROL = Rule(
     name="transaction-refused",
     level=Level.ERROR,
     on=("TransactionStmt", "DiscardStmt", END),
-    stake="sqlmigrate does not run the file: it could not record it together with what it does.",
+    stake="sqlmigrate does not run the file, because it cannot record the migration in the same transaction.",
     safe="begin;\nalter table t add a int;\ncommit;",
-    check=_refused,
+    check=_check_control,
     examples=(
         bad("alter table t add a int; commit;"),
         bad("alter table t add a int; rollback;"),
@@ -152,22 +158,22 @@ REFUSED_CONTROL = Rule(
 )
 
 
-def _own_transaction(case: Case) -> Iterator[Hit]:
+def _check_own_transaction(case: Case) -> Iterator[Hit]:
     if sort_of(case.statement.text)[0] is Sort.BEGIN:
-        nested = case.state.ran("TransactionStmt")
-        said = (
-            "a transaction is open already, and goes on" if nested else "sqlmigrate runs a file in a transaction anyway"
+        yield Hit(
+            _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN,
+            "remove BEGIN and COMMIT, unless the file must commit in several parts",
         )
-        yield Hit(said, "leave BEGIN and COMMIT out, unless the file is to commit piece by piece")
 
 
 OWN_TRANSACTION = Rule(
     name="own-transaction",
     level=Level.NOTICE,
     on=("TransactionStmt",),
-    stake="BEGIN and COMMIT of one's own say nothing, or divide a file that would be done whole or not at all.",
+    stake="sqlmigrate runs each file in one transaction. BEGIN and COMMIT are redundant around the whole file; "
+    "several blocks commit separately, so the file can stop half-way.",
     safe="alter table t add a int;\nalter table t add b int;",
-    check=_own_transaction,
+    check=_check_own_transaction,
     examples=(
         bad("begin; alter table t add a int; commit;"),
         bad("start transaction; alter table t add a int; commit;"),
@@ -180,31 +186,32 @@ OWN_TRANSACTION = Rule(
 )
 
 
-def _enum_value(case: Case) -> Iterator[Hit]:
+def _check_enum_value(case: Case) -> Iterator[Hit]:
     if not case.state.ran("AlterEnumStmt"):
         return
     born = case.state.born
-    for name, known in case.catalog.types.items():
-        added = {value for value, made in known.values.items() if made == born}
-        if known.kind != "enum" or known.born == born or not added:
+    for name, type_ in case.catalog.types.items():
+        added = {value for value, birth in type_.values.items() if birth == born}
+        if type_.kind != "enum" or type_.born == born or not added:
             continue
         used = added & {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
-        if used and _may_be_of(case, name, known):
+        if used and _may_use_type(case, name, type_):
             yield Hit(
-                f"'{min(used)}' was added to {name[1]} in this transaction, and can't be used before it is committed",
-                "add the value in a file of its own, before this one",
+                f"unsafe use of new value '{min(used)}' of enum type {name[1]}: "
+                "a new enum value must be committed before it can be used",
+                "add the value in a separate file before this file",
             )
 
 
-def _may_be_of(case: Case, name: Name, known: UserType) -> bool:
-    """Whether a statement has to do with the type; where its tables are known it is told by their columns."""
-    said = (
+def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
+    """Whether a statement names the type, or reads a table that has or may have a column of the type."""
+    type_names = (
         ".".join(strings(body.get("names", ()))) for kind, body in walk(case.node) if kind in ("TypeName", "typeName")
     )
-    if any(is_named(case.catalog, one, known.name) for one in said):
+    if any(is_named(case.catalog, type_name, enum.name) for type_name in type_names):
         return True
     relations = relations_in({case.statement.kind: case.statement.body})
-    tables = [case.catalog.table(one) for one in relations]
+    tables = [case.catalog.table(table_name) for table_name in relations]
     types = [column.type for table in tables if table for column in table.columns.values()]
     if any(table is None or table.partial for table in tables) or None in types:
         return True
@@ -231,9 +238,10 @@ ENUM_VALUE = Rule(
         "CreateDomainStmt",
         "CreatePolicyStmt",
     ),
-    stake="PostgreSQL refuses to use a value in the transaction that adds it; sqlmigrate then has to commit in pieces.",
+    stake="PostgreSQL cannot use a new enum value before it is committed. sqlmigrate then rolls the file back "
+    "and commits its statements separately.",
     safe="alter type mood add value 'bad';\n-- in the next file:\nalter table t alter m set default 'bad';",
-    check=_enum_value,
+    check=_check_enum_value,
     examples=(
         bad("alter type mood add value 'bad'; insert into t values (1, 'bad');", _MOOD),
         bad("alter type mood add value 'bad'; update t set m = 'bad' where id = 1;", _MOOD),
@@ -258,18 +266,20 @@ ENUM_VALUE = Rule(
 )
 
 
-def _set_local(case: Case) -> Iterator[Hit]:
+def _check_set_local(case: Case) -> Iterator[Hit]:
     state = case.state
     if case.kind == "VariableSetStmt":
         if case.node.get("is_local") and state.each_alone and not state.own_block and not case.statement.inner:
-            yield Hit(f"SET LOCAL {case.node.get('name')} ends with its own statement, which is a transaction here")
+            yield Hit(
+                f"SET LOCAL {case.node.get('name')} has no effect: each statement of the file is its own transaction"
+            )
         return
     last = state.earlier[-1] if state.earlier and not state.before else None
     alone = not state.in_transaction and last is not None and last.kind == "VariableSetStmt"
     if alone and last is not None and last.body.get("is_local"):
         yield Hit(
-            f"SET LOCAL {last.body.get('name')} ended with its transaction, before this statement",
-            f"set {last.body.get('name')} = …;  -- without LOCAL: sqlmigrate resets it after the file",
+            f"SET LOCAL {last.body.get('name')} has no effect on the statement: it ended with the previous transaction",
+            f"set {last.body.get('name')} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
         )
 
 
@@ -277,9 +287,9 @@ SET_LOCAL = Rule(
     name="set-local-without-effect",
     level=Level.WARNING,
     on=("VariableSetStmt", "IndexStmt", "DropStmt", "ReindexStmt", "AlterTableStmt", "VacuumStmt"),
-    stake="SET LOCAL ends with its transaction, so what follows runs by the old setting.",
+    stake="SET LOCAL ends with its transaction, so the following statements run with the previous setting.",
     safe="set maintenance_work_mem = '1GB';\ncreate index concurrently t_a_idx on t (a);",
-    check=_set_local,
+    check=_check_set_local,
     examples=(
         bad("set local maintenance_work_mem = '1GB'; create index concurrently i on t (a);"),
         bad(f"{_HEAD}set local lock_timeout = '2s'; alter table t add a int;"),

@@ -1,1 +1,1 @@
-"""Rules about table rewrites and scans under a blocking lock."""
+"""Rules about table rewrites and full table scans under a blocking lock."""

@@ -1,4 +1,4 @@
-"""Rewrites and scans: constraints that are tried on every row, or build an index, under a lock."""
+"""Rules about constraints that scan a table or build an index under a blocking lock."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new, proves_not_null, told_by
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
 from sqlmigrate.lint.schema.interpret.definitions import (
     column_constraints,
     constrained_columns,
     generated_kind,
     index_used,
 )
-from sqlmigrate.sql.lint_tree import qualified
+from sqlmigrate.sql.tree import qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Constraint, Name, Table
     from sqlmigrate.sql.parser import Node
 
-_SCAN = "Every row is looked at under a lock that keeps {whom} out for as long."
-_BACKED = {
+_BACKED_BY_INDEX = {
     "CONSTR_UNIQUE": "a unique constraint",
     "CONSTR_PRIMARY": "a primary key",
     "CONSTR_EXCLUSION": "an exclusion constraint",
@@ -30,7 +30,7 @@ _BACKED = {
 
 
 def _added(case: Case) -> Iterator[tuple[str, Node]]:
-    """The constraints that a subcommand adds to a table that others use, with the column that each stands with."""
+    """Yields the constraints that a subcommand adds to an existing table, each with the new column's name or ''."""
     if is_new(case) or case.statement.body.get("objtype") != "OBJECT_TABLE":
         return
     if case.kind == "AT_AddConstraint":
@@ -44,21 +44,21 @@ def _added(case: Case) -> Iterator[tuple[str, Node]]:
         yield name, body
 
 
-def _set_not_null(case: Case) -> Iterator[Hit]:
+def _check_set_not_null(case: Case) -> Iterator[Hit]:
     name = _made_not_null(case)
     if not name or is_new(case) or proves_not_null(case.table, name):
         return
     yield Hit(
-        f"every row is looked at for a NULL in {name} while nobody can read the table",
+        f"making {name} NOT NULL scans {case.name[1]} {BLOCKS_ALL}",
         f"alter table … add constraint {name}_not_null check ({name} is not null) not valid;\n"
-        f"alter table … validate constraint {name}_not_null;  -- in a transaction of its own\n"
-        f"alter table … alter column {name} set not null;  -- sees the CHECK and does not look\n"
+        f"alter table … validate constraint {name}_not_null;  -- in a separate transaction\n"
+        f"alter table … alter column {name} set not null;  -- the valid CHECK makes the scan unnecessary\n"
         f"alter table … drop constraint {name}_not_null;",
     )
 
 
 def _made_not_null(case: Case) -> str:
-    """The column that may hold no NULL from now on, if rows have to be looked at for that; or empty."""
+    """Returns the column that the subcommand makes NOT NULL with a table scan, or an empty string."""
     if case.kind == "AT_SetNotNull":
         return str(case.node.get("name", ""))
     if case.kind == "AT_AddColumn":
@@ -76,10 +76,11 @@ SET_NOT_NULL = Rule(
     name="set-not-null-scans",
     level=Level.WARNING,
     on=("AT_SetNotNull", "AT_AddConstraint", "AT_AddColumn"),
-    stake=_SCAN.format(whom="everybody"),
+    stake=f"{SCANS} A valid CHECK (a IS NOT NULL) makes the scan unnecessary.",
     safe="alter table t add constraint a_not_null check (a is not null) not valid;\n"
-    "alter table t validate constraint a_not_null;\nalter table t alter column a set not null;",
-    check=_set_not_null,
+    "alter table t validate constraint a_not_null; -- in a separate transaction\n"
+    "alter table t alter column a set not null;",
+    check=_check_set_not_null,
     examples=(
         bad("alter table t alter column a set not null;"),
         bad("alter table t alter column a set not null;", "create table t (a int);"),
@@ -114,14 +115,14 @@ SET_NOT_NULL = Rule(
 )
 
 
-def _check(case: Case) -> Iterator[Hit]:
+def _check_check(case: Case) -> Iterator[Hit]:
     for column, node in _added(case):
         if node["contype"] == "CONSTR_CHECK" and not node.get("skip_validation"):
-            where = f" on the new column {column}" if column else ""
+            on_column = f" on the new column {column}" if column else ""
             yield Hit(
-                f"the CHECK{where} is tried on every row while nobody can read the table",
+                f"adding a CHECK{on_column} scans {case.name[1]} {BLOCKS_ALL}",
                 "alter table … add constraint … check (…) not valid;\n"
-                "alter table … validate constraint …;  -- in a transaction of its own",
+                "alter table … validate constraint …;  -- in a separate transaction",
                 node=node,
             )
 
@@ -130,10 +131,10 @@ CHECK = Rule(
     name="check-scans",
     level=Level.WARNING,
     on=("AT_AddConstraint", "AT_AddColumn"),
-    stake=_SCAN.format(whom="everybody"),
+    stake=f"{SCANS} VALIDATE CONSTRAINT scans it under a lock that blocks neither.",
     safe="alter table t add constraint a_positive check (a > 0) not valid;\n"
-    "alter table t validate constraint a_positive; -- in a transaction of its own",
-    check=_check,
+    "alter table t validate constraint a_positive; -- in a separate transaction",
+    check=_check_check,
     examples=(
         bad("alter table t add constraint c check (a > 0);"),
         bad("alter table t add check (a > 0);", "create table t (a int);"),
@@ -150,22 +151,23 @@ CHECK = Rule(
 )
 
 
-def _foreign_key(case: Case) -> Iterator[Hit]:
+def _check_foreign_key(case: Case) -> Iterator[Hit]:
     for column, node in _added(case):
         if node["contype"] != "CONSTR_FOREIGN" or node.get("skip_validation"):
             continue
         if column and not _has_value(case.node["def"]["ColumnDef"]):
             continue
         yield Hit(
-            "every row is looked up in the other table while nobody can write to either",
+            f"adding a foreign key scans {case.name[1]} under SHARE ROW EXCLUSIVE locks, "
+            "which block writes to both tables until the transaction ends",
             "alter table … add constraint … foreign key (…) references … not valid;\n"
-            "alter table … validate constraint …;  -- in a transaction of its own",
+            "alter table … validate constraint …;  -- in a separate transaction",
             node=node,
         )
 
 
 def _has_value(column: Node) -> bool:
-    """Whether rows that are there get a value in the new column."""
+    """Whether existing rows get a value in the new column."""
     return any(body["contype"] in ("CONSTR_DEFAULT", "CONSTR_GENERATED") for body in column_constraints(column))
 
 
@@ -173,10 +175,10 @@ FOREIGN_KEY = Rule(
     name="foreign-key-scans",
     level=Level.WARNING,
     on=("AT_AddConstraint", "AT_AddColumn"),
-    stake=_SCAN.format(whom="those who write to either table"),
+    stake="Scans the whole table under SHARE ROW EXCLUSIVE locks, which block writes to both tables.",
     safe="alter table t add constraint t_r_id_fkey foreign key (r_id) references r not valid;\n"
-    "alter table t validate constraint t_r_id_fkey; -- in a transaction of its own",
-    check=_foreign_key,
+    "alter table t validate constraint t_r_id_fkey; -- in a separate transaction",
+    check=_check_foreign_key,
     examples=(
         bad("alter table t add constraint f foreign key (a) references r (id);"),
         bad("alter table t add foreign key (a) references r;", "create table t (a int); create table r (id int);"),
@@ -193,14 +195,17 @@ FOREIGN_KEY = Rule(
 )
 
 
-def _validate(case: Case) -> Iterator[Hit]:
+def _check_validate(case: Case) -> Iterator[Hit]:
     constraint = _validated(case)
     if constraint is None or constraint.valid:
         return
     if constraint.born == case.state.born and case.state.in_transaction:
+        lock = "an ACCESS EXCLUSIVE lock, which blocks reads and writes"
+        if constraint.kind == "foreign":
+            lock = "SHARE ROW EXCLUSIVE locks, which block writes to both tables"
         yield Hit(
-            f"{constraint.name} is validated in the transaction that added it, which still holds its strong lock",
-            "put the VALIDATE into a file of its own, or behind a COMMIT",
+            f"VALIDATE scans {case.name[1]} while the transaction that added {constraint.name} still holds {lock}",
+            "put VALIDATE CONSTRAINT into a separate file, or after a COMMIT",
         )
 
 
@@ -212,10 +217,10 @@ VALIDATE = Rule(
     name="validate-in-same-transaction",
     level=Level.WARNING,
     on=("AT_ValidateConstraint",),
-    stake="NOT VALID saves nothing: the lock that adding the constraint took is held while every row is looked at.",
+    stake="The transaction still holds the lock of ADD CONSTRAINT during the scan, so NOT VALID has no benefit.",
     safe="alter table t add constraint c check (a > 0) not valid;\n"
     "-- in the next file:\nalter table t validate constraint c;",
-    check=_validate,
+    check=_check_validate,
     examples=(
         bad("alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c;"),
         bad(
@@ -244,25 +249,26 @@ VALIDATE = Rule(
 )
 
 
-def _builds_index(case: Case) -> Iterator[Hit]:
+def _check_index_build(case: Case) -> Iterator[Hit]:
     for _, node in _added(case):
-        what = _BACKED.get(node["contype"])
-        if what is None or "indexname" in node:
+        constraint = _BACKED_BY_INDEX.get(node["contype"])
+        if constraint is None or "indexname" in node:
             continue
-        safer = "create unique index concurrently …;\nalter table … add constraint … unique using index …;"
+        keyword = "primary key" if node["contype"] == "CONSTR_PRIMARY" else "unique"
+        safer = f"create unique index concurrently …;\nalter table … add constraint … {keyword} using index …;"
         if node["contype"] == "CONSTR_EXCLUSION":
-            safer = "put it on a new table and move the rows in batches: its index can't be built concurrently"
-        yield Hit(f"{what} builds its index while nobody can read the table", safer, node=node)
+            safer = "create a new table with the constraint and copy the rows in batches"
+        yield Hit(f"adding {constraint} builds an index on {case.name[1]} {BLOCKS_ALL}", safer, node=node)
 
 
 BUILDS_INDEX = Rule(
     name="constraint-builds-index",
     level=Level.WARNING,
     on=("AT_AddConstraint", "AT_AddColumn"),
-    stake="The index is built under ACCESS EXCLUSIVE: nobody reads or writes meanwhile.",
+    stake="Builds the index under an ACCESS EXCLUSIVE lock, which blocks reads and writes.",
     safe="create unique index concurrently t_a_key on t (a);\n"
     "alter table t add constraint t_a_key unique using index t_a_key;",
-    check=_builds_index,
+    check=_check_index_build,
     examples=(
         bad("alter table t add constraint u unique (a);"),
         bad("alter table t add primary key (id);"),
@@ -279,26 +285,26 @@ BUILDS_INDEX = Rule(
 )
 
 
-def _primary_key_using(case: Case) -> Iterator[Hit]:
+def _check_primary_key(case: Case) -> Iterator[Hit]:
     node = case.node["def"]["Constraint"]
     if node["contype"] != "CONSTR_PRIMARY" or "indexname" not in node or is_new(case):
         return
     index = index_used(case.catalog, case.table, node) if case.table else None
     columns = index.columns if index else ()
     if case.table is None or not columns or any(_is_unknown(case.table, name) for name in columns):
-        yield Hit("whether the columns of the index are NOT NULL; if not, every row is looked at", certain=False)
+        yield Hit("whether the index columns are NOT NULL; if not, the statement scans the table", certain=False)
         return
     nullable = [name for name in columns if not proves_not_null(case.table, name)]
     if nullable:
         yield Hit(
-            f"{', '.join(nullable)} may be NULL, so every row is looked at while nobody can read the table",
-            "SET NOT NULL first, by way of a valid CHECK",
+            f"making {', '.join(nullable)} NOT NULL for the primary key scans {case.name[1]} {BLOCKS_ALL}",
+            "first add a valid CHECK (… is not null), then run SET NOT NULL",
             told_by(case, case.table),
         )
 
 
 def _is_unknown(table: Table, name: str) -> bool:
-    """Whether the files do not tell if the column can be NULL."""
+    """Whether the files do not show if the column can be NULL."""
     column = table.columns.get(name)
     unknown = table.partial if column is None else column.not_null is None
     return unknown and not proves_not_null(table, name)
@@ -308,10 +314,10 @@ PRIMARY_KEY_USING = Rule(
     name="primary-key-using-nullable",
     level=Level.WARNING,
     on=("AT_AddConstraint",),
-    stake=_SCAN.format(whom="everybody"),
-    safe="alter table t alter column id set not null; -- by way of a valid CHECK\n"
+    stake=f"{SCANS} A primary key makes its columns NOT NULL.",
+    safe="alter table t alter column id set not null; -- after a valid CHECK\n"
     "alter table t add primary key using index t_id_idx;",
-    check=_primary_key_using,
+    check=_check_primary_key,
     examples=(
         bad(
             "alter table t add primary key using index i;",
@@ -336,13 +342,14 @@ PRIMARY_KEY_USING = Rule(
 )
 
 
-def _domain_constraint(case: Case) -> Iterator[Hit]:
+def _check_domain_constraint(case: Case) -> Iterator[Hit]:
     node = case.node
     adds = node.get("subtype") == "C" and not node["def"]["Constraint"].get("skip_validation")
     if not adds and node.get("subtype") != "O":
         return
-    domain = case.catalog.types.get(case.catalog.resolve(qualified(node["typeName"]), case.catalog.types))
-    message = "every table that uses the domain is looked at while nobody can write to it"
+    name = case.catalog.resolve(qualified(node["typeName"]), case.catalog.types)
+    domain = case.catalog.types.get(name)
+    message = f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}"
     if domain is None:
         yield Hit(message, _DOMAIN_SAFE)
     elif case.told_by(domain.born) is Decider.EARLIER and _is_used(case, domain.name):
@@ -350,10 +357,10 @@ def _domain_constraint(case: Case) -> Iterator[Hit]:
 
 
 def _is_used(case: Case, domain: Name) -> bool:
-    """Whether a table that others use has a column of the domain, or may have one."""
+    """Whether an existing table has, or may have, a column of the domain."""
     tables = [table for table in case.catalog.tables.values() if not is_new(case, table.name)]
     types = (column.type for table in tables for column in table.columns.values())
-    return bool(case.catalog.clouded) or any(one and one.name.rpartition(".")[2] == domain[1] for one in types)
+    return bool(case.catalog.clouded) or any(type_ and type_.name.rpartition(".")[2] == domain[1] for type_ in types)
 
 
 _DOMAIN_SAFE = "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;"
@@ -362,10 +369,10 @@ DOMAIN_CONSTRAINT = Rule(
     name="domain-constraint-scans",
     level=Level.WARNING,
     on=("AlterDomainStmt",),
-    stake="Every row of every table with a column of the domain is looked at while nobody can write to them.",
+    stake="Scans every table with a column of the domain under a SHARE lock, which blocks writes.",
     safe="alter domain d add constraint c check (value <> '') not valid;\n"
-    "alter domain d validate constraint c; -- in a transaction of its own",
-    check=_domain_constraint,
+    "alter domain d validate constraint c; -- in a separate transaction",
+    check=_check_domain_constraint,
     examples=(
         bad("alter domain d add constraint c check (value > 0);"),
         bad("alter domain d set not null;"),

@@ -1,48 +1,50 @@
-"""Rewrites and scans: what comes with a new column."""
+"""Rules about new columns that rewrite the table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import default_is_volatile, is_constrained_domain, is_new
+from sqlmigrate.lint.facts.questions import is_constrained_domain, is_new
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, generated_kind
+from sqlmigrate.lint.schema.volatility import is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.sql.parser import Node
 
-_STAKE = "The table is rewritten under ACCESS EXCLUSIVE: nobody reads or writes meanwhile."
 _ON = ("AT_AddColumn",)
 
 
 def _added(case: Case) -> Node | None:
-    """The definition of the column, or None where nobody can wait for it."""
+    """Returns the definition of the new column, or None if the table is new or the column exists."""
     node: Node = case.node["def"]["ColumnDef"]
     table = case.table
     skipped = case.node.get("missing_ok") and table is not None and node.get("colname", "") in table.columns
-    concerned = case.statement.body.get("objtype") == "OBJECT_TABLE" and not is_new(case)
-    return node if concerned and not skipped else None
+    existing_table = case.statement.body.get("objtype") == "OBJECT_TABLE" and not is_new(case)
+    return node if existing_table and not skipped else None
 
 
 def _constraint(node: Node, kind: str) -> Node | None:
     return next((body for body in column_constraints(node) if body["contype"] == kind), None)
 
 
-def _volatile_default(case: Case) -> Iterator[Hit]:
+def _check_volatile_default(case: Case) -> Iterator[Hit]:
     node = _added(case)
     default = _constraint(node, "CONSTR_DEFAULT") if node else None
     if node is None or default is None or is_serial(node["typeName"]):
         return
-    volatile = default_is_volatile(case, default.get("raw_expr"))
+    volatile = is_volatile(default.get("raw_expr"), case.catalog)
     name = node.get("colname", "")
     if volatile:
         yield Hit(
-            f"the default of {name} is another one for each row, so the table is rewritten while nobody can read it",
-            f"alter table … add column {name} …; alter table … alter column {name} set default …; fill it in batches",
+            f"the volatile default of {name} rewrites {case.name[1]} {BLOCKS_ALL}",
+            f"alter table … add column {name} …; alter table … alter column {name} set default …; "
+            "then update the existing rows in batches",
             node=node,
         )
     elif volatile is None:
@@ -53,10 +55,10 @@ VOLATILE_DEFAULT = Rule(
     name="volatile-default-rewrites",
     level=Level.WARNING,
     on=_ON,
-    stake=_STAKE,
+    stake=f"{REWRITES} A constant or stable default does not.",
     safe="alter table t add column id uuid;\nalter table t alter column id set default gen_random_uuid();"
-    "\n-- then fill it in batches",
-    check=_volatile_default,
+    "\n-- then update the existing rows in batches",
+    check=_check_volatile_default,
     examples=(
         bad("alter table t add column a uuid default gen_random_uuid();"),
         bad("alter table t add column a timestamptz default clock_timestamp();"),
@@ -90,7 +92,7 @@ VOLATILE_DEFAULT = Rule(
 )
 
 
-def _serial(case: Case) -> Iterator[Hit]:
+def _check_serial(case: Case) -> Iterator[Hit]:
     node = _added(case)
     if node is None:
         return
@@ -98,8 +100,8 @@ def _serial(case: Case) -> Iterator[Hit]:
     if identity or is_serial(node["typeName"]):
         name = node.get("colname", "")
         yield Hit(
-            f"{name} gets a number for every row, so the table is rewritten while nobody can read it",
-            f"add {name} as a plain column, fill it in batches, then add the identity",
+            f"numbering the existing rows in {name} rewrites {case.name[1]} {BLOCKS_ALL}",
+            f"add {name} as a plain column, update the existing rows in batches, then add the identity",
             node=node,
         )
 
@@ -108,10 +110,11 @@ SERIAL = Rule(
     name="serial-column-rewrites",
     level=Level.WARNING,
     on=_ON,
-    stake=_STAKE,
-    safe="alter table t add column id bigint;\n-- fill it in batches, SET NOT NULL by way of a CHECK\n"
+    stake=f"{REWRITES} Each existing row gets its own number.",
+    safe="alter table t add column id bigint;\n"
+    "-- update the rows in batches; add a valid CHECK (id is not null); SET NOT NULL\n"
     "alter table t alter column id add generated always as identity;",
-    check=_serial,
+    check=_check_serial,
     examples=(
         bad("alter table t add column a serial;"),
         bad("alter table t add column a bigserial not null;"),
@@ -128,14 +131,14 @@ SERIAL = Rule(
 )
 
 
-def _generated(case: Case) -> Iterator[Hit]:
+def _check_generated(case: Case) -> Iterator[Hit]:
     node = _added(case)
     generated = _constraint(node, "CONSTR_GENERATED") if node else None
     if node is not None and generated is not None and generated_kind(generated) == "stored":
         name = node.get("colname", "")
         yield Hit(
-            f"{name} is computed and stored for every row while nobody can read the table",
-            f"add {name} as a plain column with a trigger and fill it in batches, or make it VIRTUAL (PostgreSQL 18)",
+            f"adding the stored generated column {name} rewrites {case.name[1]} {BLOCKS_ALL}",
+            f"make {name} VIRTUAL (PostgreSQL 18), or add a plain column and a trigger and update the rows in batches",
             node=node,
         )
 
@@ -144,9 +147,9 @@ GENERATED = Rule(
     name="generated-column-rewrites",
     level=Level.WARNING,
     on=_ON,
-    stake=_STAKE,
+    stake=f"{REWRITES} A virtual generated column does not.",
     safe="alter table t add column total numeric generated always as (price * count) virtual; -- PostgreSQL 18",
-    check=_generated,
+    check=_check_generated,
     examples=(
         bad("alter table t add column b int generated always as (a * 2) stored;"),
         bad("alter table t add column b tsvector generated always as (to_tsvector('simple', a)) stored;"),
@@ -161,18 +164,18 @@ GENERATED = Rule(
 )
 
 
-def _domain(case: Case) -> Iterator[Hit]:
+def _check_domain(case: Case) -> Iterator[Hit]:
     node = _added(case)
     if node is None:
         return
     type_ = type_of(node["typeName"])
     constrained = False if type_.array else is_constrained_domain(case.catalog, type_)
     if constrained:
-        known = case.catalog.type(type_.name)
-        by = case.told_by(known.born) if known else Decider.FILE
+        domain = case.catalog.type(type_.name)
+        by = case.told_by(domain.born) if domain else Decider.FILE
         yield Hit(
-            f"{type_} is a domain with a constraint, so the table is rewritten while nobody can read it",
-            "add the column with the domain's base type, fill it, and put the constraint on the table NOT VALID",
+            f"adding a column of {type_}, a domain with a constraint, rewrites {case.name[1]} {BLOCKS_ALL}",
+            "use the domain's base type, and add the constraint to the table NOT VALID",
             by,
             node=node,
         )
@@ -184,10 +187,10 @@ DOMAIN = Rule(
     name="constrained-domain-rewrites",
     level=Level.WARNING,
     on=_ON,
-    stake=_STAKE,
+    stake=f"{REWRITES} PostgreSQL checks the domain's constraint for each row.",
     safe="alter table t add column email text;\n"
     "alter table t add constraint email_ok check (email ~ '@') not valid;\nalter table t validate constraint email_ok;",
-    check=_domain,
+    check=_check_domain,
     examples=(
         bad("alter table t add column a d;", "create domain d as text check (value <> '');"),
         bad("alter table t add column a d;", "create domain d as text not null default 'x';"),

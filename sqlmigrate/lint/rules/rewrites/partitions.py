@@ -1,4 +1,4 @@
-"""Rewrites and scans: partitions that are attached, made or detached."""
+"""Rules about scans and locks when a partition is attached or created."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from sqlmigrate.lint.facts.bounds import implies_bound
 from sqlmigrate.lint.facts.questions import default_partition, is_new, told_by
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
-from sqlmigrate.sql.lint_tree import relation
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,61 +18,63 @@ if TYPE_CHECKING:
 _PARENT = "create table p (id int not null) partition by range (id); "
 
 
-def _attach(case: Case) -> Iterator[Hit]:
+def _check_attach(case: Case) -> Iterator[Hit]:
     node = case.node["def"]["PartitionCmd"]
-    if "bound" not in node:  # an index that becomes a part of another
+    if "bound" not in node:  # ALTER INDEX … ATTACH PARTITION
         return
     name = case.catalog.resolve(relation(node["name"]))
     child = case.catalog.tables.get(name)
     if is_new(case, name):
         return
     keys = case.table.keys if case.table else ()
-    fits = child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"])
-    if not fits and not default_is_alone(case, node["bound"]):
+    has_check = child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"])
+    if not has_check and not _is_only_default(case, node["bound"]):
         yield Hit(
-            f"every row of {name[1]} is looked at while nobody can read it",
+            f"ATTACH PARTITION scans {name[1]} {BLOCKS_ALL}",
             f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
-            f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a transaction of its own, then ATTACH",
+            f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a separate transaction, before ATTACH",
             told_by(case, child),
         )
-    yield from _wanting(case, child)
+    yield from _missing_parts(case, child)
 
 
-def _wanting(case: Case, child: Table | None) -> Iterator[Hit]:
-    """What the parent has and the new partition has not, so that it gets it now."""
+def _missing_parts(case: Case, child: Table | None) -> Iterator[Hit]:
+    """Yields the indexes and foreign keys of the parent that ATTACH creates on the new partition."""
     parent = case.table
     if parent is None or child is None or child.partial:
         return
     by = told_by(case, child)
     for index in parent.indexes:
-        if not any(_is_like(case, index, child, one) for one in child.indexes):
+        if not any(_matches(case, index, child, existing) for existing in child.indexes):
             safer = f"create index concurrently … on {child.name[1]} (…);  -- like {index.name[1]}"
-            yield Hit(f"an index like {index.name[1]} is built on {child.name[1]} while nobody can read it", safer, by)
-    keys = [(one.columns, one.references) for one in child.constraints if one.kind == "foreign"]
-    for key in (one for one in parent.constraints if one.kind == "foreign"):
-        if (key.columns, key.references) not in keys:
+            yield Hit(
+                f"ATTACH PARTITION builds an index like {index.name[1]} on {child.name[1]} {BLOCKS_ALL}", safer, by
+            )
+    keys = [(key.columns, key.references) for key in child.constraints if key.kind == "foreign"]
+    for key in parent.constraints:
+        if key.kind == "foreign" and (key.columns, key.references) not in keys:
             safer = f"alter table {child.name[1]} add foreign key … not valid;  -- like {key.name}; then VALIDATE it"
-            yield Hit(f"every row of {child.name[1]} is looked up for {key.name} while nobody can read it", safer, by)
+            yield Hit(f"ATTACH PARTITION scans {child.name[1]} for foreign key {key.name} {BLOCKS_ALL}", safer, by)
 
 
-def _is_like(case: Case, index: Index, child: Table, other: Index) -> bool:
-    """Whether an index of the new partition serves as its part of the parent's.
+def _matches(case: Case, index: Index, child: Table, other: Index) -> bool:
+    """Whether ATTACH PARTITION can use an index of the new partition for the parent's index.
 
-    That behind a unique constraint does for a primary key, too, before PostgreSQL 18.
+    Before PostgreSQL 18, it can also use the index of a unique constraint for a primary key.
     """
-    wanted, given = (
-        (one.columns, one.unique, one.method, one.options, len(one.expressions), one.predicate is None)
-        for one in (index, other)
+    definition, existing = (
+        (item.columns, item.unique, item.method, item.options, len(item.expressions), item.predicate is None)
+        for item in (index, other)
     )
-    if wanted != given or not index.constraint:
-        return wanted == given
-    keys = [table.constraint(one.name[1]) for table, one in ((case.table, index), (child, other)) if table]
+    if definition != existing or not index.constraint:
+        return definition == existing
+    keys = [table.constraint(item.name[1]) for table, item in ((case.table, index), (child, other)) if table]
     kinds = [key.kind for key in keys if key is not None]
     return len(kinds) == 2 and (kinds[0] == kinds[1] or case.postgres < 18)
 
 
-def default_is_alone(case: Case, bound: dict[str, object]) -> bool:
-    """Whether a DEFAULT partition becomes the only one, so that there is nothing that its rows must not be."""
+def _is_only_default(case: Case, bound: dict[str, object]) -> bool:
+    """Whether a DEFAULT partition becomes the only partition, so that it needs no scan."""
     table = case.table
     return (
         bool(bound.get("is_default"))
@@ -85,11 +88,12 @@ ATTACH = Rule(
     name="attach-partition-scans",
     level=Level.WARNING,
     on=("AT_AttachPartition",),
-    stake="The rows of the new partition are tried against its bound under ACCESS EXCLUSIVE on it.",
+    stake="Scans the new partition under an ACCESS EXCLUSIVE lock, which blocks reads and writes. "
+    "A valid CHECK that implies the partition bound makes the scan unnecessary.",
     safe="alter table q add constraint q_bound check (id is not null and id >= 10 and id < 20) not valid;\n"
     "alter table q validate constraint q_bound;\n-- in the next file:\n"
     "alter table p attach partition q for values from (10) to (20);",
-    check=_attach,
+    check=_check_attach,
     examples=(
         bad("alter table p attach partition q for values from (10) to (20);"),
         bad(
@@ -150,7 +154,7 @@ ATTACH = Rule(
 )
 
 
-def _default_scans(case: Case) -> Iterator[Hit]:
+def _check_default(case: Case) -> Iterator[Hit]:
     if case.kind == "AT_AttachPartition":
         parent, bound = case.name, case.node["def"]["PartitionCmd"].get("bound")
     else:
@@ -162,16 +166,17 @@ def _default_scans(case: Case) -> Iterator[Hit]:
     default = default_partition(case.catalog, parent)
     if default is None or is_new(case, default.name):
         return
-    if any(one.kind == "check" and one.valid and "BoolExpr" in (one.expression or {}) for one in default.constraints):
+    checks = [check for check in default.constraints if check.kind == "check" and check.valid]
+    if any("BoolExpr" in (check.expression or {}) for check in checks):
         yield Hit(
-            f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the new one's rows",
+            f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition",
             by=told_by(case, default),
             certain=False,
         )
         return
     yield Hit(
-        f"every row of {default.name[1]}, the DEFAULT partition, is looked at while nobody can read it",
-        f"put a valid CHECK on {default.name[1]} that excludes the new partition's rows, or detach it first",
+        f"adding a partition scans {default.name[1]}, the DEFAULT partition, {BLOCKS_ALL}",
+        f"add a valid CHECK to {default.name[1]} that excludes the rows of the new partition, or detach it first",
         told_by(case, default),
     )
 
@@ -182,11 +187,12 @@ DEFAULT_SCANS = Rule(
     name="default-partition-scans",
     level=Level.WARNING,
     on=("AT_AttachPartition", "CreateStmt"),
-    stake="The DEFAULT partition may hold rows that belong to the new one: it is locked and read from end to end.",
+    stake="Scans the DEFAULT partition for rows that belong to the new partition, under an ACCESS EXCLUSIVE lock, "
+    "which blocks reads and writes.",
     safe="alter table d add constraint d_bound check (id < 10 or id >= 20) not valid;\n"
     "alter table d validate constraint d_bound;\n-- in the next file:\n"
     "alter table p attach partition q for values from (10) to (20);",
-    check=_default_scans,
+    check=_check_default,
     examples=(
         bad("create table q partition of p for values from (0) to (9);", _WITH_DEFAULT),
         bad("create table q (id int); alter table p attach partition q for values from (0) to (9);", _WITH_DEFAULT),
@@ -210,7 +216,7 @@ DEFAULT_SCANS = Rule(
 )
 
 
-def _partition_of(case: Case) -> Iterator[Hit]:
+def _check_partition_of(case: Case) -> Iterator[Hit]:
     if "partbound" not in case.node:
         return
     parent = case.catalog.resolve(relation(case.node["inhRelations"][0]["RangeVar"]))
@@ -218,7 +224,8 @@ def _partition_of(case: Case) -> Iterator[Hit]:
     exists = case.node.get("if_not_exists") and case.catalog.table(relation(case.node["relation"])) is not None
     if not is_new(case, parent) and not exists:
         yield Hit(
-            f"CREATE TABLE … PARTITION OF waits for all who use {parent[1]}, and all who come after wait behind it",
+            f"CREATE TABLE … PARTITION OF takes an ACCESS EXCLUSIVE lock on {parent[1]}, "
+            "which blocks reads and writes until the transaction ends",
             f"create table {name} (like {parent[1]} including all);\n"
             f"alter table {parent[1]} attach partition {name} for values …;",
             Decider.FILE,
@@ -229,9 +236,10 @@ PARTITION_OF = Rule(
     name="partition-of-locks-parent",
     level=Level.WARNING,
     on=("CreateStmt",),
-    stake="CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on the parent; ATTACH PARTITION lets everybody go on.",
+    stake="Takes an ACCESS EXCLUSIVE lock on the partitioned table, which blocks reads and writes. "
+    "ATTACH PARTITION takes a SHARE UPDATE EXCLUSIVE lock, which blocks neither.",
     safe="create table q (like p including all);\nalter table p attach partition q for values from (10) to (20);",
-    check=_partition_of,
+    check=_check_partition_of,
     examples=(
         bad("create table q partition of p for values from (0) to (9);"),
         bad("create table q partition of p for values from (0) to (9);", _PARENT),

@@ -1,4 +1,4 @@
-"""Rewrites and scans: where and how a table is stored."""
+"""Rules about rewrites that change how or where a table is stored."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.sql.lint_tree import is_on, options, relation
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
+from sqlmigrate.sql.tree import is_on, options, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STAKE = "The whole table is copied under ACCESS EXCLUSIVE: nobody reads or writes meanwhile."
-_IN_PLACE = "pg_repack and pg_squeeze do it while the table is used"
+_NEW_TABLE = "create a new table and copy the rows in batches"
+_ONLINE = "use pg_repack or pg_squeeze, which do not block reads and writes meanwhile"
 
 
-def _logged(case: Case) -> Iterator[Hit]:
+def _check_logged(case: Case) -> Iterator[Hit]:
     wanted = "p" if case.kind == "AT_SetLogged" else "u"
     table = case.table
     if is_new(case) or (table is not None and (table.persistence == wanted and table.born is not None)):
         return
     if case.statement.body.get("objtype") == "OBJECT_SEQUENCE":
         return
-    what = "LOGGED" if wanted == "p" else "UNLOGGED"
+    option = "LOGGED" if wanted == "p" else "UNLOGGED"
     yield Hit(
-        f"SET {what} rewrites the table while nobody can read it", "make a new table and move the rows in batches"
+        f"SET {option} rewrites {case.name[1]} {BLOCKS_ALL}",
+        _NEW_TABLE,
     )
 
 
@@ -33,9 +35,9 @@ LOGGED = Rule(
     name="set-logged-rewrites",
     level=Level.WARNING,
     on=("AT_SetLogged", "AT_SetUnLogged"),
-    stake=_STAKE,
-    safe="create table t_new (like t including all);\n-- move the rows in batches, then swap names",
-    check=_logged,
+    stake=REWRITES,
+    safe="create table t_new (like t including all);\n-- copy the rows in batches, then swap the names",
+    check=_check_logged,
     examples=(
         bad("alter table t set logged;"),
         bad("alter table t set unlogged;"),
@@ -49,39 +51,39 @@ LOGGED = Rule(
 )
 
 
-def _tablespace(case: Case) -> Iterator[Hit]:
+def _check_tablespace(case: Case) -> Iterator[Hit]:
     if case.kind == "AlterTableMoveAllStmt":
-        yield Hit("every table or index of the tablespace is copied while nobody can read it", _IN_PLACE)
+        yield Hit(f"ALTER … ALL IN TABLESPACE copies every table or index of the tablespace {BLOCKS_ALL}", _ONLINE)
         return
     table, wanted = case.table, case.node.get("name", "")
     index = case.catalog.index(case.name) if table is None else None
     if is_new(case) or (index is not None and case.told_by(index.born) is case.told_by(case.state.born)):
         return
-    if table is not None and (table.kind == "partitioned" or _set_before(case, table.tablespace, wanted)):
+    if table is not None and (table.kind == "partitioned" or _is_set(case, table.tablespace, wanted)):
         return
-    yield Hit(f"SET TABLESPACE copies {case.name[1]} while nobody can read it", _IN_PLACE)
+    yield Hit(f"SET TABLESPACE copies {case.name[1]} {BLOCKS_ALL}", _ONLINE)
 
 
-def _access_method(case: Case) -> Iterator[Hit]:
+def _check_access_method(case: Case) -> Iterator[Hit]:
     table, wanted = case.table, case.node.get("name", "")
-    if is_new(case) or (table is not None and (table.kind == "partitioned" or _set_before(case, table.method, wanted))):
+    if is_new(case) or (table is not None and (table.kind == "partitioned" or _is_set(case, table.method, wanted))):
         return
-    yield Hit("SET ACCESS METHOD rewrites the table while nobody can read it", _IN_PLACE)
+    yield Hit(f"SET ACCESS METHOD rewrites {case.name[1]} {BLOCKS_ALL}", _NEW_TABLE)
 
 
-def _set_before(case: Case, known: str, wanted: str) -> bool:
-    """Whether the files say that it is as wanted already; a table of which they say nothing has the defaults."""
-    made = case.table is not None and case.table.born is not None and not case.catalog.clouded
-    return made and (known == wanted or (not known and wanted in ("heap", "pg_default")))
+def _is_set(case: Case, current: str, wanted: str) -> bool:
+    """Whether the table has the wanted value already; an empty `current` means the default."""
+    is_known = case.table is not None and case.table.born is not None and not case.catalog.clouded
+    return is_known and (current == wanted or (not current and wanted in ("heap", "pg_default")))
 
 
 TABLESPACE = Rule(
     name="set-tablespace-rewrites",
     level=Level.WARNING,
     on=("AT_SetTableSpace", "AlterTableMoveAllStmt"),
-    stake=_STAKE,
+    stake=REWRITES,
     safe="-- pg_repack --tablespace fast --table t",
-    check=_tablespace,
+    check=_check_tablespace,
     examples=(
         bad("alter table t set tablespace fast;"),
         bad("alter index i set tablespace fast;"),
@@ -99,9 +101,9 @@ ACCESS_METHOD = Rule(
     name="set-access-method-rewrites",
     level=Level.WARNING,
     on=("AT_SetAccessMethod",),
-    stake=_STAKE,
-    safe="create table t_new (like t including all) using columnar;\n-- move the rows in batches, then swap names",
-    check=_access_method,
+    stake=REWRITES,
+    safe="create table t_new (like t including all) using columnar;\n-- copy the rows in batches, then swap the names",
+    check=_check_access_method,
     since=15,
     examples=(
         bad("alter table t set access method columnar;"),
@@ -114,21 +116,22 @@ ACCESS_METHOD = Rule(
 )
 
 
-def _vacuum_full(case: Case) -> Iterator[Hit]:
+def _check_vacuum_full(case: Case) -> Iterator[Hit]:
     if not case.node.get("is_vacuumcmd") or not is_on(options(case.node.get("options", ())).get("full", False)):
         return
     tables = [relation(item["VacuumRelation"]["relation"]) for item in case.node.get("rels", ())]
     if not tables or any(not is_new(case, name) for name in tables):
-        yield Hit("VACUUM FULL writes the table anew while nobody can read it", f"vacuum (analyze) …;  -- {_IN_PLACE}")
+        table = tables[0][1] if tables else "every table"
+        yield Hit(f"VACUUM FULL rewrites {table} {BLOCKS_ALL}", f"vacuum (analyze) …;  -- or {_ONLINE}")
 
 
 VACUUM_FULL = Rule(
     name="vacuum-full-rewrites",
     level=Level.WARNING,
     on=("VacuumStmt",),
-    stake=_STAKE,
+    stake=REWRITES,
     safe="vacuum (analyze) t; -- or pg_repack --table t",
-    check=_vacuum_full,
+    check=_check_vacuum_full,
     examples=(
         bad("vacuum full t;"),
         bad("vacuum full;"),
@@ -143,18 +146,18 @@ VACUUM_FULL = Rule(
 )
 
 
-def _cluster(case: Case) -> Iterator[Hit]:
+def _check_cluster(case: Case) -> Iterator[Hit]:
     if not ("relation" in case.node and is_new(case)):
-        yield Hit("CLUSTER writes the table anew while nobody can read it", _IN_PLACE)
+        yield Hit(f"CLUSTER rewrites {case.name[1] or 'every clustered table'} {BLOCKS_ALL}", _ONLINE)
 
 
 CLUSTER = Rule(
     name="cluster-rewrites",
     level=Level.WARNING,
     on=("ClusterStmt",),
-    stake=_STAKE,
+    stake=REWRITES,
     safe="-- pg_repack --order-by a --table t",
-    check=_cluster,
+    check=_check_cluster,
     examples=(
         bad("cluster t using i;"),
         bad("cluster t;"),

@@ -1,21 +1,22 @@
-"""Rewrites and scans: the change of a column's type or of how it is computed."""
+"""Rules about changes of a column's type or generation expression."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import Work, is_new, told_by, type_change
+from sqlmigrate.lint.facts.questions import ColumnWork, is_new, told_by, type_change
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
 from sqlmigrate.lint.schema.datatype import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NEW_COLUMN = "add a column of the new type, fill it in batches, and let it take the old one's place"
+_NEW_COLUMN = "add a new column, copy the values in batches, then swap the names"
 
 
-def _type_change(case: Case) -> Iterator[Hit]:
+def _check_type(case: Case) -> Iterator[Hit]:
     table = case.table
     if is_new(case) or (table is not None and table.kind in ("view", "foreign")):
         return
@@ -23,26 +24,28 @@ def _type_change(case: Case) -> Iterator[Hit]:
         return
     change = type_change(case)
     column, new = case.node.get("name", ""), type_of(case.node["def"]["ColumnDef"]["typeName"])
-    why = f": {change.why}" if change.why else ""
+    reason = f" ({change.why})" if change.why else ""
     match change.work:
-        case Work.NOTHING:
+        case ColumnWork.NOTHING:
             return
-        case Work.UNKNOWN:
-            yield Hit(f"whether {column} becomes {new} without a rewrite{why}", by=change.by, certain=False)
-        case Work.REWRITE:
+        case ColumnWork.UNKNOWN:
             yield Hit(
-                f"changing {column} to {new} rewrites the table while nobody can read it{why}", _NEW_COLUMN, change.by
+                f"whether changing {column} to {new} rewrites {case.name[1]}{reason}", by=change.by, certain=False
             )
-        case Work.SCAN:
+        case ColumnWork.REWRITE:
             yield Hit(
-                f"a CHECK on {column} is tried on every row while nobody can read the table",
-                "drop the CHECK first, and add it again NOT VALID; then VALIDATE it in a transaction of its own",
+                f"changing {column} to {new} rewrites {case.name[1]}{reason} {BLOCKS_ALL}", _NEW_COLUMN, change.by
+            )
+        case ColumnWork.SCAN:
+            yield Hit(
+                f"changing {column}, which has a CHECK, scans {case.name[1]} {BLOCKS_ALL}",
+                "drop the CHECK first, add it again NOT VALID, and VALIDATE it in a separate transaction",
                 change.by,
             )
-        case Work.INDEX:
+        case ColumnWork.INDEX:
             yield Hit(
-                f"an index on {column} is built anew while nobody can read the table",
-                "drop the index first, and make it again with CREATE INDEX CONCURRENTLY",
+                f"changing {column} rebuilds an index on {case.name[1]} {BLOCKS_ALL}",
+                "drop the index first, and create it again with CREATE INDEX CONCURRENTLY",
                 change.by,
             )
 
@@ -51,9 +54,11 @@ TYPE_CHANGE = Rule(
     name="type-change-rewrites",
     level=Level.WARNING,
     on=("AT_AlterColumnType",),
-    stake="The table is rewritten, or read from end to end, under ACCESS EXCLUSIVE: nobody reads or writes meanwhile.",
-    safe="alter table t add column amount_new bigint;\n-- fill it in batches and by a trigger, then swap names",
-    check=_type_change,
+    stake="Rewrites or scans the whole table, or rebuilds an index, under an ACCESS EXCLUSIVE lock, "
+    "which blocks reads and writes.",
+    safe="alter table t add column amount_new bigint;\n"
+    "-- copy the values in batches and by a trigger, then swap the names",
+    check=_check_type,
     examples=(
         bad("alter table t alter column n type bigint;"),
         bad("alter table t alter n type int using n::int;"),
@@ -98,15 +103,15 @@ TYPE_CHANGE = Rule(
 )
 
 
-def _expression_change(case: Case) -> Iterator[Hit]:
+def _check_expression(case: Case) -> Iterator[Hit]:
     if is_new(case):
         return
     column = case.table.columns.get(case.node.get("name", "")) if case.table else None
     if column is None:
-        yield Hit("whether the column is stored, and the table is rewritten", certain=False)
+        yield Hit("whether the generated column is stored, which rewrites the table", certain=False)
     elif column.generated != "virtual":
         yield Hit(
-            f"another expression for {column.name} rewrites the table while nobody can read it",
+            f"changing the expression of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
             _NEW_COLUMN,
             told_by(case, case.table),
         )
@@ -116,9 +121,9 @@ EXPRESSION_CHANGE = Rule(
     name="expression-change-rewrites",
     level=Level.WARNING,
     on=("AT_SetExpression",),
-    stake="A stored generated column is computed anew for every row under ACCESS EXCLUSIVE.",
-    safe="alter table t add column total_new numeric; -- fill it in batches",
-    check=_expression_change,
+    stake=f"{REWRITES} PostgreSQL computes a stored generated column again for every row.",
+    safe="alter table t add column total_new numeric; -- copy the values in batches",
+    check=_check_expression,
     since=17,
     examples=(
         bad(

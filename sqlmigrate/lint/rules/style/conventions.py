@@ -1,4 +1,4 @@
-"""Style: names, keys and comments. Every rule is of level notice."""
+"""Style rules about names, keys, comments and views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMED = ("CONSTR_CHECK", "CONSTR_UNIQUE", "CONSTR_FOREIGN", "CONSTR_EXCLUSION")
 
 
 def _constraints(case: Case) -> Iterator[Node]:
-    """The constraints that a statement writes, those that stand with a column among them."""
+    """Yields the table and column constraints that a statement adds."""
     items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else (case.node["def"],)
     for item in items:
         if "Constraint" in item:
@@ -30,21 +30,21 @@ def _constraints(case: Case) -> Iterator[Node]:
             yield from column_constraints(item.get("ColumnDef", {}))
 
 
-def _unnamed(case: Case) -> Iterator[Hit]:
+def _check_unnamed(case: Case) -> Iterator[Hit]:
     temporary = case.kind == "CreateStmt" and case.node["relation"].get("relpersistence") == "t"
     for node in () if temporary or case.state.down else _constraints(case):
         if node["contype"] in _NAMED and "conname" not in node and "indexname" not in node:
-            kind = KINDS[node["contype"]]
-            yield Hit(f"the {kind} constraint has no name of its own", "constraint … " + kind, node=node)
+            kind = KINDS[node["contype"]].replace("foreign", "foreign key")
+            yield Hit(f"the {kind} constraint has no explicit name", "constraint … " + kind, node=node)
 
 
 UNNAMED = Rule(
     name="unnamed-constraint",
     level=Level.NOTICE,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    stake="PostgreSQL makes up the name; whoever has to drop the constraint, or reads it in an error, must guess it.",
+    stake="PostgreSQL generates the name, which a later DROP CONSTRAINT and error handlers must guess.",
     safe="alter table t add constraint t_a_positive check (a > 0) not valid;",
-    check=_unnamed,
+    check=_check_unnamed,
     examples=(
         bad("alter table t add check (a > 0) not valid;"),
         bad("alter table t add foreign key (a) references r not valid;"),
@@ -61,12 +61,12 @@ UNNAMED = Rule(
 
 
 def _table_lacks(has: Callable[[Table], bool], message: str, safer: str) -> Callable[[Case], Iterator[Hit]]:
-    """A check for tables that still lack something when the file ends; partitions have it from their parent."""
+    """Returns a check for new tables without a property at the end of the file; partitions inherit it."""
 
     def check(case: Case) -> Iterator[Hit]:
         name = new_name(case.catalog, case.node["relation"])
-        stands = case.node.get("if_not_exists") and name in case.catalog.tables
-        if case.state.down or stands or "partbound" in case.node or name[0] == "pg_temp":
+        exists = case.node.get("if_not_exists") and name in case.catalog.tables
+        if case.state.down or exists or "partbound" in case.node or name[0] == "pg_temp":
             return
         yield Hit(message.format(name=name[1]), safer.format(name=name[1]), unless=has_it(name))
 
@@ -80,7 +80,8 @@ KEY = Rule(
     name="table-without-key",
     level=Level.NOTICE,
     on=("CreateStmt",),
-    stake="No row can be told from its copy: logical replication refuses UPDATE and DELETE, and batches have no order.",
+    stake="Duplicate rows cannot be distinguished, logical replication rejects UPDATE and DELETE, "
+    "and a batched update has no key to iterate over.",
     safe="create table t (id bigint generated always as identity primary key);",
     check=_table_lacks(
         lambda table: table.primary_key is not None or table.partial,
@@ -106,11 +107,9 @@ COMMENT = Rule(
     name="table-without-comment",
     level=Level.NOTICE,
     on=("CreateStmt",),
-    stake="Whoever meets the table later has only its name to go by.",
+    stake="A comment documents the purpose of the table in the database.",
     safe="comment on table t is 'one row for each …';",
-    check=_table_lacks(
-        lambda table: bool(table.comment), "nothing says what {name} is for", "comment on table {name} is '…';"
-    ),
+    check=_table_lacks(lambda table: bool(table.comment), "{name} has no comment", "comment on table {name} is '…';"),
     examples=(
         bad("create table t (a int);"),
         bad("create table t (a int); comment on column t.a is 'x';"),
@@ -125,27 +124,31 @@ COMMENT = Rule(
 )
 
 
-def _star(case: Case) -> Iterator[Hit]:
+def _check_star(case: Case) -> Iterator[Hit]:
     if case.kind == "ViewStmt" or case.node.get("objtype") == "OBJECT_MATVIEW":
         query = case.node["query"].get("SelectStmt", {})
-        if not case.state.down and _takes_all(query):
-            yield Hit("the view's columns are those that the table has today", "select a, b from …")
+        if not case.state.down and _selects_star(query):
+            yield Hit(
+                "* is expanded when the view is created, so columns added to the table later are not in the view",
+                "select a, b from …",
+            )
 
 
-def _takes_all(query: Node) -> bool:
+def _selects_star(query: Node) -> bool:
     targets = (target["ResTarget"].get("val", {}) for target in query.get("targetList", ()))
     fields = (field for value in targets for field in value.get("ColumnRef", {}).get("fields", ()))
-    arms = [query[arm] for arm in ("larg", "rarg") if arm in query]
-    return any("A_Star" in field for field in fields) or any(_takes_all(arm) for arm in arms)
+    branches = [query[branch] for branch in ("larg", "rarg") if branch in query]
+    return any("A_Star" in field for field in fields) or any(_selects_star(branch) for branch in branches)
 
 
 STAR = Rule(
     name="select-star-in-view",
     level=Level.NOTICE,
     on=("ViewStmt", "CreateTableAsStmt"),
-    stake="The columns are fixed when the view is made: one that the table gets later is not in it, and none can go.",
+    stake="PostgreSQL expands * when it creates the view: columns added to the table later are not in the view, "
+    "and columns in the view cannot be dropped from the table.",
     safe="create view v as select a, b from t;",
-    check=_star,
+    check=_check_star,
     examples=(
         bad("create view v as select * from t;"),
         bad("create or replace view v as select t.*, 1 as b from t;"),
@@ -161,7 +164,7 @@ STAR = Rule(
 
 
 def _names(case: Case) -> Iterator[tuple[str, str]]:
-    """What a statement names anew: the kind of thing, and its name."""
+    """Yields the kind and the name of each object that a statement names."""
     node = case.node
     match case.kind:
         case "CreateStmt":
@@ -169,12 +172,12 @@ def _names(case: Case) -> Iterator[tuple[str, str]]:
             for item in node.get("tableElts", ()):
                 if "ColumnDef" in item:
                     yield "column", item["ColumnDef"].get("colname", "")
-            yield from (("constraint", one["conname"]) for one in _constraints(case) if "conname" in one)
+            yield from _constraint_names(case)
         case "AT_AddColumn":
             yield "column", node["def"]["ColumnDef"].get("colname", "")
-            yield from (("constraint", one["conname"]) for one in _constraints(case) if "conname" in one)
+            yield from _constraint_names(case)
         case "AT_AddConstraint":
-            yield from (("constraint", one["conname"]) for one in _constraints(case) if "conname" in one)
+            yield from _constraint_names(case)
         case "IndexStmt" if "idxname" in node:
             yield "index", node["idxname"]
         case "CreateTableAsStmt":
@@ -185,6 +188,10 @@ def _names(case: Case) -> Iterator[tuple[str, str]]:
             yield _RENAMED.get(node["renameType"], ""), node.get("newname", "")
 
 
+def _constraint_names(case: Case) -> Iterator[tuple[str, str]]:
+    return (("constraint", node["conname"]) for node in _constraints(case) if "conname" in node)
+
+
 _RENAMED = {
     **dict.fromkeys(RELATIONS, "table"),
     "OBJECT_COLUMN": "column",
@@ -193,23 +200,23 @@ _RENAMED = {
 }
 
 
-def _naming(case: Case) -> Iterator[Hit]:
+def _check_naming(case: Case) -> Iterator[Hit]:
     if not case.naming or case.state.down:
         return
     for kind, name in _names(case):
         pattern = case.naming.get(kind)
         if pattern is not None and re.fullmatch(pattern, name) is None:
-            yield Hit(f"the {kind} {name} is not named like {pattern}")
+            yield Hit(f"the {kind} name {name} does not match the pattern {pattern}")
 
 
 _SNAKE = (("table", "[a-z_]+"), ("column", "[a-z_]+"), ("index", ".+_idx"), ("constraint", "t_.+"))
 
 
-def _badly(sql: str) -> Example:
+def _violation(sql: str) -> Example:
     return Example(sql, bad=True, naming=_SNAKE)
 
 
-def _well(sql: str) -> Example:
+def _match(sql: str) -> Example:
     return Example(sql, naming=_SNAKE)
 
 
@@ -225,19 +232,19 @@ NAMING = Rule(
         "IndexStmt",
         "RenameStmt",
     ),
-    stake="Names that follow one pattern can be guessed.",
+    stake="Names that follow a pattern are predictable.",
     safe='[tool.sqlmigrate.lint.naming]\ntable = "[a-z_]+"',
-    check=_naming,
+    check=_check_naming,
     examples=(
-        _badly('create table "Orders" (id int);'),
-        _badly('create table orders ("createdAt" int);'),
-        _badly("create index concurrently i on t (a);"),
-        _badly("alter table t add constraint c check (a > 0) not valid;"),
-        _badly("alter table t rename column a to a2;"),
-        _well("create table orders (id int, created_at timestamptz);"),
-        _well("create index concurrently t_a_idx on t (a);"),
-        _well("create index concurrently on t (a);"),
-        _well("alter table t add constraint t_a_positive check (a > 0) not valid;"),
+        _violation('create table "Orders" (id int);'),
+        _violation('create table orders ("createdAt" int);'),
+        _violation("create index concurrently i on t (a);"),
+        _violation("alter table t add constraint c check (a > 0) not valid;"),
+        _violation("alter table t rename column a to a2;"),
+        _match("create table orders (id int, created_at timestamptz);"),
+        _match("create index concurrently t_a_idx on t (a);"),
+        _match("create index concurrently on t (a);"),
+        _match("alter table t add constraint t_a_positive check (a > 0) not valid;"),
         good('create table "Orders" (id int);'),
     ),
 )

@@ -1,6 +1,6 @@
-"""What a statement does to the schema: one parsed statement, applied to the catalog.
+"""The changes that a parsed statement makes to the catalog.
 
-It is taken to succeed. What it may do without saying so (dynamic SQL) makes the catalog doubt what it knows.
+Every statement is assumed to succeed. After dynamic SQL the contents of the catalog are in doubt (`Catalog.cloud`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.interpret import changes, objects
 from sqlmigrate.lint.schema.interpret.tables import alter_table, create_table
-from sqlmigrate.sql.lint_tree import relation, strings, walk
+from sqlmigrate.sql.tree import relation, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,19 +21,19 @@ _ALTERED = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW", "OBJECT_VI
 
 
 def apply(catalog: Catalog, kind: str, body: Node, born: Birth) -> None:
-    """Applies a statement, all subcommands of an ALTER TABLE included; one that changes no schema does nothing."""
+    """Applies a statement to the catalog, an ALTER TABLE with all its subcommands."""
     change = _CHANGES.get(kind)
     if change is not None:
         change(catalog, body, born)
 
 
 def changes_schema(kind: str) -> bool:
-    """Whether statements of that kind can change the schema."""
+    """Returns whether statements of that kind can change the schema."""
     return kind in _CHANGES
 
 
 def apply_command(catalog: Catalog, body: Node, command: Node, born: Birth) -> None:
-    """Applies one subcommand of the ALTER TABLE whose body it is."""
+    """Applies one subcommand of the ALTER TABLE that has this body."""
     if body.get("objtype") in _ALTERED:
         name = catalog.resolve(relation(body["relation"]))
         if body.get("missing_ok") and name in catalog.gone:
@@ -42,15 +42,15 @@ def apply_command(catalog: Catalog, body: Node, command: Node, born: Birth) -> N
 
 
 def names_in(kind: str, body: Node) -> set[str]:
-    """The bare names of all that a statement may make, change or drop."""
+    """Returns the unqualified names of all objects that a statement may create, change or drop."""
     if not changes_schema(kind):
         return set()
-    named = {inner["relname"] for _, inner in walk({kind: body}) if "relname" in inner}
-    own = (body.get(key, ()) for key in ("typeName", "domainname", "funcname"))
-    lists = [one for one in own if isinstance(one, list)]
+    relations = {inner["relname"] for _, inner in walk({kind: body}) if "relname" in inner}
     dropped = {name for _, name in changes.dropped_names(body)} if kind == "DropStmt" else set()
-    said = {str(body[key]) for key in ("newname", "idxname", "subname", "schemaname") if key in body}
-    return named | dropped | said | {strings(one)[-1] for one in lists if strings(one)}
+    names = {str(body[key]) for key in ("newname", "idxname", "subname", "schemaname") if key in body}
+    lists = (body.get(key) for key in ("typeName", "domainname", "funcname"))
+    qualified_names = {strings(nodes)[-1] for nodes in lists if isinstance(nodes, list) and strings(nodes)}
+    return relations | dropped | names | qualified_names
 
 
 def _alter_table(catalog: Catalog, body: Node, born: Birth) -> None:
@@ -59,7 +59,7 @@ def _alter_table(catalog: Catalog, body: Node, born: Birth) -> None:
 
 
 def _create_schema(catalog: Catalog, body: Node, born: Birth) -> None:
-    """CREATE SCHEMA may hold other statements, which are made in it."""
+    """Applies CREATE SCHEMA, whose elements are created in the new schema."""
     objects.create_schema(catalog, body, born)
     path, catalog.search_path = catalog.search_path, (body.get("schemaname", ""), *catalog.search_path)
     for element in body.get("schemaElts", ()):

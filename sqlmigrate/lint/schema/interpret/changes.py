@@ -1,11 +1,11 @@
-"""DROP, RENAME and SET SCHEMA, applied to the catalog."""
+"""The changes that DROP, RENAME and SET SCHEMA make to the catalog."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.lint_tree import qualified, relation, strings, walk
+from sqlmigrate.sql.tree import qualified, relation, strings, walk
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Birth, Catalog, Constraint, Index, Name, Table
@@ -17,7 +17,7 @@ _ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AG
 
 
 def drop(catalog: Catalog, node: Node, _: Birth) -> None:
-    """DROP of anything."""
+    """Applies DROP of any kind of object."""
     kind = node["removeType"]
     for name in dropped_names(node):
         if kind in _RELATIONS:
@@ -39,7 +39,7 @@ def drop(catalog: Catalog, node: Node, _: Birth) -> None:
 
 
 def dropped_names(node: Node) -> list[Name]:
-    """Schema and name of each thing that a DROP names."""
+    """Returns schema and name of each object that a DROP names."""
     names = []
     for item in node.get("objects", ()):
         if "List" in item:
@@ -54,10 +54,10 @@ def dropped_names(node: Node) -> list[Name]:
 
 
 def rename(catalog: Catalog, node: Node, _: Birth) -> None:
-    """RENAME of anything that the catalog knows."""
+    """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     if kind in _RELATIONS:
-        _rename_table(catalog, catalog.resolve(relation(node["relation"])), new)
+        _rename_table(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_COLUMN" and "relation" in node:
@@ -74,10 +74,11 @@ def rename(catalog: Catalog, node: Node, _: Birth) -> None:
 
 
 def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
-    """ALTER … SET SCHEMA."""
+    """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
     if kind in _RELATIONS:
-        _move(catalog, catalog.resolve(relation(node["relation"])), schema)
+        old = catalog.resolve(relation(node["relation"]))
+        _replace_name(catalog, old, (schema, old[1]))
     elif kind in _TYPES:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
         known = catalog.types.pop(name, None)
@@ -86,33 +87,33 @@ def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
 
 
 def _drop_relation(catalog: Catalog, name: Name) -> None:
-    """Views on it can only have been there with CASCADE, and are gone then; foreign keys on it likewise."""
+    """Drops a relation and its dependent views and foreign keys: with dependents, DROP succeeds only with CASCADE."""
     catalog.drop(name)
     for table in list(catalog.tables.values()):
         if name in table.reads or (name in table.parents and table.bound is not None):
             _drop_relation(catalog, table.name)
-        elif any(one.references == name for one in table.constraints):
-            kept = tuple(one for one in table.constraints if one.references != name)
+        elif any(constraint.references == name for constraint in table.constraints):
+            kept = tuple(constraint for constraint in table.constraints if constraint.references != name)
             catalog.put(replace(table, constraints=kept))
 
 
 def _drop_type(catalog: Catalog, name: Name) -> None:
-    """Columns of the type can only have been there with CASCADE, and are gone then."""
+    """Drops a type and the columns of the type: with such columns, DROP succeeds only with CASCADE."""
     catalog.types.pop(name, None)
     catalog.gone.add(name)
     for table in list(catalog.tables.values()):
         kept = {
-            key: one
-            for key, one in table.columns.items()
-            if one.type is None or not is_named(catalog, one.type.name, name)
+            key: column
+            for key, column in table.columns.items()
+            if column.type is None or not is_named(catalog, column.type.name, name)
         }
         if len(kept) < len(table.columns):
             catalog.put(replace(table, columns=kept))
 
 
-def is_named(catalog: Catalog, said: str, name: Name) -> bool:
-    """Whether a type as it is written is the one of that name."""
-    schema, _, last = said.rpartition(".")
+def is_named(catalog: Catalog, written: str, name: Name) -> bool:
+    """Returns whether the name of a type, as written, means the type of that name."""
+    schema, _, last = written.rpartition(".")
     return last == name[1] and (schema == name[0] or (not schema and name[0] in catalog.search_path))
 
 
@@ -135,34 +136,33 @@ def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
             kept = {name: function for name, function in table.triggers.items() if name != parts[-1]}
             catalog.put(replace(table, triggers=kept))
         else:
-            catalog.put(replace(table, policies=tuple(one for one in table.policies if one != parts[-1])))
+            catalog.put(replace(table, policies=tuple(policy for policy in table.policies if policy != parts[-1])))
 
 
-def _rename_table(catalog: Catalog, old: Name, new: str) -> None:
+def _rename_table(catalog: Catalog, name: Name, new: str) -> None:
+    old = catalog.resolve(name)
+    _replace_name(catalog, old, (old[0], new))
+
+
+def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
+    """Renames or moves a table with its indexes, also where views, children and foreign keys name the table."""
     table = catalog.tables.get(old)
-    if table is not None:
-        _replace_name(catalog, table, (old[0], new))
-
-
-def _move(catalog: Catalog, old: Name, schema: str) -> None:
-    table = catalog.tables.get(old)
-    if table is not None:
-        _replace_name(catalog, table, (schema, old[1]))
-
-
-def _replace_name(catalog: Catalog, table: Table, new: Name) -> None:
-    """Indexes go with their table into another schema; whoever names the table names it anew."""
-    old = table.name
+    if table is None:
+        return
     catalog.drop(old)
-    indexes = tuple(replace(one, name=(new[0], one.name[1]), table=new) for one in table.indexes)
+    indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
-    for other in list(catalog.tables.values()):
-        if _names(other, old):
-            catalog.put(_with_name(other, old, new))
+    for dependent in list(catalog.tables.values()):
+        if _names(dependent, old):
+            catalog.put(_with_name(dependent, old, new))
 
 
 def _names(table: Table, name: Name) -> bool:
-    return name in table.reads or name in table.parents or any(one.references == name for one in table.constraints)
+    return (
+        name in table.reads
+        or name in table.parents
+        or any(constraint.references == name for constraint in table.constraints)
+    )
 
 
 def _with_name(table: Table, old: Name, new: Name) -> Table:
@@ -173,21 +173,30 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
         table,
         reads=tuple(map(renamed, table.reads)),
         parents=tuple(map(renamed, table.parents)),
-        constraints=tuple(replace(one, references=new) if one.references == old else one for one in table.constraints),
+        constraints=tuple(
+            replace(constraint, references=new) if constraint.references == old else constraint
+            for constraint in table.constraints
+        ),
     )
 
 
 def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     index = catalog.index(name)
     if index is None:
-        _rename_table(catalog, catalog.resolve(name), new)  # ALTER INDEX may name a table too
+        _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
     table = catalog.tables[index.table]
     catalog.index_tables.pop(index.name)
-    indexes = (replace(one, name=(one.name[0], new)) if one.name == index.name else one for one in table.indexes)
+    indexes = (
+        replace(table_index, name=(table_index.name[0], new)) if table_index.name == index.name else table_index
+        for table_index in table.indexes
+    )
     constraints = table.constraints
     if index.constraint:
-        constraints = tuple(replace(one, name=new) if one.name == index.name[1] else one for one in constraints)
+        constraints = tuple(
+            replace(constraint, name=new) if constraint.name == index.name[1] else constraint
+            for constraint in constraints
+        )
     catalog.put(replace(table, indexes=tuple(indexes), constraints=constraints))
 
 
@@ -202,8 +211,8 @@ def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
             table,
             columns=columns,
             keys=tuple(new if key == old else key for key in table.keys),
-            constraints=tuple(_constraint_with(one, old, new) for one in table.constraints),
-            indexes=tuple(_index_with(one, old, new) for one in table.indexes),
+            constraints=tuple(_constraint_with(constraint, old, new) for constraint in table.constraints),
+            indexes=tuple(_index_with(index, old, new) for index in table.indexes),
         )
     )
 
@@ -224,7 +233,7 @@ def _index_with(index: Index, old: str, new: str) -> Index:
 
 
 def _tree_with(tree: Any, old: str, new: str) -> Any:
-    """A copy of an expression that reads the column under its new name."""
+    """Returns a copy of an expression with a column renamed."""
     if tree is None or not any(kind == "ColumnRef" for kind, _ in walk(tree)):
         return tree
     if isinstance(tree, list):
@@ -244,9 +253,13 @@ def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None
     if table is None:
         return
     if catalog.index_tables.pop((table.name[0], old), None) is not None:
-        indexes = tuple(replace(one, name=(one.name[0], new)) if one.name[1] == old else one for one in table.indexes)
+        indexes = tuple(
+            replace(index, name=(index.name[0], new)) if index.name[1] == old else index for index in table.indexes
+        )
         table = replace(table, indexes=indexes)
-    constraints = tuple(replace(one, name=new) if one.name == old else one for one in table.constraints)
+    constraints = tuple(
+        replace(constraint, name=new) if constraint.name == old else constraint for constraint in table.constraints
+    )
     catalog.put(replace(table, constraints=constraints))
 
 
@@ -279,4 +292,4 @@ def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
     if old in catalog.schemas:
         catalog.schemas[new] = catalog.schemas.pop(old)
     for name in [name for name in catalog.tables if name[0] == old]:
-        _move(catalog, name, new)
+        _replace_name(catalog, name, (new, name[1]))

@@ -1,4 +1,4 @@
-"""What the definitions in CREATE TABLE and ALTER TABLE say: columns, constraints, and the indexes behind them."""
+"""The columns, constraints and indexes that definitions in CREATE TABLE and ALTER TABLE create."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name
-from sqlmigrate.sql.lint_tree import columns_in, relation, strings
+from sqlmigrate.sql.tree import columns_in, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,20 +24,21 @@ KINDS = {
     "CONSTR_EXCLUSION": "exclude",
 }
 _BACKED = ("primary", "unique", "exclude")
+_NOT_NULL = ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
 def column_of(node: Node, born: Birth | None) -> Column:
-    """A column by its ColumnDef, without the constraints that stand with it."""
-    own = {body["contype"]: body for body in column_constraints(node)}
-    generated = own.get("CONSTR_GENERATED")
+    """Returns the column of a ColumnDef, without its constraints."""
+    constraints = {body["contype"]: body for body in column_constraints(node)}
+    generated = constraints.get("CONSTR_GENERATED")
     serial = "typeName" in node and is_serial(node["typeName"])
-    default = (generated or own.get("CONSTR_DEFAULT", {})).get("raw_expr")
+    default = (generated or constraints.get("CONSTR_DEFAULT", {})).get("raw_expr")
     return Column(
         name=node.get("colname", ""),
         type=type_of(node["typeName"]) if "typeName" in node else None,
-        not_null=serial or any(kind in own for kind in ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")),
+        not_null=serial or not constraints.keys().isdisjoint(_NOT_NULL),
         default={"SerialDefault": {}} if serial else default,
-        identity=own.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
+        identity=constraints.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
         generated=generated_kind(generated) if generated else "",
         collation=".".join(strings(node.get("collClause", {}).get("collname", []))),
         born=born,
@@ -45,39 +46,36 @@ def column_of(node: Node, born: Birth | None) -> Column:
 
 
 def generated_kind(node: Node) -> str:
-    """Whether a generated column is stored; to write nothing means virtual since PostgreSQL 18."""
+    """Returns whether a generated column is stored or virtual; the default is virtual since PostgreSQL 18."""
     return "stored" if node.get("generated_kind") == "s" else "virtual"
 
 
 def column_constraints(node: Node) -> Iterator[Node]:
-    """The bodies of the Constraint nodes that stand with a column."""
+    """Yields the bodies of the Constraint nodes of a ColumnDef."""
     for item in node.get("constraints", ()):
         if "Constraint" in item:
             yield item["Constraint"]
 
 
 def constraint_of(node: Node, column: str, catalog: Catalog, born: Birth | None) -> Constraint:
-    """A constraint by its node; `column` is the one that it stands with, or empty."""
+    """Returns the constraint of a Constraint node; `column` is the column of a column constraint, or empty."""
     kind = KINDS[node["contype"]]
-    expression = node.get("raw_expr")
     return Constraint(
         name=node.get("conname", ""),
         kind=kind,
         columns=constrained_columns(node, column),
         valid=not node.get("skip_validation", False),
         enforced=kind not in ("check", "foreign") or bool(node.get("is_enforced")),
-        expression=expression,
+        expression=node.get("raw_expr"),
         references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
         referenced=tuple(strings(node.get("pk_attrs", ()))),
-        actions=node.get("fk_upd_action", "") + node.get("fk_del_action", ""),
         no_inherit=bool(node.get("is_no_inherit")),
-        deferrable=bool(node.get("deferrable")),
         born=born,
     )
 
 
 def constrained_columns(node: Node, column: str = "") -> tuple[str, ...]:
-    """The columns that a constraint is on; those of an exclusion's expressions are left out."""
+    """Returns the columns of a constraint, without the columns in the expressions of an exclusion constraint."""
     listed = strings(node.get("keys", ())) or strings(node.get("fk_attrs", ()))
     if "exclusions" in node:
         elements = (item["List"]["items"][0].get("IndexElem", {}) for item in node["exclusions"])
@@ -88,9 +86,9 @@ def constrained_columns(node: Node, column: str = "") -> tuple[str, ...]:
 
 
 def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born: Birth | None) -> Table:
-    """The table with one more constraint, the index behind it, and what it makes of its columns.
+    """Returns the table with a further constraint, its index, and the columns that it makes NOT NULL.
 
-    A NOT NULL that stands with its column and has no name is told by the column alone.
+    An unnamed NOT NULL of a column is stored only as `Column.not_null`.
     """
     if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
         return table
@@ -103,19 +101,14 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born
     elif not constraint.name:
         name = constraint_name(table.name[1], constraint, _taken(catalog, table, constraint))
         constraint = replace(constraint, name=name)
-    kept = tuple(one for one in table.constraints if one.name != constraint.name)
+    kept = tuple(kept_constraint for kept_constraint in table.constraints if kept_constraint.name != constraint.name)
     behind = (_index_behind(table, constraint, node, born),) if constraint.kind in _BACKED and used is None else ()
     not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
-    return replace(
-        table,
-        constraints=(*kept, constraint),
-        indexes=(*table.indexes, *behind),
-        columns=_with_not_null(table.columns, not_null, not_null=True) if not_null else table.columns,
-    )
+    return with_not_null(replace(table, constraints=(*kept, constraint), indexes=(*table.indexes, *behind)), not_null)
 
 
 def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
-    """The index that a constraint takes over (USING INDEX); one that nobody knows is made up."""
+    """Returns the index that a constraint uses (USING INDEX); an unknown index is assumed to be unique."""
     if "indexname" not in node:
         return None
     name = (table.name[0], node["indexname"])
@@ -123,21 +116,17 @@ def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:
 
 
 def with_not_null(table: Table, names: tuple[str, ...], *, not_null: bool = True) -> Table:
-    """The table with columns that are NOT NULL, or no longer are."""
-    return replace(table, columns=_with_not_null(table.columns, names, not_null=not_null))
-
-
-def _with_not_null(known: dict[str, Column], names: tuple[str, ...], *, not_null: bool) -> dict[str, Column]:
-    columns = dict(known)
+    """Returns the table with NOT NULL of some columns set or dropped."""
+    columns = dict(table.columns)
     for name in names:
         column = columns.get(name) or Column(name)
         columns[name] = column if column.not_null is not_null else replace(column, not_null=not_null)
-    return columns
+    return replace(table, columns=columns)
 
 
 def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[str], bool]:
-    """Whether a name is taken: a constraint's is its table's own, that of an index is one in the schema."""
-    names = {one.name for one in table.constraints}
+    """Returns a test for taken names: constraint names are unique in their table, index names in their schema."""
+    names = {constraint.name for constraint in table.constraints}
     if constraint.kind not in _BACKED:
         return names.__contains__
     schema = table.name[0]
@@ -160,4 +149,4 @@ def _index_behind(table: Table, constraint: Constraint, node: Node, born: Birth 
 
 def _rename_index(catalog: Catalog, table: Table, old: Index, new: Index) -> Table:
     catalog.index_tables.pop(old.name, None)
-    return replace(table, indexes=(*(one for one in table.indexes if one.name != old.name), new))
+    return replace(table, indexes=(*(index for index in table.indexes if index.name != old.name), new))

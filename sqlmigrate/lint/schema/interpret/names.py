@@ -1,10 +1,10 @@
-"""The names that PostgreSQL gives where a statement gives none (ChooseIndexName, ChooseConstraintName)."""
+"""The names that PostgreSQL chooses for unnamed indexes and constraints (ChooseIndexName, ChooseConstraintName)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.lint_tree import one, strings
+from sqlmigrate.sql.tree import kind_and_body, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _SUFFIXES = {
 
 
 def constraint_name(table: str, constraint: Constraint, taken: Callable[[str], bool]) -> str:
-    """The name of a constraint that has none."""
+    """Returns the name that PostgreSQL chooses for an unnamed constraint."""
     columns = constraint.columns
     if constraint.kind == "check":
         columns = columns if len(columns) == 1 else ()
@@ -34,12 +34,12 @@ def constraint_name(table: str, constraint: Constraint, taken: Callable[[str], b
 
 
 def index_name(table: str, keys: Sequence[Node], taken: Callable[[str], bool]) -> str:
-    """The name of an index that has none."""
+    """Returns the name that PostgreSQL chooses for an unnamed index."""
     return free_name(table, "_".join(_key_name(key) for key in keys), "idx", taken)
 
 
 def free_name(first: str, second: str, label: str, taken: Callable[[str], bool]) -> str:
-    """The parts joined, cut to 63 bytes, with the first number that makes the name new."""
+    """Joins the parts, truncates the name to 63 bytes, and appends the first number that makes the name unique."""
     number = 0
     while taken(name := _joined(first, second, label + (str(number) if number else ""))):
         number += 1
@@ -47,7 +47,7 @@ def free_name(first: str, second: str, label: str, taken: Callable[[str], bool])
 
 
 def _joined(first: str, second: str, label: str) -> str:
-    """Cuts the longer of the first two parts until all fit, as makeObjectName does."""
+    """Truncates the longer of the first two parts until the name fits, as makeObjectName does."""
     room = NAME_BYTES - len(label) - 1 - (1 if second else 0)
     while len(first.encode()) + len(second.encode()) > room:
         if len(first.encode()) > len(second.encode()):
@@ -61,5 +61,5 @@ def _key_name(key: Node) -> str:
     element = key.get("IndexElem", {})
     if "name" in element:
         return str(element["name"])
-    kind, body = one(element.get("expr", {"": {}}))
+    kind, body = kind_and_body(element.get("expr", {"": {}}))
     return strings(body.get("funcname", []))[-1] if kind == "FuncCall" else "expr"

@@ -1,4 +1,4 @@
-"""Everything but CREATE and ALTER TABLE, applied to the catalog: indexes, views, types, functions, schemas."""
+"""The changes that statements for indexes, views, types, functions, schemas and triggers make to the catalog."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sqlmigrate.lint.schema.interpret.definitions import KINDS
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.lint_tree import columns_in, options, qualified, relation, relations_in, strings, walk
+from sqlmigrate.sql.tree import columns_in, options, qualified, relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 
 def create_index(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE INDEX; on a partitioned table without ONLY it makes one on each partition too."""
+    """Applies CREATE INDEX; on a partitioned table without ONLY it creates an index on each partition too."""
     table = catalog.touch(relation(node["relation"]))
     name = node.get("idxname", "")
     if node.get("if_not_exists") and (table.name[0], name) in catalog.index_tables:
@@ -31,11 +31,11 @@ def create_index(catalog: Catalog, node: Node, born: Birth) -> None:
 
 
 def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> Index:
-    """The index that a CREATE INDEX makes."""
+    """Returns the index that a CREATE INDEX creates."""
     keys = node.get("indexParams", ())
     elements = [key["IndexElem"] for key in keys]
     name = node.get("idxname") or index_name(
-        table.name[1], keys, lambda one: (table.name[0], one) in catalog.index_tables
+        table.name[1], keys, lambda candidate: (table.name[0], candidate) in catalog.index_tables
     )
     only = table.kind == "partitioned" and not node["relation"].get("inh")
     return Index(
@@ -54,7 +54,7 @@ def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> 
 
 
 def create_view(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE VIEW; one whose columns are not all told is partial."""
+    """Applies CREATE VIEW; a view with columns of unknown name is partial."""
     reads = tuple(catalog.resolve(name) for name in relations_in(node["query"]))
     names = strings(node.get("aliases", ())) or output_names(catalog, node["query"])
     catalog.put(
@@ -71,7 +71,7 @@ def create_view(catalog: Catalog, node: Node, born: Birth) -> None:
 
 
 def create_table_as(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE TABLE AS and CREATE MATERIALIZED VIEW; the types of their columns are not known."""
+    """Applies CREATE TABLE AS and CREATE MATERIALIZED VIEW; the types of the columns are unknown."""
     into = node["into"]
     name = new_name(catalog, into["rel"])
     if node.get("if_not_exists") and name in catalog.tables:
@@ -94,26 +94,26 @@ def create_table_as(catalog: Catalog, node: Node, born: Birth) -> None:
 
 
 def select(catalog: Catalog, node: Node, born: Birth) -> None:
-    """SELECT … INTO makes a table."""
+    """Applies SELECT … INTO, which creates a table."""
     if "intoClause" in node:
         create_table_as(catalog, {"into": node["intoClause"], "query": {"SelectStmt": node}}, born)
 
 
 def refresh(catalog: Catalog, node: Node, _: Birth) -> None:
-    """REFRESH MATERIALIZED VIEW."""
+    """Applies REFRESH MATERIALIZED VIEW."""
     table = catalog.table(relation(node["relation"]))
     if table is not None:
         catalog.put(replace(table, populated=not node.get("skipData")))
 
 
 def create_enum(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE TYPE … AS ENUM."""
-    name = _new_type(catalog, node["typeName"])
+    """Applies CREATE TYPE … AS ENUM."""
+    name = catalog.name_to_create(qualified(node["typeName"]))
     catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), born=born)
 
 
 def alter_enum(catalog: Catalog, node: Node, born: Birth) -> None:
-    """ALTER TYPE … ADD VALUE and RENAME VALUE."""
+    """Applies ALTER TYPE … ADD VALUE and RENAME VALUE."""
     name = catalog.resolve(qualified(node["typeName"]), catalog.types)
     known = catalog.types.get(name) or UserType(name, "enum")
     values = dict(known.values)
@@ -125,8 +125,8 @@ def alter_enum(catalog: Catalog, node: Node, born: Birth) -> None:
 
 
 def create_domain(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE DOMAIN."""
-    name = _new_type(catalog, node["domainname"])
+    """Applies CREATE DOMAIN."""
+    name = catalog.name_to_create(qualified(node["domainname"]))
     bodies = [item["Constraint"] for item in node.get("constraints", ())]
     default = next((body.get("raw_expr") for body in bodies if body["contype"] == "CONSTR_DEFAULT"), None)
     constraints = tuple(_domain_constraint(name[1], body) for body in bodies if body["contype"] == "CONSTR_CHECK")
@@ -143,7 +143,7 @@ def create_domain(catalog: Catalog, node: Node, born: Birth) -> None:
 
 
 def alter_domain(catalog: Catalog, node: Node, _: Birth) -> None:
-    """ALTER DOMAIN; one that nobody knows stays unknown."""
+    """Applies ALTER DOMAIN to a domain in the catalog."""
     name = catalog.resolve(qualified(node["typeName"]), catalog.types)
     domain = catalog.types.get(name)
     if domain is None:
@@ -158,75 +158,79 @@ def alter_domain(catalog: Catalog, node: Node, _: Birth) -> None:
         case "N":
             domain = replace(domain, not_null=False)
         case "X":
-            domain = replace(domain, constraints=tuple(one for one in domain.constraints if one.name != named))
+            domain = replace(
+                domain, constraints=tuple(constraint for constraint in domain.constraints if constraint.name != named)
+            )
         case "V":
-            valid = (replace(one, valid=True) if one.name == named else one for one in domain.constraints)
+            valid = (
+                replace(constraint, valid=True) if constraint.name == named else constraint
+                for constraint in domain.constraints
+            )
             domain = replace(domain, constraints=tuple(valid))
     catalog.types[name] = domain
 
 
 def create_composite(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE TYPE … AS (…)."""
+    """Applies CREATE TYPE … AS (…)."""
     name = new_name(catalog, node["typevar"])
     catalog.types[name] = UserType(name, "composite", born=born)
 
 
 def create_range(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE TYPE … AS RANGE."""
-    name = _new_type(catalog, node["typeName"])
+    """Applies CREATE TYPE … AS RANGE."""
+    name = catalog.name_to_create(qualified(node["typeName"]))
     catalog.types[name] = UserType(name, "range", born=born)
 
 
 def define(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE TYPE of the kind that C code is behind."""
+    """Applies CREATE TYPE of a base type, which C functions implement."""
     if node.get("kind") == "OBJECT_TYPE":
-        name = _new_type(catalog, node["defnames"])
+        name = catalog.name_to_create(qualified(node["defnames"]))
         catalog.types[name] = UserType(name, "shell", born=born)
 
 
 def create_function(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE FUNCTION, CREATE PROCEDURE."""
-    schema, name = qualified(node["funcname"])
-    said = options(node.get("options", ()))
-    key = (schema or (catalog.search_path[0] if catalog.search_path else ""), name)
-    kind = "procedure" if node.get("is_procedure") else "function"
-    volatility, language = str(said.get("volatility", "volatile")), str(said.get("language", "sql")).lower()
-    catalog.functions[key] = Function(key, volatility, language, kind, born, node)
+    """Applies CREATE FUNCTION and CREATE PROCEDURE."""
+    name = catalog.name_to_create(qualified(node["funcname"]))
+    attributes = options(node.get("options", ()))
+    volatility = str(attributes.get("volatility", "volatile"))
+    language = str(attributes.get("language", "sql")).lower()
+    catalog.functions[name] = Function(name, volatility, language, born, node)
 
 
 def alter_function(catalog: Catalog, node: Node, _: Birth) -> None:
-    """ALTER FUNCTION … IMMUTABLE and the like."""
+    """Applies ALTER FUNCTION … IMMUTABLE, STABLE or VOLATILE."""
     known = catalog.function(qualified(node["func"].get("objname", ())))
-    said = options(node.get("actions", ()))
-    if known is not None and "volatility" in said:
-        catalog.functions[known.name] = replace(known, volatility=str(said["volatility"]))
+    actions = options(node.get("actions", ()))
+    if known is not None and "volatility" in actions:
+        catalog.functions[known.name] = replace(known, volatility=str(actions["volatility"]))
 
 
 def create_sequence(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE SEQUENCE."""
+    """Applies CREATE SEQUENCE."""
     catalog.sequences.setdefault(new_name(catalog, node["sequence"]), born)
 
 
 def create_schema(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE SCHEMA."""
+    """Applies CREATE SCHEMA without its elements."""
     catalog.schemas.setdefault(node.get("schemaname", ""), born)
 
 
 def create_trigger(catalog: Catalog, node: Node, _: Birth) -> None:
-    """CREATE TRIGGER."""
+    """Applies CREATE TRIGGER."""
     table = catalog.touch(relation(node["relation"]))
     function = catalog.resolve(qualified(node["funcname"]), catalog.functions)
     catalog.put(replace(table, triggers={**table.triggers, node.get("trigname", ""): function}))
 
 
 def create_policy(catalog: Catalog, node: Node, _: Birth) -> None:
-    """CREATE POLICY."""
+    """Applies CREATE POLICY."""
     table = catalog.touch(relation(node["table"]))
     catalog.put(replace(table, policies=(*table.policies, node.get("policy_name", ""))))
 
 
 def comment(catalog: Catalog, node: Node, _: Birth) -> None:
-    """COMMENT ON TABLE."""
+    """Applies COMMENT ON TABLE."""
     if node.get("objtype") == "OBJECT_TABLE":
         table = catalog.table(qualified(node["object"]["List"]["items"]))
         if table is not None:
@@ -235,21 +239,16 @@ def comment(catalog: Catalog, node: Node, _: Birth) -> None:
 
 def _create_on_partition(catalog: Catalog, table: Table, index: Index, born: Birth) -> None:
     keys = "_".join(column or "expr" for column in index.columns)
-    name = free_name(table.name[1], keys, "idx", lambda one: (table.name[0], one) in catalog.index_tables)
-    own = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, born=born)
-    catalog.put(replace(table, indexes=(*table.indexes, own)))
+    name = free_name(table.name[1], keys, "idx", lambda candidate: (table.name[0], candidate) in catalog.index_tables)
+    child = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, born=born)
+    catalog.put(replace(table, indexes=(*table.indexes, child)))
 
 
 def _element_options(element: Node) -> tuple[str, ...]:
-    """What else is said of a key; empty where it is the default."""
-    said = (*strings(element.get("opclass", ())), *strings(element.get("collation", ())))
+    """Returns the operator class, collation and order of a key, except the defaults."""
+    names = (*strings(element.get("opclass", ())), *strings(element.get("collation", ())))
     orders = (element.get("ordering", ""), element.get("nulls_ordering", ""))
-    return (*said, *(order for order in orders if order and not order.endswith("DEFAULT")))
-
-
-def _new_type(catalog: Catalog, names: list[Node]) -> tuple[str, str]:
-    schema, name = qualified(names)
-    return (schema or (catalog.search_path[0] if catalog.search_path else "")), name
+    return (*names, *(order for order in orders if order and not order.endswith("DEFAULT")))
 
 
 def _domain_constraint(domain: str, node: Node) -> Constraint:
@@ -259,15 +258,15 @@ def _domain_constraint(domain: str, node: Node) -> Constraint:
 
 
 def _read_columns(catalog: Catalog, query: Node) -> frozenset[str]:
-    """The names of the columns that a query may read; "*" stands for those of a relation that nobody knows."""
+    """Returns the names of the columns that a query may read; "*" means the columns of an unknown relation."""
     nodes = list(walk(query))
     names = set(columns_in(query))
     for fields in (body.get("fields", ()) for kind, body in nodes if kind == "ColumnRef"):
         if "A_Star" not in fields[-1]:
             continue
-        of = strings(fields[:-1])[-1:]
+        qualifier = strings(fields[:-1])[-1:]
         for source in (body for kind, body in nodes if kind == "RangeVar"):
-            if not of or of == [source.get("alias", {}).get("aliasname", source.get("relname"))]:
+            if not qualifier or qualifier == [source.get("alias", {}).get("aliasname", source.get("relname"))]:
                 table = catalog.table(relation(source))
                 names |= {"*"} if table is None or table.partial else set(table.columns)
     return frozenset(names)

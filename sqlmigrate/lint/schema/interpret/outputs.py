@@ -1,10 +1,10 @@
-"""The names of a query's columns, as PostgreSQL gives them (FigureColname)."""
+"""The names that PostgreSQL chooses for the columns of a query (FigureColname)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.lint_tree import one, relation, strings
+from sqlmigrate.sql.tree import kind_and_body, relation, strings
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def output_names(catalog: Catalog, query: Node) -> list[str | None]:
-    """The name of each column that a query gives; None stands for one, or for any number of them, that is not known."""
+    """Returns the names of the columns of a query; None means one column, or any number of columns, of unknown name."""
     body = query.get("SelectStmt", {})
     while "larg" in body:
         body = body["larg"]
@@ -35,7 +35,7 @@ def _is_star(value: Node) -> bool:
 
 
 def _all_columns(catalog: Catalog, body: Node) -> list[str | None]:
-    """The columns of the one table that the query reads, if it is one and all of it is known."""
+    """Returns the columns of the only table that a query reads, or [None] if they are unknown."""
     sources = body.get("fromClause", ())
     table = catalog.table(relation(sources[0]["RangeVar"])) if len(sources) == 1 and "RangeVar" in sources[0] else None
     renamed = table is not None and "colnames" in sources[0]["RangeVar"].get("alias", {})
@@ -45,7 +45,7 @@ def _all_columns(catalog: Catalog, body: Node) -> list[str | None]:
 
 
 def _name(value: Node) -> str | None:
-    kind, body = one(value) if value else ("", {})
+    kind, body = kind_and_body(value) if value else ("", {})
     match kind:
         case "ColumnRef":
             return strings(body["fields"])[-1]

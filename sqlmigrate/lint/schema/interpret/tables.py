@@ -1,4 +1,4 @@
-"""CREATE TABLE and ALTER TABLE, applied to the catalog."""
+"""The changes that CREATE TABLE and ALTER TABLE make to the catalog."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from sqlmigrate.lint.schema.interpret.definitions import (
     with_not_null,
 )
 from sqlmigrate.lint.schema.interpret.names import free_name
-from sqlmigrate.sql.lint_tree import columns_in, relation, strings
+from sqlmigrate.sql.tree import columns_in, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmigrate.sql.parser import Node
 
-_LIKE_ALL = 0x7FFFFFFF
 _LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (
     1 << 2,
     1 << 3,
@@ -29,22 +28,18 @@ _LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXE
     1 << 5,
     1 << 6,
 )
-_STRATEGIES = {
-    "PARTITION_STRATEGY_RANGE": "range",
-    "PARTITION_STRATEGY_LIST": "list",
-    "PARTITION_STRATEGY_HASH": "hash",
-}
 
 
 def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
-    """CREATE TABLE, CREATE FOREIGN TABLE; what is there already stays under IF NOT EXISTS."""
+    """Applies CREATE TABLE and CREATE FOREIGN TABLE."""
     name = new_name(catalog, node["relation"])
     if node.get("if_not_exists") and name in catalog.tables:
         return
     table = Table(name, persistence=node["relation"].get("relpersistence", "p"), born=born)
     table = replace(table, tablespace=node.get("tablespacename", ""), method=node.get("accessMethod", ""))
     if "partspec" in node:
-        table = _partitioned(table, node["partspec"])
+        keys = (item["PartitionElem"].get("name", "") for item in node["partspec"].get("partParams", ()))
+        table = replace(table, kind="partitioned", keys=tuple(keys))
     for parent in node.get("inhRelations", ()):
         table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), born, node.get("partbound"))
     if "ofTypename" in node:
@@ -58,46 +53,40 @@ def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
             table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], born)
             columns = dict(table.columns)
     table = replace(table, columns=columns)
-    for beside, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
-        table = add_constraint(catalog, table, constraint, beside, born)
+    for column_name, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
+        table = add_constraint(catalog, table, constraint, column_name, born)
     catalog.put(table)
 
 
 def new_name(catalog: Catalog, node: Node) -> Name:
-    """The name of a relation that is being made: without a schema it goes into the first of the path."""
+    """Returns the name of a relation to create, by default in the first schema of the search_path."""
     schema, name = relation(node)
     if node.get("relpersistence") == "t":
         return "pg_temp", name
-    return (schema or (catalog.search_path[0] if catalog.search_path else "")), name
+    return catalog.name_to_create((schema, name))
 
 
 def alter_table(catalog: Catalog, name: Name, command: Node, born: Birth) -> None:
-    """One subcommand of an ALTER TABLE."""
+    """Applies one subcommand of ALTER TABLE."""
     change = _CHANGES.get(command["subtype"])
     if change is not None:
         catalog.put(change(catalog, catalog.touch(name), command, born))
 
 
-def _partitioned(table: Table, node: Node) -> Table:
-    elements = [item["PartitionElem"] for item in node.get("partParams", ())]
-    strategy = _STRATEGIES.get(node.get("strategy", ""), "")
-    return replace(table, kind="partitioned", strategy=strategy, keys=tuple(one.get("name", "") for one in elements))
-
-
 def _constraints(node: Node) -> list[tuple[str, Node]]:
-    """The constraints of a CREATE TABLE with the column that each stands with."""
-    found = []
+    """Returns the constraints in a CREATE TABLE, a column constraint with the name of its column."""
+    constraints = []
     for element in node.get("tableElts", ()):
         if "ColumnDef" in element:
             column = element["ColumnDef"]
-            found += [(column.get("colname", ""), body) for body in column_constraints(column)]
+            constraints += [(column.get("colname", ""), body) for body in column_constraints(column)]
         elif "Constraint" in element:
-            found.append(("", element["Constraint"]))
-    return found
+            constraints.append(("", element["Constraint"]))
+    return constraints
 
 
 def _merged(column: Column, inherited: dict[str, Column]) -> Column:
-    """A column that a partition only gives another default keeps the rest of its parent's."""
+    """Returns a column definition of a partition, completed by the inherited column of the same name."""
     parent = inherited.get(column.name)
     if parent is None or column.type is not None:
         return column
@@ -111,7 +100,11 @@ def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: N
         return replace(table, partial=True)
     columns = {**known.columns, **table.columns}
     table = replace(table, columns=columns, partial=table.partial or known.partial)
-    inherited = tuple(one for one in known.constraints if one.kind in ("check", "not null") and not one.no_inherit)
+    inherited = tuple(
+        constraint
+        for constraint in known.constraints
+        if constraint.kind in ("check", "not null") and not constraint.no_inherit
+    )
     table = replace(table, constraints=(*table.constraints, *inherited))
     if bound is not None:
         table = _with_indexes_of(catalog, table, known, born, parent=True)
@@ -119,25 +112,21 @@ def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: N
 
 
 def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth, *, parent: bool) -> Table:
-    """The table with an index like each of the other's; constraints of the same name come with theirs."""
+    """Returns the table with copies of the source's indexes and of the constraints behind them."""
+    primary = source.primary_key
     for index in source.indexes:
         keys = "_".join(column or "expr" for column in index.columns)
-        label = "idx" if not index.constraint else "pkey" if _is_primary(source, index) else "key"
-        taken = {one.name[1] for one in table.indexes}
+        label = "idx" if not index.constraint else "pkey" if primary and primary.name == index.name[1] else "key"
+        taken = {index.name[1] for index in table.indexes}
         name = free_name(table.name[1], "" if label == "pkey" else keys, label, taken.__contains__)
-        own = replace(
+        copy = replace(
             index, name=(table.name[0], name), table=table.name, born=born, parent=index.name if parent else None
         )
         constraint = source.constraint(index.name[1]) if index.constraint else None
         added = () if constraint is None else (replace(constraint, name=name, born=born),)
-        table = replace(table, indexes=(*table.indexes, own), constraints=(*table.constraints, *added))
-        catalog.index_tables[own.name] = table.name
+        table = replace(table, indexes=(*table.indexes, copy), constraints=(*table.constraints, *added))
+        catalog.index_tables[copy.name] = table.name
     return table
-
-
-def _is_primary(table: Table, index: Index) -> bool:
-    constraint = table.constraint(index.name[1])
-    return constraint is not None and constraint.kind == "primary"
 
 
 def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
@@ -147,7 +136,7 @@ def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
     options = node.get("options", 0)
     columns = {name: _copied(column, options, born) for name, column in source.columns.items()}
     kinds = ("not null", "check") if options & _LIKE_CONSTRAINTS else ("not null",)
-    constraints = tuple(one for one in source.constraints if one.kind in kinds)
+    constraints = tuple(constraint for constraint in source.constraints if constraint.kind in kinds)
     table = replace(
         table,
         columns={**table.columns, **columns},
@@ -180,25 +169,25 @@ def _add_column(catalog: Catalog, table: Table, command: Node, born: Birth) -> T
 
 
 def _drop_column(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
-    """Its indexes and constraints go with it."""
+    """Drops a column with its indexes and constraints."""
     name = command["name"]
     columns = {key: column for key, column in table.columns.items() if key != name}
     indexes = tuple(index for index in table.indexes if name not in index_columns(index))
     for index in table.indexes:
         if index not in indexes:
             catalog.index_tables.pop(index.name, None)
-    constraints = tuple(one for one in table.constraints if name not in one.columns)
+    constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
     return replace(table, columns=columns, indexes=indexes, constraints=constraints)
 
 
 def index_columns(index: Index) -> set[str]:
-    """Every column that an index depends on: keys, INCLUDE, expressions and predicate."""
+    """Returns the columns that an index depends on: keys, INCLUDE, expressions and predicate."""
     read = columns_in([*index.expressions, index.predicate or {}])
     return {*index.columns, *index.include, *read} - {""}
 
 
 def _changed(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Birth], Table]:
-    """A subcommand that changes one column."""
+    """Returns a function that applies a subcommand that changes one column."""
 
     def changed(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
         name = command.get("name", "")
@@ -229,8 +218,13 @@ def _set_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
 
 def _drop_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
     table = with_not_null(table, (command["name"],), not_null=False)
-    gone = ("not null", (command["name"],))
-    return replace(table, constraints=tuple(one for one in table.constraints if (one.kind, one.columns) != gone))
+    dropped = ("not null", (command["name"],))
+    return replace(
+        table,
+        constraints=tuple(
+            constraint for constraint in table.constraints if (constraint.kind, constraint.columns) != dropped
+        ),
+    )
 
 
 def _add_constraint(catalog: Catalog, table: Table, command: Node, born: Birth) -> Table:
@@ -245,20 +239,22 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Birth) ->
     catalog.index_tables.pop((table.name[0], name), None)
     table = replace(
         table,
-        constraints=tuple(one for one in table.constraints if one.name != name),
+        constraints=tuple(constraint for constraint in table.constraints if constraint.name != name),
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
 
 
 def _not_null_by_name(table: Table, name: str) -> str:
-    """The column whose NOT NULL PostgreSQL 18 calls so where nobody named it."""
+    """Returns the column whose unnamed NOT NULL constraint has this name since PostgreSQL 18."""
     return next((column for column in table.columns if f"{table.name[1]}_{column}_not_null" == name), "")
 
 
 def _validate(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
     name = command["name"]
-    constraints = tuple(replace(one, valid=True) if one.name == name else one for one in table.constraints)
+    constraints = tuple(
+        replace(constraint, valid=True) if constraint.name == name else constraint for constraint in table.constraints
+    )
     table = replace(table, constraints=constraints)
     valid = table.constraint(name)
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table

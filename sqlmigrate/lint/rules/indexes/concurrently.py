@@ -1,4 +1,4 @@
-"""Indexes: what is built, dropped or refreshed while nobody can write."""
+"""Rules about commands that have a CONCURRENTLY form."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new, told_by
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.sql.lint_tree import is_on, options, relation
+from sqlmigrate.sql.tree import is_on, options, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,20 +21,20 @@ def _is_partitioned(case: Case) -> bool:
     return case.table is not None and case.table.kind == "partitioned"
 
 
-def _stands(case: Case) -> bool:
-    """Whether IF NOT EXISTS leaves it at the index that is there."""
+def _exists(case: Case) -> bool:
+    """Whether the index exists already, so that IF NOT EXISTS skips the statement."""
     name = case.node.get("idxname", "")
     schema = case.node["relation"].get("schemaname", "") or case.name[0]
     return bool(case.node.get("if_not_exists")) and case.catalog.index((schema, name)) is not None
 
 
-def _create(case: Case) -> Iterator[Hit]:
+def _check_create(case: Case) -> Iterator[Hit]:
     node = case.node
-    if node.get("concurrent") or is_new(case) or _is_partitioned(case) or _stands(case):
+    if node.get("concurrent") or is_new(case) or _is_partitioned(case) or _exists(case):
         return
     unique = "unique " if node.get("unique") else ""
     yield Hit(
-        f"CREATE INDEX keeps everybody from writing to {case.name[1]} until it is built",
+        f"CREATE INDEX builds an index on {case.name[1]} {BLOCKS_WRITES}",
         f"create {unique}index concurrently {node.get('idxname', '…')} on {case.name[1]} (…);",
     )
 
@@ -42,9 +43,9 @@ CREATE = Rule(
     name="index-not-concurrent",
     level=Level.WARNING,
     on=("IndexStmt",),
-    stake="The table is read from end to end under SHARE: nobody writes meanwhile.",
+    stake="Builds the index under a SHARE lock on the table, which blocks writes. CREATE INDEX CONCURRENTLY does not.",
     safe="create index concurrently t_a_idx on t (a);",
-    check=_create,
+    check=_check_create,
     examples=(
         bad("create index i on t (a);"),
         bad("create unique index if not exists i on t (a);"),
@@ -67,13 +68,13 @@ CREATE = Rule(
 )
 
 
-def _partitioned(case: Case) -> Iterator[Hit]:
+def _check_partitioned(case: Case) -> Iterator[Hit]:
     node = case.node
-    alone = node.get("concurrent") or not node["relation"].get("inh")
-    if not _is_partitioned(case) or is_new(case) or alone or _stands(case):
+    is_separate = node.get("concurrent") or not node["relation"].get("inh")
+    if not _is_partitioned(case) or is_new(case) or is_separate or _exists(case):
         return
     yield Hit(
-        f"CREATE INDEX keeps everybody from writing to every partition of {case.name[1]}",
+        f"CREATE INDEX builds an index on every partition of {case.name[1]} {BLOCKS_WRITES}",
         f"create index {node.get('idxname', '…')} on only {case.name[1]} (…);\n"
         "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
         told_by(case, case.table),
@@ -84,10 +85,11 @@ PARTITIONED = Rule(
     name="index-on-partitioned-table",
     level=Level.WARNING,
     on=("IndexStmt",),
-    stake="An index on a partitioned table can't be built concurrently: it locks all, and builds one by one.",
+    stake="Builds an index on every partition under SHARE locks, which block writes. "
+    "PostgreSQL cannot create an index on a partitioned table concurrently.",
     safe="create index p_a_idx on only p (a);\ncreate index concurrently p1_a_idx on p1 (a);\n"
     "alter index p_a_idx attach partition p1_a_idx;",
-    check=_partitioned,
+    check=_check_partitioned,
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
         bad(
@@ -104,21 +106,22 @@ PARTITIONED = Rule(
 )
 
 
-def _drop(case: Case) -> Iterator[Hit]:
+def _check_drop(case: Case) -> Iterator[Hit]:
     node = case.node
     if node["removeType"] != "OBJECT_INDEX" or node.get("concurrent"):
         return
     for name in dropped_names(node):
         index = case.catalog.index(name)
         if index is not None and (index.parent or index.constraint):
-            continue  # that fails: another rule says so
+            continue  # the statement fails, which another rule reports
         table = case.catalog.tables.get(index.table) if index else None
         if index is not None and (case.told_by(index.born) is Decider.FILE or is_new(case, index.table)):
             continue
         if table is not None and table.kind == "partitioned":
-            continue  # DROP INDEX CONCURRENTLY does not work there
+            continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
         yield Hit(
-            f"DROP INDEX waits for all who use the table of {name[1]}, and all who come after wait behind it",
+            f"DROP INDEX takes an ACCESS EXCLUSIVE lock on {table.name[1] if table else f'the table of {name[1]}'}, "
+            "which blocks reads and writes until the transaction ends",
             f"drop index concurrently {name[1]};",
         )
 
@@ -127,9 +130,10 @@ DROP = Rule(
     name="drop-index-not-concurrent",
     level=Level.WARNING,
     on=("DropStmt",),
-    stake="DROP INDEX takes ACCESS EXCLUSIVE on the index's table; every query queues behind it while it waits.",
+    stake="Takes an ACCESS EXCLUSIVE lock on the table, which blocks reads and writes. "
+    "While it waits for the lock, new queries on the table wait behind it.",
     safe="drop index concurrently t_a_idx;",
-    check=_drop,
+    check=_check_drop,
     examples=(
         bad("drop index i;"),
         bad("drop index if exists s.i;"),
@@ -146,7 +150,7 @@ DROP = Rule(
 )
 
 
-def _reindex(case: Case) -> Iterator[Hit]:
+def _check_reindex(case: Case) -> Iterator[Hit]:
     node = case.node
     if is_on(options(node.get("params", ())).get("concurrently", False)):
         return
@@ -156,11 +160,12 @@ def _reindex(case: Case) -> Iterator[Hit]:
         index = case.catalog.index(relation(node["relation"]))
         if index is not None and (case.told_by(index.born) is Decider.FILE or is_new(case, index.table)):
             return
-    what = node["kind"].removeprefix("REINDEX_OBJECT_").lower()
+    kind = node["kind"].removeprefix("REINDEX_OBJECT_").lower()
     name = case.name[1] or node.get("name", "…")
     yield Hit(
-        f"REINDEX keeps everybody from writing, and from reading by the index, until {name} is built",
-        f"reindex {what} concurrently {name};",
+        f"REINDEX {kind.upper()} {name} rebuilds indexes {BLOCKS_WRITES}; "
+        "the ACCESS EXCLUSIVE lock on the index also blocks almost every read",
+        f"reindex {kind} concurrently {name};",
     )
 
 
@@ -168,9 +173,10 @@ REINDEX = Rule(
     name="reindex-not-concurrent",
     level=Level.WARNING,
     on=("ReindexStmt",),
-    stake="The index is built anew under ACCESS EXCLUSIVE on it and SHARE on its table.",
+    stake="Rebuilds the index under a SHARE lock on the table, which blocks writes, and an ACCESS EXCLUSIVE lock on "
+    "the index. The planner locks every index of a table, so almost every query on the table is blocked.",
     safe="reindex index concurrently t_a_idx;",
-    check=_reindex,
+    check=_check_reindex,
     since=12,
     examples=(
         bad("reindex index i;"),
@@ -187,14 +193,14 @@ REINDEX = Rule(
 )
 
 
-def _refresh(case: Case) -> Iterator[Hit]:
+def _check_refresh(case: Case) -> Iterator[Hit]:
     table = case.table
     if case.node.get("concurrent") or case.node.get("skipData") or is_new(case):
         return
     if table is not None and not table.populated:
-        return  # nobody can read it yet, and CONCURRENTLY would fail
+        return  # it cannot be read yet, and CONCURRENTLY fails on it
     yield Hit(
-        f"nobody can read {case.name[1]} until it is refreshed",
+        f"REFRESH MATERIALIZED VIEW runs the query of {case.name[1]} {BLOCKS_ALL}",
         f"refresh materialized view concurrently {case.name[1]};  -- needs a unique index on its columns",
     )
 
@@ -203,9 +209,9 @@ REFRESH = Rule(
     name="refresh-not-concurrent",
     level=Level.WARNING,
     on=("RefreshMatViewStmt",),
-    stake="REFRESH MATERIALIZED VIEW holds ACCESS EXCLUSIVE for as long as its query takes.",
+    stake="Runs the view's query under an ACCESS EXCLUSIVE lock on the view, which blocks reads and writes.",
     safe="create unique index concurrently m_id_idx on m (id);\nrefresh materialized view concurrently m;",
-    check=_refresh,
+    check=_check_refresh,
     examples=(
         bad("refresh materialized view m;"),
         bad("refresh materialized view s.m with data;"),
@@ -220,21 +226,21 @@ REFRESH = Rule(
 )
 
 
-def _refresh_fails(case: Case) -> Iterator[Hit]:
+def _check_refresh_fails(case: Case) -> Iterator[Hit]:
     table = case.table
     if not case.node.get("concurrent") or table is None or table.kind != "matview":
         return
     by = told_by(case, table)
-    usable = (one for one in table.indexes if one.unique and not one.predicate and not one.expressions)
+    usable = (index for index in table.indexes if index.unique and not index.predicate and not index.expressions)
     if not any(usable) and not table.partial:
         yield Hit(
-            f"{case.name[1]} has no unique index on plain columns, without which CONCURRENTLY fails",
+            f"REFRESH … CONCURRENTLY fails: {case.name[1]} has no unique index on plain columns of all rows",
             f"create unique index … on {case.name[1]} (…);",
             by,
         )
     elif not table.populated:
         yield Hit(
-            f"{case.name[1]} was never filled, and CONCURRENTLY fails on it",
+            f"REFRESH … CONCURRENTLY fails: {case.name[1]} is not populated",
             f"refresh materialized view {case.name[1]};",
             by,
         )
@@ -246,9 +252,9 @@ REFRESH_FAILS = Rule(
     name="refresh-concurrently-fails",
     level=Level.ERROR,
     on=("RefreshMatViewStmt",),
-    stake="REFRESH … CONCURRENTLY compares rows by a unique index on plain columns, and wants a view that is filled.",
+    stake="REFRESH … CONCURRENTLY requires a populated view with a unique index on plain columns, without WHERE.",
     safe="create unique index m_id_idx on m (id);\nrefresh materialized view concurrently m;",
-    check=_refresh_fails,
+    check=_check_refresh_fails,
     examples=(
         bad("refresh materialized view concurrently m;", "create materialized view m as select 1 as a;"),
         bad("create materialized view m as select 1 as a; refresh materialized view concurrently m;"),
@@ -268,13 +274,14 @@ REFRESH_FAILS = Rule(
 )
 
 
-def _detach(case: Case) -> Iterator[Hit]:
+def _check_detach(case: Case) -> Iterator[Hit]:
     node = case.node["def"]["PartitionCmd"]
     child = relation(node["name"])
     if node.get("concurrent") or node.get("finalize") or is_new(case) or is_new(case, child):
         return
     yield Hit(
-        f"DETACH PARTITION waits for all who use {case.name[1]}, and all who come after wait behind it",
+        f"DETACH PARTITION takes an ACCESS EXCLUSIVE lock on {case.name[1]}, "
+        "which blocks reads and writes until the transaction ends",
         f"alter table {case.name[1]} detach partition {child[1]} concurrently;",
     )
 
@@ -283,9 +290,10 @@ DETACH = Rule(
     name="detach-not-concurrent",
     level=Level.WARNING,
     on=("AT_DetachPartition",),
-    stake="DETACH PARTITION takes ACCESS EXCLUSIVE on the parent; every query of every partition queues behind it.",
+    stake="Takes an ACCESS EXCLUSIVE lock on the partitioned table, which blocks reads and writes. "
+    "While it waits for the lock, new queries on the table wait behind it.",
     safe="alter table p detach partition p1 concurrently;",
-    check=_detach,
+    check=_check_detach,
     since=14,
     examples=(
         bad("alter table p detach partition p1;"),
@@ -303,10 +311,10 @@ DETACH = Rule(
 )
 
 
-def _keeps_invalid(case: Case) -> Iterator[Hit]:
-    if case.node.get("concurrent") and case.node.get("if_not_exists") and not is_new(case) and not _stands(case):
+def _check_invalid(case: Case) -> Iterator[Hit]:
+    if case.node.get("concurrent") and case.node.get("if_not_exists") and not is_new(case) and not _exists(case):
         yield Hit(
-            f"where a build of {case.node.get('idxname')} broke off, IF NOT EXISTS keeps its INVALID rest",
+            f"IF NOT EXISTS keeps {case.node.get('idxname')} if an interrupted build left it INVALID",
             f"create index concurrently {case.node.get('idxname')} on {case.name[1]} (…);",
         )
 
@@ -315,9 +323,10 @@ KEEPS_INVALID = Rule(
     name="if-not-exists-keeps-invalid-index",
     level=Level.WARNING,
     on=("IndexStmt",),
-    stake="CREATE INDEX CONCURRENTLY that breaks off leaves an INVALID index, of no use; IF NOT EXISTS keeps it.",
-    safe="create index concurrently t_a_idx on t (a); -- sqlmigrate drops an INVALID one first",
-    check=_keeps_invalid,
+    stake="An interrupted CREATE INDEX CONCURRENTLY leaves an INVALID index, which queries do not use. "
+    "IF NOT EXISTS keeps it.",
+    safe="create index concurrently t_a_idx on t (a); -- sqlmigrate drops the INVALID index first",
+    check=_check_invalid,
     examples=(
         bad("create index concurrently if not exists i on t (a);"),
         bad("create unique index concurrently if not exists i on t (a);"),

@@ -1,4 +1,4 @@
-"""Indexes: those that are there twice, and those that are missing."""
+"""Rules about redundant and missing indexes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 _T = "create table t (a int, b int); "
 
 
-def _redundant(case: Case) -> Iterator[Hit]:
+def _check_redundant(case: Case) -> Iterator[Hit]:
     table = case.table
     if table is None or "" in (new := index_of(case.catalog, table, case.node, None)).columns:
         return
     for old in table.indexes:
         if old.name != new.name and _covers(old, new):
             yield Hit(
-                f"{old.name[1]} does already what this index is for",
-                f"-- leave it out: {old.name[1]} begins with the same columns",
+                f"{new.name[1]} is redundant: {old.name[1]} starts with the same columns",
+                "-- omit this index",
                 case.told_by(old.born),
             )
             return
 
 
 def _covers(old: Index, new: Index) -> bool:
-    """Whether every search by the new index can be made by the old one as well."""
+    """Whether the old index serves every query that the new index serves."""
     count = len(new.columns)
-    exact = new.unique and (not old.unique or len(old.columns) != count)
-    alike = (old.method, old.predicate and str(old.predicate)) == (new.method, new.predicate and str(new.predicate))
+    needs_unique = new.unique and (not old.unique or len(old.columns) != count)
+    same_kind = (old.method, old.predicate and str(old.predicate)) == (new.method, new.predicate and str(new.predicate))
     longer = count < len(old.columns)
-    if exact or not alike or (longer and new.method != "btree") or not old.valid:
+    if needs_unique or not same_kind or (longer and new.method != "btree") or not old.valid:
         return False
     same_options = old.options[:count] == new.options or (not old.options and not any(new.options))
     return old.columns[:count] == new.columns and same_options and set(new.include) <= {*old.include, *old.columns}
@@ -47,9 +47,9 @@ REDUNDANT = Rule(
     name="redundant-index",
     level=Level.WARNING,
     on=("IndexStmt",),
-    stake="An index that begins with the columns of another costs time with every write, and serves no search.",
-    safe="-- leave it out",
-    check=_redundant,
+    stake="PostgreSQL updates the redundant index at every write, and no query needs it.",
+    safe="-- omit this index",
+    check=_check_redundant,
     examples=(
         bad("create index concurrently i on t (a);", _T + "create index on t (a);"),
         bad("create index concurrently i on t (a);", _T + "create index on t (a, b);"),
@@ -68,16 +68,17 @@ REDUNDANT = Rule(
 )
 
 
-def _foreign_key(case: Case) -> Iterator[Hit]:
-    """At the end of the file, since the index may follow the constraint."""
+def _check_foreign_key(case: Case) -> Iterator[Hit]:
+    """Checks at the end of the file, since the index may follow the constraint."""
     file = case.state.file
     for table in list(case.catalog.tables.values()):
-        for one in table.constraints:
-            made_here = one.born is not None and one.born.file == file and one.kind == "foreign"
-            if made_here and not table.partial and not table.bound and not indexed_first(table, one.columns):
+        for key in table.constraints:
+            is_added = key.born is not None and key.born.file == file and key.kind == "foreign"
+            if is_added and not table.partial and not table.bound and not indexed_first(table, key.columns):
+                columns = ", ".join(key.columns)
                 yield Hit(
-                    f"no index of {table.name[1]} begins with ({', '.join(one.columns)}), the columns of {one.name}",
-                    f"create index concurrently on {table.name[1]} ({', '.join(one.columns)});",
+                    f"no index on {table.name[1]} starts with ({columns}), the columns of foreign key {key.name}",
+                    f"create index concurrently on {table.name[1]} ({columns});",
                 )
 
 
@@ -85,9 +86,9 @@ FOREIGN_KEY = Rule(
     name="foreign-key-without-index",
     level=Level.NOTICE,
     on=(END,),
-    stake="Each DELETE in the other table, and each UPDATE of its key, reads this table from end to end.",
+    stake="Without the index, each DELETE of a referenced row, and each UPDATE of its key, scans the whole table.",
     safe="create index concurrently t_r_id_idx on t (r_id);",
-    check=_foreign_key,
+    check=_check_foreign_key,
     examples=(
         bad("create table t (a int references r);"),
         bad("create table t (a int, b int references r, unique (a, b));"),

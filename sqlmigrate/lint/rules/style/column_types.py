@@ -1,4 +1,4 @@
-"""Style: the types of columns; what works, and what one would write otherwise. Every rule is of level notice."""
+"""Style rules about column types."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
-from sqlmigrate.sql.lint_tree import strings
+from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _ON = ("CreateStmt", "AT_AddColumn", "AT_AlterColumnType")
-_SMALL = ("int2", "int4")
+_LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
 _KEYS = ("CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
 def _columns(case: Case) -> Iterator[Node]:
-    """The columns that a statement gives a type to; none in a down file, which puts back what was."""
+    """Yields the columns that a statement gives a type; none in a down file, which restores old columns."""
     temporary = case.kind == "CreateStmt" and case.node["relation"].get("relpersistence") == "t"
     if case.state.down or temporary:
         return
@@ -34,7 +34,7 @@ def _columns(case: Case) -> Iterator[Node]:
 
 
 def _of_type(wanted: Callable[[Type], bool], message: str, safer: str) -> Callable[[Case], Iterator[Hit]]:
-    """A check for columns of some type."""
+    """Returns a check for columns whose type is `wanted`."""
 
     def check(case: Case) -> Iterator[Hit]:
         for column in _columns(case):
@@ -45,15 +45,16 @@ def _of_type(wanted: Callable[[Type], bool], message: str, safer: str) -> Callab
     return check
 
 
-def _small_key(case: Case) -> Iterator[Hit]:
+def _check_key(case: Case) -> Iterator[Hit]:
     keys = [item["Constraint"] for item in case.node.get("tableElts", ()) if "Constraint" in item]
-    alone = [strings(one.get("keys", ())) for one in keys if one["contype"] == "CONSTR_PRIMARY"]
+    primary = [strings(key.get("keys", ())) for key in keys if key["contype"] == "CONSTR_PRIMARY"]
     for column in _columns(case) if case.kind != "AT_AlterColumnType" else ():
         kinds = {body["contype"] for body in column_constraints(column)}
-        is_key = not kinds.isdisjoint(_KEYS) or [column["colname"]] in alone or is_serial(column["typeName"])
-        if is_key and type_of(column["typeName"]).name in _SMALL:
+        is_key = not kinds.isdisjoint(_KEYS) or [column["colname"]] in primary or is_serial(column["typeName"])
+        type_ = type_of(column["typeName"]).name
+        if is_key and type_ in _LIMITS:
             yield Hit(
-                f"{column['colname']} runs out of numbers at two thousand million, or sooner",
+                f"{column['colname']} is an integer key with at most {_LIMITS[type_]} values",
                 f"{column['colname']} bigint generated always as identity primary key",
                 node=column,
             )
@@ -63,9 +64,9 @@ SMALL_KEY = Rule(
     name="integer-key",
     level=Level.NOTICE,
     on=("CreateStmt", "AT_AddColumn"),
-    stake="INSERTs fail when the numbers run out, and the change to bigint rewrites the table.",
+    stake="INSERT fails when the key reaches its maximum, and changing it to bigint rewrites the table.",
     safe="create table t (id bigint generated always as identity primary key);",
-    check=_small_key,
+    check=_check_key,
     examples=(
         bad("create table t (id int primary key);"),
         bad("create table t (id serial);"),
@@ -84,9 +85,13 @@ TIMESTAMP = Rule(
     name="timestamp-without-zone",
     level=Level.NOTICE,
     on=_ON,
-    stake="It stores a wall clock's reading and not an instant: whose clock, every program must know.",
+    stake="A timestamp without time zone does not identify a point in time: each application must know its time zone.",
     safe="create table t (at timestamptz);",
-    check=_of_type(lambda type_: type_.name == "timestamp", "{name} does not tell an instant", "{name} timestamptz"),
+    check=_of_type(
+        lambda type_: type_.name == "timestamp",
+        "{name} has no time zone, so it does not identify a point in time",
+        "{name} timestamptz",
+    ),
     examples=(
         bad("create table t (at timestamp);"),
         bad("create table t (at timestamp(3) without time zone);"),
@@ -104,9 +109,9 @@ CHAR = Rule(
     name="char-type",
     level=Level.NOTICE,
     on=_ON,
-    stake="Values are padded with blanks, which comparisons then ignore and other functions do not.",
+    stake="PostgreSQL pads the values with spaces. Comparisons ignore the spaces; LIKE and regular expressions do not.",
     safe="create table t (code text check (length(code) = 3));",
-    check=_of_type(lambda type_: type_.name == "bpchar", "{name} is padded with blanks", "{name} text"),
+    check=_of_type(lambda type_: type_.name == "bpchar", "char pads the values of {name} with spaces", "{name} text"),
     examples=(
         bad("create table t (code char(3));"),
         bad("create table t (code character);"),
@@ -124,11 +129,11 @@ VARCHAR = Rule(
     name="varchar-limit",
     level=Level.NOTICE,
     on=_ON,
-    stake="The limit saves nothing, and to lower it rewrites the table; a CHECK can be changed without that.",
+    stake="The limit saves no space, and lowering it rewrites the table. A CHECK can be changed without a rewrite.",
     safe="create table t (name text check (length(name) <= 50));",
     check=_of_type(
         lambda type_: type_.name == "varchar" and bool(type_.modifiers),
-        "the limit of {name} saves nothing",
+        "the length limit of {name} saves no space",
         "{name} text check (length({name}) <= …)",
     ),
     examples=(
@@ -148,9 +153,12 @@ JSON = Rule(
     name="json-type",
     level=Level.NOTICE,
     on=_ON,
-    stake="It is parsed anew at each look, has no equality (so DISTINCT and GROUP BY fail), and can't be indexed.",
+    stake="Each access parses the text again. "
+    "The type has no equality operator, so DISTINCT, GROUP BY and indexes on the column fail.",
     safe="create table t (data jsonb);",
-    check=_of_type(lambda type_: type_.name == "json", "{name} is parsed anew at each look", "{name} jsonb"),
+    check=_of_type(
+        lambda type_: type_.name == "json", "each access to {name} parses the JSON text again", "{name} jsonb"
+    ),
     examples=(
         bad("create table t (data json);"),
         bad("create table t (data json not null default '{}');"),
@@ -168,9 +176,13 @@ MONEY = Rule(
     name="money-type",
     level=Level.NOTICE,
     on=_ON,
-    stake="What it means depends on the server's lc_monetary, and it holds no currency.",
+    stake="The format and precision of money depend on lc_monetary, and it does not store a currency.",
     safe="create table t (amount numeric(12, 2), currency text);",
-    check=_of_type(lambda type_: type_.name == "money", "{name} means what lc_monetary says", "{name} numeric(12, 2)"),
+    check=_of_type(
+        lambda type_: type_.name == "money",
+        "the format and precision of {name} depend on lc_monetary",
+        "{name} numeric(12, 2)",
+    ),
     examples=(
         bad("create table t (amount money);"),
         bad("create table t (amount money not null default 0);"),
@@ -184,20 +196,25 @@ MONEY = Rule(
 )
 
 
-def _serial(case: Case) -> Iterator[Hit]:
+def _check_serial(case: Case) -> Iterator[Hit]:
     for column in _columns(case):
         if is_serial(column["typeName"]):
             name = column["colname"]
-            yield Hit(f"{name} has a sequence beside it", f"{name} bigint generated always as identity", node=column)
+            yield Hit(
+                f"serial creates a separate sequence for {name}",
+                f"{name} bigint generated always as identity",
+                node=column,
+            )
 
 
 SERIAL = Rule(
     name="serial-column",
     level=Level.NOTICE,
     on=("CreateStmt", "AT_AddColumn"),
-    stake="The sequence has rights and an owner of its own, and an INSERT may give the column any number.",
+    stake="The sequence has separate privileges, and INSERT can set the column to any value. "
+    "A GENERATED ALWAYS identity column has neither problem.",
     safe="create table t (id bigint generated always as identity primary key);",
-    check=_serial,
+    check=_check_serial,
     examples=(
         bad("create table t (id serial primary key);"),
         bad("create table t (id bigserial);"),

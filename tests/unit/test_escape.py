@@ -7,7 +7,7 @@ import pytest
 from click import style, unstyle
 
 from sqlmigrate import render
-from sqlmigrate.render.unseen import printable, visible
+from sqlmigrate.render.escape import printable, visible
 
 COLOURS = ("red", "green", "yellow", "cyan")
 
@@ -24,16 +24,16 @@ COLOURS = ("red", "green", "yellow", "cyan")
         ("\x1b]0;title\x07", r"\u001b]0;title\u0007"),
     ],
 )
-def test_what_is_unseen_is_written_out(text: str, expected: str) -> None:
+def test_invisible_characters_are_escaped(text: str, expected: str) -> None:
     assert visible(text) == printable(text) == expected
 
 
-def test_our_colours_stay() -> None:
+def test_the_styles_of_the_output_are_kept() -> None:
     text = "".join([*(style("x", fg=one) for one in COLOURS), style("x", bold=True), style("x", dim=True), "y\r\n"])
     assert printable(text) == text
     assert unstyle(printable(text)) == "xxxxxxy\r\n"
 
 
-def test_no_module_uses_another_colour() -> None:
+def test_every_colour_in_use_is_kept() -> None:
     sources = "".join(path.read_text() for path in Path(render.__path__[0]).glob("*.py"))
     assert set(re.findall(r'fg="(\w+)"', sources)) <= set(COLOURS)

@@ -1,0 +1,112 @@
+"""The commands that report on migrations, the history, the lock and the metrics, and change no database."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli.app import MomentType, VersionType, command, dry_run_option, version_option
+from sqlmigrate.cli.commands import linting
+from sqlmigrate.errors import ConfigurationError, Interrupted
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlmigrate.cli.app import App
+    from sqlmigrate.metrics.exporter import Exporter
+    from sqlmigrate.model import Version
+
+
+@command("status")
+def status(app: App) -> None:
+    """Show the state of each migration."""
+    statuses = app.migrator.status()
+    app.show(lambda to: to.status(statuses))
+
+
+@command("info")
+@click.argument("version", required=False, type=VersionType())
+def info(app: App, version: Version | None) -> None:
+    """Show all details of VERSION, or of all versions."""
+    details = app.migrator.info(version)
+    app.show(lambda to: to.info(details))
+
+
+@command("check")
+def check(app: App) -> None:
+    """Exit 0 if the database is up to date, 3 if migrations are pending or invalid, for use at container start."""
+    health = app.migrator.check()
+    app.show(lambda to: to.health(health))
+    sys.exit(0 if health.up_to_date else 3)
+
+
+@command("validate", linting.FORMATS)
+@dry_run_option(help="Also run the pending migrations, and roll them back.")
+@linting.options
+def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
+    """Check files and history for problems; with PATHS, lint these files without a database."""
+    request = linting.Request(**linter_options)
+    if request.names_files:
+        linting.lint(app, request, dry_run=dry_run)
+    request.require_no_options(app.output_format)
+    problems = app.migrator.validate()
+    app.show(lambda to: to.problems(problems))
+    if any(problem.level.value == "error" for problem in problems):
+        sys.exit(1)
+    if dry_run:
+        run = app.migrator.rehearse()
+        app.show(lambda to: to.rehearsal(run))
+
+
+@command("history")
+@version_option(help="Show only this version.")
+@click.option(
+    "--since", type=MomentType(), metavar="WHEN", help="Show entries since a date, a time, or an age such as 7d or 12h."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the last N entries.")
+def history(app: App, version: Version | None, since: datetime | None, limit: int | None) -> None:
+    """Show the log table: each action with its user, time, duration and outcome."""
+    entries = app.migrator.history(version, since, limit)
+    app.show(lambda to: to.history(entries))
+
+
+@command("lock-status")
+def lock_status(app: App) -> None:
+    """Show the backend that holds the migration lock."""
+    holder = app.migrator.lock_holder()
+    app.show(lambda to: to.holder(holder))
+
+
+@command("metrics")
+@click.option("--textfile", metavar="FILE", type=click.Path(), help="Write the metrics to a file, for node_exporter.")
+@click.option("--push", "gateway", metavar="URL", help="Push the metrics to a Pushgateway.")
+@click.option("--serve", metavar="[HOST]:PORT", help="Serve the metrics to Prometheus until a signal arrives.")
+def metrics(app: App, textfile: str | None, gateway: str | None, serve: str | None) -> None:
+    """Show the metrics in Prometheus' text format; or write, push or serve them."""
+    if sum(destination is not None for destination in (textfile, gateway, serve)) > 1:
+        raise ConfigurationError("--textfile, --push and --serve cannot be combined", hint="give one of them")
+    with contextlib.closing(app.migrator.exporter()) as exporter:
+        if textfile is not None:
+            exporter.write(textfile)
+        elif gateway is not None:
+            exporter.push(gateway)
+        elif serve is not None:
+            _serve(app, exporter, serve)
+        else:
+            samples = exporter.read()
+            app.show(lambda to: to.metrics(samples), escape_in_files=False)
+
+
+def _serve(app: App, exporter: Exporter, address: str) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits runs, not servers
+    try:
+        exporter.serve(address, lambda url: app.show(lambda to: to.serving(url)))
+    except Interrupted as interruption:  # a signal is the normal way to stop a server
+        sys.exit(interruption.exit_code)
+
+
+COMMANDS = (status, info, check, validate, history, lock_status, metrics)

@@ -1,0 +1,23 @@
+"""The command that sets up completion in a shell."""
+
+from __future__ import annotations
+
+import click
+
+from sqlmigrate.cli.console import Console
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the completion script for SHELL; to load it: eval "$(sqlmigrate completion bash)"."""
+    from click.shell_completion import get_completion_class  # only this command needs it
+
+    completion_class = get_completion_class(shell)
+    if completion_class is not None:
+        root = context.find_root().command
+        Console().text(completion_class(root, {}, "sqlmigrate", "_SQLMIGRATE_COMPLETE").source())
+
+
+COMMANDS = (completion,)

@@ -1,0 +1,97 @@
+"""Records the failure of a step, and describes what is committed and what a rerun will do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError
+from sqlmigrate.events import Notice
+from sqlmigrate.model import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlmigrate.events import Event
+    from sqlmigrate.execution.envelope import Envelope
+    from sqlmigrate.execution.prepared import PreparedStep
+    from sqlmigrate.model import Migration, Step
+    from sqlmigrate.target import Locked
+
+
+class Failures:
+    """Turns the error that ended a run into a `MigrationFailed`, and records it in the history."""
+
+    def __init__(self, locked: Locked, guard: str, envelope: Envelope, on_event: Callable[[Event], None]) -> None:
+        self._connection = locked.connection
+        self._session = locked.session
+        self._records = locked.history.records
+        self._guard = guard
+        self._envelope = envelope
+        self._on_event = on_event
+
+    def recorded(
+        self, step: PreparedStep, error: SqlMigrateError | KeyboardInterrupt, done: Sequence[Step]
+    ) -> MigrationFailed:
+        """Records the failure if the connection is not lost, and returns the error to raise.
+
+        Args:
+            step: The step that failed.
+            error: The cause.
+            done: The steps that this run finished before.
+        """
+        message = error.message if isinstance(error, SqlMigrateError) else "interrupted"
+        location = error.location if isinstance(error, SqlMigrateError) else None
+        if not self._connection.lost:
+            self._record(step, message)
+        failed = MigrationFailed(
+            f"{step.step.migration.id} failed: {message}",
+            step.step,
+            [finished for finished in done if finished.action is not Action.HOOK],
+            location,
+            self._hint(step, error, done),
+        )
+        failed.exit_code = error.exit_code if isinstance(error, SqlMigrateError) else 130
+        return failed
+
+    def run_hook(self, hook: Migration, failed: MigrationFailed) -> None:
+        """Runs the hook `after_error`; its own failure is only reported, so that the caller raises the first error."""
+        try:
+            message = self._envelope.after_error(hook, failed)
+            self._connection.run(message.text)
+            self._session.clean()
+        except SqlMigrateError as error:
+            self._on_event(Notice("WARNING", f"{hook.up} failed: {error.message}"))
+
+    def _record(self, step: PreparedStep, message: str) -> None:
+        duration = round((time.monotonic() - step.started) * 1000) if step.started else 0
+        try:
+            self._connection.run(
+                self._records.step_failure(step.step, step.description, message, duration, self._guard)
+            )
+        except (DatabaseError, LockLost):
+            if self._connection.in_transaction:
+                self._connection.run("rollback")
+
+    def _hint(self, step: PreparedStep, error: SqlMigrateError | KeyboardInterrupt, done: Sequence[Step]) -> str:
+        hint = error.hint if isinstance(error, SqlMigrateError) else ""
+        if self._connection.lost and isinstance(error, SqlMigrateError):
+            return hint
+        outcome = _outcome(step, done)
+        return f"{hint}\n{outcome}" if hint else outcome
+
+
+def _outcome(step: PreparedStep, done: Sequence[Step]) -> str:
+    """Describes what is committed of a failed step."""
+    script = step.script
+    committed = step.segment.first if step.next < len(script.segments) else script.statements
+    if step.step.action is Action.HOOK and any(finished.action is not Action.HOOK for finished in done):
+        return "the migrations are applied; a rerun does not run the hook: fix it, and run it with psql"
+    if step.begun:
+        return (
+            f"{committed} of {script.statements} statements are committed, the next statement may be;"
+            " a rerun checks the catalog"
+        )
+    if committed:
+        return f"{committed} of {script.statements} statements are committed; a rerun continues after them"
+    return "the migration was rolled back completely"

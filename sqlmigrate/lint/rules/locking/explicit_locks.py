@@ -1,0 +1,168 @@
+"""Rules about lock_timeout, LOCK TABLE and advisory locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.duration import milliseconds
+from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.lint.facts.holding import ALTERING, in_use, shut_out
+from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.sql.tree import qualified, relation, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.lint.schema.catalog import Name
+
+_SHARE = 5  # the weakest mode of LOCK TABLE, numbered from 1, that blocks writes
+_LONGEST_WAIT = 30_000  # milliseconds
+_MODES = {5: "a SHARE", 6: "a SHARE ROW EXCLUSIVE", 7: "an EXCLUSIVE", 8: "an ACCESS EXCLUSIVE"}
+
+
+def _check_lock_timeout(case: Case) -> Iterator[Hit]:
+    value = case.state.setting("lock_timeout")
+    timeout = _milliseconds(value) if value is not None else None
+    if timeout is None or 0 < timeout <= _LONGEST_WAIT:
+        return
+    names = _waited_for(case)
+    if names:
+        limit = "without a timeout" if timeout == 0 else f"for up to {timeout / 1000:g} s"
+        yield Hit(
+            f"the statement waits {limit} for the lock on {names[0][1]}, and new queries on the table wait behind it",
+            "do not set lock_timeout: sqlmigrate sets it to 5s and retries",
+        )
+
+
+def _waited_for(case: Case) -> list[Name]:
+    """Returns the existing tables on which a statement waits for a lock that blocks writes."""
+    if case.kind in ALTERING and (names := shut_out(case.statement, case.catalog, case.state)):
+        return names
+    blocks_writes = case.kind in ("CreateTrigStmt", "IndexStmt") and not case.node.get("concurrent")
+    dropped = case.kind == "DropStmt" and case.node["removeType"] == "OBJECT_TABLE"
+    if dropped:
+        lists = (item["List"]["items"] for item in case.node.get("objects", ()))
+        names = [case.catalog.resolve(qualified(parts)) for parts in lists]
+    elif blocks_writes or any(_adds_foreign_key(command) for command in case.statement.commands):
+        names = [case.catalog.resolve(relation(case.node["relation"]))]
+    else:
+        names = []
+    return [name for name in names if in_use(case.catalog, name, case.state)]
+
+
+def _adds_foreign_key(command: dict[str, object]) -> bool:
+    return any(body.get("contype") == "CONSTR_FOREIGN" for kind, body in walk(command) if kind == "Constraint")
+
+
+def _milliseconds(value: str) -> int | None:
+    try:
+        return int(value) if value.strip().lstrip("-").isdecimal() else milliseconds(value)
+    except ConfigurationError:
+        return None
+
+
+LOCK_TIMEOUT = Rule(
+    name="lock-timeout-off",
+    level=Level.WARNING,
+    on=(*ALTERING, "CreateTrigStmt", "IndexStmt"),
+    stake="While a statement waits for a strong lock, new queries on the table wait behind it. "
+    "lock_timeout limits the wait.",
+    safe="set local lock_timeout = '2s';\nalter table t add column a int;",
+    check=_check_lock_timeout,
+    examples=(
+        bad("set lock_timeout = 0; alter table t add column a int;"),
+        bad("set local lock_timeout = '0'; alter table t add column a int;"),
+        bad("set lock_timeout to '10min'; alter table t add column a int;"),
+        bad("select set_config('lock_timeout', '0', false); alter table t drop constraint c;"),
+        bad("set lock_timeout = 120000; create trigger x after insert on t execute function f();"),
+        bad("set lock_timeout = 0; alter table t add foreign key (a) references u not valid;"),
+        bad("set lock_timeout = 0; drop table t;", "create table t (a int);"),
+        bad("begin; set lock_timeout = 0; commit; alter table t add column a int;"),
+        good("alter table t add column a int;"),
+        good("set lock_timeout = '2s'; alter table t add column a int;"),
+        good("set lock_timeout = 3000; alter table t add column a int;"),
+        good("set lock_timeout = 0; create table t (a int); alter table t add column b int;"),
+        good("set lock_timeout = 0; create index concurrently i on t (a);"),
+        good("set lock_timeout = 0; alter table t validate constraint c;"),
+        good("set lock_timeout = 0; reset lock_timeout; alter table t add column a int;"),
+        good("begin; set local lock_timeout = 0; select 1; commit; alter table t add column a int;"),
+        good("set statement_timeout = 0; alter table t add column a int;"),
+    ),
+)
+
+
+def _check_lock_table(case: Case) -> Iterator[Hit]:
+    mode = case.node.get("mode", 0)
+    names = (relation(item["RangeVar"]) for item in case.node.get("relations", ()))
+    used = [name for name in map(case.catalog.resolve, names) if in_use(case.catalog, name, case.state)]
+    if mode >= _SHARE and used:
+        blocked = "reads and writes" if mode == max(_MODES) else "writes"
+        yield Hit(
+            f"LOCK TABLE takes {_MODES[mode]} lock on {used[0][1]}, which blocks {blocked} until the transaction ends",
+            "remove LOCK TABLE: each statement takes the lock that it requires",
+        )
+
+
+LOCK_TABLE = Rule(
+    name="lock-table",
+    level=Level.WARNING,
+    on=("LockStmt",),
+    stake="The transaction holds the lock until it ends, even if the following statements require only a weaker lock.",
+    safe="alter table t add column a int; -- takes the lock that it requires",
+    check=_check_lock_table,
+    examples=(
+        bad("lock table t;"),
+        bad("lock table t in access exclusive mode;"),
+        bad("lock t in share mode nowait;"),
+        bad("lock table only s.t, u in share row exclusive mode;"),
+        bad("lock table t in exclusive mode;", "create table t (a int);"),
+        bad("begin; lock table t; alter table t add column a int; commit;"),
+        good("lock table t in access share mode;"),
+        good("lock table t in row exclusive mode;"),
+        good("lock table t in share update exclusive mode;"),
+        good("create table t (a int); lock table t;"),
+        good("create temp table t (a int); lock table t in exclusive mode;"),
+        good("select * from t where id = 1 for update;"),
+    ),
+)
+
+
+def _check_advisory(case: Case) -> Iterator[Hit]:
+    text = case.statement.text
+    if "pg_advisory_unlock" not in text.lower():
+        return
+    calls = [(qualified(body.get("funcname", ()))[1], body) for kind, body in walk(case.node) if kind == "FuncCall"]
+    in_block = case.kind == "DoStmt" and "pg_advisory_unlock_all" in text.lower()
+    if in_block or any(name == "pg_advisory_unlock_all" for name, _ in calls):
+        yield Hit("pg_advisory_unlock_all() releases the migration lock, and sqlmigrate stops", "remove the call")
+    elif any(name == "pg_advisory_unlock" and not case.state.advisory for name, body in calls):
+        yield Hit(
+            "pg_advisory_unlock() releases a lock that the file did not take, perhaps the migration lock",
+            "select pg_advisory_xact_lock(…);",
+        )
+
+
+ADVISORY = Rule(
+    name="advisory-unlock",
+    level=Level.WARNING,
+    on=("SelectStmt", "DoStmt"),
+    stake="The migration lock is an advisory lock of the session. sqlmigrate stops if a script releases it.",
+    safe="select pg_advisory_xact_lock(42); -- released when the transaction ends",
+    check=_check_advisory,
+    examples=(
+        bad("select pg_advisory_unlock_all();"),
+        bad("select pg_catalog.pg_advisory_unlock_all();"),
+        bad("select pg_advisory_unlock(42);"),
+        bad("select pg_advisory_unlock(1, 2);"),
+        bad("do $$ begin perform pg_advisory_unlock_all(); end $$;"),
+        bad("select pg_advisory_lock(42); select pg_advisory_unlock_all();"),
+        good("select pg_advisory_lock(42); select pg_advisory_unlock(42);"),
+        good("select 1; select pg_try_advisory_lock(42); select 2; select pg_advisory_unlock(42);"),
+        good("select pg_advisory_xact_lock(42);"),
+        good("select 'pg_advisory_unlock_all';"),
+        good("create function f() returns void language sql as 'select pg_advisory_unlock_all()';"),
+    ),
+)
+
+RULES = (LOCK_TIMEOUT, LOCK_TABLE, ADVISORY)

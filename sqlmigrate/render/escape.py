@@ -1,0 +1,33 @@
+"""Escapes invisible characters, characters that change the text direction, and terminal control sequences."""
+
+from __future__ import annotations
+
+import re
+
+# Line feed and tab are harmless. The surrogates are bytes of a path that is not valid UTF-8.
+_UNPRINTABLE = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+_PATTERN = re.compile(_UNPRINTABLE)
+# The styles of sqlmigrate's own output hide nothing, even if a server's message contains them.
+_PATTERN_EXCEPT_STYLES = re.compile(rf"(\x1b\[(?:0|1|2|31|32|33|36)m|\r\n)|{_UNPRINTABLE}")
+
+
+def visible(text: str) -> str:
+    """Returns the text with escapes, so that a reader sees exactly what will run."""
+    return _PATTERN.sub(lambda match: _escape(match[0]), text)
+
+
+def in_line(text: str) -> str:
+    """Returns the text with escapes, also for line feeds, on a single line."""
+    return visible(text).replace("\n", "\\n")
+
+
+def printable(text: str) -> str:
+    """Returns the text with escapes for a terminal; keeps the styles of sqlmigrate's output."""
+    return _PATTERN_EXCEPT_STYLES.sub(lambda match: match[1] or _escape(match[0]), text)
+
+
+def _escape(character: str) -> str:
+    return f"\\u{ord(character):04x}"
