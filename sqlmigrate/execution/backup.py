@@ -104,13 +104,13 @@ def back_up(
 def _fitting(server: int) -> _Programs:
     """The programs of the server's own version, else of the next one above it; the first of these on PATH."""
     there = list(_installed())
-    fit = [one for one in there if one.version >= server]
+    fit = [programs for programs in there if programs.version >= server]
     if fit:
-        return min(fit, key=lambda one: one.version)
+        return min(fit, key=lambda programs: programs.version)
     wanted = f"install PostgreSQL's client programs {server} or newer (Debian: postgresql-client-{server})"
     if not there:
         raise BackupFailed("no backup: there is no pg_dump", hint=f"{wanted}, or put them on PATH")
-    newest = max(there, key=lambda one: one.version)
+    newest = max(there, key=lambda programs: programs.version)
     said = f"no backup: pg_dump {newest.version} ({newest.path('pg_dump')}) is too old for PostgreSQL {server}"
     raise BackupFailed(said, hint=f"{wanted}, or put them on PATH")
 

@@ -114,7 +114,7 @@ class Exporter:
         """
         source.find(self._directories)
         host, port = _host_and_port(address)
-        server_class = _Server6 if ":" in host else _Server
+        server_class = _HTTPServer6 if ":" in host else _HTTPServer
         app = families.client("exposition").make_wsgi_app(_registry(self))
         try:
             server = make_server(host, port, app, server_class, _Handler)
@@ -184,7 +184,7 @@ class Exporter:
             self._opened = None
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class _HTTPServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -192,7 +192,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         """Ignores clients that closed the connection or timed out."""
 
 
-class _Server6(_Server):
+class _HTTPServer6(_HTTPServer):
     address_family = socket.AF_INET6
 
 

@@ -233,11 +233,11 @@ def test_a_terminal_is_coloured(project: Project) -> None:
 def test_what_a_server_says_does_not_steer_the_terminal(project: Project) -> None:
     project.add(1, r"do $$ begin raise notice E'\x1b[2Jhi'; raise exception E'\x1b]0;gone\x07 \u202e'; end $$;")
     told = on_terminal(project, "migrate")[1]
-    told += "".join(on_terminal(project, one)[1] for one in ("history", "validate", "info"))
+    told += "".join(on_terminal(project, command)[1] for command in ("history", "validate", "info"))
     told += project.cli("history", "--format", "json").stdout
     assert r"\u001b[2Jhi" in told
     assert told.count(r"\u001b]0;gone\u0007 \u202e") >= 5
-    assert not any(one in told for one in ("\x1b[2J", "\x1b]", "\x07", "\u202e"))
+    assert not any(sequence in told for sequence in ("\x1b[2J", "\x1b]", "\x07", "\u202e"))
 
 
 def test_how_results_are_shown_may_stand_in_the_configuration(project: Project) -> None:

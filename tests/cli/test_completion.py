@@ -72,7 +72,7 @@ def lines(environment: dict[str, str], *command: str) -> list[str]:
 def test_bash_completes(environment: dict[str, str], project: Path, line: str, found: list[str]) -> None:
     script = f"cd {project}; " + LOADED.format(name="bash") + BASH.format(line=line)
 
-    assert [one for one in lines(environment, "bash", "--norc", "-c", script) if one] == found
+    assert [line for line in lines(environment, "bash", "--norc", "-c", script) if line] == found
 
 
 @pytest.mark.parametrize("line", ["migrate --plan", "validate", "plan --html", "status --config", "status --dir"])

@@ -46,7 +46,7 @@ def test_json(scratch: Scratch) -> None:
     shown = scratch.json("generate", "create orders", "--dry-run", "--minor")
 
     assert made["files"] == [{"version": "v1.0.0-001", "path": f"migrations/{name}"} for name in (UP, DOWN)]
-    assert [one["version"] for one in shown["files"]] == ["v1.1.0-001"] * 2
+    assert [file["version"] for file in shown["files"]] == ["v1.1.0-001"] * 2
     assert shown["files"][0]["text"] == "-- Create orders.\n"
     assert names(scratch) == [DOWN, UP]
 
@@ -192,7 +192,7 @@ def test_list(scratch: Scratch) -> None:
     scratch.write("migrations/templates/audit.up.sql.j2", "{# Ours. #}\nselect {{ what }};")
 
     assert "audit        Ours.\n             variables: what\n" in scratch.run("generate", "--list").stdout
-    takes = {one["name"]: one["takes"] for one in scratch.json("generate", "--list")["templates"]}
+    takes = {template["name"]: template["takes"] for template in scratch.json("generate", "--list")["templates"]}
     assert takes["audit"] == {"what": None}
     assert takes["index"] == {"table": None, "column": None, "method": "btree", "where": ""}
     assert takes["constraint"]["constraint"] == "name"

@@ -37,7 +37,7 @@ def contents(root: Path) -> dict[str, str]:
 
 
 def outcomes(root: Path) -> dict[str, tuple[Outcome, str]]:
-    return {str(Path(one.path).relative_to(root)): (one.outcome, one.note) for one in init(str(root))}
+    return {str(Path(entry.path).relative_to(root)): (entry.outcome, entry.note) for entry in init(str(root))}
 
 
 def hooks(text: str) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert {outcome for outcome, _ in outcomes(tmp_path).values()} == {Outcome.KEPT}
     assert contents(tmp_path) == before
     shown = Scratch(tmp_path).json("init")["files"]
-    assert [one["outcome"] for one in shown] == ["kept"] * 5
+    assert [entry["outcome"] for entry in shown] == ["kept"] * 5
     assert "kept      migrations (it already contains migrations)" in Scratch(tmp_path).run("init").stdout
 
 
@@ -134,7 +134,7 @@ def test_a_hook_is_added_to_those_that_are_there(indent: str, behind: str) -> No
     text = CONFIGURED.format(indent=indent) + behind
     extended = with_hook(text, "- repo: local\n  hooks:\n    - id: b\n") or ""
 
-    assert [one["repo"] for one in hooks(extended)] == ["https://example.org/x", "local"]
+    assert [hook["repo"] for hook in hooks(extended)] == ["https://example.org/x", "local"]
     assert yaml.safe_load(extended).keys() == yaml.safe_load(text).keys()
     added = {"- repo: local", "hooks:", "- id: b"}
     assert [line for line in extended.splitlines() if line.strip() not in added] == text.splitlines()

@@ -126,7 +126,7 @@ def test_postgres_version(scratch: Scratch) -> None:
 
 def test_preset(scratch: Scratch) -> None:
     styled = next(rule for rule in RULES if rule.level.value == "notice")
-    example = next(one for one in styled.examples if one.bad)
+    example = next(example for example in styled.examples if example.bad)
     scratch.write("V1.0.0-001__earlier.up.sql", example.earlier)
     scratch.write(example.name, example.sql)
     assert (styled.name, "notice") in scratch.rules(example.name, "--preset", "all")
@@ -325,7 +325,7 @@ def test_odd_files_end_in_findings_and_never_in_a_traceback(scratch: Scratch) ->
         done = scratch.run("validate", *odd, "--format", name)
         assert (done.returncode, done.stderr) == (1, "")
     found = scratch.json("validate", *odd)["findings"]
-    assert [(one["file"], one["rule"]) for one in found] == [
+    assert [(finding["file"], finding["rule"]) for finding in found] == [
         *((name, "syntax") for name in ("a.sql", "b.sql", "e.sql", "f.sql")),
         ("g.sql", RULE),
     ]

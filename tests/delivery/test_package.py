@@ -115,7 +115,7 @@ def test_pip_installs_three_packages_and_their_dependencies(bare: Environment) -
 @pytest.mark.parametrize("command", [["sqlmigrate"], ["python", "-m", "sqlmigrate"]], ids=["program", "module"])
 def test_the_program_prints_its_commands_and_its_version(bare: Environment, command: list[str]) -> None:
     assert bare.run(*command, "--version") == f"sqlmigrate {__version__}\n"
-    assert re.search(r"^  migrate +Apply what is pending", bare.run(*command, "--help"), re.MULTILINE)
+    assert re.search(r"^  migrate +Apply the pending migrations", bare.run(*command, "--help"), re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,8 @@ _HISTORY = "select version, success, action, statements_done, statements_begun f
 
 
 def write(project: Project) -> None:
-    for one in MIX:
-        project.add(one.number, one.up, one.down or None)
+    for script in MIX:
+        project.add(script.number, script.up, script.down or None)
 
 
 def reset(project: Project, template: str = "template1") -> None:
@@ -144,14 +144,18 @@ def snapshot(project: Project) -> tuple[dict[str, tuple[bool, str, int, int]], s
 def disagreements(project: Project) -> list[str]:
     """Where a row says something else than the objects of its version do."""
     rows, there = snapshot(project)
-    return [f"{one.version} {rows.get(one.version)}: {said}" for one in MIX for said in _wrong(one, rows, there)]
+    return [
+        f"{script.version} {rows.get(script.version)}: {fault}"
+        for script in MIX
+        for fault in _wrong(script, rows, there)
+    ]
 
 
-def _wrong(one: Mixed, rows: dict[str, tuple[bool, str, int, int]], there: set[str]) -> Iterable[str]:
-    success, action, done, begun = rows.get(one.version, (False, "apply", 0, 0))
+def _wrong(script: Mixed, rows: dict[str, tuple[bool, str, int, int]], there: set[str]) -> Iterable[str]:
+    success, action, done, begun = rows.get(script.version, (False, "apply", 0, 0))
     if success:
-        action, done, begun = "apply", len(one.makes), len(one.makes)
-    names = one.removes if action == "rollback" else one.makes
+        action, done, begun = "apply", len(script.makes), len(script.makes)
+    names = script.removes if action == "rollback" else script.makes
     for number, name in enumerate(names):
         is_done = (name in there) == (action == "apply")
         if name and number < done and not is_done:

@@ -35,7 +35,7 @@ def successes(project: Project) -> dict[str, int]:
 def test_eight_replicas_apply_each_migration_once(mixed: Project) -> None:
     run_at_once(mixed, 8)
 
-    assert successes(mixed) == {one.version: 1 for one in mix.MIX}
+    assert successes(mixed) == {script.version: 1 for script in mix.MIX}
     assert mix.disagreements(mixed) == []
     assert backends(mixed) == []
 

@@ -215,8 +215,8 @@ def test_a_deferred_constraint_fails_at_the_end_of_its_migration(project: Projec
 )
 @pytest.mark.parametrize("number", [1, 5, 8, 10])
 def test_of_ten_in_a_message_those_before_the_fault_are_applied(project: Project, number: int, content: str) -> None:
-    for one in range(1, 11):
-        project.add(one, f"create table t{one} (a int);")
+    for other in range(1, 11):
+        project.add(other, f"create table t{other} (a int);")
     path = project.add(number, content)
 
     error = failed(project)
@@ -260,7 +260,7 @@ def test_a_failure_is_a_row_that_the_next_run_tries_again(project: Project) -> N
         (False, "division by zero", 0)
     ]
     assert project.value("select to_regclass('t') is null")
-    assert [one.state.value for one in project.migrator().status()] == ["failed"]
+    assert [status.state.value for status in project.migrator().status()] == ["failed"]
 
     project.add(1, "create table t (a int);")
     assert len(project.migrator().migrate().steps) == 1
@@ -280,7 +280,7 @@ def test_a_script_of_parts_goes_on_behind_what_is_done(project: Project) -> None
     error = failed(project)
     assert "4 of 6 statements are committed" in error.hint
     assert project.query("select success, statements, statements_done from migrations") == [(False, 6, 4)]
-    assert [one.state.value for one in project.migrator().status()] == ["partial"]
+    assert [status.state.value for status in project.migrator().status()] == ["partial"]
 
     project.add(1, PARTS + "insert into t values (2);\ninsert into t values (3);")
     project.migrator().migrate()
@@ -331,7 +331,7 @@ def test_a_rollback_of_parts_goes_on_too(project: Project) -> None:
     with pytest.raises(MigrationFailed):
         project.migrator().rollback(steps=1)
     assert project.query("select success, action, statements_done from migrations") == [(False, "rollback", 3)]
-    assert [one.code for one in project.migrator().validate()] == ["half-rolled-back"]
+    assert [problem.code for problem in project.migrator().validate()] == ["half-rolled-back"]
 
     project.add(1, "create table t (a int);\ncreate index concurrently t_a on t (a);", down.format(""))
     project.migrator().rollback(steps=1)

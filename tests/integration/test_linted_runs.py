@@ -65,14 +65,14 @@ def test_the_plan_shows_and_then_refuses(unsafe: Project) -> None:
     done = unsafe.cli("plan", "--lint", "warning", "--out", "plan.json", "--format", "json")
     assert done.returncode == 1
     shown = json.loads(done.stdout)
-    assert [one["rule"] for one in shown["findings"]] == ["index-not-concurrent"]
-    assert [one["code"] for one in shown["error"]["problems"]] == ["lint"]
+    assert [finding["rule"] for finding in shown["findings"]] == ["index-not-concurrent"]
+    assert [problem["code"] for problem in shown["error"]["problems"]] == ["lint"]
     assert json.loads((unsafe.root / "plan.json").read_text())["findings"] == shown["findings"]
 
 
 def test_plan_dry_run_and_validate_say_the_same(unsafe: Project) -> None:
     plan, dry_run = (
-        json.loads(unsafe.cli(*one, "--format", "json").stdout) for one in (["plan"], ["migrate", "--dry-run"])
+        json.loads(unsafe.cli(*command, "--format", "json").stdout) for command in (["plan"], ["migrate", "--dry-run"])
     )
     file = str(unsafe.directory / "V1.0.0-002__step.up.sql")
     validated = json.loads(unsafe.cli("validate", file, "--format", "json").stdout)

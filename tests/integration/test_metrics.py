@@ -352,7 +352,7 @@ def test_without_a_database_the_command_fails(project: Project) -> None:
 
 
 @pytest.mark.debian
-def test_a_run_behind_a_pooler_is_counted_as_failed_only_after_it_is_killed(pooled: Project) -> None:  # noqa: F811
+def test_a_run_behind_a_pooler_is_counted_as_failed_only_after_it_is_killed(pooled: Project) -> None:  # noqa: F811  # the imported fixture
     """The backend that holds the lock is not the backend that runs the migration."""
     pooled.add(1, "create table a ()")
     pooled.add(2, "select pg_sleep(60)")

@@ -74,7 +74,7 @@ def test_a_run_that_could_not_begin_failed(project: Project, webhook: Webhook) -
     run = project.cli("migrate", DATABASE_URL="host=/nowhere", SQLMIGRATE_NOTIFY_URL=webhook.url)
 
     assert run.returncode == 1
-    assert [one["error"]["kind"] for one in told(webhook)] == ["ConnectionFailed"]
+    assert [payload["error"]["kind"] for payload in told(webhook)] == ["ConnectionFailed"]
 
 
 def test_a_command_is_told_too(project: Project) -> None:
@@ -134,7 +134,7 @@ def test_an_interrupted_run_waits_for_nobody_long(project: Project, webhook: Web
     assert process.returncode == 143
     assert took < 9  # of the ten that it gives them otherwise
     assert stderr.count("in 2 s") == 2
-    assert [one["error"]["message"] for one in told(webhook)] == ["v1.0.0-001 failed: interrupted by SIGTERM"]
+    assert [payload["error"]["message"] for payload in told(webhook)] == ["v1.0.0-001 failed: interrupted by SIGTERM"]
 
 
 def test_a_signal_while_others_are_told_changes_nothing(project: Project, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_every_refusal_is_told_at_once(project: Project) -> None:
     with pytest.raises(PlanRefused) as refused:
         project.migrator().migrate()
 
-    assert [str(one.location).rpartition("/")[2] for one in refused.value.problems] == [
+    assert [str(problem.location).rpartition("/")[2] for problem in refused.value.problems] == [
         "V1.0.0-001__step.up.sql:1:1",
         "V1.0.0-001__step.up.sql:3:1",
         "V1.0.0-002__step.up.sql:1:1",

@@ -189,9 +189,9 @@ def watched(request: pytest.FixtureRequest, guarded: OwnServer, tmp_path: Path) 
     project = Project(guarded, guarded.database(name), root)
     project.add(1, "create table t1 (a int);", "drop table t1;")
     project.add(2, "create table t2 (a int);", "drop table t2;")
-    one = Watched(project, request.param)
-    one.configure()
-    yield one
+    watched = Watched(project, request.param)
+    watched.configure()
+    yield watched
     execute(guarded.conninfo, f"drop database {name} with (force)")
 
 

@@ -26,7 +26,7 @@ def _database(given: Mapping[str, str], environ: Mapping[str, str]) -> tuple[str
 
 def test_the_defaults_are_those_of_the_help() -> None:
     assert load(URL, {}) == Settings(database="postgresql://option")
-    said = {one.name: match[1] for one in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", one.help))}
+    said = {option.name: match[1] for option in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", option.help))}
     shown = {"dir": "migrations", "history_table": "public.migrations", "lock_retries": "10", "lock_wait": "5min"}
     shown |= {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0", "log_format": "text", "backup_keep": "0"}
     shown |= {"lint_level": "off"}
@@ -60,8 +60,8 @@ OF_CONNECTION = [
 
 def test_every_option_is_tested() -> None:
     tested = {"database_url", *(name for name, *_ in OF_SETTINGS), *(name for name, _ in OF_CONNECTION), *OF_FILES}
-    assert {one.name for one in OPTIONS} == tested | {"db_password", "db_password_file", "lint_level"}
-    assert [one.name for one in OPTIONS if not one.metavar] == OF_FILES
+    assert {option.name for option in OPTIONS} == tested | {"db_password", "db_password_file", "lint_level"}
+    assert [option.name for option in OPTIONS if not option.metavar] == OF_FILES
 
 
 def test_the_level_that_refuses_a_run(here: Path) -> None:

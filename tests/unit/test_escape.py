@@ -29,7 +29,9 @@ def test_invisible_characters_are_escaped(text: str, expected: str) -> None:
 
 
 def test_the_styles_of_the_output_are_kept() -> None:
-    text = "".join([*(style("x", fg=one) for one in COLOURS), style("x", bold=True), style("x", dim=True), "y\r\n"])
+    text = "".join(
+        [*(style("x", fg=colour) for colour in COLOURS), style("x", bold=True), style("x", dim=True), "y\r\n"]
+    )
     assert printable(text) == text
     assert unstyle(printable(text)) == "xxxxxxy\r\n"
 

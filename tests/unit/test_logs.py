@@ -23,16 +23,16 @@ BLOCKER = Blocker(8, "app", "web", "idle in transaction", 3, "select 1")
 def lines_of(*happened: events.Event | SqlMigrateError, log_format: str = "text", level: str = "debug") -> list[str]:
     lines: list[str] = []
     log = Log(log_format, level, lines.append)
-    for one in happened:
-        if isinstance(one, SqlMigrateError):
-            log.error(one)
+    for item in happened:
+        if isinstance(item, SqlMigrateError):
+            log.error(item)
         else:
-            log.event(one)
+            log.event(item)
     return lines
 
 
-def object_of(one: events.Event | SqlMigrateError) -> dict[str, Any]:
-    [line] = lines_of(one, log_format="json")
+def object_of(item: events.Event | SqlMigrateError) -> dict[str, Any]:
+    [line] = lines_of(item, log_format="json")
     return dict(json.loads(line))
 
 
@@ -120,7 +120,7 @@ def test_an_event_is_one_line_whatever_it_says(log_format: str) -> None:
     [line] = lines_of(events.Notice("NOTICE", wild), log_format=log_format)
 
     assert len(line.splitlines()) == 1
-    assert not [one for one in line if unicodedata.category(one) == "Cc"]
+    assert not [character for character in line if unicodedata.category(character) == "Cc"]
 
 
 def test_text_quotes_as_json_does_what_is_more_than_a_word() -> None:

@@ -84,13 +84,13 @@ def test_without_a_database_the_only_metric_is_migration_up() -> None:
 
 
 def test_every_sample_has_the_common_labels_and_its_own() -> None:
-    metrics = families(Reading(False, [], [total("apply", "v1.0.0-001", "success")]), 0)  # noqa: FBT003
+    metrics = families(Reading(False, [], [total("apply", "v1.0.0-001", "success")]), 0)  # noqa: FBT003  # the fields of a row, in order
     shared = {"database": "app", "history_table": "public.migrations"}
-    found = [sample.labels for one in labelled(metrics, shared) for sample in one.samples]
+    found = [sample.labels for family in labelled(metrics, shared) for sample in family.samples]
     assert all(labels.items() >= shared.items() for labels in found)
     assert {**shared, "version": "v1.0.0-001", "outcome": "success"} in found
 
 
 def test_the_exposition_is_in_the_text_format_of_prometheus() -> None:
-    metrics = families(Reading(False, [], [total("apply", 'R__a"\\\n', "success", 1, 7)]), 0)  # noqa: FBT003
+    metrics = families(Reading(False, [], [total("apply", 'R__a"\\\n', "success", 1, 7)]), 0)  # noqa: FBT003  # the fields of a row, in order
     assert samples(list(text_string_to_metric_families(exposition(metrics)))) == samples(metrics)

@@ -26,9 +26,9 @@ def test_a_version_is_read_as_it_is_shown(version: Version) -> None:
 
 
 @given(VERSIONS, VERSIONS)
-def test_versions_are_ordered_as_numbers(one: Version, other: Version) -> None:
-    assert (one < other) == (list(one) < list(other))
-    assert (one == other) == (str(one) == str(other))
+def test_versions_are_ordered_as_numbers(first: Version, other: Version) -> None:
+    assert (first < other) == (list(first) < list(other))
+    assert (first == other) == (str(first) == str(other))
 
 
 @pytest.mark.parametrize(

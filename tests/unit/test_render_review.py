@@ -66,7 +66,7 @@ class Page(HTMLParser):
         self.text = ""
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # the signature is the base class's
         self.elements.append(tag)
 
     def handle_data(self, data: str) -> None:

@@ -43,7 +43,7 @@ def _outcome(chunks: list[str]) -> tuple[list[Item], tuple[object, ...] | None]:
     for kind, group in groupby(items, key=lambda item: item.kind):
         same = list(group)
         if kind is Kind.DATA:
-            merged.append(same[0]._replace(text="".join(one.text for one in same)))
+            merged.append(same[0]._replace(text="".join(item.text for item in same)))
         else:
             merged += same
     return merged, refusal
@@ -65,7 +65,7 @@ def test_the_items_join_to_the_text_and_are_the_same_whatever_the_chunks(text: s
     whole, refusal = _outcome([text])
     assert _outcome(chunks) == (whole, refusal)
     assert _outcome(list(text)) == (whole, refusal)
-    joined = "".join(one[1] for one in whole)
+    joined = "".join(item[1] for item in whole)
     assert text.startswith(joined)
     assert refusal is not None or joined == text
 
@@ -238,7 +238,7 @@ def test_the_rows_of_a_copy_end_at_their_line(copy: str, rows: list[str], end: s
     found, refusal = _outcome([end.join(lines)])
     data = [(Kind.DATA, "".join(row + end for row in rows))] if rows else []
     assert refusal is None
-    assert [one[:2] for one in found] == [
+    assert [item[:2] for item in found] == [
         (Kind.STATEMENT, f"{copy};"),
         (Kind.SPACE, f" -- rows{end}"),
         *data,

@@ -20,14 +20,14 @@ def _segments(text: str, cuts: Cuts | None = None) -> list[tuple[int, int, bool,
     """First statement, number of statements, whether it is a transaction, the author's BEGIN; of each segment."""
     script = _parse(text, cuts)
     assert script.problems == ()
-    return [(one.first, one.statements, one.transactional, one.begin) for one in script.segments]
+    return [(segment.first, segment.statements, segment.transactional, segment.begin) for segment in script.segments]
 
 
 def _texts(text: str, offset: int = 0, cuts: Cuts | None = None) -> list[str]:
     """What the pieces send, taken from the file by their offsets."""
     content = b"\xef\xbb\xbf"[:offset] + text.encode()
     script = parse("f.sql", [text], cuts, offset)
-    return [content[piece.start : piece.end].decode() for one in script.segments for piece in one.pieces]
+    return [content[piece.start : piece.end].decode() for segment in script.segments for piece in segment.pieces]
 
 
 # Segments
@@ -98,7 +98,7 @@ def test_a_rerun_goes_on_behind_a_block_that_is_done() -> None:
     ],
 )
 def test_only_validating_constraints_waits_without_a_limit(text: str, patient: bool) -> None:  # noqa: FBT001  # a fact
-    assert [one.patient for one in _parse(text).segments] == [patient]
+    assert [segment.patient for segment in _parse(text).segments] == [patient]
 
 
 # What a script says of itself
@@ -228,7 +228,7 @@ def test_what_can_not_be_run_is_refused_where_it_stands(statement: str, code: st
 
 def test_every_refusal_is_told_not_the_first() -> None:
     problems = _parse("\\i a\ncommit;\nrollback;\ndiscard all;\nbegin;\n'").problems
-    assert [one.code for one in problems] == [
+    assert [problem.code for problem in problems] == [
         "psql-command",
         "stray-commit",
         "refused",
@@ -236,7 +236,7 @@ def test_every_refusal_is_told_not_the_first() -> None:
         "unreadable",
         "open-block",
     ]
-    assert [one.location.line for one in problems if one.location] == [1, 2, 3, 4, 6, 5]
+    assert [problem.location.line for problem in problems if problem.location] == [1, 2, 3, 4, 6, 5]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_every_refusal_is_told_not_the_first() -> None:
     ],
 )
 def test_a_file_of_utf_8_that_says_it_is_not_is_refused(text: str, refused: bool) -> None:  # noqa: FBT001  # a fact
-    assert [one.code for one in _parse(text).problems] == ["encoding"] * refused
+    assert [problem.code for problem in _parse(text).problems] == ["encoding"] * refused
 
 
 # The session
@@ -286,7 +286,7 @@ def test_a_piece_is_a_stretch_of_the_file_in_bytes(offset: int) -> None:
     script = parse("f.sql", [text], None, offset)
     assert script.problems == ()
     assert _texts(text, offset) == ["select 'ü'; /* ö */ select 2;", CONCURRENTLY, "\xa0x;", "select 4;", "select 5"]
-    places = [(one.line, one.column, one.statements) for segment in script.segments for one in segment.pieces]
+    places = [(piece.line, piece.column, piece.statements) for segment in script.segments for piece in segment.pieces]
     assert places == [(2, 1, 2), (3, 2, 1), (5, 2, 1), (5, 13, 1), (5, 31, 1)]
 
 
@@ -322,7 +322,7 @@ def test_a_setting_that_changes_how_text_is_read_ends_its_message() -> None:
     pieces = (
         _parse("select 1; set standard_conforming_strings = off; select 2; set x.y = '1'; select 3;").segments[0].pieces
     )
-    assert [(one.statements, one.ends_message) for one in pieces] == [(2, True), (3, False)]
+    assert [(piece.statements, piece.ends_message) for piece in pieces] == [(2, True), (3, False)]
 
 
 def test_a_rerun_sends_only_the_rest() -> None:
@@ -346,13 +346,13 @@ def test_a_script_is_the_same_whatever_the_chunks(cuts: list[int]) -> None:
 
 
 def test_what_is_done_has_one_checksum_whether_lines_end_in_crlf_or_lf() -> None:
-    assert [one.done_checksum for one in _parse(SCRIPT.replace("\n", "\r\n")).segments] == [
-        one.done_checksum for one in _parse(SCRIPT).segments
+    assert [segment.done_checksum for segment in _parse(SCRIPT.replace("\n", "\r\n")).segments] == [
+        segment.done_checksum for segment in _parse(SCRIPT).segments
     ]
 
 
 def test_what_a_rerun_skips_has_the_checksum_that_was_recorded() -> None:
-    recorded = [(one.end, one.done_checksum) for one in _parse(SCRIPT).segments]
+    recorded = [(segment.end, segment.done_checksum) for segment in _parse(SCRIPT).segments]
     assert len({checksum for _, checksum in recorded}) == len(recorded) == 5
     assert [(end, _parse(SCRIPT, Cuts(skip=end)).skipped_checksum) for end, _ in recorded] == recorded
 

@@ -116,7 +116,7 @@ def test_like_and_partitions() -> None:
         ("alter table t add constraint n not null c not valid; alter table t validate constraint n", True),
     ],
 )
-def test_not_null(sql: str, not_null: bool) -> None:  # noqa: FBT001
+def test_not_null(sql: str, not_null: bool) -> None:  # noqa: FBT001  # a parameter of the test
     assert table(schema(T, sql)).columns["c"].not_null is not_null
 
 

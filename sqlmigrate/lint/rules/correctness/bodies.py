@@ -57,7 +57,7 @@ def _place(statement: str, body: str, fault: SyntaxFault) -> int:
 
 
 def _word_behind(body: str, fault: SyntaxFault) -> int:
-    line = sum(len(one) for one in body.splitlines(keepends=True)[: max(fault.near - 1, 0)])
+    line = sum(len(text) for text in body.splitlines(keepends=True)[: max(fault.near - 1, 0)])
     word = _TOKEN.search(fault.message)
     found = re.search(rf"(?<![\w]){re.escape(word[1])}(?!\w)", body[line:], re.IGNORECASE) if word else None
     indent = len(body[line:]) - len(body[line:].lstrip())

@@ -87,7 +87,7 @@ def _relation(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth |
     if table is not None and not (table.partial and table.born is None):
         yield f"{table.kind} {name[1]}".replace("partitioned", "table"), name, table.born
     elif behind is not None:
-        index = next((one for one in behind.indexes if one.name == name), None)
+        index = next((known for known in behind.indexes if known.name == name), None)
         yield f"index {name[1]}", behind.name, index.born if index else None
     elif name in catalog.sequences:
         yield f"sequence {name[1]}", name, catalog.sequences[name]
@@ -221,9 +221,9 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     kind = case.node["removeType"]
     dropped = [catalog.resolve(name) for name in names]
     if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
-        for table in (one for one in catalog.tables.values() if one.name not in dropped):
+        for table in (table for table in catalog.tables.values() if table.name not in dropped):
             used = next((name for name in dropped if name in table.reads), None)
-            referred = next((one for one in table.constraints if one.references in dropped), None)
+            referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
             if used and _is_sure(catalog, used):
                 yield _hanging(case, f"{table.kind} {table.name[1]}", used[1], table.born)
             elif referred and referred.references and _is_sure(catalog, table.name):
@@ -234,7 +234,7 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         yield from _of_type(case, [catalog.resolve(name, catalog.types) for name in names])
     elif kind == "OBJECT_SCHEMA":
-        for table in (one for one in catalog.tables.values() if one.name[0] in {name for _, name in names}):
+        for table in (table for table in catalog.tables.values() if table.name[0] in {name for _, name in names}):
             if _is_sure(catalog, table.name):
                 yield _hanging(case, table.name[1], table.name[0], table.born)
 
@@ -259,7 +259,7 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
     if case.kind == "AT_DropConstraint":
         yield from _of_key(case, table, column)
         return
-    for view in (one for one in case.catalog.tables.values() if table.name in one.reads):
+    for view in (view for view in case.catalog.tables.values() if table.name in view.reads):
         sure = _reads_column(case, view, table, column)
         if sure is not False:
             what = f"{view.kind} {view.name[1]}"
@@ -270,7 +270,7 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
         if other.generated and other.name != column and column in columns_in(other.default):
             yield _hanging(case, f"generated column {other.name}", column, other.born or table.born)
     if case.kind == "AT_DropColumn":
-        keys = [one for one in table.constraints if one.kind in ("primary", "unique") and column in one.columns]
+        keys = [key for key in table.constraints if key.kind in ("primary", "unique") and column in key.columns]
         for key in keys:
             yield from _of_key(case, table, key.name)
 
@@ -280,12 +280,14 @@ def _of_key(case: Case, table: Table, name: str) -> Iterator[Hit]:
     key = table.constraint(name)
     if key is None or key.kind not in ("primary", "unique"):
         return
-    twins = [one for one in table.indexes if one.unique and set(one.columns) == set(key.columns)]
+    twins = [index for index in table.indexes if index.unique and set(index.columns) == set(key.columns)]
     for other in case.catalog.tables.values():
-        for one in other.constraints if other.name != table.name and len(twins) < 2 else ():
-            meant = one.referenced or (table.primary_key.columns if table.primary_key else ())
-            if one.references == table.name and set(meant) == set(key.columns) and _is_sure(case.catalog, other.name):
-                yield _hanging(case, f"foreign key {one.name} of {other.name[1]}", name, one.born or other.born)
+        for constraint in other.constraints if other.name != table.name and len(twins) < 2 else ():
+            meant = constraint.referenced or (table.primary_key.columns if table.primary_key else ())
+            is_same_key = constraint.references == table.name and set(meant) == set(key.columns)
+            if is_same_key and _is_sure(case.catalog, other.name):
+                what = f"foreign key {constraint.name} of {other.name[1]}"
+                yield _hanging(case, what, name, constraint.born or other.born)
 
 
 def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | None:
@@ -293,7 +295,7 @@ def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | 
     if column not in view.read_columns:
         return None if "*" in view.read_columns and column not in table.columns else False
     others = [case.catalog.tables.get(name) for name in view.reads if name != table.name]
-    if any(one is None or one.partial or column in one.columns for one in others):
+    if any(source is None or source.partial or column in source.columns for source in others):
         return None
     return True if _is_sure(case.catalog, view.name) else None
 

@@ -231,22 +231,22 @@ def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | Non
     written = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node["def"]]
     definitions = [item["ColumnDef"] for item in written if "ColumnDef" in item]
     bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
-    bodies += [(body, one.get("colname", "")) for one in definitions for body in column_constraints(one)]
+    bodies += [(body, column.get("colname", "")) for column in definitions for body in column_constraints(column)]
     keys = [(body, column) for body, column in bodies if "pktable" in body]
     if not keys:
         return
     known = case.table.columns if case.table and case.kind != "CreateStmt" else {}
     types = {name: column.type for name, column in known.items()}
-    types |= {one.get("colname", ""): type_of(one["typeName"]) for one in definitions if "typeName" in one}
+    types |= {column.get("colname", ""): type_of(column["typeName"]) for column in definitions if "typeName" in column}
     for body, column in keys:
         yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
 
 
-def _comparable(one: Type, other: Type) -> bool:
-    if one.name not in BUILT_IN or other.name not in BUILT_IN:
+def _comparable(left: Type, right: Type) -> bool:
+    if left.name not in BUILT_IN or right.name not in BUILT_IN:
         return True  # a domain, say
-    alike = one.name == other.name or any(one.name in group and other.name in group for group in _ALIKE)
-    return one.array == other.array and alike
+    alike = left.name == right.name or any(left.name in group and right.name in group for group in _ALIKE)
+    return left.array == right.array and alike
 
 
 _R = "create table r (id bigint primary key, code varchar(9) unique, at date unique); "
@@ -315,7 +315,7 @@ def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
     definitions = (
         item["ColumnDef"] for item in (*node.get("tableElts", ()), node.get("def", {})) if "ColumnDef" in item
     )
-    own = [id(body) for one in definitions for body in column_constraints(one)]
+    own = [id(body) for definition in definitions for body in column_constraints(definition)]
     for kind, body in walk(node):
         if kind == "FuncCall" and (name := qualified(body.get("funcname", ()))[1]) in _NEW_FUNCTIONS:
             yield _NEW_FUNCTIONS[name], f"{name}()"

@@ -17,9 +17,10 @@ _SHOWN = 3
 
 def _undone(case: Case) -> Iterator[Hit]:
     before, after, state = case.state.origin, case.catalog, case.state
-    if before is None or after.clouded or any(one.kind in ("DoStmt", "CallStmt") for one in state.statements()):
+    runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
+    if before is None or after.clouded or runs_code:
         return
-    differences = [one for one in _differences(before, after, state.undoes) if one]
+    differences = [difference for difference in _differences(before, after, state.undoes) if difference]
     if differences:
         more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         told = "; ".join(differences[:_SHOWN]) + more
@@ -88,16 +89,17 @@ def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
 
 def _left_behind(new: Table, up: int) -> Iterator[str]:
     """What the up file added to a table that no file made, and is there still."""
-    yield from (f"column {new.name[1]}.{name} stays" for name, one in new.columns.items() if _is_of(one.born, up))
-    yield from (f"constraint {one.name} stays" for one in new.constraints if _is_of(one.born, up))
-    yield from (f"index {one.name[1]} stays" for one in new.indexes if not one.constraint and _is_of(one.born, up))
+    yield from (f"column {new.name[1]}.{name} stays" for name, column in new.columns.items() if _is_of(column.born, up))
+    yield from (f"constraint {constraint.name} stays" for constraint in new.constraints if _is_of(constraint.born, up))
+    indexes = (index for index in new.indexes if not index.constraint and _is_of(index.born, up))
+    yield from (f"index {index.name[1]} stays" for index in indexes)
 
 
 def _left_behind_of(old: Table, new: Table, up: int) -> Iterator[str]:
     constraints, indexes = set(map(_constraint, old.constraints)), set(map(_index, old.indexes))
-    for one in new.constraints:
-        if _constraint(one) not in constraints and _is_of(one.born, up):
-            yield f"constraint {one.name} stays"
+    for constraint in new.constraints:
+        if _constraint(constraint) not in constraints and _is_of(constraint.born, up):
+            yield f"constraint {constraint.name} stays"
     for index in new.indexes:
         if not index.constraint and _index(index) not in indexes and _is_of(index.born, up):
             yield f"index {index.name[1]} stays"
@@ -105,9 +107,9 @@ def _left_behind_of(old: Table, new: Table, up: int) -> Iterator[str]:
 
 def _missing(of: str, kind: str, old: Iterable[Any], new: Iterable[Any], how: str) -> Iterator[str]:
     there = set(new)
-    for one in old:
-        if one not in there:
-            yield f"{kind} on {of} ({', '.join(one[1])}) is {how}"
+    for entry in old:
+        if entry not in there:
+            yield f"{kind} on {of} ({', '.join(entry[1])}) is {how}"
 
 
 def _changed(old: Column, new: Column) -> Iterator[str]:
@@ -119,12 +121,12 @@ def _changed(old: Column, new: Column) -> Iterator[str]:
         yield "NOT NULL"
 
 
-def _constraint(one: Constraint) -> tuple[str, tuple[str, ...], Any]:
-    return one.kind, one.columns, one.references
+def _constraint(constraint: Constraint) -> tuple[str, tuple[str, ...], Any]:
+    return constraint.kind, constraint.columns, constraint.references
 
 
-def _index(one: Index) -> tuple[bool, tuple[str, ...], str]:
-    return one.unique, one.columns, one.method
+def _index(index: Index) -> tuple[bool, tuple[str, ...], str]:
+    return index.unique, index.columns, index.method
 
 
 def _bare(tree: Any) -> Any:
@@ -133,7 +135,7 @@ def _bare(tree: Any) -> Any:
         return None
     if isinstance(tree, dict):
         return {key: _bare(value) for key, value in tree.items() if key != "location"}
-    return [_bare(one) for one in tree] if isinstance(tree, list) else tree
+    return [_bare(item) for item in tree] if isinstance(tree, list) else tree
 
 
 def _is_of(born: Birth | None, file: int) -> bool:

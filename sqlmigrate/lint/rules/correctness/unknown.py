@@ -137,9 +137,9 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # a case a stateme
                 yield from _of_reference(case, body)
         case "IndexStmt":
             elements = [item["IndexElem"] for item in node.get("indexParams", ())]
-            read = columns_in([*(one.get("expr", {}) for one in elements), node.get("whereClause", {})])
+            read = columns_in([*(element.get("expr", {}) for element in elements), node.get("whereClause", {})])
             included = (item["IndexElem"].get("name", "") for item in node.get("indexIncludingParams", ()))
-            named = [*(one.get("name", "") for one in elements), *read, *included]
+            named = [*(element.get("name", "") for element in elements), *read, *included]
             yield from missing_in(catalog, relation(node["relation"]), named, {})
         case "RenameStmt" if (
             node["renameType"] == "OBJECT_COLUMN" and "relation" in node and not node.get("missing_ok")
@@ -318,8 +318,8 @@ def _no_key(case: Case) -> Iterator[Hit]:
         if table is None or own or table.kind not in ("table", "partitioned"):
             continue
         meant = set(strings(body.get("pk_attrs", ())))
-        usable = [one for one in table.indexes if one.unique and not one.predicate and not one.expressions]
-        if not (any(set(one.columns) == meant for one in usable) if meant else table.primary_key):
+        usable = [index for index in table.indexes if index.unique and not index.predicate and not index.expressions]
+        if not (any(set(index.columns) == meant for index in usable) if meant else table.primary_key):
             yield Hit(
                 f"{table.name[1]} has no unique key on {', '.join(sorted(meant)) or 'anything: no primary key'}",
                 f"create unique index concurrently … on {table.name[1]} (…);",
