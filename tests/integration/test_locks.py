@@ -1,7 +1,7 @@
-"""What `sqlmigrate.locks` says, against pg_locks.
+"""The locks that `sqlmigrate.locks` predicts are the locks in pg_locks.
 
-Compared are tables, partitioned tables, views, materialized views and foreign tables that stood before, and those
-indexes and sequences that the statement is about; never the catalogs and TOAST.
+The tests compare the locks of tables, views, materialized views and foreign tables that existed before the statement,
+and of the indexes and sequences that the statement names, but not of system catalogs and TOAST tables.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ Locks = dict[str, Mode]
 AE, _, SRE, S, SUE, RE, RS, AS = reversed(Mode)
 
 # Statements whose locks are told in full.
-TOLD = """
+NAMED = """
 select 1
 values (1)
 select count(*) from orders
@@ -384,7 +384,7 @@ WEAK: dict[str, Locks] = {
 }
 
 # What is locked besides, and `hidden_in` has to speak of it.
-UNTOLD: dict[str, Locks] = {
+UNNAMED: dict[str, Locks] = {
     "select refund(1)": {"orders": RE},
     "call settle()": {"lines": RE},
     "do $$ begin execute 'delete from lines'; end $$": {"lines": RE},
@@ -446,7 +446,7 @@ CONCURRENTLY: dict[str, tuple[str, Locks]] = {
     "vacuum (full false) orders": ("lock orders in share update exclusive mode", {}),
 }
 # Before PostgreSQL 18 these lock nothing.
-SINCE_18 = [statement for statement in TOLD if statement.startswith(("grant", "revoke"))]
+SINCE_18 = [statement for statement in NAMED if statement.startswith(("grant", "revoke"))]
 
 # PostgreSQL 15 does not have these.
 NEW_FUNCTIONS = {"any_value", "array_sample", "array_shuffle", "crc32", "erf", "uuidv4", "uuidv7"}
@@ -491,13 +491,13 @@ OF_INDEX = re.compile(
     r"(alter|comment on|drop|grant .*|reindex.*) (index|sequence) |alter table orders_at|select .*numbers"
 )
 OURS = "relnamespace in (select oid from pg_namespace where nspname in ('public', 'shop'))"
-STOOD = f"select oid, oid::regclass::text, relkind from pg_class where {OURS}"
+EXISTING = f"select oid, oid::regclass::text, relkind from pg_class where {OURS}"
 WATCH = "select relation, mode from pg_locks where locktype = 'relation' and pid = %s"
 
 
 @pytest.fixture(scope="module")
-def stood(server: Server) -> Iterator[psycopg.Connection]:
-    """A connection to a database with the schema; every test rolls back."""
+def connection(server: Server) -> Iterator[psycopg.Connection]:
+    """Yields a connection to a database with the schema; every test rolls back."""
     name = f"locks_{os.getpid()}"
     execute(server.conninfo, f"create database {name}")
     with psycopg.connect(server.database(name)) as connection:
@@ -507,18 +507,18 @@ def stood(server: Server) -> Iterator[psycopg.Connection]:
     execute(server.conninfo, f"drop database {name} with (force)")
 
 
-def compared(connection: psycopg.Connection, statement: str) -> dict[int, str]:
-    """The relations that stand before a statement, and whose locks are looked at."""
+def compared_relations(connection: psycopg.Connection, statement: str) -> dict[int, str]:
+    """Returns the relations that exist before a statement and whose locks the test compares."""
     words = set(re.findall(r"\w+", statement)) if OF_INDEX.match(statement) else set()
     return {
         oid: name
-        for oid, name, kind in connection.execute(STOOD)
+        for oid, name, kind in connection.execute(EXISTING)
         if kind in "rpmvf" or (kind != "c" and name.split(".")[-1] in words)
     }
 
 
-def seen(watcher: psycopg.Connection, pid: int, relations: dict[int, str]) -> Locks:
-    """The strongest lock on each relation that a session has, or waits for."""
+def held_locks(watcher: psycopg.Connection, pid: int, relations: dict[int, str]) -> Locks:
+    """Returns the strongest lock on each relation that a session holds or waits for."""
     found: Locks = {}
     for oid, name in watcher.execute(WATCH, [pid]):
         if oid in relations:
@@ -527,13 +527,13 @@ def seen(watcher: psycopg.Connection, pid: int, relations: dict[int, str]) -> Lo
     return found
 
 
-def said(statement: str, untold: Locks, found: Locks, version: int) -> Locks:
-    """What we say, with what the catalog has to tell: `untold`, and what was found on the family of a relation."""
-    told = {lock.relation: lock.mode for lock in locks_of(statement)}
+def predicted_locks(statement: str, unnamed: Locks, found: Locks, version: int) -> Locks:
+    """Returns the predicted locks, the `unnamed` locks, and the locks found on children of the named relations."""
+    predicted = {lock.relation: lock.mode for lock in locks_of(statement)}
     if statement.endswith("nowhere") or "nowhere " in statement or (version < 180000 and statement in SINCE_18):
-        told = {}
-    family = {member for relation in told for member in FAMILY.get(relation, ())} - told.keys()
-    return told | {member: found[member] for member in family & found.keys()} | untold
+        predicted = {}
+    family = {member for relation in predicted for member in FAMILY.get(relation, ())} - predicted.keys()
+    return predicted | {member: found[member] for member in family & found.keys()} | unnamed
 
 
 @contextmanager
@@ -544,34 +544,34 @@ def rolled_back(connection: psycopg.Connection) -> Iterator[None]:
         connection.rollback()
 
 
-CASES = {**dict.fromkeys(TOLD, Locks()), **WEAK, **UNTOLD}
+CASES = {**dict.fromkeys(NAMED, Locks()), **WEAK, **UNNAMED}
 
 
 @pytest.mark.parametrize("statement", CASES)
-def test_statement_in_a_transaction_takes_the_predicted_locks(stood: psycopg.Connection, statement: str) -> None:
-    check(stood, statement, CASES[statement])
+def test_statement_in_a_transaction_takes_the_predicted_locks(connection: psycopg.Connection, statement: str) -> None:
+    check(connection, statement, CASES[statement])
 
 
 @pytest.mark.parametrize("statement", NEW)
-def test_new_syntax_takes_the_predicted_locks(stood: psycopg.Connection, statement: str) -> None:
-    old = stood.info.server_version < 180000
+def test_new_syntax_takes_the_predicted_locks(connection: psycopg.Connection, statement: str) -> None:
+    old = connection.info.server_version < 180000
     with pytest.raises(psycopg.errors.SyntaxError) if old else nullcontext():
-        check(stood, statement, NEW[statement])
+        check(connection, statement, NEW[statement])
 
 
-def check(connection: psycopg.Connection, statement: str, untold: Locks) -> None:
+def check(connection: psycopg.Connection, statement: str, unnamed: Locks) -> None:
     with rolled_back(connection):
-        relations = compared(connection, statement)
+        relations = compared_relations(connection, statement)
         connection.execute(statement.encode())
 
-        found = seen(connection, connection.info.backend_pid, relations)
+        found = held_locks(connection, connection.info.backend_pid, relations)
 
-        assert found == said(statement, untold, found, connection.info.server_version)
+        assert found == predicted_locks(statement, unnamed, found, connection.info.server_version)
 
 
 @contextmanager
 def waiting(database: str, statement: str, obstacle: str) -> Iterator[tuple[psycopg.Connection, int]]:
-    """Another connection, and the pid of a session whose statement waits for a lock; in the end it is cancelled."""
+    """Yields another connection and the pid of a session whose statement waits for a lock; cancels it at the end."""
     with (
         psycopg.connect(database) as blocker,
         psycopg.connect(database, autocommit=True) as watcher,
@@ -587,14 +587,14 @@ def waiting(database: str, statement: str, obstacle: str) -> Iterator[tuple[psyc
 
 @pytest.mark.parametrize("statement", CONCURRENTLY)
 def test_statement_outside_a_transaction_takes_the_predicted_locks(database: str, statement: str) -> None:
-    obstacle, untold = CONCURRENTLY[statement]
+    obstacle, unnamed = CONCURRENTLY[statement]
     execute(database, SCHEMA)
     with psycopg.connect(database) as connection:
-        relations = compared(connection, statement)
+        relations = compared_relations(connection, statement)
     with waiting(database, statement, obstacle) as (watcher, pid):
-        found = seen(watcher, pid, relations)
+        found = held_locks(watcher, pid, relations)
 
-        assert found == said(statement, untold, found, watcher.info.server_version)
+        assert found == predicted_locks(statement, unnamed, found, watcher.info.server_version)
 
 
 def test_detach_finalize_takes_the_predicted_locks(database: str) -> None:
@@ -605,19 +605,20 @@ def test_detach_finalize_takes_the_predicted_locks(database: str) -> None:
     ):
         pass  # the first half is committed
     with psycopg.connect(database) as connection:
-        relations = compared(connection, statement)
+        relations = compared_relations(connection, statement)
         connection.execute(statement)
 
-        found = seen(connection, connection.info.backend_pid, relations)
+        found = held_locks(connection, connection.info.backend_pid, relations)
 
-        assert found == said(statement, {"customers": SRE}, {}, connection.info.server_version)
+        assert found == predicted_locks(statement, {"customers": SRE}, {}, connection.info.server_version)
 
 
-def test_harmless_functions_are_built_in(stood: psycopg.Connection) -> None:
-    with rolled_back(stood):
-        own = {name for (name,) in stood.execute("select proname from pg_proc where pronamespace = 11")}
+def test_harmless_functions_are_built_in(connection: psycopg.Connection) -> None:
+    with rolled_back(connection):
+        built_in = {name for (name,) in connection.execute("select proname from pg_proc where pronamespace = 11")}
 
-    assert HARMLESS - own <= {"uuid_generate_v4"} | (NEW_FUNCTIONS if stood.info.server_version < 180000 else set())
+    newer = NEW_FUNCTIONS if connection.info.server_version < 180000 else set()
+    assert HARMLESS - built_in <= {"uuid_generate_v4"} | newer
 
 
 def wait_until_waiting(watcher: psycopg.Connection, pid: int) -> None:
@@ -629,22 +630,22 @@ def wait_until_waiting(watcher: psycopg.Connection, pid: int) -> None:
 
 
 @pytest.mark.parametrize("statement", WORK)
-def test_work_matches_the_debug_messages_of_the_server(stood: psycopg.Connection, statement: str) -> None:
+def test_work_matches_the_debug_messages_of_the_server(connection: psycopg.Connection, statement: str) -> None:
     notices: list[str] = []
-    with rolled_back(stood):
-        stood.add_notice_handler(notice := lambda diagnostic: notices.append(diagnostic.message_primary or ""))
-        stood.execute("set local client_min_messages = debug1")
-        stood.execute(statement.encode())
-        stood.remove_notice_handler(notice)
+    with rolled_back(connection):
+        connection.add_notice_handler(notice := lambda diagnostic: notices.append(diagnostic.message_primary or ""))
+        connection.execute("set local client_min_messages = debug1")
+        connection.execute(statement.encode())
+        connection.remove_notice_handler(notice)
 
     done = {work for sign, work in SIGNS.items() if any(text.startswith(sign) for text in notices)}
 
-    told = {work for lock in locks_of(statement) for work in lock.work.split(" and ") if work}
-    assert done == told == set(WORK[statement])
+    predicted = {work for lock in locks_of(statement) for work in lock.work.split(" and ") if work}
+    assert done == predicted == set(WORK[statement])
 
 
 def test_every_unpredicted_lock_has_a_hint() -> None:
-    assert [statement for statement in [*TOLD, *WEAK] if hidden_in(statement)] == []
-    untold = UNTOLD | {statement: locks for statement, (_, locks) in CONCURRENTLY.items() if locks}
-    assert [statement for statement in untold if not hidden_in(statement)] == []
+    assert [statement for statement in [*NAMED, *WEAK] if hidden_in(statement)] == []
+    unnamed = UNNAMED | {statement: locks for statement, (_, locks) in CONCURRENTLY.items() if locks}
+    assert [statement for statement in unnamed if not hidden_in(statement)] == []
     assert [statement for statement, locks in WEAK.items() if any(mode.blocks_writes for mode in locks.values())] == []

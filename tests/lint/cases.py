@@ -1,4 +1,4 @@
-"""Reads cases.txt, which says how it is written."""
+"""Reads cases.txt, whose head describes its format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MARK = re.compile(r" *--(!|! earlier|\?|\? alone)$")
 
 
 class LabelledFile(NamedTuple):
-    """A file to lint; the lines that hold a hazard, and those of which it is left open, count from 1."""
+    """A file to lint, with the numbers of the lines that contain a hazard, and of the lines that are undecided."""
 
     name: str
     earlier: str
@@ -25,13 +25,13 @@ class LabelledFile(NamedTuple):
 
     @property
     def clean(self) -> frozenset[int]:
-        """The lines that hold no hazard, empty ones and comments left out."""
+        """The lines without a hazard, except empty lines and comments."""
         written = enumerate(self.sql.splitlines(), 1)
         said = {number for number, line in written if line.strip() and not line.lstrip().startswith("--")}
         return frozenset(said - self.hazards - self.open)
 
     def write(self, directory: Path) -> Path:
-        """The path of the file, with what is earlier beside it."""
+        """Writes the file and its earlier file, and returns the path of the file."""
         if self.earlier:
             (directory / "V1.0.0-001__earlier.up.sql").write_text(self.earlier)
         path = directory / self.file_name

@@ -1,8 +1,8 @@
-"""What the rules say of rewrites, scans, builds and locks is what the server does.
+"""The rewrites, scans, index builds and locks that the rules report are those of the server.
 
-Each block of statements.sql is a schema and statements for it. The server tells at client_min_messages = debug1 what it
-rewrites, reads and builds, and in pg_locks what it holds then; only relations that stood before are looked at. That
-`--replay` agrees is shown in test_replay.py.
+Each block of statements.sql is a schema and statements for it. With client_min_messages = debug1 the server reports its
+rewrites, scans and index builds; pg_locks shows its locks. The tests compare only relations that existed before.
+test_replay.py compares the results with `--replay`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ FAMILY = """
 
 
 class Seen(NamedTuple):
-    """What the server does to relations that stood before while it keeps writers out, and whom it shuts out of what.
+    """What the server does to existing relations while it blocks writes, and the locks that it holds.
 
     `family` are tables with their partitions and children, which are locked with them.
     """
@@ -85,7 +85,7 @@ def cases() -> list[object]:
 
 @pytest.fixture(scope="module")
 def databases(server: Server) -> Iterator[list[str]]:
-    """One for each block, with its schema."""
+    """Yields a database for each block, with the schema of the block."""
     names = [f"server_truth_{number}" for number in range(len(BLOCKS))]
     execute(server.conninfo, *(f"create database {name}" for name in names))
     for name, block in zip(names, BLOCKS, strict=True):
@@ -95,7 +95,7 @@ def databases(server: Server) -> Iterator[list[str]]:
 
 
 def seen(conninfo: str, statement: str) -> Seen:
-    """What the server does; nothing of it stays."""
+    """Returns what the server does in a transaction, which it rolls back."""
     said: list[str] = []
     with psycopg.connect(conninfo, options="-c timezone=Europe/Berlin") as connection:
         standing: dict[int, str] = dict(connection.execute(STANDING).fetchall())
@@ -114,7 +114,7 @@ def seen(conninfo: str, statement: str) -> Seen:
 
 
 def _work(connection: psycopg.Connection, messages: list[str]) -> Iterator[tuple[str, str]]:
-    """What the messages say that is done, and to which table."""
+    """Returns the work that the messages report, and its table."""
     for message in messages:
         for what, pattern in DOES.items():
             if match := pattern.match(message):

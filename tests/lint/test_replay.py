@@ -1,4 +1,4 @@
-"""What `--replay` says, and that the linter says the same without it wherever it says anything."""
+"""The findings of `--replay`; the linter without it reports the same wherever it can tell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cache() -> Iterator[None]:
 
 
 def replayed(directory: Path, *texts: str, name: str = "V1.0.0-{}__n.up.sql") -> list[Finding]:
-    """The findings in the last of the files."""
+    """Returns the findings in the last file."""
     for number, text in enumerate(texts, 1):
         path = directory / name.format(f"{number:03}")
         path.write_text(text)

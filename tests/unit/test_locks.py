@@ -1,4 +1,4 @@
-"""That these are the locks that PostgreSQL takes is shown in tests/integration/test_locks.py."""
+"""The locks of many statements; tests/integration/test_locks.py compares the prediction with PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole files: a warning on each line that holds a hazard, and on no other."""
+"""The linter reports every line with a hazard, and no other line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, the linter answers with findings that have a place in it, and every format can show them."""
+"""For any file, the linter returns findings with a location in the file, and every format can print them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def words() -> list[str]:
 
 @st.composite
 def scripts(draw: st.DrawFn) -> str:
-    """Statements of the rules' examples, with words taken out, doubled, or put in from others."""
+    """Returns statements of the rules' examples with words removed, doubled or inserted."""
     parts: list[str] = []
     for sql in draw(st.lists(st.sampled_from(examples()), max_size=4)):
         own = list(tokens(sql))
@@ -62,7 +62,7 @@ def sql_files() -> list[Path]:
 
 
 def linted(directory: Path, content: bytes, direction: str = "up") -> list[Finding]:
-    """The findings of a file that lies behind another, and a check of them."""
+    """Returns the findings in a file that follows another file, and checks their locations."""
     (directory / "V1.0.0-001__earlier.up.sql").write_text(EARLIER)
     path = directory / f"V1.0.0-002__fuzz.{direction}.sql"
     path.write_bytes(content)
