@@ -340,7 +340,9 @@ def _detail(status: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
 
 def _rollback(to: Version | None, steps: int | None) -> PlanRequest:
     if (to is None) == (steps is None):
-        raise ConfigurationError("give --version or --steps", hint="sqlmigrate rollback --steps 1")
+        raise ConfigurationError(
+            "exactly one of --version and --steps is required", hint="run `sqlmigrate rollback --steps 1`"
+        )
     return PlanRequest(Action.ROLL_BACK, to, steps)
 
 

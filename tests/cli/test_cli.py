@@ -77,9 +77,9 @@ def test_failed_is_1(project: Project) -> None:
         (("migrate", "--dir", "nowhere"), 'directory "nowhere" does not exist'),
         (("migrate", "--history-table", "x."), "is not a table name"),
         (("migrate", "--config", "nowhere.toml"), 'could not read file "nowhere.toml"'),
-        (("migrate", "--env", "production"), "no configuration file"),
+        (("migrate", "--env", "production"), "requires a configuration file"),
         (("migrate", "--format", "xml"), "'xml' is not one of"),
-        (("rollback",), "give --version or --steps"),
+        (("rollback",), "exactly one of --version and --steps is required"),
         (("rollback", "--steps", "0"), "0 is not in the range"),
         (("baseline",), "Missing option '--version'"),
     ],
@@ -486,7 +486,7 @@ def test_commands_stand_under_headings_with_the_whole_of_a_sentence() -> None:
     said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
     listed = said[said.index("Writing:") : said.index("Exit codes:")]
-    assert re.findall(r"^(\w+):$", listed, re.MULTILINE) == ["Writing", "Running", "Looking", "Mending", "Helping"]
+    assert re.findall(r"^(\w+):$", listed, re.MULTILINE) == ["Writing", "Running", "Inspecting", "Repairing", "Other"]
     assert sorted(re.findall(r"^  ([a-z-]+)  ", listed, re.MULTILINE)) == sorted(main.commands)
     assert "..." not in listed
 

@@ -119,7 +119,7 @@ def test_another_run_is_waited_for_as_long_as_said(
 
     assert run.returncode == 4
     assert time.monotonic() - began < 30
-    assert "was not had within 0.3 s" in run.stderr
+    assert "could not obtain the migration lock within 0.3 s" in run.stderr
 
 
 @pytest.mark.parametrize(("options", "file"), [(("--timeout", "1s"), 'timeout = "1h"'), ((), 'timeout = "1s"')])

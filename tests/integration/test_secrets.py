@@ -281,5 +281,5 @@ def test_a_password_that_is_not_to_be_had_is_exit_2(
 def test_a_setting_that_is_not_utf_8_is_an_error_without_it(project: Project, name: str) -> None:
     done = project.cli("status", **{name: os.fsdecode(b"of-nobody\xe9")})
     assert done.returncode == 1
-    assert "it is not UTF-8" in done.stderr
+    assert "not valid UTF-8" in done.stderr
     assert "of-nobody" not in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Correctness: the bodies of functions and blocks, and names that are cut."""
+"""Correctness: syntax errors in the bodies of functions and DO blocks, and truncated identifiers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r'at or near "(.+)"', re.DOTALL)
 _LONG_WORD = re.compile(r'[^\W\d][\w$]{15,}|"[^"]{16,}"')
-# What hangs on types and on the columns of tables, which are not there to be asked.
+# Messages that depend on types and columns, which only a server knows.
 _NEEDS_THE_SERVER = re.compile(r'"[^"]*\.[^"]*" is not a known variable|type|VARIADIC|does not exist')
 _F = "create function f() returns int language plpgsql as $$ "
 
 
-def _body(case: Case) -> Iterator[Hit]:
-    said = options(case.node.get("options" if case.kind == "CreateFunctionStmt" else "args", ()))
-    language = str(said.get("language", "plpgsql")).lower()
-    body = said.get("as", "")
+def _check_body(case: Case) -> Iterator[Hit]:
+    definition = options(case.node.get("options" if case.kind == "CreateFunctionStmt" else "args", ()))
+    language = str(definition.get("language", "plpgsql")).lower()
+    body = definition.get("as", "")
     text = str(body[0] if isinstance(body, list) else body)
     fault = _fault(case.statement.text, text, language)
     if fault is None or isinstance(fault, TooDeep) or _NEEDS_THE_SERVER.search(fault.message):
@@ -42,21 +42,21 @@ def _fault(statement: str, body: str, language: str) -> SyntaxFault | None:
             parse(body)
     except SyntaxFault as fault:
         return fault
-    except ValueError:  # the tree is no JSON, so there is one
+    except ValueError:  # libpg_query parsed the body, but its tree is not valid JSON
         return None
     return None
 
 
 def _place(statement: str, body: str, fault: SyntaxFault) -> int:
-    """Where the fault is in the statement, in bytes, or 0; PL/pgSQL tells a line before it and the word."""
+    """Returns the byte offset of the error, or 0. PL/pgSQL reports only a line before the error and a word."""
     start = statement.find(body)
     if start < 0 or not body:
         return 0
-    at = fault.at if fault.at is not None else _word_behind(body, fault)
+    at = fault.at if fault.at is not None else _word_after(body, fault)
     return len(statement[: start + at].encode())
 
 
-def _word_behind(body: str, fault: SyntaxFault) -> int:
+def _word_after(body: str, fault: SyntaxFault) -> int:
     line = sum(len(text) for text in body.splitlines(keepends=True)[: max(fault.near - 1, 0)])
     word = _TOKEN.search(fault.message)
     found = re.search(rf"(?<![\w]){re.escape(word[1])}(?!\w)", body[line:], re.IGNORECASE) if word else None
@@ -68,9 +68,9 @@ BODY = Rule(
     name="function-body-syntax",
     level=Level.ERROR,
     on=("CreateFunctionStmt", "DoStmt"),
-    stake="The body is no PL/pgSQL or SQL: PostgreSQL refuses to make the function, or to run the block.",
+    stake="The body has a syntax error: CREATE FUNCTION or DO fails.",
     safe="create function f() returns int language plpgsql as $$ begin return 1; end $$;",
-    check=_body,
+    check=_check_body,
     examples=(
         bad(_F + "begin retrn 1; end $$;"),
         bad(_F + "begin return 1 end $$;"),
@@ -99,7 +99,7 @@ BODY = Rule(
 )
 
 
-def _cut(case: Case) -> Iterator[Hit]:
+def _check_length(case: Case) -> Iterator[Hit]:
     text = case.statement.text
     if not any(len(word.encode()) > NAME_BYTES for word in _LONG_WORD.findall(text)):
         return
@@ -108,7 +108,7 @@ def _cut(case: Case) -> Iterator[Hit]:
         is_name = token[:1] == '"' or token[:1].isalpha() or token[:1] == "_"
         if is_name and "'" not in token and len(name.encode()) > NAME_BYTES:
             cut = name.encode()[:NAME_BYTES].decode(errors="ignore")
-            yield Hit(f"{name} is longer than {NAME_BYTES} bytes, and becomes {cut}")
+            yield Hit(f"identifier {name} will be truncated to {cut}: it is longer than {NAME_BYTES} bytes")
 
 
 _LONG = "a_name_that_is_longer_than_the_sixty_three_bytes_that_postgresql_keeps"
@@ -135,9 +135,9 @@ CUT = Rule(
         "CreateRoleStmt",
         "CreateStatsStmt",
     ),
-    stake="PostgreSQL keeps 63 bytes of a name: programs find it by another one, and two may become the same.",
+    stake="PostgreSQL truncates an identifier to 63 bytes. Two long names can become the same name.",
     safe="create index concurrently t_a_idx on t (a);",
-    check=_cut,
+    check=_check_length,
     examples=(
         bad(f"create table {_LONG} (a int);"),
         bad(f"create table t ({_LONG} int);"),

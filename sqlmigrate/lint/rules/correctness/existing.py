@@ -1,4 +1,4 @@
-"""Correctness: what is made though it is there already, and what is dropped though something hangs on it."""
+"""Correctness: objects that are created although they exist, and dropped although other objects depend on them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ _CASCADE = "DROP_CASCADE"
 
 
 def _is_sure(catalog: Catalog, name: Name) -> bool:
-    """Whether what the files tell of something has been touched by nothing that they do not tell."""
+    """Returns whether the files fully describe a relation: no DO block, dynamic SQL or parent can have changed it."""
     table = catalog.tables.get(name)
     clouded = bool(catalog.clouded) and (table is None or table.partial)
     return name[1] not in catalog.doubtful and not clouded and not (table and table.parents)
 
 
-def _exists(case: Case) -> Iterator[Hit]:
+def _check_exists(case: Case) -> Iterator[Hit]:
     node = case.node
     if case.statement.inner or node.get("if_not_exists") or node.get("missing_ok") or node.get("skipIfNewValExists"):
         return
     for what, name, born in _made(case):
         if _is_sure(case.catalog, name) and not _dropped(case) & set(what.split()):
-            yield Hit(f"{what} is there already", by=case.told_by(born))
+            yield Hit(f"{what} already exists", by=case.told_by(born))
 
 
 def _dropped(case: Case) -> set[str]:
-    """What the same ALTER TABLE takes away."""
+    """Returns the names that the same ALTER TABLE drops."""
     return {command.get("name", "") for command in case.statement.commands if command["subtype"].startswith("AT_Drop")}
 
 
-def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901, PLR0912  # a case a statement
-    """What a statement makes that is known: a name for people, what it is or belongs to, and where that was made."""
+def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901, PLR0912  # one case for each kind of statement
+    """Yields what a statement creates although it exists: its description, the object or its table, and its origin."""
     catalog, node = case.catalog, case.node
     match case.kind:
         case "CreateStmt":
@@ -81,20 +81,20 @@ def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901
 
 
 def _relation(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth | None]]:
-    """Tables, views, indexes and sequences share their names."""
+    """Yields the relation of a name: tables, views, indexes and sequences share one namespace."""
     table = catalog.tables.get(name)
-    behind = catalog.tables.get(catalog.index_tables.get(name, ("", "")))
+    indexed = catalog.tables.get(catalog.index_tables.get(name, ("", "")))
     if table is not None and not (table.partial and table.born is None):
         yield f"{table.kind} {name[1]}".replace("partitioned", "table"), name, table.born
-    elif behind is not None:
-        index = next((known for known in behind.indexes if known.name == name), None)
-        yield f"index {name[1]}", behind.name, index.born if index else None
+    elif indexed is not None:
+        index = next((known for known in indexed.indexes if known.name == name), None)
+        yield f"index {name[1]}", indexed.name, index.born if index else None
     elif name in catalog.sequences:
         yield f"sequence {name[1]}", name, catalog.sequences[name]
 
 
 def _is_temporary(catalog: Catalog, node: Node) -> bool:
-    """Whether a view reads a temporary table, and so is temporary too."""
+    """Returns whether a view reads a temporary table, and is therefore temporary itself."""
     return any(catalog.resolve(name)[0] == "pg_temp" for name in relations_in(node["query"]))
 
 
@@ -111,10 +111,10 @@ def _renamed(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:
 
 
 def _type(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth | None]]:
-    made = (name[0] or (catalog.search_path[0] if catalog.search_path else ""), name[1])
-    known = catalog.types.get(made)
+    created = (name[0] or (catalog.search_path[0] if catalog.search_path else ""), name[1])
+    known = catalog.types.get(created)
     if known is not None and known.born is not None:
-        yield f"type {name[1]}", made, known.born
+        yield f"type {name[1]}", created, known.born
 
 
 def _value(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:
@@ -154,9 +154,9 @@ EXISTS = Rule(
         "AT_AddColumn",
         "AT_AddConstraint",
     ),
-    stake="The statement fails: PostgreSQL makes nothing by a name that is taken.",
+    stake="The statement fails: an object of this name already exists.",
     safe="create table if not exists t (a int);\nalter table t add column if not exists b int;",
-    check=_exists,
+    check=_check_exists,
     examples=(
         bad("create table t (a int);", _T),
         bad("create table t (a int); create table t (a int);"),
@@ -206,7 +206,7 @@ EXISTS = Rule(
 )
 
 
-def _dependants(case: Case) -> Iterator[Hit]:
+def _check_dependents(case: Case) -> Iterator[Hit]:
     node = case.node
     if case.statement.inner or node.get("behavior") == _CASCADE or case.catalog.clouded:
         return
@@ -225,10 +225,10 @@ def _of_drop(case: Case) -> Iterator[Hit]:
             used = next((name for name in dropped if name in table.reads), None)
             referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
             if used and _is_sure(catalog, used):
-                yield _hanging(case, f"{table.kind} {table.name[1]}", used[1], table.born)
+                yield _dependent(case, f"{table.kind} {table.name[1]}", used[1], table.born)
             elif referred and referred.references and _is_sure(catalog, table.name):
                 what = f"foreign key {referred.name} of {table.name[1]}"
-                yield _hanging(case, what, referred.references[1], referred.born or table.born)
+                yield _dependent(case, what, referred.references[1], referred.born or table.born)
     elif kind in ROUTINES:
         yield from _of_function(case, [catalog.resolve(name, catalog.functions) for name in names])
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
@@ -236,14 +236,14 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     elif kind == "OBJECT_SCHEMA":
         for table in (table for table in catalog.tables.values() if table.name[0] in {name for _, name in names}):
             if _is_sure(catalog, table.name):
-                yield _hanging(case, table.name[1], table.name[0], table.born)
+                yield _dependent(case, table.name[1], table.name[0], table.born)
 
 
 def _of_function(case: Case, dropped: list[Name]) -> Iterator[Hit]:
     for table in case.catalog.tables.values():
         for trigger, function in table.triggers.items() if _is_sure(case.catalog, table.name) else ():
             if function in dropped:
-                yield _hanging(case, f"trigger {trigger} of {table.name[1]}", function[1], table.born)
+                yield _dependent(case, f"trigger {trigger} of {table.name[1]}", function[1], table.born)
 
 
 def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
@@ -251,11 +251,11 @@ def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
         for column in table.columns.values() if _is_sure(case.catalog, table.name) else ():
             used = [name for name in dropped if column.type and is_named(case.catalog, column.type.name, name)]
             if used:
-                yield _hanging(case, f"column {column.name} of {table.name[1]}", used[0][1], table.born)
+                yield _dependent(case, f"column {column.name} of {table.name[1]}", used[0][1], table.born)
 
 
 def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
-    """What hangs on a column that is dropped or gets another type, or on a key whose constraint is dropped."""
+    """Yields what depends on a column that is dropped or changes its type, or on a dropped key constraint."""
     if case.kind == "AT_DropConstraint":
         yield from _of_key(case, table, column)
         return
@@ -263,12 +263,12 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
         sure = _reads_column(case, view, table, column)
         if sure is not False:
             what = f"{view.kind} {view.name[1]}"
-            yield _hanging(case, what, column, view.born)._replace(certain=bool(sure))
+            yield _dependent(case, what, column, view.born)._replace(certain=bool(sure))
     if column in table.keys:
-        yield _hanging(case, f"the partition key of {table.name[1]}", column, table.born)
+        yield _dependent(case, f"the partition key of {table.name[1]}", column, table.born)
     for other in table.columns.values():
         if other.generated and other.name != column and column in columns_in(other.default):
-            yield _hanging(case, f"generated column {other.name}", column, other.born or table.born)
+            yield _dependent(case, f"generated column {other.name}", column, other.born or table.born)
     if case.kind == "AT_DropColumn":
         keys = [key for key in table.constraints if key.kind in ("primary", "unique") and column in key.columns]
         for key in keys:
@@ -276,7 +276,7 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
 
 
 def _of_key(case: Case, table: Table, name: str) -> Iterator[Hit]:
-    """The foreign keys that refer to the columns of a key."""
+    """Yields the foreign keys that reference the columns of a key."""
     key = table.constraint(name)
     if key is None or key.kind not in ("primary", "unique"):
         return
@@ -287,11 +287,11 @@ def _of_key(case: Case, table: Table, name: str) -> Iterator[Hit]:
             is_same_key = constraint.references == table.name and set(meant) == set(key.columns)
             if is_same_key and _is_sure(case.catalog, other.name):
                 what = f"foreign key {constraint.name} of {other.name[1]}"
-                yield _hanging(case, what, name, constraint.born or other.born)
+                yield _dependent(case, what, name, constraint.born or other.born)
 
 
 def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | None:
-    """Whether a view reads a column of a table; None where it may be that of another table."""
+    """Returns whether a view reads a column of a table; None if the column may belong to another table."""
     if column not in view.read_columns:
         return None if "*" in view.read_columns and column not in table.columns else False
     others = [case.catalog.tables.get(name) for name in view.reads if name != table.name]
@@ -300,9 +300,11 @@ def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | 
     return True if _is_sure(case.catalog, view.name) else None
 
 
-def _hanging(case: Case, what: str, on: str, born: Birth | None) -> Hit:
+def _dependent(case: Case, what: str, on: str, born: Birth | None) -> Hit:
     by = Decider.FILE if born is None else case.told_by(born)
-    return Hit(f"{what} hangs on {on}, so this fails", "drop that first, and make it anew behind this", by)
+    return Hit(
+        f"cannot drop or change {on}: {what} depends on it", f"-- drop {what} first, and create it again after this", by
+    )
 
 
 _V = _T + "create view v as select a from t; "
@@ -315,9 +317,9 @@ DEPENDANTS = Rule(
     name="has-dependants",
     level=Level.ERROR,
     on=("DropStmt", "AT_DropColumn", "AT_AlterColumnType", "AT_DropConstraint"),
-    stake="The statement fails: PostgreSQL drops or changes nothing that something else is made of.",
+    stake="The statement fails: other objects depend on the object.",
     safe="drop view v;\nalter table t drop column a;\ncreate view v as select b from t;",
-    check=_dependants,
+    check=_check_dependents,
     examples=(
         bad("alter table t drop column a;", _V),
         bad("alter table t alter column a type bigint;", _V),

@@ -1,4 +1,4 @@
-"""What the linter finds itself while it reads a file; here is what is to be known of it."""
+"""Correctness: findings that the linter makes while it reads the files; the rules here only describe them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_WANTED = "-- sqlmigrate: ignore=index-not-concurrent (twelve rows)\ncreate index i on t (a);"
+_SAFE = "-- sqlmigrate: ignore=index-not-concurrent (twelve rows)\ncreate index i on t (a);"
 
 
 def _found_by_the_linter(_: Case) -> Iterable[Hit]:
@@ -21,7 +21,7 @@ SYNTAX = Rule(
     name="syntax",
     level=Level.ERROR,
     on=(),
-    stake="PostgreSQL's grammar refuses the statement, so the migration fails there.",
+    stake="The statement has a syntax error, so the migration fails.",
     safe="select 1;",
     check=_found_by_the_linter,
     examples=(
@@ -40,8 +40,8 @@ UNUSED_IGNORE = Rule(
     name="unused-ignore",
     level=Level.WARNING,
     on=(),
-    stake="A comment that keeps nothing quiet hides what comes later, and misleads who reads it.",
-    safe=_WANTED,
+    stake="An ignore comment without effect misleads the reader, and hides a later finding of its rule.",
+    safe=_SAFE,
     check=_found_by_the_linter,
     examples=(
         bad("-- sqlmigrate: ignore=index-not-concurrent\nselect 1;"),
@@ -49,7 +49,7 @@ UNUSED_IGNORE = Rule(
         bad("-- sqlmigrate: ignore=\nselect 1;"),
         bad("-- sqlmigrate: ignore=index-not-concurrent\ncreate index concurrently i on t (a);"),
         bad("-- sqlmigrate: ignore=check-scans\ncreate index i on t (a);"),
-        good(_WANTED),
+        good(_SAFE),
         good("create index i on t (a); -- sqlmigrate: ignore=index-not-concurrent"),
         good("-- squawk-ignore prefer-robust-stmts\nselect 1;"),
     ),
@@ -58,8 +58,8 @@ DUPLICATE_VERSION = Rule(
     name="duplicate-version",
     level=Level.ERROR,
     on=(),
-    stake="sqlmigrate runs nothing while two files have one version: it can't know which of them the history means.",
-    safe="-- sqlmigrate renumber: what is not applied gets the next version",
+    stake="sqlmigrate runs nothing while two files have the same version: the history cannot tell them apart.",
+    safe="-- sqlmigrate renumber gives the pending migration the next version",
     check=_found_by_the_linter,
     examples=(
         Example("select 1;", "select 1;", bad=True, name="V1.0.0-001__example.up.sql"),

@@ -1,4 +1,4 @@
-"""Correctness: what PostgreSQL refuses by the form of the statement, by its own version, or by what it builds on."""
+"""Correctness: statements that fail because of their form, the version of PostgreSQL, or the objects they use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NEWEST = 18
 _NEW_FUNCTIONS = {"uuidv7": 18, "uuidv4": 18}
-# Types between which there is an =.
+# Groups of types that have an = operator between them.
 _ALIKE = (
     ("int2", "int4", "int8", "numeric", "float4", "float8", "oid", "regclass"),
     ("text", "varchar", "bpchar", "name", "citext", "char"),
@@ -36,29 +36,34 @@ def _on(version: int, sql: str, *, bad: bool = False) -> Example:
     return Example(sql, bad=bad, postgres=version)
 
 
-def _concurrently(case: Case) -> Iterator[Hit]:
+def _check_concurrently(case: Case) -> Iterator[Hit]:
     node = case.node
     if not node.get("concurrent"):
         return
     if case.kind == "IndexStmt":
         if case.table is not None and case.table.kind == "partitioned":
             yield Hit(
-                f"CREATE INDEX CONCURRENTLY fails: {case.name[1]} is partitioned",
+                f"cannot create an index on partitioned table {case.name[1]} concurrently",
                 f"create index … on only {case.name[1]} (…);\n"
                 "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
                 told_by(case, case.table),
             )
         return
     if len(node.get("objects", ())) > 1:
-        yield Hit("DROP INDEX CONCURRENTLY fails with more than one index", "drop index concurrently …;  -- one by one")
+        yield Hit(
+            "DROP INDEX CONCURRENTLY does not support dropping multiple objects",
+            "drop index concurrently …;  -- one index in each statement",
+        )
     if node.get("behavior") == "DROP_CASCADE":
-        yield Hit("DROP INDEX CONCURRENTLY fails with CASCADE", "drop index concurrently …;")
+        yield Hit("DROP INDEX CONCURRENTLY does not support CASCADE", "drop index concurrently …;")
     for name in dropped_names(node):
         index = case.catalog.index(name)
         table = case.catalog.tables.get(index.table) if index else None
         if table is not None and table.kind == "partitioned":
             by = told_by(case, table)
-            yield Hit(f"DROP INDEX CONCURRENTLY fails: {table.name[1]} is partitioned", f"drop index {name[1]};", by)
+            yield Hit(
+                f"cannot drop an index of partitioned table {table.name[1]} concurrently", f"drop index {name[1]};", by
+            )
 
 
 _LIST = "create table p (a int) partition by list (a); "
@@ -67,9 +72,9 @@ CONCURRENTLY = Rule(
     name="index-concurrently-fails",
     level=Level.ERROR,
     on=("IndexStmt", "DropStmt"),
-    stake="PostgreSQL makes and drops indexes concurrently only one at a time, and only those of plain tables.",
+    stake="The statement fails: CONCURRENTLY works on one index, which must not belong to a partitioned table.",
     safe="drop index concurrently t_a_idx;\ndrop index concurrently t_b_idx;",
-    check=_concurrently,
+    check=_check_concurrently,
     examples=(
         bad("create index concurrently i on p (a);", _LIST),
         bad("create index concurrently i on only p (a);", _LIST),
@@ -88,7 +93,7 @@ CONCURRENTLY = Rule(
 )
 
 
-def _using_index(case: Case) -> Iterator[Hit]:
+def _check_using_index(case: Case) -> Iterator[Hit]:
     node, table = case.node["def"]["Constraint"], case.table
     if "indexname" not in node or table is None:
         return
@@ -96,27 +101,27 @@ def _using_index(case: Case) -> Iterator[Hit]:
     why = _unfit(table, index) if index is not None else ""
     if index is not None and why:
         yield Hit(
-            f"USING INDEX fails: {index.name[1]} {why}",
+            f"USING INDEX fails: index {index.name[1]} {why}",
             f"create unique index concurrently … on {table.name[1]} (…);",
             case.told_by(index.born),
         )
 
 
 def _unfit(table: Table, index: Index) -> str:
-    """Why an index can't become a constraint's; empty where it can."""
+    """Returns why an index cannot become the index of a constraint; empty if it can."""
     if index.table != table.name:
-        return f"is one of {index.table[1]}"
+        return f"belongs to table {index.table[1]}"
     if index.constraint:
-        return "is a constraint's already"
+        return "is already associated with a constraint"
     if table.kind == "partitioned":
-        return f"is that of {table.name[1]}, which is partitioned"
+        return f"belongs to partitioned table {table.name[1]}"
     if not index.unique or index.method != "btree":
-        return "is not unique"
+        return "is not a unique index"
     if index.predicate is not None:
-        return "has a WHERE"
+        return "is a partial index"
     if index.expressions:
-        return "has an expression among its columns"
-    return "has an order or operators of its own" if any(index.options) else ""
+        return "contains expressions"
+    return "does not have default sorting behavior" if any(index.options) else ""
 
 
 _T = "create table t (a int not null, b int); create table u (a int); "
@@ -125,10 +130,10 @@ USING_INDEX = Rule(
     name="using-index-fails",
     level=Level.ERROR,
     on=("AT_AddConstraint",),
-    stake="PostgreSQL makes a constraint only of a unique index of all rows, on plain columns in their ordinary order.",
+    stake="The statement fails: the index must be unique, not partial, without expressions, in the default sort order.",
     safe="create unique index concurrently t_a_key on t (a);\n"
     "alter table t add constraint t_a_key unique using index t_a_key;",
-    check=_using_index,
+    check=_check_using_index,
     examples=(
         bad("alter table t add unique using index i;", _T + "create index i on t (a);"),
         bad("alter table t add unique using index i;", _T + "create unique index i on t (a) where b > 0;"),
@@ -145,14 +150,15 @@ USING_INDEX = Rule(
 )
 
 
-def _partition_key(case: Case) -> Iterator[Hit]:
+def _check_partition_key(case: Case) -> Iterator[Hit]:
     keys = _partition_keys(case)
     for columns, node in _unique_on(case) if keys else ():
         absent = [key for key in keys if key not in columns]
         if absent:
-            what = ", ".join(absent) if all(absent) else "an expression"
+            missing = ", ".join(absent) if all(absent) else "an expression"
             yield Hit(
-                f"what is unique in a partitioned table has to be so with its key: {what} is missing, so this fails",
+                "a unique constraint on a partitioned table must include all partitioning columns: "
+                f"{missing} is missing",
                 f"({', '.join(dict.fromkeys((*columns, *filter(None, absent))))})",
                 told_by(case, case.table),
                 node=node,
@@ -160,7 +166,7 @@ def _partition_key(case: Case) -> Iterator[Hit]:
 
 
 def _partition_keys(case: Case) -> tuple[str, ...]:
-    """The key of the partitioned table that a statement is about; an expression in it is an empty string."""
+    """Returns the partition key of the statement's table; an expression is an empty string."""
     if case.kind == "CreateStmt":
         parts = case.node.get("partspec", {}).get("partParams", ())
         return tuple(part["PartitionElem"].get("name", "") for part in parts)
@@ -168,7 +174,7 @@ def _partition_keys(case: Case) -> tuple[str, ...]:
 
 
 def _unique_on(case: Case) -> Iterator[tuple[tuple[str, ...], Node]]:
-    """The columns of each key that a statement makes, and where it says so."""
+    """Yields the columns of each unique constraint or index that a statement creates, with its node."""
     node = case.node
     if case.kind == "IndexStmt":
         if node.get("unique"):
@@ -188,9 +194,9 @@ PARTITION_KEY = Rule(
     name="unique-without-partition-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn", "IndexStmt"),
-    stake="The statement fails: each partition has an index of its own, and none sees what is in the others.",
+    stake="The statement fails: each partition has its own index, which cannot check the rows of other partitions.",
     safe="create table p (id bigint, at date, primary key (id, at)) partition by range (at);",
-    check=_partition_key,
+    check=_check_partition_key,
     examples=(
         bad("create table p (id bigint primary key, at date) partition by range (at);"),
         bad("create table p (id bigint, at date, unique (id)) partition by range (at);"),
@@ -209,7 +215,7 @@ PARTITION_KEY = Rule(
 )
 
 
-def _key_types(case: Case) -> Iterator[Hit]:
+def _check_key_types(case: Case) -> Iterator[Hit]:
     for body, columns in _foreign_keys(case):
         other = case.catalog.table(relation(body["pktable"]))
         key = other.primary_key if other else None
@@ -219,7 +225,7 @@ def _key_types(case: Case) -> Iterator[Hit]:
             wanted = other.columns[meant].type if other and meant in other.columns else None
             if given and wanted and not _comparable(given, wanted):
                 yield Hit(
-                    f"a foreign key fails from {name}, {given}, to {meant}, {wanted}: they can't be compared",
+                    f"the foreign key cannot be implemented: {name} is of type {given}, {meant} of type {wanted}",
                     f"{name} {wanted}",
                     told_by(case, other),
                     node=body,
@@ -227,7 +233,7 @@ def _key_types(case: Case) -> Iterator[Hit]:
 
 
 def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
-    """The foreign keys that a statement writes, each with its columns and their types as far as they are known."""
+    """Yields the foreign keys of a statement, each with its columns and their types, if known."""
     written = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node["def"]]
     definitions = [item["ColumnDef"] for item in written if "ColumnDef" in item]
     bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
@@ -244,7 +250,7 @@ def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | Non
 
 def _comparable(left: Type, right: Type) -> bool:
     if left.name not in BUILT_IN or right.name not in BUILT_IN:
-        return True  # a domain, say
+        return True  # for example a domain
     alike = left.name == right.name or any(left.name in group and right.name in group for group in _ALIKE)
     return left.array == right.array and alike
 
@@ -255,9 +261,9 @@ KEY_TYPES = Rule(
     name="foreign-key-types-differ",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    stake="The statement fails: PostgreSQL has no = between the types of the two columns.",
+    stake="The statement fails: no = operator exists for the types of the two columns.",
     safe="create table u (r_id bigint references r (id));",
-    check=_key_types,
+    check=_check_key_types,
     examples=(
         bad("create table u (a text references r);", _R),
         bad("create table u (a uuid, foreign key (a) references r (id));", _R),
@@ -274,16 +280,16 @@ KEY_TYPES = Rule(
 )
 
 
-def _newer(case: Case) -> Iterator[Hit]:
+def _check_version(case: Case) -> Iterator[Hit]:
     if case.postgres >= _NEWEST:
         return
-    for since, what in _wanted(case):
+    for since, what in _features(case):
         if since > case.postgres:
-            yield Hit(f"{what} came with PostgreSQL {since}: this fails on {case.postgres}")
+            yield Hit(f"{what} requires PostgreSQL {since}, so the statement fails on {case.postgres}")
 
 
-def _wanted(case: Case) -> Iterator[tuple[int, str]]:
-    """What a statement needs, with the version of PostgreSQL that brought it."""
+def _features(case: Case) -> Iterator[tuple[int, str]]:
+    """Yields the features that a statement uses, each with the version of PostgreSQL that introduced it."""
     node = case.node
     match case.kind:
         case "MergeStmt":
@@ -303,7 +309,7 @@ def _wanted(case: Case) -> Iterator[tuple[int, str]]:
         case "CreateStmt" | "AT_AddColumn" | "AT_AddConstraint" | "AT_ColumnDefault":
             yield from _of_definitions(node)
             if case.table is not None and case.table.kind == "partitioned" and _is_left_unvalidated(node):
-                yield 18, "a foreign key of a partitioned table that is NOT VALID"
+                yield 18, "a NOT VALID foreign key on a partitioned table"
 
 
 def _is_left_unvalidated(node: Node) -> bool:
@@ -324,7 +330,7 @@ def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
         if body["contype"] == "CONSTR_GENERATED" and generated_kind(body) == "virtual":
             yield 18, "a virtual generated column"
         if body["contype"] == "CONSTR_NOTNULL" and id(body) not in own:
-            yield 18, "NOT NULL as a constraint of the table"
+            yield 18, "NOT NULL as a table constraint"
         if body["contype"] in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not body.get("is_enforced"):
             yield 18, "NOT ENFORCED"
         if body.get("nulls_not_distinct"):
@@ -347,9 +353,9 @@ NEWER = Rule(
         "AT_AddConstraint",
         "AT_ColumnDefault",
     ),
-    stake="The statement fails: the server that the configuration names does not know it yet.",
+    stake="The statement fails on the PostgreSQL version in the configuration, which does not have the feature.",
     safe="alter table t add column b int generated always as (a * 2) stored; -- before PostgreSQL 18",
-    check=_newer,
+    check=_check_version,
     examples=(
         _on(17, "alter table t add column b int generated always as (a * 2) virtual;", bad=True),
         _on(17, "create table t (a int, b int generated always as (a * 2));", bad=True),

@@ -1,4 +1,4 @@
-"""What only the server tells, with `--replay`; here is what is to be known of it."""
+"""Correctness: findings that only a server reports, with `--replay`; the rules here only describe them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TABLE = "create table t (id int, a int);"
-_TYPE = "alter table t add column b bigint;  -- then fill it in batches, and let it take the place of a"
+_TYPE = "alter table t add column b bigint;  -- then fill it in batches, and replace a with it"
 _HIDDEN = "do $$ declare name text := 't'; begin execute format({}, name); end $$;"
 _HIDDEN_REWRITE = _HIDDEN.format("'alter table %I alter a type bigint'")
 _HIDDEN_SCAN = _HIDDEN.format("'alter table %I alter a set not null'")
 _HIDDEN_INDEX = _HIDDEN.format("'create index on %I (a)'")
 
 
-def _told_by_the_server(_: Case) -> Iterable[Hit]:
+def _reported_by_the_server(_: Case) -> Iterable[Hit]:
     return ()
 
 
@@ -26,9 +26,9 @@ FAILS = Rule(
     name="fails",
     level=Level.ERROR,
     on=(),
-    stake="The server refuses the statement with the schema that the earlier files make.",
+    stake="The statement fails on a server whose schema the earlier files created.",
     safe="select 1;",
-    check=_told_by_the_server,
+    check=_reported_by_the_server,
     examples=(
         bad("select a + '{}'::json from t;", _TABLE),
         bad("create view v as select no_such_function(a) from t;", _TABLE),
@@ -45,9 +45,9 @@ REWRITES = Rule(
     name="rewrites-table",
     level=Level.WARNING,
     on=(),
-    stake="The table is written anew while nobody can read it, by a statement that does not show it.",
+    stake="The statement rewrites a table, which blocks reads and writes. Its text does not show this.",
     safe=_TYPE,
-    check=_told_by_the_server,
+    check=_reported_by_the_server,
     examples=(
         bad(_HIDDEN_REWRITE, _TABLE),
         bad(
@@ -62,10 +62,10 @@ SCANS = Rule(
     name="scans-table",
     level=Level.WARNING,
     on=(),
-    stake="Every row is looked at while nobody can write the table, by a statement that does not show it.",
+    stake="The statement scans a whole table under a lock that blocks writes. Its text does not show this.",
     safe="alter table t add constraint a_not_null check (a is not null) not valid;\n"
     "alter table t validate constraint a_not_null;\nalter table t alter column a set not null;",
-    check=_told_by_the_server,
+    check=_reported_by_the_server,
     examples=(
         bad(_HIDDEN_SCAN, _TABLE),
         bad(
@@ -81,9 +81,9 @@ BUILDS = Rule(
     name="builds-index",
     level=Level.WARNING,
     on=(),
-    stake="An index is built while nobody can write the table, by a statement that does not show it.",
+    stake="The statement builds an index under a lock that blocks writes. Its text does not show this.",
     safe="create index concurrently t_a_idx on t (a);",
-    check=_told_by_the_server,
+    check=_reported_by_the_server,
     examples=(
         bad(_HIDDEN_INDEX, _TABLE),
         bad(_HIDDEN.format("'alter table %I add primary key (a)'"), "create table t (a int not null);"),

@@ -1,4 +1,4 @@
-"""Correctness: a down file takes back what its up file did."""
+"""Correctness: a down file must undo what its up file did."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def _undone(case: Case) -> Iterator[Hit]:
+def _check_down(case: Case) -> Iterator[Hit]:
     before, after, state = case.state.origin, case.catalog, case.state
     runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
     if before is None or after.clouded or runs_code:
@@ -23,29 +23,29 @@ def _undone(case: Case) -> Iterator[Hit]:
     differences = [difference for difference in _differences(before, after, state.undoes) if difference]
     if differences:
         more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-        told = "; ".join(differences[:_SHOWN]) + more
-        yield Hit(f"the up file is not taken back: {told}", by=Decider.EARLIER)
+        shown = "; ".join(differences[:_SHOWN]) + more
+        yield Hit(f"the down file does not undo the up file: {shown}", by=Decider.EARLIER)
 
 
 def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
-    """What is otherwise after both files than it was before; a thing that no file made is not looked at."""
+    """Yields what differs after both files from the schema before them; skips objects that no file created."""
     unsure = after.doubtful
     for name, old in before.tables.items():
         new = after.tables.get(name)
         if name[1] in unsure or old.persistence == "t" or (old.born is None and new is None):
             continue
         if new is None:
-            yield f"{_kind(old)} {name[1]} is gone"
+            yield f"{_kind(old)} {name[1]} is missing"
         elif old is not new and old.kind not in ("view", "matview"):
             yield from _of_table(old, new, up)
     for name, new in after.tables.items():
         if name not in before.tables and name[1] not in unsure and new.persistence != "t":
             if _is_of(new.born, up):
-                yield f"{_kind(new)} {name[1]} stays"
+                yield f"{_kind(new)} {name[1]} remains"
             elif new.born is None:
-                yield from _left_behind(new, up)
+                yield from _remaining(new, up)
             elif new.born.file < up:
-                yield f"{_kind(new)} {name[1]} has another name"
+                yield f"{_kind(new)} {name[1]} has a different name"
     yield from _others(before, after, up)
 
 
@@ -58,57 +58,63 @@ def _others(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
     for kind, old, new in kinds:
         for name in old:
             if name not in new and name[1] not in after.doubtful:
-                yield f"{kind} {name[1]} is gone"
-        for name, made in new.items():
-            if name not in old and _is_of(made if kind == "sequence" else made.born, up):
-                yield f"{kind} {name[1]} stays"
+                yield f"{kind} {name[1]} is missing"
+        for name, created in new.items():
+            if name not in old and _is_of(created if kind == "sequence" else created.born, up):
+                yield f"{kind} {name[1]} remains"
     for schema, born in after.schemas.items():
         if schema not in before.schemas and _is_of(born, up):
-            yield f"schema {schema} stays"
+            yield f"schema {schema} remains"
 
 
 def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
     of = old.name[1]
     for name, column in old.columns.items():
         if name not in new.columns:
-            yield f"column {of}.{name} is gone"
+            yield f"column {of}.{name} is missing"
         else:
-            yield from (f"column {of}.{name} has another {what}" for what in _changed(column, new.columns[name]))
+            yield from (f"column {of}.{name} has a different {what}" for what in _changed(column, new.columns[name]))
     for name, column in new.columns.items():
         if name not in old.columns and (not old.partial or _is_of(column.born, up)):
-            yield f"column {of}.{name} stays"
-    yield from _missing(of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints), "gone")
-    yield from _missing(of, "index", map(_index, old.indexes), map(_index, new.indexes), "gone")
-    yield from _left_behind_of(old, new, up)
+            yield f"column {of}.{name} remains"
+    yield from _missing(
+        of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints), "missing"
+    )
+    yield from _missing(of, "index", map(_index, old.indexes), map(_index, new.indexes), "missing")
+    yield from _remaining_in(old, new, up)
     for trigger in (*old.triggers, *new.triggers):
         if (trigger in old.triggers) != (trigger in new.triggers):
-            yield f"trigger {trigger} of {of} {'is gone' if trigger in old.triggers else 'stays'}"
+            yield f"trigger {trigger} of {of} {'is missing' if trigger in old.triggers else 'remains'}"
     if old.row_security != new.row_security:
         yield f"row security of {of} is {'on' if new.row_security else 'off'}"
 
 
-def _left_behind(new: Table, up: int) -> Iterator[str]:
-    """What the up file added to a table that no file made, and is there still."""
-    yield from (f"column {new.name[1]}.{name} stays" for name, column in new.columns.items() if _is_of(column.born, up))
-    yield from (f"constraint {constraint.name} stays" for constraint in new.constraints if _is_of(constraint.born, up))
+def _remaining(new: Table, up: int) -> Iterator[str]:
+    """Yields what the up file added to a table that no file created, if it still exists."""
+    yield from (
+        f"column {new.name[1]}.{name} remains" for name, column in new.columns.items() if _is_of(column.born, up)
+    )
+    yield from (
+        f"constraint {constraint.name} remains" for constraint in new.constraints if _is_of(constraint.born, up)
+    )
     indexes = (index for index in new.indexes if not index.constraint and _is_of(index.born, up))
-    yield from (f"index {index.name[1]} stays" for index in indexes)
+    yield from (f"index {index.name[1]} remains" for index in indexes)
 
 
-def _left_behind_of(old: Table, new: Table, up: int) -> Iterator[str]:
+def _remaining_in(old: Table, new: Table, up: int) -> Iterator[str]:
     constraints, indexes = set(map(_constraint, old.constraints)), set(map(_index, old.indexes))
     for constraint in new.constraints:
         if _constraint(constraint) not in constraints and _is_of(constraint.born, up):
-            yield f"constraint {constraint.name} stays"
+            yield f"constraint {constraint.name} remains"
     for index in new.indexes:
         if not index.constraint and _index(index) not in indexes and _is_of(index.born, up):
-            yield f"index {index.name[1]} stays"
+            yield f"index {index.name[1]} remains"
 
 
 def _missing(of: str, kind: str, old: Iterable[Any], new: Iterable[Any], how: str) -> Iterator[str]:
-    there = set(new)
+    existing = set(new)
     for entry in old:
-        if entry not in there:
+        if entry not in existing:
             yield f"{kind} on {of} ({', '.join(entry[1])}) is {how}"
 
 
@@ -130,7 +136,7 @@ def _index(index: Index) -> tuple[bool, tuple[str, ...], str]:
 
 
 def _bare(tree: Any) -> Any:
-    """An expression without the places where its parts were written; NULL, which is as good as none, is None."""
+    """Returns an expression without the locations of its parts; NULL is None, because both mean no default."""
     if isinstance(tree, dict) and tree.get("A_Const", {}).get("isnull"):
         return None
     if isinstance(tree, dict):
@@ -156,9 +162,9 @@ UNDONE = Rule(
     name="down-does-not-undo",
     level=Level.WARNING,
     on=(END,),
-    stake="After up and down the schema is not what it was, so the up file fails the next time, or finds other tables.",
+    stake="After the down file the schema differs from before the up file, so the next run of the up file can fail.",
     safe="-- up\nalter table t add column c int;\n-- down\nalter table t drop column c;",
-    check=_undone,
+    check=_check_down,
     examples=(
         _pair("create table t (a int);", "select 1;", wrong=True),
         _pair("create table t (a int);", "-- nothing to do\n", wrong=True),

@@ -1,4 +1,4 @@
-"""Correctness: what a statement counts on and earlier files took away, or never made."""
+"""Correctness: names of relations, columns and constraints that do not exist when the statement runs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _DROPPED = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", 
 _T = "create table t (a int, b text); "
 
 
-def _gone(case: Case) -> Iterator[Hit]:
+def _check_relations(case: Case) -> Iterator[Hit]:
     if case.statement.inner or case.node.get("missing_ok"):
         return
     for name in dict.fromkeys(_named(case)):
         if is_gone(case.catalog, name):
-            yield Hit(f"{name[1]} is gone: this file or an earlier one dropped or renamed it")
+            yield Hit(f"{name[1]} does not exist: this file or an earlier file drops or renames it")
 
 
 def _named(case: Case) -> Iterator[Name]:
-    """The relations and types that a statement counts on."""
+    """Yields the relations and types that a statement requires."""
     node = case.node
     match case.kind:
         case "DropStmt" if node["removeType"] in (*_DROPPED, "OBJECT_DOMAIN"):
@@ -59,7 +59,7 @@ def _named(case: Case) -> Iterator[Name]:
 
 
 def _types(node: object) -> Iterator[Name]:
-    """The types that columns are made of; PostgreSQL's own have another schema."""
+    """Yields the types of columns; built-in types have the schema pg_catalog."""
     for kind, body in walk(node):
         if kind == "typeName" and len(strings(body.get("names", ()))) > 0:
             yield qualified(body["names"])
@@ -80,9 +80,9 @@ GONE = Rule(
         "AlterEnumStmt",
         *_QUERIES,
     ),
-    stake="The statement fails: what it names was dropped or renamed before.",
+    stake="The statement fails: the relation or type was dropped or renamed earlier.",
     safe="alter table t rename to u;\nalter table u add column a int;",
-    check=_gone,
+    check=_check_relations,
     examples=(
         bad("alter table t add column c int;", _T + "drop table t;"),
         bad("alter table t add column c int;", _T + "alter table t rename to u;"),
@@ -110,24 +110,24 @@ GONE = Rule(
 )
 
 
-def _columns(case: Case) -> Iterator[Hit]:
+def _check_columns(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
-    told: set[tuple[str, Name]] = set()
+    reported: set[tuple[str, Name]] = set()
     for column, table, node in _missing(case):
-        if (column, table) not in told and column not in _added(case):
-            told.add((column, table))
+        if (column, table) not in reported and column not in _added(case):
+            reported.add((column, table))
             by = told_by(case, case.catalog.table(table))
-            yield Hit(f"{table[1]} has no column {column}", by=by, node=node if "location" in node else None)
+            yield Hit(f"column {column} of {table[1]} does not exist", by=by, node=node if "location" in node else None)
 
 
 def _added(case: Case) -> set[str]:
-    """The columns that the same ALTER TABLE adds."""
+    """Returns the columns that the same ALTER TABLE adds."""
     commands = (command for command in case.statement.commands if command["subtype"] == "AT_AddColumn")
     return {command["def"]["ColumnDef"].get("colname", "") for command in commands}
 
 
-def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # a case a statement
+def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for each kind of statement
     node, catalog = case.node, case.catalog
     match case.kind:
         case "AT_AddConstraint":
@@ -164,7 +164,7 @@ def _of_constraint(case: Case, body: Node) -> Iterator[Missing]:
 
 
 def _of_reference(case: Case, body: Node) -> Iterator[Missing]:
-    """The columns that a foreign key refers to."""
+    """Yields the missing columns that a foreign key references."""
     if "pktable" in body:
         yield from missing_in(case.catalog, relation(body["pktable"]), strings(body.get("pk_attrs", ())), body)
 
@@ -222,9 +222,9 @@ COLUMN = Rule(
         "CreateStmt",
         *_QUERIES,
     ),
-    stake="The statement fails: the table has no such column.",
+    stake="The statement fails: the column does not exist.",
     safe="alter table t add column c int;\nalter table t alter column c set default 0;",
-    check=_columns,
+    check=_check_columns,
     examples=(
         bad("alter table t drop column c;", _T),
         bad("alter table t alter column c set not null;", _T),
@@ -264,7 +264,7 @@ COLUMN = Rule(
 )
 
 
-def _constraint(case: Case) -> Iterator[Hit]:
+def _check_constraint(case: Case) -> Iterator[Hit]:
     named = str(case.node.get("subname" if case.kind == "RenameStmt" else "name", ""))
     if case.kind == "RenameStmt" and case.node["renameType"] != "OBJECT_TABCONSTRAINT":
         return
@@ -272,16 +272,16 @@ def _constraint(case: Case) -> Iterator[Hit]:
     if case.statement.inner or case.node.get("missing_ok") or table is None or not named:
         return
     if table.constraint(named) is None and not named.endswith("not_null"):
-        yield Hit(f"{table.name[1]} has no constraint {named}", by=told_by(case, table))
+        yield Hit(f"constraint {named} of {table.name[1]} does not exist", by=told_by(case, table))
 
 
 CONSTRAINT = Rule(
     name="unknown-constraint",
     level=Level.ERROR,
     on=("AT_DropConstraint", "AT_ValidateConstraint", "AT_AlterConstraint", "RenameStmt"),
-    stake="The statement fails: the table has no such constraint.",
+    stake="The statement fails: the constraint does not exist.",
     safe="alter table t drop constraint if exists c;",
-    check=_constraint,
+    check=_check_constraint,
     examples=(
         bad("alter table t drop constraint c;", _T),
         bad("alter table t validate constraint c;", _T),
@@ -308,7 +308,7 @@ CONSTRAINT = Rule(
 )
 
 
-def _no_key(case: Case) -> Iterator[Hit]:
+def _check_referenced_key(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
     for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
@@ -320,8 +320,9 @@ def _no_key(case: Case) -> Iterator[Hit]:
         meant = set(strings(body.get("pk_attrs", ())))
         usable = [index for index in table.indexes if index.unique and not index.predicate and not index.expressions]
         if not (any(set(index.columns) == meant for index in usable) if meant else table.primary_key):
+            columns = f" ({', '.join(sorted(meant))})" if meant else ": it has no primary key"
             yield Hit(
-                f"{table.name[1]} has no unique key on {', '.join(sorted(meant)) or 'anything: no primary key'}",
+                f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}",
                 f"create unique index concurrently … on {table.name[1]} (…);",
                 told_by(case, table),
                 node=body,
@@ -332,10 +333,10 @@ NO_KEY = Rule(
     name="foreign-key-without-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    stake="The statement fails: a foreign key refers to a primary key, or to columns that are unique together.",
+    stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint.",
     safe="alter table r add constraint r_code_key unique using index r_code_key;\n"
     "alter table t add foreign key (code) references r (code) not valid;",
-    check=_no_key,
+    check=_check_referenced_key,
     examples=(
         bad("create table u (a int references t);", _T),
         bad("create table u (a int references t (a));", _T),
