@@ -188,9 +188,13 @@ def test_each_command_accepts_only_its_own_plan_and_no_other_selection(project: 
     ok(project, "plan", "--out", "plan.json")
 
     assert "sqlmigrate migrate --plan plan.json" in refused(project, "rollback", "--plan", "plan.json", "--yes")
-    assert "no other choice" in refused(project, "migrate", "--plan", "plan.json", "--target", "v1.0.0-001")
+    assert "cannot be combined with other options" in refused(
+        project, "migrate", "--plan", "plan.json", "--target", "v1.0.0-001"
+    )
     assert "--rollback" in refused(project, "plan", "--steps", "1")
-    assert "no other choice" in refused(project, "plan", "--rollback", "--steps", "1", "--out-of-order")
+    assert "cannot be combined with other options" in refused(
+        project, "plan", "--rollback", "--steps", "1", "--out-of-order"
+    )
 
 
 def test_a_run_with_nothing_to_do_needs_no_approval(release: Project, reviewer: str) -> None:
@@ -293,5 +297,5 @@ def test_approve_requires_a_terminal_or_yes(release: Project) -> None:
 def test_a_plan_file_that_cannot_be_written_is_reported(project: Project) -> None:
     project.add(1, "select 1;")
 
-    assert "cannot be written" in refused(project, "plan", "--out", "nowhere/plan.json")
+    assert "could not write file" in refused(project, "plan", "--out", "nowhere/plan.json")
     assert not Path(project.root / "nowhere").exists()

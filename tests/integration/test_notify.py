@@ -118,7 +118,7 @@ def test_a_refused_connection_and_a_missing_command_are_warnings(project: Projec
 
     assert run.returncode == 0
     assert "  warning: could not notify http://127.0.0.1: [Errno 111] Connection refused" in run.stderr
-    assert "  warning: /nowhere/tell could not be run: No such file or directory" in run.stderr
+    assert "  warning: could not run /nowhere/tell: No such file or directory" in run.stderr
     assert TOKEN not in run.stderr
 
 
