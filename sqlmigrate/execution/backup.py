@@ -112,8 +112,9 @@ def _programs_for(server: int) -> _Programs:
     if not installed:
         raise BackupFailed("could not make the backup: pg_dump not found", hint=hint)
     newest = max(installed, key=lambda programs: programs.version)
-    program = f"pg_dump {newest.version} ({newest.path('pg_dump')})"
-    raise BackupFailed(f"could not make the backup: {program} is too old for PostgreSQL {server}", hint=hint)
+    version, path = newest.version, newest.path("pg_dump")
+    message = f"could not make the backup: pg_dump {version} ({path}) is too old for PostgreSQL {server}"
+    raise BackupFailed(message, hint=hint)
 
 
 def _installed() -> Iterator[_Programs]:
