@@ -52,7 +52,7 @@ def contents(project: Project) -> list[tuple[object, ...]]:
     )
 
 
-def test_done_is_0(project: Project) -> None:
+def test_success_exits_with_0(project: Project) -> None:
     add_series(project)
 
     assert [project.cli(command).returncode for command in ("migrate", "status", "info", "check", "validate")] == [
@@ -60,7 +60,7 @@ def test_done_is_0(project: Project) -> None:
     ] * 5
 
 
-def test_failed_is_1(project: Project) -> None:
+def test_failure_exits_with_1(project: Project) -> None:
     project.add(1, "select 1 / 0;")
 
     assert project.cli("migrate").returncode == 1
@@ -84,7 +84,7 @@ def test_failed_is_1(project: Project) -> None:
         (("baseline",), "Missing option '--version'"),
     ],
 )
-def test_usage_is_2(project: Project, arguments: tuple[str, ...], message: str) -> None:
+def test_a_usage_error_exits_with_2(project: Project, arguments: tuple[str, ...], message: str) -> None:
     done = project.cli(*arguments)
 
     assert done.returncode == 2
@@ -93,13 +93,13 @@ def test_usage_is_2(project: Project, arguments: tuple[str, ...], message: str) 
     assert "Traceback" not in done.stderr
 
 
-def test_pending_is_3(project: Project) -> None:
+def test_pending_migrations_exit_with_3(project: Project) -> None:
     add_series(project)
 
     assert project.cli("check").returncode == 3
 
 
-def test_a_lock_not_had_is_4(project: Project) -> None:
+def test_an_unavailable_lock_exits_with_4(project: Project) -> None:
     add_series(project)
     with psycopg.connect(project.database) as other:
         other.execute(f"select pg_advisory_lock({key_of('public.migrations')})".encode())
@@ -107,7 +107,7 @@ def test_a_lock_not_had_is_4(project: Project) -> None:
         assert project.cli("migrate", "--lock-wait", "100ms").returncode == 4
 
 
-def test_a_run_that_takes_too_long_is_stopped(project: Project) -> None:
+def test_a_run_beyond_its_timeout_is_stopped(project: Project) -> None:
     project.add(1, "create table t (a int);\nselect pg_sleep(30);")
     began = time.monotonic()
 
@@ -143,7 +143,7 @@ def test_a_dry_run_sends_nothing_and_prints_the_sql(project: Project, arguments:
     assert "select 3 -- end\n;" in shown
 
 
-def test_the_sql_of_a_dry_run_is_sql_that_psql_runs(project: Project) -> None:
+def test_psql_runs_the_sql_of_a_dry_run(project: Project) -> None:
     project.add(
         1,
         "begin isolation level serializable;\ncreate table t (a int);\ncommit;\n"
@@ -157,7 +157,7 @@ def test_the_sql_of_a_dry_run_is_sql_that_psql_runs(project: Project) -> None:
     assert project.query("select a from t") == [(1,)]
 
 
-def test_a_dry_run_into_nothing_makes_nothing(project: Project) -> None:
+def test_a_dry_run_creates_no_tables(project: Project) -> None:
     add_series(project)
 
     project.cli("migrate", "--dry-run")
@@ -175,7 +175,7 @@ def test_a_rehearsal_leaves_nothing(project: Project) -> None:
     assert contents(project) == before
 
 
-def test_a_rehearsal_makes_no_history_table(project: Project) -> None:
+def test_a_rehearsal_creates_no_history_table(project: Project) -> None:
     add_series(project)
 
     assert project.cli("validate", "--dry-run").returncode == 0
@@ -184,7 +184,7 @@ def test_a_rehearsal_makes_no_history_table(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 1), ("n\n", 2, 2), ("\n", 2, 2)])
-def test_rollback_asks_on_a_terminal(project: Project, answer: str, code: int, left: int) -> None:
+def test_rollback_prompts_on_a_terminal(project: Project, answer: str, code: int, left: int) -> None:
     add_series(project)
     project.migrator().migrate()
 
@@ -209,7 +209,7 @@ def test_rollback_without_a_terminal_needs_yes(project: Project) -> None:
     assert len(project.versions()) == 1
 
 
-def test_repair_asks_on_a_terminal(project: Project) -> None:
+def test_repair_prompts_on_a_terminal(project: Project) -> None:
     add_series(project)
     project.migrator().migrate()
     project.add(1, "create table t1 (b int);")
@@ -230,7 +230,7 @@ def test_a_terminal_is_coloured(project: Project) -> None:
     assert "✓" in screen
 
 
-def test_what_a_server_says_does_not_steer_the_terminal(project: Project) -> None:
+def test_text_from_the_server_cannot_control_the_terminal(project: Project) -> None:
     project.add(1, r"do $$ begin raise notice E'\x1b[2Jhi'; raise exception E'\x1b]0;gone\x07 \u202e'; end $$;")
     told = on_terminal(project, "migrate")[1]
     told += "".join(on_terminal(project, command)[1] for command in ("history", "validate", "info"))
@@ -240,7 +240,7 @@ def test_what_a_server_says_does_not_steer_the_terminal(project: Project) -> Non
     assert not any(sequence in told for sequence in ("\x1b[2J", "\x1b]", "\x07", "\u202e"))
 
 
-def test_how_results_are_shown_may_stand_in_the_configuration(project: Project) -> None:
+def test_the_configuration_may_set_the_output_format(project: Project) -> None:
     add_series(project)
     (project.root / "sqlmigrate.toml").write_text('format = "json"\nlog_level = "error"')
     ran = project.cli("migrate")
@@ -250,7 +250,7 @@ def test_how_results_are_shown_may_stand_in_the_configuration(project: Project) 
 
 
 @pytest.mark.parametrize("command", ["migrate", "status"])
-def test_no_color_is_obeyed(project: Project, command: str) -> None:
+def test_no_color_disables_colours(project: Project, command: str) -> None:
     add_series(project)
 
     _, screen = on_terminal(project, command, NO_COLOR="1")
@@ -259,7 +259,7 @@ def test_no_color_is_obeyed(project: Project, command: str) -> None:
     assert f"{ESCAPE}1m" not in screen
 
 
-def test_a_long_one_is_shown_while_it_runs(project: Project) -> None:
+def test_a_long_migration_is_shown_while_it_runs(project: Project) -> None:
     project.add(1, "select pg_sleep(0.3);", name="slow")
 
     _, screen = on_terminal(project, "migrate")
@@ -268,7 +268,7 @@ def test_a_long_one_is_shown_while_it_runs(project: Project) -> None:
     assert "… v1.0.0-001  slow" not in project.cli("migrate").stderr
 
 
-def test_a_pipe_is_plain(project: Project) -> None:
+def test_a_pipe_gets_plain_text(project: Project) -> None:
     add_series(project)
     project.add(3, "select 1 / 0;")
 
@@ -288,7 +288,7 @@ def test_a_pipe_is_plain(project: Project) -> None:
         ("rollback --steps 1 --version 1.0.0-1", "ConfigurationError"),
     ],
 )
-def test_a_failure_is_json_too(project: Project, arguments: str, kind: str) -> None:
+def test_a_failure_is_shown_as_json(project: Project, arguments: str, kind: str) -> None:
     project.add(1, "select 1 / 0;")
 
     done = project.cli(*arguments.split(), "--format", "json")
@@ -300,7 +300,7 @@ def test_a_failure_is_json_too(project: Project, arguments: str, kind: str) -> N
     assert done.returncode == (2 if kind == "ConfigurationError" else 1)
 
 
-def test_json_goes_by_itself_to_stdout(project: Project) -> None:
+def test_stdout_contains_only_the_json(project: Project) -> None:
     add_series(project)
 
     done = project.cli("migrate", "--format", "json")
@@ -309,7 +309,7 @@ def test_json_goes_by_itself_to_stdout(project: Project) -> None:
     assert "✓ v1.0.0-001" in done.stderr
 
 
-def test_notices_of_the_server_are_passed_on(project: Project) -> None:
+def test_notices_of_the_server_are_shown(project: Project) -> None:
     project.add(1, "do $$ begin raise notice 'hello'; raise warning 'careful'; end $$;")
 
     done = project.cli("migrate")
@@ -337,7 +337,7 @@ history_table = "prod.done"
     ],
 )
 @pytest.mark.parametrize("name", ["sqlmigrate.toml", "pyproject.toml", "other.toml"])
-def test_the_nearest_setting_counts(
+def test_the_setting_with_the_highest_priority_wins(
     project: Project, name: str, arguments: tuple[str, ...], environment: dict[str, str], schema: str
 ) -> None:
     (project.root / "sql").mkdir()
@@ -352,7 +352,7 @@ def test_the_nearest_setting_counts(
     assert project.value(f"select to_regclass('{schema}.done') is not null")
 
 
-def test_an_unknown_key_is_an_error_with_a_guess(project: Project) -> None:
+def test_an_unknown_key_is_an_error_with_a_suggestion(project: Project) -> None:
     (project.root / "sqlmigrate.toml").write_text('lock-timeuot = "5s"\n')
 
     done = project.cli("migrate")
@@ -362,7 +362,7 @@ def test_an_unknown_key_is_an_error_with_a_guess(project: Project) -> None:
     assert "did you mean lock_timeout?" in done.stderr.replace("lock-timeout", "lock_timeout")
 
 
-def test_an_unknown_environment_is_an_error_that_names_those_there_are(project: Project) -> None:
+def test_an_unknown_environment_is_an_error_that_lists_the_valid_names(project: Project) -> None:
     (project.root / "sqlmigrate.toml").write_text(CONFIG)
 
     done = project.cli("migrate", "--env", "prodction")
@@ -371,7 +371,7 @@ def test_an_unknown_environment_is_an_error_that_names_those_there_are(project: 
     assert "production" in done.stderr
 
 
-def test_without_a_connection_setting_it_says_what_to_set(project: Project) -> None:
+def test_without_a_connection_setting_the_error_names_the_settings(project: Project) -> None:
     done = project.cli("migrate", DATABASE_URL="")
 
     assert done.returncode == 2
@@ -379,7 +379,7 @@ def test_without_a_connection_setting_it_says_what_to_set(project: Project) -> N
         assert word in done.stderr
 
 
-def test_the_parts_of_a_connection_will_do(project: Project) -> None:
+def test_the_parts_of_a_connection_are_sufficient(project: Project) -> None:
     add_series(project)
     given = psycopg.conninfo.conninfo_to_dict(project.database)
     parts = {"DB_HOST": str(given["host"]), "DB_NAME": str(given["dbname"]), "DB_USER": str(given["user"])}
@@ -419,7 +419,7 @@ def test_a_password_is_never_shown(
     assert "Traceback" not in done.stderr
 
 
-def test_a_password_that_was_right_is_not_shown_either(project: Project) -> None:
+def test_a_correct_password_is_not_shown(project: Project) -> None:
     add_series(project, 1)
     project.add(2, "select 1 / 0;")
 
@@ -431,7 +431,7 @@ def test_a_password_that_was_right_is_not_shown_either(project: Project) -> None
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("-V",)])
-def test_it_tells_its_version(arguments: tuple[str, ...]) -> None:
+def test_version_is_printed(arguments: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sqlmigrate", *arguments], check=True, capture_output=True, text=True, cwd=ROOT
     )
@@ -481,7 +481,7 @@ def sections(command: str) -> dict[str, set[str]]:
     return found
 
 
-def test_commands_stand_under_headings_with_the_whole_of_a_sentence() -> None:
+def test_commands_are_listed_under_headings_with_full_sentences() -> None:
     command = [sys.executable, "-m", "sqlmigrate", "--help"]
     said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
@@ -491,7 +491,7 @@ def test_commands_stand_under_headings_with_the_whole_of_a_sentence() -> None:
     assert "..." not in listed
 
 
-def test_options_stand_under_headings() -> None:
+def test_options_are_listed_under_headings() -> None:
     found = sections("rollback")
 
     assert [*found] == ["Options:", "Connection:", "Project:", "Run:", "Output:"]
@@ -512,11 +512,11 @@ def test_options_stand_under_headings() -> None:
         ("validate", {"--lock-wait", "--lock-timeout", "--statement-timeout", "--timeout"}),
     ],
 )
-def test_a_command_has_only_options_that_do_something_there(command: str, run: set[str]) -> None:
+def test_a_command_has_only_options_that_affect_it(command: str, run: set[str]) -> None:
     assert sections(command)["Run:"] == run
 
 
-def test_the_environment_may_say_what_a_command_has_no_option_for(project: Project) -> None:
+def test_a_variable_may_set_an_option_that_the_command_lacks(project: Project) -> None:
     assert project.cli("status", "--lock-retries", "3").returncode == 2
     assert project.cli("status", SQLMIGRATE_LOCK_RETRIES="3").returncode == 0
     assert "'x' is not a number" in project.cli("status", SQLMIGRATE_LOCK_RETRIES="x").stderr

@@ -76,7 +76,7 @@ def test_bash_completes(environment: dict[str, str], project: Path, line: str, f
 
 
 @pytest.mark.parametrize("line", ["migrate --plan", "validate", "plan --html", "status --config", "status --dir"])
-def test_where_a_file_is_to_come_the_shell_is_told_so(environment: dict[str, str], line: str) -> None:
+def test_an_argument_that_is_a_file_is_completed_by_the_shell(environment: dict[str, str], line: str) -> None:
     words = ["sqlmigrate", *line.split()]
     asked = {"_SQLMIGRATE_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words))}
 
@@ -101,7 +101,7 @@ def test_fish_completes(environment: dict[str, str]) -> None:
     )
 
 
-def test_a_shell_that_is_not_known_is_refused(environment: dict[str, str]) -> None:
+def test_an_unknown_shell_is_refused(environment: dict[str, str]) -> None:
     done = subprocess.run(["sqlmigrate", "completion", "tcsh"], check=False, capture_output=True, env=environment)
 
     assert done.returncode == 2

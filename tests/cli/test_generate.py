@@ -31,7 +31,7 @@ def names(scratch: Scratch, directory: str = "migrations") -> list[str]:
     return sorted(path.name for path in (scratch.root / directory).iterdir())
 
 
-def test_the_paths_are_printed_alone(scratch: Scratch) -> None:
+def test_only_the_paths_are_printed(scratch: Scratch) -> None:
     done = scratch.run("generate", "--name", "create_orders", "--template", "table")
 
     assert done.returncode == 0
@@ -51,7 +51,7 @@ def test_json(scratch: Scratch) -> None:
     assert names(scratch) == [DOWN, UP]
 
 
-def test_the_next_version_is_that_of_all_directories(scratch: Scratch) -> None:
+def test_the_next_version_considers_all_directories(scratch: Scratch) -> None:
     scratch.write("other/below/V2.0.0-017__a.sql", "select 1;")
     scratch.write("migrations/V1.9.0-001__a.up.sql", "select 1;")
 
@@ -75,7 +75,7 @@ def test_another_version(scratch: Scratch, option: str, version: str) -> None:
     assert f"{version}__b.up.sql" in scratch.run("generate", "b", option).stdout
 
 
-def test_an_older_version_is_told(scratch: Scratch) -> None:
+def test_an_older_version_is_reported(scratch: Scratch) -> None:
     scratch.write("migrations/V2.0.0-017__a.up.sql", "select 1;")
 
     done = scratch.run("generate", "b", "--version", "2.0.0-16")
@@ -104,7 +104,7 @@ def test_an_older_version_is_told(scratch: Scratch) -> None:
         (["a" * 300], "File name too long", ""),
     ],
 )  # fmt: skip
-def test_what_cannot_be_made_is_refused(scratch: Scratch, arguments: list[str], message: str, hint: str) -> None:
+def test_invalid_requests_are_refused(scratch: Scratch, arguments: list[str], message: str, hint: str) -> None:
     done = scratch.run("generate", *arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -128,14 +128,14 @@ def test_the_description_may_be_in_any_language(scratch: Scratch) -> None:
         ("widen_orders", ""),
     ],
 )
-def test_the_usual_name_says_column_and_table(scratch: Scratch, name: str, said: str) -> None:
+def test_a_conventional_name_gives_column_and_table(scratch: Scratch, name: str, said: str) -> None:
     done = scratch.run("generate", name, "--template", "column", "--set", "type=numeric", "--dry-run")
 
     assert (done.returncode == 0) == bool(said)
     assert said in done.stdout
 
 
-def test_what_is_given_goes_before_what_the_name_says(scratch: Scratch) -> None:
+def test_options_override_the_values_of_the_name(scratch: Scratch) -> None:
     given = ["--set", "type=int", "--set", "table=shop.orders", "--set", "column=total"]
 
     assert (
@@ -154,7 +154,7 @@ def test_nothing_is_overwritten(scratch: Scratch) -> None:
     assert names(scratch) == [DOWN]
 
 
-def test_both_files_or_none(tmp_path: Path) -> None:
+def test_both_files_are_created_or_neither(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("a", "b")]
     (tmp_path / "b").write_text("mine")
 
@@ -165,7 +165,7 @@ def test_both_files_or_none(tmp_path: Path) -> None:
     assert (tmp_path / "b").read_text() == "mine"
 
 
-def test_those_who_generate_at_once_get_a_version_each(scratch: Scratch) -> None:
+def test_concurrent_generates_get_different_versions(scratch: Scratch) -> None:
     command = [sys.executable, "-m", "sqlmigrate", "generate"]
     started = [
         subprocess.Popen([*command, name], cwd=scratch.root, env=scratch.environment(), stdout=subprocess.DEVNULL)
@@ -177,7 +177,7 @@ def test_those_who_generate_at_once_get_a_version_each(scratch: Scratch) -> None
     assert len(names(scratch)) == 8
 
 
-def test_a_directory_that_is_held_is_waited_for(tmp_path: Path) -> None:
+def test_generate_waits_for_a_locked_directory(tmp_path: Path) -> None:
     with atomic.held(str(tmp_path)):
         other = threading.Thread(target=generate, args=([str(tmp_path)], Order("a")))
         other.start()
@@ -198,7 +198,7 @@ def test_list(scratch: Scratch) -> None:
     assert takes["constraint"]["constraint"] == "name"
 
 
-def test_a_template_of_ones_own_takes_the_place_of_ours_as_a_whole(scratch: Scratch) -> None:
+def test_a_project_template_replaces_the_built_in_one(scratch: Scratch) -> None:
     scratch.write("migrations/templates/table.up.sql.j2", "create unlogged table {{ table | identifier }} ();")
 
     done = scratch.run("generate", "t", "--template", "table", "--set", "table=Order")
@@ -208,14 +208,14 @@ def test_a_template_of_ones_own_takes_the_place_of_ours_as_a_whole(scratch: Scra
     assert scratch.run("validate", "migrations").returncode == 0
 
 
-def test_the_nearest_template_counts(scratch: Scratch) -> None:
+def test_the_first_directory_with_a_template_wins(scratch: Scratch) -> None:
     scratch.write("a/templates/x.up.sql.j2", "-- a")
     scratch.write("b/templates/x.up.sql.j2", "-- b")
 
     assert "-- a" in scratch.run("generate", "n", "--template", "x", "--dry-run", "--dir", "a", "--dir", "b").stdout
 
 
-def test_a_template_may_use_ours(scratch: Scratch) -> None:
+def test_a_template_may_extend_a_built_in_one(scratch: Scratch) -> None:
     scratch.write("migrations/templates/mine.up.sql.j2", '{% include "column.up.sql.j2" %}\n-- {{ more }}')
     given = ["--set", "table=t", "--set", "column=c", "--set", "type=int", "--set", "more=yes"]
 
@@ -245,7 +245,7 @@ def test_a_template_that_fails_is_named(scratch: Scratch, text: str, said: str) 
     assert names(scratch) == ["templates"]
 
 
-def test_a_down_file_alone_is_no_template(scratch: Scratch) -> None:
+def test_a_down_file_alone_is_not_a_template(scratch: Scratch) -> None:
     scratch.write("migrations/templates/x.down.sql.j2", "-- x")
 
     assert "without an up file" in scratch.run("generate", "n", "--template", "x").stderr

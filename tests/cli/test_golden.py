@@ -180,7 +180,7 @@ def compared(name: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_text_is_as_agreed(project: Project, name: str) -> None:
+def test_text_equals_the_golden_file(project: Project, name: str) -> None:
     scene = SCENES[name]
     scene.before(project)
 
@@ -193,7 +193,7 @@ def test_text_is_as_agreed(project: Project, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_json_is_as_agreed(project: Project, name: str) -> None:
+def test_json_equals_the_golden_file(project: Project, name: str) -> None:
     scene = SCENES[name]
     scene.before(project)
 
@@ -219,7 +219,7 @@ def lock_held(project: Project) -> Iterator[psycopg.Connection[tuple[object, ...
         ("migrate_locked", "migrate --lock-wait 300ms", 4),
     ],
 )
-def test_who_holds_the_lock_is_shown(project: Project, name: str, arguments: str, code: int) -> None:
+def test_the_holder_of_the_lock_is_shown(project: Project, name: str, arguments: str, code: int) -> None:
     pending(project)
     with lock_held(project):
         text = project.cli(*arguments.split())
@@ -232,7 +232,7 @@ def test_who_holds_the_lock_is_shown(project: Project, name: str, arguments: str
     assert (text.returncode, data.returncode) == (code, code)
 
 
-def test_force_unlock_ends_exactly_the_holder_and_writes_it_down(project: Project) -> None:
+def test_force_unlock_terminates_only_the_holder_and_logs_it(project: Project) -> None:
     applied(project)
     with psycopg.connect(project.database) as bystander, lock_held(project) as other:
         done = project.cli("force-unlock", "--yes")

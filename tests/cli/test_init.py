@@ -71,7 +71,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert "kept      migrations (it already contains migrations)" in Scratch(tmp_path).run("init").stdout
 
 
-def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_existing_files_are_not_changed(tmp_path: Path) -> None:
     scratch = Scratch(tmp_path)
     scratch.write("sqlmigrate.toml", 'dir = ["db/sql"]\n')
     scratch.write("db/sql/V3.0.0-001__mine.up.sql", "select 1;")
@@ -98,7 +98,9 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     ("text", "configured"),
     [('[tool.sqlmigrate]\ndir = "sql"\n', True), ('[project]\ndependencies = ["sqlmigrate"]\n', False)],
 )
-def test_a_pyproject_that_speaks_to_us_is_the_configuration(tmp_path: Path, text: str, *, configured: bool) -> None:
+def test_a_pyproject_with_a_table_for_sqlmigrate_is_the_configuration(
+    tmp_path: Path, text: str, *, configured: bool
+) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     init(str(tmp_path))
 
@@ -130,7 +132,7 @@ repos:
 
 @pytest.mark.parametrize("indent", ["", "  ", "    "])
 @pytest.mark.parametrize("behind", ["", "\n", "\n# the rest\nci:\n  autofix_prs: false\n"])
-def test_a_hook_is_added_to_those_that_are_there(indent: str, behind: str) -> None:
+def test_a_hook_is_added_to_existing_hooks(indent: str, behind: str) -> None:
     text = CONFIGURED.format(indent=indent) + behind
     extended = with_hook(text, "- repo: local\n  hooks:\n    - id: b\n") or ""
 
@@ -141,7 +143,7 @@ def test_a_hook_is_added_to_those_that_are_there(indent: str, behind: str) -> No
 
 
 @pytest.mark.parametrize("text", ["repos: []\n", "repos: [{repo: meta, hooks: [{id: identity}]}]\n", "ci: {}\n"])
-def test_where_a_hook_has_no_place_it_is_said(tmp_path: Path, text: str) -> None:
+def test_a_hook_that_cannot_be_added_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / ".pre-commit-config.yaml").write_text(text)
 
     outcome, note = outcomes(tmp_path)[".pre-commit-config.yaml"]
@@ -150,7 +152,7 @@ def test_where_a_hook_has_no_place_it_is_said(tmp_path: Path, text: str) -> None
     assert (tmp_path / ".pre-commit-config.yaml").read_text() == text
 
 
-def test_pre_commit_looks_at_what_is_committed(tmp_path: Path) -> None:
+def test_pre_commit_lints_the_committed_files(tmp_path: Path) -> None:
     init(str(tmp_path))
     (tmp_path / "migrations" / "V1.0.0-002__index.up.sql").write_text("create index i on notes (body);\n")
     git = {name: os.environ.get(name, "") for name in ("HOME", "XDG_CACHE_HOME") if os.environ.get(name)}
@@ -183,7 +185,7 @@ def test_the_steps_of_the_workflow_pass(project: Project) -> None:
     assert project.versions() == [("v1.0.0-001", True)]
 
 
-def test_a_workflow_below_the_top_of_the_repository_is_told(tmp_path: Path) -> None:
+def test_a_workflow_below_the_root_of_the_repository_is_reported(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], check=True, cwd=tmp_path)
 
     assert outcomes(tmp_path / "app")[".github/workflows/migrations.yml"] == (
@@ -192,7 +194,7 @@ def test_a_workflow_below_the_top_of_the_repository_is_told(tmp_path: Path) -> N
     )
 
 
-def test_what_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / ".gitignore").write_bytes(b"\xff")

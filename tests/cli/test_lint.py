@@ -63,7 +63,7 @@ def test_options_and_arguments_name_files_alike(scratch: Scratch) -> None:
     assert [finding["file"] for finding in findings] == ["c.sql", "a.sql", "b.sql"]
 
 
-def test_findings_of_a_file_stand_together_in_the_order_of_lines(scratch: Scratch) -> None:
+def test_findings_are_grouped_by_file_in_line_order(scratch: Scratch) -> None:
     scratch.write("a.sql", f"-- sqlmigrate: ignore=syntax\nselect 1;\n{INDEX}")
     assert [rule for rule, _ in scratch.rules("a.sql")] == ["unused-ignore", RULE]
 
@@ -149,19 +149,19 @@ def test_changed_since(scratch: Scratch) -> None:
 @pytest.mark.parametrize(
     "arguments", [("--preset", "all"), ("--fix",), ("--fail-on", "error"), ("--format", "sarif"), ("--replay",)]
 )
-def test_options_for_files_want_files(scratch: Scratch, arguments: tuple[str, ...]) -> None:
+def test_options_for_files_require_files(scratch: Scratch, arguments: tuple[str, ...]) -> None:
     done = scratch.run("validate", *arguments)
     assert done.returncode == 2
     assert f"{arguments[0]}" in done.stderr
     assert "requires files" in done.stderr
 
 
-def test_dry_run_and_files_do_not_go_together(scratch: Scratch) -> None:
+def test_dry_run_and_files_cannot_be_combined(scratch: Scratch) -> None:
     scratch.write("a.sql")
     assert scratch.run("validate", "a.sql", "--dry-run").returncode == 2
 
 
-def test_without_files_it_is_files_against_history(scratch: Scratch) -> None:
+def test_without_files_validate_compares_files_and_history(scratch: Scratch) -> None:
     done = scratch.run("validate")
     assert done.returncode == 2
     assert "no database is configured" in done.stderr
@@ -176,7 +176,7 @@ def test_formats(scratch: Scratch, name: str) -> None:
     assert scratch.run("validate", "a.sql", "--format", name, "--fix").returncode == 2
 
 
-def test_no_database_and_little_else_is_loaded(scratch: Scratch) -> None:
+def test_linting_loads_no_database_modules(scratch: Scratch) -> None:
     scratch.write("a.sql")
     heavy = "'psycopg', 'jinja2', 'postgast', 'google.protobuf', 'asyncio', 'prometheus_client'"
     program = (
@@ -198,7 +198,7 @@ def test_no_database_and_little_else_is_loaded(scratch: Scratch) -> None:
     assert (done.returncode, done.stderr) == (1, "[]\n")
 
 
-def test_fix_shows_a_diff_and_writes_only_when_told(scratch: Scratch) -> None:
+def test_fix_shows_a_diff_and_writes_only_after_confirmation(scratch: Scratch) -> None:
     file = scratch.write("a.sql")
     done = scratch.run("validate", "--fix", "a.sql")
     assert done.returncode == 2
@@ -213,7 +213,7 @@ def test_fix_shows_a_diff_and_writes_only_when_told(scratch: Scratch) -> None:
     assert "nothing to fix" in scratch.run("validate", "a.sql", "--fix").stdout
 
 
-def test_fix_asks_on_a_terminal(scratch: Scratch) -> None:
+def test_fix_prompts_on_a_terminal(scratch: Scratch) -> None:
     file = scratch.write("a.sql")
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "sqlmigrate", "validate", "a.sql", "--fix"]
@@ -280,7 +280,7 @@ def pre_commit(scratch: Scratch, *arguments: str) -> subprocess.CompletedProcess
     )
 
 
-def test_hook_is_one_that_pre_commit_takes(scratch: Scratch) -> None:
+def test_pre_commit_accepts_the_hook(scratch: Scratch) -> None:
     done = pre_commit(scratch, "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml"))
     assert done.returncode == 0, done.stdout
     assert (hook()["id"], hook()["require_serial"]) == ("sqlmigrate-validate", True)
@@ -309,7 +309,7 @@ def test_pre_commit(scratch: Scratch) -> None:
     assert "in 1 file" in done.stdout
 
 
-def test_odd_files_end_in_findings_and_never_in_a_traceback(scratch: Scratch) -> None:
+def test_malformed_files_are_findings_and_never_a_traceback(scratch: Scratch) -> None:
     odd = {
         "a.sql": b"select '\xff';",
         "b.sql": b"select 1;\0",

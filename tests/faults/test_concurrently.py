@@ -84,7 +84,7 @@ def until_it_waits(project: Project) -> None:
         for held in (SNAPSHOT, WRITER)
     ],
 )
-def test_a_broken_statement_is_done_by_the_rerun(project: Project, sort: str, held: str) -> None:
+def test_a_rerun_completes_an_interrupted_statement(project: Project, sort: str, held: str) -> None:
     expected = prepare(project, STATEMENTS[sort])
     with held_up(project, sort, held):
         with running(project, "migrate"):
@@ -100,7 +100,7 @@ def test_a_broken_statement_is_done_by_the_rerun(project: Project, sort: str, he
 @pytest.mark.long
 @pytest.mark.parametrize("sort", STATEMENTS)
 @pytest.mark.parametrize("held", [SNAPSHOT, WRITER])
-def test_a_statement_that_ended_without_its_client_is_not_done_twice(project: Project, sort: str, held: str) -> None:
+def test_a_statement_that_ended_without_its_client_does_not_run_twice(project: Project, sort: str, held: str) -> None:
     expected = prepare(project, STATEMENTS[sort])
     with held_up(project, sort, held), running(project, "migrate"):
         until_it_waits(project)
@@ -111,7 +111,7 @@ def test_a_statement_that_ended_without_its_client_is_not_done_twice(project: Pr
     assert (project.schema(), project.query(INDEXES)) == expected
 
 
-def test_an_unnamed_index_is_there_once_however_often_its_build_ends_unheard(project: Project) -> None:
+def test_an_unnamed_index_exists_once_after_repeated_kills(project: Project) -> None:
     expected = prepare(project, STATEMENTS["unnamed"])
     for _ in range(3):
         assert doomed(project, "create index concurrently on t", "sent") == -signal.SIGKILL
@@ -122,7 +122,7 @@ def test_an_unnamed_index_is_there_once_however_often_its_build_ends_unheard(pro
     assert (project.schema(), project.query(INDEXES)) == expected
 
 
-def test_an_invalid_index_that_if_not_exists_would_pass_over_is_an_error(project: Project) -> None:
+def test_an_invalid_index_that_if_not_exists_would_skip_is_an_error(project: Project) -> None:
     project.add(1, "create table t (id int); insert into t values (1), (1)")
     project.add(2, "create unique index concurrently t_id on t (id)")
     assert "could not create unique index" in project.cli("migrate").stderr
@@ -158,7 +158,7 @@ def test_a_pending_detach_is_finalized(project: Project) -> None:
         "alter table p detach partition t concurrently",
     ],
 )
-def test_a_statement_that_failed_is_not_taken_for_done_by_the_rerun(project: Project, statement: str) -> None:
+def test_a_rerun_does_not_treat_a_failed_statement_as_done(project: Project, statement: str) -> None:
     project.add(1, BASE)
     project.add(2, statement)
     first = project.cli("migrate")

@@ -61,7 +61,7 @@ def test_three_replicas_build_indexes_concurrently_without_a_deadlock(project: P
     ]
 
 
-def test_an_alter_table_gets_past_a_long_reader_without_stalling_others(project: Project) -> None:
+def test_an_alter_table_retries_behind_a_long_reader_without_blocking_others(project: Project) -> None:
     project.query("create table t (id int)", "insert into t values (1)")
     project.add(1, "-- sqlmigrate: lock-timeout=1s\nalter table t add column b int;")
     done = threading.Event()
@@ -130,7 +130,7 @@ def test_a_statement_outside_a_transaction_that_loses_the_lock_is_not_recorded_a
     assert ("v1.0.0-002", True) not in project.versions()
 
 
-def test_a_run_gives_up_when_another_holds_the_lock(project: Project) -> None:
+def test_a_run_stops_waiting_when_another_holds_the_lock(project: Project) -> None:
     project.add(1, "select pg_sleep(60)")
     with running(project, "migrate"):
         until_asleep(project)
@@ -144,7 +144,7 @@ def test_a_run_gives_up_when_another_holds_the_lock(project: Project) -> None:
     assert "sqlmigrate lock-status" in run.stderr
 
 
-def test_force_unlock_ends_exactly_the_holder(project: Project) -> None:
+def test_force_unlock_terminates_only_the_holder(project: Project) -> None:
     project.add(1, "select pg_sleep(60)")
     with running(project, "migrate") as first, psycopg.connect(project.database, autocommit=True) as bystander:
         until_asleep(project)

@@ -63,7 +63,7 @@ def test_a_signal_ends_a_statement_outside_a_transaction(project: Project, numbe
     assert_nothing_is_left(project)
 
 
-def test_the_time_limit_ends_the_run_and_says_what_was_applied(project: Project) -> None:
+def test_the_timeout_ends_the_run_and_reports_what_was_applied(project: Project) -> None:
     project.add(1, "create table a (id int)")
     project.add(2, "create table b (id int); select pg_sleep(60)")
 

@@ -20,16 +20,16 @@ def terminate(project: Project, _: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
-def test_migrate_survives_its_backends_end_at_random_moments(mixed: Project, times: int) -> None:
+def test_migrate_survives_termination_of_its_backend_at_random_moments(mixed: Project, times: int) -> None:
     Ordeal(mixed, MIGRATE, terminate, [1]).endure(times, seed=4)
 
 
 @pytest.mark.long
-def test_rollback_survives_its_backends_end_at_random_moments(mixed: Project, migrated: str) -> None:
+def test_rollback_survives_termination_of_its_backend_at_random_moments(mixed: Project, migrated: str) -> None:
     Ordeal(mixed, ROLLBACK, terminate, [1], template=migrated).endure(50, seed=5)
 
 
-def test_a_terminated_backend_is_a_clear_error(project: Project) -> None:
+def test_a_terminated_backend_is_reported(project: Project) -> None:
     project.add(1, "select pg_sleep(60)")
     with running(project, "migrate") as process:
         until_asleep(project)
@@ -58,7 +58,7 @@ def breakable(own_server: OwnServer, tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.long)])
-def test_migrate_survives_the_servers_immediate_stop_at_random_moments(
+def test_migrate_survives_an_immediate_shutdown_at_random_moments(
     breakable: Project, own_server: OwnServer, times: int
 ) -> None:
     def stop(_: Project, __: subprocess.Popen[str]) -> None:

@@ -64,7 +64,7 @@ def restore(command: str) -> None:
     subprocess.run(["/bin/sh", "-c", command], check=True)
 
 
-def test_the_command_that_is_shown_brings_schema_and_data_back(project: Project, kept: Path) -> None:
+def test_the_restore_command_restores_schema_and_data(project: Project, kept: Path) -> None:
     project.add(1, "create table a (id int primary key, note text); insert into a values (1, 'é'), (2, null);")
     project.cli("migrate")
     before, rows = project.schema(), project.query("select * from migrations")
@@ -88,7 +88,7 @@ def test_the_command_that_is_shown_brings_schema_and_data_back(project: Project,
     assert project.query("select * from migrations") == rows
 
 
-def test_a_failed_migration_says_where_the_backup_is_and_how_to_go_back(project: Project, kept: Path) -> None:
+def test_a_failed_migration_shows_the_backup_and_the_restore_command(project: Project, kept: Path) -> None:
     project.add(1, "create table a (id int);")
     project.add(2, "drop table a; select 1 / 0;")
     with pytest.raises(MigrationFailed) as caught:
@@ -101,7 +101,7 @@ def test_a_failed_migration_says_where_the_backup_is_and_how_to_go_back(project:
     assert nothing_is_migrated(project)
 
 
-def test_it_is_told_while_it_happens(project: Project, kept: Path) -> None:
+def test_a_backup_is_reported_while_it_runs(project: Project, kept: Path) -> None:
     project.add(1, "create table a (id int);")
 
     run = project.migrator(backup=str(kept)).migrate()
@@ -111,7 +111,7 @@ def test_it_is_told_while_it_happens(project: Project, kept: Path) -> None:
     assert told == [BackingUp(str(kept)), BackedUp(*run.backup, Path(run.backup.path).stat().st_size)]
 
 
-def test_a_rollback_is_preceded_by_one_too(project: Project, kept: Path) -> None:
+def test_a_rollback_makes_a_backup_first(project: Project, kept: Path) -> None:
     project.add(1, "create table a (id int);", "drop table a;")
     project.cli("migrate")
 
@@ -121,7 +121,7 @@ def test_a_rollback_is_preceded_by_one_too(project: Project, kept: Path) -> None
     assert f'"path": "{next(kept.iterdir())}"' in run.stdout
 
 
-def test_where_nothing_is_to_be_done_none_is_made(project: Project, kept: Path) -> None:
+def test_a_run_with_nothing_to_do_makes_no_backup(project: Project, kept: Path) -> None:
     project.add(1, "create table a (id int);")
     project.cli("migrate")
 
@@ -129,7 +129,7 @@ def test_where_nothing_is_to_be_done_none_is_made(project: Project, kept: Path) 
     assert not kept.exists()
 
 
-def test_old_ones_of_the_same_database_are_pruned(project: Project, kept: Path) -> None:
+def test_old_backups_of_the_same_database_are_deleted(project: Project, kept: Path) -> None:
     kept.mkdir()
     database = conninfo_to_dict(project.database)["dbname"]
     others = {f"{database}-notes.dump", f"{database}x-20200101T000000.000Z-v1.dump", "x.part"}
@@ -145,7 +145,7 @@ def test_old_ones_of_the_same_database_are_pruned(project: Project, kept: Path) 
     assert {file.name for file in kept.iterdir()} == others | set(made[1:])
 
 
-def test_one_that_fails_costs_no_older_one(project: Project, kept: Path, tools: Path) -> None:
+def test_a_failed_backup_deletes_no_older_backup(project: Project, kept: Path, tools: Path) -> None:
     project.add(1, "create table a (id int);")
     kept.mkdir()
     old = kept / f"{conninfo_to_dict(project.database)['dbname']}-20200101T000000.000Z-v1.dump"
@@ -181,7 +181,7 @@ def test_with_an_old_pg_dump_nothing_is_migrated(project: Project, kept: Path, t
     assert nothing_is_migrated(project)
 
 
-def test_the_servers_own_version_goes_before_a_newer_one(
+def test_pg_dump_of_the_servers_version_is_preferred_to_a_newer_one(
     project: Project, kept: Path, tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.add(1, "create table a (id int);")
@@ -194,7 +194,7 @@ def test_the_servers_own_version_goes_before_a_newer_one(
     assert made.restore.startswith(f"{project.server.bin}/pg_restore --clean --if-exists --create --exit-on-error ")
 
 
-def test_a_newer_one_will_do(project: Project, kept: Path, tools: Path) -> None:
+def test_a_newer_pg_dump_is_accepted(project: Project, kept: Path, tools: Path) -> None:
     project.add(1, "create table a (id int);")
     stand_in(project.server, tools, real(project.server), version=99)
 
@@ -221,7 +221,7 @@ def test_nothing_is_restored_into_a_database_that_is_in_use(
     assert project.value("select count(*) from there") == 1
 
 
-def test_a_file_that_cannot_be_read_back_is_no_backup(project: Project, kept: Path, tools: Path) -> None:
+def test_a_file_that_pg_restore_cannot_read_is_not_a_backup(project: Project, kept: Path, tools: Path) -> None:
     project.add(1, "create table a (id int);")
     stand_in(project.server, tools, 'for file; do :; done; echo rubbish > "${3#--file=}"')
 
@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_read_back_is_no_backup(project: Project, kept: Pa
     assert nothing_is_migrated(project)
 
 
-def test_without_pg_restore_it_is_no_backup(project: Project, kept: Path, tools: Path) -> None:
+def test_without_pg_restore_the_backup_fails(project: Project, kept: Path, tools: Path) -> None:
     project.add(1, "create table a (id int);")
     stand_in(project.server, tools, real(project.server))
     (tools / "pg_restore").unlink()
@@ -243,7 +243,7 @@ def test_without_pg_restore_it_is_no_backup(project: Project, kept: Path, tools:
     assert list(kept.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_made_is_an_error(project: Project, kept: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_an_error(project: Project, kept: Path) -> None:
     project.add(1, "create table a (id int);")
     kept.touch()
 
@@ -254,7 +254,7 @@ def test_a_directory_that_cannot_be_made_is_an_error(project: Project, kept: Pat
     assert nothing_is_migrated(project)
 
 
-def test_no_password_is_to_be_seen_while_it_runs(
+def test_a_running_backup_shows_no_password(
     project: Project, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.add(1, "create table a (id int);")
@@ -279,7 +279,7 @@ def test_no_password_is_to_be_seen_while_it_runs(
 
 
 @pytest.mark.parametrize("option", [(), ("--timeout", "3s")])
-def test_an_interrupted_one_leaves_nothing(
+def test_an_interrupted_backup_leaves_no_file(
     project: Project, kept: Path, tmp_path: Path, option: tuple[str, ...]
 ) -> None:
     project.add(1, "create table a (id int);")
@@ -303,7 +303,7 @@ def test_an_interrupted_one_leaves_nothing(
     assert nothing_is_migrated(project)
 
 
-def test_it_is_made_under_the_lock(project: Project, kept: Path, tmp_path: Path) -> None:
+def test_a_backup_is_made_under_the_lock(project: Project, kept: Path, tmp_path: Path) -> None:
     project.add(1, "create table a (id int);")
     tools, pid = tmp_path / "tools", tmp_path / "pid"
     tools.mkdir()
@@ -319,7 +319,7 @@ def test_it_is_made_under_the_lock(project: Project, kept: Path, tmp_path: Path)
     assert holder.application == "sqlmigrate"
 
 
-def test_who_keeps_it_waiting_is_named(project: Project, kept: Path) -> None:
+def test_the_blocker_of_a_backup_is_named(project: Project, kept: Path) -> None:
     project.query("create table busy (a int)")
     project.add(1, "create table a (id int);")
     with psycopg.connect(project.database, application_name="the writer") as writer:
@@ -336,7 +336,7 @@ def test_who_keeps_it_waiting_is_named(project: Project, kept: Path) -> None:
     assert project.versions() == [("v1.0.0-001", True)]
 
 
-def test_a_service_is_followed(project: Project, kept: Path, tmp_path: Path) -> None:
+def test_a_backup_connects_by_a_service_file(project: Project, kept: Path, tmp_path: Path) -> None:
     project.add(1, "create table a (id int);")
     lines = [f"{key}={value}" for key, value in conninfo_to_dict(project.database).items()]
     (tmp_path / "service.conf").write_text("\n".join(["[app]", *lines, ""]))
@@ -354,7 +354,7 @@ def test_a_service_is_followed(project: Project, kept: Path, tmp_path: Path) -> 
     assert len(list(kept.iterdir())) == 1
 
 
-def test_a_database_of_any_name_and_encoding(project: Project, kept: Path) -> None:
+def test_a_database_of_any_name_and_encoding_is_backed_up(project: Project, kept: Path) -> None:
     name = f"{conninfo_to_dict(project.database)['dbname']} o'n\"e/two"
     quoted = '"' + name.replace('"', '""') + '"'
     execute(project.server.conninfo, f"create database {quoted} template template0 encoding 'LATIN1' locale 'C'")
@@ -371,7 +371,7 @@ def test_a_database_of_any_name_and_encoding(project: Project, kept: Path) -> No
         execute(project.server.conninfo, f"drop database {quoted} with (force)")
 
 
-def test_the_database_that_others_are_restored_from_is_restored_from_another(server: Server, kept: Path) -> None:
+def test_the_database_postgres_is_restored_from_template1(server: Server, kept: Path) -> None:
     connection = connect(make_conninfo(server.conninfo, dbname="postgres"), "test")
     try:
         made = backup.back_up(connection, str(kept), 0, "v1")

@@ -168,7 +168,7 @@ def failed(project: Project) -> MigrationFailed:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_it_says_where_it_went_wrong(project: Project, name: str) -> None:
+def test_an_error_reports_its_location(project: Project, name: str) -> None:
     wrong = WRONG[name]
     project.add(1, "create table before (a int);")
     path = project.add(2, wrong.content)
@@ -214,7 +214,7 @@ def test_a_deferred_constraint_fails_at_the_end_of_its_migration(project: Projec
     "content", ["select 1;\n  selec 5;", "select 1;\n  select nowhere;", "select 1;\n  select 1 / 0;"]
 )
 @pytest.mark.parametrize("number", [1, 5, 8, 10])
-def test_of_ten_in_a_message_those_before_the_fault_are_applied(project: Project, number: int, content: str) -> None:
+def test_migrations_before_the_failed_one_in_a_message_are_applied(project: Project, number: int, content: str) -> None:
     for other in range(1, 11):
         project.add(other, f"create table t{other} (a int);")
     path = project.add(number, content)
@@ -230,7 +230,7 @@ def test_of_ten_in_a_message_those_before_the_fault_are_applied(project: Project
     assert len(project.migrator().migrate().steps) == 11 - number
 
 
-def test_two_faults_are_found_one_after_the_other(project: Project) -> None:
+def test_two_errors_are_reported_in_order(project: Project) -> None:
     project.add(1, "select 1;")
     first = project.add(2, "select 1 / 0;")
     second = project.add(3, "selec;")
@@ -240,7 +240,7 @@ def test_two_faults_are_found_one_after_the_other(project: Project) -> None:
     assert str(failed(project).location) == f"{second}:1:1"
 
 
-def test_a_batch_larger_than_a_message_fails_where_the_fault_is(project: Project) -> None:
+def test_a_batch_of_several_messages_reports_the_failed_migration(project: Project) -> None:
     """A transaction that an earlier message opened is rolled back before those ahead of the fault run again."""
     for number in range(1, 131):
         project.add(number, f"create table t{number} (a int);\nselect '{'x' * 15_000}';")
@@ -252,7 +252,7 @@ def test_a_batch_larger_than_a_message_fails_where_the_fault_is(project: Project
     assert [success for _, success in project.versions()] == [True] * 117 + [False]
 
 
-def test_a_failure_is_a_row_that_the_next_run_tries_again(project: Project) -> None:
+def test_the_next_run_retries_a_failed_migration(project: Project) -> None:
     project.add(1, "create table t (a int);\nselect 1 / 0;")
     error = failed(project)
     assert "rolled back completely" in error.hint
@@ -275,7 +275,7 @@ def test_a_failure_is_a_row_that_the_next_run_tries_again(project: Project) -> N
 PARTS = "create table t (a int);\nvacuum t;\ninsert into t values (1);\nvacuum t;\n"
 
 
-def test_a_script_of_parts_goes_on_behind_what_is_done(project: Project) -> None:
+def test_a_rerun_continues_after_the_last_committed_segment(project: Project) -> None:
     project.add(1, PARTS + "insert into t values (1 / 0);\ninsert into t values (3);")
     error = failed(project)
     assert "4 of 6 statements are committed" in error.hint
@@ -290,7 +290,7 @@ def test_a_script_of_parts_goes_on_behind_what_is_done(project: Project) -> None
     assert project.migrator().check().up_to_date
 
 
-def test_what_is_left_may_be_cut_out(project: Project) -> None:
+def test_the_statements_that_are_not_done_may_be_removed(project: Project) -> None:
     project.add(1, PARTS + "select 1 / 0;")
     failed(project)
 
@@ -300,7 +300,7 @@ def test_what_is_left_may_be_cut_out(project: Project) -> None:
     assert project.query("select success, statements, statements_done from migrations") == [(True, 4, 4)]
 
 
-def test_it_refuses_where_the_done_part_was_changed(project: Project) -> None:
+def test_a_changed_committed_part_is_refused(project: Project) -> None:
     project.add(1, PARTS + "select 1 / 0;")
     failed(project)
 
@@ -315,7 +315,7 @@ def test_it_refuses_where_the_done_part_was_changed(project: Project) -> None:
     assert project.query("select a from t") == [(1,)]
 
 
-def test_white_space_and_line_ends_are_no_change_of_the_done_part(project: Project) -> None:
+def test_white_space_and_line_endings_do_not_change_the_committed_part(project: Project) -> None:
     project.add(1, PARTS + "select 1 / 0;")
     failed(project)
 
@@ -324,7 +324,7 @@ def test_white_space_and_line_ends_are_no_change_of_the_done_part(project: Proje
     assert len(project.migrator().migrate().steps) == 1
 
 
-def test_a_rollback_of_parts_goes_on_too(project: Project) -> None:
+def test_a_rollback_of_several_segments_continues_after_a_failure(project: Project) -> None:
     down = "drop index concurrently t_a;\ndelete from t;\nvacuum t;\n{}drop table t;"
     project.add(1, "create table t (a int);\ncreate index concurrently t_a on t (a);", down.format("select 1 / 0;\n"))
     project.migrator().migrate()
@@ -356,7 +356,7 @@ def test_a_rollback_that_fails_leaves_the_migration_applied(project: Project) ->
     ]
 
 
-def test_a_script_that_the_server_wants_in_parts_says_so(project: Project) -> None:
+def test_a_script_that_the_server_requires_in_segments_is_reported(project: Project) -> None:
     path = project.add(1, "create table t (a int);\ndo $$ begin insert into t values (1); commit; end $$;\nselect 1;")
 
     project.migrator().migrate()
@@ -380,7 +380,7 @@ def test_transaction_off_commits_each_statement(project: Project) -> None:
     assert project.query("select a from t") == [(1,)]
 
 
-def test_a_lock_that_is_not_had_names_who_has_it(project: Project) -> None:
+def test_a_lock_timeout_names_the_blocker(project: Project) -> None:
     import threading
 
     import psycopg
@@ -403,14 +403,14 @@ def test_a_lock_that_is_not_had_names_who_has_it(project: Project) -> None:
 @pytest.mark.parametrize(
     ("text", "offers"), [("select pg_sleep(5);", 1), ("select pg_cancel_backend(pg_backend_pid());", 0)]
 )
-def test_only_where_time_ran_out_more_of_it_is_offered(project: Project, text: str, offers: int) -> None:
+def test_only_a_timeout_gets_the_hint_to_raise_it(project: Project, text: str, offers: int) -> None:
     project.add(1, text)
     stderr = project.cli("migrate", "--statement-timeout", "300ms").stderr
     assert "SQLSTATE: 57014" in stderr
     assert stderr.count("increase --statement-timeout") == offers
 
 
-def test_of_an_endless_error_the_history_keeps_the_beginning(project: Project) -> None:
+def test_the_history_stores_the_start_of_a_very_long_error(project: Project) -> None:
     project.add(1, "do $$ begin raise exception '%', repeat('x', 1000000); end $$;")
     assert len(project.cli("migrate").stderr) > 1_000_000
     lengths = project.query(

@@ -67,7 +67,7 @@ def test_hooks_run_around_the_run_and_around_each_migration(talking: Project) ->
     ]
 
 
-def test_where_nothing_is_pending_and_in_a_rollback_no_hook_runs(talking: Project) -> None:
+def test_no_hook_runs_in_a_rollback_or_if_nothing_is_pending(talking: Project) -> None:
     talking.add(1, "select 1;", "select 1;")
     talking.migrator().migrate()
     before = said(talking)
@@ -78,7 +78,7 @@ def test_where_nothing_is_pending_and_in_a_rollback_no_hook_runs(talking: Projec
     assert said(talking) == before
 
 
-def test_they_surround_a_script_of_several_parts_once(talking: Project) -> None:
+def test_hooks_run_once_around_a_script_of_several_segments(talking: Project) -> None:
     talking.query("create table t (a int)")
     talking.add(1, f"create index concurrently i on t (a);\n{SAY.format('inside')}\nvacuum t;", "drop index i;")
     talking.add(2, f"{SAY.format('start')}\nvacuum t;\nselect 1;", "select 1;")
@@ -95,7 +95,7 @@ def test_they_surround_a_script_of_several_parts_once(talking: Project) -> None:
     ]
 
 
-def test_what_a_hook_sets_holds_for_its_migration_and_no_longer(project: Project) -> None:
+def test_a_setting_of_a_hook_lasts_only_for_its_migration(project: Project) -> None:
     project.query("create schema app")
     project.write("before_each.sql", "set search_path = app;\nset role none;")
     project.write("after_migrate.sql", "create table seen as select current_setting('search_path') as path;")
@@ -107,7 +107,7 @@ def test_what_a_hook_sets_holds_for_its_migration_and_no_longer(project: Project
     assert "app" not in project.value("select path from seen")
 
 
-def test_a_failing_migration_calls_the_error_hook_which_knows_what_failed(talking: Project) -> None:
+def test_the_error_hook_knows_which_migration_failed(talking: Project) -> None:
     talking.add(1, SAY.format("one"))
     talking.add(2, "select 1 / 0;")
 
@@ -134,7 +134,7 @@ def test_a_hook_that_fails_stops_the_migration_and_is_named_with_its_line(talkin
     assert len(talking.migrator().migrate().steps) == 1
 
 
-def test_a_failing_hook_behind_it_all_leaves_the_migrations_applied(talking: Project) -> None:
+def test_a_failed_after_migrate_hook_leaves_the_migrations_applied(talking: Project) -> None:
     talking.write("after_migrate.sql", "select 1 / 0;")
     talking.add(1, "create table t (a int);")
 
@@ -146,7 +146,7 @@ def test_a_failing_hook_behind_it_all_leaves_the_migrations_applied(talking: Pro
     assert talking.migrator().check().up_to_date
 
 
-def test_an_error_hook_that_fails_hides_nothing(talking: Project) -> None:
+def test_a_failed_error_hook_does_not_hide_the_first_error(talking: Project) -> None:
     talking.write("after_error.sql", "select nowhere;")
     talking.add(1, "select 1 / 0;")
 
@@ -159,9 +159,7 @@ def test_an_error_hook_that_fails_hides_nothing(talking: Project) -> None:
 
 
 @pytest.mark.parametrize("text", ["vacuum;", "create index concurrently i on t (a);", "begin; select 1; commit;"])
-def test_what_can_not_be_in_a_migrations_transaction_is_refused_before_anything_runs(
-    talking: Project, text: str
-) -> None:
+def test_a_hook_that_cannot_run_in_the_transaction_is_refused(talking: Project, text: str) -> None:
     talking.write("before_each.sql", text)
     talking.add(1, "create table t (a int);")
 
@@ -172,7 +170,7 @@ def test_what_can_not_be_in_a_migrations_transaction_is_refused_before_anything_
     assert talking.value("select to_regclass('t') is null")
 
 
-def test_around_the_run_anything_may_run(talking: Project) -> None:
+def test_hooks_around_the_run_may_contain_any_statement(talking: Project) -> None:
     talking.query("create table t (a int)")
     talking.write("after_migrate.sql", "vacuum (analyze) t;\ncopy t from stdin;\n1\n2\n\\.\n")
     talking.add(1, "select 1;")
@@ -182,7 +180,7 @@ def test_around_the_run_anything_may_run(talking: Project) -> None:
     assert talking.value("select sum(a) from t") == 3
 
 
-def test_the_plan_names_them_and_a_second_one_or_one_elsewhere_is_a_problem(talking: Project) -> None:
+def test_the_plan_lists_hooks_and_reports_duplicate_or_misplaced_ones(talking: Project) -> None:
     talking.add(1, "select 1;")
     talking.write("below/before_migrate.sql", "select 1;")
 
@@ -192,7 +190,7 @@ def test_the_plan_names_them_and_a_second_one_or_one_elsewhere_is_a_problem(talk
     assert [problem.code for problem in plan.errors] == ["misnamed"]
 
 
-def test_hooks_run_again_when_a_lock_was_not_had(talking: Project) -> None:
+def test_hooks_run_again_after_a_lock_timeout(talking: Project) -> None:
     """The transaction is tried again with all that is in it, and what is recorded is one success."""
     talking.query("create table busy (a int)")
     talking.add(1, "alter table busy add column b int;")
@@ -206,7 +204,7 @@ def test_hooks_run_again_when_a_lock_was_not_had(talking: Project) -> None:
     assert said(talking)[1:-1] == ["before_each v1.0.0-001", "after_each v1.0.0-001"]
 
 
-def test_a_rehearsal_runs_them_too_and_leaves_nothing(talking: Project) -> None:
+def test_a_rehearsal_runs_hooks_and_leaves_nothing(talking: Project) -> None:
     talking.add(1, "create table t (a int);")
     talking.migrator().rehearse()
     assert said(talking) == []

@@ -84,7 +84,7 @@ def clean(project: Project) -> list[tuple[object, ...]]:
     ("name", "way"),
     [(name, way) for name in LEFT_BEHIND for way in WAYS if not (name in READ_ONLY and way == "in parts")],
 )
-def test_the_next_migration_sees_nothing_of(
+def test_the_next_migration_starts_with_a_clean_session(
     project: Project, clean: list[tuple[object, ...]], name: str, way: str
 ) -> None:
     project.add(1, WAYS[way].format(LEFT_BEHIND[name]))
@@ -96,7 +96,7 @@ def test_the_next_migration_sees_nothing_of(
 
 
 @pytest.mark.parametrize("name", LEFT_BEHIND)
-def test_a_failure_is_recorded_by_ourselves_behind(project: Project, name: str) -> None:
+def test_a_failure_is_recorded_whatever_the_script_did(project: Project, name: str) -> None:
     project.query(ROLE)
     project.add(1, LEFT_BEHIND[name] + "\nselect 1 / 0;")
 
@@ -110,7 +110,7 @@ def test_a_failure_is_recorded_by_ourselves_behind(project: Project, name: str) 
 
 
 @pytest.mark.parametrize("name", [name for name in LEFT_BEHIND if name not in READ_ONLY])
-def test_a_failure_in_a_later_part_is_recorded_behind(project: Project, name: str) -> None:
+def test_a_failure_in_a_later_segment_is_recorded(project: Project, name: str) -> None:
     project.query(ROLE, "grant create on schema public to like_psql_writer")
     project.add(1, WAYS["in parts"].format(LEFT_BEHIND[name]) + "select 1 / 0;")
 
@@ -133,7 +133,7 @@ def test_a_down_file_is_followed_by_a_clean_session(project: Project, clean: lis
     assert project.versions() == []
 
 
-def test_a_role_without_rights_on_the_history_does_the_work(project: Project) -> None:
+def test_a_role_without_privileges_on_the_history_runs_a_script(project: Project) -> None:
     project.query(ROLE, "create schema s authorization like_psql_writer", "revoke all on schema public from public")
     project.add(1, "set role like_psql_writer;\ncreate table s.t (a int);")
     project.add(2, "set role like_psql_writer;\ncreate index concurrently on s.t (a);\ninsert into s.t values (1);")
@@ -145,7 +145,7 @@ def test_a_role_without_rights_on_the_history_does_the_work(project: Project) ->
     assert project.query("select distinct db_user = session_user from migrations_log") == [(True,)]
 
 
-def test_settings_and_role_last_from_part_to_part(project: Project) -> None:
+def test_settings_and_role_last_from_segment_to_segment(project: Project) -> None:
     project.query(ROLE, "create schema s authorization like_psql_writer")
     project.add(
         1,
@@ -159,7 +159,7 @@ def test_settings_and_role_last_from_part_to_part(project: Project) -> None:
     assert project.query("select * from s.u") == [("like_psql_writer", 1)]
 
 
-def test_settings_of_the_part_that_is_done_are_set_again(project: Project) -> None:
+def test_a_rerun_sets_the_settings_of_committed_segments_again(project: Project) -> None:
     project.query(ROLE, "create schema s authorization like_psql_writer")
     head = "set role like_psql_writer;\nset search_path = s;\ncreate table t (a int);\nvacuum t;\n"
     project.add(1, head + "select 1 / 0;")
@@ -182,7 +182,7 @@ def test_a_script_that_releases_the_lock_is_rolled_back(project: Project) -> Non
     assert project.value("select to_regclass('t') is null")
 
 
-def test_no_lock_is_left_behind_a_failure(project: Project) -> None:
+def test_no_lock_remains_after_a_failure(project: Project) -> None:
     project.add(1, "select 1 / 0;")
     with pytest.raises(MigrationFailed):
         project.migrator().migrate()

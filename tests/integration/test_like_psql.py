@@ -602,7 +602,7 @@ def psql(project: Project, conninfo: str, contents: tuple[str | bytes, ...]) -> 
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_leaves_what_psql_leaves(project: Project, twin: str, name: str) -> None:
+def test_sqlmigrate_leaves_the_same_database_as_psql(project: Project, twin: str, name: str) -> None:
     contents = ROWS[name]
     psql(project, twin, contents)
     for number, content in enumerate(contents, 1):
@@ -617,7 +617,7 @@ def test_leaves_what_psql_leaves(project: Project, twin: str, name: str) -> None
 
 
 @pytest.mark.parametrize("name", [name for name, files in ROWS.items() if len(files) > 1])
-def test_the_same_file_by_file(project: Project, twin: str, name: str) -> None:
+def test_each_file_alone_leaves_the_same_database_as_psql(project: Project, twin: str, name: str) -> None:
     """Each file in a run of its own: what travelled together above goes alone here."""
     contents = ROWS[name]
     psql(project, twin, contents)
@@ -683,7 +683,7 @@ def test_a_dump_is_a_migration(project: Project, twin: str, options: str) -> Non
         execute(twin, f"drop database {source}")
 
 
-def test_a_dump_of_today_is_restricted(project: Project) -> None:
+def test_a_current_dump_contains_restrict(project: Project) -> None:
     project.add(
         1,
         "--\n-- PostgreSQL database dump\n--\n\n\\restrict aB3\n\nSET client_encoding = 'UTF8';\n"

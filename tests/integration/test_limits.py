@@ -34,7 +34,7 @@ def said(given: dict[str, tuple[str, str]], source: str) -> list[tuple[str, str]
 
 
 @pytest.mark.parametrize("nearest", SOURCES)
-def test_the_nearest_source_counts(project: Project, nearest: str) -> None:
+def test_the_source_with_the_highest_priority_wins(project: Project, nearest: str) -> None:
     given = {source: LIMITS[source] for source in SOURCES[SOURCES.index(nearest) :]}
     head = "".join(f"-- sqlmigrate: lock-timeout={a} statement-timeout={b}\n" for a, b in said(given, "directive"))
     project.add(1, f"{head}{FOUND};")
@@ -63,7 +63,7 @@ def test_the_nearest_source_counts(project: Project, nearest: str) -> None:
         ("", (), "lock_retries = 1", 2),
     ],
 )
-def test_a_lock_is_tried_for_as_often_as_said(
+def test_a_lock_is_retried_as_often_as_configured(
     project: Project, head: str, options: tuple[str, ...], file: str, tries: int
 ) -> None:
     project.query("create table t (a int)")
@@ -85,7 +85,7 @@ def test_a_lock_is_tried_for_as_often_as_said(
         ("", ("--lock-timeout", "1h", "--statement-timeout", "300ms"), "statement timeout"),
     ],
 )
-def test_a_rehearsal_keeps_to_them_in_each_migration(
+def test_a_rehearsal_applies_the_limits_to_each_migration(
     project: Project, head: str, options: tuple[str, ...], says: str
 ) -> None:
     project.query("create table busy (a int)")
@@ -107,7 +107,7 @@ def test_a_rehearsal_keeps_to_them_in_each_migration(
         ((), {}, 'lock_wait = "300ms"'),
     ],
 )
-def test_another_run_is_waited_for_as_long_as_said(
+def test_a_run_waits_for_another_run_as_long_as_configured(
     project: Project, options: tuple[str, ...], variables: dict[str, str], file: str
 ) -> None:
     project.add(1, "select 1;")
@@ -123,7 +123,7 @@ def test_another_run_is_waited_for_as_long_as_said(
 
 
 @pytest.mark.parametrize(("options", "file"), [(("--timeout", "1s"), 'timeout = "1h"'), ((), 'timeout = "1s"')])
-def test_the_run_takes_no_longer_than_said(project: Project, options: tuple[str, ...], file: str) -> None:
+def test_a_run_stops_after_its_timeout(project: Project, options: tuple[str, ...], file: str) -> None:
     project.add(1, "select pg_sleep(60);")
     (project.root / "sqlmigrate.toml").write_text(file)
 

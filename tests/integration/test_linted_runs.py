@@ -41,7 +41,7 @@ def test_nothing_is_sent(unsafe: Project) -> None:
 
 
 @pytest.mark.parametrize("way", ["mended", "ignored", "less", "off"])
-def test_how_to_go_on(unsafe: Project, way: str) -> None:
+def test_the_error_shows_how_to_continue(unsafe: Project, way: str) -> None:
     level = {"less": "error", "off": "off"}.get(way, "warning")
     if way == "mended":
         unsafe.add(2, "create index concurrently t_a_idx on t (a);")
@@ -52,7 +52,7 @@ def test_how_to_go_on(unsafe: Project, way: str) -> None:
     assert indexes(unsafe) == 1
 
 
-def test_a_plan_file_is_run_under_the_same_condition(unsafe: Project) -> None:
+def test_a_plan_file_is_linted_too(unsafe: Project) -> None:
     made = unsafe.cli("plan", "--out", "plan.json")
     assert made.returncode == 0, made.stderr
     assert unsafe.cli("migrate", "--plan", "plan.json", "--lint", "warning").returncode == 1
@@ -70,7 +70,7 @@ def test_the_plan_shows_and_then_refuses(unsafe: Project) -> None:
     assert json.loads((unsafe.root / "plan.json").read_text())["findings"] == shown["findings"]
 
 
-def test_plan_dry_run_and_validate_say_the_same(unsafe: Project) -> None:
+def test_plan_dry_run_and_validate_report_the_same_findings(unsafe: Project) -> None:
     plan, dry_run = (
         json.loads(unsafe.cli(*command, "--format", "json").stdout) for command in (["plan"], ["migrate", "--dry-run"])
     )
@@ -79,7 +79,7 @@ def test_plan_dry_run_and_validate_say_the_same(unsafe: Project) -> None:
     assert plan["findings"] == dry_run["findings"] == validated["findings"] != []
 
 
-def test_a_rollback_is_linted_as_what_takes_back(unsafe: Project) -> None:
+def test_a_rollback_is_linted_as_down_files(unsafe: Project) -> None:
     unsafe.migrator().migrate()
     unsafe.add(2, UNSAFE, "drop table t;")
     done = unsafe.cli("rollback", "--steps", "1", "--yes", "--lint", "warning")
@@ -88,7 +88,7 @@ def test_a_rollback_is_linted_as_what_takes_back(unsafe: Project) -> None:
     assert indexes(unsafe) == 1
 
 
-def test_where_the_linter_is_not_installed_a_run_goes_on_and_lint_says_what_is_missing(unsafe: Project) -> None:
+def test_without_the_linter_a_run_works_and_lint_names_the_missing_extra(unsafe: Project) -> None:
     program = (
         "import importlib.util, sys\n"
         "found = importlib.util.find_spec\n"

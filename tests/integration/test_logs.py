@@ -32,7 +32,7 @@ def failures(log: Path) -> list[str]:
     return subprocess.run(["grep", "ERROR", str(log)], check=False, capture_output=True, text=True).stdout.splitlines()
 
 
-def test_a_run_is_a_line_an_event(project: Project, log: Path) -> None:
+def test_a_log_has_one_line_for_each_event(project: Project, log: Path) -> None:
     project.add(1, "create table a (id int);")
 
     run = project.cli("migrate", "--log-file", str(log), "--log-level", "debug")
@@ -47,7 +47,7 @@ def test_a_run_is_a_line_an_event(project: Project, log: Path) -> None:
     assert finished.endswith(f" run={run_id}")
 
 
-def test_json_goes_to_a_file_and_words_to_people(project: Project, log: Path) -> None:
+def test_json_goes_to_the_file_and_text_to_the_terminal(project: Project, log: Path) -> None:
     project.add(1, "create table a (id int);")
     project.add(2, "create table b (id int);\nselect 1 / 0;")
 
@@ -66,7 +66,7 @@ def test_json_goes_to_a_file_and_words_to_people(project: Project, log: Path) ->
     assert failed["location"].endswith("/V1.0.0-002__step.up.sql:2:1")
 
 
-def test_without_a_file_json_goes_to_stderr_in_place_of_words(project: Project) -> None:
+def test_without_a_file_json_replaces_the_text_on_stderr(project: Project) -> None:
     project.add(1, "create table a (id int);")
     project.add(2, "select 1 / 0;")
 
@@ -86,7 +86,7 @@ def test_text_without_a_file_changes_nothing(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("level", "kept"), [("error", 0), ("warning", 1), ("info", 2)])
-def test_the_level_is_that_of_progress(project: Project, log: Path, level: str, kept: int) -> None:
+def test_the_log_has_the_level_of_the_progress(project: Project, log: Path, level: str, kept: int) -> None:
     project.add(1, "do $$ begin raise warning 'careful'; end $$;")
 
     run = project.cli("migrate", "--log-file", str(log), "--log-level", level)
@@ -132,7 +132,7 @@ def test_a_signal_is_a_failure_in_the_log(project: Project, log: Path) -> None:
     assert 'message="v1.0.0-001 failed: interrupted by SIGTERM"' in line
 
 
-def test_a_fault_of_our_own_is_a_failure_in_the_log_too(project: Project, log: Path) -> None:
+def test_an_internal_error_is_a_failure_in_the_log(project: Project, log: Path) -> None:
     faulty = project.root / "sitecustomize.py"
     faulty.write_text("import sqlmigrate.planning.planner\nsqlmigrate.planning.planner.statuses = None\n")
 
@@ -144,7 +144,7 @@ def test_a_fault_of_our_own_is_a_failure_in_the_log_too(project: Project, log: P
     assert 'kind=SqlMigrateError message="internal error: TypeError"' in line
 
 
-def test_a_log_that_is_moved_away_is_begun_anew(project: Project, log: Path) -> None:
+def test_a_log_file_that_was_moved_is_created_again(project: Project, log: Path) -> None:
     project.query("create table gate (is_open bool)", "insert into gate values (false)")
     wait = "perform from gate where is_open; exit when found; perform pg_sleep(0.02); commit;"
     project.add(1, "create table a (id int);")
@@ -168,7 +168,7 @@ def test_a_log_that_is_moved_away_is_begun_anew(project: Project, log: Path) -> 
         (("--log-format", "xml"), "log-format: 'xml' is not one of text, json"),
     ],
 )
-def test_a_log_that_cannot_be_kept_is_said_before_anything_is_run(
+def test_a_log_file_that_cannot_be_opened_is_reported_before_the_run(
     project: Project, arguments: tuple[str, ...], message: str
 ) -> None:
     project.add(1, "create table a (id int);")
@@ -192,7 +192,7 @@ def test_a_full_disk_is_one_warning_and_the_run_goes_on(project: Project) -> Non
     assert "Exception" not in run.stderr
 
 
-def test_the_configuration_file_may_name_it(project: Project) -> None:
+def test_the_configuration_file_may_name_the_log_file(project: Project) -> None:
     project.add(1, "create table a (id int);")
     (project.root / "sqlmigrate.toml").write_text('log_file = "run.log"\nlog_format = "json"\n')
 
@@ -202,7 +202,7 @@ def test_the_configuration_file_may_name_it(project: Project) -> None:
     assert [line["event"] for line in objects((project.root / "run.log").read_text())] == ["finished"]
 
 
-def test_a_run_with_nothing_to_do_loads_none_of_it(project: Project) -> None:
+def test_a_run_with_nothing_to_do_loads_no_logging(project: Project) -> None:
     project.cli("migrate")
     late = [
         "sqlmigrate.cli.logs",

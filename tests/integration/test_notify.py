@@ -36,7 +36,7 @@ def configure(project: Project, script: str) -> Path:
     return project.root / "told"
 
 
-def test_success_is_what_is_printed_as_json_and_how_it_ended(project: Project, webhook: Webhook) -> None:
+def test_a_notification_of_success_contains_the_json_result(project: Project, webhook: Webhook) -> None:
     project.add(1, "create table a (id int);", "drop table a;")
 
     migrated = project.cli("migrate", "--notify-url", webhook.url, "--format", "json", "--backup", "kept")
@@ -48,7 +48,7 @@ def test_success_is_what_is_printed_as_json_and_how_it_ended(project: Project, w
     ]
 
 
-def test_failure_is_told_and_the_exit_code_stays(project: Project, webhook: Webhook) -> None:
+def test_a_failure_is_notified_and_the_exit_code_stays(project: Project, webhook: Webhook) -> None:
     project.add(1, "select 1 / 0;")
 
     run = project.cli("migrate", "--format", "json", SQLMIGRATE_NOTIFY_URL=webhook.url)
@@ -61,7 +61,9 @@ def test_failure_is_told_and_the_exit_code_stays(project: Project, webhook: Webh
     "arguments",
     [("migrate",), ("migrate", "--dry-run"), ("rollback", "--steps", "1", "--dry-run")],
 )
-def test_where_nothing_was_done_nobody_is_told(project: Project, webhook: Webhook, arguments: tuple[str, ...]) -> None:
+def test_a_run_with_nothing_to_do_sends_no_notification(
+    project: Project, webhook: Webhook, arguments: tuple[str, ...]
+) -> None:
     project.add(1, "create table a (id int);", "drop table a;")
     project.cli("migrate")
 
@@ -70,14 +72,14 @@ def test_where_nothing_was_done_nobody_is_told(project: Project, webhook: Webhoo
     assert told(webhook) == []
 
 
-def test_a_run_that_could_not_begin_failed(project: Project, webhook: Webhook) -> None:
+def test_a_run_that_could_not_start_is_notified_as_failed(project: Project, webhook: Webhook) -> None:
     run = project.cli("migrate", DATABASE_URL="host=/nowhere", SQLMIGRATE_NOTIFY_URL=webhook.url)
 
     assert run.returncode == 1
     assert [payload["error"]["kind"] for payload in told(webhook)] == ["ConnectionFailed"]
 
 
-def test_a_command_is_told_too(project: Project) -> None:
+def test_a_command_receives_the_notification_too(project: Project) -> None:
     file = configure(project, "env >> environment")
     project.add(1, "create table a (id int);")
     url = make_conninfo(project.database, password="s3cret word")  # noqa: S106  # of nothing
@@ -93,7 +95,7 @@ def test_a_command_is_told_too(project: Project) -> None:
 
 
 @pytest.mark.parametrize("statement", ["create table a (id int);", "select 1 / 0;"])
-def test_what_goes_wrong_with_it_is_a_warning_here_and_in_the_log(
+def test_a_failed_notification_is_a_warning_in_output_and_log(
     project: Project, webhook: Webhook, statement: str
 ) -> None:
     webhook.status = 500
@@ -122,7 +124,7 @@ def test_a_refused_connection_and_a_missing_command_are_warnings(project: Projec
     assert TOKEN not in run.stderr
 
 
-def test_an_interrupted_run_waits_for_nobody_long(project: Project, webhook: Webhook) -> None:
+def test_an_interrupted_run_does_not_wait_long_for_a_webhook(project: Project, webhook: Webhook) -> None:
     webhook.pause = 30
     configure(project, "sleep 60")
     project.add(1, "select pg_sleep(60);")
@@ -137,7 +139,7 @@ def test_an_interrupted_run_waits_for_nobody_long(project: Project, webhook: Web
     assert [payload["error"]["message"] for payload in told(webhook)] == ["v1.0.0-001 failed: interrupted by SIGTERM"]
 
 
-def test_a_signal_while_others_are_told_changes_nothing(project: Project, tmp_path: Path) -> None:
+def test_a_signal_during_notifications_does_not_change_the_result(project: Project, tmp_path: Path) -> None:
     configure(project, "kill $PPID; sleep 60")
     project.add(1, "create table a (id int);")
 
@@ -149,7 +151,7 @@ def test_a_signal_while_others_are_told_changes_nothing(project: Project, tmp_pa
 
 
 @pytest.mark.long
-def test_a_webhook_that_hangs_is_given_up_after_ten_seconds(project: Project, webhook: Webhook) -> None:
+def test_a_notification_stops_after_ten_seconds(project: Project, webhook: Webhook) -> None:
     webhook.pause = 30
     project.add(1, "create table a (id int);")
 

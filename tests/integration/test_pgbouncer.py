@@ -80,7 +80,7 @@ def test_replicas_take_turns(pooled: Project) -> None:
     assert pooled.has_free_lock()
 
 
-def test_refuses_what_needs_a_session(pooled: Project) -> None:
+def test_a_script_that_needs_a_session_is_refused(pooled: Project) -> None:
     pooled.add(
         1, "create schema app; set search_path = app; create table t (a int); create index concurrently on t (a)"
     )

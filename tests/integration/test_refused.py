@@ -99,7 +99,7 @@ AT_THE_HEAD = ("an unknown directive", "a directive with an invalid value")
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_is_refused_before_anything_is_sent(project: Project, name: str) -> None:
+def test_a_script_is_refused_before_anything_is_sent(project: Project, name: str) -> None:
     refused = REFUSED[name]
     first = b"" if name in AT_THE_HEAD else b"create table made (a int);\n"
     project.add(1, "create table earlier (a int);")
@@ -115,7 +115,7 @@ def test_is_refused_before_anything_is_sent(project: Project, name: str) -> None
     assert untouched(project)
 
 
-def test_every_refusal_is_told_at_once(project: Project) -> None:
+def test_all_problems_are_reported_at_once(project: Project) -> None:
     project.add(1, "\\i x\nselect 1;\ncommit;\n")
     project.add(2, "discard all;")
 

@@ -53,7 +53,9 @@ def wire(database: str) -> Iterator[pq.abc.PGconn]:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=SCRIPTS)
-def test_the_pieces_do_what_the_whole_does(wire: pq.abc.PGconn, script: list[tuple[str, str, str]]) -> None:
+def test_the_statements_one_by_one_do_the_same_as_the_whole_file(
+    wire: pq.abc.PGconn, script: list[tuple[str, str, str]]
+) -> None:
     text = "".join(f"{before}select {value}{after}\n;" for before, value, after in script)
 
     pieces = [row for piece in statements(text) for row in results(wire, piece)]
@@ -62,7 +64,7 @@ def test_the_pieces_do_what_the_whole_does(wire: pq.abc.PGconn, script: list[tup
     assert len(pieces) == len(script)
 
 
-def test_our_own_migrations_split_as_the_grammar_does() -> None:
+def test_the_projects_migrations_split_as_the_grammar_splits_them() -> None:
     for path in (ROOT / "migrations").glob("*.sql"):
         text = path.read_text()
         assert [part.rstrip(";") for part in statements(text)] == [_bare(part) for part in postgast.split(text)], path
@@ -74,7 +76,7 @@ def _bare(statement: str) -> str:
 
 
 @pytest.mark.long
-def test_postgresql_s_regression_tests_split_as_the_grammar_does(tmp_path: Path) -> None:
+def test_the_regression_tests_of_postgresql_split_as_the_grammar_splits_them(tmp_path: Path) -> None:
     """Forty thousand statements, from the source distribution of postgast, which carries libpg_query's tests."""
     download: list[str | Path] = [
         sys.executable,

@@ -208,7 +208,7 @@ def recorded(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_no_command_that_works_shows_it(watched: Watched, recorded: None) -> None:
+def test_no_successful_command_shows_the_password(watched: Watched, recorded: None) -> None:
     for command in COMMANDS.values():
         if command.startswith("repair"):
             watched.project.add(1, "-- changed\ncreate table t1 (a int);")
@@ -226,7 +226,7 @@ def test_no_command_that_works_shows_it(watched: Watched, recorded: None) -> Non
 NO_CONNECTION = ({"user": "other"}, {"dbname": "nowhere"}, {"host": "127.0.0.1", "port": "1"}, {"port": "one"})
 
 
-def test_no_command_that_fails_shows_it(watched: Watched) -> None:
+def test_no_failed_command_shows_the_password(watched: Watched) -> None:
     project, failures = watched.project, cycle(NO_CONNECTION)
     assert watched.run("plan --out plan.json") == 0
     for command in list(COMMANDS.values())[WAYS.index(watched.way) % 3 :: 3]:
@@ -241,13 +241,13 @@ def test_no_command_that_fails_shows_it(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("watched", ["environment"], indirect=True)
-def test_what_is_looked_for_would_be_found(watched: Watched) -> None:
+def test_the_search_for_the_password_finds_it(watched: Watched) -> None:
     (watched.project.root / "leak").write_text(quote(SECRET))
     assert watched.run("migrate") == 0
     assert len(watched.leaks()) == 1
 
 
-def test_a_run_goes_on_where_the_password_is_gone_meanwhile(project: Project, tmp_path: Path) -> None:
+def test_a_run_continues_after_the_password_file_was_removed(project: Project, tmp_path: Path) -> None:
     """The connection that looks who blocks us is opened later than the one that works."""
     path = tmp_path / "password"
     path.write_text("of nobody")
@@ -266,9 +266,7 @@ def test_a_run_goes_on_where_the_password_is_gone_meanwhile(project: Project, tm
     ],
 )
 @pytest.mark.parametrize("command", ["migrate", "status --format json"])
-def test_a_password_that_is_not_to_be_had_is_exit_2(
-    project: Project, command: str, settings: str, message: str
-) -> None:
+def test_an_unavailable_password_exits_with_2(project: Project, command: str, settings: str, message: str) -> None:
     (project.root / "sqlmigrate.toml").write_text(settings)
     done = project.cli(*command.split())
     assert done.returncode == 2
@@ -278,7 +276,7 @@ def test_a_password_that_is_not_to_be_had_is_exit_2(
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DB_PASSWORD", "DB_NAME"])
-def test_a_setting_that_is_not_utf_8_is_an_error_without_it(project: Project, name: str) -> None:
+def test_an_error_does_not_show_a_setting_that_is_not_utf_8(project: Project, name: str) -> None:
     done = project.cli("status", **{name: os.fsdecode(b"of-nobody\xe9")})
     assert done.returncode == 1
     assert "not valid UTF-8" in done.stderr

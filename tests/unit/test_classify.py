@@ -25,6 +25,6 @@ ORDINARY = (
 )  # fmt: skip
 
 
-def test_what_a_transaction_refuses_stands_alone() -> None:
+def test_a_statement_that_a_transaction_block_refuses_runs_alone() -> None:
     assert [text for text in ALONE if sort_of(text)[0] is not Sort.ALONE] == []
     assert [text for text in ORDINARY if sort_of(text)[0] is not Sort.ORDINARY] == []

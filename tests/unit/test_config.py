@@ -64,7 +64,7 @@ def test_every_option_is_tested() -> None:
     assert [option.name for option in OPTIONS if not option.metavar] == OF_FILES
 
 
-def test_the_level_that_refuses_a_run(here: Path) -> None:
+def test_lint_level_is_read(here: Path) -> None:
     """In the file it stands beside the linter's own table, which has its name."""
     (here / "sqlmigrate.toml").write_text(
         'lint_level = "info"\n[lint]\npreset = "all"\n[environments.p]\nlint_level = "error"\n'
@@ -85,7 +85,7 @@ def test_the_level_that_refuses_a_run(here: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "text", "value"), OF_SETTINGS)
-def test_an_option_goes_before_the_environment_and_that_before_the_file(
+def test_an_option_overrides_the_environment_which_overrides_the_file(
     here: Path, name: str, text: str, value: object
 ) -> None:
     others = {"file": text.replace("1", "2"), "environ": text.replace("1", "3")}
@@ -99,7 +99,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
 
 
 @pytest.mark.parametrize(("name", "part"), OF_CONNECTION)
-def test_a_part_of_the_connection_has_two_names_in_the_environment(here: Path, name: str, part: str) -> None:
+def test_a_part_of_the_connection_has_two_variables(here: Path, name: str, part: str) -> None:
     (here / "sqlmigrate.toml").write_text(f'{name} = "file"')
     environ: dict[str, str] = {}
     assert _database({}, environ) == ("", {part: "file"})
@@ -124,20 +124,20 @@ def test_a_part_of_the_connection_has_two_names_in_the_environment(here: Path, n
         ({}, {"PGDATABASE": "d"}, ("", {})),
     ],
 )
-def test_parts_go_before_a_url_of_the_same_source_or_of_one_below(
+def test_parts_override_a_url_of_the_same_or_lower_priority(
     given: Mapping[str, str], environ: Mapping[str, str], expected: tuple[str, dict[str, str]]
 ) -> None:
     assert _database(given, environ) == expected
 
 
 @pytest.mark.parametrize("environ", [{}, {"PGPASSWORD": "x"}, {"DATABASE_URL": ""}, {"PGHOST": ""}])
-def test_without_a_database_it_says_what_to_set(environ: Mapping[str, str]) -> None:
+def test_without_a_database_the_error_names_the_settings(environ: Mapping[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="no database is configured") as caught:
         load({"dir": ("m",)}, environ)
     assert "DATABASE_URL" in caught.value.hint
 
 
-def test_directories_are_many() -> None:
+def test_several_directories_are_accepted() -> None:
     assert load({**URL, "dir": ("a", "b")}, {"SQLMIGRATE_DIR": "c"}).dir == ("a", "b")
     assert load({**URL, "dir": ()}, {"SQLMIGRATE_DIR": "c:d:"}).dir == ("c", "d")
 
@@ -146,7 +146,7 @@ def test_directories_are_many() -> None:
     ("content", "expected"),
     [('dir = "m"', ("conf/m",)), ('dir = ["m", "n:o"]', ("conf/m", "conf/n:o"))],
 )
-def test_directories_in_a_file_are_meant_from_where_it_is(here: Path, content: str, expected: tuple[str, ...]) -> None:
+def test_directories_in_a_file_are_relative_to_it(here: Path, content: str, expected: tuple[str, ...]) -> None:
     (here / "conf").mkdir()
     (here / "conf" / "x.toml").write_text(content)
     assert load(URL, {}, "conf/x.toml").dir == expected
@@ -170,12 +170,12 @@ def test_a_file_has_named_environments(here: Path, name: str, prefix: str) -> No
     assert caught.value.hint == "its environments: production"
 
 
-def test_a_project_file_that_says_nothing_to_us_is_passed_over(here: Path) -> None:
+def test_a_pyproject_without_a_table_for_sqlmigrate_is_ignored(here: Path) -> None:
     (here / "pyproject.toml").write_text("this is no TOML")
     assert load(URL, {}) == Settings(database="postgresql://option")
 
 
-def test_our_own_file_goes_before_the_project_s(here: Path) -> None:
+def test_sqlmigrate_toml_takes_precedence_over_pyproject_toml(here: Path) -> None:
     (here / "pyproject.toml").write_text('[tool.sqlmigrate]\nlock-wait = "1s"')
     (here / "sqlmigrate.toml").write_text('lock-wait = "2s"')
     assert load(URL, {}).lock_wait == 2000
@@ -203,7 +203,7 @@ def test_our_own_file_goes_before_the_project_s(here: Path) -> None:
         ("a = ", "sqlmigrate.toml: ", ""),
     ],
 )
-def test_what_can_not_be_used_in_a_file_is_refused(here: Path, content: str, message: str, hint: str) -> None:
+def test_an_invalid_value_in_a_file_is_refused(here: Path, content: str, message: str, hint: str) -> None:
     (here / "sqlmigrate.toml").write_text(content)
     with pytest.raises(ConfigurationError, match=message) as caught:
         load(URL, {})
@@ -211,13 +211,13 @@ def test_what_can_not_be_used_in_a_file_is_refused(here: Path, content: str, mes
 
 
 @pytest.mark.parametrize("content", ["tool = 3 # [tool.sqlmigrate]", "[tool]\nsqlmigrate = 3", "tool.sqlmigrate = [1]"])
-def test_what_the_project_s_file_says_of_us_is_a_table(here: Path, content: str) -> None:
+def test_tool_sqlmigrate_must_be_a_table(here: Path, content: str) -> None:
     (here / "pyproject.toml").write_text(content)
     with pytest.raises(ConfigurationError, match=r"pyproject.toml: (tool|sqlmigrate) is not a table"):
         load(URL, {})
 
 
-def test_a_file_that_can_not_be_read_is_told(here: Path) -> None:
+def test_an_unreadable_file_is_reported(here: Path) -> None:
     (here / "pyproject.toml").symlink_to("/proc/self/mem")  # a file that not even root can read from its start
     with pytest.raises(ConfigurationError, match=r'could not read file "pyproject.toml": Input/output error'):
         load(URL, {})
@@ -228,13 +228,13 @@ def test_no_directories_are_an_error() -> None:
         load(URL, {"SQLMIGRATE_DIR": ":"})
 
 
-def test_how_results_are_shown_may_stand_in_the_file(here: Path) -> None:
+def test_the_file_may_set_the_output_format(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text('log-level = "error"\nformat = "json"')
     assert (load(URL, {}).log_level, load(URL, {}).format) == ("error", "json")
     assert load({**URL, "log_level": "debug"}, {}).log_level == "debug"
 
 
-def test_an_environment_must_be_there(here: Path) -> None:
+def test_an_environment_must_exist(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text("[environments.other]")
     with pytest.raises(ConfigurationError, match="environment 'production' does not exist in"):
         load(URL, {}, environment="production")
@@ -246,7 +246,7 @@ def test_a_file_that_is_not_utf_8_is_refused(here: Path) -> None:
         load(URL, {})
 
 
-def test_a_file_that_was_named_must_be_there() -> None:
+def test_a_named_file_must_exist() -> None:
     with pytest.raises(ConfigurationError, match=r'could not read file "no\.toml": No such file'):
         load(URL, {}, "no.toml")
 
@@ -261,7 +261,7 @@ def test_settings_do_not_show_a_password() -> None:
     assert "secret" not in repr(settings)
 
 
-def test_an_environment_that_is_not_chosen_is_checked_too(here: Path) -> None:
+def test_an_environment_that_is_not_selected_is_checked_too(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text("[environments.production]\nlock_wiat = '1s'\n")
     with pytest.raises(ConfigurationError, match="lock_wiat") as failed:
         load({"database_url": "x"}, {})
@@ -285,7 +285,7 @@ FILE = {"database_url": "f", "db_password": "p-file", "db_password_file": "of-fi
         (URL, {"DATABASE_URL": "u"}, {"database_url": "f"}, []),
     ],
 )
-def test_where_the_password_is_looked_for(
+def test_the_password_settings_are_read(
     here: Path,
     given: Mapping[str, str],
     environ: Mapping[str, str],
@@ -321,13 +321,13 @@ def _paths(content: str, **given: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("path", ["a", "a/b.c", "./a", "a/../b", "..a"])
-def test_a_path_in_a_file_is_meant_from_where_the_file_is(name: str, path: str) -> None:
+def test_a_path_in_a_file_is_relative_to_it(name: str, path: str) -> None:
     assert f"conf/{path}" in _paths(_in_file(name, path))[name]
 
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("path", ["..", "../a", "/etc/x", "a/../../b", "link", "link/x", "link/../x", "/", "../config"])
-def test_a_path_in_a_file_does_not_leave_the_project_s_tree(here: Path, name: str, path: str) -> None:
+def test_a_path_in_a_file_must_stay_inside_the_project(here: Path, name: str, path: str) -> None:
     (here / "conf").mkdir()
     (here / "conf" / "link").symlink_to("/usr/lib")
     with pytest.raises(ConfigurationError, match=rf'^conf/x\.toml: {name} is outside the project directory: "/') as no:
@@ -341,7 +341,7 @@ def test_a_path_in_a_file_does_not_leave_the_project_s_tree(here: Path, name: st
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("allowed", ['["/nowhere", "../beside"]', '"../beside"', '["link"]'])
-def test_a_path_may_lead_where_allow_paths_allows_it(here: Path, name: str, allowed: str) -> None:
+def test_allow_paths_permits_paths_outside_the_project(here: Path, name: str, allowed: str) -> None:
     for directory in ("conf", "beside", "besides"):
         (here / directory).mkdir()
     (here / "conf" / "link").symlink_to("../beside")
@@ -351,27 +351,27 @@ def test_a_path_may_lead_where_allow_paths_allows_it(here: Path, name: str, allo
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_an_absolute_path_within_the_tree_is_in_the_tree(here: Path, name: str) -> None:
+def test_an_absolute_path_inside_the_project_is_accepted(here: Path, name: str) -> None:
     assert str(here / "conf" / "x") in _paths(_in_file(name, str(here / "conf" / "x")))[name]
 
 
-def test_a_tree_behind_a_symlink_is_a_tree(here: Path) -> None:
+def test_a_project_behind_a_symbolic_link_is_accepted(here: Path) -> None:
     (here / "real").mkdir()
     (here / "conf").symlink_to("real")
     assert _paths('dir = "m"')["dir"] == "('conf/m',)"
 
 
 @pytest.mark.parametrize("second", ["dir = ['m', '../n']", "dir = ['.:/etc', '/etc']"])
-def test_of_several_paths_each_is_looked_at(second: str) -> None:
+def test_each_of_several_paths_is_checked(second: str) -> None:
     with pytest.raises(ConfigurationError, match="dir is outside"):
         _paths(second)
 
 
-def test_what_a_colon_stands_in_is_one_path_in_a_file() -> None:
+def test_a_path_with_a_colon_in_a_file_is_one_path() -> None:
     assert _paths('dir = ".:/etc"')["dir"] == "('conf/.:/etc',)"
 
 
-def test_an_environment_of_the_file_is_confined_when_it_is_chosen(here: Path) -> None:
+def test_the_paths_of_an_environment_are_checked_when_it_is_selected(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text('[environments.production]\nbackup = "/var/backups"\n')
     assert load(URL, {}).backup == ""
     with pytest.raises(ConfigurationError, match="backup is outside"):
@@ -383,7 +383,7 @@ def test_an_environment_of_the_file_is_confined_when_it_is_chosen(here: Path) ->
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_options_and_environment_are_the_caller_s_own_word(here: Path, name: str) -> None:
+def test_options_and_environment_may_use_any_path(here: Path, name: str) -> None:
     path = "embedded:/x/y" if name == "database_url" else "/x/y"
     host = {} if name == "database_url" else {"PGHOST": "h"}
     (here / "sqlmigrate.toml").write_text("")
@@ -391,13 +391,13 @@ def test_options_and_environment_are_the_caller_s_own_word(here: Path, name: str
         assert path in str(getattr(settings, PATHS[name]))
 
 
-def test_other_databases_are_no_paths(here: Path) -> None:
+def test_only_embedded_databases_are_paths(here: Path) -> None:
     (here / "sqlmigrate.toml").write_text('database_url = "postgresql:///d?host=/run/postgresql&sslrootcert=/etc/ca"')
     assert load({}, {}).database.endswith("/etc/ca")
 
 
 @pytest.mark.parametrize("name", ["dir", "log_file", "lock_wait", "notify_command"])
-def test_a_nul_is_in_no_setting(here: Path, name: str) -> None:
+def test_a_setting_with_a_nul_is_refused(here: Path, name: str) -> None:
     (here / "sqlmigrate.toml").write_text(f'{name} = "a\\u0000b"\n')
     with pytest.raises(ConfigurationError, match=f"{name} contains a NUL"):
         load(URL, {})
@@ -414,5 +414,5 @@ def test_a_command_is_a_list_of_words(here: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OF_FILES)
-def test_what_only_a_file_says_is_in_no_environment(name: str) -> None:
+def test_settings_of_the_file_only_have_no_variable(name: str) -> None:
     assert load(URL, {f"SQLMIGRATE_{name.upper()}": "True"}) == load(URL, {})

@@ -35,7 +35,7 @@ def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
     with full_disk(), pytest.raises(OSError, match="File too large"):
@@ -46,7 +46,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     target = tmp_path / "there" / "a.json"
     target.write_text("old")
@@ -72,7 +72,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert not Path("/dev/null").is_file()
 
 
-def test_a_stream_is_written_to_in_its_turn(tmp_path: Path) -> None:
+def test_output_to_a_stream_keeps_its_order(tmp_path: Path) -> None:
     script = (
         "from sqlmigrate.files.atomic import save\nfor n in '12': print(n, flush=True); save('/dev/stdout', 'x\\n')"
     )

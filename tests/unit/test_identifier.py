@@ -32,35 +32,35 @@ def test_a_name_is_read_as_postgresql_reads_it(text: str, name: Identifier, sql:
     "text",
     ["", " ", ".", "a.", ".a", "a.b.c", "order items", "order-items", '"open', '""', "1st", "a;b", '"a\nb"', "a,,b"],
 )
-def test_what_is_no_name_is_refused(text: str) -> None:
+def test_an_invalid_name_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a name"):
         identifiers(text)
 
 
-def test_several_names() -> None:
+def test_several_names_are_read() -> None:
     assert [*map(str, identifiers('a, S.b ,"x,y"'))] == ["a", "s.b", '"x,y"']
     with pytest.raises(ConfigurationError, match="more than one name"):
         identifier("a, b")
 
 
 @given(PARTS, PARTS)
-def test_a_name_is_read_as_it_is_written(schema: str, name: str) -> None:
+def test_a_written_name_is_read_back(schema: str, name: str) -> None:
     assert identifier(str(Identifier(schema, name))) == Identifier(schema, name)
 
 
-def test_a_name_that_is_made_stays_in_the_schema() -> None:
+def test_a_generated_name_stays_in_the_schema() -> None:
     made = identifier('shop."Order"').joined(identifiers("a, b"), "idx")
     assert (str(made), made.alone) == ('shop."Order_a_b_idx"', '"Order_a_b_idx"')
 
 
 @given(PARTS, PARTS)
-def test_a_name_that_is_made_fits(table: str, column: str) -> None:
+def test_a_generated_name_fits_in_63_bytes(table: str, column: str) -> None:
     made = Identifier("", table * 9).joined([Identifier("", column * 9)], "fkey").name
     assert len(made.encode()) <= 63
     assert made.endswith("_fkey")
 
 
-def test_a_part_is_quoted_only_where_it_must_be() -> None:
+def test_a_part_is_quoted_only_if_necessary() -> None:
     assert [*map(quoted, ("orders", "select", "Orders", "a b", "_x1"))] == [
         "orders", '"select"', '"Orders"', '"a b"', "_x1",
     ]  # fmt: skip

@@ -36,7 +36,7 @@ def object_of(item: events.Event | SqlMigrateError) -> dict[str, Any]:
     return dict(json.loads(line))
 
 
-def test_a_line_has_time_level_name_and_values() -> None:
+def test_each_line_has_time_level_event_and_values() -> None:
     [line] = lines_of(events.Finished(step(1), 12))
 
     assert re.fullmatch(
@@ -55,7 +55,7 @@ def test_each_line_of_a_run_names_it() -> None:
     assert failed.endswith("ERROR failed kind=SqlMigrateError message=no pid=123 run=ab12")
 
 
-def test_json_is_an_object_a_line() -> None:
+def test_json_has_one_object_per_line() -> None:
     found = object_of(events.Finished(step(1), 12))
 
     assert datetime.fromisoformat(found.pop("time")).utcoffset() == UTC.utcoffset(None)
@@ -84,11 +84,11 @@ def test_json_is_an_object_a_line() -> None:
         (events.Warned("the webhook is down"), {"level": "WARNING", "event": "warned"}),
     ],
 )
-def test_what_is_kept_of_an_event(event: events.Event, values: dict[str, Any]) -> None:
+def test_each_event_is_logged_with_its_values(event: events.Event, values: dict[str, Any]) -> None:
     assert object_of(event).items() >= values.items()
 
 
-def test_an_error_says_what_where_and_why() -> None:
+def test_an_error_is_logged_with_location_and_cause() -> None:
     error = MigrationFailed("v1.0.0-002 failed: no", step(2), [step(1)], Location("m/b.sql", 3, 4), "mend it")
     error.__cause__ = StatementFailed(ServerReport("no", "42P01"))
 
@@ -107,14 +107,14 @@ def test_an_error_says_what_where_and_why() -> None:
     }
 
 
-def test_a_refused_plan_says_all_its_problems() -> None:
+def test_a_refused_plan_logs_all_problems() -> None:
     error = PlanRefused([Problem("a", "one", Location("m/a.sql", 1, 2)), Problem("b", "two")])
 
     assert object_of(error)["problems"] == "m/a.sql:1:2: one; two"
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_an_event_is_one_line_whatever_it_says(log_format: str) -> None:
+def test_an_event_is_always_one_line(log_format: str) -> None:
     wild = "".join(map(chr, range(0x20, 0x100))) + "a\nb\r\n\x1b[31m\x00\u2028\u2029 \"quoted\" 'too' = é"
 
     [line] = lines_of(events.Notice("NOTICE", wild), log_format=log_format)
@@ -123,7 +123,7 @@ def test_an_event_is_one_line_whatever_it_says(log_format: str) -> None:
     assert not [character for character in line if unicodedata.category(character) == "Cc"]
 
 
-def test_text_quotes_as_json_does_what_is_more_than_a_word() -> None:
+def test_text_quotes_values_that_are_not_one_word() -> None:
     [line] = lines_of(events.Notice("NOTICE", 'zwei "Wörter"\n'))
 
     assert line.endswith(r'severity=NOTICE message="zwei \"Wörter\"\n"')
@@ -138,7 +138,7 @@ def test_text_quotes_as_json_does_what_is_more_than_a_word() -> None:
         ("debug", ["failed", "blocked", "said", "running"]),
     ],
 )
-def test_the_level_chooses_what_is_kept(level: str, kept: list[str]) -> None:
+def test_the_level_selects_the_lines(level: str, kept: list[str]) -> None:
     told = [events.Blocked("x", ()), events.Said(step(1), "x"), events.Running(step(1))]
 
     assert [line.split()[2] for line in lines_of(SqlMigrateError("x"), *told, level=level)] == kept

@@ -14,7 +14,7 @@ OTHER = Part("select 4;\n;\n", 1, 1, Piece(0, 9, 1, 1, 1))
 MESSAGE = Message([OPENING, FIRST, SECOND, CLOSING, OTHER])
 
 
-def test_a_message_is_its_parts_in_one_text() -> None:
+def test_a_message_joins_its_parts() -> None:
     assert MESSAGE.text == OPENING.text + FIRST.text + SECOND.text + CLOSING.text + OTHER.text
 
 
@@ -26,7 +26,7 @@ def test_a_message_is_its_parts_in_one_text() -> None:
         (8, OTHER, 1),
     ],
 )  # fmt: skip
-def test_results_tell_which_statement_runs(count: int, part: Part, number: int) -> None:
+def test_the_number_of_results_gives_the_statement(count: int, part: Part, number: int) -> None:
     assert MESSAGE.at_result(count) == (part, number)
 
 
@@ -41,12 +41,12 @@ def test_results_tell_which_statement_runs(count: int, part: Part, number: int) 
         (0, "3", Location("f", 8, 8), None),  # found while it was read: nothing ran
     ],
 )
-def test_a_position_is_a_place_in_the_file(count: int, needle: str, place: Location, number: int | None) -> None:
+def test_a_position_is_mapped_to_the_file(count: int, needle: str, place: Location, number: int | None) -> None:
     blame = MESSAGE.blame(count, MESSAGE.text.index(needle) + 1)
     assert (blame.place("f"), blame.number) == (place, number)
 
 
-def test_a_position_behind_the_end_is_the_end_of_the_last_statement() -> None:
+def test_a_position_after_the_end_is_the_end_of_the_last_statement() -> None:
     blame = MESSAGE.blame(7, len(MESSAGE.text) + 1)
     assert (blame.part, blame.place("f")) == (OTHER, Location("f", 1, 10))
 
@@ -59,16 +59,16 @@ def test_a_position_behind_the_end_is_the_end_of_the_last_statement() -> None:
         (7, Location("f", 1, 1)), (8, Location("f", 1, 1)),
     ],
 )  # fmt: skip
-def test_without_a_position_the_statement_that_was_due_is_to_blame(count: int, place: Location) -> None:
+def test_without_a_position_the_next_statement_failed(count: int, place: Location) -> None:
     assert MESSAGE.blame(count, None).place("f") == place
 
 
-def test_a_copy_whose_rows_fail_is_found() -> None:
+def test_a_copy_with_invalid_data_is_located() -> None:
     part = Part("select 1;\n  copy t from stdin;\n;\n", 2, 0, Piece(0, 30, 1, 1, 2, rows=(31, 40)))
     assert Message([part]).blame(1, None).place("f") == Location("f", 2, 3)
 
 
-def test_a_place_is_not_known_without_a_number() -> None:
+def test_without_a_statement_number_there_is_no_location() -> None:
     blame = MESSAGE.blame(0, MESSAGE.text.index("3") + 1)
     assert blame.number is None
     assert type(blame)(FIRST, None, None).place("f") == Location("f")

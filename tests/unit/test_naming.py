@@ -16,12 +16,12 @@ NAMES = st.text(st.characters(exclude_characters="\n/\0", exclude_categories=["C
 
 
 @given(VERSIONS, NAMES, st.sampled_from(["up", "down"]))
-def test_a_file_name_is_read_as_it_was_made(version: Version, name: str, direction: str) -> None:
+def test_a_generated_file_name_is_read_back(version: Version, name: str, direction: str) -> None:
     assert parse_file_name(file_name(version, name, direction)) == Name(str(version), version, name, direction)
 
 
 @given(VERSIONS)
-def test_a_version_is_read_as_it_is_shown(version: Version) -> None:
+def test_a_displayed_version_is_read_back(version: Version) -> None:
     assert parse_version(str(version)) == parse_version(str(version).upper()[1:]) == version
 
 
@@ -59,19 +59,19 @@ def test_any_other_file_is_misnamed(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "identity"), [("V2.0.0-5__a.up.sql", "v2.0.0-005"), ("R__Views.sql", "R__Views")])
-def test_the_history_knows_a_migration_by_version_or_name(text: str, identity: str) -> None:
+def test_a_migration_is_identified_by_version_or_name(text: str, identity: str) -> None:
     name = parse_file_name(text)
     assert name is not None
     assert name.id == identity
 
 
 @pytest.mark.parametrize("text", ["v1.2.3-4", "1.2.3-4", "V01.2.3-0004", " 1.2.3-004 "])
-def test_a_version_is_read_as_people_type_it(text: str) -> None:
+def test_a_version_is_accepted_in_common_spellings(text: str) -> None:
     assert parse_version(text) == Version(1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("text", ["", "1.2.3", "latest", "v1.2.3-4x", "1.2.3-4-5", "-1.2.3-4"])
-def test_what_is_no_version_is_refused(text: str) -> None:
+def test_an_invalid_version_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a version") as caught:
         parse_version(text)
     assert "v2.0.0-001" in caught.value.hint
@@ -86,14 +86,14 @@ def test_what_is_no_version_is_refused(text: str) -> None:
         (Bump.MAJOR, Version(3, 0, 0, 1)),
     ],
 )
-def test_a_number_goes_up_and_those_behind_it_begin_anew(bump: Bump, version: Version) -> None:
+def test_a_number_is_incremented_and_the_numbers_after_it_restart(bump: Bump, version: Version) -> None:
     assert following([Version(1, 9, 9, 99), Version(2, 1, 3, 17), Version(2, 1, 3, 4)], bump) == version
 
 
 @pytest.mark.parametrize(
     ("bump", "text"), [*zip(Bump, ["v1.0.0-001", "v0.0.1-001", "v0.1.0-001", "v1.0.0-001"], strict=True)]
 )
-def test_the_first_version_of_all(bump: Bump, text: str) -> None:
+def test_the_first_version_is_1_0_0_001(bump: Bump, text: str) -> None:
     assert str(following([], bump)) == text
 
 
@@ -112,25 +112,25 @@ def test_the_next_version_is_newer_than_all(versions: list[Version], bump: Bump)
         ("V2: ﬁx №5", "v2_fix_no5"),
     ],
 )
-def test_a_slug(text: str, name: str) -> None:
+def test_a_slug_is_made_from_text(text: str, name: str) -> None:
     assert slug(text) == name
 
 
 @pytest.mark.parametrize(("text", "said"), [("添加 channels", "'添加' is not ASCII"), ("größe", "'ß' is not ASCII")])
-def test_letters_that_ascii_has_none_for_are_refused(text: str, said: str) -> None:
+def test_letters_without_an_ascii_form_are_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said) as caught:
         slug(text)
     assert "--description" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["", "  ", "---", "…"])
-def test_a_name_names_something(text: str) -> None:
+def test_an_empty_name_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="contains no letter or digit"):
         slug(text)
 
 
 @given(st.text())
-def test_a_slug_names_a_file(text: str) -> None:
+def test_a_slug_is_a_valid_file_name(text: str) -> None:
     try:
         name = slug(text)
     except ConfigurationError:

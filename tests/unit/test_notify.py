@@ -35,7 +35,7 @@ def script(directory: Path, text: str) -> tuple[str, ...]:
     return str(path), "word"
 
 
-def test_nobody_is_told_where_nobody_is_named() -> None:
+def test_without_a_recipient_nothing_is_sent() -> None:
     assert told() == []
 
 
@@ -47,14 +47,14 @@ def test_a_webhook_gets_the_content_as_json(webhook: Webhook) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_what_a_webhook_refuses_is_a_warning(webhook: Webhook, status: int) -> None:
+def test_an_error_of_a_webhook_is_a_warning(webhook: Webhook, status: int) -> None:
     webhook.status = status
 
     assert told(notify_url=webhook.url) == [f"http://127.0.0.1 responded with status {status}"]
     assert len(webhook.bodies) == 1  # a redirect was not followed
 
 
-def test_a_webhook_that_dawdles_is_given_up(webhook: Webhook) -> None:
+def test_a_slow_webhook_is_abandoned(webhook: Webhook) -> None:
     webhook.pause = 20
     began = time.monotonic()
 
@@ -74,14 +74,14 @@ def test_a_webhook_that_dawdles_is_given_up(webhook: Webhook) -> None:
         (TOKEN, UNUSABLE),
     ],
 )
-def test_what_is_no_webhook_is_a_warning_without_the_token(url: str, warning: str) -> None:
+def test_an_invalid_url_is_a_warning_without_the_token(url: str, warning: str) -> None:
     [said] = told(notify_url=url)
 
     assert said.startswith(warning)
     assert TOKEN not in said
 
 
-def test_a_certificate_is_looked_at(webhook: Webhook) -> None:
+def test_the_certificate_of_a_webhook_is_verified(webhook: Webhook) -> None:
     [said] = told(notify_url=webhook.url.replace("http:", "https:"))
 
     assert said.startswith("could not notify https://127.0.0.1: ")
@@ -95,7 +95,7 @@ def test_a_command_gets_the_content_as_json(tmp_path: Path) -> None:
     assert (tmp_path / "words").read_text() == "word\n"
 
 
-def test_a_command_gets_no_setting_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_gets_no_settings_of_sqlmigrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("DATABASE_URL", "DB_PASSWORD", "DB_PASSWORD_FILE", "PGPASSWORD", "PGPASSFILE", "SQLMIGRATE_NOTIFY_URL")
     for name in names:
         monkeypatch.setenv(name, "secret")
@@ -122,13 +122,13 @@ def test_a_command_that_fails_is_a_warning(tmp_path: Path, text: str, warning: s
 
 
 @pytest.mark.parametrize("command", [("/nowhere/at-all",), ("a\0b",)])
-def test_a_command_that_is_not_there_is_a_warning(command: tuple[str, ...]) -> None:
+def test_a_missing_command_is_a_warning(command: tuple[str, ...]) -> None:
     [said] = told(notify_command=command)
 
     assert said.startswith(f"could not run {command[0]}: ")
 
 
-def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+def test_a_command_that_hangs_is_terminated_with_its_children(tmp_path: Path) -> None:
     command = script(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; wait")
     began = time.monotonic()
 
@@ -140,7 +140,7 @@ def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> N
         time.sleep(0.01)
 
 
-def test_both_are_told_at_the_same_time(webhook: Webhook, tmp_path: Path) -> None:
+def test_webhook_and_command_are_notified_at_the_same_time(webhook: Webhook, tmp_path: Path) -> None:
     webhook.pause = 20
     began = time.monotonic()
 

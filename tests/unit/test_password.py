@@ -35,7 +35,7 @@ def script(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_the_password_is_the_file_s_text_without_its_last_newline(tmp_path: Path, end: str) -> None:
+def test_the_password_is_the_text_of_the_file_without_the_last_newline(tmp_path: Path, end: str) -> None:
     (tmp_path / "p").write_bytes(f" {SECRET}\n {end}".encode())
     assert of_file(tmp_path / "p") == f" {SECRET}\n "
 
@@ -73,12 +73,12 @@ def test_a_file_without_a_password_is_named_and_not_shown(tmp_path: Path, conten
     assert "s3cr3t" not in f"{failed.value.message}{failed.value.hint}{failed.value.__cause__}"
 
 
-def test_a_directory_is_no_password_file(tmp_path: Path) -> None:
+def test_a_directory_is_not_a_password_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"could not read password file .*: Is a directory"):
         of_file(tmp_path)
 
 
-def test_a_command_runs_once_a_process(tmp_path: Path) -> None:
+def test_a_command_runs_once_per_process(tmp_path: Path) -> None:
     count = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')"
     command = script(f"{count}; print({SECRET!r})")
     assert {of_command(*command) for _ in range(3)} == {SECRET}
@@ -103,7 +103,7 @@ def test_a_command_is_run_without_a_shell() -> None:
         ("import os; os.kill(os.getpid(), 9)", "failed with exit code -9", ""),
     ],
 )
-def test_a_command_that_gives_none_is_told_of_by_its_stderr_alone(text: str, message: str, hint: str) -> None:
+def test_a_command_without_output_is_reported_with_its_stderr(text: str, message: str, hint: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as failed:
         of_command(*script(text))
     assert hint in failed.value.hint
@@ -111,18 +111,18 @@ def test_a_command_that_gives_none_is_told_of_by_its_stderr_alone(text: str, mes
     assert f'password command "{sys.executable}"' in failed.value.message
 
 
-def test_a_command_that_is_not_there_is_named() -> None:
+def test_a_missing_command_is_named() -> None:
     with pytest.raises(ConfigurationError, match='could not run password command "no-such-program": No such file'):
         of_command("no-such-program", "s3cr3t")
 
 
-def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_hangs_is_terminated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password, "_TIMEOUT", 0.2)
     with pytest.raises(ConfigurationError, match=r"took longer than 0\.2 s"):
         of_command("sleep", "20")
 
 
-def test_the_command_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_has_the_lowest_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ("no-such-program",)
     assert of_command(*broken, in_url=True) is None
     assert password_for(Settings(passwords=(("db_password", "p"),), password_command=broken), in_url=False) == "p"
@@ -134,7 +134,7 @@ def test_the_command_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert password_for(Settings(passwords=(("db_password", "p"),)), in_url=False) == "p"
 
 
-def test_a_url_s_password_goes_before_those_below_it(tmp_path: Path) -> None:
+def test_the_password_of_a_url_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "p").write_text("p")
     below = Settings(passwords=(("database_url", "u"), ("db_password_file", str(tmp_path / "p"))))
     assert password_for(below, in_url=True) is None
@@ -142,5 +142,5 @@ def test_a_url_s_password_goes_before_those_below_it(tmp_path: Path) -> None:
     assert of_file(tmp_path / "p", in_url=True) == "p"
 
 
-def test_without_any_libpq_looks_by_itself() -> None:
+def test_without_a_password_setting_libpq_searches_by_itself() -> None:
     assert password_for(Settings(), in_url=False) is None

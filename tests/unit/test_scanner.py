@@ -56,7 +56,7 @@ def _outcome(chunks: list[str]) -> tuple[list[Item], tuple[object, ...] | None]:
 @example("select E'a' --\n'b\\'; c';", [5])
 @example("copy t from stdin;\n\\.\r", [1])
 @example("copy t from stdin;\n1\n\\.\n", [18])
-def test_the_items_join_to_the_text_and_are_the_same_whatever_the_chunks(text: str, sizes: list[int]) -> None:
+def test_items_join_to_the_text_for_any_chunks(text: str, sizes: list[int]) -> None:
     chunks, at = [], 0
     for size in sizes:
         chunks.append(text[at : at + size])
@@ -71,7 +71,7 @@ def test_the_items_join_to_the_text_and_are_the_same_whatever_the_chunks(text: s
 
 
 @given(_SQL)
-def test_an_item_stands_where_it_says(text: str) -> None:
+def test_an_item_has_its_location(text: str) -> None:
     at = 0
     for _, part, line, column in _outcome([text])[0]:
         before = text[:at]
@@ -80,7 +80,7 @@ def test_an_item_stands_where_it_says(text: str) -> None:
 
 
 @given(_SQL)
-def test_white_space_holds_nothing_that_a_server_would_run(text: str) -> None:
+def test_white_space_contains_no_statement(text: str) -> None:
     for kind, part, *_ in _outcome([text])[0]:
         if kind is Kind.SPACE:
             assert re.sub(r"--[^\n\r]*|/\*.*\*/", "", part, flags=re.DOTALL).strip(" \t\n\r\f\v;") == ""
@@ -134,7 +134,7 @@ ONE_STATEMENT = {
 
 
 @pytest.mark.parametrize("text", ONE_STATEMENT.values(), ids=ONE_STATEMENT)
-def test_it_is_one_statement(text: str) -> None:
+def test_the_text_is_one_statement(text: str) -> None:
     assert _statements(text) == [text]
     assert _statements(f"{text};select 2;")[-1] == "select 2;"
 
@@ -163,7 +163,7 @@ def test_statements_end_at_their_semicolons(text: str, statements: list[str]) ->
 
 @pytest.mark.parametrize("value", ["off", "'off'", "false", "0", "OFF"])
 @pytest.mark.parametrize("setting", ["set standard_conforming_strings =", "SET SESSION standard_conforming_strings TO"])
-def test_backslashes_escape_where_standard_conforming_strings_is_off(setting: str, value: str) -> None:
+def test_backslashes_escape_if_standard_conforming_strings_is_off(setting: str, value: str) -> None:
     off, on = f"{setting} {value};", "set standard_conforming_strings=on;"
     text = rf"{off} select '\';', E'\';', e'', ''; {on} select '\'; select 1;"
     assert _statements(text) == [off, r"select '\';', E'\';', e'', '';", on, r"select '\';", "select 1;"]
@@ -192,7 +192,7 @@ def test_backslashes_escape_where_standard_conforming_strings_is_off(setting: st
         ),
     ],
 )  # fmt: skip
-def test_what_is_open_at_the_end_is_refused_where_it_begins(
+def test_an_unterminated_token_is_reported_at_its_start(
     text: str, message: str, line: int, column: int, shown: str
 ) -> None:
     with pytest.raises(ScriptError) as caught:
@@ -225,7 +225,7 @@ OTHER_COPIES = (
 )
 
 
-def test_rows_follow_a_copy_from_stdin_only() -> None:
+def test_data_follows_only_copy_from_stdin() -> None:
     assert [text for text in COPIES if not copies_from_stdin(text)] == []
     assert [text for text in OTHER_COPIES if copies_from_stdin(text)] == []
 
@@ -233,7 +233,7 @@ def test_rows_follow_a_copy_from_stdin_only() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("copy", COPIES)
 @pytest.mark.parametrize("rows", [[], ["1\t'a"], ["\\N", "\\.x", "a\\.", " \\.", "--", "$$", "", "\\\\."]])
-def test_the_rows_of_a_copy_end_at_their_line(copy: str, rows: list[str], end: str) -> None:
+def test_copy_data_ends_at_its_end_marker(copy: str, rows: list[str], end: str) -> None:
     lines = [f"{copy}; -- rows", *rows, "\\.", "select 1;"]
     found, refusal = _outcome([end.join(lines)])
     data = [(Kind.DATA, "".join(row + end for row in rows))] if rows else []
@@ -248,16 +248,16 @@ def test_the_rows_of_a_copy_end_at_their_line(copy: str, rows: list[str], end: s
 
 
 @pytest.mark.parametrize("last", ["\\.", "\\.\r", "\\.\n", "\\.\r\n"])
-def test_the_end_of_the_rows_may_be_the_end_of_the_file(last: str) -> None:
+def test_the_end_of_copy_data_may_be_the_end_of_the_file(last: str) -> None:
     assert _kinds(f"copy t from stdin;\n1\n{last}") == [Kind.STATEMENT, Kind.SPACE, Kind.DATA, Kind.DATA_END]
 
 
-def test_a_large_block_of_rows_is_not_held_at_once() -> None:
+def test_large_copy_data_is_not_held_in_memory() -> None:
     chunks = ["copy t from stdin;\n", *["x" * 99 + "\n"] * 1000, "\\.\n"]
     assert max(len(item.text) for item in scan("f.sql", chunks)) < 5000
 
 
-def test_a_psql_command_reaches_to_the_end_of_its_line() -> None:
+def test_a_meta_command_ends_at_the_end_of_its_line() -> None:
     found = [(item.kind, item.text) for item in scan("f.sql", ["select 1; \\echo ';", " '\n\\", "x"])]
     assert found == [
         (Kind.STATEMENT, "select 1;"),
@@ -276,5 +276,5 @@ def test_a_psql_command_reaches_to_the_end_of_its_line() -> None:
         ("", []),
     ],
 )
-def test_tokens_are_as_written_without_comments(statement: str, expected: list[str]) -> None:
+def test_tokens_exclude_comments(statement: str, expected: list[str]) -> None:
     assert list(tokens(statement)) == expected

@@ -73,17 +73,17 @@ def test_statements_that_commit_together_are_a_segment(text: str, expected: list
         (Cuts(1, frozenset({3}), frozenset({2})), [(1, 1, True, ""), (2, 1, True, ""), (3, 1, False, "")]),
     ],
 )
-def test_cuts_overrule_the_segments(cuts: Cuts, expected: list[tuple[int, int, bool, str]]) -> None:
+def test_cuts_override_the_segments(cuts: Cuts, expected: list[tuple[int, int, bool, str]]) -> None:
     assert _segments("select 0; select 1; select 2; select 3;", cuts) == expected
     assert _parse("select 0; select 1; select 2; select 3;", cuts).statements == 4
 
 
-def test_a_block_of_the_author_is_not_cut() -> None:
+def test_a_transaction_block_of_the_author_is_not_split() -> None:
     cuts = Cuts(before=frozenset({1}), alone=frozenset({1}))
     assert _segments("begin; select 0; select 1; commit;", cuts) == [(0, 2, True, "begin")]
 
 
-def test_a_rerun_goes_on_behind_a_block_that_is_done() -> None:
+def test_a_rerun_continues_after_a_committed_block() -> None:
     text = "begin; select 0; select 1; commit; select 2; begin read write; select 3; commit;"
     assert _segments(text, Cuts(skip=2)) == [(2, 1, True, ""), (3, 1, True, "begin read write")]
 
@@ -133,12 +133,12 @@ def test_the_first_comment_describes_a_script(head: str, description: str) -> No
         ("-- see sqlmigrate: transaction=off\n", {}),
     ],
 )
-def test_directives_stand_at_the_head(head: str, directives: dict[str, int]) -> None:
+def test_directives_are_read_at_the_head_of_the_file(head: str, directives: dict[str, int]) -> None:
     script = _parse(f"{head}select 1;")
     assert (script.directives, script.problems) == (directives, ())
 
 
-def test_a_number_without_end_is_no_directive() -> None:
+def test_a_number_that_is_too_long_is_refused() -> None:
     (problem,) = _parse(f"-- sqlmigrate: lock-retries={'9' * 5000}\nselect 1;").problems
     assert problem.code == "directive"
 
@@ -161,7 +161,7 @@ def test_a_directive_below_the_first_statement_is_refused() -> None:
         ("lock-timeout=5", "'5' is not a duration", "write it with its unit: 500ms, 5s, 10min, 1h"),
     ],
 )
-def test_a_wrong_directive_is_refused_where_it_stands(directive: str, message: str, hint: str) -> None:
+def test_an_invalid_directive_is_refused_with_its_location(directive: str, message: str, hint: str) -> None:
     (problem,) = _parse(f"-- a\n  -- sqlmigrate: {directive}\nselect 1;").problems
     assert (problem.code, problem.message, problem.hint) == ("directive", message, hint)
     assert problem.location == Location("f.sql", 2, 1, f"-- sqlmigrate: {directive}")
@@ -183,13 +183,13 @@ OTHERS = (
 
 @pytest.mark.parametrize("command", STEERING)
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_psql_command_that_steers_psql_is_passed_over_and_told(command: str, end: str) -> None:
+def test_a_meta_command_that_only_controls_psql_is_skipped_and_reported(command: str, end: str) -> None:
     script = _parse(f"select 1;{end}{command}{end}select 2;")
     assert (script.steering, script.problems, script.statements) == ((f"f.sql:2: {command}",), (), 2)
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_any_other_psql_command_is_refused_where_it_stands(command: str) -> None:
+def test_any_other_meta_command_is_refused_with_its_location(command: str) -> None:
     script = _parse(f"select 1;\n/* é */ {command}\nselect 2;")
     (problem,) = script.problems
     assert (problem.code, script.steering) == ("psql-command", ())
@@ -217,7 +217,7 @@ def test_any_other_psql_command_is_refused_where_it_stands(command: str) -> None
         ("select 'a", "unreadable", "unterminated quoted string"),
     ],
 )  # fmt: skip
-def test_what_can_not_be_run_is_refused_where_it_stands(statement: str, code: str, message: str) -> None:
+def test_a_statement_that_cannot_run_is_refused_with_its_location(statement: str, code: str, message: str) -> None:
     (problem,) = _parse(f"select 1;\n  {statement}").problems
     column = 3 if code != "unreadable" else 10
     assert (problem.code, problem.message) == (code, message)
@@ -226,7 +226,7 @@ def test_what_can_not_be_run_is_refused_where_it_stands(statement: str, code: st
     assert problem.hint
 
 
-def test_every_refusal_is_told_not_the_first() -> None:
+def test_all_refusals_are_reported() -> None:
     problems = _parse("\\i a\ncommit;\nrollback;\ndiscard all;\nbegin;\n'").problems
     assert [problem.code for problem in problems] == [
         "psql-command",
@@ -249,14 +249,14 @@ def test_every_refusal_is_told_not_the_first() -> None:
         ("set client_encoding = 'utf-8'; set client_encoding to unicode;\nselect 'é';", False),
     ],
 )
-def test_a_file_of_utf_8_that_says_it_is_not_is_refused(text: str, refused: bool) -> None:  # noqa: FBT001  # a fact
+def test_a_utf_8_file_that_sets_another_encoding_is_refused(text: str, refused: bool) -> None:  # noqa: FBT001  # a fact
     assert [problem.code for problem in _parse(text).problems] == ["encoding"] * refused
 
 
 # The session
 
 
-def test_settings_of_what_is_done_are_carried_over_to_the_rest() -> None:
+def test_settings_of_committed_segments_are_kept_for_the_rest() -> None:
     text = (
         "set search_path = a ; set local work_mem = 1; select set_config('x.y', '1', false);"
         "select pg_catalog.set_config('x.z', '', false); reset role; select 1; set role b;"
@@ -273,7 +273,7 @@ def test_settings_of_what_is_done_are_carried_over_to_the_rest() -> None:
 
 
 @pytest.mark.parametrize("text", ["select 1;", "set local role a;", "set transaction read write;"])
-def test_a_script_without_settings_says_so(text: str) -> None:
+def test_a_script_without_settings_is_recognized(text: str) -> None:
     assert not _parse(text).sets_session
 
 
@@ -281,7 +281,7 @@ def test_a_script_without_settings_says_so(text: str) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 3])
-def test_a_piece_is_a_stretch_of_the_file_in_bytes(offset: int) -> None:
+def test_a_piece_is_a_range_of_bytes_of_the_file(offset: int) -> None:
     text = f"-- é\nselect 'ü'; /* ö */ select 2;\n {CONCURRENTLY}\n\\echo ä\n \xa0x; begin; select 4; commit; select 5"
     script = parse("f.sql", [text], None, offset)
     assert script.problems == ()
@@ -290,7 +290,7 @@ def test_a_piece_is_a_stretch_of_the_file_in_bytes(offset: int) -> None:
     assert places == [(2, 1, 2), (3, 2, 1), (5, 2, 1), (5, 13, 1), (5, 31, 1)]
 
 
-def test_a_piece_ends_with_a_copy_and_knows_its_rows() -> None:
+def test_a_piece_ends_with_a_copy_and_has_the_range_of_its_data() -> None:
     text = "select 'é';\ncopy t from stdin;\né\n\\.\nselect 2;\ncopy t from stdin;\n\\.\n"
     pieces = _parse(text).segments[0].pieces
     assert pieces == (
@@ -300,7 +300,7 @@ def test_a_piece_ends_with_a_copy_and_knows_its_rows() -> None:
     assert _parse(text).segments[0].size == 35 + 67 - 38
 
 
-def test_the_rows_of_a_copy_are_all_of_its_blocks() -> None:
+def test_the_data_of_a_copy_is_the_sum_of_its_blocks() -> None:
     chunks = ["copy t from stdin;\n", *["1234\n"] * 50, "\\.\n"]
     assert parse("f.sql", chunks).segments[0].pieces == (Piece(0, 18, 1, 1, 1, rows=(19, 269)),)
 
@@ -312,13 +312,13 @@ def test_a_long_script_is_sent_in_pieces() -> None:
     assert script.segments[0].statements == 3
 
 
-def test_a_copy_behind_much_sql_keeps_its_rows() -> None:
+def test_a_copy_after_long_sql_keeps_its_data() -> None:
     (piece,) = _parse(f"select '{'x' * (PIECE_SIZE - 20)}';\ncopy t from stdin;\n1\n\\.\n").segments[0].pieces
     assert piece.rows is not None
     assert piece.rows[1] - piece.rows[0] == 2
 
 
-def test_a_setting_that_changes_how_text_is_read_ends_its_message() -> None:
+def test_a_setting_that_changes_the_parsing_ends_its_message() -> None:
     pieces = (
         _parse("select 1; set standard_conforming_strings = off; select 2; set x.y = '1'; select 3;").segments[0].pieces
     )
@@ -345,20 +345,20 @@ def test_a_script_is_the_same_whatever_the_chunks(cuts: list[int]) -> None:
     assert parse("f.sql", [SCRIPT[a:b] for a, b in pairwise(at)]) == _parse(SCRIPT)
 
 
-def test_what_is_done_has_one_checksum_whether_lines_end_in_crlf_or_lf() -> None:
+def test_crlf_and_lf_give_the_same_checksum_of_the_committed_part() -> None:
     assert [segment.done_checksum for segment in _parse(SCRIPT.replace("\n", "\r\n")).segments] == [
         segment.done_checksum for segment in _parse(SCRIPT).segments
     ]
 
 
-def test_what_a_rerun_skips_has_the_checksum_that_was_recorded() -> None:
+def test_the_skipped_part_has_the_recorded_checksum() -> None:
     recorded = [(segment.end, segment.done_checksum) for segment in _parse(SCRIPT).segments]
     assert len({checksum for _, checksum in recorded}) == len(recorded) == 5
     assert [(end, _parse(SCRIPT, Cuts(skip=end)).skipped_checksum) for end, _ in recorded] == recorded
 
 
 @pytest.mark.parametrize("old", ["role a", "t (a)", "2\n", "ü"])
-def test_a_change_in_what_is_done_changes_its_checksum(old: str) -> None:
+def test_a_change_in_the_committed_part_changes_its_checksum(old: str) -> None:
     assert (
         _parse(SCRIPT.replace(old, f"x{old}", 1)).segments[-1].done_checksum
         != _parse(SCRIPT).segments[-1].done_checksum
