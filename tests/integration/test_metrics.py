@@ -90,8 +90,8 @@ def test_a_failure_after_other_migrations_has_its_own_duration(project: Project)
     ((apart, logged),) = project.query(
         f"select {between}, max(duration_ms) filter (where outcome = 'failure') from migrations_log"
     )
-    assert 500 <= logged <= apart + 50
-    assert project.value("select duration_ms from migrations where version = 'v1.0.0-002'") == logged
+    row = project.value("select duration_ms from migrations where version = 'v1.0.0-002'")
+    assert 500 <= row <= logged <= apart + 50  # the row is written first, and reads the clock itself
 
 
 def test_a_run_in_progress_is_not_counted_as_a_failure(project: Project) -> None:
