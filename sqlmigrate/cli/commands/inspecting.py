@@ -76,7 +76,7 @@ def history(app: App, version: Version | None, since: datetime | None, limit: in
 
 @command("lock-status")
 def lock_status(app: App) -> None:
-    """Show the backend that holds the migration lock."""
+    """Show the holder of the migration lock."""
     holder = app.migrator.lock_holder()
     app.show(lambda to: to.holder(holder))
 
