@@ -87,9 +87,7 @@ def test_an_argument_that_is_a_file_is_completed_by_the_shell(environment: dict[
 def test_zsh_completes(environment: dict[str, str]) -> None:
     script = "compdef() { :; }; " + LOADED.format(name="zsh") + ZSH.format(line="sqlmigrate lock-s")
 
-    assert "lock-status:Show the holder of the migration lock." in lines(
-        environment, "zsh", "-f", "-c", script
-    )
+    assert "lock-status:Show the holder of the migration lock." in lines(environment, "zsh", "-f", "-c", script)
 
 
 @pytest.mark.debian
