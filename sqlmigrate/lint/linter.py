@@ -215,12 +215,12 @@ class _FileLinter:
             ):
                 self._take(unit)
         except ScriptError as error:
-            self._catalog.cloud("a file cannot be read to its end")
+            self._catalog.mark_uncertain("a file cannot be read to its end")
             self._report("syntax", error.location or Location(self._moment.path), error.message)
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if observations := self._selection.observed(self._moment, deployed):
-            new = {name for (_, name), table in self._catalog.tables.items() if self._state.made(table.born)}
+            new = {name for (_, name), table in self._catalog.tables.items() if self._state.creates(table.created)}
             known = [observation.without(new) for observation in observations]
             self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
         return self._reported() if self._moment.linted else []
@@ -233,7 +233,7 @@ class _FileLinter:
         if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
-            self._catalog.cloud("a statement cannot be parsed")
+            self._catalog.mark_uncertain("a statement cannot be parsed")
             item = unit.item
             location = locate(self._moment.path, item.text, unit.fault.at or 0, item.line, item.column)
             self._report("syntax", location, unit.fault.message)
@@ -248,9 +248,9 @@ class _FileLinter:
         for inner, hidden in self._blocks(statement):
             for inner_statement in inner:
                 self._step(inner_statement)
-                self._catalog.doubtful |= names_in(inner_statement.kind, inner_statement.body)
+                self._catalog.uncertain_names |= names_in(inner_statement.kind, inner_statement.body)
             if hidden:
-                self._catalog.cloud("a block runs SQL that it builds")
+                self._catalog.mark_uncertain("a block runs SQL that it builds")
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path
@@ -268,17 +268,17 @@ class _FileLinter:
                 yield from (called(statement, routine) for name, routine in self._routines.items() if name in names)
 
     def _step(self, statement: Statement) -> None:
-        body, born = statement.body, self._state.born
+        body, created = statement.body, self._state.created
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
         if self._moment.linted:
             note(self._state, statement, self._catalog)
         if statement.kind != "AlterTableStmt":
-            apply(self._catalog, statement.kind, body, born)
+            apply(self._catalog, statement.kind, body, created)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
-            apply_command(self._catalog, body, command, born)
+            apply_command(self._catalog, body, command, created)
 
     def _subject(self, body: Node) -> tuple[str, str]:
         node = body.get("relation")

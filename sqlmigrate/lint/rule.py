@@ -10,7 +10,7 @@ from sqlmigrate.lint.finding import Decider, Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Name, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
     from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
 
@@ -55,9 +55,9 @@ class Case:
         """The table of the case in the catalog; None where no file creates it."""
         return self.catalog.tables.get(self.name)
 
-    def told_by(self, born: Birth | None) -> Decider:
+    def decider(self, created: Creation | None) -> Decider:
         """Returns whether this file or an earlier file created an object."""
-        return Decider.FILE if born is not None and born.file == self.state.file else Decider.EARLIER
+        return Decider.FILE if created is not None and created.file == self.state.file else Decider.EARLIER
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from sqlmigrate.lint import Finding, Level, Options, lint
-from sqlmigrate.lint.facts.holding import shut_out
+from sqlmigrate.lint.facts.holding import exclusively_locked
 from sqlmigrate.lint.reading import units
 from sqlmigrate.lint.rules import FAMILIES
-from sqlmigrate.lint.schema.catalog import Birth, Catalog
+from sqlmigrate.lint.schema.catalog import Catalog, Creation
 from sqlmigrate.lint.schema.interpret import apply
 from sqlmigrate.lint.schema.state import FileState, Statement
 from tests.servers import Server, execute
@@ -71,7 +71,7 @@ class Seen(NamedTuple):
     """
 
     work: set[str]
-    shut_out: set[str]
+    exclusively_locked: set[str]
     family: list[tuple[str, str]]
 
 
@@ -134,12 +134,12 @@ def shut_out_by_rules(schema: str, statement: str) -> set[str]:
     """Returns the tables that the linter reports as locked ACCESS EXCLUSIVE after the statement."""
     catalog = Catalog()
     for part in _statements(schema):
-        apply(catalog, part.kind, part.body, Birth(1, 0))
+        apply(catalog, part.kind, part.body, Creation(1, 0))
     state = FileState(2, "statement.sql")
     found: set[str] = set()
     for part in _statements(statement):
-        found |= {name for _, name in shut_out(part, catalog, state)}
-        apply(catalog, part.kind, part.body, state.born)
+        found |= {name for _, name in exclusively_locked(part, catalog, state)}
+        apply(catalog, part.kind, part.body, state.created)
     return found
 
 
@@ -159,7 +159,7 @@ def test_server_agrees_with_the_cases(databases: list[str], tmp_path: Path, numb
     server = seen(conninfo, statement)
     claimed = shut_out_by_rules(schema, statement)
     along = {child for parent, child in server.family if parent in claimed}
-    assert claimed <= server.shut_out <= claimed | along
+    assert claimed <= server.exclusively_locked <= claimed | along
     findings = found_by_rules(tmp_path, schema, statement, version)
     told = [finding.message for finding in findings if finding.level is not Level.INFO]
     if findings and not told:

@@ -38,8 +38,8 @@ _SYSTEM = ("pg_catalog", "information_schema")
 def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
     """Records the locks and writes of a statement in the state; the catalog is the one before the statement."""
     if statement.kind in ALTERING:
-        for name in shut_out(statement, catalog, state):
-            state.held.setdefault(name, statement)
+        for name in exclusively_locked(statement, catalog, state):
+            state.locked.setdefault(name, statement)
         if statement.kind in ("RenameStmt", "AlterObjectSchemaStmt"):
             _follow(state, statement.body, catalog)
     elif statement.kind in WRITING and (target := written(statement, catalog, state)):
@@ -48,7 +48,7 @@ def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
         state.advisory = True
 
 
-def shut_out(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
+def exclusively_locked(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
     """Returns the tables in use that a statement locks ACCESS EXCLUSIVE and does not drop."""
     kind, body = statement.kind, statement.body
     locks = locks_in(kind, body) if kind in ALTERING and _leaves_table_locked(kind, body) else ()
@@ -99,7 +99,7 @@ def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
         return name[0] not in _SYSTEM and not name[1].startswith("pg_")
     if table.kind == "view" or table.persistence == "t":
         return False
-    return not state.made(table.born)
+    return not state.creates(table.created)
 
 
 def reads_in_use(query: Node, catalog: Catalog, state: FileState) -> list[Name]:
@@ -118,8 +118,8 @@ def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | 
         read = [] if "valuesLists" in source else reads_in_use(parts, catalog, state)
         return name if read and not is_bounded(source, catalog.tables.get(read[0])) else None
     table = catalog.tables.get(name)
-    unknown = table is None or table.born is None
-    if not in_use(catalog, name, state) or (unknown and name not in state.held and _picks(body)):
+    unknown = table is None or table.created is None
+    if not in_use(catalog, name, state) or (unknown and name not in state.locked and _picks(body)):
         return None
     return None if is_bounded(body, table, inner=bool(statement.inner)) else name
 
@@ -195,6 +195,6 @@ def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
         new = (body.get("newschema", ""), old[1])
     else:
         return
-    for tables in (state.held, state.written):
+    for tables in (state.locked, state.written):
         if old in tables:
             tables[new] = tables.pop(old)

@@ -42,12 +42,12 @@ def is_new(case: Case, name: Name | None = None) -> bool:
     table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
     if table is None:
         return False
-    return table.persistence == "t" or case.state.made(table.born)
+    return table.persistence == "t" or case.state.creates(table.created)
 
 
-def told_by(case: Case, table: Table | None) -> Decider:
+def table_decider(case: Case, table: Table | None) -> Decider:
     """Returns the source of the facts about a table."""
-    return Decider.FILE if table is None else case.told_by(table.born)
+    return Decider.FILE if table is None else case.decider(table.created)
 
 
 def proves_not_null(table: Table | None, column: str) -> bool:
@@ -115,7 +115,7 @@ def type_change(case: Case) -> Change:
         if never_free(new) or _is_user_type(case.catalog, new):
             return Change(ColumnWork.REWRITE, Decider.FILE, f"no other type is stored like {new}")
         return Change(ColumnWork.UNKNOWN, Decider.FILE, f"the files do not show the type of {name}")
-    by = told_by(case, table)
+    by = table_decider(case, table)
     free = _stored_alike(case, old, new)
     if free is None:
         return Change(ColumnWork.UNKNOWN, by, f"the files do not show what {new} is")

@@ -25,26 +25,26 @@ class Missing(NamedTuple):
     node: Node
 
 
-def whole(catalog: Catalog, name: Name) -> Table | None:
+def complete_table(catalog: Catalog, name: Name) -> Table | None:
     """Returns the table if all its columns and constraints are known."""
     table = catalog.table(name)
-    if table is None or table.partial or table.parents or name[1] in catalog.doubtful:
+    if table is None or table.partial or table.parents or name[1] in catalog.uncertain_names:
         return None
     return table
 
 
-def is_gone(catalog: Catalog, name: Name) -> bool:
+def is_dropped(catalog: Catalog, name: Name) -> bool:
     """Returns whether a file dropped or renamed an object, and no file created it again."""
-    if catalog.clouded or name[1] in catalog.doubtful:
+    if catalog.uncertain or name[1] in catalog.uncertain_names:
         return False
     resolved = catalog.resolve(name)
     kinds = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
-    return resolved in catalog.gone and not any(resolved in objects for objects in kinds)
+    return resolved in catalog.dropped and not any(resolved in objects for objects in kinds)
 
 
 def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node) -> Iterator[Missing]:
     """Yields the columns that the table lacks; nothing if not all its columns are known."""
-    table = whole(catalog, name)
+    table = complete_table(catalog, name)
     for column in columns if table else ():
         if table and column and column not in table.columns and column not in SYSTEM_COLUMNS:
             yield Missing(column, table.name, node)
@@ -92,7 +92,7 @@ def _missing_bare(
     catalog: Catalog, nodes: list[tuple[str, Node]], sources: dict[str, list[Name | None]]
 ) -> Iterator[Missing]:
     names = [name for candidates in sources.values() for name in candidates]
-    tables = [whole(catalog, name) if name else None for name in names]
+    tables = [complete_table(catalog, name) if name else None for name in names]
     if not tables or None in tables:
         return
     known = {column for table in tables if table for column in table.columns}

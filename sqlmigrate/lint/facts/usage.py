@@ -9,21 +9,21 @@ from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Case
-    from sqlmigrate.lint.schema.catalog import Birth, Column, Name
+    from sqlmigrate.lint.schema.catalog import Column, Creation, Name
 
 RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
 TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
 ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
 
 
-def is_in_use(case: Case, born: Birth | None) -> bool:
+def is_in_use(case: Case, created: Creation | None) -> bool:
     """Returns whether an object existed before this file, or before the up file that this file rolls back.
 
     An unknown object in a down file is assumed to be created by its up file.
     """
-    if born is None:
+    if created is None:
         return not case.state.down
-    return not case.state.made(born) and born.file != case.state.undoes
+    return not case.state.creates(created) and created.file != case.state.undoes
 
 
 def relation_in_use(case: Case, name: Name) -> bool:
@@ -31,17 +31,17 @@ def relation_in_use(case: Case, name: Name) -> bool:
     resolved = case.catalog.resolve(name)
     table = case.catalog.tables.get(resolved)
     if table is None:
-        return resolved[0] != "pg_temp" and resolved not in case.catalog.gone and is_in_use(case, None)
-    return table.persistence != "t" and is_in_use(case, table.born)
+        return resolved[0] != "pg_temp" and resolved not in case.catalog.dropped and is_in_use(case, None)
+    return table.persistence != "t" and is_in_use(case, table.created)
 
 
 def column_in_use(case: Case, column: str) -> bool:
     """Returns `is_in_use` of a column of the case's table."""
-    known = known_column(case, column)
-    return relation_in_use(case, case.name) and is_in_use(case, known.born if known else None)
+    known = table_column(case, column)
+    return relation_in_use(case, case.name) and is_in_use(case, known.created if known else None)
 
 
-def known_column(case: Case, column: str) -> Column | None:
+def table_column(case: Case, column: str) -> Column | None:
     """Returns a column of the case's table, or None if it is unknown."""
     return case.table.columns.get(column) if case.table is not None else None
 
@@ -63,30 +63,32 @@ def object_in_use(case: Case, kind: str, name: Name) -> bool:
         return relation_in_use(case, name)
     if kind == "OBJECT_INDEX":
         index = case.catalog.index(name)
-        return is_in_use(case, index.born if index else None) and (index is None or relation_in_use(case, index.table))
-    return is_in_use(case, birth(case, kind, name))
+        return is_in_use(case, index.created if index else None) and (
+            index is None or relation_in_use(case, index.table)
+        )
+    return is_in_use(case, creation(case, kind, name))
 
 
-def birth(case: Case, kind: str, name: Name) -> Birth | None:
-    """Returns the birth of an object that is not a relation."""
+def creation(case: Case, kind: str, name: Name) -> Creation | None:
+    """Returns the creation of an object that is not a relation."""
     catalog = case.catalog
     if kind in TYPES:
         type_ = catalog.types.get(catalog.resolve(name, catalog.types))
-        return type_.born if type_ else None
+        return type_.created if type_ else None
     if kind in ROUTINES:
         function = catalog.function(name)
-        return function.born if function else None
+        return function.created if function else None
     if kind == "OBJECT_SEQUENCE":
         return catalog.sequences.get(catalog.resolve(name, catalog.sequences))
     return catalog.schemas.get(name[1]) if kind == "OBJECT_SCHEMA" else None
 
 
-def decider(case: Case, born: Birth | None) -> Decider:
+def decider(case: Case, created: Creation | None) -> Decider:
     """Returns the source of the fact where an object was created; this file for an unknown object."""
-    return Decider.FILE if born is None else case.told_by(born)
+    return Decider.FILE if created is None else case.decider(created)
 
 
 def relation_decider(case: Case, name: Name) -> Decider:
     """Returns `decider` of a table or view."""
     table = case.catalog.table(name)
-    return decider(case, table.born if table else None)
+    return decider(case, table.created if table else None)

@@ -19,7 +19,7 @@ Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
 
 
-class Birth(NamedTuple):
+class Creation(NamedTuple):
     """The file and the transaction that created an object, by their numbers."""
 
     file: int
@@ -37,7 +37,7 @@ class Column:
     identity: str = ""
     generated: str = ""
     collation: str = ""
-    born: Birth | None = None
+    created: Creation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Constraint:
     references: Name | None = None
     referenced: tuple[str, ...] = ()
     no_inherit: bool = False
-    born: Birth | None = None
+    created: Creation | None = None
 
     @property
     def proves(self) -> bool:
@@ -80,7 +80,7 @@ class Index:
     constraint: bool = False
     valid: bool = True
     parent: Name | None = None
-    born: Birth | None = None
+    created: Creation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Table:
     comment: str | None = None
     tablespace: str = ""
     method: str = ""
-    born: Birth | None = None
+    created: Creation | None = None
 
     def constraint(self, name: str) -> Constraint | None:
         """Returns the constraint of that name."""
@@ -131,17 +131,17 @@ class Table:
 class UserType:
     """A type that a file created: `kind` is enum, domain, composite, range or shell.
 
-    An enum has `values`, each with its birth if ALTER TYPE added it. A domain has a `base` type.
+    An enum has `values`, each with its creation if ALTER TYPE added it. A domain has a `base` type.
     """
 
     name: Name
     kind: str
-    values: dict[str, Birth | None] = field(default_factory=dict)
+    values: dict[str, Creation | None] = field(default_factory=dict)
     base: Type | None = None
     not_null: bool = False
     default: Node | None = None
     constraints: tuple[Constraint, ...] = ()
-    born: Birth | None = None
+    created: Creation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +151,15 @@ class Function:
     name: Name
     volatility: str = "volatile"
     language: str = ""
-    born: Birth | None = None
+    created: Creation | None = None
     node: Node | None = None
 
 
 class Catalog:
     """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
-    `keyed` are the tables that have, or had, foreign keys. `gone` are the relations, indexes and types that a file
-    dropped or renamed. `doubtful` are the unqualified names of objects that a DO block may have changed. `clouded` is
+    `keyed` are the tables that have, or had, foreign keys. `dropped` are the relations, indexes and types that a file
+    dropped or renamed. `uncertain_names` are the unqualified names of objects that a DO block may have changed. `uncertain` is
     the reason why a statement may have changed any object, or empty.
     """
 
@@ -167,13 +167,13 @@ class Catalog:
         self.tables: dict[Name, Table] = {}
         self.keyed: dict[Name, None] = {}
         self.index_tables: dict[Name, Name] = {}
-        self.sequences: dict[Name, Birth] = {}
+        self.sequences: dict[Name, Creation] = {}
         self.types: dict[Name, UserType] = {}
         self.functions: dict[Name, Function] = {}
-        self.schemas: dict[str, Birth] = {}
-        self.gone: set[Name] = set()
-        self.doubtful: set[str] = set()
-        self.clouded = ""
+        self.schemas: dict[str, Creation] = {}
+        self.dropped: set[Name] = set()
+        self.uncertain_names: set[str] = set()
+        self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 
     def copy(self) -> Catalog:
@@ -228,7 +228,7 @@ class Catalog:
         table = self.tables.get(resolved)
         if table is None:
             table = self.tables[resolved] = Table(resolved, partial=True)
-            self.gone.discard(resolved)
+            self.dropped.discard(resolved)
         return table
 
     def put(self, table: Table) -> None:
@@ -236,15 +236,15 @@ class Catalog:
         self.tables[table.name] = table
         if any(constraint.kind == "foreign" for constraint in table.constraints):
             self.keyed[table.name] = None
-        self.gone.discard(table.name)
+        self.dropped.discard(table.name)
         for index in table.indexes:
             self.index_tables[index.name] = table.name
-            self.gone.discard(index.name)
+            self.dropped.discard(index.name)
 
     def drop(self, name: Name) -> None:
         """Removes a relation with columns, and its indexes."""
         table = self.tables.pop(name, None)
-        self.gone.add(name)
+        self.dropped.add(name)
         for index in table.indexes if table else ():
             self.index_tables.pop(index.name, None)
 
@@ -252,14 +252,14 @@ class Catalog:
         """Removes an index."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.pop(resolved, ("", "")))
-        self.gone.add(resolved)
+        self.dropped.add(resolved)
         if table is not None:
             kept = tuple(index for index in table.indexes if index.name != resolved)
             self.tables[table.name] = replace(table, indexes=kept)
 
-    def cloud(self, reason: str) -> None:
+    def mark_uncertain(self, reason: str) -> None:
         """Records that any object may have been changed: from now on every table is partial."""
-        self.clouded = reason
+        self.uncertain = reason
         for name, table in self.tables.items():
             if not table.partial:
                 self.tables[name] = replace(table, partial=True)

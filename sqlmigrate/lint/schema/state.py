@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Birth
+from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Creation
 from sqlmigrate.model import Location
 from sqlmigrate.sql.classify import Sort, sort_of
 from sqlmigrate.sql.tree import constant, strings
@@ -58,7 +58,7 @@ class FileState:
     whether the file contains the BEGIN. `pending` are the numbers of the files up to this one that will be deployed
     together. `undoes` is the number of the up file that a down file rolls back, `origin` the schema before that up
     file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
-    transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `held` are the
+    transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `locked` are the
     tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
     each with the first such statement. `advisory` is whether the file takes advisory locks.
     """
@@ -75,7 +75,7 @@ class FileState:
     own_block: bool = False
     before: list[Statement] = field(default_factory=list)
     earlier: list[Statement] = field(default_factory=list)
-    held: dict[Name, Statement] = field(default_factory=dict)
+    locked: dict[Name, Statement] = field(default_factory=dict)
     written: dict[Name, Statement] = field(default_factory=dict)
     advisory: bool = False
     settings: dict[str, str | None] = field(default_factory=dict)
@@ -84,13 +84,13 @@ class FileState:
     _alone: bool = False
 
     @property
-    def born(self) -> Birth:
-        """The birth of an object that the current statement creates."""
-        return Birth(self.file, self.transaction)
+    def created(self) -> Creation:
+        """The creation of an object that the current statement creates."""
+        return Creation(self.file, self.transaction)
 
-    def made(self, born: Birth | None) -> bool:
+    def creates(self, created: Creation | None) -> bool:
         """Returns whether this file, or a file deployed together with it, created an object."""
-        return born is not None and (born.file == self.file or born.file in self.pending)
+        return created is not None and (created.file == self.file or created.file in self.pending)
 
     def setting(self, name: str) -> str | None:
         """Returns the value that this file or sqlmigrate gave a setting, or None for the server's value."""
@@ -148,7 +148,7 @@ class FileState:
         self.earlier += self.before
         self.before = []
         self._kinds.clear()
-        self.held, self.written = {}, {}
+        self.locked, self.written = {}, {}
         self.local_settings = {}
 
     def _set(self, body: Node) -> None:

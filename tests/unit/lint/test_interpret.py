@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.lint.schema.catalog import Birth, Catalog, Table
+from sqlmigrate.lint.schema.catalog import Catalog, Creation, Table
 from sqlmigrate.lint.schema.interpret import apply
 from sqlmigrate.sql.parser import parse
 from sqlmigrate.sql.tree import kind_and_body
@@ -13,7 +13,7 @@ T = "create table t (a int primary key, b varchar(50) not null unique, c text de
 def schema(*statements: str) -> Catalog:
     catalog = Catalog()
     for tree in parse("".join(statements)):
-        apply(catalog, *kind_and_body(tree["stmt"]), Birth(1, 0))
+        apply(catalog, *kind_and_body(tree["stmt"]), Creation(1, 0))
     return catalog
 
 
@@ -78,7 +78,7 @@ def test_index_keeps_a_renamed_column() -> None:
 def test_rename_and_schema() -> None:
     catalog = schema(T, "create schema s; alter table t rename to u; alter table u set schema s")
     assert table(catalog, "u", "s").indexes[0].name == ("s", "t_pkey")
-    assert {("public", "t"), ("public", "u")} <= catalog.gone
+    assert {("public", "t"), ("public", "u")} <= catalog.dropped
 
 
 def test_drop_removes_dependent_objects() -> None:
@@ -90,7 +90,7 @@ def test_drop_removes_dependent_objects() -> None:
 def test_unknown_table_is_partial() -> None:
     made = table(schema("alter table t add column a varchar(9)"))
     assert made.partial
-    assert made.born is None
+    assert made.created is None
     assert str(made.columns["a"].type) == "varchar(9)"
 
 
@@ -142,6 +142,6 @@ def test_copy_is_independent() -> None:
     catalog = schema(T)
     copy = catalog.copy()
     for tree in parse("drop table t"):
-        apply(copy, *kind_and_body(tree["stmt"]), Birth(2, 1))
+        apply(copy, *kind_and_body(tree["stmt"]), Creation(2, 1))
     assert table(catalog).name == ("public", "t")
     assert copy.tables == {}

@@ -99,7 +99,7 @@ def _last_policy(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"{parts[-1]} is the last policy of {table.name[1]}: without it, only the owner sees its rows",
                 "drop policy …;\ncreate policy …;  -- in the same transaction",
-                case.told_by(table.born),
+                case.decider(table.created),
                 unless=_is_open(table.name),
             )
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import (
     TYPES,
-    birth,
     column_in_use,
+    creation,
     decider,
     is_in_use,
-    known_column,
     object_in_use,
     relation_decider,
     relation_in_use,
+    table_column,
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
@@ -89,11 +89,11 @@ def _drop_view(case: Case) -> Iterator[Hit]:
 
 def _made_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
     """Whether the view exists again at the end of the transaction, with all the columns it is known to have had."""
-    born, old = case.state.born, case.catalog.tables.get(name)
+    created, old = case.state.created, case.catalog.tables.get(name)
 
     def made_again(catalog: Catalog) -> bool:
         new = catalog.tables.get(name)
-        return new is not None and new.born == born and (old is None or _has_columns_of(new, old))
+        return new is not None and new.created == created and (old is None or _has_columns_of(new, old))
 
     return made_again
 
@@ -138,10 +138,10 @@ def _drop_column(case: Case) -> Iterator[Hit]:
     absent = table is not None and not table.partial and name not in table.columns
     if not column_in_use(case, name) or (absent and case.node.get("missing_ok")):
         return
-    known = known_column(case, name)
+    known = table_column(case, name)
     safer = _UNUSED + f"alter table … drop column {name};"
     message = f"drops the column {name} and its data; queries that name it fail"
-    yield Hit(message, safer, decider(case, known.born if known else None))
+    yield Hit(message, safer, decider(case, known.created if known else None))
 
 
 DROP_COLUMN = Rule(
@@ -175,9 +175,9 @@ def _drop_object(case: Case) -> Iterator[Hit]:
     kind = case.node["removeType"]
     for name in dropped_names(case.node) if kind in _OBJECT_TYPES else ():
         if object_in_use(case, kind, name) and not (kind in TYPES and _named_here(case, name)):
-            born = birth(case, kind, name)
+            created = creation(case, kind, name)
             message = f"queries and functions that use the {_OBJECT_TYPES[kind]} {name[1]} fail"
-            yield Hit(message, _UNUSED + "drop …;", decider(case, born), unless=_stands_again(case, kind, name))
+            yield Hit(message, _UNUSED + "drop …;", decider(case, created), unless=_stands_again(case, kind, name))
 
 
 def _named_here(case: Case, name: Name) -> bool:
@@ -265,7 +265,7 @@ def _loses_dependents(case: Case) -> bool:
     if case.kind == "AT_DropColumn":
         return case.statement.body.get("objtype") != "OBJECT_TYPE" and column_in_use(case, case.node.get("name", ""))
     known = case.table.constraint(case.node.get("name", "")) if case.table else None
-    return relation_in_use(case, case.name) and is_in_use(case, known.born if known else None)
+    return relation_in_use(case, case.name) and is_in_use(case, known.created if known else None)
 
 
 CASCADE = Rule(

@@ -74,11 +74,11 @@ def _drop_function(case: Case) -> Iterator[Hit]:
         if known is not None and known.node is not None and types not in (None, _types(_inputs(known.node))):
             known = None
         called = known is None or known.node is None or not _result(known.node)[0].endswith("trigger")
-        if called and is_in_use(case, known.born if known else None):
+        if called and is_in_use(case, known.created if known else None):
             yield Hit(
                 f"calls of {name[1]} fail",
                 "drop function …;\ncreate function …;  -- in the same transaction, with a compatible signature",
-                decider(case, known.born if known else None),
+                decider(case, known.created if known else None),
                 unless=_made_again(case, name, types, known),
             )
 
@@ -92,13 +92,13 @@ def _argument_types(item: Node) -> list[str] | None:
 
 def _made_again(case: Case, name: Name, types: list[str] | None, old: Function | None) -> Callable[[Catalog], bool]:
     """Whether a function of the name accepts the same calls and has the same result at the end, as far as known."""
-    resolved, born = case.catalog.resolve(name, case.catalog.functions), case.state.born
+    resolved, created = case.catalog.resolve(name, case.catalog.functions), case.state.created
     if types is None and old is not None and old.node is not None:
         types = _types(_inputs(old.node))
 
     def made_again(catalog: Catalog) -> bool:
         new = catalog.functions.get(resolved)
-        if new is None or new.node is None or new.born != born:
+        if new is None or new.node is None or new.created != created:
             return False
         same_result = old is None or old.node is None or _result(old.node) == _result(new.node)
         return same_result and (types is None or _accepts(_inputs(new.node), types))
@@ -174,7 +174,7 @@ def _signature(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"CREATE OR REPLACE of {known.name[1]} fails: {reason}",
             f"drop function {known.name[1]}(…);\ncreate function …;  -- or create it under another name",
-            decider(case, known.born),
+            decider(case, known.created),
         )
 
 
@@ -213,7 +213,7 @@ def _ambiguous(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"a call of {known.name[1]} with {len(shorter)} arguments matches two functions: it fails as not unique",
             f"drop function {known.name[1]}({', '.join(_types(_inputs(known.node)))});  -- first, in this transaction",
-            decider(case, known.born),
+            decider(case, known.created),
             unless=lambda _: _is_dropped(case, known.name, _types(_inputs(known.node or {}))),
         )
 

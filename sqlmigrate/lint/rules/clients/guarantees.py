@@ -10,8 +10,8 @@ from sqlmigrate.lint.facts.usage import (
     column_in_use,
     decider,
     is_in_use,
-    known_column,
     relation_in_use,
+    table_column,
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
@@ -37,7 +37,7 @@ def _dropped(case: Case) -> tuple[str, Constraint | None] | None:
     name, table = case.node.get("name", ""), case.table
     known = table.constraint(name) if table else None
     absent = table is not None and not table.partial and known is None
-    if not relation_in_use(case, case.name) or not is_in_use(case, known.born if known else None):
+    if not relation_in_use(case, case.name) or not is_in_use(case, known.created if known else None):
         return None
     if (absent and case.node.get("missing_ok")) or _unnamed_not_null(case, name):
         return None
@@ -59,7 +59,7 @@ def _drop_primary_key(case: Case) -> Iterator[Hit]:
     yield Hit(
         f"without {name}, duplicate rows can be stored, INSERT … ON CONFLICT fails, and logical replication stops",
         f"create unique index concurrently …;\nalter table … drop constraint {name}, add primary key using index …;",
-        decider(case, known.born if known else None),
+        decider(case, known.created if known else None),
         unless=_stands_again(case, name, known),
     )
 
@@ -70,7 +70,7 @@ def _is_primary(name: str, known: Constraint | None) -> bool:
 
 def _stands_again(case: Case, name: str, known: Constraint | None) -> Callable[[Catalog], bool]:
     """Whether another constraint guarantees as much at the end; for an unknown one, whether the file adds another."""
-    table_name, born = case.name, case.state.born
+    table_name, created = case.name, case.state.created
 
     def stands_again(catalog: Catalog) -> bool:
         table = catalog.tables.get(table_name)
@@ -78,7 +78,7 @@ def _stands_again(case: Case, name: str, known: Constraint | None) -> Callable[[
         if known is None and _is_primary(name, known):
             return table is not None and _took_over_index(table)
         if known is None:
-            return any(constraint.born == born and constraint.kind != "not null" for constraint in constraints)
+            return any(constraint.created == created and constraint.kind != "not null" for constraint in constraints)
         redefined = known.kind in ("check", "exclude") and any(constraint.name == name for constraint in constraints)
         return redefined or any(_guarantees(constraint, known) for constraint in constraints)
 
@@ -88,7 +88,9 @@ def _stands_again(case: Case, name: str, known: Constraint | None) -> Callable[[
 def _took_over_index(table: Table) -> bool:
     """Whether the primary key uses an index that existed before, most likely on the same columns."""
     key = table.primary_key
-    return key is not None and any(index.name[1] == key.name and index.born != key.born for index in table.indexes)
+    return key is not None and any(
+        index.name[1] == key.name and index.created != key.created for index in table.indexes
+    )
 
 
 def _guarantees(new: Constraint, old: Constraint) -> bool:
@@ -140,7 +142,7 @@ def _drop_constraint(case: Case) -> Iterator[Hit]:
     yield Hit(
         f"without {name}, {_CONSEQUENCES[known.kind if known else '']}",
         "-- keep it, or replace it in the same transaction: … add constraint … not valid;",
-        decider(case, known.born if known else None),
+        decider(case, known.created if known else None),
         unless=_stands_again(case, name, known),
     )
 
@@ -210,13 +212,13 @@ DROP_CONSTRAINT = Rule(
 
 def _drop_not_null(case: Case) -> Iterator[Hit]:
     name = _made_nullable(case)
-    known = known_column(case, name)
+    known = table_column(case, name)
     if not name or case.state.down or not column_in_use(case, name) or (known and known.not_null is False):
         return
     yield Hit(
         f"{name} can become NULL, and applications that read it may not expect that",
         "-- first release an application that handles NULL",
-        decider(case, known.born if known else None),
+        decider(case, known.created if known else None),
         unless=_column_meets(case, name, lambda column: column.not_null is True),
     )
 
@@ -269,17 +271,17 @@ DROP_NOT_NULL = Rule(
 
 
 def _drop_default(case: Case) -> Iterator[Hit]:
-    name, known = str(case.node.get("name", "")), known_column(case, str(case.node.get("name", "")))
+    name, known = str(case.node.get("name", "")), table_column(case, str(case.node.get("name", "")))
     if "def" in case.node or case.state.down or not relation_in_use(case, case.name):
         return
     if known is not None and (
-        (known.type and not _is_filled(known)) or (not is_in_use(case, known.born) and not known.not_null)
+        (known.type and not _is_filled(known)) or (not is_in_use(case, known.created) and not known.not_null)
     ):
         return
     yield Hit(
         f"INSERTs that omit {name} store NULL, or fail if it is NOT NULL",
         "-- first release an application that always sets the column",
-        decider(case, known.born if known else None),
+        decider(case, known.created if known else None),
         unless=_column_meets(case, name, _is_filled),
     )
 

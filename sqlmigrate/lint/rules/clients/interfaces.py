@@ -37,7 +37,7 @@ def _view_columns(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"CREATE OR REPLACE VIEW fails: {error}",
             "-- keep the columns in their order and add new ones at the end",
-            decider(case, old.born),
+            decider(case, old.created),
         )
         return
 
@@ -75,7 +75,7 @@ def _needed_index(case: Case) -> Iterator[Hit]:
             yield from _by_default_name(case, name)
         elif dependent := _dependent(case, index):
             safer = "alter table … drop constraint …;" if index.constraint else "drop index …;  -- the parent's index"
-            yield Hit(f"DROP INDEX fails: {dependent} requires {name[1]}", safer, decider(case, index.born))
+            yield Hit(f"DROP INDEX fails: {dependent} requires {name[1]}", safer, decider(case, index.created))
 
 
 def _by_default_name(case: Case, name: Name) -> Iterator[Hit]:

@@ -11,13 +11,13 @@ from sqlmigrate.lint.facts.usage import (
     RELATIONS,
     ROUTINES,
     TYPES,
-    birth,
     column_in_use,
+    creation,
     decider,
-    known_column,
     object_in_use,
     relation_decider,
     relation_in_use,
+    table_column,
 )
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
@@ -53,11 +53,11 @@ def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
 
     A table does not count: views and foreign keys still depend on the renamed table.
     """
-    born = case.state.born
+    created = case.state.created
 
     def has_view(catalog: Catalog) -> bool:
         table = catalog.tables.get(name)
-        return table is not None and table.kind == "view" and table.born == born
+        return table is not None and table.kind == "view" and table.created == created
 
     return has_view
 
@@ -97,12 +97,12 @@ def _rename_column(case: Case) -> Iterator[Hit]:
         if object_in_use(case, "OBJECT_TYPE", relation(node["relation"])):
             yield Hit(_OLD_NAME_FAILS.format(name=name))
     elif column_in_use(case, name):
-        known = known_column(case, name)
+        known = table_column(case, name)
         yield Hit(
             _OLD_NAME_FAILS.format(name=name),
             f"alter table … add column {node.get('newname')} …;\n"
             "-- write to both, fill the new column in batches, release an application that reads it, drop the old one",
-            decider(case, known.born if known else None),
+            decider(case, known.created if known else None),
         )
 
 
@@ -141,14 +141,14 @@ def _rename_object(case: Case) -> Iterator[Hit]:
         return
     kind, name = node["renameType"], _renamed(node)
     if kind in (*TYPES, *ROUTINES, "OBJECT_SCHEMA", "OBJECT_SEQUENCE") and object_in_use(case, kind, name):
-        by = decider(case, birth(case, kind, name))
+        by = decider(case, creation(case, kind, name))
         yield Hit(_OLD_NAME_FAILS.format(name=name[1]), "", by, unless=_exists_again(case, kind, name))
 
 
 def _value_is_new(case: Case, name: Name) -> bool:
     type_ = case.catalog.types.get(case.catalog.resolve(name, case.catalog.types))
-    born = type_.values.get(case.node["oldVal"]) if type_ else None
-    return born is not None and case.told_by(born) is Decider.FILE
+    created = type_.values.get(case.node["oldVal"]) if type_ else None
+    return created is not None and case.decider(created) is Decider.FILE
 
 
 def _renamed(node: Node) -> Name:
@@ -209,7 +209,7 @@ def _set_schema(case: Case) -> Iterator[Hit]:
         return
     if (kind in RELATIONS and case.catalog.resolve(name)[0] == node.get("newschema")) and case.catalog.table(name):
         return
-    by = relation_decider(case, name) if kind in RELATIONS else decider(case, birth(case, kind, name))
+    by = relation_decider(case, name) if kind in RELATIONS else decider(case, creation(case, kind, name))
     yield Hit(
         f"queries that use {name[1]} in its old schema fail",
         f"create view … as select * from {node.get('newschema')}.{name[1]};  -- in the old schema, same transaction",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
-from sqlmigrate.lint.facts.usage import column_in_use, decider, known_column, relation_decider, relation_in_use
+from sqlmigrate.lint.facts.usage import column_in_use, decider, relation_decider, relation_in_use, table_column
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
@@ -132,7 +132,7 @@ def _null_test_is_true(case: Case, name: Name, test: Node) -> bool:
     if test["nulltesttype"] == "IS_NOT_NULL":
         return column.not_null is True
     empty = column.default is None and not column.identity and not column.generated
-    return empty and column.born is not None and column.born.file == case.state.file
+    return empty and column.created is not None and column.created.file == case.state.file
 
 
 WHOLE_TABLE = Rule(
@@ -183,7 +183,7 @@ def _required(case: Case) -> Iterator[Hit]:
     else:
         column = case.node["def"]["ColumnDef"]
         name = column.get("colname", "")
-        exists = case.node.get("missing_ok") and known_column(case, name) is not None
+        exists = case.node.get("missing_ok") and table_column(case, name) is not None
         fails = not exists and _must_have_value(case, column) and not _has_value(case, column)
     if fails:
         yield Hit(
@@ -195,7 +195,7 @@ def _required(case: Case) -> Iterator[Hit]:
 
 def _has_rows(case: Case) -> bool:
     """Whether the table can have rows: it existed before the file, or this is a down file and no file created it."""
-    uncreated = case.table is None or case.table.born is None
+    uncreated = case.table is None or case.table.created is None
     return relation_in_use(case, case.name) or (case.state.down and uncreated)
 
 
@@ -225,8 +225,8 @@ def _is_null(expression: Node) -> bool:
 
 def _is_still_empty(case: Case) -> bool:
     """Whether this file added the column without a value, and no statement since can have set one."""
-    column = known_column(case, case.node.get("name", ""))
-    if column is None or column.born is None or column.born.file != case.state.file:
+    column = table_column(case, case.node.get("name", ""))
+    if column is None or column.created is None or column.created.file != case.state.file:
         return False
     filled = column.default is not None or column.identity or column.generated or column.not_null
     changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt", "TruncateStmt")
@@ -266,12 +266,12 @@ def _narrowing(case: Case) -> Iterator[Hit]:
     name = case.node.get("name", "")
     if case.state.down or case.statement.body.get("objtype") != "OBJECT_TABLE" or not column_in_use(case, name):
         return
-    column, new = known_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
+    column, new = table_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
     if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):
         yield Hit(
             f"not every {column.type} fits in {new}: this fails, or truncates or rounds values of {name}",
             "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
-            decider(case, column.born),
+            decider(case, column.created),
         )
 
 

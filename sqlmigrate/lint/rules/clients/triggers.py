@@ -106,7 +106,7 @@ def _made_here(case: Case, trigger: str) -> bool:
 def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:
     def has_trigger(catalog: Catalog) -> bool:
         table = catalog.tables.get(name)
-        return name in catalog.gone or (table is not None and trigger in table.triggers)
+        return name in catalog.dropped or (table is not None and trigger in table.triggers)
 
     return has_trigger
 

@@ -14,7 +14,7 @@ from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Name, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
     from sqlmigrate.sql.parser import Node
 
 _T = "create table t (a int, b text); "
@@ -24,17 +24,17 @@ _CASCADE = "DROP_CASCADE"
 def _is_sure(catalog: Catalog, name: Name) -> bool:
     """Returns whether the files fully describe a relation: no DO block, dynamic SQL or parent can have changed it."""
     table = catalog.tables.get(name)
-    clouded = bool(catalog.clouded) and (table is None or table.partial)
-    return name[1] not in catalog.doubtful and not clouded and not (table and table.parents)
+    uncertain = bool(catalog.uncertain) and (table is None or table.partial)
+    return name[1] not in catalog.uncertain_names and not uncertain and not (table and table.parents)
 
 
 def _check_exists(case: Case) -> Iterator[Hit]:
     node = case.node
     if case.statement.inner or node.get("if_not_exists") or node.get("missing_ok") or node.get("skipIfNewValExists"):
         return
-    for what, name, born in _made(case):
+    for what, name, created in _existing(case):
         if _is_sure(case.catalog, name) and not _dropped(case) & set(what.split()):
-            yield Hit(f"{what} already exists", by=case.told_by(born))
+            yield Hit(f"{what} already exists", by=case.decider(created))
 
 
 def _dropped(case: Case) -> set[str]:
@@ -42,7 +42,7 @@ def _dropped(case: Case) -> set[str]:
     return {command.get("name", "") for command in case.statement.commands if command["subtype"].startswith("AT_Drop")}
 
 
-def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901, PLR0912  # one case for each kind of statement
+def _existing(case: Case) -> Iterator[tuple[str, Name, Creation | None]]:  # noqa: C901, PLR0912  # one case for each kind of statement
     """Yields what a statement creates although it exists: its description, the object or its table, and its origin."""
     catalog, node = case.catalog, case.node
     match case.kind:
@@ -67,28 +67,32 @@ def _made(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:  # noqa: C901
         case "CreateSchemaStmt" if node.get("schemaname", "") in catalog.schemas:
             yield f"schema {node['schemaname']}", (node["schemaname"],) * 2, catalog.schemas[node["schemaname"]]
         case "CreateTrigStmt" if not node.get("replace") and case.table and node.get("trigname") in case.table.triggers:
-            yield f"trigger {node['trigname']} of {case.name[1]}", case.name, case.table.born
+            yield f"trigger {node['trigname']} of {case.name[1]}", case.name, case.table.created
         case "CreatePolicyStmt":
             table = catalog.table(relation(node["table"]))
             if table and node.get("policy_name") in table.policies:
-                yield f"policy {node['policy_name']} of {table.name[1]}", table.name, table.born
+                yield f"policy {node['policy_name']} of {table.name[1]}", table.name, table.created
         case "AT_AddColumn" if case.table:
             name = node["def"]["ColumnDef"].get("colname", "")
             if name in case.table.columns:
-                yield f"column {name} of {case.name[1]}", case.name, case.table.columns[name].born or case.table.born
+                yield (
+                    f"column {name} of {case.name[1]}",
+                    case.name,
+                    case.table.columns[name].created or case.table.created,
+                )
         case "AT_AddConstraint" if case.table:
             yield from _added_constraint(case.table, node["def"]["Constraint"])
 
 
-def _relation(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth | None]]:
+def _relation(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Creation | None]]:
     """Yields the relation of a name: tables, views, indexes and sequences share one namespace."""
     table = catalog.tables.get(name)
     indexed = catalog.tables.get(catalog.index_tables.get(name, ("", "")))
-    if table is not None and not (table.partial and table.born is None):
-        yield f"{table.kind} {name[1]}".replace("partitioned", "table"), name, table.born
+    if table is not None and not (table.partial and table.created is None):
+        yield f"{table.kind} {name[1]}".replace("partitioned", "table"), name, table.created
     elif indexed is not None:
         index = next((known for known in indexed.indexes if known.name == name), None)
-        yield f"index {name[1]}", indexed.name, index.born if index else None
+        yield f"index {name[1]}", indexed.name, index.created if index else None
     elif name in catalog.sequences:
         yield f"sequence {name[1]}", name, catalog.sequences[name]
 
@@ -98,39 +102,39 @@ def _is_temporary(catalog: Catalog, node: Node) -> bool:
     return any(catalog.resolve(name)[0] == "pg_temp" for name in relations_in(node["query"]))
 
 
-def _renamed(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:
+def _renamed(case: Case) -> Iterator[tuple[str, Name, Creation | None]]:
     node, new = case.node, case.node.get("newname", "")
     if node["renameType"] in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX"):
         yield from _relation(case.catalog, (case.name[0], new))
     elif case.table is None:
         return
     elif node["renameType"] == "OBJECT_COLUMN" and new in case.table.columns:
-        yield f"column {new} of {case.name[1]}", case.name, case.table.columns[new].born
+        yield f"column {new} of {case.name[1]}", case.name, case.table.columns[new].created
     elif node["renameType"] == "OBJECT_TABCONSTRAINT" and case.table.constraint(new):
-        yield f"constraint {new} of {case.name[1]}", case.name, case.table.born
+        yield f"constraint {new} of {case.name[1]}", case.name, case.table.created
 
 
-def _type(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Birth | None]]:
-    created = (name[0] or (catalog.search_path[0] if catalog.search_path else ""), name[1])
-    known = catalog.types.get(created)
-    if known is not None and known.born is not None:
-        yield f"type {name[1]}", created, known.born
+def _type(catalog: Catalog, name: Name) -> Iterator[tuple[str, Name, Creation | None]]:
+    target = catalog.name_to_create(name)
+    known = catalog.types.get(target)
+    if known is not None and known.created is not None:
+        yield f"type {name[1]}", target, known.created
 
 
-def _value(case: Case) -> Iterator[tuple[str, Name, Birth | None]]:
+def _value(case: Case) -> Iterator[tuple[str, Name, Creation | None]]:
     name = case.catalog.resolve(qualified(case.node["typeName"]), case.catalog.types)
     known = case.catalog.types.get(name)
     new = case.node.get("newVal", "")
     if known is not None and new in known.values and case.node.get("oldVal") != new:
-        yield f"value '{new}' of {name[1]}", name, known.values[new] or known.born
+        yield f"value '{new}' of {name[1]}", name, known.values[new] or known.created
 
 
-def _added_constraint(table: Table, body: Node) -> Iterator[tuple[str, Name, Birth | None]]:
+def _added_constraint(table: Table, body: Node) -> Iterator[tuple[str, Name, Creation | None]]:
     known = table.constraint(body.get("conname", "")) if "conname" in body else None
     if known is not None:
-        yield f"constraint {known.name} of {table.name[1]}", table.name, known.born or table.born
+        yield f"constraint {known.name} of {table.name[1]}", table.name, known.created or table.created
     elif body["contype"] == "CONSTR_PRIMARY" and table.primary_key is not None:
-        yield f"a primary key of {table.name[1]}", table.name, table.primary_key.born or table.born
+        yield f"a primary key of {table.name[1]}", table.name, table.primary_key.created or table.created
 
 
 EXISTS = Rule(
@@ -208,7 +212,7 @@ EXISTS = Rule(
 
 def _check_dependents(case: Case) -> Iterator[Hit]:
     node = case.node
-    if case.statement.inner or node.get("behavior") == _CASCADE or case.catalog.clouded:
+    if case.statement.inner or node.get("behavior") == _CASCADE or case.catalog.uncertain:
         return
     if case.kind == "DropStmt":
         yield from _of_drop(case)
@@ -225,10 +229,10 @@ def _of_drop(case: Case) -> Iterator[Hit]:
             used = next((name for name in dropped if name in table.reads), None)
             referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
             if used and _is_sure(catalog, used):
-                yield _dependent(case, f"{table.kind} {table.name[1]}", used[1], table.born)
+                yield _dependent(case, f"{table.kind} {table.name[1]}", used[1], table.created)
             elif referred and referred.references and _is_sure(catalog, table.name):
                 what = f"foreign key {referred.name} of {table.name[1]}"
-                yield _dependent(case, what, referred.references[1], referred.born or table.born)
+                yield _dependent(case, what, referred.references[1], referred.created or table.created)
     elif kind in ROUTINES:
         yield from _of_function(case, [catalog.resolve(name, catalog.functions) for name in names])
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
@@ -236,14 +240,14 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     elif kind == "OBJECT_SCHEMA":
         for table in (table for table in catalog.tables.values() if table.name[0] in {name for _, name in names}):
             if _is_sure(catalog, table.name):
-                yield _dependent(case, table.name[1], table.name[0], table.born)
+                yield _dependent(case, table.name[1], table.name[0], table.created)
 
 
 def _of_function(case: Case, dropped: list[Name]) -> Iterator[Hit]:
     for table in case.catalog.tables.values():
         for trigger, function in table.triggers.items() if _is_sure(case.catalog, table.name) else ():
             if function in dropped:
-                yield _dependent(case, f"trigger {trigger} of {table.name[1]}", function[1], table.born)
+                yield _dependent(case, f"trigger {trigger} of {table.name[1]}", function[1], table.created)
 
 
 def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
@@ -251,7 +255,7 @@ def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
         for column in table.columns.values() if _is_sure(case.catalog, table.name) else ():
             used = [name for name in dropped if column.type and is_named(case.catalog, column.type.name, name)]
             if used:
-                yield _dependent(case, f"column {column.name} of {table.name[1]}", used[0][1], table.born)
+                yield _dependent(case, f"column {column.name} of {table.name[1]}", used[0][1], table.created)
 
 
 def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
@@ -263,12 +267,12 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
         sure = _reads_column(case, view, table, column)
         if sure is not False:
             what = f"{view.kind} {view.name[1]}"
-            yield _dependent(case, what, column, view.born)._replace(certain=bool(sure))
+            yield _dependent(case, what, column, view.created)._replace(certain=bool(sure))
     if column in table.keys:
-        yield _dependent(case, f"the partition key of {table.name[1]}", column, table.born)
+        yield _dependent(case, f"the partition key of {table.name[1]}", column, table.created)
     for other in table.columns.values():
         if other.generated and other.name != column and column in columns_in(other.default):
-            yield _dependent(case, f"generated column {other.name}", column, other.born or table.born)
+            yield _dependent(case, f"generated column {other.name}", column, other.created or table.created)
     if case.kind == "AT_DropColumn":
         keys = [key for key in table.constraints if key.kind in ("primary", "unique") and column in key.columns]
         for key in keys:
@@ -287,7 +291,7 @@ def _of_key(case: Case, table: Table, name: str) -> Iterator[Hit]:
             is_same_key = constraint.references == table.name and set(meant) == set(key.columns)
             if is_same_key and _is_sure(case.catalog, other.name):
                 what = f"foreign key {constraint.name} of {other.name[1]}"
-                yield _dependent(case, what, name, constraint.born or other.born)
+                yield _dependent(case, what, name, constraint.created or other.created)
 
 
 def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | None:
@@ -300,8 +304,8 @@ def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | 
     return True if _is_sure(case.catalog, view.name) else None
 
 
-def _dependent(case: Case, what: str, on: str, born: Birth | None) -> Hit:
-    by = Decider.FILE if born is None else case.told_by(born)
+def _dependent(case: Case, what: str, on: str, created: Creation | None) -> Hit:
+    by = Decider.FILE if created is None else case.decider(created)
     return Hit(
         f"cannot drop or change {on}: {what} depends on it", f"-- drop {what} first, and create it again after this", by
     )

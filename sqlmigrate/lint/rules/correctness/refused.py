@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import told_by
+from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import BUILT_IN, type_of
@@ -46,7 +46,7 @@ def _check_concurrently(case: Case) -> Iterator[Hit]:
                 f"cannot create an index on partitioned table {case.name[1]} concurrently",
                 f"create index … on only {case.name[1]} (…);\n"
                 "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
-                told_by(case, case.table),
+                table_decider(case, case.table),
             )
         return
     if len(node.get("objects", ())) > 1:
@@ -60,7 +60,7 @@ def _check_concurrently(case: Case) -> Iterator[Hit]:
         index = case.catalog.index(name)
         table = case.catalog.tables.get(index.table) if index else None
         if table is not None and table.kind == "partitioned":
-            by = told_by(case, table)
+            by = table_decider(case, table)
             yield Hit(
                 f"cannot drop an index of partitioned table {table.name[1]} concurrently", f"drop index {name[1]};", by
             )
@@ -103,7 +103,7 @@ def _check_using_index(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"USING INDEX fails: index {index.name[1]} {why}",
             f"create unique index concurrently … on {table.name[1]} (…);",
-            case.told_by(index.born),
+            case.decider(index.created),
         )
 
 
@@ -160,7 +160,7 @@ def _check_partition_key(case: Case) -> Iterator[Hit]:
                 "a unique constraint on a partitioned table must include all partitioning columns: "
                 f"{missing} is missing",
                 f"({', '.join(dict.fromkeys((*columns, *filter(None, absent))))})",
-                told_by(case, case.table),
+                table_decider(case, case.table),
                 node=node,
             )
 
@@ -227,7 +227,7 @@ def _check_key_types(case: Case) -> Iterator[Hit]:
                 yield Hit(
                     f"the foreign key cannot be implemented: {name} is of type {given}, {meant} of type {wanted}",
                     f"{name} {wanted}",
-                    told_by(case, other),
+                    table_decider(case, other),
                     node=body,
                 )
 

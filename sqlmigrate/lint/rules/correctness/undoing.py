@@ -10,7 +10,7 @@ from sqlmigrate.lint.rule import END, Case, Example, Hit, Rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Index, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 
 _SHOWN = 3
 
@@ -18,7 +18,7 @@ _SHOWN = 3
 def _check_down(case: Case) -> Iterator[Hit]:
     before, after, state = case.state.origin, case.catalog, case.state
     runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
-    if before is None or after.clouded or runs_code:
+    if before is None or after.uncertain or runs_code:
         return
     differences = [difference for difference in _differences(before, after, state.undoes) if difference]
     if differences:
@@ -29,10 +29,10 @@ def _check_down(case: Case) -> Iterator[Hit]:
 
 def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
     """Yields what differs after both files from the schema before them; skips objects that no file created."""
-    unsure = after.doubtful
+    unsure = after.uncertain_names
     for name, old in before.tables.items():
         new = after.tables.get(name)
-        if name[1] in unsure or old.persistence == "t" or (old.born is None and new is None):
+        if name[1] in unsure or old.persistence == "t" or (old.created is None and new is None):
             continue
         if new is None:
             yield f"{_kind(old)} {name[1]} is missing"
@@ -40,11 +40,11 @@ def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
             yield from _of_table(old, new, up)
     for name, new in after.tables.items():
         if name not in before.tables and name[1] not in unsure and new.persistence != "t":
-            if _is_of(new.born, up):
+            if _is_of(new.created, up):
                 yield f"{_kind(new)} {name[1]} remains"
-            elif new.born is None:
+            elif new.created is None:
                 yield from _remaining(new, up)
-            elif new.born.file < up:
+            elif new.created.file < up:
                 yield f"{_kind(new)} {name[1]} has a different name"
     yield from _others(before, after, up)
 
@@ -57,13 +57,13 @@ def _others(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
     ]
     for kind, old, new in kinds:
         for name in old:
-            if name not in new and name[1] not in after.doubtful:
+            if name not in new and name[1] not in after.uncertain_names:
                 yield f"{kind} {name[1]} is missing"
-        for name, created in new.items():
-            if name not in old and _is_of(created if kind == "sequence" else created.born, up):
+        for name, object_ in new.items():
+            if name not in old and _is_of(object_ if kind == "sequence" else object_.created, up):
                 yield f"{kind} {name[1]} remains"
-    for schema, born in after.schemas.items():
-        if schema not in before.schemas and _is_of(born, up):
+    for schema, created in after.schemas.items():
+        if schema not in before.schemas and _is_of(created, up):
             yield f"schema {schema} remains"
 
 
@@ -75,7 +75,7 @@ def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
         else:
             yield from (f"column {of}.{name} has a different {what}" for what in _changed(column, new.columns[name]))
     for name, column in new.columns.items():
-        if name not in old.columns and (not old.partial or _is_of(column.born, up)):
+        if name not in old.columns and (not old.partial or _is_of(column.created, up)):
             yield f"column {of}.{name} remains"
     yield from _missing(
         of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints), "missing"
@@ -92,22 +92,22 @@ def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
 def _remaining(new: Table, up: int) -> Iterator[str]:
     """Yields what the up file added to a table that no file created, if it still exists."""
     yield from (
-        f"column {new.name[1]}.{name} remains" for name, column in new.columns.items() if _is_of(column.born, up)
+        f"column {new.name[1]}.{name} remains" for name, column in new.columns.items() if _is_of(column.created, up)
     )
     yield from (
-        f"constraint {constraint.name} remains" for constraint in new.constraints if _is_of(constraint.born, up)
+        f"constraint {constraint.name} remains" for constraint in new.constraints if _is_of(constraint.created, up)
     )
-    indexes = (index for index in new.indexes if not index.constraint and _is_of(index.born, up))
+    indexes = (index for index in new.indexes if not index.constraint and _is_of(index.created, up))
     yield from (f"index {index.name[1]} remains" for index in indexes)
 
 
 def _remaining_in(old: Table, new: Table, up: int) -> Iterator[str]:
     constraints, indexes = set(map(_constraint, old.constraints)), set(map(_index, old.indexes))
     for constraint in new.constraints:
-        if _constraint(constraint) not in constraints and _is_of(constraint.born, up):
+        if _constraint(constraint) not in constraints and _is_of(constraint.created, up):
             yield f"constraint {constraint.name} remains"
     for index in new.indexes:
-        if not index.constraint and _index(index) not in indexes and _is_of(index.born, up):
+        if not index.constraint and _index(index) not in indexes and _is_of(index.created, up):
             yield f"index {index.name[1]} remains"
 
 
@@ -144,8 +144,8 @@ def _bare(tree: Any) -> Any:
     return [_bare(item) for item in tree] if isinstance(tree, list) else tree
 
 
-def _is_of(born: Birth | None, file: int) -> bool:
-    return born is not None and born.file == file
+def _is_of(created: Creation | None, file: int) -> bool:
+    return created is not None and created.file == file
 
 
 def _kind(table: Table) -> str:

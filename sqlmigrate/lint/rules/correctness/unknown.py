@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import told_by
-from sqlmigrate.lint.facts.references import Missing, is_gone, missing_in, missing_in_query, whole
+from sqlmigrate.lint.facts.questions import table_decider
+from sqlmigrate.lint.facts.references import Missing, complete_table, is_dropped, missing_in, missing_in_query
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
@@ -27,7 +27,7 @@ def _check_relations(case: Case) -> Iterator[Hit]:
     if case.statement.inner or case.node.get("missing_ok"):
         return
     for name in dict.fromkeys(_named(case)):
-        if is_gone(case.catalog, name):
+        if is_dropped(case.catalog, name):
             yield Hit(f"{name[1]} does not exist: this file or an earlier file drops or renames it")
 
 
@@ -117,7 +117,7 @@ def _check_columns(case: Case) -> Iterator[Hit]:
     for column, table, node in _missing(case):
         if (column, table) not in reported and column not in _added(case):
             reported.add((column, table))
-            by = told_by(case, case.catalog.table(table))
+            by = table_decider(case, case.catalog.table(table))
             yield Hit(f"column {column} of {table[1]} does not exist", by=by, node=node if "location" in node else None)
 
 
@@ -268,11 +268,11 @@ def _check_constraint(case: Case) -> Iterator[Hit]:
     named = str(case.node.get("subname" if case.kind == "RenameStmt" else "name", ""))
     if case.kind == "RenameStmt" and case.node["renameType"] != "OBJECT_TABCONSTRAINT":
         return
-    table = whole(case.catalog, case.name)
+    table = complete_table(case.catalog, case.name)
     if case.statement.inner or case.node.get("missing_ok") or table is None or not named:
         return
     if table.constraint(named) is None and not named.endswith("not_null"):
-        yield Hit(f"constraint {named} of {table.name[1]} does not exist", by=told_by(case, table))
+        yield Hit(f"constraint {named} of {table.name[1]} does not exist", by=table_decider(case, table))
 
 
 CONSTRAINT = Rule(
@@ -313,7 +313,7 @@ def _check_referenced_key(case: Case) -> Iterator[Hit]:
         return
     for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
         name = case.catalog.resolve(relation(body["pktable"]))
-        table = whole(case.catalog, name)
+        table = complete_table(case.catalog, name)
         own = name in (case.name, relation(case.node.get("relation", {})))
         if table is None or own or table.kind not in ("table", "partitioned"):
             continue
@@ -324,7 +324,7 @@ def _check_referenced_key(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}",
                 f"create unique index concurrently … on {table.name[1]} (…);",
-                told_by(case, table),
+                table_decider(case, table),
                 node=body,
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import is_new, told_by
+from sqlmigrate.lint.facts.questions import is_new, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES
@@ -77,7 +77,7 @@ def _check_partitioned(case: Case) -> Iterator[Hit]:
         f"CREATE INDEX builds an index on every partition of {case.name[1]} {BLOCKS_WRITES}",
         f"create index {node.get('idxname', '…')} on only {case.name[1]} (…);\n"
         "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
-        told_by(case, case.table),
+        table_decider(case, case.table),
     )
 
 
@@ -115,7 +115,7 @@ def _check_drop(case: Case) -> Iterator[Hit]:
         if index is not None and (index.parent or index.constraint):
             continue  # the statement fails, which another rule reports
         table = case.catalog.tables.get(index.table) if index else None
-        if index is not None and (case.told_by(index.born) is Decider.FILE or is_new(case, index.table)):
+        if index is not None and (case.decider(index.created) is Decider.FILE or is_new(case, index.table)):
             continue
         if table is not None and table.kind == "partitioned":
             continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
@@ -158,7 +158,7 @@ def _check_reindex(case: Case) -> Iterator[Hit]:
         return
     if node["kind"] == "REINDEX_OBJECT_INDEX":
         index = case.catalog.index(relation(node["relation"]))
-        if index is not None and (case.told_by(index.born) is Decider.FILE or is_new(case, index.table)):
+        if index is not None and (case.decider(index.created) is Decider.FILE or is_new(case, index.table)):
             return
     kind = node["kind"].removeprefix("REINDEX_OBJECT_").lower()
     name = case.name[1] or node.get("name", "…")
@@ -230,7 +230,7 @@ def _check_refresh_fails(case: Case) -> Iterator[Hit]:
     table = case.table
     if not case.node.get("concurrent") or table is None or table.kind != "matview":
         return
-    by = told_by(case, table)
+    by = table_decider(case, table)
     usable = (index for index in table.indexes if index.unique and not index.predicate and not index.expressions)
     if not any(usable) and not table.partial:
         yield Hit(

@@ -26,7 +26,7 @@ def _check_redundant(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"{new.name[1]} is redundant: {old.name[1]} starts with the same columns",
                 "-- omit this index",
-                case.told_by(old.born),
+                case.decider(old.created),
             )
             return
 
@@ -73,7 +73,7 @@ def _check_foreign_key(case: Case) -> Iterator[Hit]:
     file = case.state.file
     for table in list(case.catalog.tables.values()):
         for key in table.constraints:
-            is_added = key.born is not None and key.born.file == file and key.kind == "foreign"
+            is_added = key.created is not None and key.created.file == file and key.kind == "foreign"
             if is_added and not table.partial and not table.bound and not indexed_first(table, key.columns):
                 columns = ", ".join(key.columns)
                 yield Hit(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.lint.facts.holding import ALTERING, in_use, shut_out
+from sqlmigrate.lint.facts.holding import ALTERING, exclusively_locked, in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.sql.tree import qualified, relation, walk
@@ -37,7 +37,7 @@ def _check_lock_timeout(case: Case) -> Iterator[Hit]:
 
 def _waited_for(case: Case) -> list[Name]:
     """Returns the existing tables on which a statement waits for a lock that blocks writes."""
-    if case.kind in ALTERING and (names := shut_out(case.statement, case.catalog, case.state)):
+    if case.kind in ALTERING and (names := exclusively_locked(case.statement, case.catalog, case.state)):
         return names
     blocks_writes = case.kind in ("CreateTrigStmt", "IndexStmt") and not case.node.get("concurrent")
     dropped = case.kind == "DropStmt" and case.node["removeType"] == "OBJECT_TABLE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.holding import ALTERING, is_bounded, reads_in_use, shut_out, written
+from sqlmigrate.lint.facts.holding import ALTERING, exclusively_locked, is_bounded, reads_in_use, written
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
@@ -22,7 +22,7 @@ _HEAD = "-- sqlmigrate: transaction=off\n\n"
 
 def _locked_table(case: Case) -> Name | None:
     """Returns a table that an earlier statement of the transaction has locked in ACCESS EXCLUSIVE mode."""
-    return next((name for name, statement in case.state.held.items() if statement is not case.statement), None)
+    return next((name for name, statement in case.state.locked.items() if statement is not case.statement), None)
 
 
 def _check_slow(case: Case) -> Iterator[Hit]:
@@ -49,7 +49,7 @@ def _slow_action(case: Case) -> str:
     match case.kind:
         case "AT_ValidateConstraint" if not is_new(case):
             constraint = case.table.constraint(node.get("name", "")) if case.table else None
-            no_scan = constraint is not None and (constraint.valid or constraint.born == state.born)
+            no_scan = constraint is not None and (constraint.valid or constraint.created == state.created)
             return "" if no_scan else f"VALIDATE CONSTRAINT scans {case.name[1]}"
         case "IndexStmt" if not node.get("concurrent") and not is_new(case):
             return "" if _builds_nothing(case) else f"CREATE INDEX builds an index on {case.name[1]}"
@@ -91,7 +91,7 @@ def _scan(command: str, case: Case, query: dict[str, object]) -> str:
 
 
 def _lock_on(case: Case, held: Name) -> str:
-    line = case.state.held[held].line
+    line = case.state.locked[held].line
     return f"the ACCESS EXCLUSIVE lock on {held[1]} from line {line} blocks reads and writes"
 
 
@@ -147,7 +147,7 @@ SLOW = Rule(
 def _check_backfill(case: Case) -> Iterator[Hit]:
     state, statement = case.state, case.statement
     if case.kind in ALTERING:
-        for name in shut_out(statement, case.catalog, state):
+        for name in exclusively_locked(statement, case.catalog, state):
             if name in state.written:
                 yield Hit(
                     f"the rows of {name[1]} written at line {state.written[name].line} stay locked "
@@ -210,11 +210,11 @@ BACKFILL = Rule(
 
 
 def _check_several(case: Case) -> Iterator[Hit]:
-    held = case.state.held
+    held = case.state.locked
     # A down file may revert several up files in one transaction.
     if not held or case.state.down:
         return
-    tables = [name for name in shut_out(case.statement, case.catalog, case.state) if name not in held]
+    tables = [name for name in exclusively_locked(case.statement, case.catalog, case.state) if name not in held]
     unrelated = [name for name in tables if not any(_are_related(case, name, locked) for locked in held)]
     if unrelated:
         first = next(iter(held))

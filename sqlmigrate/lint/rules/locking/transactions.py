@@ -189,10 +189,10 @@ OWN_TRANSACTION = Rule(
 def _check_enum_value(case: Case) -> Iterator[Hit]:
     if not case.state.ran("AlterEnumStmt"):
         return
-    born = case.state.born
+    created = case.state.created
     for name, type_ in case.catalog.types.items():
-        added = {value for value, birth in type_.values.items() if birth == born}
-        if type_.kind != "enum" or type_.born == born or not added:
+        added = {value for value, birth in type_.values.items() if birth == created}
+        if type_.kind != "enum" or type_.created == created or not added:
             continue
         used = added & {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
         if used and _may_use_type(case, name, type_):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import is_new, proves_not_null, told_by
+from sqlmigrate.lint.facts.questions import is_new, proves_not_null, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
@@ -199,7 +199,7 @@ def _check_validate(case: Case) -> Iterator[Hit]:
     constraint = _validated(case)
     if constraint is None or constraint.valid:
         return
-    if constraint.born == case.state.born and case.state.in_transaction:
+    if constraint.created == case.state.created and case.state.in_transaction:
         lock = "an ACCESS EXCLUSIVE lock, which blocks reads and writes"
         if constraint.kind == "foreign":
             lock = "SHARE ROW EXCLUSIVE locks, which block writes to both tables"
@@ -299,7 +299,7 @@ def _check_primary_key(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"making {', '.join(nullable)} NOT NULL for the primary key scans {case.name[1]} {BLOCKS_ALL}",
             "first add a valid CHECK (… is not null), then run SET NOT NULL",
-            told_by(case, case.table),
+            table_decider(case, case.table),
         )
 
 
@@ -352,7 +352,7 @@ def _check_domain_constraint(case: Case) -> Iterator[Hit]:
     message = f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}"
     if domain is None:
         yield Hit(message, _DOMAIN_SAFE)
-    elif case.told_by(domain.born) is Decider.EARLIER and _is_used(case, domain.name):
+    elif case.decider(domain.created) is Decider.EARLIER and _is_used(case, domain.name):
         yield Hit(message, _DOMAIN_SAFE, Decider.EARLIER)
 
 
@@ -360,7 +360,7 @@ def _is_used(case: Case, domain: Name) -> bool:
     """Whether an existing table has, or may have, a column of the domain."""
     tables = [table for table in case.catalog.tables.values() if not is_new(case, table.name)]
     types = (column.type for table in tables for column in table.columns.values())
-    return bool(case.catalog.clouded) or any(type_ and type_.name.rpartition(".")[2] == domain[1] for type_ in types)
+    return bool(case.catalog.uncertain) or any(type_ and type_.name.rpartition(".")[2] == domain[1] for type_ in types)
 
 
 _DOMAIN_SAFE = "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;"

@@ -172,7 +172,7 @@ def _check_domain(case: Case) -> Iterator[Hit]:
     constrained = False if type_.array else is_constrained_domain(case.catalog, type_)
     if constrained:
         domain = case.catalog.type(type_.name)
-        by = case.told_by(domain.born) if domain else Decider.FILE
+        by = case.decider(domain.created) if domain else Decider.FILE
         yield Hit(
             f"adding a column of {type_}, a domain with a constraint, rewrites {case.name[1]} {BLOCKS_ALL}",
             "use the domain's base type, and add the constraint to the table NOT VALID",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.bounds import implies_bound
-from sqlmigrate.lint.facts.questions import default_partition, is_new, told_by
+from sqlmigrate.lint.facts.questions import default_partition, is_new, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL
@@ -33,7 +33,7 @@ def _check_attach(case: Case) -> Iterator[Hit]:
             f"ATTACH PARTITION scans {name[1]} {BLOCKS_ALL}",
             f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
             f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a separate transaction, before ATTACH",
-            told_by(case, child),
+            table_decider(case, child),
         )
     yield from _missing_parts(case, child)
 
@@ -43,7 +43,7 @@ def _missing_parts(case: Case, child: Table | None) -> Iterator[Hit]:
     parent = case.table
     if parent is None or child is None or child.partial:
         return
-    by = told_by(case, child)
+    by = table_decider(case, child)
     for index in parent.indexes:
         if not any(_matches(case, index, child, existing) for existing in child.indexes):
             safer = f"create index concurrently … on {child.name[1]} (…);  -- like {index.name[1]}"
@@ -170,14 +170,14 @@ def _check_default(case: Case) -> Iterator[Hit]:
     if any("BoolExpr" in (check.expression or {}) for check in checks):
         yield Hit(
             f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition",
-            by=told_by(case, default),
+            by=table_decider(case, default),
             certain=False,
         )
         return
     yield Hit(
         f"adding a partition scans {default.name[1]}, the DEFAULT partition, {BLOCKS_ALL}",
         f"add a valid CHECK to {default.name[1]} that excludes the rows of the new partition, or detach it first",
-        told_by(case, default),
+        table_decider(case, default),
     )
 
 

@@ -20,7 +20,7 @@ _ONLINE = "use pg_repack or pg_squeeze, which do not block reads and writes mean
 def _check_logged(case: Case) -> Iterator[Hit]:
     wanted = "p" if case.kind == "AT_SetLogged" else "u"
     table = case.table
-    if is_new(case) or (table is not None and (table.persistence == wanted and table.born is not None)):
+    if is_new(case) or (table is not None and (table.persistence == wanted and table.created is not None)):
         return
     if case.statement.body.get("objtype") == "OBJECT_SEQUENCE":
         return
@@ -57,7 +57,7 @@ def _check_tablespace(case: Case) -> Iterator[Hit]:
         return
     table, wanted = case.table, case.node.get("name", "")
     index = case.catalog.index(case.name) if table is None else None
-    if is_new(case) or (index is not None and case.told_by(index.born) is case.told_by(case.state.born)):
+    if is_new(case) or (index is not None and case.decider(index.created) is case.decider(case.state.created)):
         return
     if table is not None and (table.kind == "partitioned" or _is_set(case, table.tablespace, wanted)):
         return
@@ -73,7 +73,7 @@ def _check_access_method(case: Case) -> Iterator[Hit]:
 
 def _is_set(case: Case, current: str, wanted: str) -> bool:
     """Whether the table has the wanted value already; an empty `current` means the default."""
-    is_known = case.table is not None and case.table.born is not None and not case.catalog.clouded
+    is_known = case.table is not None and case.table.created is not None and not case.catalog.uncertain
     return is_known and (current == wanted or (not current and wanted in ("heap", "pg_default")))
 
 

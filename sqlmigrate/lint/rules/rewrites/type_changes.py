@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import ColumnWork, is_new, told_by, type_change
+from sqlmigrate.lint.facts.questions import ColumnWork, is_new, table_decider, type_change
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
@@ -113,7 +113,7 @@ def _check_expression(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"changing the expression of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
             _NEW_COLUMN,
-            told_by(case, case.table),
+            table_decider(case, case.table),
         )
 
 

@@ -14,17 +14,17 @@ from sqlmigrate.sql.tree import relation, strings, walk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlmigrate.lint.schema.catalog import Birth, Catalog
+    from sqlmigrate.lint.schema.catalog import Catalog, Creation
     from sqlmigrate.sql.parser import Node
 
 _ALTERED = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW", "OBJECT_VIEW")
 
 
-def apply(catalog: Catalog, kind: str, body: Node, born: Birth) -> None:
+def apply(catalog: Catalog, kind: str, body: Node, created: Creation) -> None:
     """Applies a statement to the catalog, an ALTER TABLE with all its subcommands."""
     change = _CHANGES.get(kind)
     if change is not None:
-        change(catalog, body, born)
+        change(catalog, body, created)
 
 
 def changes_schema(kind: str) -> bool:
@@ -32,13 +32,13 @@ def changes_schema(kind: str) -> bool:
     return kind in _CHANGES
 
 
-def apply_command(catalog: Catalog, body: Node, command: Node, born: Birth) -> None:
+def apply_command(catalog: Catalog, body: Node, command: Node, created: Creation) -> None:
     """Applies one subcommand of the ALTER TABLE that has this body."""
     if body.get("objtype") in _ALTERED:
         name = catalog.resolve(relation(body["relation"]))
-        if body.get("missing_ok") and name in catalog.gone:
+        if body.get("missing_ok") and name in catalog.dropped:
             return
-        alter_table(catalog, name, command, born)
+        alter_table(catalog, name, command, created)
 
 
 def names_in(kind: str, body: Node) -> set[str]:
@@ -53,24 +53,24 @@ def names_in(kind: str, body: Node) -> set[str]:
     return relations | dropped | names | qualified_names
 
 
-def _alter_table(catalog: Catalog, body: Node, born: Birth) -> None:
+def _alter_table(catalog: Catalog, body: Node, created: Creation) -> None:
     for item in body.get("cmds", ()):
-        apply_command(catalog, body, item["AlterTableCmd"], born)
+        apply_command(catalog, body, item["AlterTableCmd"], created)
 
 
-def _create_schema(catalog: Catalog, body: Node, born: Birth) -> None:
+def _create_schema(catalog: Catalog, body: Node, created: Creation) -> None:
     """Applies CREATE SCHEMA, whose elements are created in the new schema."""
-    objects.create_schema(catalog, body, born)
+    objects.create_schema(catalog, body, created)
     path, catalog.search_path = catalog.search_path, (body.get("schemaname", ""), *catalog.search_path)
     for element in body.get("schemaElts", ()):
         for kind, statement in element.items():
-            apply(catalog, kind, statement, born)
+            apply(catalog, kind, statement, created)
     catalog.search_path = path
 
 
-_CHANGES: dict[str, Callable[[Catalog, Node, Birth], None]] = {
+_CHANGES: dict[str, Callable[[Catalog, Node, Creation], None]] = {
     "CreateStmt": create_table,
-    "CreateForeignTableStmt": lambda catalog, body, born: create_table(catalog, body["base"], born),
+    "CreateForeignTableStmt": lambda catalog, body, created: create_table(catalog, body["base"], created),
     "AlterTableStmt": _alter_table,
     "IndexStmt": objects.create_index,
     "ViewStmt": objects.create_view,

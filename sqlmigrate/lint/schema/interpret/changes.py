@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.sql.tree import qualified, relation, strings, walk
 
 if TYPE_CHECKING:
-    from sqlmigrate.lint.schema.catalog import Birth, Catalog, Constraint, Index, Name, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Creation, Index, Name, Table
     from sqlmigrate.sql.parser import Node
 
 _RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
@@ -16,7 +16,7 @@ _TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
 _ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
 
 
-def drop(catalog: Catalog, node: Node, _: Birth) -> None:
+def drop(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies DROP of any kind of object."""
     kind = node["removeType"]
     for name in dropped_names(node):
@@ -31,7 +31,7 @@ def drop(catalog: Catalog, node: Node, _: Birth) -> None:
         elif kind == "OBJECT_SEQUENCE":
             sequence = catalog.resolve(name, catalog.sequences)
             catalog.sequences.pop(sequence, None)
-            catalog.gone.add(sequence)
+            catalog.dropped.add(sequence)
         elif kind == "OBJECT_SCHEMA":
             _drop_schema(catalog, name[1])
     if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
@@ -53,7 +53,7 @@ def dropped_names(node: Node) -> list[Name]:
     return names
 
 
-def rename(catalog: Catalog, node: Node, _: Birth) -> None:
+def rename(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     if kind in _RELATIONS:
@@ -73,7 +73,7 @@ def rename(catalog: Catalog, node: Node, _: Birth) -> None:
         _rename_schema(catalog, node.get("subname", ""), new)
 
 
-def set_schema(catalog: Catalog, node: Node, _: Birth) -> None:
+def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
     if kind in _RELATIONS:
@@ -100,7 +100,7 @@ def _drop_relation(catalog: Catalog, name: Name) -> None:
 def _drop_type(catalog: Catalog, name: Name) -> None:
     """Drops a type and the columns of the type: with such columns, DROP succeeds only with CASCADE."""
     catalog.types.pop(name, None)
-    catalog.gone.add(name)
+    catalog.dropped.add(name)
     for table in list(catalog.tables.values()):
         kept = {
             key: column
@@ -268,7 +268,7 @@ def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
     if known is None:
         return
     catalog.types[old[0], new] = replace(known, name=(old[0], new))
-    catalog.gone.add(old)
+    catalog.dropped.add(old)
     spelled = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
     for table in list(catalog.tables.values()):
         if any(column.type and column.type.name in spelled for column in table.columns.values()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Index, Table
+from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name
 from sqlmigrate.sql.tree import columns_in, relation, strings
@@ -27,7 +27,7 @@ _BACKED = ("primary", "unique", "exclude")
 _NOT_NULL = ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
-def column_of(node: Node, born: Birth | None) -> Column:
+def column_of(node: Node, created: Creation | None) -> Column:
     """Returns the column of a ColumnDef, without its constraints."""
     constraints = {body["contype"]: body for body in column_constraints(node)}
     generated = constraints.get("CONSTR_GENERATED")
@@ -41,7 +41,7 @@ def column_of(node: Node, born: Birth | None) -> Column:
         identity=constraints.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
         generated=generated_kind(generated) if generated else "",
         collation=".".join(strings(node.get("collClause", {}).get("collname", []))),
-        born=born,
+        created=created,
     )
 
 
@@ -57,7 +57,7 @@ def column_constraints(node: Node) -> Iterator[Node]:
             yield item["Constraint"]
 
 
-def constraint_of(node: Node, column: str, catalog: Catalog, born: Birth | None) -> Constraint:
+def constraint_of(node: Node, column: str, catalog: Catalog, created: Creation | None) -> Constraint:
     """Returns the constraint of a Constraint node; `column` is the column of a column constraint, or empty."""
     kind = KINDS[node["contype"]]
     return Constraint(
@@ -70,7 +70,7 @@ def constraint_of(node: Node, column: str, catalog: Catalog, born: Birth | None)
         references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
         referenced=tuple(strings(node.get("pk_attrs", ()))),
         no_inherit=bool(node.get("is_no_inherit")),
-        born=born,
+        created=created,
     )
 
 
@@ -85,14 +85,14 @@ def constrained_columns(node: Node, column: str = "") -> tuple[str, ...]:
     return tuple(listed) or ((column,) if column else ())
 
 
-def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born: Birth | None) -> Table:
+def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, created: Creation | None) -> Table:
     """Returns the table with a further constraint, its index, and the columns that it makes NOT NULL.
 
     An unnamed NOT NULL of a column is stored only as `Column.not_null`.
     """
     if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
         return table
-    constraint = constraint_of(node, column, catalog, born)
+    constraint = constraint_of(node, column, catalog, created)
     used = index_used(catalog, table, node)
     if used is not None:
         name = constraint.name or used.name[1]
@@ -102,7 +102,7 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, born
         name = constraint_name(table.name[1], constraint, _taken(catalog, table, constraint))
         constraint = replace(constraint, name=name)
     kept = tuple(kept_constraint for kept_constraint in table.constraints if kept_constraint.name != constraint.name)
-    behind = (_index_behind(table, constraint, node, born),) if constraint.kind in _BACKED and used is None else ()
+    behind = (_index_behind(table, constraint, node, created),) if constraint.kind in _BACKED and used is None else ()
     not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
     return with_not_null(replace(table, constraints=(*kept, constraint), indexes=(*table.indexes, *behind)), not_null)
 
@@ -133,7 +133,7 @@ def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[
     return lambda name: name in names or (schema, name) in catalog.index_tables or (schema, name) in catalog.tables
 
 
-def _index_behind(table: Table, constraint: Constraint, node: Node, born: Birth | None) -> Index:
+def _index_behind(table: Table, constraint: Constraint, node: Node, created: Creation | None) -> Index:
     return Index(
         name=(table.name[0], constraint.name),
         table=table.name,
@@ -143,7 +143,7 @@ def _index_behind(table: Table, constraint: Constraint, node: Node, born: Birth 
         predicate=node.get("where_clause"),
         include=tuple(strings(node.get("including", ()))),
         constraint=True,
-        born=born,
+        created=created,
     )
 
 

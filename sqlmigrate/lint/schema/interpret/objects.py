@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Constraint, Function, Index, Table, UserType
+from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import KINDS
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 
-def create_index(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_index(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE INDEX; on a partitioned table without ONLY it creates an index on each partition too."""
     table = catalog.touch(relation(node["relation"]))
     name = node.get("idxname", "")
     if node.get("if_not_exists") and (table.name[0], name) in catalog.index_tables:
         return
-    index = index_of(catalog, table, node, born)
+    index = index_of(catalog, table, node, created)
     catalog.put(replace(table, indexes=(*table.indexes, index)))
     if table.kind == "partitioned" and node["relation"].get("inh"):
         for child in catalog.children(table.name):
-            _create_on_partition(catalog, child, index, born)
+            _create_on_partition(catalog, child, index, created)
 
 
-def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> Index:
+def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | None) -> Index:
     """Returns the index that a CREATE INDEX creates."""
     keys = node.get("indexParams", ())
     elements = [key["IndexElem"] for key in keys]
@@ -49,11 +49,11 @@ def index_of(catalog: Catalog, table: Table, node: Node, born: Birth | None) -> 
         include=tuple(key["IndexElem"].get("name", "") for key in node.get("indexIncludingParams", ())),
         options=tuple(_element_options(element) for element in elements),
         valid=not only,
-        born=born,
+        created=created,
     )
 
 
-def create_view(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_view(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE VIEW; a view with columns of unknown name is partial."""
     reads = tuple(catalog.resolve(name) for name in relations_in(node["query"]))
     names = strings(node.get("aliases", ())) or output_names(catalog, node["query"])
@@ -65,12 +65,12 @@ def create_view(catalog: Catalog, node: Node, born: Birth) -> None:
             partial=None in names,
             reads=reads,
             read_columns=_read_columns(catalog, node["query"]),
-            born=born,
+            created=created,
         )
     )
 
 
-def create_table_as(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_table_as(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TABLE AS and CREATE MATERIALIZED VIEW; the types of the columns are unknown."""
     into = node["into"]
     name = new_name(catalog, into["rel"])
@@ -88,31 +88,31 @@ def create_table_as(catalog: Catalog, node: Node, born: Birth) -> None:
             populated=not into.get("skipData"),
             reads=tuple(catalog.resolve(read) for read in relations_in(node["query"])) if matview else (),
             read_columns=_read_columns(catalog, node["query"]) if matview else frozenset(),
-            born=born,
+            created=created,
         )
     )
 
 
-def select(catalog: Catalog, node: Node, born: Birth) -> None:
+def select(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies SELECT … INTO, which creates a table."""
     if "intoClause" in node:
-        create_table_as(catalog, {"into": node["intoClause"], "query": {"SelectStmt": node}}, born)
+        create_table_as(catalog, {"into": node["intoClause"], "query": {"SelectStmt": node}}, created)
 
 
-def refresh(catalog: Catalog, node: Node, _: Birth) -> None:
+def refresh(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies REFRESH MATERIALIZED VIEW."""
     table = catalog.table(relation(node["relation"]))
     if table is not None:
         catalog.put(replace(table, populated=not node.get("skipData")))
 
 
-def create_enum(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_enum(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS ENUM."""
     name = catalog.name_to_create(qualified(node["typeName"]))
-    catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), born=born)
+    catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), created=created)
 
 
-def alter_enum(catalog: Catalog, node: Node, born: Birth) -> None:
+def alter_enum(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies ALTER TYPE … ADD VALUE and RENAME VALUE."""
     name = catalog.resolve(qualified(node["typeName"]), catalog.types)
     known = catalog.types.get(name) or UserType(name, "enum")
@@ -120,11 +120,11 @@ def alter_enum(catalog: Catalog, node: Node, born: Birth) -> None:
     if "oldVal" in node:
         values[node.get("newVal", "")] = values.pop(node["oldVal"], None)
     else:
-        values.setdefault(node.get("newVal", ""), born)
+        values.setdefault(node.get("newVal", ""), created)
     catalog.types[name] = replace(known, values=values)
 
 
-def create_domain(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE DOMAIN."""
     name = catalog.name_to_create(qualified(node["domainname"]))
     bodies = [item["Constraint"] for item in node.get("constraints", ())]
@@ -138,11 +138,11 @@ def create_domain(catalog: Catalog, node: Node, born: Birth) -> None:
         not_null=not_null,
         default=default,
         constraints=constraints,
-        born=born,
+        created=created,
     )
 
 
-def alter_domain(catalog: Catalog, node: Node, _: Birth) -> None:
+def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER DOMAIN to a domain in the catalog."""
     name = catalog.resolve(qualified(node["typeName"]), catalog.types)
     domain = catalog.types.get(name)
@@ -170,35 +170,35 @@ def alter_domain(catalog: Catalog, node: Node, _: Birth) -> None:
     catalog.types[name] = domain
 
 
-def create_composite(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_composite(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS (…)."""
     name = new_name(catalog, node["typevar"])
-    catalog.types[name] = UserType(name, "composite", born=born)
+    catalog.types[name] = UserType(name, "composite", created=created)
 
 
-def create_range(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_range(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS RANGE."""
     name = catalog.name_to_create(qualified(node["typeName"]))
-    catalog.types[name] = UserType(name, "range", born=born)
+    catalog.types[name] = UserType(name, "range", created=created)
 
 
-def define(catalog: Catalog, node: Node, born: Birth) -> None:
+def define(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE of a base type, which C functions implement."""
     if node.get("kind") == "OBJECT_TYPE":
         name = catalog.name_to_create(qualified(node["defnames"]))
-        catalog.types[name] = UserType(name, "shell", born=born)
+        catalog.types[name] = UserType(name, "shell", created=created)
 
 
-def create_function(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_function(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE FUNCTION and CREATE PROCEDURE."""
     name = catalog.name_to_create(qualified(node["funcname"]))
     attributes = options(node.get("options", ()))
     volatility = str(attributes.get("volatility", "volatile"))
     language = str(attributes.get("language", "sql")).lower()
-    catalog.functions[name] = Function(name, volatility, language, born, node)
+    catalog.functions[name] = Function(name, volatility, language, created, node)
 
 
-def alter_function(catalog: Catalog, node: Node, _: Birth) -> None:
+def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER FUNCTION … IMMUTABLE, STABLE or VOLATILE."""
     known = catalog.function(qualified(node["func"].get("objname", ())))
     actions = options(node.get("actions", ()))
@@ -206,30 +206,30 @@ def alter_function(catalog: Catalog, node: Node, _: Birth) -> None:
         catalog.functions[known.name] = replace(known, volatility=str(actions["volatility"]))
 
 
-def create_sequence(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_sequence(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SEQUENCE."""
-    catalog.sequences.setdefault(new_name(catalog, node["sequence"]), born)
+    catalog.sequences.setdefault(new_name(catalog, node["sequence"]), created)
 
 
-def create_schema(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_schema(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SCHEMA without its elements."""
-    catalog.schemas.setdefault(node.get("schemaname", ""), born)
+    catalog.schemas.setdefault(node.get("schemaname", ""), created)
 
 
-def create_trigger(catalog: Catalog, node: Node, _: Birth) -> None:
+def create_trigger(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies CREATE TRIGGER."""
     table = catalog.touch(relation(node["relation"]))
     function = catalog.resolve(qualified(node["funcname"]), catalog.functions)
     catalog.put(replace(table, triggers={**table.triggers, node.get("trigname", ""): function}))
 
 
-def create_policy(catalog: Catalog, node: Node, _: Birth) -> None:
+def create_policy(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies CREATE POLICY."""
     table = catalog.touch(relation(node["table"]))
     catalog.put(replace(table, policies=(*table.policies, node.get("policy_name", ""))))
 
 
-def comment(catalog: Catalog, node: Node, _: Birth) -> None:
+def comment(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies COMMENT ON TABLE."""
     if node.get("objtype") == "OBJECT_TABLE":
         table = catalog.table(qualified(node["object"]["List"]["items"]))
@@ -237,10 +237,10 @@ def comment(catalog: Catalog, node: Node, _: Birth) -> None:
             catalog.put(replace(table, comment=node.get("comment", "")))
 
 
-def _create_on_partition(catalog: Catalog, table: Table, index: Index, born: Birth) -> None:
+def _create_on_partition(catalog: Catalog, table: Table, index: Index, created: Creation) -> None:
     keys = "_".join(column or "expr" for column in index.columns)
     name = free_name(table.name[1], keys, "idx", lambda candidate: (table.name[0], candidate) in catalog.index_tables)
-    child = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, born=born)
+    child = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, created=created)
     catalog.put(replace(table, indexes=(*table.indexes, child)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.schema.catalog import Birth, Catalog, Column, Index, Name, Table
+from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Name, Table
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import (
     add_constraint,
@@ -30,31 +30,31 @@ _LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXE
 )
 
 
-def create_table(catalog: Catalog, node: Node, born: Birth) -> None:
+def create_table(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TABLE and CREATE FOREIGN TABLE."""
     name = new_name(catalog, node["relation"])
     if node.get("if_not_exists") and name in catalog.tables:
         return
-    table = Table(name, persistence=node["relation"].get("relpersistence", "p"), born=born)
+    table = Table(name, persistence=node["relation"].get("relpersistence", "p"), created=created)
     table = replace(table, tablespace=node.get("tablespacename", ""), method=node.get("accessMethod", ""))
     if "partspec" in node:
         keys = (item["PartitionElem"].get("name", "") for item in node["partspec"].get("partParams", ()))
         table = replace(table, kind="partitioned", keys=tuple(keys))
     for parent in node.get("inhRelations", ()):
-        table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), born, node.get("partbound"))
+        table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), created, node.get("partbound"))
     if "ofTypename" in node:
         table = replace(table, partial=True)
     columns = dict(table.columns)
     for element in node.get("tableElts", ()):
         if "ColumnDef" in element:
-            column = _merged(column_of(element["ColumnDef"], born), columns)
+            column = _merged(column_of(element["ColumnDef"], created), columns)
             columns[column.name] = column
         elif "TableLikeClause" in element:
-            table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], born)
+            table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], created)
             columns = dict(table.columns)
     table = replace(table, columns=columns)
     for column_name, constraint in sorted(_constraints(node), key=lambda pair: pair[1]["contype"] != "CONSTR_PRIMARY"):
-        table = add_constraint(catalog, table, constraint, column_name, born)
+        table = add_constraint(catalog, table, constraint, column_name, created)
     catalog.put(table)
 
 
@@ -66,11 +66,11 @@ def new_name(catalog: Catalog, node: Node) -> Name:
     return catalog.name_to_create((schema, name))
 
 
-def alter_table(catalog: Catalog, name: Name, command: Node, born: Birth) -> None:
+def alter_table(catalog: Catalog, name: Name, command: Node, created: Creation) -> None:
     """Applies one subcommand of ALTER TABLE."""
     change = _CHANGES.get(command["subtype"])
     if change is not None:
-        catalog.put(change(catalog, catalog.touch(name), command, born))
+        catalog.put(change(catalog, catalog.touch(name), command, created))
 
 
 def _constraints(node: Node) -> list[tuple[str, Node]]:
@@ -93,7 +93,7 @@ def _merged(column: Column, inherited: dict[str, Column]) -> Column:
     return replace(parent, default=column.default or parent.default)
 
 
-def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: Node | None) -> Table:
+def _inherit(catalog: Catalog, table: Table, parent: Name, created: Creation, bound: Node | None) -> Table:
     known = catalog.tables.get(parent)
     table = replace(table, parents=(*table.parents, parent), bound=bound)
     if known is None:
@@ -107,11 +107,11 @@ def _inherit(catalog: Catalog, table: Table, parent: Name, born: Birth, bound: N
     )
     table = replace(table, constraints=(*table.constraints, *inherited))
     if bound is not None:
-        table = _with_indexes_of(catalog, table, known, born, parent=True)
+        table = _with_indexes_of(catalog, table, known, created, parent=True)
     return table
 
 
-def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth, *, parent: bool) -> Table:
+def _with_indexes_of(catalog: Catalog, table: Table, source: Table, created: Creation, *, parent: bool) -> Table:
     """Returns the table with copies of the source's indexes and of the constraints behind them."""
     primary = source.primary_key
     for index in source.indexes:
@@ -120,21 +120,21 @@ def _with_indexes_of(catalog: Catalog, table: Table, source: Table, born: Birth,
         taken = {index.name[1] for index in table.indexes}
         name = free_name(table.name[1], "" if label == "pkey" else keys, label, taken.__contains__)
         copy = replace(
-            index, name=(table.name[0], name), table=table.name, born=born, parent=index.name if parent else None
+            index, name=(table.name[0], name), table=table.name, created=created, parent=index.name if parent else None
         )
         constraint = source.constraint(index.name[1]) if index.constraint else None
-        added = () if constraint is None else (replace(constraint, name=name, born=born),)
+        added = () if constraint is None else (replace(constraint, name=name, created=created),)
         table = replace(table, indexes=(*table.indexes, copy), constraints=(*table.constraints, *added))
         catalog.index_tables[copy.name] = table.name
     return table
 
 
-def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
+def _like(catalog: Catalog, table: Table, node: Node, created: Creation) -> Table:
     source = catalog.table(relation(node["relation"]))
     if source is None:
         return replace(table, partial=True)
     options = node.get("options", 0)
-    columns = {name: _copied(column, options, born) for name, column in source.columns.items()}
+    columns = {name: _copied(column, options, created) for name, column in source.columns.items()}
     kinds = ("not null", "check") if options & _LIKE_CONSTRAINTS else ("not null",)
     constraints = tuple(constraint for constraint in source.constraints if constraint.kind in kinds)
     table = replace(
@@ -143,32 +143,32 @@ def _like(catalog: Catalog, table: Table, node: Node, born: Birth) -> Table:
         constraints=(*table.constraints, *constraints),
         partial=table.partial or source.partial,
     )
-    return _with_indexes_of(catalog, table, source, born, parent=False) if options & _LIKE_INDEXES else table
+    return _with_indexes_of(catalog, table, source, created, parent=False) if options & _LIKE_INDEXES else table
 
 
-def _copied(column: Column, options: int, born: Birth) -> Column:
+def _copied(column: Column, options: int, created: Creation) -> Column:
     keeps_default = options & (_LIKE_GENERATED if column.generated else _LIKE_DEFAULTS)
     return replace(
         column,
         default=column.default if keeps_default else None,
         generated=column.generated if options & _LIKE_GENERATED else "",
         identity=column.identity if options & _LIKE_IDENTITY else "",
-        born=born,
+        created=created,
     )
 
 
-def _add_column(catalog: Catalog, table: Table, command: Node, born: Birth) -> Table:
+def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation) -> Table:
     node = command["def"]["ColumnDef"]
-    column = column_of(node, born)
+    column = column_of(node, created)
     if command.get("missing_ok") and column.name in table.columns:
         return table
     table = replace(table, columns={**table.columns, column.name: column})
     for constraint in column_constraints(node):
-        table = add_constraint(catalog, table, constraint, column.name, born)
+        table = add_constraint(catalog, table, constraint, column.name, created)
     return table
 
 
-def _drop_column(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     """Drops a column with its indexes and constraints."""
     name = command["name"]
     columns = {key: column for key, column in table.columns.items() if key != name}
@@ -186,10 +186,10 @@ def index_columns(index: Index) -> set[str]:
     return {*index.columns, *index.include, *read} - {""}
 
 
-def _changed(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Birth], Table]:
+def _changed(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Creation], Table]:
     """Returns a function that applies a subcommand that changes one column."""
 
-    def changed(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+    def changed(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
         name = command.get("name", "")
         column = table.columns.get(name) or Column(name)
         return replace(table, columns={**table.columns, name: change(column, command)})
@@ -212,11 +212,11 @@ def _add_identity(column: Column, command: Node) -> Column:
     return replace(column, identity=node.get("generated_when", "d"), not_null=True)
 
 
-def _set_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+def _set_not_null(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     return with_not_null(table, (command["name"],))
 
 
-def _drop_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+def _drop_not_null(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     table = with_not_null(table, (command["name"],), not_null=False)
     dropped = ("not null", (command["name"],))
     return replace(
@@ -227,11 +227,11 @@ def _drop_not_null(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
     )
 
 
-def _add_constraint(catalog: Catalog, table: Table, command: Node, born: Birth) -> Table:
-    return add_constraint(catalog, table, command["def"]["Constraint"], "", born)
+def _add_constraint(catalog: Catalog, table: Table, command: Node, created: Creation) -> Table:
+    return add_constraint(catalog, table, command["def"]["Constraint"], "", created)
 
 
-def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     name = command["name"]
     dropped = table.constraint(name)
     if dropped is None and (unnamed := _not_null_by_name(table, name)):
@@ -250,7 +250,7 @@ def _not_null_by_name(table: Table, name: str) -> str:
     return next((column for column in table.columns if f"{table.name[1]}_{column}_not_null" == name), "")
 
 
-def _validate(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
+def _validate(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     name = command["name"]
     constraints = tuple(
         replace(constraint, valid=True) if constraint.name == name else constraint for constraint in table.constraints
@@ -260,25 +260,25 @@ def _validate(_: Catalog, table: Table, command: Node, __: Birth) -> Table:
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
 
 
-def _attach(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+def _attach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     node = command["def"]["PartitionCmd"]
     child = catalog.touch(relation(node["name"]))
     catalog.put(replace(child, parents=(*child.parents, table.name), bound=node.get("bound", {})))
     return table if table.kind == "partitioned" else replace(table, kind="partitioned")
 
 
-def _detach(catalog: Catalog, table: Table, command: Node, _: Birth) -> Table:
+def _detach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     child = catalog.touch(relation(command["def"]["PartitionCmd"]["name"]))
     kept = tuple(parent for parent in child.parents if parent != table.name)
     catalog.put(replace(child, parents=kept, bound=None))
     return table
 
 
-def _persistence(value: str) -> Callable[[Catalog, Table, Node, Birth], Table]:
+def _persistence(value: str) -> Callable[[Catalog, Table, Node, Creation], Table]:
     return lambda _, table, __, ___: replace(table, persistence=value)
 
 
-_CHANGES: dict[str, Callable[[Catalog, Table, Node, Birth], Table]] = {
+_CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
     "AT_AddColumn": _add_column,
     "AT_DropColumn": _drop_column,
     "AT_AlterColumnType": _changed(_retyped),
