@@ -159,8 +159,8 @@ class Catalog:
     """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
     `keyed` are the tables that have, or had, foreign keys. `dropped` are the relations, indexes and types that a file
-    dropped or renamed. `uncertain_names` are the unqualified names of objects that a DO block may have changed. `uncertain` is
-    the reason why a statement may have changed any object, or empty.
+    dropped or renamed. `uncertain_names` are the unqualified names of objects that a DO block may have changed.
+    `uncertain` is the reason why a statement may have changed any object, or empty.
     """
 
     def __init__(self) -> None:
