@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlmigrate.authoring.renumber import Renumbering, Wanted
+    from sqlmigrate.authoring.renumber import Renumbering, RenumberRequest
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
     from sqlmigrate.files.source import MigrationFiles
@@ -247,34 +247,34 @@ class Migrator:
             locked.connection.run("\n".join(["begin;", *(repair.sql for repair in found), "commit;"]))
             return found
 
-    def plan_renumber(self, wanted: Wanted) -> Renumbering:
+    def plan_renumber(self, request: RenumberRequest) -> Renumbering:
         """Returns the new versions that `renumber` would assign now. Renames nothing.
 
         Raises:
             PlanRefused: A named migration is applied, or it is ambiguous which of two migrations to renumber.
         """
-        if wanted.applied_nowhere:
-            return self._renumbering(wanted, [])
+        if request.applied_nowhere:
+            return self._renumbering(request, [])
         with self._target.opened() as opened:
-            return self._renumbering(wanted, opened.history.rows())
+            return self._renumbering(request, opened.history.rows())
 
-    def renumber(self, wanted: Wanted) -> Renumbering:
-        """Renames the files of migrations that are not applied; holds the lock if `wanted` requires a database.
+    def renumber(self, request: RenumberRequest) -> Renumbering:
+        """Renames the files of migrations that are not applied; holds the lock if `request` requires a database.
 
         Raises:
             PlanRefused: See `plan_renumber`.
         """
         from sqlmigrate.authoring import renumber
 
-        with nullcontext() if wanted.applied_nowhere else self._target.locked() as locked:
-            renumbering = self._renumbering(wanted, locked.rows if locked else [])
+        with nullcontext() if request.applied_nowhere else self._target.locked() as locked:
+            renumbering = self._renumbering(request, locked.rows if locked else [])
             renumber.do(renumbering.moves)
             return renumbering
 
-    def _renumbering(self, wanted: Wanted, rows: Sequence[Applied]) -> Renumbering:
+    def _renumbering(self, request: RenumberRequest, rows: Sequence[Applied]) -> Renumbering:
         from sqlmigrate.authoring import renumber
 
-        renumbering = renumber.planned(self._settings.dir, rows, wanted)
+        renumbering = renumber.plan(self._settings.dir, rows, request)
         checked(Plan((), renumbering.problems))
         return renumbering
 
@@ -340,9 +340,7 @@ def _detail(status: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
 
 def _rollback(to: Version | None, steps: int | None) -> PlanRequest:
     if (to is None) == (steps is None):
-        raise ConfigurationError(
-            "exactly one of --version and --steps is required", hint="run `sqlmigrate rollback --steps 1`"
-        )
+        raise ConfigurationError("exactly one of to and steps is required")
     return PlanRequest(Action.ROLL_BACK, to, steps)
 
 

@@ -25,7 +25,7 @@ _NAME_PATTERNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class MigrationRequest:
     """A request to generate migrations.
 
     Attributes:
@@ -72,7 +72,7 @@ def templates(directories: Sequence[str]) -> list[Template]:
     return Templates(directories).all()
 
 
-def generate(directories: Sequence[str], order: Order) -> Generated:
+def generate(directories: Sequence[str], request: MigrationRequest) -> Generated:
     """Writes the files to the first directory. The next version follows the versions in all directories.
 
     Raises:
@@ -81,17 +81,17 @@ def generate(directories: Sequence[str], order: Order) -> Generated:
     source.require_directories(directories)
     try:
         with atomic.held(directories[0]):
-            made = planned(directories, order)
+            generated = plan(directories, request)
             # The down file first: if the up file is missing after a crash, `validate` reports it.
-            atomic.create({file.path: file.text for file in reversed(made.files)})
-            return made
+            atomic.create({file.path: file.text for file in reversed(generated.files)})
+            return generated
     except OSError as error:
         raise ConfigurationError(
             f'could not write file "{error.filename or directories[0]}": {error.strerror}'
         ) from error
 
 
-def planned(directories: Sequence[str], order: Order) -> Generated:
+def plan(directories: Sequence[str], request: MigrationRequest) -> Generated:
     """Returns the files that `generate` writes.
 
     Raises:
@@ -99,13 +99,13 @@ def planned(directories: Sequence[str], order: Order) -> Generated:
     """
     from sqlmigrate.authoring.template import Templates  # imports jinja2
 
-    name = slug(order.name)
+    name = slug(request.name)
     paths = {file.name.version: file.path for file in source.named_files(directories) if file.name.version}
     templates = Templates(directories)
-    template = templates.named(order.template)
-    values = {**_values_in_name(template, name, order.values), **order.values}
-    parts = templates.rendered(template, values, name, _title(order.description or name.replace("_", " ")))
-    first = _first(order.version, paths)
+    template = templates.named(request.template)
+    values = {**_values_in_name(template, name, request.values), **request.values}
+    parts = templates.rendered(template, values, name, _title(request.description or name.replace("_", " ")))
+    first = _first(request.version, paths)
     files: list[NewFile] = []
     for number, part in enumerate(parts):
         version = first._replace(sequence=first.sequence + number)

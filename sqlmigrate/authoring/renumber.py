@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RenumberRequest:
     """A request to renumber.
 
     Attributes:
@@ -60,24 +60,24 @@ class Renumbering:
     problems: tuple[Problem, ...] = ()
 
 
-def planned(directories: Sequence[str], rows: Sequence[Applied], wanted: Wanted) -> Renumbering:
+def plan(directories: Sequence[str], rows: Sequence[Applied], request: RenumberRequest) -> Renumbering:
     """Decides which migrations to renumber.
 
     Args:
         directories: the directories of the migrations.
         rows: the rows of the history table.
-        wanted: the request.
+        request: the request.
 
     Raises:
         ConfigurationError: a named migration or the named base branch does not exist.
     """
-    arrivals = _arrivals(directories, wanted.base)
+    arrivals = _arrivals(directories, request.base)
     candidates = _candidates(source.named_files(directories), arrivals or {})
     applied = {
         candidate for candidate in candidates if _is_applied(candidate, candidates, {row.id: row for row in rows})
     }
-    if wanted.named:
-        moving, problems = _named(candidates, applied, wanted.named)
+    if request.named:
+        moving, problems = _named(candidates, applied, request.named)
     else:
         moving, problems = _due(candidates, applied, rows)
         if moving and arrivals is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _IGNORED = "/.postgres/"
-_FIRST = generator.Order(
+_FIRST = generator.MigrationRequest(
     "create_notes",
     "table",
     {"table": "notes", "columns": "body       text        not null", "comment": "Notes of the users."},

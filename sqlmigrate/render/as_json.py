@@ -201,7 +201,7 @@ def problem(problem: Problem) -> Json:
     }
 
 
-def mends(result: Sequence[Repair]) -> Json:
+def repairs(result: Sequence[Repair]) -> Json:
     """Returns `repairs`."""
     return {"repairs": [{"version": repair.migration.id, "what": repair.what} for repair in result]}
 

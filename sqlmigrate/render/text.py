@@ -210,7 +210,7 @@ def problems(result: Sequence[Problem]) -> str:
     return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
 
 
-def mends(result: Sequence[Repair]) -> str:
+def repairs(result: Sequence[Repair]) -> str:
     """Returns what `repair` changes, one line per migration."""
     return "\n".join(f"  {repair.migration.id}: {repair.what}" for repair in result) or "nothing to repair"
 

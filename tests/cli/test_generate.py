@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.authoring.generator import Order, generate
+from sqlmigrate.authoring.generator import MigrationRequest, generate
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import atomic
 from tests.scratch import Scratch
@@ -179,7 +179,7 @@ def test_concurrent_generates_get_different_versions(scratch: Scratch) -> None:
 
 def test_generate_waits_for_a_locked_directory(tmp_path: Path) -> None:
     with atomic.held(str(tmp_path)):
-        other = threading.Thread(target=generate, args=([str(tmp_path)], Order("a")))
+        other = threading.Thread(target=generate, args=([str(tmp_path)], MigrationRequest("a")))
         other.start()
         other.join(0.2)
         assert other.is_alive()
@@ -257,7 +257,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(atomic, "create", full)
     with pytest.raises(ConfigurationError, match='there": No space left on device'):
-        generate([str(tmp_path)], Order("a"))
+        generate([str(tmp_path)], MigrationRequest("a"))
 
 
 def test_other_commands_do_not_load_jinja() -> None:

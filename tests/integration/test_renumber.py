@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sqlmigrate.authoring.renumber import Move, Wanted, do
+from sqlmigrate.authoring.renumber import Move, RenumberRequest, do
 from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.files import atomic
 from sqlmigrate.server.lock import key_of
@@ -18,7 +18,7 @@ from tests.project import Project
 
 pytestmark = pytest.mark.anywhere
 
-NOWHERE = Wanted(applied_nowhere=True)
+NOWHERE = RenumberRequest(applied_nowhere=True)
 
 
 def git(project: Project, *arguments: str) -> None:
@@ -35,15 +35,15 @@ def on_disk(project: Project) -> list[str]:
     return sorted(path.name for path in project.directory.iterdir())
 
 
-def moves(project: Project, wanted: Wanted = NOWHERE) -> list[tuple[str, str]]:
-    made = project.migrator().plan_renumber(wanted)
+def moves(project: Project, request: RenumberRequest = NOWHERE) -> list[tuple[str, str]]:
+    made = project.migrator().plan_renumber(request)
     return [(Path(old).name, Path(new).name) for move in made.moves for old, new in move.files]
 
 
-def refusal(project: Project, wanted: Wanted) -> tuple[str, str]:
+def refusal(project: Project, request: RenumberRequest) -> tuple[str, str]:
     """Returns the code and the hint of the only problem."""
     with pytest.raises(PlanRefused) as caught:
-        project.migrator().plan_renumber(wanted)
+        project.migrator().plan_renumber(request)
     (problem,) = caught.value.problems
     return problem.code, problem.hint
 
@@ -81,7 +81,7 @@ def test_files_of_main_stay_and_later_files_of_the_branch_move_too(merged: Proje
     ]  # fmt: skip
     assert (merged.directory / "V1.0.0-003__mine.up.sql").read_text() == "create table mine (a int);"
     assert len(merged.migrator().migrate().steps) == 4
-    assert moves(merged, Wanted()) == []
+    assert moves(merged, RenumberRequest()) == []
 
 
 def test_validate_reports_both_files_with_and_without_a_database(merged: Project) -> None:
@@ -102,12 +102,12 @@ def test_an_applied_migration_stays_regardless_of_git(merged: Project) -> None:
     for path, text in texts.items():
         path.write_text(text)
 
-    assert moves(merged, Wanted()) == [
+    assert moves(merged, RenumberRequest()) == [
         ("V1.0.0-002__theirs.up.sql", "V1.0.0-004__theirs.up.sql"),
         ("V1.0.0-002__theirs.down.sql", "V1.0.0-004__theirs.down.sql"),
     ]
     mine = str(merged.directory / "V1.0.0-002__mine.up.sql")
-    assert refusal(merged, Wanted((mine,))) == (
+    assert refusal(merged, RenumberRequest((mine,))) == (
         "applied",
         "an applied migration keeps its version; write a new migration",
     )
@@ -125,7 +125,7 @@ def test_of_two_files_on_main_the_later_file_moves(merged: Project) -> None:
     git(merged, "merge", "-q", "--no-ff", "mine", "-m", "and ours")
 
     assert moves(merged)[0] == ("V1.0.0-002__mine.up.sql", "V1.0.0-004__mine.up.sql")
-    assert moves(merged, Wanted(base="main~1", applied_nowhere=True))[0][1] == "V1.0.0-003__mine.up.sql"
+    assert moves(merged, RenumberRequest(base="main~1", applied_nowhere=True))[0][1] == "V1.0.0-003__mine.up.sql"
 
 
 def test_an_undecided_pair_requires_the_name_of_a_file(project: Project) -> None:
@@ -134,12 +134,12 @@ def test_an_undecided_pair_requires_the_name_of_a_file(project: Project) -> None
 
     code, hint = refusal(project, NOWHERE)
     assert (code, hint) == ("undecided", f"name the file to renumber: `sqlmigrate renumber {other}`")
-    assert moves(project, Wanted((str(first),), applied_nowhere=True)) == [
+    assert moves(project, RenumberRequest((str(first),), applied_nowhere=True)) == [
         ("V1.0.0-001__one.up.sql", "V1.0.0-002__one.up.sql"),
         ("V1.0.0-001__one.down.sql", "V1.0.0-002__one.down.sql"),
     ]
     with pytest.raises(ConfigurationError, match=r"2 migrations have the version v1\.0\.0-001"):
-        moves(project, Wanted(("v1.0.0-001",), applied_nowhere=True))
+        moves(project, RenumberRequest(("v1.0.0-001",), applied_nowhere=True))
 
 
 @pytest.mark.parametrize("named", ["v1.0.0-9", "nowhere.sql", "R__views"])
@@ -148,7 +148,7 @@ def test_an_unknown_migration_is_an_error(project: Project, named: str) -> None:
     project.add(1, "select 1;")
 
     with pytest.raises(ConfigurationError, match=f'migration "{named}" does not exist'):
-        moves(project, Wanted((named,), applied_nowhere=True))
+        moves(project, RenumberRequest((named,), applied_nowhere=True))
 
 
 def test_a_late_migration_moves_to_the_end(project: Project) -> None:
@@ -160,7 +160,7 @@ def test_a_late_migration_moves_to_the_end(project: Project) -> None:
 
     (problem,) = [problem for problem in project.migrator().validate() if problem.code == "out-of-order"]
     assert "sqlmigrate renumber" in problem.hint
-    assert moves(project, Wanted()) == [
+    assert moves(project, RenumberRequest()) == [
         ("V1.0.0-002__late.up.sql", "V1.0.0-004__late.up.sql"),
         ("V1.0.0-002__late.down.sql", "V1.0.0-004__late.down.sql"),
     ]
@@ -174,9 +174,9 @@ def test_a_late_migration_on_main_moves_only_if_it_is_named(project: Project) ->
     late = project.add(2, "select 2;", "select 2;", "late")
     commit(project)
 
-    made = project.migrator().plan_renumber(Wanted())
+    made = project.migrator().plan_renumber(RenumberRequest())
     assert (made.moves, [problem.code for problem in made.problems]) == ((), ["late"])
-    assert len(moves(project, Wanted((str(late),)))) == 2
+    assert len(moves(project, RenumberRequest((str(late),)))) == 2
 
 
 def test_the_versions_of_a_newer_release_are_not_reused(project: Project) -> None:
@@ -185,7 +185,7 @@ def test_the_versions_of_a_newer_release_are_not_reused(project: Project) -> Non
     (project.directory / "V1.0.0-007__step.up.sql").unlink()
     named = project.add(2, "select 2;", name="late")
 
-    assert moves(project, Wanted((str(named),))) == [("V1.0.0-002__late.up.sql", "V1.0.0-008__late.up.sql")]
+    assert moves(project, RenumberRequest((str(named),))) == [("V1.0.0-002__late.up.sql", "V1.0.0-008__late.up.sql")]
 
 
 @pytest.mark.parametrize("success", ["true", "false"])
@@ -194,7 +194,7 @@ def test_a_migration_in_the_history_is_refused(project: Project, success: str) -
     project.migrator().migrate()
     project.query(f"update migrations set success = {success}")
 
-    assert refusal(project, Wanted(("1.0.0-1",)))[0] == "applied"
+    assert refusal(project, RenumberRequest(("1.0.0-1",)))[0] == "applied"
 
 
 def test_a_changed_file_is_matched_by_its_name(project: Project) -> None:
@@ -203,7 +203,7 @@ def test_a_changed_file_is_matched_by_its_name(project: Project) -> None:
     project.add(1, "select 1, 1;", name="one")
     project.add(1, "select 2;", name="other")
 
-    assert moves(project, Wanted()) == [("V1.0.0-001__other.up.sql", "V1.0.0-002__other.up.sql")]
+    assert moves(project, RenumberRequest()) == [("V1.0.0-001__other.up.sql", "V1.0.0-002__other.up.sql")]
 
 
 def test_a_row_that_matches_neither_file_decides_nothing(project: Project) -> None:
@@ -213,14 +213,14 @@ def test_a_row_that_matches_neither_file_decides_nothing(project: Project) -> No
     project.add(1, "select 1;", name="one")
     project.add(1, "select 2;", name="other")
 
-    assert refusal(project, Wanted())[0] == "undecided"
+    assert refusal(project, RenumberRequest())[0] == "undecided"
 
 
 def test_an_overtaken_migration_is_a_warning(project: Project) -> None:
     named = project.add(1, "select 1;")
     project.add(2, "select 2;")
 
-    made = project.migrator().plan_renumber(Wanted((str(named),), applied_nowhere=True))
+    made = project.migrator().plan_renumber(RenumberRequest((str(named),), applied_nowhere=True))
     assert [(problem.code, problem.message) for problem in made.problems] == [
         ("overtaken", "v1.0.0-002 now runs before v1.0.0-003")
     ]
@@ -230,7 +230,7 @@ def test_no_file_is_renamed_during_a_run(merged: Project) -> None:
     with psycopg.connect(merged.database, autocommit=True) as other:
         other.execute(f"select pg_advisory_lock({key_of('public.migrations')})".encode())
         before = on_disk(merged)
-        renaming = threading.Thread(target=merged.migrator().renumber, args=(Wanted(),))
+        renaming = threading.Thread(target=merged.migrator().renumber, args=(RenumberRequest(),))
         renaming.start()
         time.sleep(0.5)
         assert on_disk(merged) == before

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sqlmigrate.authoring.generator import Order, generate
+from sqlmigrate.authoring.generator import MigrationRequest, generate
 from sqlmigrate.authoring.template import Templates
 from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.model import Action
@@ -68,7 +68,7 @@ def test_every_template_has_a_case() -> None:
 def test_a_template_generates_safe_migrations_with_a_rollback(
     shop: Project, template: str, values: dict[str, str]
 ) -> None:
-    made = generate([str(shop.directory)], Order("what_it_does", template, values)).files
+    made = generate([str(shop.directory)], MigrationRequest("what_it_does", template, values)).files
     before = shop.schema()
 
     findings = lint([file.path for file in made], [str(shop.directory)])
@@ -91,7 +91,7 @@ def test_a_template_generates_safe_migrations_with_a_rollback(
 
 def test_replay_on_the_server_has_no_findings(shop: Project) -> None:
     for number, (template, values) in enumerate(CASES):
-        generate([str(shop.directory)], Order(f"case_{number}", template, values))
+        generate([str(shop.directory)], MigrationRequest(f"case_{number}", template, values))
 
     paths = [str(path) for path in sorted(shop.directory.iterdir()) if "case" in path.name]
     findings = lint(paths, [str(shop.directory)], Options(preset="all", replay=True))
@@ -105,7 +105,7 @@ def test_every_reserved_word_is_quoted(project: Project) -> None:
 
 def test_each_step_can_be_rolled_back_separately(shop: Project) -> None:
     values = {"table": "orders", "column": "total"}
-    steps = len(generate([str(shop.directory)], Order("total", "not-null", values)).files) // 2
+    steps = len(generate([str(shop.directory)], MigrationRequest("total", "not-null", values)).files) // 2
     schemas = [shop.schema()]
     migrator = shop.migrator()
     for step in migrator.plan().steps:
@@ -128,7 +128,7 @@ def test_a_backfill_continues_after_it_was_killed(shop: Project) -> None:
         "column": "status",
         "value": "case when id % 100 = 0 then (select 'new' from pg_sleep(0.01 * sign(id))) else 'new' end",
     }
-    generate([str(shop.directory)], Order("fill_status", "backfill", values))
+    generate([str(shop.directory)], MigrationRequest("fill_status", "backfill", values))
     filled = "select count(*) from orders where status is not null"
 
     running = shop.start("migrate")
@@ -156,7 +156,7 @@ def test_a_backfill_continues_after_it_was_killed(shop: Project) -> None:
 
 def test_a_backfill_ends_if_the_value_is_null(shop: Project) -> None:
     values = {"table": "orders", "column": "status", "value": "null", "batch": "10"}
-    generate([str(shop.directory)], Order("fill_status", "backfill", values))
+    generate([str(shop.directory)], MigrationRequest("fill_status", "backfill", values))
 
     shop.migrator().migrate()
     assert shop.value("select count(*) from orders where status is null") == 50
@@ -164,6 +164,9 @@ def test_a_backfill_ends_if_the_value_is_null(shop: Project) -> None:
 
 def test_a_backfill_of_an_empty_table_does_nothing(shop: Project) -> None:
     shop.query("delete from orders")
-    generate([str(shop.directory)], Order("fill", "backfill", {"table": "orders", "column": "status", "value": "'x'"}))
+    generate(
+        [str(shop.directory)],
+        MigrationRequest("fill", "backfill", {"table": "orders", "column": "status", "value": "'x'"}),
+    )
 
     assert len(shop.migrator().migrate().steps) == 1

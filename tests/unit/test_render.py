@@ -144,7 +144,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "fixes": [([Fix("m/a.sql", None, "select 1;")],), ([],)],
     "rules": [(FAMILIES,)],
     "rule": [(RULES[0],)],
-    "mends": [([FIX],), ([],)],
+    "repairs": [([FIX],), ([],)],
     "holder": [(HOLDER,), (None,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
@@ -230,8 +230,8 @@ def test_every_event_is_tested() -> None:
         ("health", Health((STANDING[0],), (ODD, WRONG)), "invalid: v1.0.0-001 was changed; see `sqlmigrate validate`"),
         ("health", Health((), (WRONG,) * 3), "invalid: v1.0.0-001 was changed (and 2 more); see `sqlmigrate validate`"),
         ("problems", [], "valid"),
-        ("mends", [], "nothing to repair"),
-        ("mends", [FIX, FIX], "  v1.0.0-001: update the checksum\n  v1.0.0-001: update the checksum"),
+        ("repairs", [], "nothing to repair"),
+        ("repairs", [FIX, FIX], "  v1.0.0-001: update the checksum\n  v1.0.0-001: update the checksum"),
         ("holder", None, "nobody holds the migration lock"),
     ],
 )  # fmt: skip

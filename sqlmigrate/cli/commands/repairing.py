@@ -28,7 +28,7 @@ def baseline(app: App, version: Version) -> None:
 def repair(app: App, version: Version | None, yes: bool) -> None:
     """Accept changed files, delete failed rows, and forget missing files; list the repairs and ask first."""
     repairs = app.migrator.plan_repair(version)
-    app.show(lambda to: to.mends(repairs))
+    app.show(lambda to: to.repairs(repairs))
     if repairs:
         app.confirm("Apply these repairs?", yes=yes)
         app.migrator.repair(version)

@@ -13,7 +13,7 @@ from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.authoring.generator import Order
+    from sqlmigrate.authoring.generator import MigrationRequest
     from sqlmigrate.cli.app import App
     from sqlmigrate.migrator import Migrator
     from sqlmigrate.model import Version
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--patch", "bump", flag_value="patch", help="The next patch version, with sequence 001.")
 @dry_run_option(help="Show the files; write nothing.")
 @click.option("--list", "listed", is_flag=True, help="List the templates and their variables.")
-def generate(app: App, dry_run: bool, listed: bool, **order_options: Any) -> None:
+def generate(app: App, dry_run: bool, listed: bool, **request_options: Any) -> None:
     """Write the up file and the down file of a new migration from a template."""
     from sqlmigrate.authoring import generator
 
@@ -50,8 +50,8 @@ def generate(app: App, dry_run: bool, listed: bool, **order_options: Any) -> Non
         templates = generator.templates(app.settings.dir)
         app.show(lambda to: to.templates(templates))
         return
-    write = generator.planned if dry_run else generator.generate
-    generated = write(app.settings.dir, _order(**order_options))
+    write = generator.plan if dry_run else generator.generate
+    generated = write(app.settings.dir, _request(**request_options))
     app.show(lambda to: to.draft(generated) if dry_run else to.generated(generated))
     if generated.late:
         app.warn(f"the newer version {generated.late} already exists; see `sqlmigrate renumber`")
@@ -73,15 +73,15 @@ def renumber(
     Applied migrations keep their versions. Of two pending migrations with the same version, the one that is on the
     base branch keeps it. Later migrations that are only on this branch are renamed too.
     """
-    from sqlmigrate.authoring.renumber import Wanted
+    from sqlmigrate.authoring.renumber import RenumberRequest
 
-    wanted = Wanted(named, base, applied_nowhere=applied_nowhere)
+    request = RenumberRequest(named, base, applied_nowhere=applied_nowhere)
     migrator = app.offline_migrator if applied_nowhere else _migrator(app)
-    renumbering = migrator.plan_renumber(wanted)
+    renumbering = migrator.plan_renumber(request)
     app.show(lambda to: to.renumbering(renumbering))
     if renumbering.moves and not dry_run:
         app.confirm("Rename these files?", yes=yes)
-        migrator.renumber(wanted)
+        migrator.renumber(request)
 
 
 def _migrator(app: App) -> Migrator:
@@ -92,7 +92,7 @@ def _migrator(app: App) -> Migrator:
         raise
 
 
-def _order(
+def _request(
     argument: str | None,
     name: str | None,
     template: str,
@@ -100,8 +100,8 @@ def _order(
     description: str,
     version: Version | None,
     bump: str | None,
-) -> Order:
-    from sqlmigrate.authoring.generator import Order
+) -> MigrationRequest:
+    from sqlmigrate.authoring.generator import MigrationRequest
     from sqlmigrate.files.naming import Bump
 
     if (argument is None) == (name is None):
@@ -111,7 +111,7 @@ def _order(
     if version and bump:
         raise ConfigurationError(f"--version and --{bump} cannot be combined", hint="omit one of them")
     values = dict(_pair(pair) for pair in pairs)
-    return Order(name or argument or "", template, values, version or Bump(bump or "sequence"), description)
+    return MigrationRequest(name or argument or "", template, values, version or Bump(bump or "sequence"), description)
 
 
 def _pair(text: str) -> tuple[str, str]:
