@@ -79,21 +79,26 @@ class Example:
     postgres: int = 18
 
 
-@dataclass(frozen=True, slots=True)
+def _described_only(_: Case) -> Iterable[Hit]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A rule: what `check` yields becomes findings with the rule's name and level.
 
-    `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. `stake` describes
-    what goes wrong otherwise, `safe` is the safer SQL. `since` and `until` are the first and the last major version of
-    PostgreSQL that the rule applies to.
+    `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. A rule without `on`
+    and `check` describes findings that the linter or the server makes. `stake` describes what goes wrong otherwise,
+    `safe` is the safer SQL. `since` and `until` are the first and the last major version of PostgreSQL that the rule
+    applies to.
     """
 
     name: str
     level: Level
-    on: tuple[str, ...]
+    on: tuple[str, ...] = ()
     stake: str
     safe: str
-    check: Callable[[Case], Iterable[Hit]]
+    check: Callable[[Case], Iterable[Hit]] = _described_only
     examples: tuple[Example, ...]
     since: int = 0
     until: int = 99
