@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.sql.tree import strings
@@ -13,7 +13,6 @@ from sqlmigrate.sql.tree import strings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
 
 _ON = ("CreateStmt", "AT_AddColumn", "AT_AlterColumnType")
@@ -21,41 +20,52 @@ _LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
 _KEYS = ("CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
-def _columns(case: Case) -> Iterator[Node]:
+def _columns(case: Case) -> Iterator[tuple[str, Node]]:
     """Yields the columns that a statement gives a type; none in a down file, which restores old columns."""
     temporary = case.kind == "CreateStmt" and case.node["relation"].get("relpersistence") == "t"
-    if case.state.down or temporary:
-        return
     items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else (case.node["def"],)
-    for item in items:
-        column = item.get("ColumnDef")
-        if column is not None and "typeName" in column:
-            yield {**column, "colname": column.get("colname") or case.node.get("name", "")}
+    for item in () if temporary or case.state.down else items:
+        column = item.get("ColumnDef", {})
+        if "typeName" in column:
+            yield column.get("colname") or case.node.get("name", ""), column
 
 
-def _of_type(wanted: Callable[[Type], bool], message: str, safer: str) -> Callable[[Case], Iterator[Hit]]:
-    """Returns a check for columns whose type is `wanted`."""
+def _of_type(matches: Callable[[Node], bool], message: str, safer: str) -> Callable[[Case], Iterator[Hit]]:
+    """Returns a check for columns whose TypeName `matches`."""
 
     def check(case: Case) -> Iterator[Hit]:
-        for column in _columns(case):
-            if wanted(type_of(column["typeName"])):
-                name = column["colname"]
+        for name, column in _columns(case):
+            if matches(column["typeName"]):
                 yield Hit(message.format(name=name), safer.format(name=name), node=column)
 
     return check
 
 
+def _is(name: str) -> Callable[[Node], bool]:
+    return lambda node: type_of(node).name == name
+
+
+def _examples(reported: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[Example, ...]:
+    """Returns examples with columns of these types."""
+    return (
+        *(bad(f"create table t (a {type_});") for type_ in reported),
+        bad(f"alter table t add column a {reported[0]};"),
+        *(good(f"create table t (a {type_});") for type_ in accepted),
+        good(f"create temp table t (a {reported[0]});"),
+    )
+
+
 def _check_key(case: Case) -> Iterator[Hit]:
     keys = [item["Constraint"] for item in case.node.get("tableElts", ()) if "Constraint" in item]
     primary = [strings(key.get("keys", ())) for key in keys if key["contype"] == "CONSTR_PRIMARY"]
-    for column in _columns(case) if case.kind != "AT_AlterColumnType" else ():
+    for name, column in _columns(case):
         kinds = {body["contype"] for body in column_constraints(column)}
-        is_key = not kinds.isdisjoint(_KEYS) or [column["colname"]] in primary or is_serial(column["typeName"])
+        is_key = not kinds.isdisjoint(_KEYS) or [name] in primary or is_serial(column["typeName"])
         type_ = type_of(column["typeName"]).name
         if is_key and type_ in _LIMITS:
             yield Hit(
-                f"{column['colname']} is an integer key with at most {_LIMITS[type_]} values",
-                f"{column['colname']} bigint generated always as identity primary key",
+                f"{name} is an integer key with at most {_LIMITS[type_]} values",
+                f"{name} bigint generated always as identity primary key",
                 node=column,
             )
 
@@ -67,17 +77,25 @@ SMALL_KEY = Rule(
     stake="INSERT fails when the key reaches its maximum, and changing it to bigint rewrites the table.",
     safe="create table t (id bigint generated always as identity primary key);",
     check=_check_key,
-    examples=(
-        bad("create table t (id int primary key);"),
-        bad("create table t (id serial);"),
-        bad("create table t (id int generated always as identity);"),
-        bad("create table t (id smallint, primary key (id));"),
-        bad("alter table t add column id int generated always as identity;"),
-        good("create table t (id bigint primary key);"),
-        good("create table t (id uuid primary key, n int);"),
-        good("create table t (a int, b int, primary key (a, b));"),
-        good("create table t (id bigserial primary key);"),
-        good("create temp table t (id int primary key);"),
+    examples=_examples(
+        ("int generated always as identity", "int primary key", "serial", "smallint, primary key (a)"),
+        ("bigint primary key", "uuid primary key, n int", "int, b int, primary key (a, b)", "bigserial"),
+    ),
+)
+
+SERIAL = Rule(
+    name="serial-column",
+    level=Level.NOTICE,
+    on=("CreateStmt", "AT_AddColumn"),
+    stake="The sequence has separate privileges, and INSERT can set the column to any value. "
+    "A GENERATED ALWAYS identity column has neither problem.",
+    safe="create table t (id bigint generated always as identity primary key);",
+    check=_of_type(
+        is_serial, "serial creates a separate sequence for {name}", "{name} bigint generated always as identity"
+    ),
+    examples=_examples(
+        ("serial primary key", "bigserial", "smallserial"),
+        ("bigint generated by default as identity", "bigint default nextval('s')"),
     ),
 )
 
@@ -88,20 +106,14 @@ TIMESTAMP = Rule(
     stake="A timestamp without time zone does not identify a point in time: each application must know its time zone.",
     safe="create table t (at timestamptz);",
     check=_of_type(
-        lambda type_: type_.name == "timestamp",
-        "{name} has no time zone, so it does not identify a point in time",
-        "{name} timestamptz",
+        _is("timestamp"), "{name} has no time zone, so it does not identify a point in time", "{name} timestamptz"
     ),
     examples=(
-        bad("create table t (at timestamp);"),
-        bad("create table t (at timestamp(3) without time zone);"),
-        bad("alter table t add column at timestamp default now();"),
-        bad("alter table t alter column at type timestamp;"),
-        bad("create table t (at timestamp[]);"),
-        good("create table t (at timestamptz);"),
-        good("create table t (at timestamp(3) with time zone);"),
-        good("create table t (day date, at time);"),
-        good("create temp table t (at timestamp);"),
+        bad("alter table t alter column a type timestamp;"),
+        *_examples(
+            ("timestamp", "timestamp(3) without time zone", "timestamp[]"),
+            ("timestamptz", "timestamp(3) with time zone", "time"),
+        ),
     ),
 )
 
@@ -111,17 +123,10 @@ CHAR = Rule(
     on=_ON,
     stake="PostgreSQL pads the values with spaces. Comparisons ignore the spaces; LIKE and regular expressions do not.",
     safe="create table t (code text check (length(code) = 3));",
-    check=_of_type(lambda type_: type_.name == "bpchar", "char pads the values of {name} with spaces", "{name} text"),
+    check=_of_type(_is("bpchar"), "char pads the values of {name} with spaces", "{name} text"),
     examples=(
-        bad("create table t (code char(3));"),
-        bad("create table t (code character);"),
-        bad("alter table t add column code char(2) not null default 'de';"),
-        bad("alter table t alter column code type char(3);"),
-        bad("create table t (code bpchar);"),
-        good("create table t (code text);"),
-        good("create table t (code varchar(3));"),
-        good('create table t (kind "char");'),
-        good("create temp table t (code char(3));"),
+        bad("alter table t alter column a type char(3);"),
+        *_examples(("char(3)", "character", "bpchar"), ("text", "varchar(3)", '"char"')),
     ),
 )
 
@@ -132,20 +137,13 @@ VARCHAR = Rule(
     stake="The limit saves no space, and lowering it rewrites the table. A CHECK can be changed without a rewrite.",
     safe="create table t (name text check (length(name) <= 50));",
     check=_of_type(
-        lambda type_: type_.name == "varchar" and bool(type_.modifiers),
+        lambda node: _is("varchar")(node) and bool(type_of(node).modifiers),
         "the length limit of {name} saves no space",
         "{name} text check (length({name}) <= …)",
     ),
     examples=(
-        bad("create table t (name varchar(50));"),
-        bad("create table t (name character varying(50) not null);"),
-        bad("alter table t add column name varchar(50);"),
-        bad("alter table t alter column name type varchar(99);"),
-        good("create table t (name text);"),
-        good("create table t (name varchar);"),
-        good("create table t (name text check (length(name) <= 50));"),
-        good("create temp table t (name varchar(50));"),
-        good("alter table t drop column name;"),
+        bad("alter table t alter column a type varchar(99);"),
+        *_examples(("varchar(50)", "character varying(50)"), ("text", "varchar", "text check (length(a) <= 50)")),
     ),
 )
 
@@ -156,19 +154,10 @@ JSON = Rule(
     stake="Each access parses the text again. "
     "The type has no equality operator, so DISTINCT, GROUP BY and indexes on the column fail.",
     safe="create table t (data jsonb);",
-    check=_of_type(
-        lambda type_: type_.name == "json", "each access to {name} parses the JSON text again", "{name} jsonb"
-    ),
+    check=_of_type(_is("json"), "each access to {name} parses the JSON text again", "{name} jsonb"),
     examples=(
-        bad("create table t (data json);"),
-        bad("create table t (data json not null default '{}');"),
-        bad("alter table t add column data json;"),
-        bad("alter table t alter column data type json using data::json;"),
-        bad("create table t (data json[]);"),
-        good("create table t (data jsonb);"),
-        good("create table t (json text);"),
-        good("select '{}'::json;"),
-        good("create temp table t (data json);"),
+        bad("alter table t alter column a type json using a::json;"),
+        *_examples(("json", "json[]"), ("jsonb", "text check (a::json is not null)")),
     ),
 )
 
@@ -178,53 +167,10 @@ MONEY = Rule(
     on=_ON,
     stake="The format and precision of money depend on lc_monetary, and it does not store a currency.",
     safe="create table t (amount numeric(12, 2), currency text);",
-    check=_of_type(
-        lambda type_: type_.name == "money",
-        "the format and precision of {name} depend on lc_monetary",
-        "{name} numeric(12, 2)",
-    ),
+    check=_of_type(_is("money"), "the format and precision of {name} depend on lc_monetary", "{name} numeric(12, 2)"),
     examples=(
-        bad("create table t (amount money);"),
-        bad("create table t (amount money not null default 0);"),
-        bad("alter table t add column amount money;"),
-        bad("alter table t alter column amount type money;"),
-        good("create table t (amount numeric(12, 2));"),
-        good("create table t (money bigint);"),
-        good("create temp table t (amount money);"),
-        good("alter table t alter column amount type numeric using amount::numeric;"),
-    ),
-)
-
-
-def _check_serial(case: Case) -> Iterator[Hit]:
-    for column in _columns(case):
-        if is_serial(column["typeName"]):
-            name = column["colname"]
-            yield Hit(
-                f"serial creates a separate sequence for {name}",
-                f"{name} bigint generated always as identity",
-                node=column,
-            )
-
-
-SERIAL = Rule(
-    name="serial-column",
-    level=Level.NOTICE,
-    on=("CreateStmt", "AT_AddColumn"),
-    stake="The sequence has separate privileges, and INSERT can set the column to any value. "
-    "A GENERATED ALWAYS identity column has neither problem.",
-    safe="create table t (id bigint generated always as identity primary key);",
-    check=_check_serial,
-    examples=(
-        bad("create table t (id serial primary key);"),
-        bad("create table t (id bigserial);"),
-        bad("create table t (id smallserial);"),
-        bad("alter table t add column id bigserial;"),
-        good("create table t (id bigint generated always as identity primary key);"),
-        good("create table t (id bigint generated by default as identity);"),
-        good("create table t (id bigint default nextval('s'));"),
-        good("create temp table t (id serial);"),
-        good("create table t (serial text);"),
+        bad("alter table t alter column a type money;"),
+        *_examples(("money", "money[]"), ("numeric(12, 2)", "text default 'money'")),
     ),
 )
 
