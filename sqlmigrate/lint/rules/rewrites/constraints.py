@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new, proves_not_null, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rules.rewrites.new_columns import added_columns, is_table_in_use
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
 from sqlmigrate.lint.schema.interpret.definitions import (
     column_constraints,
@@ -19,29 +20,27 @@ from sqlmigrate.sql.tree import qualified
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Constraint, Name, Table
+    from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
+_USING_INDEX = "create unique index concurrently …;\nalter table … add constraint … {} using index …;"
 _BACKED_BY_INDEX = {
-    "CONSTR_UNIQUE": "a unique constraint",
-    "CONSTR_PRIMARY": "a primary key",
-    "CONSTR_EXCLUSION": "an exclusion constraint",
+    "CONSTR_UNIQUE": ("a unique constraint", _USING_INDEX.format("unique")),
+    "CONSTR_PRIMARY": ("a primary key", _USING_INDEX.format("primary key")),
+    "CONSTR_EXCLUSION": (
+        "an exclusion constraint",
+        "create a new table with the constraint and copy the rows in batches",
+    ),
 }
 
 
 def _added(case: Case) -> Iterator[tuple[str, Node]]:
     """Yields the constraints that a subcommand adds to an existing table, each with the new column's name or ''."""
-    if is_new(case) or case.statement.body.get("objtype") != "OBJECT_TABLE":
-        return
-    if case.kind == "AT_AddConstraint":
+    if case.kind == "AT_AddColumn":
+        for name, column in added_columns(case):
+            yield from ((name, body) for body in column_constraints(column))
+    elif is_table_in_use(case):
         yield "", case.node["def"]["Constraint"]
-        return
-    column = case.node["def"]["ColumnDef"]
-    name = column.get("colname", "")
-    if case.node.get("missing_ok") and case.table is not None and name in case.table.columns:
-        return
-    for body in column_constraints(column):
-        yield name, body
 
 
 def _check_set_not_null(case: Case) -> Iterator[Hit]:
@@ -72,6 +71,9 @@ def _made_not_null(case: Case) -> str:
     return constrained_columns(node)[0]
 
 
+_SET_NOT_NULL = "alter table t alter a set not null;"
+_UNPROVED = "create table t (a int); alter table t add constraint c check (a is not null) not valid;"
+
 SET_NOT_NULL = Rule(
     name="set-not-null-scans",
     level=Level.WARNING,
@@ -82,35 +84,24 @@ SET_NOT_NULL = Rule(
     "alter table t alter column a set not null;",
     check=_check_set_not_null,
     examples=(
-        bad("alter table t alter column a set not null;"),
-        bad("alter table t alter column a set not null;", "create table t (a int);"),
-        bad("alter table t alter a set not null;", "create table t (a int, check (a > 0));"),
-        bad(
-            "alter table t alter a set not null;",
-            "create table t (a int); alter table t add constraint c check (a is not null) not valid;",
-        ),
-        bad("alter table t alter a set not null;", "create table t (a int, b int, check (a is not null or b > 0));"),
-        bad(
-            "alter table t alter a set not null;",
-            "create table t (a int not null); alter table t alter a drop not null;",
-        ),
+        bad(_SET_NOT_NULL),
+        bad(_SET_NOT_NULL, "create table t (a int);"),
+        bad(_SET_NOT_NULL, "create table t (a int, check (a > 0));"),
+        bad(_SET_NOT_NULL, _UNPROVED),
+        bad(_SET_NOT_NULL, "create table t (a int, b int, check (a is not null or b > 0));"),
+        bad(_SET_NOT_NULL, "create table t (a int not null); alter table t alter a drop not null;"),
         bad("alter table t add constraint n not null a;"),
         bad("alter table t add b int generated always as (a + 1) virtual not null;"),
         bad("do $$ begin execute 'alter table t ' || 'alter a set not null'; end $$;"),
         bad("do $$ begin execute format('alter table %I alter %I set not null', 't', 'a'); end $$;"),
         good("alter table t add b int not null default 1;"),
-        good("alter table t alter a set not null;", "create table t (a int, check (a is not null));"),
-        good("alter table t alter a set not null;", "create table t (a int, check (a is not null and a > 0));"),
-        good("alter table t alter a set not null;", "create table t (a int not null);"),
-        good("alter table t alter a set not null;", "create table t (a int primary key);"),
-        good(
-            "alter table t alter a set not null;",
-            "create table t (a int); alter table t add constraint c check (a is not null) not valid;"
-            "alter table t validate constraint c;",
-        ),
+        good(_SET_NOT_NULL, "create table t (a int, check (a is not null));"),
+        good(_SET_NOT_NULL, "create table t (a int, check (a is not null and a > 0));"),
+        good(_SET_NOT_NULL, "create table t (a int not null);"),
+        good(_SET_NOT_NULL, "create table t (a int primary key);"),
+        good(_SET_NOT_NULL, _UNPROVED + "alter table t validate constraint c;"),
         good("create table t (a int); alter table t alter a set not null;"),
         good("alter table t add constraint n not null a not valid;"),
-        good("alter table t alter a drop not null;"),
     ),
 )
 
@@ -139,11 +130,9 @@ CHECK = Rule(
         bad("alter table t add constraint c check (a > 0);"),
         bad("alter table t add check (a > 0);", "create table t (a int);"),
         bad("alter table t add column a int check (a > 0);"),
-        bad("alter table t add column a int not null default 1 check (a > 0);"),
         bad("alter table t add column b int, add constraint c check (b > 0);"),
         good("alter table t add constraint c check (a > 0) not valid;"),
         good("alter table t add constraint c check (a > 0) not enforced;"),
-        good("create table t (a int check (a > 0), check (a < 9));"),
         good("create table t (a int); alter table t add check (a > 0);"),
         good("alter table t add column if not exists a int check (a > 0);", "create table t (a int);"),
         good("create temp table t (a int); alter table t add check (a > 0);"),
@@ -153,17 +142,15 @@ CHECK = Rule(
 
 def _check_foreign_key(case: Case) -> Iterator[Hit]:
     for column, node in _added(case):
-        if node["contype"] != "CONSTR_FOREIGN" or node.get("skip_validation"):
-            continue
-        if column and not _has_value(case.node["def"]["ColumnDef"]):
-            continue
-        yield Hit(
-            f"adding a foreign key scans {case.name[1]} under SHARE ROW EXCLUSIVE locks, "
-            "which block writes to both tables until the transaction ends",
-            "alter table … add constraint … foreign key (…) references … not valid;\n"
-            "alter table … validate constraint …;  -- in a separate transaction",
-            node=node,
-        )
+        scans = not column or _has_value(case.node["def"]["ColumnDef"])
+        if node["contype"] == "CONSTR_FOREIGN" and not node.get("skip_validation") and scans:
+            yield Hit(
+                f"adding a foreign key scans {case.name[1]} under SHARE ROW EXCLUSIVE locks, "
+                "which block writes to both tables until the transaction ends",
+                "alter table … add constraint … foreign key (…) references … not valid;\n"
+                "alter table … validate constraint …;  -- in a separate transaction",
+                node=node,
+            )
 
 
 def _has_value(column: Node) -> bool:
@@ -184,11 +171,9 @@ FOREIGN_KEY = Rule(
         bad("alter table t add foreign key (a) references r;", "create table t (a int); create table r (id int);"),
         bad("alter table t add column a int default 1 references r;"),
         bad("alter table t add column a int, add foreign key (a) references r;"),
-        bad("create table r (id int primary key); alter table t add foreign key (a) references r;"),
         good("alter table t add constraint f foreign key (a) references r (id) not valid;"),
         good("alter table t add column a int references r;"),
         good("create table t (a int); alter table t add foreign key (a) references r;"),
-        good("create table t (a int references r, foreign key (a) references r);"),
         good("alter table t add foreign key (a) references r not enforced;"),
         good("alter table t add column if not exists a int default 1 references r;", "create table t (a int);"),
     ),
@@ -196,7 +181,7 @@ FOREIGN_KEY = Rule(
 
 
 def _check_validate(case: Case) -> Iterator[Hit]:
-    constraint = _validated(case)
+    constraint = case.table.constraint(case.node.get("name", "")) if case.table and not is_new(case) else None
     if constraint is None or constraint.valid:
         return
     if constraint.created == case.state.created and case.state.in_transaction:
@@ -209,9 +194,8 @@ def _check_validate(case: Case) -> Iterator[Hit]:
         )
 
 
-def _validated(case: Case) -> Constraint | None:
-    return case.table.constraint(case.node.get("name", "")) if case.table and not is_new(case) else None
-
+_NOT_VALID = "alter table t add constraint c check (a > 0) not valid;"
+_VALIDATE = "alter table t validate constraint c;"
 
 VALIDATE = Rule(
     name="validate-in-same-transaction",
@@ -222,43 +206,25 @@ VALIDATE = Rule(
     "-- in the next file:\nalter table t validate constraint c;",
     check=_check_validate,
     examples=(
-        bad("alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c;"),
-        bad(
-            "alter table t add constraint f foreign key (a) references r not valid;"
-            "alter table t validate constraint f;",
-            "create table t (a int); create table r (id int primary key);",
-        ),
-        bad("begin; alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c; end;"),
+        bad(_NOT_VALID + _VALIDATE),
+        bad("alter table t add constraint c foreign key (a) references r not valid;" + _VALIDATE),
+        bad("begin;" + _NOT_VALID + _VALIDATE + "end;"),
         bad("alter table t add constraint c check (a > 0) not valid, validate constraint c;"),
-        bad("alter table t add constraint n not null a not valid; alter table t validate constraint n;"),
-        good(
-            "begin; alter table t add constraint c check (a > 0) not valid; commit;"
-            "begin; alter table t validate constraint c; commit;"
-        ),
-        good("alter table t validate constraint c;", "alter table t add constraint c check (a > 0) not valid;"),
-        good("alter table t validate constraint c;"),
-        good(
-            "create table t (a int); alter table t add constraint c check (a > 0) not valid;"
-            "alter table t validate constraint c;"
-        ),
-        good(
-            "-- sqlmigrate: transaction=off\n\nalter table t add constraint c check (a > 0) not valid;\n"
-            "alter table t validate constraint c;"
-        ),
+        bad("alter table t add constraint c not null a not valid;" + _VALIDATE),
+        good("begin;" + _NOT_VALID + "commit; begin;" + _VALIDATE + "commit;"),
+        good(_VALIDATE, _NOT_VALID),
+        good(_VALIDATE),
+        good("create table t (a int);" + _NOT_VALID + _VALIDATE),
+        good("-- sqlmigrate: transaction=off\n\n" + _NOT_VALID + _VALIDATE),
     ),
 )
 
 
 def _check_index_build(case: Case) -> Iterator[Hit]:
     for _, node in _added(case):
-        constraint = _BACKED_BY_INDEX.get(node["contype"])
-        if constraint is None or "indexname" in node:
-            continue
-        keyword = "primary key" if node["contype"] == "CONSTR_PRIMARY" else "unique"
-        safer = f"create unique index concurrently …;\nalter table … add constraint … {keyword} using index …;"
-        if node["contype"] == "CONSTR_EXCLUSION":
-            safer = "create a new table with the constraint and copy the rows in batches"
-        yield Hit(f"adding {constraint} builds an index on {case.name[1]} {BLOCKS_ALL}", safer, node=node)
+        if node["contype"] in _BACKED_BY_INDEX and "indexname" not in node:
+            constraint, safer = _BACKED_BY_INDEX[node["contype"]]
+            yield Hit(f"adding {constraint} builds an index on {case.name[1]} {BLOCKS_ALL}", safer, node=node)
 
 
 BUILDS_INDEX = Rule(
@@ -274,11 +240,9 @@ BUILDS_INDEX = Rule(
         bad("alter table t add primary key (id);"),
         bad("alter table t add constraint e exclude using gist (during with &&);"),
         bad("alter table t add column a int unique;"),
-        bad("alter table t add column id bigint primary key;"),
         bad("alter table t add unique (a, b);", "create table t (a int, b int);"),
         good("alter table t add constraint u unique using index t_a_idx;"),
         good("alter table t add constraint p primary key using index t_id_idx;"),
-        good("create table t (a int unique, primary key (a));"),
         good("create table t (a int); alter table t add unique (a);"),
         good("alter table t add column if not exists a int unique;", "create table t (a int);"),
     ),
@@ -310,6 +274,9 @@ def _is_unknown(table: Table, name: str) -> bool:
     return unknown and not proves_not_null(table, name)
 
 
+_I = "create unique index i on t (id);"
+_USING_I = "alter table t add primary key using index i;"
+
 PRIMARY_KEY_USING = Rule(
     name="primary-key-using-nullable",
     level=Level.WARNING,
@@ -319,25 +286,13 @@ PRIMARY_KEY_USING = Rule(
     "alter table t add primary key using index t_id_idx;",
     check=_check_primary_key,
     examples=(
-        bad(
-            "alter table t add primary key using index i;",
-            "create table t (id int); create unique index i on t (id);",
-        ),
-        bad(
-            "alter table t add constraint p primary key using index i;",
-            "create table t (a int not null, b int); create unique index i on t (a, b);",
-        ),
-        good(
-            "alter table t add primary key using index i;",
-            "create table t (id int not null); create unique index i on t (id);",
-        ),
-        good(
-            "alter table t add primary key using index i;",
-            "create table t (id int, check (id is not null)); create unique index i on t (id);",
-        ),
-        good("create table t (id int); create unique index i on t (id); alter table t add primary key using index i;"),
-        good("alter table t add unique using index i;", "create table t (id int); create unique index i on t (id);"),
-        unsure("alter table t add primary key using index i;"),
+        bad(_USING_I, "create table t (id int);" + _I),
+        bad(_USING_I, "create table t (id int not null, b int); create unique index i on t (id, b);"),
+        good(_USING_I, "create table t (id int not null);" + _I),
+        good(_USING_I, "create table t (id int, check (id is not null));" + _I),
+        good("create table t (id int);" + _I + _USING_I),
+        good("alter table t add unique using index i;", "create table t (id int);" + _I),
+        unsure(_USING_I),
     ),
 )
 
@@ -349,11 +304,12 @@ def _check_domain_constraint(case: Case) -> Iterator[Hit]:
         return
     name = case.catalog.resolve(qualified(node["typeName"]), case.catalog.types)
     domain = case.catalog.types.get(name)
-    message = f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}"
-    if domain is None:
-        yield Hit(message, _DOMAIN_SAFE)
-    elif case.decider(domain.created) is Decider.EARLIER and _is_used(case, domain.name):
-        yield Hit(message, _DOMAIN_SAFE, Decider.EARLIER)
+    if domain is None or (case.decider(domain.created) is Decider.EARLIER and _is_used(case, name)):
+        yield Hit(
+            f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}",
+            "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;",
+            Decider.EARLIER if domain else Decider.FILE,
+        )
 
 
 def _is_used(case: Case, domain: Name) -> bool:
@@ -362,8 +318,6 @@ def _is_used(case: Case, domain: Name) -> bool:
     types = (column.type for table in tables for column in table.columns.values())
     return bool(case.catalog.uncertain) or any(type_ and type_.name.rpartition(".")[2] == domain[1] for type_ in types)
 
-
-_DOMAIN_SAFE = "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;"
 
 DOMAIN_CONSTRAINT = Rule(
     name="domain-constraint-scans",
@@ -381,7 +335,6 @@ DOMAIN_CONSTRAINT = Rule(
         good("alter domain d validate constraint c;"),
         good("create domain d as int; alter domain d add check (value > 0);"),
         good("alter domain d add check (value > 0);", "create domain d as int; create table t (a int);"),
-        good("alter domain d drop not null;"),
         good("alter domain d set default 1;"),
     ),
 )
