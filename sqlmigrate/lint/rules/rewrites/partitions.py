@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.bounds import implies_bound
 from sqlmigrate.lint.facts.questions import default_partition, is_new, table_decider
-from sqlmigrate.lint.finding import Decider, Level
+from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
-from sqlmigrate.lint.rules.wording import BLOCKS_ALL
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, LOCKS_ALL
 from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.schema.catalog import Index, Table
+
 _PARENT = "create table p (id int not null) partition by range (id); "
 
 
@@ -45,7 +46,7 @@ def _missing_parts(case: Case, child: Table | None) -> Iterator[Hit]:
         return
     by = table_decider(case, child)
     for index in parent.indexes:
-        if not any(_matches(case, index, child, existing) for existing in child.indexes):
+        if not any(_matches(case, index, child, child_index) for child_index in child.indexes):
             safer = f"create index concurrently … on {child.name[1]} (…);  -- like {index.name[1]}"
             yield Hit(
                 f"ATTACH PARTITION builds an index like {index.name[1]} on {child.name[1]} {BLOCKS_ALL}", safer, by
@@ -57,32 +58,30 @@ def _missing_parts(case: Case, child: Table | None) -> Iterator[Hit]:
             yield Hit(f"ATTACH PARTITION scans {child.name[1]} for foreign key {key.name} {BLOCKS_ALL}", safer, by)
 
 
-def _matches(case: Case, index: Index, child: Table, other: Index) -> bool:
+def _matches(case: Case, index: Index, child: Table, child_index: Index) -> bool:
     """Whether ATTACH PARTITION can use an index of the new partition for the parent's index.
 
     Before PostgreSQL 18, it can also use the index of a unique constraint for a primary key.
     """
     definition, existing = (
         (item.columns, item.unique, item.method, item.options, len(item.expressions), item.predicate is None)
-        for item in (index, other)
+        for item in (index, child_index)
     )
     if definition != existing or not index.constraint:
         return definition == existing
-    keys = [table.constraint(item.name[1]) for table, item in ((case.table, index), (child, other)) if table]
+    keys = [table.constraint(item.name[1]) for table, item in ((case.table, index), (child, child_index)) if table]
     kinds = [key.kind for key in keys if key is not None]
     return len(kinds) == 2 and (kinds[0] == kinds[1] or case.postgres < 18)
 
 
 def _is_only_default(case: Case, bound: dict[str, object]) -> bool:
     """Whether a DEFAULT partition becomes the only partition, so that it needs no scan."""
-    table = case.table
-    return (
-        bool(bound.get("is_default"))
-        and table is not None
-        and not table.partial
-        and not case.catalog.children(case.name)
-    )
+    is_complete = case.table is not None and not case.table.partial
+    return bool(bound.get("is_default")) and is_complete and not case.catalog.children(case.name)
 
+
+_ATTACH = "alter table p attach partition q for values from (0) to (9);"
+_CHECKED = "create table q (id int not null, check (id >= 0 and id < 9));"
 
 ATTACH = Rule(
     name="attach-partition-scans",
@@ -96,49 +95,22 @@ ATTACH = Rule(
     check=_check_attach,
     examples=(
         bad("alter table p attach partition q for values from (10) to (20);"),
+        bad(_ATTACH, _PARENT + "create table q (id int not null);"),
+        bad(_ATTACH, _PARENT + "create table q (id int, check (id >= 0 and id < 9));"),
+        bad(_ATTACH, _PARENT + "create table q (id int not null, check (id >= 0 and id < 10));"),
         bad(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create table q (id int not null);",
-        ),
-        bad(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create table q (id int, check (id >= 0 and id < 9));",
-        ),
-        bad(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create table q (id int not null, check (id >= 0 and id < 10));",
-        ),
-        bad(
-            "alter table p attach partition q for values from (0) to (9);",
+            _ATTACH,
             _PARENT + "create table q (id int not null); alter table q add check (id >= 0 and id < 9) not valid;",
         ),
         bad(
             "alter table p attach partition q for values in ('a');",
             "create table p (k text) partition by list (k); create table q (k text, check (k in ('a')));",
         ),
-        bad(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create index on p (id); create table q (id int not null, check (id >= 0 and id < 9));",
-        ),
-        bad(
-            "alter table p attach partition q for values from (0) to (9);",
-            "create table r (id int primary key);"
-            "create table p (id int not null references r) partition by range (id);"
-            "create table q (id int not null, check (id >= 0 and id < 9));",
-        ),
-        good(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create index on p (id); create table q (id int not null, check (id >= 0 and id < 9));"
-            "create index on q (id);",
-        ),
-        good(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create table q (id int not null, check (id >= 0 and id < 9));",
-        ),
-        good(
-            "alter table p attach partition q for values from (0) to (9);",
-            _PARENT + "create table q (id int, check (id is not null and id >= 2 and id < 5));",
-        ),
+        bad(_ATTACH, _PARENT + "create index on p (id);" + _CHECKED),
+        bad(_ATTACH, "create table p (id int not null references r) partition by range (id);" + _CHECKED),
+        good(_ATTACH, _PARENT + "create index on p (id);" + _CHECKED + "create index on q (id);"),
+        good(_ATTACH, _PARENT + _CHECKED),
+        good(_ATTACH, _PARENT + "create table q (id int, check (id is not null and id >= 2 and id < 5));"),
         good(
             "alter table p attach partition q for values from ('2026-01-01') to ('2026-02-01');",
             "create table p (d date) partition by range (d);"
@@ -148,7 +120,7 @@ ATTACH = Rule(
             "alter table p attach partition q for values in ('a', 'b');",
             "create table p (k text) partition by list (k);create table q (k text not null, check (k in ('b', 'a')));",
         ),
-        good("create table q (id int); alter table p attach partition q for values from (0) to (9);"),
+        good("create table q (id int);" + _ATTACH),
         good("alter index p_idx attach partition q_idx;"),
     ),
 )
@@ -166,13 +138,10 @@ def _check_default(case: Case) -> Iterator[Hit]:
     default = default_partition(case.catalog, parent)
     if default is None or is_new(case, default.name):
         return
-    checks = [check for check in default.constraints if check.kind == "check" and check.valid]
+    checks = (check for check in default.constraints if check.kind == "check" and check.valid)
     if any("BoolExpr" in (check.expression or {}) for check in checks):
-        yield Hit(
-            f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition",
-            by=table_decider(case, default),
-            certain=False,
-        )
+        message = f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition"
+        yield Hit(message, by=table_decider(case, default), certain=False)
         return
     yield Hit(
         f"adding a partition scans {default.name[1]}, the DEFAULT partition, {BLOCKS_ALL}",
@@ -181,6 +150,7 @@ def _check_default(case: Case) -> Iterator[Hit]:
     )
 
 
+_PARTITION_OF = "create table q partition of p for values from (0) to (9);"
 _WITH_DEFAULT = _PARENT + "create table d partition of p default; "
 
 DEFAULT_SCANS = Rule(
@@ -194,24 +164,15 @@ DEFAULT_SCANS = Rule(
     "alter table p attach partition q for values from (10) to (20);",
     check=_check_default,
     examples=(
-        bad("create table q partition of p for values from (0) to (9);", _WITH_DEFAULT),
-        bad("create table q (id int); alter table p attach partition q for values from (0) to (9);", _WITH_DEFAULT),
-        bad("create table q partition of p for values from (0) to (9);", "alter table p attach partition d default;"),
-        good("create table q partition of p for values from (0) to (9);", _WITH_DEFAULT + "drop table d;"),
-        good(
-            "create table q (id int); alter table p attach partition q for values from (0) to (9);",
-            _WITH_DEFAULT + "alter table p detach partition d;",
-        ),
-        good(
-            "create table p (id int) partition by range (id); create table d partition of p default;"
-            "create table q partition of p for values from (0) to (9);"
-        ),
+        bad(_PARTITION_OF, _WITH_DEFAULT),
+        bad("create table q (id int);" + _ATTACH, _WITH_DEFAULT),
+        bad(_PARTITION_OF, "alter table p attach partition d default;"),
+        good(_PARTITION_OF, _WITH_DEFAULT + "drop table d;"),
+        good("create table q (id int);" + _ATTACH, _WITH_DEFAULT + "alter table p detach partition d;"),
+        good(_WITH_DEFAULT + _PARTITION_OF),
         good("create table q (id int);", _WITH_DEFAULT),
         good("create table d partition of p default;", _PARENT),
-        unsure(
-            "create table q partition of p for values from (0) to (9);",
-            _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);",
-        ),
+        unsure(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);"),
     ),
 )
 
@@ -224,11 +185,9 @@ def _check_partition_of(case: Case) -> Iterator[Hit]:
     exists = case.node.get("if_not_exists") and case.catalog.table(relation(case.node["relation"])) is not None
     if not is_new(case, parent) and not exists:
         yield Hit(
-            f"CREATE TABLE … PARTITION OF takes an ACCESS EXCLUSIVE lock on {parent[1]}, "
-            "which blocks reads and writes until the transaction ends",
+            "CREATE TABLE … PARTITION OF " + LOCKS_ALL.format(parent[1]),
             f"create table {name} (like {parent[1]} including all);\n"
             f"alter table {parent[1]} attach partition {name} for values …;",
-            Decider.FILE,
         )
 
 
@@ -241,17 +200,14 @@ PARTITION_OF = Rule(
     safe="create table q (like p including all);\nalter table p attach partition q for values from (10) to (20);",
     check=_check_partition_of,
     examples=(
-        bad("create table q partition of p for values from (0) to (9);"),
-        bad("create table q partition of p for values from (0) to (9);", _PARENT),
+        bad(_PARTITION_OF),
+        bad(_PARTITION_OF, _PARENT),
         bad("create table d partition of p default;", _PARENT),
         bad("create table q partition of s.p for values in (1);"),
-        good("create table q (like p including all); alter table p attach partition q for values from (0) to (9);"),
-        good(_PARENT + "create table q partition of p for values from (0) to (9);"),
+        good("create table q (like p including all);" + _ATTACH),
+        good(_PARENT + _PARTITION_OF),
         good("create table q () inherits (p);"),
-        good(
-            "create table if not exists q partition of p for values from (0) to (9);",
-            _PARENT + "create table q partition of p for values from (0) to (9);",
-        ),
+        good("create table if not exists q partition of p for values from (0) to (9);", _PARENT + _PARTITION_OF),
     ),
 )
 

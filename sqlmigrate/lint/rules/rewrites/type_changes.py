@@ -17,38 +17,27 @@ _NEW_COLUMN = "add a new column, copy the values in batches, then swap the names
 
 
 def _check_type(case: Case) -> Iterator[Hit]:
-    table = case.table
-    if is_new(case) or (table is not None and table.kind in ("view", "foreign")):
+    if is_new(case) or (case.table is not None and case.table.kind in ("view", "foreign")):
         return
     if case.statement.body.get("objtype") not in ("OBJECT_TABLE", None):
         return
-    change = type_change(case)
-    column, new = case.node.get("name", ""), type_of(case.node["def"]["ColumnDef"]["typeName"])
+    change, table, column = type_change(case), case.name[1], case.node.get("name", "")
+    rewrite = f"changing {column} to {type_of(case.node['def']['ColumnDef']['typeName'])} rewrites {table}"
     reason = f" ({change.why})" if change.why else ""
     match change.work:
-        case ColumnWork.NOTHING:
-            return
         case ColumnWork.UNKNOWN:
-            yield Hit(
-                f"whether changing {column} to {new} rewrites {case.name[1]}{reason}", by=change.by, certain=False
-            )
+            yield Hit(f"whether {rewrite}{reason}", by=change.by, certain=False)
         case ColumnWork.REWRITE:
-            yield Hit(
-                f"changing {column} to {new} rewrites {case.name[1]}{reason} {BLOCKS_ALL}", _NEW_COLUMN, change.by
-            )
+            yield Hit(f"{rewrite}{reason} {BLOCKS_ALL}", _NEW_COLUMN, change.by)
         case ColumnWork.SCAN:
-            yield Hit(
-                f"changing {column}, which has a CHECK, scans {case.name[1]} {BLOCKS_ALL}",
-                "drop the CHECK first, add it again NOT VALID, and VALIDATE it in a separate transaction",
-                change.by,
-            )
+            safer = "drop the CHECK first, add it again NOT VALID, and VALIDATE it in a separate transaction"
+            yield Hit(f"changing {column}, which has a CHECK, scans {table} {BLOCKS_ALL}", safer, change.by)
         case ColumnWork.INDEX:
-            yield Hit(
-                f"changing {column} rebuilds an index on {case.name[1]} {BLOCKS_ALL}",
-                "drop the index first, and create it again with CREATE INDEX CONCURRENTLY",
-                change.by,
-            )
+            safer = "drop the index first, and create it again with CREATE INDEX CONCURRENTLY"
+            yield Hit(f"changing {column} rebuilds an index on {table} {BLOCKS_ALL}", safer, change.by)
 
+
+_TO_MOOD = "alter table t alter a type mood using a::mood;"
 
 TYPE_CHANGE = Rule(
     name="type-change-rewrites",
@@ -76,11 +65,8 @@ TYPE_CHANGE = Rule(
         bad("alter table t alter a type d;", "create domain d as text check (value <> ''); create table t (a text);"),
         bad("alter table t alter a type jsonb;", "create table t (a json);"),
         bad("alter table t alter a type timestamptz;", "set timezone = 'UTC'; create table t (a timestamp);"),
-        bad("create type mood as enum ('ok'); alter table t alter a type mood using a::mood;"),
-        bad(
-            "alter table t alter a type mood using a::mood;",
-            "create type mood as enum ('ok'); create table t (a text);",
-        ),
+        bad("create type mood as enum ('ok');" + _TO_MOOD),
+        bad(_TO_MOOD, "create type mood as enum ('ok'); create table t (a text);"),
         good("alter table t alter a type varchar(100);", "create table t (a varchar(50));"),
         good("alter table t alter a type text;", "create table t (a varchar(50));"),
         good("alter table t alter a type varchar;", "create table t (a text); create index on t (a);"),
@@ -97,8 +83,8 @@ TYPE_CHANGE = Rule(
         good("alter table t alter a type varchar(100);", "create table x (a varchar(50)); alter table x rename to t;"),
         good("alter table t alter b type varchar(60);", "create table t (a varchar(50)); alter table t rename a to b;"),
         unsure("alter table t alter a type varchar(100);"),
-        unsure("alter table t alter a type text;", "create table other (a int);"),
-        unsure("alter table t alter a type mood using a::mood;"),
+        unsure("alter table t alter a type text;", "create table u (a int);"),
+        unsure(_TO_MOOD),
     ),
 )
 
@@ -117,6 +103,8 @@ def _check_expression(case: Case) -> Iterator[Hit]:
         )
 
 
+_SET_EXPRESSION = "alter table t alter b set expression as (a * 3);"
+
 EXPRESSION_CHANGE = Rule(
     name="expression-change-rewrites",
     level=Level.WARNING,
@@ -126,20 +114,10 @@ EXPRESSION_CHANGE = Rule(
     check=_check_expression,
     since=17,
     examples=(
-        bad(
-            "alter table t alter b set expression as (a * 3);",
-            "create table t (a int, b int generated always as (a * 2) stored);",
-        ),
-        good(
-            "alter table t alter b set expression as (a * 3);",
-            "create table t (a int, b int generated always as (a * 2) virtual);",
-        ),
-        good(
-            "create table t (a int, b int generated always as (a * 2) stored);"
-            "alter table t alter b set expression as (a * 3);"
-        ),
-        good("alter table t alter b drop expression;", "create table t (a int, b int generated always as (a) stored);"),
-        unsure("alter table t alter b set expression as (a * 3);"),
+        bad(_SET_EXPRESSION, "create table t (a int, b int generated always as (a * 2) stored);"),
+        good(_SET_EXPRESSION, "create table t (a int, b int generated always as (a * 2) virtual);"),
+        good("create table t (a int, b int generated always as (a * 2) stored);" + _SET_EXPRESSION),
+        unsure(_SET_EXPRESSION),
     ),
 )
 
