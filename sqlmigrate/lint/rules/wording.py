@@ -1,7 +1,13 @@
 """Phrases that the messages of several rules share."""
 
 BLOCKS_ALL = "under an ACCESS EXCLUSIVE lock, which blocks reads and writes until the transaction ends"
-LOCKS_ALL = "takes an ACCESS EXCLUSIVE lock on {}, which blocks reads and writes until the transaction ends"
 BLOCKS_WRITES = "under a SHARE lock, which blocks writes until the transaction ends"
 REWRITES = "Rewrites the whole table under an ACCESS EXCLUSIVE lock, which blocks reads and writes."
 SCANS = "Scans the whole table under an ACCESS EXCLUSIVE lock, which blocks reads and writes."
+
+
+def locks_all(action: str, table: str) -> str:
+    """Returns the message that an action locks a table, which it neither scans nor rewrites."""
+    return (
+        f"{action} takes an ACCESS EXCLUSIVE lock on {table}, which blocks reads and writes until the transaction ends"
+    )

@@ -7,36 +7,41 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import is_new, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, locks_all
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.sql.tree import is_on, options, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.lint.schema.catalog import Index
+
 _PARTITIONED = "create table p (a int) partition by range (a); "
+_INDEXED = "create table t (a int); create index i on t (a);"
 
 
 def _is_partitioned(case: Case) -> bool:
     return case.table is not None and case.table.kind == "partitioned"
 
 
-def _exists(case: Case) -> bool:
-    """Whether the index exists already, so that IF NOT EXISTS skips the statement."""
-    name = case.node.get("idxname", "")
-    schema = case.node["relation"].get("schemaname", "") or case.name[0]
-    return bool(case.node.get("if_not_exists")) and case.catalog.index((schema, name)) is not None
+def _adds_index(case: Case) -> bool:
+    """Whether CREATE INDEX adds an index to a table in use; IF NOT EXISTS skips an index that exists."""
+    name = (case.node["relation"].get("schemaname", "") or case.name[0], case.node.get("idxname", ""))
+    exists = case.node.get("if_not_exists") and case.catalog.index(name) is not None
+    return not is_new(case) and not exists
+
+
+def _is_new_index(case: Case, index: Index | None) -> bool:
+    return index is not None and (case.decider(index.created) is Decider.FILE or is_new(case, index.table))
 
 
 def _check_create(case: Case) -> Iterator[Hit]:
-    node = case.node
-    if node.get("concurrent") or is_new(case) or _is_partitioned(case) or _exists(case):
-        return
-    unique = "unique " if node.get("unique") else ""
-    yield Hit(
-        f"CREATE INDEX builds an index on {case.name[1]} {BLOCKS_WRITES}",
-        f"create {unique}index concurrently {node.get('idxname', '…')} on {case.name[1]} (…);",
-    )
+    if not case.node.get("concurrent") and _adds_index(case) and not _is_partitioned(case):
+        index = ("unique " if case.node.get("unique") else "") + "index"
+        yield Hit(
+            f"CREATE INDEX builds an index on {case.name[1]} {BLOCKS_WRITES}",
+            f"create {index} concurrently {case.node.get('idxname', '…')} on {case.name[1]} (…);",
+        )
 
 
 CREATE = Rule(
@@ -55,30 +60,28 @@ CREATE = Rule(
         bad("begin; create index i on t (a); commit;"),
         bad("create table x (a int); alter table x rename to y; create index i on x (a);"),
         good("create index concurrently i on t (a);"),
-        good("create table t (a int); create index i on t (a);"),
+        good(_INDEXED),
         good("create table if not exists t (a int); create index if not exists i on t (a);"),
         good("create table t as select 1 as a; create index on t (a);"),
         good("create table x (a int); alter table x rename to t; create index i on t (a);"),
         good("create table s.t (a int); set search_path to s; create index i on t (a);"),
         good("create temp table t (a int); create index i on t (a);"),
         good("create materialized view m as select 1 as a; create unique index on m (a);"),
-        good("create index if not exists i on t (a);", "create table t (a int); create index i on t (a);"),
+        good("create index if not exists i on t (a);", _INDEXED),
         good("create index on only p (a);", _PARTITIONED),
     ),
 )
 
 
 def _check_partitioned(case: Case) -> Iterator[Hit]:
-    node = case.node
-    is_separate = node.get("concurrent") or not node["relation"].get("inh")
-    if not _is_partitioned(case) or is_new(case) or is_separate or _exists(case):
-        return
-    yield Hit(
-        f"CREATE INDEX builds an index on every partition of {case.name[1]} {BLOCKS_WRITES}",
-        f"create index {node.get('idxname', '…')} on only {case.name[1]} (…);\n"
-        "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
-        table_decider(case, case.table),
-    )
+    is_recursive = not case.node.get("concurrent") and case.node["relation"].get("inh")
+    if is_recursive and _adds_index(case) and _is_partitioned(case):
+        yield Hit(
+            f"CREATE INDEX builds an index on every partition of {case.name[1]} {BLOCKS_WRITES}",
+            f"create index {case.node.get('idxname', '…')} on only {case.name[1]} (…);\n"
+            "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+            table_decider(case, case.table),
+        )
 
 
 PARTITIONED = Rule(
@@ -92,16 +95,11 @@ PARTITIONED = Rule(
     check=_check_partitioned,
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
-        bad(
-            "create unique index i on p (a);",
-            _PARTITIONED + "create table p1 partition of p for values from (0) to (9);",
-        ),
         bad("create index i on p (a);", "alter table p attach partition q for values from (0) to (9);"),
         good("create index i on only p (a);", _PARTITIONED),
         good(_PARTITIONED + "create index i on p (a);"),
         good("create index concurrently i on p1 (a);", _PARTITIONED + "create table p1 partition of p default;"),
         good("create index if not exists i on p (a);", _PARTITIONED + "create index i on p (a);"),
-        good("create index concurrently i on t (a);", "create table t (a int);"),
     ),
 )
 
@@ -112,18 +110,14 @@ def _check_drop(case: Case) -> Iterator[Hit]:
         return
     for name in dropped_names(node):
         index = case.catalog.index(name)
+        table = case.catalog.tables.get(index.table) if index else None
         if index is not None and (index.parent or index.constraint):
             continue  # the statement fails, which another rule reports
-        table = case.catalog.tables.get(index.table) if index else None
-        if index is not None and (case.decider(index.created) is Decider.FILE or is_new(case, index.table)):
-            continue
         if table is not None and table.kind == "partitioned":
             continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
-        yield Hit(
-            f"DROP INDEX takes an ACCESS EXCLUSIVE lock on {table.name[1] if table else f'the table of {name[1]}'}, "
-            "which blocks reads and writes until the transaction ends",
-            f"drop index concurrently {name[1]};",
-        )
+        if not _is_new_index(case, index):
+            locked = table.name[1] if table else f"the table of {name[1]}"
+            yield Hit(locks_all("DROP INDEX", locked), f"drop index concurrently {name[1]};")
 
 
 DROP = Rule(
@@ -137,12 +131,11 @@ DROP = Rule(
     examples=(
         bad("drop index i;"),
         bad("drop index if exists s.i;"),
-        bad("drop index i;", "create table t (a int); create index i on t (a);"),
+        bad("drop index i;", _INDEXED),
         bad("drop index i, j;"),
         bad("create table t (a int); drop index i;"),
         good("drop index concurrently i;"),
-        good("drop index concurrently if exists i;"),
-        good("create table t (a int); create index i on t (a); drop index i;"),
+        good(_INDEXED + "drop index i;"),
         good("create index concurrently i on t (a); drop index i;"),
         good("drop index i;", _PARTITIONED + "create index i on p (a);"),
         good("drop table i;"),
@@ -156,10 +149,9 @@ def _check_reindex(case: Case) -> Iterator[Hit]:
         return
     if node["kind"] == "REINDEX_OBJECT_SYSTEM" or ("relation" in node and is_new(case)):
         return
-    if node["kind"] == "REINDEX_OBJECT_INDEX":
-        index = case.catalog.index(relation(node["relation"]))
-        if index is not None and (case.decider(index.created) is Decider.FILE or is_new(case, index.table)):
-            return
+    of_index = node["kind"] == "REINDEX_OBJECT_INDEX"
+    if of_index and _is_new_index(case, case.catalog.index(relation(node["relation"]))):
+        return
     kind = node["kind"].removeprefix("REINDEX_OBJECT_").lower()
     name = case.name[1] or node.get("name", "…")
     yield Hit(
@@ -182,27 +174,24 @@ REINDEX = Rule(
         bad("reindex index i;"),
         bad("reindex table t;"),
         bad("reindex schema public;"),
-        bad("reindex (verbose) table t;"),
         bad("reindex (concurrently false) table t;"),
         good("reindex index concurrently i;"),
         good("reindex (concurrently) table t;"),
         good("reindex (concurrently true, verbose) table t;"),
-        good("create table t (a int); create index i on t (a); reindex table t;"),
-        good("create table t (a int); create index i on t (a); reindex index i;"),
+        good(_INDEXED + "reindex table t;"),
+        good(_INDEXED + "reindex index i;"),
     ),
 )
 
 
 def _check_refresh(case: Case) -> Iterator[Hit]:
-    table = case.table
-    if case.node.get("concurrent") or case.node.get("skipData") or is_new(case):
-        return
-    if table is not None and not table.populated:
-        return  # it cannot be read yet, and CONCURRENTLY fails on it
-    yield Hit(
-        f"REFRESH MATERIALIZED VIEW runs the query of {case.name[1]} {BLOCKS_ALL}",
-        f"refresh materialized view concurrently {case.name[1]};  -- needs a unique index on its columns",
-    )
+    # A view that is not populated cannot be read yet, and CONCURRENTLY fails on it.
+    is_populated = case.table is None or case.table.populated
+    if is_populated and not (case.node.get("concurrent") or case.node.get("skipData") or is_new(case)):
+        yield Hit(
+            f"REFRESH MATERIALIZED VIEW runs the query of {case.name[1]} {BLOCKS_ALL}",
+            f"refresh materialized view concurrently {case.name[1]};  -- needs a unique index on its columns",
+        )
 
 
 REFRESH = Rule(
@@ -216,7 +205,6 @@ REFRESH = Rule(
         bad("refresh materialized view m;"),
         bad("refresh materialized view s.m with data;"),
         bad("refresh materialized view m;", "create materialized view m as select 1 as a;"),
-        bad("create table t (a int); refresh materialized view m;"),
         good("refresh materialized view concurrently m;"),
         good("create materialized view m as select 1 as a; refresh materialized view m;"),
         good("refresh materialized view m;", "create materialized view m as select 1 as a with no data;"),
@@ -230,23 +218,20 @@ def _check_refresh_fails(case: Case) -> Iterator[Hit]:
     table = case.table
     if not case.node.get("concurrent") or table is None or table.kind != "matview":
         return
-    by = table_decider(case, table)
     usable = (index for index in table.indexes if index.unique and not index.predicate and not index.expressions)
     if not any(usable) and not table.partial:
-        yield Hit(
-            f"REFRESH … CONCURRENTLY fails: {case.name[1]} has no unique index on plain columns of all rows",
-            f"create unique index … on {case.name[1]} (…);",
-            by,
-        )
+        missing, safer = "has no unique index on plain columns of all rows", "create unique index … on {} (…);"
     elif not table.populated:
-        yield Hit(
-            f"REFRESH … CONCURRENTLY fails: {case.name[1]} is not populated",
-            f"refresh materialized view {case.name[1]};",
-            by,
-        )
+        missing, safer = "is not populated", "refresh materialized view {};"
+    else:
+        return
+    message = f"REFRESH … CONCURRENTLY fails: {case.name[1]} {missing}"
+    yield Hit(message, safer.format(case.name[1]), table_decider(case, table))
 
 
+_VIEW = "create materialized view m as select 1 as a;"
 _UNIQUE = "create unique index on m (a);"
+_REFRESH = "refresh materialized view concurrently m;"
 
 REFRESH_FAILS = Rule(
     name="refresh-concurrently-fails",
@@ -256,19 +241,13 @@ REFRESH_FAILS = Rule(
     safe="create unique index m_id_idx on m (id);\nrefresh materialized view concurrently m;",
     check=_check_refresh_fails,
     examples=(
-        bad("refresh materialized view concurrently m;", "create materialized view m as select 1 as a;"),
-        bad("create materialized view m as select 1 as a; refresh materialized view concurrently m;"),
-        bad(
-            "refresh materialized view concurrently m;",
-            "create materialized view m as select 1 as a; create unique index on m (a) where a > 0;",
-        ),
-        bad(
-            "refresh materialized view concurrently m;",
-            "create materialized view m as select 1 as a with no data;" + _UNIQUE,
-        ),
-        good("refresh materialized view concurrently m;", "create materialized view m as select 1 as a;" + _UNIQUE),
-        good("refresh materialized view concurrently m;"),
-        good("create materialized view m as select 1 as a;" + _UNIQUE + "refresh materialized view concurrently m;"),
+        bad(_REFRESH, _VIEW),
+        bad(_VIEW + _REFRESH),
+        bad(_REFRESH, _VIEW + "create unique index on m (a) where a > 0;"),
+        bad(_REFRESH, "create materialized view m as select 1 as a with no data;" + _UNIQUE),
+        good(_REFRESH, _VIEW + _UNIQUE),
+        good(_REFRESH),
+        good(_VIEW + _UNIQUE + _REFRESH),
         good("refresh materialized view m;", "create materialized view m as select 1 as a with no data;"),
     ),
 )
@@ -280,11 +259,12 @@ def _check_detach(case: Case) -> Iterator[Hit]:
     if node.get("concurrent") or node.get("finalize") or is_new(case) or is_new(case, child):
         return
     yield Hit(
-        f"DETACH PARTITION takes an ACCESS EXCLUSIVE lock on {case.name[1]}, "
-        "which blocks reads and writes until the transaction ends",
+        locks_all("DETACH PARTITION", case.name[1]),
         f"alter table {case.name[1]} detach partition {child[1]} concurrently;",
     )
 
+
+_P1 = "create table p1 partition of p for values from (0) to (9);"
 
 DETACH = Rule(
     name="detach-not-concurrent",
@@ -298,13 +278,10 @@ DETACH = Rule(
     examples=(
         bad("alter table p detach partition p1;"),
         bad("alter table p detach partition s.p1;"),
-        bad(
-            "alter table p detach partition p1;",
-            _PARTITIONED + "create table p1 partition of p for values from (0) to (9);",
-        ),
+        bad("alter table p detach partition p1;", _PARTITIONED + _P1),
         good("alter table p detach partition p1 concurrently;"),
         good("alter table p detach partition p1 finalize;"),
-        good(_PARTITIONED + "create table p1 partition of p default; alter table p detach partition p1;"),
+        good(_PARTITIONED + _P1 + "alter table p detach partition p1;"),
         good("create table p1 (a int); alter table p attach partition p1 default; alter table p detach partition p1;"),
         good("drop table p1;"),
     ),
@@ -312,11 +289,10 @@ DETACH = Rule(
 
 
 def _check_invalid(case: Case) -> Iterator[Hit]:
-    if case.node.get("concurrent") and case.node.get("if_not_exists") and not is_new(case) and not _exists(case):
-        yield Hit(
-            f"IF NOT EXISTS keeps {case.node.get('idxname')} if an interrupted build left it INVALID",
-            f"create index concurrently {case.node.get('idxname')} on {case.name[1]} (…);",
-        )
+    if case.node.get("concurrent") and case.node.get("if_not_exists") and _adds_index(case):
+        name = case.node.get("idxname")
+        safer = f"create index concurrently {name} on {case.name[1]} (…);"
+        yield Hit(f"IF NOT EXISTS keeps {name} if an interrupted build left it INVALID", safer)
 
 
 KEEPS_INVALID = Rule(
@@ -329,13 +305,11 @@ KEEPS_INVALID = Rule(
     check=_check_invalid,
     examples=(
         bad("create index concurrently if not exists i on t (a);"),
-        bad("create unique index concurrently if not exists i on t (a);"),
         bad("create index concurrently if not exists i on t (a);", "create table t (a int);"),
         bad("drop index concurrently j; create index concurrently if not exists i on t (a);"),
         good("create index concurrently i on t (a);"),
         good("create table t (a int); create index if not exists i on t (a);"),
         good("drop index concurrently if exists i; create index concurrently i on t (a);"),
-        good("create table if not exists t (a int);"),
     ),
 )
 

@@ -21,14 +21,10 @@ def _check_redundant(case: Case) -> Iterator[Hit]:
     table = case.table
     if table is None or "" in (new := index_of(case.catalog, table, case.node, None)).columns:
         return
-    for old in table.indexes:
-        if old.name != new.name and _covers(old, new):
-            yield Hit(
-                f"{new.name[1]} is redundant: {old.name[1]} starts with the same columns",
-                "-- omit this index",
-                case.decider(old.created),
-            )
-            return
+    old = next((old for old in table.indexes if old.name != new.name and _covers(old, new)), None)
+    if old is not None:
+        message = f"{new.name[1]} is redundant: {old.name[1]} starts with the same columns"
+        yield Hit(message, "-- omit this index", case.decider(old.created))
 
 
 def _covers(old: Index, new: Index) -> bool:
@@ -70,15 +66,15 @@ REDUNDANT = Rule(
 
 def _check_foreign_key(case: Case) -> Iterator[Hit]:
     """Checks at the end of the file, since the index may follow the constraint."""
-    file = case.state.file
-    for table in list(case.catalog.tables.values()):
+    tables = (table for table in list(case.catalog.tables.values()) if not table.partial and not table.bound)
+    for table in tables:
         for key in table.constraints:
-            is_added = key.created is not None and key.created.file == file and key.kind == "foreign"
-            if is_added and not table.partial and not table.bound and not indexed_first(table, key.columns):
-                columns = ", ".join(key.columns)
+            is_added = key.created is not None and key.created.file == case.state.file and key.kind == "foreign"
+            if is_added and not indexed_first(table, key.columns):
+                name, columns = table.name[1], ", ".join(key.columns)
                 yield Hit(
-                    f"no index on {table.name[1]} starts with ({columns}), the columns of foreign key {key.name}",
-                    f"create index concurrently on {table.name[1]} ({columns});",
+                    f"no index on {name} starts with ({columns}), the columns of foreign key {key.name}",
+                    f"create index concurrently on {name} ({columns});",
                 )
 
 

@@ -11,8 +11,8 @@ from sqlmigrate.lint.rules.rewrites.new_columns import added_columns, is_table_i
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
 from sqlmigrate.lint.schema.interpret.definitions import (
     column_constraints,
+    column_of,
     constrained_columns,
-    generated_kind,
     index_used,
 )
 from sqlmigrate.sql.tree import qualified
@@ -62,9 +62,9 @@ def _made_not_null(case: Case) -> str:
         return str(case.node.get("name", ""))
     if case.kind == "AT_AddColumn":
         column = case.node["def"]["ColumnDef"]
-        bodies = {body["contype"]: body for body in column_constraints(column)}
-        computed = generated_kind(bodies.get("CONSTR_GENERATED", {"generated_kind": "s"})) == "virtual"
-        return str(column.get("colname", "")) if computed and "CONSTR_NOTNULL" in bodies else ""
+        kinds = {body["contype"] for body in column_constraints(column)}
+        is_checked = column_of(column, None).generated == "virtual" and "CONSTR_NOTNULL" in kinds
+        return str(column.get("colname", "")) if is_checked else ""
     node = case.node["def"]["Constraint"]
     if node["contype"] != "CONSTR_NOTNULL" or node.get("skip_validation"):
         return ""

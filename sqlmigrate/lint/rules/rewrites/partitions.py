@@ -8,7 +8,7 @@ from sqlmigrate.lint.facts.bounds import implies_bound
 from sqlmigrate.lint.facts.questions import default_partition, is_new, table_decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
-from sqlmigrate.lint.rules.wording import BLOCKS_ALL, LOCKS_ALL
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, locks_all
 from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _check_partition_of(case: Case) -> Iterator[Hit]:
     exists = case.node.get("if_not_exists") and case.catalog.table(relation(case.node["relation"])) is not None
     if not is_new(case, parent) and not exists:
         yield Hit(
-            "CREATE TABLE … PARTITION OF " + LOCKS_ALL.format(parent[1]),
+            locks_all("CREATE TABLE … PARTITION OF", parent[1]),
             f"create table {name} (like {parent[1]} including all);\n"
             f"alter table {parent[1]} attach partition {name} for values …;",
         )

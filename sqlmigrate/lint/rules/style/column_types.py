@@ -20,12 +20,20 @@ _LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
 _KEYS = ("CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
+def elements(case: Case) -> list[Node]:
+    """Returns the elements of CREATE TABLE, or what a subcommand of ALTER TABLE adds or changes."""
+    return case.node.get("tableElts") or [case.node.get("def", {})]
+
+
+def is_lasting(case: Case) -> bool:
+    """Whether the case is not about a temporary table, and not in a down file, which restores old definitions."""
+    return case.node.get("relation", {}).get("relpersistence") != "t" and not case.state.down
+
+
 def _columns(case: Case) -> Iterator[tuple[str, Node]]:
-    """Yields the columns that a statement gives a type; none in a down file, which restores old columns."""
-    temporary = case.kind == "CreateStmt" and case.node["relation"].get("relpersistence") == "t"
-    items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else (case.node["def"],)
-    for item in () if temporary or case.state.down else items:
-        column = item.get("ColumnDef", {})
+    """Yields the columns that a statement gives a type."""
+    for element in elements(case) if is_lasting(case) else ():
+        column = element.get("ColumnDef", {})
         if "typeName" in column:
             yield column.get("colname") or case.node.get("name", ""), column
 
