@@ -147,7 +147,7 @@ def _check_reindex(case: Case) -> Iterator[Hit]:
     node = case.node
     if is_on(options(node.get("params", ())).get("concurrently", False)):
         return
-    if node["kind"] == "REINDEX_OBJECT_SYSTEM" or ("relation" in node and is_new(case)):
+    if node["kind"] == "REINDEX_OBJECT_SYSTEM" or is_new(case):
         return
     of_index = node["kind"] == "REINDEX_OBJECT_INDEX"
     if of_index and _is_new_index(case, case.catalog.index(relation(node["relation"]))):
@@ -254,14 +254,11 @@ REFRESH_FAILS = Rule(
 
 
 def _check_detach(case: Case) -> Iterator[Hit]:
-    node = case.node["def"]["PartitionCmd"]
-    child = relation(node["name"])
-    if node.get("concurrent") or node.get("finalize") or is_new(case) or is_new(case, child):
-        return
-    yield Hit(
-        locks_all("DETACH PARTITION", case.name[1]),
-        f"alter table {case.name[1]} detach partition {child[1]} concurrently;",
-    )
+    node, parent = case.node["def"]["PartitionCmd"], case.name[1]
+    partition = relation(node["name"])
+    if not (node.get("concurrent") or is_new(case) or is_new(case, partition)):
+        safer = f"alter table {parent} detach partition {partition[1]} concurrently;"
+        yield Hit(locks_all("DETACH PARTITION", parent), safer)
 
 
 _P1 = "create table p1 partition of p for values from (0) to (9);"
@@ -277,13 +274,11 @@ DETACH = Rule(
     since=14,
     examples=(
         bad("alter table p detach partition p1;"),
-        bad("alter table p detach partition s.p1;"),
         bad("alter table p detach partition p1;", _PARTITIONED + _P1),
         good("alter table p detach partition p1 concurrently;"),
         good("alter table p detach partition p1 finalize;"),
         good(_PARTITIONED + _P1 + "alter table p detach partition p1;"),
         good("create table p1 (a int); alter table p attach partition p1 default; alter table p detach partition p1;"),
-        good("drop table p1;"),
     ),
 )
 
@@ -309,7 +304,6 @@ KEEPS_INVALID = Rule(
         bad("drop index concurrently j; create index concurrently if not exists i on t (a);"),
         good("create index concurrently i on t (a);"),
         good("create table t (a int); create index if not exists i on t (a);"),
-        good("drop index concurrently if exists i; create index concurrently i on t (a);"),
     ),
 )
 

@@ -171,6 +171,7 @@ FOREIGN_KEY = Rule(
         bad("alter table t add foreign key (a) references r;", "create table t (a int); create table r (id int);"),
         bad("alter table t add column a int default 1 references r;"),
         bad("alter table t add column a int, add foreign key (a) references r;"),
+        bad("create table r (id int primary key); alter table t add foreign key (a) references r;"),
         good("alter table t add constraint f foreign key (a) references r (id) not valid;"),
         good("alter table t add column a int references r;"),
         good("create table t (a int); alter table t add foreign key (a) references r;"),

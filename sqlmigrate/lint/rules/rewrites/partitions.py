@@ -14,7 +14,8 @@ from sqlmigrate.sql.tree import relation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Index, Table
+    from sqlmigrate.lint.schema.catalog import Index, Name, Table
+    from sqlmigrate.sql.parser import Node
 
 _PARENT = "create table p (id int not null) partition by range (id); "
 
@@ -126,17 +127,18 @@ ATTACH = Rule(
 )
 
 
-def _check_default(case: Case) -> Iterator[Hit]:
+def _added_partition(case: Case) -> tuple[Name, Node | None]:
+    """Returns the partitioned table and the bound of the partition that a statement adds, or no bound."""
     if case.kind == "AT_AttachPartition":
-        parent, bound = case.name, case.node["def"]["PartitionCmd"].get("bound")
-    else:
-        inherited = case.node.get("inhRelations", ())
-        parent = case.catalog.resolve(relation(inherited[0]["RangeVar"])) if inherited else ("", "")
-        bound = case.node.get("partbound")
-    if bound is None or bound.get("is_default"):
-        return
+        return case.name, case.node["def"]["PartitionCmd"].get("bound")
+    parents = case.node.get("inhRelations", [{"RangeVar": {}}])
+    return case.catalog.resolve(relation(parents[0]["RangeVar"])), case.node.get("partbound")
+
+
+def _check_default(case: Case) -> Iterator[Hit]:
+    parent, bound = _added_partition(case)
     default = default_partition(case.catalog, parent)
-    if default is None or is_new(case, default.name):
+    if bound is None or bound.get("is_default") or default is None or is_new(case, default.name):
         return
     checks = (check for check in default.constraints if check.kind == "check" and check.valid)
     if any("BoolExpr" in (check.expression or {}) for check in checks):
@@ -178,16 +180,14 @@ DEFAULT_SCANS = Rule(
 
 
 def _check_partition_of(case: Case) -> Iterator[Hit]:
-    if "partbound" not in case.node:
-        return
-    parent = case.catalog.resolve(relation(case.node["inhRelations"][0]["RangeVar"]))
-    name = relation(case.node["relation"])[1]
-    exists = case.node.get("if_not_exists") and case.catalog.table(relation(case.node["relation"])) is not None
-    if not is_new(case, parent) and not exists:
+    parent, bound = _added_partition(case)
+    name = relation(case.node["relation"])
+    exists = case.node.get("if_not_exists") and case.catalog.table(name) is not None
+    if bound is not None and not is_new(case, parent) and not exists:
         yield Hit(
             locks_all("CREATE TABLE … PARTITION OF", parent[1]),
-            f"create table {name} (like {parent[1]} including all);\n"
-            f"alter table {parent[1]} attach partition {name} for values …;",
+            f"create table {name[1]} (like {parent[1]} including all);\n"
+            f"alter table {parent[1]} attach partition {name[1]} for values …;",
         )
 
 
@@ -203,7 +203,6 @@ PARTITION_OF = Rule(
         bad(_PARTITION_OF),
         bad(_PARTITION_OF, _PARENT),
         bad("create table d partition of p default;", _PARENT),
-        bad("create table q partition of s.p for values in (1);"),
         good("create table q (like p including all);" + _ATTACH),
         good(_PARENT + _PARTITION_OF),
         good("create table q () inherits (p);"),

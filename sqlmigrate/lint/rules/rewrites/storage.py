@@ -136,7 +136,7 @@ VACUUM_FULL = Rule(
 
 
 def _check_cluster(case: Case) -> Iterator[Hit]:
-    if not ("relation" in case.node and is_new(case)):
+    if not is_new(case):
         yield Hit(f"CLUSTER rewrites {case.name[1] or 'every clustered table'} {BLOCKS_ALL}", _ONLINE)
 
 

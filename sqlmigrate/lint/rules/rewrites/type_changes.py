@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import ColumnWork, is_new, table_decider, type_change
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rules.rewrites.new_columns import is_table_in_use
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
 from sqlmigrate.lint.schema.datatype import type_of
 
@@ -17,9 +18,7 @@ _NEW_COLUMN = "add a new column, copy the values in batches, then swap the names
 
 
 def _check_type(case: Case) -> Iterator[Hit]:
-    if is_new(case) or (case.table is not None and case.table.kind in ("view", "foreign")):
-        return
-    if case.statement.body.get("objtype") not in ("OBJECT_TABLE", None):
+    if not is_table_in_use(case) or (case.table is not None and case.table.kind in ("view", "foreign")):
         return
     change, table, column = type_change(case), case.name[1], case.node.get("name", "")
     rewrite = f"changing {column} to {type_of(case.node['def']['ColumnDef']['typeName'])} rewrites {table}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import RELATIONS
@@ -188,9 +189,7 @@ _RENAMED = {
 
 
 def _check_naming(case: Case) -> Iterator[Hit]:
-    if not case.naming or case.state.down:
-        return
-    for kind, name in _names(case):
+    for kind, name in () if case.state.down else _names(case):
         pattern = case.naming.get(kind)
         if pattern is not None and re.fullmatch(pattern, name) is None:
             yield Hit(f"the {kind} name {name} does not match the pattern {pattern}")
@@ -198,14 +197,8 @@ def _check_naming(case: Case) -> Iterator[Hit]:
 
 _SNAKE = (("table", "[a-z_]+"), ("column", "[a-z_]+"), ("index", ".+_idx"), ("constraint", "t_.+"))
 
-
-def _violation(sql: str) -> Example:
-    return Example(sql, bad=True, naming=_SNAKE)
-
-
-def _match(sql: str) -> Example:
-    return Example(sql, naming=_SNAKE)
-
+_violation = partial(Example, bad=True, naming=_SNAKE)
+_match = partial(Example, naming=_SNAKE)
 
 NAMING = Rule(
     name="naming",
