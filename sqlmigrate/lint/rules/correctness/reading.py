@@ -14,7 +14,6 @@ SYNTAX = Rule(
     safe="select 1;",
     examples=(
         bad("selec 1;"),
-        bad("create table t (a int,);"),
         bad("select 'open;"),
         bad("\\i other.sql\nselect 1;"),
         bad("alter table t add constraint check (a > 0);"),
@@ -33,7 +32,6 @@ UNUSED_IGNORE = Rule(
         bad("-- sqlmigrate: ignore=index-not-concurrent\nselect 1;"),
         bad("-- sqlmigrate: ignore=no-such-rule\nselect 1;"),
         bad("-- sqlmigrate: ignore=\nselect 1;"),
-        bad("-- sqlmigrate: ignore=index-not-concurrent\ncreate index concurrently i on t (a);"),
         bad("-- sqlmigrate: ignore=check-scans\ncreate index i on t (a);"),
         good(_SAFE),
         good("create index i on t (a); -- sqlmigrate: ignore=index-not-concurrent"),

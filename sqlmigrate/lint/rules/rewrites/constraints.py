@@ -37,8 +37,8 @@ _BACKED_BY_INDEX = {
 def _added(case: Case) -> Iterator[tuple[str, Node]]:
     """Yields the constraints that a subcommand adds to an existing table, each with the new column's name or ''."""
     if case.kind == "AT_AddColumn":
-        for name, column in added_columns(case):
-            yield from ((name, body) for body in column_constraints(column))
+        for column, node in added_columns(case):
+            yield from ((column.name, body) for body in column_constraints(node))
     elif is_table_in_use(case):
         yield "", case.node["def"]["Constraint"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import is_constrained_domain, is_new
@@ -10,15 +11,16 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints, generated_kind
+from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.volatility import is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.lint.schema.catalog import Column
     from sqlmigrate.sql.parser import Node
 
-_ON = ("AT_AddColumn",)
+_rule = partial(Rule, level=Level.WARNING, on=("AT_AddColumn",))
 
 
 def is_table_in_use(case: Case) -> bool:
@@ -26,42 +28,35 @@ def is_table_in_use(case: Case) -> bool:
     return case.statement.body.get("objtype") == "OBJECT_TABLE" and not is_new(case)
 
 
-def added_columns(case: Case) -> Iterator[tuple[str, Node]]:
-    """Yields name and ColumnDef of the column that ADD COLUMN adds to an existing table."""
+def added_columns(case: Case) -> Iterator[tuple[Column, Node]]:
+    """Yields the column that ADD COLUMN adds to an existing table, with its ColumnDef."""
     node = case.node["def"]["ColumnDef"]
-    name = node.get("colname", "")
-    exists = case.node.get("missing_ok") and case.table is not None and name in case.table.columns
+    column = column_of(node, None)
+    exists = case.node.get("missing_ok") and case.table is not None and column.name in case.table.columns
     if is_table_in_use(case) and not exists:
-        yield name, node
-
-
-def _constraint(node: Node, kind: str) -> Node | None:
-    return next((body for body in column_constraints(node) if body["contype"] == kind), None)
+        yield column, node
 
 
 def _check_volatile_default(case: Case) -> Iterator[Hit]:
-    for name, node in added_columns(case):
-        default = _constraint(node, "CONSTR_DEFAULT")
-        if default is None or is_serial(node["typeName"]):
+    for column, node in added_columns(case):
+        if column.default is None or column.generated or is_serial(node["typeName"]):
             continue
-        volatile = is_volatile(default.get("raw_expr"), case.catalog)
+        volatile = is_volatile(column.default, case.catalog)
         if volatile:
             yield Hit(
-                f"the volatile default of {name} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"alter table … add column {name} …; alter table … alter column {name} set default …; "
+                f"the volatile default of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
+                f"alter table … add column {column.name} …; alter table … alter column {column.name} set default …; "
                 "then update the existing rows in batches",
                 node=node,
             )
         elif volatile is None:
-            yield Hit(f"whether the function in the default of {name} is volatile", certain=False, node=node)
+            yield Hit(f"whether the function in the default of {column.name} is volatile", certain=False, node=node)
 
 
 _F = "alter table t add column a text default f();"
 
-VOLATILE_DEFAULT = Rule(
+VOLATILE_DEFAULT = _rule(
     name="volatile-default-rewrites",
-    level=Level.WARNING,
-    on=_ON,
     stake=f"{REWRITES} A constant or stable default does not.",
     safe="alter table t add column id uuid;\nalter table t alter column id set default gen_random_uuid();"
     "\n-- then update the existing rows in batches",
@@ -89,19 +84,17 @@ VOLATILE_DEFAULT = Rule(
 
 
 def _check_serial(case: Case) -> Iterator[Hit]:
-    for name, node in added_columns(case):
-        if _constraint(node, "CONSTR_IDENTITY") or is_serial(node["typeName"]):
+    for column, node in added_columns(case):
+        if column.identity or is_serial(node["typeName"]):
             yield Hit(
-                f"numbering the existing rows in {name} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"add {name} as a plain column, update the existing rows in batches, then add the identity",
+                f"numbering the existing rows in {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
+                f"add {column.name} as a plain column, update the existing rows in batches, then add the identity",
                 node=node,
             )
 
 
-SERIAL = Rule(
+SERIAL = _rule(
     name="serial-column-rewrites",
-    level=Level.WARNING,
-    on=_ON,
     stake=f"{REWRITES} Each existing row gets its own number.",
     safe="alter table t add column id bigint;\n"
     "-- update the rows in batches; add a valid CHECK (id is not null); SET NOT NULL\n"
@@ -121,21 +114,18 @@ SERIAL = Rule(
 
 
 def _check_generated(case: Case) -> Iterator[Hit]:
-    for name, node in added_columns(case):
-        generated = _constraint(node, "CONSTR_GENERATED")
-        if generated and generated_kind(generated) == "stored":
+    for column, node in added_columns(case):
+        if column.generated == "stored":
             yield Hit(
-                f"adding the stored generated column {name} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"make {name} VIRTUAL (PostgreSQL 18), "
+                f"adding the stored generated column {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
+                f"make {column.name} VIRTUAL (PostgreSQL 18), "
                 "or add a plain column and a trigger and update the rows in batches",
                 node=node,
             )
 
 
-GENERATED = Rule(
+GENERATED = _rule(
     name="generated-column-rewrites",
-    level=Level.WARNING,
-    on=_ON,
     stake=f"{REWRITES} A virtual generated column does not.",
     safe="alter table t add column total numeric generated always as (price * count) virtual; -- PostgreSQL 18",
     check=_check_generated,
@@ -167,10 +157,8 @@ def _check_domain(case: Case) -> Iterator[Hit]:
             yield Hit(f"whether {type_} is a domain with a constraint", certain=False, node=node)
 
 
-DOMAIN = Rule(
+DOMAIN = _rule(
     name="constrained-domain-rewrites",
-    level=Level.WARNING,
-    on=_ON,
     stake=f"{REWRITES} PostgreSQL checks the domain's constraint for each row.",
     safe="alter table t add column email text;\n"
     "alter table t add constraint email_ok check (email ~ '@') not valid;\nalter table t validate constraint email_ok;",

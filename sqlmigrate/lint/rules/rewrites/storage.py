@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import is_new
@@ -13,6 +14,7 @@ from sqlmigrate.sql.tree import is_on, options, relation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_rule = partial(Rule, level=Level.WARNING, stake=REWRITES)
 _NEW_TABLE = "create a new table and copy the rows in batches"
 _ONLINE = "use pg_repack or pg_squeeze, which do not block reads and writes meanwhile"
 
@@ -25,11 +27,9 @@ def _check_logged(case: Case) -> Iterator[Hit]:
         yield Hit(f"SET {option} rewrites {case.name[1]} {BLOCKS_ALL}", _NEW_TABLE)
 
 
-LOGGED = Rule(
+LOGGED = _rule(
     name="set-logged-rewrites",
-    level=Level.WARNING,
     on=("AT_SetLogged", "AT_SetUnLogged"),
-    stake=REWRITES,
     safe="create table t_new (like t including all);\n-- copy the rows in batches, then swap the names",
     check=_check_logged,
     examples=(
@@ -69,11 +69,9 @@ def _keeps_rows(case: Case, current: str) -> bool:
     return table.kind == "partitioned" or (is_set and table.created is not None and not case.catalog.uncertain)
 
 
-TABLESPACE = Rule(
+TABLESPACE = _rule(
     name="set-tablespace-rewrites",
-    level=Level.WARNING,
     on=("AT_SetTableSpace", "AlterTableMoveAllStmt"),
-    stake=REWRITES,
     safe="-- pg_repack --tablespace fast --table t",
     check=_check_tablespace,
     examples=(
@@ -88,11 +86,9 @@ TABLESPACE = Rule(
     ),
 )
 
-ACCESS_METHOD = Rule(
+ACCESS_METHOD = _rule(
     name="set-access-method-rewrites",
-    level=Level.WARNING,
     on=("AT_SetAccessMethod",),
-    stake=REWRITES,
     safe="create table t_new (like t including all) using columnar;\n-- copy the rows in batches, then swap the names",
     check=_check_access_method,
     since=15,
@@ -115,11 +111,9 @@ def _check_vacuum_full(case: Case) -> Iterator[Hit]:
         yield Hit(f"VACUUM FULL rewrites {table} {BLOCKS_ALL}", f"vacuum (analyze) …;  -- or {_ONLINE}")
 
 
-VACUUM_FULL = Rule(
+VACUUM_FULL = _rule(
     name="vacuum-full-rewrites",
-    level=Level.WARNING,
     on=("VacuumStmt",),
-    stake=REWRITES,
     safe="vacuum (analyze) t; -- or pg_repack --table t",
     check=_check_vacuum_full,
     examples=(
@@ -140,11 +134,9 @@ def _check_cluster(case: Case) -> Iterator[Hit]:
         yield Hit(f"CLUSTER rewrites {case.name[1] or 'every clustered table'} {BLOCKS_ALL}", _ONLINE)
 
 
-CLUSTER = Rule(
+CLUSTER = _rule(
     name="cluster-rewrites",
-    level=Level.WARNING,
     on=("ClusterStmt",),
-    stake=REWRITES,
     safe="-- pg_repack --order-by a --table t",
     check=_check_cluster,
     examples=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.parser import Node
 
-_ON = ("CreateStmt", "AT_AddColumn", "AT_AlterColumnType")
 _LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
 _KEYS = ("CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
@@ -107,10 +107,10 @@ SERIAL = Rule(
     ),
 )
 
-TIMESTAMP = Rule(
+_type_rule = partial(Rule, level=Level.NOTICE, on=("CreateStmt", "AT_AddColumn", "AT_AlterColumnType"))
+
+TIMESTAMP = _type_rule(
     name="timestamp-without-zone",
-    level=Level.NOTICE,
-    on=_ON,
     stake="A timestamp without time zone does not identify a point in time: each application must know its time zone.",
     safe="create table t (at timestamptz);",
     check=_of_type(
@@ -125,10 +125,8 @@ TIMESTAMP = Rule(
     ),
 )
 
-CHAR = Rule(
+CHAR = _type_rule(
     name="char-type",
-    level=Level.NOTICE,
-    on=_ON,
     stake="PostgreSQL pads the values with spaces. Comparisons ignore the spaces; LIKE and regular expressions do not.",
     safe="create table t (code text check (length(code) = 3));",
     check=_of_type(_is("bpchar"), "char pads the values of {name} with spaces", "{name} text"),
@@ -138,10 +136,8 @@ CHAR = Rule(
     ),
 )
 
-VARCHAR = Rule(
+VARCHAR = _type_rule(
     name="varchar-limit",
-    level=Level.NOTICE,
-    on=_ON,
     stake="The limit saves no space, and lowering it rewrites the table. A CHECK can be changed without a rewrite.",
     safe="create table t (name text check (length(name) <= 50));",
     check=_of_type(
@@ -155,10 +151,8 @@ VARCHAR = Rule(
     ),
 )
 
-JSON = Rule(
+JSON = _type_rule(
     name="json-type",
-    level=Level.NOTICE,
-    on=_ON,
     stake="Each access parses the text again. "
     "The type has no equality operator, so DISTINCT, GROUP BY and indexes on the column fail.",
     safe="create table t (data jsonb);",
@@ -169,10 +163,8 @@ JSON = Rule(
     ),
 )
 
-MONEY = Rule(
+MONEY = _type_rule(
     name="money-type",
-    level=Level.NOTICE,
-    on=_ON,
     stake="The format and precision of money depend on lc_monetary, and it does not store a currency.",
     safe="create table t (amount numeric(12, 2), currency text);",
     check=_of_type(_is("money"), "the format and precision of {name} depend on lc_monetary", "{name} numeric(12, 2)"),
