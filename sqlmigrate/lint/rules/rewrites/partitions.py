@@ -137,8 +137,8 @@ def _added_partition(case: Case) -> tuple[Name, Node | None]:
 
 def _check_default(case: Case) -> Iterator[Hit]:
     parent, bound = _added_partition(case)
-    default = default_partition(case.catalog, parent)
-    if bound is None or bound.get("is_default") or default is None or is_new(case, default.name):
+    default = default_partition(case.catalog, parent) if bound and not bound.get("is_default") else None
+    if default is None or is_new(case, default.name):
         return
     checks = (check for check in default.constraints if check.kind == "check" and check.valid)
     if any("BoolExpr" in (check.expression or {}) for check in checks):
