@@ -39,9 +39,8 @@ def added_columns(case: Case) -> Iterator[tuple[Column, Node]]:
 
 def _check_volatile_default(case: Case) -> Iterator[Hit]:
     for column, node in added_columns(case):
-        if column.default is None or column.generated or is_serial(node["typeName"]):
-            continue
-        volatile = is_volatile(column.default, case.catalog)
+        is_computed = column.generated or is_serial(node["typeName"])  # which other rules report
+        volatile = False if is_computed else is_volatile(column.default, case.catalog)
         if volatile:
             yield Hit(
                 f"the volatile default of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
@@ -76,6 +75,8 @@ VOLATILE_DEFAULT = _rule(
         good("alter table t add column a timestamptz default now() + interval '1 day';"),
         good("alter table t add column a text default md5('a');"),
         good("alter table t add column a int not null default 0;"),
+        good("alter table t add column a text generated always as (f(b)) stored;"),
+        good("alter table t add column a bigserial;"),
         good(_F, "create function f() returns text immutable return 'x';"),
         good("create table t (b int); alter table t add column a uuid default gen_random_uuid();"),
         unsure("alter table t add column a text default make_slug();"),
