@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
-from sqlmigrate.lint.facts.holding import note
+from sqlmigrate.lint.facts.holding import record_locks
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
 from sqlmigrate.lint.reading import Unit, called, inner_statements, units
@@ -272,7 +272,7 @@ class _FileLinter:
         name = self._subject(body)
         self._look(statement.kind, body, statement, name)
         if self._moment.linted:
-            note(self._state, statement, self._catalog)
+            record_locks(self._state, statement, self._catalog)
         if statement.kind != "AlterTableStmt":
             apply(self._catalog, statement.kind, body, created)
             return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, default_partition
 from sqlmigrate.locks import Mode, locks_in
-from sqlmigrate.locks.taken import OF_A_TABLE
+from sqlmigrate.locks.taken import OF_A_TABLE, SIMPLE
 from sqlmigrate.sql.tree import columns_in, constant, kind_and_body, relation, relations_in, strings
 
 if TYPE_CHECKING:
@@ -16,32 +16,24 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
 
+_MODES = {kind: mode for kind, (_, mode) in SIMPLE.items()}
 ALTERING = (
-    "AlterTableStmt",
-    "RenameStmt",
-    "TruncateStmt",
-    "AlterObjectSchemaStmt",
-    "CreatePolicyStmt",
-    "AlterPolicyStmt",
-    "RuleStmt",
-    "LockStmt",
-    "ClusterStmt",
-    "DropStmt",
-    "CreateStmt",
+    *(kind for kind, mode in _MODES.items() if mode is Mode.ACCESS_EXCLUSIVE),
+    *("AlterTableStmt", "ClusterStmt", "CreateStmt", "DropStmt", "LockStmt", "RenameStmt"),
 )
-WRITING = ("UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt")
+WRITING = tuple(kind for kind, mode in _MODES.items() if mode is Mode.ROW_EXCLUSIVE)
 _TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 _RENAMED = ("OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE")
 _SYSTEM = ("pg_catalog", "information_schema")
 
 
-def note(state: FileState, statement: Statement, catalog: Catalog) -> None:
+def record_locks(state: FileState, statement: Statement, catalog: Catalog) -> None:
     """Records the locks and writes of a statement in the state; the catalog is the one before the statement."""
     if statement.kind in ALTERING:
         for name in exclusively_locked(statement, catalog, state):
             state.locked.setdefault(name, statement)
         if statement.kind in ("RenameStmt", "AlterObjectSchemaStmt"):
-            _follow(state, statement.body, catalog)
+            _rename_records(state, statement.body, catalog)
     elif statement.kind in WRITING and (target := written(statement, catalog, state)):
         state.written.setdefault(target, statement)
     elif "pg_advisory_lock" in statement.text or "pg_try_advisory_lock" in statement.text:
@@ -97,9 +89,7 @@ def in_use(catalog: Catalog, name: Name, state: FileState) -> bool:
     table = catalog.tables.get(name)
     if table is None:
         return name[0] not in _SYSTEM and not name[1].startswith("pg_")
-    if table.kind == "view" or table.persistence == "t":
-        return False
-    return not state.creates(table.created)
+    return table.kind != "view" and not state.hides(table)
 
 
 def reads_in_use(query: Node, catalog: Catalog, state: FileState) -> list[Name]:
@@ -119,7 +109,7 @@ def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | 
         return name if read and not is_bounded(source, catalog.tables.get(read[0])) else None
     table = catalog.tables.get(name)
     unknown = table is None or table.created is None
-    if not in_use(catalog, name, state) or (unknown and name not in state.locked and _picks(body)):
+    if not in_use(catalog, name, state) or (unknown and name not in state.locked and _compares_with_constant(body)):
         return None
     return None if is_bounded(body, table, inner=bool(statement.inner)) else name
 
@@ -132,7 +122,7 @@ def is_bounded(body: Node, table: Table | None, *, inner: bool = False) -> bool:
     )
 
 
-def _picks(body: Node) -> bool:
+def _compares_with_constant(body: Node) -> bool:
     """Returns whether a statement compares a column with a constant; the number of such rows is unknown."""
     tests = (part.get("A_Expr", {}) for part in conjuncts(body.get("whereClause")))
     return any(
@@ -181,12 +171,10 @@ def _leaves_table_locked(kind: str, body: Node) -> bool:
             return body["renameType"] in _RENAMED and of_table
         case "DropStmt":
             return body["removeType"] in OF_A_TABLE
-        case "CreateStmt":
-            return "partbound" in body
     return True
 
 
-def _follow(state: FileState, body: Node, catalog: Catalog) -> None:
+def _rename_records(state: FileState, body: Node, catalog: Catalog) -> None:
     """Moves the records of a renamed or moved table to its new name."""
     old = catalog.resolve(relation(body.get("relation", {})))
     if body.get("renameType") == "OBJECT_TABLE":

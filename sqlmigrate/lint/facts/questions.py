@@ -40,9 +40,7 @@ class Change(NamedTuple):
 def is_new(case: Case, name: Name | None = None) -> bool:
     """Returns whether no application can use the table: it is temporary, or this file created it."""
     table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
-    if table is None:
-        return False
-    return table.persistence == "t" or case.state.creates(table.created)
+    return table is not None and case.state.hides(table)
 
 
 def table_decider(case: Case, table: Table | None) -> Decider:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Name
+    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
     from sqlmigrate.sql.parser import Node
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate sets it for every segment
@@ -91,6 +91,10 @@ class FileState:
     def creates(self, created: Creation | None) -> bool:
         """Returns whether this file, or a file deployed together with it, created an object."""
         return created is not None and (created.file == self.file or created.file in self.pending)
+
+    def hides(self, table: Table) -> bool:
+        """Returns whether no application can use the table: it is temporary, or this file created it."""
+        return table.persistence == "t" or self.creates(table.created)
 
     def setting(self, name: str) -> str | None:
         """Returns the value that this file or sqlmigrate gave a setting, or None for the server's value."""
