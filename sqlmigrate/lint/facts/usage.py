@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Decider
+from sqlmigrate.lint.schema.interpret.changes import RELATIONS, ROUTINES, TYPES
 from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Case
     from sqlmigrate.lint.schema.catalog import Column, Creation, Name
-
-RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
-TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
-ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
 
 
 def is_in_use(case: Case, created: Creation | None) -> bool:
@@ -32,7 +29,7 @@ def relation_in_use(case: Case, name: Name) -> bool:
     table = case.catalog.tables.get(resolved)
     if table is None:
         return resolved[0] != "pg_temp" and resolved not in case.catalog.dropped and is_in_use(case, None)
-    return table.persistence != "t" and is_in_use(case, table.created)
+    return not case.state.hides(table) and is_in_use(case, table.created)
 
 
 def column_in_use(case: Case, column: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import (
-    TYPES,
     column_in_use,
     creation,
     decider,
@@ -17,7 +16,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.lint.schema.interpret.changes import TYPES, dropped_names
 from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:

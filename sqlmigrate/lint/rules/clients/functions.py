@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.lint.facts.usage import ROUTINES, decider, is_in_use
+from sqlmigrate.lint.facts.usage import decider, is_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names
 from sqlmigrate.sql.tree import is_on, qualified
 
 if TYPE_CHECKING:

@@ -8,9 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import (
-    RELATIONS,
-    ROUTINES,
-    TYPES,
     column_in_use,
     creation,
     decider,
@@ -21,6 +18,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.schema.interpret.changes import RELATIONS, ROUTINES, TYPES
 from sqlmigrate.sql.tree import qualified, relation
 
 if TYPE_CHECKING:

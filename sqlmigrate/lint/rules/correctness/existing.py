@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.usage import ROUTINES
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
-from sqlmigrate.lint.schema.interpret.changes import dropped_names, is_named
+from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names, is_named
 from sqlmigrate.lint.schema.interpret.tables import new_name
 from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
 

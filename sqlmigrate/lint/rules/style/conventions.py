@@ -6,10 +6,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.usage import RELATIONS
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.style.column_types import elements, is_lasting
+from sqlmigrate.lint.schema.interpret.changes import RELATIONS
 from sqlmigrate.lint.schema.interpret.definitions import KINDS, column_constraints
 from sqlmigrate.lint.schema.interpret.tables import new_name
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Creation
     from sqlmigrate.sql.parser import Node
 
-_ALTERED = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW", "OBJECT_VIEW")
-
 
 def apply(catalog: Catalog, kind: str, body: Node, created: Creation) -> None:
     """Applies a statement to the catalog, an ALTER TABLE with all its subcommands."""
@@ -34,7 +32,7 @@ def changes_schema(kind: str) -> bool:
 
 def apply_command(catalog: Catalog, body: Node, command: Node, created: Creation) -> None:
     """Applies one subcommand of the ALTER TABLE that has this body."""
-    if body.get("objtype") in _ALTERED:
+    if body.get("objtype") in changes.RELATIONS:
         name = catalog.resolve(relation(body["relation"]))
         if body.get("missing_ok") and name in catalog.dropped:
             return

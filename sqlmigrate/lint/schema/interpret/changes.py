@@ -5,28 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.tree import qualified, relation, strings, walk
+from sqlmigrate.lint.schema.interpret.definitions import changed
+from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
 if TYPE_CHECKING:
-    from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Creation, Index, Name, Table
+    from collections.abc import Iterable
+
+    from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
     from sqlmigrate.sql.parser import Node
 
-_RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
-_TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
-_ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
+RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
+TYPES = ("OBJECT_TYPE", "OBJECT_DOMAIN")
+ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
+_NAMES = {"List": "items", "TypeName": "names", "ObjectWithArgs": "objname"}
 
 
 def drop(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies DROP of any kind of object."""
     kind = node["removeType"]
     for name in dropped_names(node):
-        if kind in _RELATIONS:
+        if kind in RELATIONS:
             _drop_relation(catalog, catalog.resolve(name))
         elif kind == "OBJECT_INDEX":
             catalog.drop_index(name)
-        elif kind in _TYPES:
+        elif kind in TYPES:
             _drop_type(catalog, catalog.resolve(name, catalog.types))
-        elif kind in _ROUTINES:
+        elif kind in ROUTINES:
             catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
         elif kind == "OBJECT_SEQUENCE":
             sequence = catalog.resolve(name, catalog.sequences)
@@ -40,23 +44,14 @@ def drop(catalog: Catalog, node: Node, _: Creation) -> None:
 
 def dropped_names(node: Node) -> list[Name]:
     """Returns schema and name of each object that a DROP names."""
-    names = []
-    for item in node.get("objects", ()):
-        if "List" in item:
-            names.append(qualified(item["List"].get("items", ())))
-        elif "TypeName" in item:
-            names.append(qualified(item["TypeName"].get("names", ())))
-        elif "ObjectWithArgs" in item:
-            names.append(qualified(item["ObjectWithArgs"].get("objname", ())))
-        elif "String" in item:
-            names.append(("", item["String"].get("sval", "")))
-    return names
+    objects = ((item, *kind_and_body(item)) for item in node.get("objects", ()))
+    return [qualified(body.get(_NAMES[kind], ()) if kind in _NAMES else [item]) for item, kind, body in objects]
 
 
 def rename(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
-    if kind in _RELATIONS:
+    if kind in RELATIONS:
         _rename_table(catalog, relation(node["relation"]), new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, relation(node["relation"]), new)
@@ -64,10 +59,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
         _rename_column(catalog, relation(node["relation"]), node.get("subname", ""), new)
     elif kind == "OBJECT_TABCONSTRAINT":
         _rename_constraint(catalog, relation(node["relation"]), node.get("subname", ""), new)
-    elif kind in _TYPES:
+    elif kind in TYPES:
         names = node["object"]["List"]["items"]
         _rename_type(catalog, catalog.resolve(qualified(names), catalog.types), new)
-    elif kind in _ROUTINES:
+    elif kind in ROUTINES:
         _rename_function(catalog, qualified(node["object"]["ObjectWithArgs"]["objname"]), new)
     elif kind == "OBJECT_SCHEMA":
         _rename_schema(catalog, node.get("subname", ""), new)
@@ -76,10 +71,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
 def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
-    if kind in _RELATIONS:
+    if kind in RELATIONS:
         old = catalog.resolve(relation(node["relation"]))
         _replace_name(catalog, old, (schema, old[1]))
-    elif kind in _TYPES:
+    elif kind in TYPES:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
         known = catalog.types.pop(name, None)
         if known is not None:
@@ -185,50 +180,47 @@ def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     if index is None:
         _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
-    table = catalog.tables[index.table]
-    catalog.index_tables.pop(index.name)
-    indexes = (
-        replace(table_index, name=(table_index.name[0], new)) if table_index.name == index.name else table_index
-        for table_index in table.indexes
-    )
-    constraints = table.constraints
-    if index.constraint:
-        constraints = tuple(
-            replace(constraint, name=new) if constraint.name == index.name[1] else constraint
-            for constraint in constraints
-        )
-    catalog.put(replace(table, indexes=tuple(indexes), constraints=constraints))
+    table = _with_index_name(catalog, catalog.tables[index.table], index.name[1], new)
+    constraints = changed(table.constraints, index.name[1], name=new) if index.constraint else table.constraints
+    catalog.put(replace(table, constraints=constraints))
+
+
+def _with_index_name(catalog: Catalog, table: Table, old: str, new: str) -> Table:
+    if catalog.index_tables.pop((table.name[0], old), None) is None:
+        return table
+    indexes = (replace(index, name=(index.name[0], new)) if index.name[1] == old else index for index in table.indexes)
+    return replace(table, indexes=tuple(indexes))
 
 
 def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.touch(name)
-    columns = {
-        new if key == old else key: replace(column, name=new) if key == old else column
-        for key, column in table.columns.items()
-    }
+
+    def renamed(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in names)
+
+    columns = (replace(column, name=new) if key == old else column for key, column in table.columns.items())
+    constraints = (
+        replace(constraint, columns=renamed(constraint.columns), expression=_tree_with(constraint.expression, old, new))
+        for constraint in table.constraints
+    )
+    indexes = (
+        replace(
+            index,
+            columns=renamed(index.columns),
+            include=renamed(index.include),
+            expressions=tuple(_tree_with(expression, old, new) for expression in index.expressions),
+            predicate=_tree_with(index.predicate, old, new),
+        )
+        for index in table.indexes
+    )
     catalog.put(
         replace(
             table,
-            columns=columns,
-            keys=tuple(new if key == old else key for key in table.keys),
-            constraints=tuple(_constraint_with(constraint, old, new) for constraint in table.constraints),
-            indexes=tuple(_index_with(index, old, new) for index in table.indexes),
+            columns=dict(zip(renamed(table.columns), columns, strict=True)),
+            keys=renamed(table.keys),
+            constraints=tuple(constraints),
+            indexes=tuple(indexes),
         )
-    )
-
-
-def _constraint_with(constraint: Constraint, old: str, new: str) -> Constraint:
-    columns = tuple(new if column == old else column for column in constraint.columns)
-    return replace(constraint, columns=columns, expression=_tree_with(constraint.expression, old, new))
-
-
-def _index_with(index: Index, old: str, new: str) -> Index:
-    return replace(
-        index,
-        columns=tuple(new if column == old else column for column in index.columns),
-        include=tuple(new if column == old else column for column in index.include),
-        expressions=tuple(_tree_with(expression, old, new) for expression in index.expressions),
-        predicate=_tree_with(index.predicate, old, new),
     )
 
 
@@ -250,17 +242,9 @@ def _tree_with(tree: Any, old: str, new: str) -> Any:
 
 def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.table(name)
-    if table is None:
-        return
-    if catalog.index_tables.pop((table.name[0], old), None) is not None:
-        indexes = tuple(
-            replace(index, name=(index.name[0], new)) if index.name[1] == old else index for index in table.indexes
-        )
-        table = replace(table, indexes=indexes)
-    constraints = tuple(
-        replace(constraint, name=new) if constraint.name == old else constraint for constraint in table.constraints
-    )
-    catalog.put(replace(table, constraints=constraints))
+    if table is not None:
+        table = _with_index_name(catalog, table, old, new)
+        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new)))
 
 
 def _rename_type(catalog: Catalog, old: Name, new: str) -> None:

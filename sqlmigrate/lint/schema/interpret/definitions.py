@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name
-from sqlmigrate.sql.tree import columns_in, relation, strings
+from sqlmigrate.sql.tree import bodies, columns_in, relation, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from sqlmigrate.sql.parser import Node
 
@@ -50,11 +50,9 @@ def generated_kind(node: Node) -> str:
     return "stored" if node.get("generated_kind") == "s" else "virtual"
 
 
-def column_constraints(node: Node) -> Iterator[Node]:
-    """Yields the bodies of the Constraint nodes of a ColumnDef."""
-    for item in node.get("constraints", ()):
-        if "Constraint" in item:
-            yield item["Constraint"]
+def column_constraints(node: Node) -> list[Node]:
+    """Returns the bodies of the Constraint nodes of a ColumnDef."""
+    return bodies(node, "constraints")
 
 
 def constraint_of(node: Node, column: str, catalog: Catalog, created: Creation | None) -> Constraint:
@@ -101,10 +99,20 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, crea
     elif not constraint.name:
         name = constraint_name(table.name[1], constraint, _taken(catalog, table, constraint))
         constraint = replace(constraint, name=name)
-    kept = tuple(kept_constraint for kept_constraint in table.constraints if kept_constraint.name != constraint.name)
+    kept = without(table.constraints, constraint.name)
     behind = (_index_behind(table, constraint, node, created),) if constraint.kind in _BACKED and used is None else ()
     not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
     return with_not_null(replace(table, constraints=(*kept, constraint), indexes=(*table.indexes, *behind)), not_null)
+
+
+def changed(constraints: Iterable[Constraint], old: str, **values: Any) -> tuple[Constraint, ...]:
+    """Returns the constraints, the one called `old` with other values."""
+    return tuple(replace(constraint, **values) if constraint.name == old else constraint for constraint in constraints)
+
+
+def without(constraints: Iterable[Constraint], name: str) -> tuple[Constraint, ...]:
+    """Returns the constraints except that of the given name."""
+    return tuple(constraint for constraint in constraints if constraint.name != name)
 
 
 def index_used(catalog: Catalog, table: Table, node: Node) -> Index | None:

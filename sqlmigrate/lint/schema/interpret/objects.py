@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
 from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.lint.schema.interpret.definitions import KINDS
+from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, without
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
@@ -158,15 +158,9 @@ def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
         case "N":
             domain = replace(domain, not_null=False)
         case "X":
-            domain = replace(
-                domain, constraints=tuple(constraint for constraint in domain.constraints if constraint.name != named)
-            )
+            domain = replace(domain, constraints=without(domain.constraints, named))
         case "V":
-            valid = (
-                replace(constraint, valid=True) if constraint.name == named else constraint
-                for constraint in domain.constraints
-            )
-            domain = replace(domain, constraints=tuple(valid))
+            domain = replace(domain, constraints=changed(domain.constraints, named, valid=True))
     catalog.types[name] = domain
 
 

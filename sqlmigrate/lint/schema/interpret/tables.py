@@ -9,9 +9,11 @@ from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Nam
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import (
     add_constraint,
+    changed,
     column_constraints,
     column_of,
     with_not_null,
+    without,
 )
 from sqlmigrate.lint.schema.interpret.names import free_name
 from sqlmigrate.sql.tree import columns_in, relation, strings
@@ -21,13 +23,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.parser import Node
 
-_LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (
-    1 << 2,
-    1 << 3,
-    1 << 4,
-    1 << 5,
-    1 << 6,
-)
+_LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = (1 << bit for bit in range(2, 7))
 
 
 def create_table(catalog: Catalog, node: Node, created: Creation) -> None:
@@ -186,15 +182,15 @@ def index_columns(index: Index) -> set[str]:
     return {*index.columns, *index.include, *read} - {""}
 
 
-def _changed(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Creation], Table]:
+def _column_change(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Creation], Table]:
     """Returns a function that applies a subcommand that changes one column."""
 
-    def changed(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
+    def apply(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
         name = command.get("name", "")
         column = table.columns.get(name) or Column(name)
         return replace(table, columns={**table.columns, name: change(column, command)})
 
-    return changed
+    return apply
 
 
 def _retyped(column: Column, command: Node) -> Column:
@@ -239,7 +235,7 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation)
     catalog.index_tables.pop((table.name[0], name), None)
     table = replace(
         table,
-        constraints=tuple(constraint for constraint in table.constraints if constraint.name != name),
+        constraints=without(table.constraints, name),
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
@@ -252,10 +248,7 @@ def _not_null_by_name(table: Table, name: str) -> str:
 
 def _validate(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     name = command["name"]
-    constraints = tuple(
-        replace(constraint, valid=True) if constraint.name == name else constraint for constraint in table.constraints
-    )
-    table = replace(table, constraints=constraints)
+    table = replace(table, constraints=changed(table.constraints, name, valid=True))
     valid = table.constraint(name)
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
 
@@ -281,14 +274,14 @@ def _persistence(value: str) -> Callable[[Catalog, Table, Node, Creation], Table
 _CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
     "AT_AddColumn": _add_column,
     "AT_DropColumn": _drop_column,
-    "AT_AlterColumnType": _changed(_retyped),
-    "AT_ColumnDefault": _changed(lambda column, command: replace(column, default=command.get("def"))),
+    "AT_AlterColumnType": _column_change(_retyped),
+    "AT_ColumnDefault": _column_change(lambda column, command: replace(column, default=command.get("def"))),
     "AT_SetNotNull": _set_not_null,
     "AT_DropNotNull": _drop_not_null,
-    "AT_SetExpression": _changed(lambda column, command: replace(column, default=command.get("def"))),
-    "AT_DropExpression": _changed(_drop_expression),
-    "AT_AddIdentity": _changed(_add_identity),
-    "AT_DropIdentity": _changed(lambda column, _: replace(column, identity="")),
+    "AT_SetExpression": _column_change(lambda column, command: replace(column, default=command.get("def"))),
+    "AT_DropExpression": _column_change(_drop_expression),
+    "AT_AddIdentity": _column_change(_add_identity),
+    "AT_DropIdentity": _column_change(lambda column, _: replace(column, identity="")),
     "AT_AddConstraint": _add_constraint,
     "AT_DropConstraint": _drop_constraint,
     "AT_ValidateConstraint": _validate,
