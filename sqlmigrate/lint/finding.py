@@ -41,7 +41,7 @@ class Finding:
     decided_by: Decider = Decider.FILE
 
 
-def at_least(found: Iterable[Finding], level: Level | None) -> list[Finding]:
+def at_least(findings: Iterable[Finding], level: Level | None) -> list[Finding]:
     """Returns the findings of a level or worse; None is worse than every level."""
     order = list(Level)
-    return [finding for finding in found if level is not None and order.index(finding.level) <= order.index(level)]
+    return [finding for finding in findings if level is not None and order.index(finding.level) <= order.index(level)]

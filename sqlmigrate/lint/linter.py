@@ -79,8 +79,8 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     runs = list(timelines(order, earlier))
     many = sum(map(len, runs)) >= _MANY
     remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
-    found = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
-    return sorted(found, key=lambda finding: (order[finding.location.path], finding.location.line or 0))
+    findings = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
+    return sorted(findings, key=lambda finding: (order[finding.location.path], finding.location.line or 0))
 
 
 def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
@@ -88,14 +88,14 @@ def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]
 
     rules = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
     memory = Memory(runs, repr((*rules, sorted(options.pending))))
-    known = memory.recall()
-    rest = without(runs, known)
+    stored = memory.recall()
+    rest = without(runs, stored)
     new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
     if new:
         for finding in _shared(rest, options):
             new[finding.location.path].append(finding)
-        memory.remember(known | new)
-    return [finding for some in (known | new).values() for finding in some]
+        memory.remember(stored | new)
+    return [finding for some in (stored | new).values() for finding in some]
 
 
 def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
@@ -122,7 +122,7 @@ def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
 
 
 def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     number = 0
     for moments in runs:
         catalog, deployed = Catalog(), list[str]()
@@ -138,11 +138,11 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
                 state.undoes, state.origin = up_number, origin
             if after is not None and takes_back(after, moment):
                 origin = catalog.copy()
-            found += _FileLinter(moment, state, schema, selection).findings(deployed)
+            findings += _FileLinter(moment, state, schema, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
                 up, up_number = moment, number
-    return found
+    return findings
 
 
 class _Selection:
@@ -196,7 +196,7 @@ class _FileLinter:
         self._catalog = catalog
         self._selection = selection
         self._rules = selection.by_kind if moment.linted else {}
-        self._found: dict[tuple[int, Finding], None] = {}
+        self._findings: dict[tuple[int, Finding], None] = {}
         self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
         self._ignores: list[tuple[int, Ignore]] = []
         self._number = 0
@@ -221,8 +221,8 @@ class _FileLinter:
         self._look(END, last.body, last, _NOWHERE)
         if observations := self._selection.observed(self._moment, deployed):
             new = {name for (_, name), table in self._catalog.tables.items() if self._state.creates(table.created)}
-            known = [observation.without(new) for observation in observations]
-            self._found = dict.fromkeys(judged(list(self._found), known, self._starts, self._selection.levels))
+            observed = [observation.without(new) for observation in observations]
+            self._findings = dict.fromkeys(judged(list(self._findings), observed, self._starts, self._selection.levels))
         return self._reported() if self._moment.linted else []
 
     def _take(self, unit: Unit) -> None:
@@ -300,8 +300,8 @@ class _FileLinter:
         self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
-        if (self._number, finding) not in self._found:
-            self._found[self._number, finding] = None
+        if (self._number, finding) not in self._findings:
+            self._findings[self._number, finding] = None
             if unless is not None:
                 self._unless[finding] = unless
 
@@ -323,7 +323,7 @@ class _FileLinter:
         """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
         used: set[int] = set()
         findings = []
-        for number, finding in self._found:
+        for number, finding in self._findings:
             if finding in self._unless and self._unless[finding](self._catalog):
                 continue
             by = [
@@ -348,14 +348,14 @@ def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
     return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
 
 
-def _unused(ignore: Ignore, known: Iterable[str]) -> str:
+def _unused(ignore: Ignore, rules: Iterable[str]) -> str:
     if not ignore.rule:
         return "the comment names no rule; write ignore=rule, rule (reason)"
-    if ignore.rule in known:
+    if ignore.rule in rules:
         return f"the comment has no effect: {ignore.rule} finds nothing here"
     import difflib  # only for a misspelled name
 
-    close = difflib.get_close_matches(ignore.rule, list(known), n=1)
+    close = difflib.get_close_matches(ignore.rule, list(rules), n=1)
     return f"rule {ignore.rule} does not exist" + (f"; did you mean {close[0]}?" if close else "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.cache import Cache, digest, fingerprint
@@ -67,19 +68,10 @@ def _keys(run: Iterable[Moment], question: str) -> Iterable[tuple[str, str]]:
 
 
 def _row(finding: Finding) -> list[Any]:
-    at = finding.location
-    return [
-        finding.rule,
-        finding.level.value,
-        at.line,
-        at.column,
-        at.text,
-        finding.message,
-        finding.safer,
-        finding.decided_by.value,
-    ]
+    rule, level, (_, *place), message, safer, decider = astuple(finding)
+    return [rule, level.value, place, message, safer, decider.value]
 
 
 def _finding(row: list[Any], path: str) -> Finding:
-    rule, level, line, column, text, message, safer, decider = row
-    return Finding(rule, Level(level), Location(path, line, column, text), message, safer, Decider(decider))
+    rule, level, place, message, safer, decider = row
+    return Finding(rule, Level(level), Location(path, *place), message, safer, Decider(decider))

@@ -47,8 +47,8 @@ def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator
         parent = os.path.dirname(path) or "."
         group = homes[parent] if parent in homes else homes.setdefault(parent, _home(parent, directories))
         groups.setdefault(group, set()).add(path)
-    for group, wanted in groups.items():
-        yield _run(_files(group, below=group in directories), wanted)
+    for group, to_lint in groups.items():
+        yield _run(_files(group, below=group in directories), to_lint)
 
 
 def shares(runs: Sequence[list[Moment]], workers: int) -> list[list[list[Moment]]]:
@@ -70,9 +70,9 @@ def _share(runs: Iterable[list[Moment]], numbers: range) -> list[list[Moment]]:
     return [needed for run in marked if (needed := _needed(run))]
 
 
-def without(runs: Iterable[list[Moment]], known: Collection[str]) -> list[list[Moment]]:
+def without(runs: Iterable[list[Moment]], stored: Collection[str]) -> list[list[Moment]]:
     """Returns the part of the runs that must still be read if the findings in some files are known."""
-    marked = ([moment._replace(linted=moment.linted and moment.path not in known) for moment in run] for run in runs)
+    marked = ([moment._replace(linted=moment.linted and moment.path not in stored) for moment in run] for run in runs)
     return [needed for run in marked if (needed := _needed(run))]
 
 
@@ -83,12 +83,11 @@ def takes_back(moment: Moment, before: Moment) -> bool:
     return len(names) == 2 and versions != {None} and len(versions) == 1 and not before.down
 
 
-def _run(found: Iterable[str], wanted: set[str]) -> list[Moment]:
-    known = {os.path.abspath(path): path for path in found}
-    known.update({os.path.abspath(path): path for path in wanted})
-    ordered = sorted(known.values(), key=_order)
+def _run(existing: Iterable[str], to_lint: set[str]) -> list[Moment]:
+    by_path = {os.path.abspath(path): path for path in (*existing, *to_lint)}
+    ordered = sorted(by_path.values(), key=_order)
     twins = _twins(ordered)
-    return _needed(Moment(path, _order(path)[2], path in wanted, twin=twins.get(path, "")) for path in ordered)
+    return _needed(Moment(path, _order(path)[2], path in to_lint, twin=twins.get(path, "")) for path in ordered)
 
 
 def _needed(moments: Iterable[Moment]) -> list[Moment]:

@@ -34,8 +34,8 @@ def relation_in_use(case: Case, name: Name) -> bool:
 
 def column_in_use(case: Case, column: str) -> bool:
     """Returns `is_in_use` of a column of the case's table."""
-    known = table_column(case, column)
-    return relation_in_use(case, case.name) and is_in_use(case, known.created if known else None)
+    definition = table_column(case, column)
+    return relation_in_use(case, case.name) and is_in_use(case, definition.created if definition else None)
 
 
 def table_column(case: Case, column: str) -> Column | None:

@@ -96,9 +96,9 @@ def _heard(finding: Finding, observation: Observation | None, levels: Mapping[st
     if did is None:
         yield from () if finding.rule in CLAIMS else (finding,)
         return
-    told = finding.level is not Level.INFO
-    message = finding.message if told else _DOING[did.what].format(did.table)
-    level = finding.level if told else levels.get(finding.rule) or Level.WARNING
+    certain = finding.level is not Level.INFO
+    message = finding.message if certain else _DOING[did.what].format(did.table)
+    level = finding.level if certain else levels.get(finding.rule) or Level.WARNING
     yield replace(finding, level=level, message=message, decided_by=Decider.SERVER)
 
 

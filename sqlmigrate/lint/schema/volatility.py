@@ -35,12 +35,12 @@ def is_volatile(expression: Node | None, catalog: Catalog, within: tuple[Name, .
 
 def _is_volatile_call(name: Name, catalog: Catalog, within: tuple[Name, ...]) -> bool | None:
     schema, function = name
-    known = None if schema == "pg_catalog" else catalog.function(name)
-    if known is not None:
-        if known.volatility != "volatile" or known.name in within:
+    definition = None if schema == "pg_catalog" else catalog.function(name)
+    if definition is not None:
+        if definition.volatility != "volatile" or definition.name in within:
             return False
-        expression = _inlined(known)
-        return True if expression is None else is_volatile(expression, catalog, (*within, known.name))
+        expression = _inlined(definition)
+        return True if expression is None else is_volatile(expression, catalog, (*within, definition.name))
     if function in VOLATILE:
         return True
     return False if function in STEADY or schema == "pg_catalog" else None

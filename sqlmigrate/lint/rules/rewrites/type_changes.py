@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import ColumnWork, is_new, table_decider, type_change
+from sqlmigrate.lint.facts.questions import is_new, table_decider
+from sqlmigrate.lint.facts.type_change import ColumnWork, type_change
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.rewrites.new_columns import is_table_in_use
