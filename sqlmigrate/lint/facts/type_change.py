@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.lint.facts.questions import indexes_reading, is_constrained_domain, table_decider
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators, type_of
+from sqlmigrate.lint.schema.interpret.definitions import collation_of
 from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def type_change(case: Case) -> Change:
         return Change(ColumnWork.UNKNOWN, by, f"the files do not show what {new} is")
     if not free:
         return Change(ColumnWork.REWRITE, by, f"{old} is not stored like {new}")
-    collation = ".".join(strings(node.get("collClause", {}).get("collname", [])))
-    recollated = collation != (column.collation if column else "")
+    recollated = collation_of(node) != (column.collation if column else "")
     return Change(_other_work(table, name, old, new, recollated=recollated), by)
 
 

@@ -51,21 +51,22 @@ def dropped_names(node: Node) -> list[Name]:
 def rename(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
+    name, part = relation(node.get("relation", {})), node.get("subname", "")
     if kind in RELATIONS:
-        _rename_table(catalog, relation(node["relation"]), new)
+        _rename_table(catalog, name, new)
     elif kind == "OBJECT_INDEX":
-        _rename_index(catalog, relation(node["relation"]), new)
+        _rename_index(catalog, name, new)
     elif kind == "OBJECT_COLUMN" and "relation" in node:
-        _rename_column(catalog, relation(node["relation"]), node.get("subname", ""), new)
+        _rename_column(catalog, name, part, new)
     elif kind == "OBJECT_TABCONSTRAINT":
-        _rename_constraint(catalog, relation(node["relation"]), node.get("subname", ""), new)
+        _rename_constraint(catalog, name, part, new)
     elif kind in TYPES:
         names = node["object"]["List"]["items"]
         _rename_type(catalog, catalog.resolve(qualified(names), catalog.types), new)
     elif kind in ROUTINES:
         _rename_function(catalog, qualified(node["object"]["ObjectWithArgs"]["objname"]), new)
     elif kind == "OBJECT_SCHEMA":
-        _rename_schema(catalog, node.get("subname", ""), new)
+        _rename_schema(catalog, part, new)
 
 
 def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
@@ -76,9 +77,9 @@ def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
         _replace_name(catalog, old, (schema, old[1]))
     elif kind in TYPES:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
-        known = catalog.types.pop(name, None)
-        if known is not None:
-            catalog.types[schema, name[1]] = replace(known, name=(schema, name[1]))
+        user_type = catalog.types.pop(name, None)
+        if user_type is not None:
+            catalog.types[schema, name[1]] = replace(user_type, name=(schema, name[1]))
 
 
 def _drop_relation(catalog: Catalog, name: Name) -> None:
@@ -248,28 +249,27 @@ def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None
 
 
 def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
-    known = catalog.types.pop(old, None)
-    if known is None:
+    user_type = catalog.types.pop(old, None)
+    if user_type is None:
         return
-    catalog.types[old[0], new] = replace(known, name=(old[0], new))
+    catalog.types[old[0], new] = replace(user_type, name=(old[0], new))
     catalog.dropped.add(old)
-    spelled = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
+    names = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
     for table in list(catalog.tables.values()):
-        if any(column.type and column.type.name in spelled for column in table.columns.values()):
-            columns = {
-                name: replace(column, type=column.type._replace(name=spelled[column.type.name]))
-                if column.type and column.type.name in spelled
-                else column
-                for name, column in table.columns.items()
-            }
-            catalog.put(replace(table, columns=columns))
+        columns = {
+            name: replace(column, type=column.type._replace(name=names[column.type.name]))
+            for name, column in table.columns.items()
+            if column.type and column.type.name in names
+        }
+        if columns:
+            catalog.put(replace(table, columns=table.columns | columns))
 
 
 def _rename_function(catalog: Catalog, name: Name, new: str) -> None:
-    known = catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
-    if known is not None:
-        renamed = (known.name[0], new)
-        catalog.functions[renamed] = replace(known, name=renamed)
+    function = catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
+    if function is not None:
+        new_name = (function.name[0], new)
+        catalog.functions[new_name] = replace(function, name=new_name)
 
 
 def _rename_schema(catalog: Catalog, old: str, new: str) -> None:

@@ -40,9 +40,14 @@ def column_of(node: Node, created: Creation | None) -> Column:
         default={"SerialDefault": {}} if serial else default,
         identity=constraints.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
         generated=generated_kind(generated) if generated else "",
-        collation=".".join(strings(node.get("collClause", {}).get("collname", []))),
+        collation=collation_of(node),
         created=created,
     )
+
+
+def collation_of(node: Node) -> str:
+    """Returns the collation of a ColumnDef as written, or an empty text."""
+    return ".".join(strings(node.get("collClause", {}).get("collname", [])))
 
 
 def generated_kind(node: Node) -> str:

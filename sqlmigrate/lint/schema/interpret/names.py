@@ -35,7 +35,7 @@ def constraint_name(table: str, constraint: Constraint, taken: Callable[[str], b
 
 def index_name(table: str, keys: Sequence[Node], taken: Callable[[str], bool]) -> str:
     """Returns the name that PostgreSQL chooses for an unnamed index."""
-    return free_name(table, "_".join(_key_name(key) for key in keys), "idx", taken)
+    return free_name(table, "_".join(map(_key_name, keys)), "idx", taken)
 
 
 def free_name(first: str, second: str, label: str, taken: Callable[[str], bool]) -> str:
@@ -57,8 +57,7 @@ def _joined(first: str, second: str, label: str) -> str:
     return "_".join(part for part in (first, second, label) if part)
 
 
-def _key_name(key: Node) -> str:
-    element = key.get("IndexElem", {})
+def _key_name(element: Node) -> str:
     if "name" in element:
         return str(element["name"])
     kind, body = kind_and_body(element.get("expr", {"": {}}))

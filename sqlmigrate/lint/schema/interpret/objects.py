@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
 from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, without
+from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, column_constraints, without
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.tree import columns_in, options, qualified, relation, relations_in, strings, walk
+from sqlmigrate.sql.tree import (
+    bodies,
+    columns_in,
+    definition,
+    options,
+    qualified,
+    relation,
+    relations_in,
+    strings,
+    walk,
+)
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
@@ -32,10 +42,9 @@ def create_index(catalog: Catalog, node: Node, created: Creation) -> None:
 
 def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | None) -> Index:
     """Returns the index that a CREATE INDEX creates."""
-    keys = node.get("indexParams", ())
-    elements = [key["IndexElem"] for key in keys]
+    elements = bodies(node, "indexParams")
     name = node.get("idxname") or index_name(
-        table.name[1], keys, lambda candidate: (table.name[0], candidate) in catalog.index_tables
+        table.name[1], elements, lambda candidate: (table.name[0], candidate) in catalog.index_tables
     )
     only = table.kind == "partitioned" and not node["relation"].get("inh")
     return Index(
@@ -46,7 +55,7 @@ def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | Non
         method=node.get("accessMethod", "btree"),
         expressions=tuple(element["expr"] for element in elements if "expr" in element),
         predicate=node.get("whereClause"),
-        include=tuple(key["IndexElem"].get("name", "") for key in node.get("indexIncludingParams", ())),
+        include=tuple(element.get("name", "") for element in bodies(node, "indexIncludingParams")),
         options=tuple(_element_options(element) for element in elements),
         valid=not only,
         created=created,
@@ -115,29 +124,28 @@ def create_enum(catalog: Catalog, node: Node, created: Creation) -> None:
 def alter_enum(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies ALTER TYPE … ADD VALUE and RENAME VALUE."""
     name = catalog.resolve(qualified(node["typeName"]), catalog.types)
-    known = catalog.types.get(name) or UserType(name, "enum")
-    values = dict(known.values)
+    enum = catalog.types.get(name) or UserType(name, "enum")
+    values = dict(enum.values)
     if "oldVal" in node:
         values[node.get("newVal", "")] = values.pop(node["oldVal"], None)
     else:
         values.setdefault(node.get("newVal", ""), created)
-    catalog.types[name] = replace(known, values=values)
+    catalog.types[name] = replace(enum, values=values)
 
 
 def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE DOMAIN."""
     name = catalog.name_to_create(qualified(node["domainname"]))
-    bodies = [item["Constraint"] for item in node.get("constraints", ())]
-    default = next((body.get("raw_expr") for body in bodies if body["contype"] == "CONSTR_DEFAULT"), None)
-    constraints = tuple(_domain_constraint(name[1], body) for body in bodies if body["contype"] == "CONSTR_CHECK")
-    not_null = any(body["contype"] == "CONSTR_NOTNULL" for body in bodies)
+    constraints = column_constraints(node)
     catalog.types[name] = UserType(
         name,
         "domain",
         base=type_of(node["typeName"]),
-        not_null=not_null,
-        default=default,
-        constraints=constraints,
+        not_null=any(body["contype"] == "CONSTR_NOTNULL" for body in constraints),
+        default=next((body.get("raw_expr") for body in constraints if body["contype"] == "CONSTR_DEFAULT"), None),
+        constraints=tuple(
+            _domain_constraint(name[1], body) for body in constraints if body["contype"] == "CONSTR_CHECK"
+        ),
         created=created,
     )
 
@@ -150,8 +158,8 @@ def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
         return
     named = node.get("name", "")
     match node.get("subtype"):
-        case "C" if node["def"]["Constraint"]["contype"] == "CONSTR_CHECK":
-            added = _domain_constraint(name[1], node["def"]["Constraint"])
+        case "C" if definition(node)["contype"] == "CONSTR_CHECK":
+            added = _domain_constraint(name[1], definition(node))
             domain = replace(domain, constraints=(*domain.constraints, added))
         case "C" | "O":
             domain = replace(domain, not_null=True)
@@ -194,10 +202,10 @@ def create_function(catalog: Catalog, node: Node, created: Creation) -> None:
 
 def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER FUNCTION … IMMUTABLE, STABLE or VOLATILE."""
-    known = catalog.function(qualified(node["func"].get("objname", ())))
+    function = catalog.function(qualified(node["func"].get("objname", ())))
     actions = options(node.get("actions", ()))
-    if known is not None and "volatility" in actions:
-        catalog.functions[known.name] = replace(known, volatility=str(actions["volatility"]))
+    if function is not None and "volatility" in actions:
+        catalog.functions[function.name] = replace(function, volatility=str(actions["volatility"]))
 
 
 def create_sequence(catalog: Catalog, node: Node, created: Creation) -> None:

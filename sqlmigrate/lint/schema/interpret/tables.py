@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Name, Table
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import (
     add_constraint,
     changed,
+    collation_of,
     column_constraints,
     column_of,
     with_not_null,
     without,
 )
 from sqlmigrate.lint.schema.interpret.names import free_name
-from sqlmigrate.sql.tree import columns_in, relation, strings
+from sqlmigrate.sql.tree import bodies, columns_in, definition, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +35,8 @@ def create_table(catalog: Catalog, node: Node, created: Creation) -> None:
     table = Table(name, persistence=node["relation"].get("relpersistence", "p"), created=created)
     table = replace(table, tablespace=node.get("tablespacename", ""), method=node.get("accessMethod", ""))
     if "partspec" in node:
-        keys = (item["PartitionElem"].get("name", "") for item in node["partspec"].get("partParams", ()))
-        table = replace(table, kind="partitioned", keys=tuple(keys))
+        keys = tuple(key.get("name", "") for key in bodies(node["partspec"], "partParams"))
+        table = replace(table, kind="partitioned", keys=keys)
     for parent in node.get("inhRelations", ()):
         table = _inherit(catalog, table, catalog.resolve(relation(parent["RangeVar"])), created, node.get("partbound"))
     if "ofTypename" in node:
@@ -154,7 +155,7 @@ def _copied(column: Column, options: int, created: Creation) -> Column:
 
 
 def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation) -> Table:
-    node = command["def"]["ColumnDef"]
+    node = definition(command)
     column = column_of(node, created)
     if command.get("missing_ok") and column.name in table.columns:
         return table
@@ -194,22 +195,12 @@ def _column_change(change: Callable[[Column, Node], Column]) -> Callable[[Catalo
 
 
 def _retyped(column: Column, command: Node) -> Column:
-    node = command["def"]["ColumnDef"]
-    collation = ".".join(strings(node.get("collClause", {}).get("collname", [])))
-    return replace(column, type=type_of(node["typeName"]), collation=collation)
-
-
-def _drop_expression(column: Column, _: Node) -> Column:
-    return replace(column, generated="", default=None)
+    node = definition(command)
+    return replace(column, type=type_of(node["typeName"]), collation=collation_of(node))
 
 
 def _add_identity(column: Column, command: Node) -> Column:
-    node = command.get("def", {}).get("Constraint", {})
-    return replace(column, identity=node.get("generated_when", "d"), not_null=True)
-
-
-def _set_not_null(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
-    return with_not_null(table, (command["name"],))
+    return replace(column, identity=definition(command).get("generated_when", "d"), not_null=True)
 
 
 def _drop_not_null(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
@@ -224,7 +215,7 @@ def _drop_not_null(_: Catalog, table: Table, command: Node, __: Creation) -> Tab
 
 
 def _add_constraint(catalog: Catalog, table: Table, command: Node, created: Creation) -> Table:
-    return add_constraint(catalog, table, command["def"]["Constraint"], "", created)
+    return add_constraint(catalog, table, definition(command), "", created)
 
 
 def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
@@ -254,21 +245,21 @@ def _validate(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
 
 
 def _attach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
-    node = command["def"]["PartitionCmd"]
+    node = definition(command)
     child = catalog.touch(relation(node["name"]))
     catalog.put(replace(child, parents=(*child.parents, table.name), bound=node.get("bound", {})))
     return table if table.kind == "partitioned" else replace(table, kind="partitioned")
 
 
 def _detach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
-    child = catalog.touch(relation(command["def"]["PartitionCmd"]["name"]))
+    child = catalog.touch(relation(definition(command)["name"]))
     kept = tuple(parent for parent in child.parents if parent != table.name)
     catalog.put(replace(child, parents=kept, bound=None))
     return table
 
 
-def _persistence(value: str) -> Callable[[Catalog, Table, Node, Creation], Table]:
-    return lambda _, table, __, ___: replace(table, persistence=value)
+def _table_change(**values: Any) -> Callable[[Catalog, Table, Node, Creation], Table]:
+    return lambda _, table, __, ___: replace(table, **values)
 
 
 _CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
@@ -276,10 +267,10 @@ _CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
     "AT_DropColumn": _drop_column,
     "AT_AlterColumnType": _column_change(_retyped),
     "AT_ColumnDefault": _column_change(lambda column, command: replace(column, default=command.get("def"))),
-    "AT_SetNotNull": _set_not_null,
+    "AT_SetNotNull": lambda _, table, command, __: with_not_null(table, (command["name"],)),
     "AT_DropNotNull": _drop_not_null,
     "AT_SetExpression": _column_change(lambda column, command: replace(column, default=command.get("def"))),
-    "AT_DropExpression": _column_change(_drop_expression),
+    "AT_DropExpression": _column_change(lambda column, _: replace(column, generated="", default=None)),
     "AT_AddIdentity": _column_change(_add_identity),
     "AT_DropIdentity": _column_change(lambda column, _: replace(column, identity="")),
     "AT_AddConstraint": _add_constraint,
@@ -287,10 +278,10 @@ _CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
     "AT_ValidateConstraint": _validate,
     "AT_AttachPartition": _attach,
     "AT_DetachPartition": _detach,
-    "AT_SetLogged": _persistence("p"),
-    "AT_SetUnLogged": _persistence("u"),
+    "AT_SetLogged": _table_change(persistence="p"),
+    "AT_SetUnLogged": _table_change(persistence="u"),
     "AT_SetTableSpace": lambda _, table, command, __: replace(table, tablespace=command.get("name", "")),
     "AT_SetAccessMethod": lambda _, table, command, __: replace(table, method=command.get("name", "")),
-    "AT_EnableRowSecurity": lambda _, table, __, ___: replace(table, row_security=True),
-    "AT_DisableRowSecurity": lambda _, table, __, ___: replace(table, row_security=False),
+    "AT_EnableRowSecurity": _table_change(row_security=True),
+    "AT_DisableRowSecurity": _table_change(row_security=False),
 }
