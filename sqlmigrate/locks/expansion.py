@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.sql.identifier import quoted
 from sqlmigrate.sql.parser import SyntaxFault, parse
 from sqlmigrate.sql.plpgsql import parse_expression, read_bodies
-from sqlmigrate.sql.tree import kind_and_body, options
+from sqlmigrate.sql.tree import is_on, kind_and_body, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +56,11 @@ def _expand_block(sql: str, block: Node) -> Expansion:
 def relation_name(relation: Node) -> tuple[str, ...]:
     """Returns the parts of a RangeVar's name that the statement writes."""
     return tuple(part for field in ("catalogname", "schemaname", "relname") if (part := relation.get(field)))
+
+
+def is_option_on(node: Node, field: str, option: str) -> bool:
+    """Returns whether the options in a field, such as those of VACUUM, switch an option on."""
+    return is_on(options(node.get(field, ())).get(option))
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.locks.expansion import expand, joined
-from sqlmigrate.sql.tree import bodies, definition, is_on, options, strings, walk
+from sqlmigrate.locks.expansion import expand, is_option_on, joined
+from sqlmigrate.sql.tree import bodies, definition, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -183,7 +183,7 @@ def _in_truncate(node: Node) -> Iterator[str]:
 
 
 def _in_reindex(node: Node) -> Iterator[str]:
-    concurrently = is_on(options(node.get("params", ())).get("concurrently"))
+    concurrently = is_option_on(node, "params", "concurrently")
     mode = "SHARE UPDATE EXCLUSIVE" if concurrently else "SHARE"
     match node["kind"]:
         case "REINDEX_OBJECT_INDEX":
@@ -193,7 +193,7 @@ def _in_reindex(node: Node) -> Iterator[str]:
 
 
 def _in_vacuum(node: Node) -> Iterator[str]:
-    full = is_on(options(node.get("options", ())).get("full"))
+    full = is_option_on(node, "options", "full")
     mode = "ACCESS EXCLUSIVE" if full else "SHARE UPDATE EXCLUSIVE"
     yield "" if "rels" in node else f"every table is locked in turn ({mode})"
 

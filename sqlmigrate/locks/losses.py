@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.locks.expansion import expand, joined, named
+from sqlmigrate.locks.expansion import expand, is_option_on, joined, named
 from sqlmigrate.sql.identifier import quoted
-from sqlmigrate.sql.tree import bodies, definition, is_on, options, strings, walk
+from sqlmigrate.sql.tree import bodies, definition, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +49,7 @@ def cannot_be_undone(sql: str) -> str:
 
 def _losses(kind: str, node: Node) -> Iterator[str]:
     """Yields the losses of a statement and of the statements in it: a DELETE in WITH, an UPDATE in EXPLAIN ANALYZE."""
-    if kind in _NOT_RUN or (kind == "ExplainStmt" and not is_on(options(node.get("options", ())).get("analyze"))):
+    if kind in _NOT_RUN or (kind == "ExplainStmt" and not is_option_on(node, "options", "analyze")):
         return
     for inner_kind, inner in ((kind, node), *walk(node)):
         if loss := LOSSES.get(inner_kind):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.locks.alter import altered, both, referenced
-from sqlmigrate.locks.expansion import expand, joined, named, parsed, relation_name
+from sqlmigrate.locks.expansion import expand, is_option_on, joined, named, parsed, relation_name
 from sqlmigrate.locks.modes import Mode, NamedLock, TableLock
 from sqlmigrate.sql.parser import SyntaxFault, parse
-from sqlmigrate.sql.tree import bodies, children, is_on, kind_and_body, options, strings
+from sqlmigrate.sql.tree import bodies, children, kind_and_body, options, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -272,7 +272,7 @@ def _clustered(node: Node) -> Iterator[NamedLock]:
 
 
 def _vacuumed(node: Node) -> Iterator[NamedLock]:
-    full = is_on(options(node.get("options", ())).get("full"))
+    full = is_option_on(node, "options", "full")
     mode = Mode.ACCESS_EXCLUSIVE if full else Mode.SHARE_UPDATE_EXCLUSIVE
     work = ("rewrites the table" if full else "scans the table") if node.get("is_vacuumcmd") else "samples the table"
     for relation in bodies(node, "rels"):
@@ -285,7 +285,7 @@ def _refreshed(node: Node) -> Iterator[NamedLock]:
 
 
 def _reindexed(node: Node) -> Iterator[NamedLock]:
-    concurrently = is_on(options(node.get("params", ())).get("concurrently"))
+    concurrently = is_option_on(node, "params", "concurrently")
     match node["kind"]:
         case "REINDEX_OBJECT_TABLE":
             yield from _held(node, "relation", _INDEX[concurrently], "builds its indexes")

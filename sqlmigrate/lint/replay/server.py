@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import StatementFailed
@@ -162,11 +163,8 @@ class _FileRun:
             yield from ((item, piece.rows if item is found[-1] else None) for item in found)
 
     def _alone(self, item: Item, rows: tuple[int, int] | None) -> Observation:
-        try:
-            self._send(item, rows)
-        except StatementFailed as error:
-            return self._failed(item, error)
-        return Observation(self._start(item), alone=True)
+        observed = _FileRun._sent(self, item, rows)  # its locks are gone, so that `_Observed` cannot observe them
+        return replace(observed, alone=observed.failed is None)
 
     def _within(self, item: Item, rows: tuple[int, int] | None) -> Observation:
         """Runs a statement in a transaction, and again if only a role was missing."""

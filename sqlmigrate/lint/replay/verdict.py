@@ -117,14 +117,10 @@ def _unforeseen(observation: Observation, said: Sequence[Finding]) -> Iterator[F
 def _failure(observation: Observation, said: Sequence[Finding]) -> Iterator[Finding]:
     """Yields a finding for a failure: an error where it fails on every server, otherwise "cannot tell"."""
     assert observation.failed is not None  # noqa: S101  # `judged` calls it for failures only
+    message = f"the statement fails: {observation.failed.message}"
+    level = Level.ERROR
     if not observation.failed.sqlstate or observation.failed.sqlstate.startswith(_ELSEWHERE):
         message = f"{CANNOT_TELL}the statement fails on the embedded server: {observation.failed.message}"
-        yield Finding("fails", Level.INFO, observation.place, message, decided_by=Decider.SERVER)
-    elif not any(finding.level is Level.ERROR for finding in said):
-        yield Finding(
-            "fails",
-            Level.ERROR,
-            observation.place,
-            f"the statement fails: {observation.failed.message}",
-            decided_by=Decider.SERVER,
-        )
+        level = Level.INFO
+    if level is Level.INFO or not any(finding.level is Level.ERROR for finding in said):
+        yield Finding("fails", level, observation.place, message, decided_by=Decider.SERVER)
