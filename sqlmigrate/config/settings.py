@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config.options import LINT_LEVELS, LOG_LEVELS, OPTIONS
 from sqlmigrate.config.paths import beside, confine
+from sqlmigrate.config.suggestion import suggestion
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
@@ -335,8 +336,4 @@ def _setting_name(path: str, key: str) -> str:
     name = key.replace("-", "_")
     if name in _NAMES:
         return name
-    import difflib  # only errors need it
-
-    close = difflib.get_close_matches(name, _NAMES, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(_NAMES)}"
-    raise ConfigurationError(f"{path}: unknown setting {key!r}", hint=hint)
+    raise ConfigurationError(f"{path}: unknown setting {key!r}", hint=suggestion(name, _NAMES))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.files import source
 from sqlmigrate.sql.script import Cuts
-from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, wants_a_commit
+from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, needs_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.model import ServerReport
 
-_HISTORY_DROPPED = "the script dropped the history table: move it to a schema of its own with --history-table"
+_HISTORY_DROPPED = "the script dropped the history table: use --history-table to put it into a separate schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,6 @@ def new_cuts(step: PreparedStep, failure: Failure) -> Cuts | None:
         return None
     if report.sqlstate in NOT_IN_A_TRANSACTION:
         return Cuts(segment.first, cuts.alone | {number}, cuts.before)
-    if wants_a_commit(report) and number > segment.first:
+    if needs_commit(report) and number > segment.first:
         return Cuts(segment.first, cuts.alone, cuts.before | {number})
     return None

@@ -55,7 +55,7 @@ class Envelope:
     def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> Message:
         """Returns a transaction that records the progress of a script."""
         record = self._records.step_progress(step.step, step.description, progress, self._guard, elapsed_ms)
-        closing = _part(self._session.step_aside + record + _COMMIT)
+        closing = _part(self._session.reset_role + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
 
     def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
@@ -115,7 +115,7 @@ class Envelope:
             record = self._records.step_end(step.step, step.description, statements, self._guard, is_new=is_new)
             return _part(self._session.wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
         record = self._records.step_progress(step.step, step.description, step.progress, self._guard)
-        return _part(self._session.step_aside + durability + record + _COMMIT, unit)
+        return _part(self._session.reset_role + durability + record + _COMMIT, unit)
 
     def _end_of_run(self, step: PreparedStep) -> Sql:
         return self._records.run_end if step.last else Sql()

@@ -16,7 +16,7 @@ from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
 from sqlmigrate.files import source
 from sqlmigrate.server.lock import Lock
-from sqlmigrate.sql.sqlstate import PASSING
+from sqlmigrate.sql.sqlstate import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -217,12 +217,14 @@ class Executor:
         error = failure.error
         if Lock.lost(error):
             raise error
-        is_temporary = error.report.sqlstate in PASSING
+        is_temporary = error.report.sqlstate in TEMPORARY
         retries = step.script.directives.get("lock-retries", self._limits.lock_retries)
         if is_temporary and step.tries < retries:
             self._pause(step, error)
         elif cuts := new_cuts(step, failure):
-            self._on_event(Said(step.step, f"{error.location}: {error.message}; run again in segments"))
+            self._on_event(
+                Said(step.step, f"{error.location}: {error.message}; sqlmigrate runs the file again in segments")
+            )
             step.script, step.cuts, step.next = source.read(step.step.path, cuts), cuts, 0
         else:
             blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if is_temporary]

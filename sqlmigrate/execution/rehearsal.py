@@ -9,7 +9,7 @@ from sqlmigrate.events import Said
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.execution.prepared import PreparedHook
 from sqlmigrate.files import source
-from sqlmigrate.sql.sqlstate import needs_parts
+from sqlmigrate.sql.sqlstate import needs_other_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ def _passes(connection: Connection, step: PreparedStep, segment: Segment, opened
             for _ in connection.transmit(message.text, lambda _, rows=rows: rows):  # type: ignore[misc]  # bound now
                 count += 1
         except StatementFailed as error:
-            if needs_parts(error.report):
+            if needs_other_segments(error.report):
                 connection.run("rollback to savepoint sqlmigrate_segment")
                 return False
             location = source.with_line_text(message.blame(count, error.report.position).place(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.history.tables import BROKEN_OFF, UNDONE_VERSION
+from sqlmigrate.history.tables import INTERRUPTED, UNDONE_VERSION
 from sqlmigrate.server.lock import is_lock
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ set local lock_timeout = '1s';
 select pg_catalog.set_config('sqlmigrate.lock_pid', coalesce(pg_catalog.max(l.pid)::text, ''), true) <> ''
 from pg_catalog.pg_locks l where {same};
 """
-# The entries that the next run will log for runs that were broken off; another run may hold the lock meanwhile.
-_BROKEN_OFF = f"""
+# The entries that the next run will log for runs that were interrupted; another run may hold the lock meanwhile.
+_INTERRUPTED = f"""
 select greatest(r.began_at, (select pg_catalog.max(l.logged_at) from {{log}} l where l.run_id = r.run_id)) as logged_at,
        r.action, {UNDONE_VERSION} as version, '' as name, '' as checksum, 'failure' as outcome,
        0::bigint as duration_ms,
-       {{broken_off}} as error_msg, r.db_user, r.os_user, r.host, r.run_id, null::bigint as id
+       {{interrupted}} as error_msg, r.db_user, r.os_user, r.host, r.run_id, null::bigint as id
 from {{runs}} r
 where r.ended_at is null and r.began_at < pg_catalog.transaction_timestamp()
   and r.backend_pid is distinct from nullif(pg_catalog.current_setting('sqlmigrate.lock_pid'), '')::integer
 """
 _LOGGED = f"select {_COLUMNS}, id from {{log}}"
-_BROKEN_OFF_TOO = f"{_LOGGED} union all select {_COLUMNS}, id from ({_BROKEN_OFF}) b"
+_LOGGED_AND_INTERRUPTED = f"{_LOGGED} union all select {_COLUMNS}, id from ({_INTERRUPTED}) b"
 _ENTRIES = f"select {_COLUMNS} from ({{logged}}) e where {{condition}} order by logged_at desc, id desc {{limit}};"
 
-# The duration of a run that was broken off is unknown: its entry has no checksum and is not counted in any bucket.
+# The duration of a run that was interrupted is unknown: its entry has no checksum and is not counted in any bucket.
 _TIMED = "pg_catalog.count(*) filter (where checksum <> ''"
 _BUCKETS = ", ".join([*(f"{_TIMED} and duration_ms <= {bound})" for bound in BOUNDS), f"{_TIMED})"])
 _NUMBERS = range(1, len(BOUNDS) + 2)
@@ -65,7 +65,7 @@ _PRUNED_TOO = f" union all select {_TOTAL_COLUMNS} from {{totals}}"
 
 _BEFORE = "pg_catalog.now() - pg_catalog.make_interval(days => {days})"
 _OLD = f"l.logged_at < {_BEFORE}"
-# The next run needs the entries of a run that was broken off, to log which version it did not complete.
+# The next run needs the entries of a run that was interrupted, to log which version it did not complete.
 _OLD_AND_CLOSED = f"{_OLD} and not exists (select from {{runs}} r where r.run_id = l.run_id and r.ended_at is null)"
 _OLD_RUNS = f"ended_at < {_BEFORE}"
 _COUNT_RUNS = f"select pg_catalog.count(*) from {{runs}} where {_OLD_RUNS}"
@@ -148,7 +148,7 @@ def entries(
     since: datetime | None = None,
     limit: int | None = None,
 ) -> list[LogEntry]:
-    """Returns the last `limit` entries, oldest first, including runs that were broken off but not logged yet."""
+    """Returns the last `limit` entries, oldest first, including runs that were interrupted but not logged yet."""
     if not history.format:
         return []
     conditions = [] if version is None else [f"version = {connection.literal(version)}"]
@@ -185,8 +185,8 @@ def _totals(connection: Connection, history: History) -> str:
 
 
 def _logged(connection: Connection, history: History) -> str:
-    text = _BROKEN_OFF_TOO if history.format > 1 else _LOGGED
-    return history.tables.fill(text, broken_off=connection.literal(BROKEN_OFF))
+    text = _LOGGED_AND_INTERRUPTED if history.format > 1 else _LOGGED
+    return history.tables.fill(text, interrupted=connection.literal(INTERRUPTED))
 
 
 def prunable(connection: Connection, history: History, keep_days: int) -> Pruned:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sqlmigrate.history.tables import BROKEN_OFF, UNDONE_VERSION
+from sqlmigrate.history.tables import INTERRUPTED, UNDONE_VERSION
 from sqlmigrate.model import Action, Progress
 from sqlmigrate.sql.text import Sql
 
@@ -74,7 +74,7 @@ begin;
 set local synchronous_commit = off;
 insert into {{log}} (run_id, action, version, name, checksum, outcome, error_msg,
                    db_user, os_user, host, client_addr, backend_pid, tool_version)
-select r.run_id, r.action, {UNDONE_VERSION}, '', '', 'failure', {{broken_off}},
+select r.run_id, r.action, {UNDONE_VERSION}, '', '', 'failure', {{interrupted}},
        r.db_user, r.os_user, r.host, r.client_addr, r.backend_pid, r.tool_version
 from {{runs}} r where r.ended_at is null;
 update {{runs}} set ended_at = pg_catalog.clock_timestamp() where ended_at is null;
@@ -100,7 +100,7 @@ class Records:
         self._tool_version = tool_version
 
     def run_start(self, steps: Sequence[Step], lock_pid: int) -> str:
-        """A message that records the start of a run, and logs a failure for each run that was broken off.
+        """A message that records the start of a run, and logs a failure for each run that was interrupted.
 
         `lock_pid` is the backend that holds the lock: it shows other sessions whether the run is still running.
         """
@@ -108,7 +108,7 @@ class Records:
         rolls_back = any(step.action is Action.ROLL_BACK for step in steps)
         action = Action.ROLL_BACK if rolls_back else Action.APPLY
         values = {"versions": ids, "action": f"'{action.value}'", "lock_pid": str(lock_pid)}
-        return self._tables.fill(_RUN_START, **self._run, **values, broken_off=self._literal(BROKEN_OFF))
+        return self._tables.fill(_RUN_START, **self._run, **values, interrupted=self._literal(INTERRUPTED))
 
     @property
     def run_end(self) -> Sql:
@@ -195,11 +195,11 @@ class Records:
 
     def checksum_update(self, migration: Migration) -> str:
         """Stores the checksum of the file on disk: `repair`."""
-        return self._repair(_SET_CHECKSUM, migration, "checksum taken from disk")
+        return self._repair(_SET_CHECKSUM, migration, "checksum of the file adopted")
 
     def missing_file(self, migration: Migration, action: str) -> str:
         """Marks a migration whose file was removed on purpose: `repair`."""
-        return self._repair(_SET_ACTION, migration, "file marked as gone", action)
+        return self._repair(_SET_ACTION, migration, "file marked as missing", action)
 
     def _repair(self, statement: str, migration: Migration, message: str, action: str = "") -> str:
         update = self._tables.fill(statement, **self._values(action, migration))

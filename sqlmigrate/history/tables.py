@@ -26,7 +26,7 @@ _LOG = """
         backend_pid  integer     not null default pg_backend_pid(),
         tool_version text        not null
     );
-    comment on table {log} is 'Every action of sqlmigrate on this database, oldest first; only ever appended to.';
+    comment on table {log} is 'Every action of sqlmigrate on this database, oldest first; append-only.';
 """
 # One entry for each format. The entries after the n-th upgrade tables of format n to the newest format.
 # A restore may have lost a table, or the comment with the format, so every entry but the first keeps existing tables.
@@ -66,7 +66,7 @@ FORMATS = (
         tool_version text        not null
     );
     comment on table {runs} is
-        'Every run that had something to do. One without an end is running, or was broken off.';
+        'Runs. If ended_at is null, the run is active or was interrupted.';
     create table if not exists {totals} (
         action           text        not null,
         version          text        not null,
@@ -79,7 +79,7 @@ FORMATS = (
         primary key (action, version, outcome)
     );
     comment on table {totals} is
-        'What `cleanup` took out of the log, summed up, so that no counter ever goes back.';
+        'Totals of the log entries that `cleanup` deleted, so that no counter decreases.';
     """,
 )
 # The first version of the run `r` that the run did not complete.
@@ -88,9 +88,9 @@ UNDONE_VERSION = """coalesce((select v.id from pg_catalog.unnest(r.versions) wit
                                    where l.run_id = r.run_id and l.version = v.id and l.outcome = 'success')
                  order by v.n limit 1), '')"""
 # Logged as the error of a run that ended without recording its end.
-BROKEN_OFF = "broken off: the run ended without a word"
+INTERRUPTED = "interrupted: the run ended without recording its result"
 COMMENT = "comment on table {history} is {text};"
-COMMENT_TEXT = "What sqlmigrate has applied, one row a migration. Format {format}."
+COMMENT_TEXT = "Migrations that sqlmigrate has applied, one row per migration. Format {format}."
 
 
 class TableName(NamedTuple):

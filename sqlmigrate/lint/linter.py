@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from sqlmigrate.config.suggestion import closest
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
 from sqlmigrate.lint.facts.holding import record_locks
@@ -16,7 +17,7 @@ from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_withi
 from sqlmigrate.lint.reading import Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
-from sqlmigrate.lint.rules import RULES
+from sqlmigrate.lint.rules import REMOVED, RULES
 from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.schema.state import FileState, Statement
@@ -334,7 +335,8 @@ class _FileLinter:
                 findings.append(finding)
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
-            if level is not None and at not in used and not ignore.from_squawk and not self._is_off(ignore.rule):
+            is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)
+            if level is not None and at not in used and not is_exempt:
                 findings.append(
                     Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels))
                 )
@@ -348,15 +350,13 @@ def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
     return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
 
 
-def _unused(ignore: Ignore, rules: Iterable[str]) -> str:
+def _unused(ignore: Ignore, rules: Collection[str]) -> str:
     if not ignore.rule:
         return "the comment names no rule; write ignore=rule, rule (reason)"
     if ignore.rule in rules:
         return f"the comment has no effect: {ignore.rule} finds nothing here"
-    import difflib  # only for a misspelled name
-
-    close = difflib.get_close_matches(ignore.rule, list(rules), n=1)
-    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close[0]}?" if close else "")
+    close = closest(ignore.rule, rules)
+    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close}?" if close else "")
 
 
 def _location(statement: Statement, node: Node) -> Location:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config import settings
+from sqlmigrate.config.suggestion import suggestion
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files.naming import parse_version
 from sqlmigrate.lint.finding import Level
@@ -15,7 +16,7 @@ from sqlmigrate.lint.linter import Options
 from sqlmigrate.lint.rules import REMOVED, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sqlmigrate.config.settings import LintTable
     from sqlmigrate.model import Version
@@ -100,18 +101,10 @@ def _read(name: str, value: object, place: str) -> Any:
         raise ConfigurationError(f"{place}: {error.message}", hint=error.hint) from None
 
 
-def _known(what: str, name: str, known: Iterable[str], place: str = "") -> str:
+def _known(what: str, name: str, known: Collection[str], place: str = "") -> str:
     if name in known:
         return name
-    raise ConfigurationError(f"{place}unknown {what} {name!r}", hint=meant(name, known))
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """Returns a hint for an invalid name: the closest valid name, or all of them."""
-    import difflib  # only for an error
-
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else f"valid names: {', '.join(known)}"
+    raise ConfigurationError(f"{place}unknown {what} {name!r}", hint=suggestion(name, known))
 
 
 def _one_of(*known: str) -> Callable[[object], str]:

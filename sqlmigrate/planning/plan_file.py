@@ -29,7 +29,7 @@ from pg_catalog.pg_control_system()
 """
 VERSION = 1
 _WRITE_PLAN = "write a plan file with `sqlmigrate plan --out FILE`"
-PLAN_AGAIN = "make the plan again with the same options: `sqlmigrate plan --out FILE`, with --rollback for a rollback"
+PLAN_AGAIN = "create the plan again with the same options: `sqlmigrate plan --out FILE`, with --rollback for a rollback"
 
 
 class DatabaseIdentity(TypedDict):
@@ -141,7 +141,7 @@ def changes(file: PlanFile, now: PlanInputs) -> list[Problem]:
     reasons = [f"it was made for {name} {old}, but this is {new}" for name, old, new in databases if old != new]
     if then["history"] != now["history"]:
         old_count, new_count = then["history"]["rows"], now["history"]["rows"]
-        reasons.append(f"the history has changed: {old_count} rows then, {new_count} rows now")
+        reasons.append(f"the history table had {old_count} rows and now has {new_count}")
     reasons += _changed_files(
         {_name_of(file): file["checksum"] for file in then["files"]},
         {_name_of(file): file["checksum"] for file in now["files"]},

@@ -29,11 +29,11 @@ _WIPE = (
     "reset all;",
 )
 # Between the segments of a script its settings remain; only the record is written with the session's own role.
-_STEP_ASIDE = ("set constraints all immediate;", "set local session authorization default;", "set local role none;")
+_RESET_ROLE = ("set constraints all immediate;", "set local session authorization default;", "set local role none;")
 
 
 class Session:
-    """The SQL that sets up one session (`start`), resets it (`wipe`), or writes as its own role (`step_aside`).
+    """The SQL that sets up one session (`start`), resets it (`wipe`), or writes as its own role (`reset_role`).
 
     `pooled` is true behind a transaction pooler, where no setting may outlive a transaction.
     """
@@ -44,7 +44,7 @@ class Session:
         start = [_LIVENESS] if connection.server_version >= 140000 and not pooled else []
         self.start = _lines(start)
         self.wipe = _lines([*_WIPE, *start])
-        self.step_aside = _lines(_STEP_ASIDE)
+        self.reset_role = _lines(_RESET_ROLE)
 
     def opening(self, begin: str, settings: Mapping[str, str | int]) -> Sql:
         """Returns the SQL that starts a transaction with settings."""

@@ -128,7 +128,7 @@ def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: in
     return reader.script()
 
 
-def only_steers(command: str) -> bool:
+def is_skipped_command(command: str) -> bool:
     """Whether a psql meta-command is ignored; any other meta-command is a problem."""
     return _STEERING.match(command) is not None and "\\\\" not in command
 
@@ -263,7 +263,7 @@ class _Reader:
 
     def _take_command(self, item: Item) -> None:
         self._end_piece()
-        if only_steers(item.text):
+        if is_skipped_command(item.text):
             self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
             return
         name = item.text.split()[0]

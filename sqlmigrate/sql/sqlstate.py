@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlmigrate.model import ServerReport
 
-PASSING = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
+TEMPORARY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
 GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
-def needs_parts(report: ServerReport) -> bool:
+def needs_other_segments(report: ServerReport) -> bool:
     """Whether the statement can succeed in a transaction of its own, or outside a transaction block."""
-    return report.sqlstate in NOT_IN_A_TRANSACTION or wants_a_commit(report)
+    return report.sqlstate in NOT_IN_A_TRANSACTION or needs_commit(report)
 
 
-def wants_a_commit(report: ServerReport) -> bool:
+def needs_commit(report: ServerReport) -> bool:
     """Whether a COMMIT before the statement avoids the error: enum values, trigger events, too many locks."""
     return (
         report.sqlstate == "55P04"

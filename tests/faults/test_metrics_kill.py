@@ -22,14 +22,14 @@ _TOOK = "select extract(epoch from ended_at - began_at) from migrations_runs"
 _TABLES = "select to_regclass('migrations_runs') is not null"
 
 
-def broken_off(project: Project) -> int:
+def interrupted(project: Project) -> int:
     return int(project.value(_NOT_ENDED)) if project.value(_TABLES) else 0
 
 
 def killed_in_the_run(project: Project, command: Sequence[str], seconds: float) -> int:
     """Kills it so long after the run's first word in the database; the exit code."""
     with running(project, *command) as process:
-        until(lambda: process.poll() is not None or broken_off(project))
+        until(lambda: process.poll() is not None or interrupted(project))
         time.sleep(seconds)
     return process.returncode
 
@@ -63,7 +63,7 @@ def test_a_killed_run_is_counted_once(mixed: Project, times: int) -> None:
         with Watch.over(mixed) as watch:
             code = killed_in_the_run(mixed, MIGRATE, moment)
             wait_until_others_are_gone(mixed)
-            failures = broken_off(mixed)
+            failures = interrupted(mixed)
             assert failures == 0 or code == -9
             agree(mixed, failures, f"killed after {moment:.4f} s")
             rerun(mixed, MIGRATE)
@@ -71,11 +71,11 @@ def test_a_killed_run_is_counted_once(mixed: Project, times: int) -> None:
         assert watch.decreases == [], about
         assert watch.readings > 1
         assert disagreements(mixed) == [], about
-        assert broken_off(mixed) == 0, about
+        assert interrupted(mixed) == 0, about
         assert mixed.value(_FAILURES) == failures, about
         agree(mixed, failures, about)
         outcomes[failures] += 1
-    _LOG.info("%s kills: %s broken off, %s when it was done", times, outcomes[1], outcomes[0])
+    _LOG.info("%s kills: %s interrupted, %s when it was done", times, outcomes[1], outcomes[0])
     assert outcomes[1] > times // 2
 
 
@@ -91,7 +91,7 @@ def test_a_history_of_killed_runs_adds_up(mixed: Project, times: int) -> None:
         for command in (MIGRATE, ROLLBACK) * times:
             killed_in_the_run(mixed, command, rng.uniform(0, takes))
             wait_until_others_are_gone(mixed)
-            failures += broken_off(mixed)
+            failures += interrupted(mixed)
             assert read(mixed)["migration_failure_total"] == failures
             rerun(mixed, command)
             mixed.query("update migrations_log set logged_at = logged_at - interval '3 days'")

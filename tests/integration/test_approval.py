@@ -131,7 +131,7 @@ def use_up(project: Project) -> None:
     [
         (edit_plan, "was edited: its digest does not match its content"),
         (forge_plan, "the plan shows other SQL than the files contain"),
-        (use_up, "the history has changed: 0 rows then, 2 rows now"),
+        (use_up, "the history table had 0 rows and now has 2"),
         (lambda project: project.add(2, "select 2;"), "the file of v1.0.0-002 (apply) was changed"),
         (lambda project: project.add(3, "select 3;"), "v1.0.0-003 (apply) would be run, but is not in the plan"),
         (

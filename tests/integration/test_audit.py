@@ -110,14 +110,14 @@ def test_history_shows_a_run_that_was_broken_off_before_it_is_logged(project: Pr
     break_off(project)
     expected = [("apply", "v1.0.0-001", "success"), ("apply", "v1.0.0-002", "failure")]
     assert shown(project) == expected
-    assert "broken off" in project.cli("history", "--version", "v1.0.0-002").stdout
+    assert "interrupted" in project.cli("history", "--version", "v1.0.0-002").stdout
     assert project.value("select count(*) from migrations_log") == 1
     project.add(2, "select 1")
     project.migrator().migrate()
     assert shown(project) == [*expected, ("apply", "v1.0.0-002", "success")]
 
 
-def test_history_does_not_show_a_running_run_as_broken_off(project: Project) -> None:
+def test_history_does_not_show_a_running_run_as_interrupted(project: Project) -> None:
     project.add(1, "select pg_sleep(60)")
     with running(project, "migrate"):
         until_asleep(project)
@@ -176,7 +176,7 @@ def test_repeated_cleanups_add_up(project: Project) -> None:
     assert before["migration_duration_histogram_seconds_sum success"] >= 0.6
 
 
-def test_cleanup_keeps_the_entries_of_a_run_that_was_broken_off(project: Project) -> None:
+def test_cleanup_keeps_the_entries_of_a_run_that_was_interrupted(project: Project) -> None:
     break_off(project)
     age(project, 9)
     project.query("update migrations_runs set began_at = began_at - interval '9 days'")

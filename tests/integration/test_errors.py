@@ -363,7 +363,8 @@ def test_a_script_that_the_server_requires_in_segments_is_reported(project: Proj
 
     said = [event.message for event in project.events if isinstance(event, Said)]
     assert any(
-        message.startswith(f"{path}:2:1: invalid transaction termination; run again in segments") for message in said
+        message.startswith(f"{path}:2:1: invalid transaction termination; sqlmigrate runs the file again in segments")
+        for message in said
     )
 
 

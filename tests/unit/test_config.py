@@ -186,7 +186,7 @@ def test_sqlmigrate_toml_takes_precedence_over_pyproject_toml(here: Path) -> Non
     [
         ('lock_timeot = "1s"', "unknown setting 'lock_timeot'", "did you mean lock_timeout?"),
         ("data-base-url = 'x'", "unknown setting 'data-base-url'", "did you mean database_url?"),
-        ("zzz = 1", "unknown setting 'zzz'", "the settings are database_url, db_host"),
+        ("zzz = 1", "unknown setting 'zzz'", "valid names: database_url, db_host"),
         ('lock-wait = "soon"', "lock-wait: 'soon' is not a duration", "unit"),
         ("lock-wait = 5", "lock-wait: '5' is not a duration", "unit"),
         ('lock-wait = ["5s"]', "lock-wait: .* is not a duration", "unit"),

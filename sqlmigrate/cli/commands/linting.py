@@ -217,8 +217,8 @@ def rules(name: str | None, output_format: str) -> None:
 
 
 def _show_rules(console: Console, name: str | None) -> None:
-    from sqlmigrate.lint.rules import FAMILIES, RULES
-    from sqlmigrate.lint.settings import meant
+    from sqlmigrate.config.suggestion import suggestion
+    from sqlmigrate.lint.rules import FAMILIES, REMOVED, RULES
     from sqlmigrate.render import markdown
 
     rules = {rule.name: rule for rule in RULES}
@@ -226,8 +226,10 @@ def _show_rules(console: Console, name: str | None) -> None:
         console.show(lambda to: to.rules(FAMILIES), lambda _: markdown.rules(FAMILIES))
     elif rule := rules.get(name):
         console.show(lambda to: to.rule(rule), lambda _: markdown.rule(rule))
+    elif name in REMOVED:
+        raise ConfigurationError(f"rule {name!r} was removed", hint="see `sqlmigrate rules` for the others")
     else:
-        raise ConfigurationError(f"rule {name!r} does not exist", hint=meant(name, rules))
+        raise ConfigurationError(f"rule {name!r} does not exist", hint=suggestion(name, rules))
 
 
 COMMANDS = (rules,)

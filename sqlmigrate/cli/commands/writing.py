@@ -88,7 +88,7 @@ def _migrator(app: App) -> Migrator:
     try:
         return app.migrator
     except NoDatabaseConfigured as error:
-        error.hint += ";\nor give --applied-nowhere, if no database has applied the files to rename"
+        error.hint += ";\nor add --applied-nowhere, if no database has applied the files to rename"
         raise
 
 

@@ -18,7 +18,7 @@ from sqlmigrate.lint.replay.sandbox import Sandbox, keys
 from sqlmigrate.model import Location, ServerReport
 from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.scanner import Item, statements
-from sqlmigrate.sql.sqlstate import needs_parts
+from sqlmigrate.sql.sqlstate import needs_other_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -146,7 +146,7 @@ class _FileRun:
         self._connection.run(begin)
         for item, rows in self._items(segment.pieces):
             observed = self._within(item, rows)
-            if observed.failed is not None and needs_parts(observed.failed):
+            if observed.failed is not None and needs_other_segments(observed.failed):
                 self._connection.run("commit")
                 observed = self._alone(item, rows)
                 self._connection.run(begin)

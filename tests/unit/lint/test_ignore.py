@@ -126,3 +126,7 @@ def test_squawk(tmp_path: Path, sql: str) -> None:
 def test_squawk_comment_suppresses_one_rule_for_the_next_statement(tmp_path: Path) -> None:
     assert rules(tmp_path, f"-- squawk-ignore prefer-robust-stmts\n{INDEX}") == ["index-not-concurrent"]
     assert rules(tmp_path, f"-- squawk-ignore\nselect 1;\n{INDEX}") == ["index-not-concurrent"]
+
+
+def test_ignore_of_a_removed_rule_is_not_reported(tmp_path: Path) -> None:
+    assert found(tmp_path, "-- sqlmigrate: ignore=duplicate-name\nselect 1;") == []
