@@ -105,7 +105,10 @@ class Action(Enum):
 
 
 class State(Enum):
-    """The state of a migration, from its file and its row."""
+    """The state of a migration, from its file and its row.
+
+    SUPERSEDED is a repeatable migration of an older release: a newer release has run another version of its file.
+    """
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -114,6 +117,7 @@ class State(Enum):
     CHANGED = "changed"
     MISSING = "missing"
     OUT_OF_ORDER = "out of order"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,16 @@ def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[M
     version_of_file = {file.id: file.version for file in migrations}
     versions = {id_: version_of_file[id_] if id_ in version_of_file else _version(id_) for id_ in row_of}
     newest = max((version for id_, version in versions.items() if version and row_of[id_].success), default=None)
+    of_files = [file.version for file in migrations if file.version]
+    is_older = any(
+        version and row_of[id_].success and row_of[id_].action != FILE_REMOVED and version > max(of_files, default=())
+        for id_, version in versions.items()
+    )
     with_file = []
     for file in migrations:
         row = row_of.get(file.id)
-        with_file.append(MigrationStatus(file.id, file.version, file.name, _state(file, row, newest), file, row))
+        state = _state(file, row, newest, is_older=is_older)
+        with_file.append(MigrationStatus(file.id, file.version, file.name, state, file, row))
     without_file = [
         MigrationStatus(
             row.id, versions[row.id], row.name, State.MISSING if row.success else _unfinished(row), None, row
@@ -60,14 +66,17 @@ def _version(text: str) -> Version | None:
         return None
 
 
-def _state(file: Migration, row: Applied | None, newest: Version | None) -> State:
+def _state(file: Migration, row: Applied | None, newest: Version | None, *, is_older: bool) -> State:
+    """Returns the state of a file; `is_older` means that a newer release has migrated the database."""
     if row is None:
         is_late = file.version is not None and newest is not None and file.version < newest
         return State.OUT_OF_ORDER if is_late else State.PENDING
+    if row.success and row.checksum == file.checksum:
+        return State.APPLIED
+    if file.version is None and is_older and row.checksum != file.checksum:
+        return State.SUPERSEDED
     if not row.success:
         return _unfinished(row)
-    if row.checksum == file.checksum:
-        return State.APPLIED
     return State.PENDING if file.version is None else State.CHANGED
 
 
@@ -105,6 +114,10 @@ def _problem(status: MigrationStatus, newest_file: Version | None, *, out_of_ord
             )
         case State.MISSING:
             return _missing(status, newest_file)
+        case State.SUPERSEDED:
+            message = f"{status.id} differs from its file, and is not run: a newer release has migrated this database"
+            hint = "deploy the newer release, or add a migration that is newer than every applied version"
+            return Problem("superseded", message, _location(status), hint, ProblemLevel.WARNING)
         case State.FAILED | State.PARTIAL if status.migration is None:
             return Problem(
                 "missing", f"{status.id} is unfinished, but its file does not exist", None, "restore its file"

@@ -41,6 +41,7 @@ _COLOURS = {
     State.CHANGED: "yellow",
     State.MISSING: "yellow",
     State.OUT_OF_ORDER: "yellow",
+    State.SUPERSEDED: "yellow",
 }
 _DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: "applied"}
 

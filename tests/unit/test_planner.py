@@ -235,3 +235,43 @@ def test_the_path_of_a_rollback_without_a_down_file_is_its_up_file() -> None:
 def test_only_errors_stop_a_plan() -> None:
     plan = plan_apply(statuses([migration(1), migration(2)], [row(1, checksum="x"), row(2), row(3)]))
     assert (_codes(plan), [problem.code for problem in plan.errors]) == (["changed", "newer"], ["changed"])
+
+
+NEWER_DATABASE = [row(1), row(2)]
+
+
+@pytest.mark.parametrize(
+    ("applied", "state"),
+    [
+        (row("views", checksum="other"), State.SUPERSEDED),
+        (failed("views", checksum="other"), State.SUPERSEDED),
+        (failed("views"), State.FAILED),
+        (row("views"), State.APPLIED),
+        (None, State.PENDING),
+    ],
+)
+def test_an_older_release_does_not_replace_the_repeatable_migrations_of_a_newer_one(
+    applied: Applied | None, state: State
+) -> None:
+    rows = [*NEWER_DATABASE, *([applied] if applied else [])]
+
+    assert _states([migration(1), migration("views")], rows)[-1] == ("R__views", state)
+
+
+@pytest.mark.parametrize(
+    "rows", [[row(1)], [row(1), failed(2)], [row(1), row(2, action=FILE_REMOVED)]], ids=["same", "failed", "removed"]
+)
+def test_a_database_without_newer_versions_gets_changed_repeatable_migrations(rows: list[Applied]) -> None:
+    changed = row("views", checksum="other")
+
+    assert _states([migration(1), migration("views")], [*rows, changed])[-1] == ("R__views", State.PENDING)
+
+
+def test_a_plan_says_that_it_leaves_a_superseded_migration_alone() -> None:
+    plan = plan_apply(statuses([migration(1), migration("views")], [*NEWER_DATABASE, row("views", checksum="other")]))
+
+    assert plan.steps == ()
+    assert [(problem.code, problem.level) for problem in plan.problems] == [
+        ("newer", ProblemLevel.WARNING),
+        ("superseded", ProblemLevel.WARNING),
+    ]
