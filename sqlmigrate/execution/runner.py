@@ -61,7 +61,9 @@ class Runner:
         self._on_event = on_event
 
     def run(self, request: PlanRequest, file: PlanFile | None = None) -> Run:
-        """Plans without the lock; if the plan has steps, acquires the lock, plans again and runs the plan.
+        """Plans without the lock; if there is something to do or to refuse, acquires the lock, plans again and runs.
+
+        Another run may still change what the first plan saw, so only the plan made under the lock is judged.
 
         Args:
             request: The request to plan.
@@ -76,12 +78,14 @@ class Runner:
         with self._target.opened() as opened:
             rows = opened.history.rows()
             plan = plan_for(request, files, rows)
-            if not plan.steps and not opened.history.outdated and file is None:
-                return Run((), checked(plan).problems)
-            ready = self._ready(opened, plan, rows, file)
+            if not plan.steps and not plan.errors and not opened.history.outdated and file is None:
+                return Run((), plan.problems)
+            earlier = self._prepared(opened, plan)
+            if not earlier.plan.errors:
+                self._enforce_lint_level(plan)  # it takes long, and no other run waits for it here
             with self._target.lock(opened) as locked:
                 plan = plan_for(request, files, locked.rows)
-                ready = self._ready(opened, plan, locked.rows, file, ready)
+                ready = self._ready(opened, plan, locked.rows, file, earlier)
                 with self._backup(opened.connection, plan.migrations) as backup:
                     opened.history.create()
                     if ready.steps:
@@ -104,15 +108,16 @@ class Runner:
             plan = plan_for(PlanRequest(Action.APPLY), files, locked.rows)
             if self._settings.require_approval and plan.steps:
                 raise PlanRefused([_UNREHEARSED])
-            steps = self._prepared(locked, plan).steps
-            rehearse(locked.connection, locked.session, steps, limits, self._on_event)
+            prepared = self._prepared(locked, plan)
+            checked(prepared.plan)
+            rehearse(locked.connection, locked.session, prepared.steps, limits, self._on_event)
             return Run(plan.migrations, plan.problems)
 
     def plan(self, request: PlanRequest) -> Plan:
         """Returns the plan that `run` would run, with the problems of its scripts."""
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
-            return _with_script_problems(plan_for(request, files, opened.history.rows()), opened)
+            return self._prepared(opened, plan_for(request, files, opened.history.rows())).plan
 
     def review(self, request: PlanRequest) -> Review:
         """Returns the plan with its SQL, locks and lint findings, for the people who approve it.
@@ -125,7 +130,7 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows = opened.history.rows()
-            plan = _with_script_problems(plan_for(request, files, rows), opened)
+            plan = self._prepared(opened, plan_for(request, files, rows)).plan
             findings = lint_gate.lint_plan(plan, self._settings) or ()
             return review.review(plan, request, self._facts(opened, plan, rows), findings)
 
@@ -140,7 +145,7 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows = opened.history.rows()
-            plan = self._prepared(opened, plan_for(file.request, files, rows)).plan
+            plan = checked(self._prepared(opened, plan_for(file.request, files, rows)).plan)
             problems = self._outdated(opened, plan, rows, file) or _misleading(file, plan)
             checked(Plan((), tuple(problems)))
             if opened.history.format == 0 or opened.history.outdated:
@@ -154,29 +159,28 @@ class Runner:
         plan: Plan,
         rows: list[Applied],
         file: PlanFile | None,
-        earlier: Prepared | None = None,
+        earlier: Prepared,
     ) -> Prepared:
         """Prepares and checks a plan that is about to be run.
 
         If `earlier` is the same plan, its scripts are not read and linted again: a later change of a file is detected
-        when the file is sent. The plan file and the approval are compared with the history, which may have changed.
+        when the file is sent.
         """
-        is_same = earlier is not None and earlier.plan == plan
-        prepared = earlier if earlier is not None and is_same else self._prepared(opened, plan)
+        is_same = earlier.plan == plan
+        prepared = earlier if is_same else self._prepared(opened, plan)
+        checked(prepared.plan)
         problems = self._outdated(opened, plan, rows, file) if file is not None else []
         if problems := [*problems, *self._missing_approvals(opened, plan, file)]:
             raise PlanRefused(problems)
+        checked(Plan((), tuple(_misleading(file, plan) if file is not None else ())))
         if not is_same:
-            checked(Plan((), tuple(_misleading(file, plan) if file is not None else ())))
             self._enforce_lint_level(plan)
         return prepared
 
     def _prepared(self, opened: Opened | Locked, plan: Plan) -> Prepared:
         from sqlmigrate.execution.prepared import prepare
 
-        prepared = prepare(plan, pooled=opened.history.pooled)
-        checked(prepared.plan)
-        return prepared
+        return prepare(plan, pooled=opened.history.pooled)
 
     def _facts(self, opened: Opened, plan: Plan, rows: list[Applied]) -> PlanInputs:
         from sqlmigrate.planning import plan_file
@@ -227,12 +231,6 @@ class Runner:
             Executor(locked, monitor, limits, self._on_event).run(ready.steps, ready.plan.hooks.after_error)
         finally:
             monitor.close()
-
-
-def _with_script_problems(plan: Plan, opened: Opened) -> Plan:
-    from sqlmigrate.execution.prepared import prepare
-
-    return prepare(plan, pooled=opened.history.pooled).plan
 
 
 def _misleading(file: PlanFile, plan: Plan) -> list[Problem]:
