@@ -57,8 +57,7 @@ class Problem:
 class Migration:
     """A migration on disk: versioned, or repeatable and without a version.
 
-    `id` is its name in the history table: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file, and
-    `stamp` is the state of the up file when it was read: see `files.source`.
+    `id` is its name in the history table: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file.
     """
 
     id: str
@@ -67,7 +66,6 @@ class Migration:
     up: str
     checksum: str
     down: str | None = None
-    stamp: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,7 @@ def _candidates(named: Iterable[NamedFile], arrivals: Mapping[str, int]) -> list
         is_alone = sum(file.name.version == version for file in ups) == 1
         paths = [file.path for file in downs if file.name.version == version and (is_alone or file.name.name == name)]
         down = min(paths, key=lambda path: os.path.dirname(path) != os.path.dirname(up.path), default=None)
-        checksum, _ = source.checksum(up.path)
-        migration = Migration(up.name.id, version, name, up.path, checksum, down)
+        migration = Migration(up.name.id, version, name, up.path, source.checksum(up.path), down)
         if version:
             candidates.append(Candidate(version, migration, arrivals.get(up.path)))
     return candidates

@@ -14,7 +14,7 @@ from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
-from sqlmigrate.files import source
+from sqlmigrate.execution.prepared import with_cuts
 from sqlmigrate.server.lock import Lock
 from sqlmigrate.sql.sqlstate import TEMPORARY
 
@@ -158,8 +158,7 @@ class Executor:
     def _copy_data_of(self, message: Message, batch: Sequence[PreparedStep]) -> Callable[[int], Iterable[bytes]]:
         def copy_data(count: int) -> Iterable[bytes]:
             part, _ = message.at_result(count)
-            rows = part.piece.rows if part.piece else None
-            return batch[part.unit].source.blocks(*rows) if rows else ()
+            return batch[part.unit].source.rows(part.piece) if part.piece else ()
 
         return copy_data
 
@@ -225,7 +224,7 @@ class Executor:
             self._on_event(
                 Said(step.step, f"{error.location}: {error.message}; sqlmigrate runs the file again in segments")
             )
-            step.script, step.cuts, step.next = source.read(step.step.path, cuts), cuts, 0
+            with_cuts(step, cuts)
         else:
             blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if is_temporary]
             error.hint = "\n".join(filter(None, [*blockers, error.hint or advice(error.report)]))

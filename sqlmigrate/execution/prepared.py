@@ -116,8 +116,27 @@ def prepare(plan: Plan, *, pooled: bool) -> Prepared:
 
 
 def prepare_hook(hook: Migration) -> PreparedHook:
-    """Reads a hook. Its source has the stamp of the hashed file, so a later version of the file is not sent."""
-    return PreparedHook(source.read(hook.up), source.Source(hook.up, hook.stamp))
+    """Reads a hook.
+
+    Raises:
+        ScriptError: The file was changed after its checksum was computed.
+    """
+    script, opened = source.open_script(hook.up)
+    if opened.checksum != hook.checksum and not script.problems:
+        raise source.changed(hook.up)
+    return PreparedHook(script, opened)
+
+
+def with_cuts(step: PreparedStep, cuts: Cuts) -> None:
+    """Reads the script of a step again, with other segments.
+
+    Raises:
+        ScriptError: The file was changed.
+    """
+    script, opened = source.open_script(step.step.path, cuts)
+    if opened.checksum != step.source.checksum:
+        raise source.changed(step.step.path)
+    step.script, step.source, step.cuts, step.next = script, opened, cuts, 0
 
 
 def _unsuitable(hook: Script) -> list[Problem]:
@@ -139,7 +158,7 @@ def _prepared(step: Step) -> PreparedStep:
 def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:
     step, script = prepared.step, prepared.script
     problems = list(script.problems)
-    if step.action is not Action.ROLL_BACK and prepared.source.stamp != step.migration.stamp:
+    if step.action is not Action.ROLL_BACK and not problems and prepared.source.checksum != step.migration.checksum:
         message = "the file was changed while it was being read"
         problems.append(Problem("changed", message, Location(step.path), "run the command again"))
     if pooled and len(script.segments) > 1 and script.sets_session:

@@ -67,7 +67,7 @@ def _passes(connection: Connection, step: PreparedStep, segment: Segment, opened
     connection.run("savepoint sqlmigrate_segment")
     for piece in segment.pieces:
         message = Message([Part(opened.text(piece) + "\n;", piece.statements, 0, piece)])
-        rows = list(opened.blocks(*piece.rows)) if piece.rows else []
+        rows = list(opened.rows(piece))
         count = 0
         try:
             for _ in connection.transmit(message.text, lambda _, rows=rows: rows):  # type: ignore[misc]  # bound now

@@ -145,8 +145,9 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows = opened.history.rows()
-            plan = checked(self._prepared(opened, plan_for(file.request, files, rows)).plan)
-            problems = self._outdated(opened, plan, rows, file) or _misleading(file, plan)
+            prepared = self._prepared(opened, plan_for(file.request, files, rows))
+            plan = checked(prepared.plan)
+            problems = self._outdated(opened, prepared, rows, file) or _misleading(file, plan)
             checked(Plan((), tuple(problems)))
             if opened.history.format == 0 or opened.history.outdated:
                 with self._target.lock(opened):
@@ -169,7 +170,7 @@ class Runner:
         is_same = earlier.plan == plan
         prepared = earlier if is_same else self._prepared(opened, plan)
         checked(prepared.plan)
-        problems = self._outdated(opened, plan, rows, file) if file is not None else []
+        problems = self._outdated(opened, prepared, rows, file) if file is not None else []
         if problems := [*problems, *self._missing_approvals(opened, plan, file)]:
             raise PlanRefused(problems)
         checked(Plan((), tuple(_misleading(file, plan) if file is not None else ())))
@@ -187,10 +188,14 @@ class Runner:
 
         return plan_file.inputs_of(plan, plan_file.identity(opened.connection), str(self._target.table), rows)
 
-    def _outdated(self, opened: Opened, plan: Plan, rows: list[Applied], file: PlanFile) -> list[Problem]:
+    def _outdated(self, opened: Opened, prepared: Prepared, rows: list[Applied], file: PlanFile) -> list[Problem]:
         from sqlmigrate.planning import plan_file
 
-        return plan_file.changes(file, self._facts(opened, plan, rows))
+        facts = self._facts(opened, prepared.plan, rows)
+        for step, planned in zip(prepared.steps, facts["files"], strict=True):
+            if step.source.checksum != planned["checksum"]:
+                raise source.changed(step.step.path)
+        return plan_file.changes(file, facts)
 
     def _missing_approvals(self, opened: Opened, plan: Plan, file: PlanFile | None) -> list[Problem]:
         if not self._settings.require_approval or not plan.steps:

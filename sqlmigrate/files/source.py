@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+from collections import deque
+from contextlib import suppress
 from dataclasses import fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -15,12 +17,8 @@ from sqlmigrate.model import Hooks, Location, Migration, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import TypeAlias
 
     from sqlmigrate.sql.script import Cuts, Piece, Script
-
-    # Size in bytes, modification time and change time in nanoseconds.
-    Stamp: TypeAlias = tuple[int, int, int]
 
 _CHUNK = 1024 * 1024
 _BLOCK = 64 * 1024  # malloc maps and unmaps memory for each read of more than 128 KiB
@@ -43,7 +41,7 @@ class NamedFile(NamedTuple):
 
 
 class OpenedScript(NamedTuple):
-    """A parsed script, and the source that sends the text of exactly this version of the file."""
+    """A parsed script, and the source of its text."""
 
     script: Script
     source: Source
@@ -86,53 +84,50 @@ def named_files(directories: Sequence[str]) -> list[NamedFile]:
     return [NamedFile(name, path) for name, path in files if name is not None]
 
 
-def checksum(path: str) -> tuple[str, Stamp]:
-    """Returns the SHA-256, in hex, of the file's text without BOM and with LF line endings, and the file's stamp.
+def checksum(path: str) -> str:
+    """Returns the SHA-256, in hex, of the file's text without BOM and with LF line endings.
 
     Raises:
         ScriptError: The file cannot be read.
     """
-    digest = hashlib.sha256()
+    digest = _TextDigest()
     try:
         file = os.open(path, os.O_RDONLY)  # creating a file object takes as long as hashing a small file
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
-        status = os.fstat(file)
-        block = os.read(file, min(status.st_size, _CHUNK)).removeprefix(codecs.BOM_UTF8)
-        while status.st_size > _CHUNK and (following := os.read(file, _CHUNK)):
-            if block.endswith(b"\r"):  # the next block may start with its \n
-                block, following = block[:-1], b"\r" + following
-            digest.update(_with_newlines(block))
-            block = following
+        size = os.fstat(file).st_size
+        digest.add(os.read(file, min(size, _CHUNK)).removeprefix(codecs.BOM_UTF8))
+        while size > _CHUNK and (block := os.read(file, _CHUNK)):
+            digest.add(block)
     except OSError as error:
         raise _unreadable(path, error) from error
     finally:
         os.close(file)
-    digest.update(_with_newlines(block))
-    return digest.hexdigest(), _stamp(status)
+    return digest.in_hex()
 
 
 def open_script(path: str, cuts: Cuts | None = None) -> OpenedScript:
     """Reads a file as a script. Its content never raises an error: see `Script.problems`.
-
-    The stamp is taken from the same open file, before its text is read, so the source refuses to send any text that
-    differs from the parsed text.
 
     Raises:
         ScriptError: The file cannot be opened.
     """
     from sqlmigrate.sql import script  # a run that applies nothing does not load the scanner
 
+    digest = _TextDigest()
     with _open(path) as file:
-        stamp = _stamp(os.fstat(file.fileno()))
         bom = _skip_bom(file)
-        parsed = script.parse(path, _texts(path, file), cuts, offset=bom)
+        chunks = _texts(path, file, digest)
+        parsed = script.parse(path, chunks, cuts, offset=bom)
+        with suppress(ScriptError):  # it is a problem of the script
+            deque(chunks, maxlen=0)  # reads the rest for the checksum
     problems = (
         replace(problem, location=with_line_text(problem.location) if problem.location else None)
         for problem in parsed.problems
     )
-    return OpenedScript(replace(parsed, problems=tuple(problems)) if parsed.problems else parsed, Source(path, stamp))
+    opened = Source(path, digest.in_hex())
+    return OpenedScript(replace(parsed, problems=tuple(problems)) if parsed.problems else parsed, opened)
 
 
 def read(path: str, cuts: Cuts | None = None) -> Script:
@@ -156,14 +151,14 @@ def texts(path: str) -> Iterator[str]:
 
 
 class Source:
-    """The text of a script, read when it is sent.
+    """The text of a parsed script, read again when it is sent. `checksum` is that of the file when it was parsed.
 
-    Each read fails if the file no longer has `stamp`, which was taken when the script was parsed or hashed.
+    Only the bytes that were parsed are sent: each piece is compared with its digest.
     """
 
-    def __init__(self, path: str, stamp: Stamp) -> None:
+    def __init__(self, path: str, checksum: str) -> None:
         self._path = path
-        self.stamp = stamp
+        self.checksum = checksum
 
     def text(self, piece: Piece) -> str:
         """Returns the SQL of a piece.
@@ -171,29 +166,52 @@ class Source:
         Raises:
             ScriptError: The file was changed.
         """
-        return b"".join(self.blocks(piece.start, piece.end)).decode()
+        return b"".join(self._blocks(piece.start, piece.end, piece.digest)).decode()
 
-    def blocks(self, start: int, end: int) -> Iterator[bytes]:
-        """Yields the bytes of the file from one offset to another, in blocks.
+    def rows(self, piece: Piece) -> Iterator[bytes]:
+        """Yields the COPY data of a piece in blocks; raises the error after the last block that was read.
 
         Raises:
             ScriptError: The file was changed.
         """
+        return self._blocks(*piece.rows, piece.rows_digest) if piece.rows else iter(())
+
+    def _blocks(self, start: int, end: int, expected: bytes) -> Iterator[bytes]:
+        digest = hashlib.sha256()
         with _open(self._path) as file:
-            self._check_stamp(file)
             file.seek(start)
             remaining = end - start
-            while remaining:
-                block = file.read(min(remaining, _BLOCK))
-                if not block:
-                    raise ScriptError("the file was truncated during the run", Location(self._path), _RERUN)
+            while remaining and (block := file.read(min(remaining, _BLOCK))):
                 remaining -= len(block)
+                digest.update(block)
                 yield block
-            self._check_stamp(file)
+        if digest.digest() != expected:
+            raise changed(self._path)
 
-    def _check_stamp(self, file: BinaryIO) -> None:
-        if _stamp(os.fstat(file.fileno())) != self.stamp:
-            raise ScriptError("the file was changed during the run", Location(self._path), _RERUN)
+
+class _TextDigest:
+    """The SHA-256 of a text with LF line endings, which is added in blocks of bytes."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._rest = b""
+
+    def add(self, block: bytes) -> None:
+        """Adds a block; a CR at its end waits for the next block, which may start with its LF."""
+        block, self._rest = self._rest + block, b""
+        if block.endswith(b"\r"):
+            block, self._rest = block[:-1], b"\r"
+        self._hash.update(_with_newlines(block))
+
+    def in_hex(self) -> str:
+        """Returns the digest of the whole text."""
+        self._hash.update(self._rest)
+        return self._hash.hexdigest()
+
+
+def changed(path: str) -> ScriptError:
+    """Returns the error for a file that is not as it was when it was read first."""
+    return ScriptError("the file was changed during the run", Location(path), _RERUN)
 
 
 _RERUN = "run the command again"
@@ -227,11 +245,6 @@ def _with_newlines(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _stamp(status: os.stat_result) -> Stamp:
-    """Returns the stamp of a file; any user can reset the modification time, but not the change time."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
 def _open(path: str) -> BinaryIO:
     try:
         return open(path, "rb")
@@ -249,8 +262,8 @@ def _skip_bom(file: BinaryIO) -> int:
     return size if file.read(size) == codecs.BOM_UTF8 else file.seek(0)
 
 
-def _texts(path: str, file: BinaryIO) -> Iterator[str]:
-    """Yields the text of an open file in chunks, from its position.
+def _texts(path: str, file: BinaryIO, digest: _TextDigest | None = None) -> Iterator[str]:
+    """Yields the text of an open file in chunks, from its position, and adds its bytes to the digest.
 
     Raises:
         ScriptError: The text is not valid UTF-8, or contains a NUL character, which PostgreSQL cannot store.
@@ -258,6 +271,8 @@ def _texts(path: str, file: BinaryIO) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     while True:
         block = file.read(_BLOCK)
+        if digest is not None:
+            digest.add(block)
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
@@ -310,8 +325,7 @@ def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
     if name in hooks:
         message = f'hook "{name}" exists twice: {hooks[name].up} and {path}'
         return [Problem("duplicate-hook", message, Location(path), _REMOVE)]
-    digest, stamp = checksum(path)
-    hooks[name] = Migration(name, None, name, path, digest, None, stamp)
+    hooks[name] = Migration(name, None, name, path, checksum(path))
     return []
 
 
@@ -331,8 +345,7 @@ def _add_file(files: dict[str, NamedFile], file: NamedFile) -> list[Problem]:
 
 def _migration(up: NamedFile, down: NamedFile | None) -> Migration:
     name = up.name
-    digest, stamp = checksum(up.path)
-    return Migration(name.id, name.version, name.name, up.path, digest, down.path if down else None, stamp)
+    return Migration(name.id, name.version, name.name, up.path, checksum(up.path), down.path if down else None)
 
 
 def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:

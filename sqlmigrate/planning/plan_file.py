@@ -232,7 +232,7 @@ def _is_file(data: object) -> bool:
 
 def checksum_of(step: Step) -> str:
     """Returns the checksum of the file that a step runs; a migration carries only the checksum of its up file."""
-    return step.migration.checksum if step.path == step.migration.up else source.checksum(step.path)[0]
+    return step.migration.checksum if step.path == step.migration.up else source.checksum(step.path)
 
 
 def _as_texts(row: Applied) -> list[str]:

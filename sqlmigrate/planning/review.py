@@ -266,7 +266,7 @@ def _copy_data(opened: source.Source, piece: Piece) -> str:
     start, end = piece.rows
     if end - start > _COPY_DATA_SHOWN:
         return f"\n-- here go {end - start} bytes of rows"  # part of the plan file's format: the digest covers it
-    return f"\n{b''.join(opened.blocks(start, end)).decode()}\\."
+    return f"\n{b''.join(opened.rows(piece)).decode()}\\."
 
 
 def _step(reviewed: ReviewedStep) -> dict[str, object]:

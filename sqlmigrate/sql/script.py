@@ -35,7 +35,8 @@ class Piece:
     """A range of the file, by byte offsets, and the line and column of its start.
 
     `rows` are the byte offsets of the COPY data, if its last statement is `COPY … FROM stdin`. `ends_message` means
-    that the next piece needs another message: the server parses a message with the settings at its arrival.
+    that the next piece needs another message: the server parses a message with the settings at its arrival. `digest`
+    and `rows_digest` are the SHA-256 of the bytes in the two ranges.
     """
 
     start: int
@@ -45,6 +46,8 @@ class Piece:
     statements: int
     rows: tuple[int, int] | None = None
     ends_message: bool = False
+    digest: bytes = field(default=b"", compare=False, repr=False)
+    rows_digest: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,9 @@ class _Reader:
         self._draft = _Draft(0)
         self._block_at: Location | None = None
         self._piece: Piece | None = None
+        self._text = hashlib.sha256()
+        self._rows = hashlib.sha256()
+        self._space = ""
         self._segments: list[Segment] = []
         self._session: list[str] = []
         self._sets_session = False
@@ -206,6 +212,7 @@ class _Reader:
                 self._take_command(item)
             case Kind.DATA:
                 self._digest.add(item.text)
+                self._rows.update(item.text.encode())
                 self._take_rows(start)
             case _:  # the end of the data
                 self._take_rows(start, end=start)
@@ -239,6 +246,7 @@ class _Reader:
         )
 
     def _take_space(self, item: Item) -> None:
+        self._space += item.text
         if self._number == 0:
             self._head += item.text
         for match in _DIRECTIVE.finditer(item.text):
@@ -329,8 +337,11 @@ class _Reader:
         """Adds a statement, with the white space and comments before it, to the current piece."""
         if self._piece is None:
             self._piece = Piece(start, self._at, item.line, item.column, 1)
+            self._text, self._rows = hashlib.sha256(item.text.encode()), hashlib.sha256()
         else:
             self._piece = replace(self._piece, end=self._at, statements=self._piece.statements + 1)
+            self._text.update((self._space + item.text).encode())
+        self._space = ""
         self._draft.statements += 1
         setting = item.text[:3].lower() == "set" and "standard_conforming_strings" in item.text.lower()
         if setting:
@@ -346,7 +357,8 @@ class _Reader:
 
     def _end_piece(self) -> None:
         if self._piece is not None:
-            self._draft.pieces.append(self._piece)
+            text, rows = self._text.digest(), self._rows.digest()
+            self._draft.pieces.append(replace(self._piece, digest=text, rows_digest=rows))
             self._piece = None
 
     def _end_segment(self) -> None:

@@ -3,14 +3,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.files.source import checksum, find, open_script, read, with_line_text
+from sqlmigrate.files.source import Source, checksum, find, open_script, read, with_line_text
 from sqlmigrate.model import Location
 from sqlmigrate.sql.script import Cuts, Piece
 
@@ -49,10 +48,7 @@ def test_a_migration_knows_its_files(tmp_path: Path) -> None:
     down = _write(tmp_path / "y" / "V1.0.0-1__create.down.sql")
     (migration,), _, _ = find([str(tmp_path)])
     assert (migration.id, migration.name, migration.up, migration.down) == ("v1.0.0-001", "create", up, down)
-    assert (migration.checksum, migration.stamp) == (
-        hashlib.sha256(b"select 1;").hexdigest(),
-        open_script(up).source.stamp,
-    )
+    assert migration.checksum == hashlib.sha256(b"select 1;").hexdigest() == open_script(up).source.checksum
 
 
 def test_every_sql_file_is_a_migration_or_a_problem(tmp_path: Path) -> None:
@@ -186,19 +182,19 @@ def test_the_checksum_is_that_of_the_text_without_bom_and_with_newlines(tmp_path
     expected = hashlib.sha256(text).hexdigest()
     crlf = text.replace(b"\n", b"\r\n")
     for content in (text, BOM + text, crlf, BOM + crlf):
-        assert checksum(_write(tmp_path / "f.sql", content))[0] == expected
+        assert checksum(_write(tmp_path / "f.sql", content)) == expected
 
 
 @pytest.mark.parametrize("length", range(MEBIBYTE - 5, MEBIBYTE + 2))
 def test_a_crlf_may_be_split_between_two_blocks(tmp_path: Path, length: int) -> None:
     content = b"x" * length + b"\r\n\r\r\n" + b"y" * MEBIBYTE + b"\r"
     expected = hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
-    assert checksum(_write(tmp_path / "f.sql", content))[0] == expected
+    assert checksum(_write(tmp_path / "f.sql", content)) == expected
 
 
 @pytest.mark.parametrize("content", [b"a\rb", b"a b", b"a\n\nb", b"a\n b"])
 def test_any_other_change_changes_the_checksum(tmp_path: Path, content: bytes) -> None:
-    assert checksum(_write(tmp_path / "f.sql", content))[0] != hashlib.sha256(b"a\nb").hexdigest()
+    assert checksum(_write(tmp_path / "f.sql", content)) != hashlib.sha256(b"a\nb").hexdigest()
 
 
 # Reading
@@ -249,70 +245,69 @@ def test_a_problem_has_the_text_of_its_line(tmp_path: Path) -> None:
 # Sending
 
 
-def test_blocks_are_the_bytes_between_two_offsets(tmp_path: Path) -> None:
-    path = _write(tmp_path / "f.sql", LONG)
-    blocks = list(open_script(path).source.blocks(10, 2_000_010))
-    assert b"".join(blocks) == LONG[10:2_000_010]
-    assert max(map(len, blocks)) <= MEBIBYTE
+COPY = b"select 1;\ncopy t from stdin;\n" + LONG + b"\\.\nselect 'e\xcc\x81';\n"
 
 
-@pytest.mark.parametrize("change", ["replace", "overwrite"])
-def test_a_file_changed_between_its_stamp_and_its_text_is_not_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    path, new = _write(tmp_path / "f.sql"), tmp_path / "new.sql"
-    fstat = os.fstat
-
-    def swapping(descriptor: int) -> os.stat_result:
-        monkeypatch.undo()
-        status = fstat(descriptor)
-        time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
-        if change == "replace":
-            os.replace(_write(new, "drop table a;"), path)
-        else:
-            Path(path).write_text("drop table a;")
-        return status
-
-    monkeypatch.setattr(os, "fstat", swapping)
+def pieces(path: str) -> tuple[Source, list[Piece]]:
     script, source = open_script(path)
-    assert Path(path).read_text() == "drop table a;"
-    with pytest.raises(ScriptError, match="was changed during the run"):
-        source.text(script.segments[0].pieces[0])
+    return source, [piece for segment in script.segments for piece in segment.pieces]
 
 
-def test_a_file_that_was_changed_is_not_sent(tmp_path: Path) -> None:
-    path = _write(tmp_path / "f.sql")
-    source = open_script(path).source
-    os.utime(path, (1, 1))
-    with pytest.raises(ScriptError, match="was changed during the run"):
-        list(source.blocks(0, 5))
+def test_the_text_and_the_rows_of_a_piece_are_read_from_the_file(tmp_path: Path) -> None:
+    source, (copy, last) = pieces(_write(tmp_path / "f.sql", BOM + COPY))
+    blocks = list(source.rows(copy))
+    assert source.text(copy) == "select 1;\ncopy t from stdin;"
+    assert b"".join(blocks) == LONG
+    assert max(map(len, blocks)) <= MEBIBYTE
+    assert source.text(last) == "select 'e\u0301';"
+    assert list(source.rows(last)) == []
 
 
-def test_a_changed_file_with_its_old_modification_time_is_not_sent(tmp_path: Path) -> None:
-    path = _write(tmp_path / "f.sql")
-    source, before = open_script(path).source, os.stat(path)
-    time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
-    Path(path).write_bytes(b"drop".ljust(before.st_size, b"-"))
+@pytest.mark.parametrize("content", [b"", b"select 1", b"select 2;", b"SELECT 1;"])
+def test_other_bytes_than_those_that_were_parsed_are_not_sent(tmp_path: Path, content: bytes) -> None:
+    path = _write(tmp_path / "f.sql", b"select 1;")
+    source, (piece,) = pieces(path)
+    before = os.stat(path)
+    Path(path).write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(ScriptError, match="was changed during the run"):
-        source.text(Piece(0, 5, 1, 1, 1))
-
-
-def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path: Path) -> None:
-    path = _write(tmp_path / "f.sql", LONG)
-    blocks = open_script(path).source.blocks(0, len(LONG))
-    assert next(blocks)
-    time.sleep(0.02)
-    os.utime(path)
-    with pytest.raises(ScriptError, match="was changed during the run"):
-        list(blocks)
-
-
-def test_a_truncated_file_is_not_sent(tmp_path: Path) -> None:
-    path = _write(tmp_path / "f.sql")
-    with pytest.raises(ScriptError, match="was truncated during the run") as caught:
-        list(open_script(path).source.blocks(0, 99))
+    with pytest.raises(ScriptError, match="was changed during the run") as caught:
+        source.text(piece)
     assert caught.value.location == Location(path)
+
+
+def test_a_link_that_was_turned_to_another_file_is_not_followed(tmp_path: Path) -> None:
+    files = [_write(tmp_path / name, text) for name, text in (("a", b"select 1;"), ("b", b"select 2;"))]
+    for file in files:
+        os.utime(file, (1, 1))
+    link = tmp_path / "f.sql"
+    link.symlink_to(files[0])
+    source, (piece,) = pieces(str(link))
+    link.unlink()
+    link.symlink_to(files[1])
+    with pytest.raises(ScriptError, match="was changed during the run"):
+        source.text(piece)
+
+
+@pytest.mark.parametrize("rows", [LONG[:-2] + b"y\n", LONG[:-99], b""])
+def test_other_rows_than_those_that_were_parsed_raise_an_error_at_their_end(tmp_path: Path, rows: bytes) -> None:
+    path = _write(tmp_path / "f.sql", COPY)
+    source, (copy, _) = pieces(path)
+    Path(path).write_bytes(COPY.replace(LONG, rows))
+    with pytest.raises(ScriptError, match="was changed during the run"):
+        list(source.rows(copy))
+
+
+def test_the_modification_time_is_irrelevant(tmp_path: Path) -> None:
+    path = _write(tmp_path / "f.sql", b"select 1;")
+    source, (piece,) = pieces(path)
+    os.utime(path, (1, 1))
+    assert source.text(piece) == "select 1;"
+
+
+@pytest.mark.parametrize("text", [b"select 1;\r\nselect 2;", BOM + LONG, b"select 'a", b"\\i f\n" + LONG])
+def test_a_parsed_script_has_the_checksum_of_its_whole_file(tmp_path: Path, text: bytes) -> None:
+    path = _write(tmp_path / "f.sql", text)
+    assert open_script(path).source.checksum == checksum(path)
 
 
 @pytest.mark.parametrize(("line", "text"), [(None, ""), (1, "é"), (2, "b\ufffd"), (3, "c"), (4, "")])

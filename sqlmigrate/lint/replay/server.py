@@ -74,7 +74,7 @@ class Replay:
         """
         if source.read(path).problems:  # the linter reports them without the server
             return []
-        *made, key = keys([source.checksum(file)[0] for file in (*earlier, path)])
+        *made, key = keys([source.checksum(file) for file in (*earlier, path)])
         if (observed := recall(key, path)) is not None:
             return observed
         self._sandbox = self._sandbox or Sandbox()
@@ -140,15 +140,15 @@ class _FileRun:
 
     def _segment(self, segment: Segment) -> Iterator[Observation]:
         if not segment.transactional:
-            yield from (self._alone(item, rows) for item, rows in self._items(segment.pieces))
+            yield from (self._alone(item, copy) for item, copy in self._items(segment.pieces))
             return
         begin = segment.begin or "begin"
         self._connection.run(begin)
-        for item, rows in self._items(segment.pieces):
-            observed = self._within(item, rows)
+        for item, copy in self._items(segment.pieces):
+            observed = self._within(item, copy)
             if observed.failed is not None and needs_other_segments(observed.failed):
                 self._connection.run("commit")
-                observed = self._alone(item, rows)
+                observed = self._alone(item, copy)
                 self._connection.run(begin)
             yield observed
         try:
@@ -156,24 +156,24 @@ class _FileRun:
         except StatementFailed as error:  # a deferred constraint
             yield self._failed(item, error)
 
-    def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, tuple[int, int] | None]]:
-        """Yields the statements, each with the COPY data that follows it."""
+    def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, Piece | None]]:
+        """Yields the statements, the last one of each piece with the piece, which may have COPY data."""
         for piece in pieces:
             found = statements(self._opened.text(piece), piece.line, piece.column)
-            yield from ((item, piece.rows if item is found[-1] else None) for item in found)
+            yield from ((item, piece if item is found[-1] else None) for item in found)
 
-    def _alone(self, item: Item, rows: tuple[int, int] | None) -> Observation:
-        observed = _FileRun._sent(self, item, rows)  # its locks are gone, so that `_Observed` cannot observe them
+    def _alone(self, item: Item, copy: Piece | None) -> Observation:
+        observed = _FileRun._sent(self, item, copy)  # its locks are gone, so that `_Observed` cannot observe them
         return replace(observed, alone=observed.failed is None)
 
-    def _within(self, item: Item, rows: tuple[int, int] | None) -> Observation:
+    def _within(self, item: Item, copy: Piece | None) -> Observation:
         """Runs a statement in a transaction, and again if only a role was missing."""
         if _SET.match(item.text):  # some SET commands must be the first in their transaction
-            return self._sent(item, rows)
+            return self._sent(item, copy)
         self._connection.run("savepoint sqlmigrate_replay")
-        observed = self._sent(item, rows)
+        observed = self._sent(item, copy)
         while observed.failed is not None and self._provides_role(item, observed.failed):
-            observed = Observation(self._start(item)) if _CREATE_ROLE.match(item.text) else self._sent(item, rows)
+            observed = Observation(self._start(item)) if _CREATE_ROLE.match(item.text) else self._sent(item, copy)
         if observed.failed is not None:
             self._connection.run("rollback to sqlmigrate_replay")
         with suppress(StatementFailed):  # a ROLLBACK in a block may have removed the savepoint
@@ -192,18 +192,18 @@ class _FileRun:
             self._connection.run("savepoint sqlmigrate_replay")
         return bool(role or there)
 
-    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Observation:
+    def _sent(self, item: Item, copy: Piece | None) -> Observation:
         try:
-            self._send(item, rows)
+            self._send(item, copy)
         except StatementFailed as error:
             return self._failed(item, error)
         return Observation(self._start(item))
 
-    def _send(self, item: Item, rows: tuple[int, int] | None) -> None:
+    def _send(self, item: Item, copy: Piece | None) -> None:
         if _GLOBAL.match(item.text):
             return
         self._connection.run(_LISTEN)
-        blocks = list(self._opened.blocks(*rows)) if rows else []
+        blocks = list(self._opened.rows(copy)) if copy else []
         for _ in self._connection.transmit(item.text, lambda _: blocks):
             pass
 
@@ -228,9 +228,9 @@ class _Observed(_FileRun):
         if severity == "DEBUG":
             self._said.append(message)
 
-    def _sent(self, item: Item, rows: tuple[int, int] | None) -> Observation:
+    def _sent(self, item: Item, copy: Piece | None) -> Observation:
         self._said.clear()
-        observed = super()._sent(item, rows)
+        observed = super()._sent(item, copy)
         if observed.failed is not None or _SET.match(item.text):
             return observed
         barred = {self._before[table] for (table,) in self._connection.rows(_LOCKS) if table in self._before}
