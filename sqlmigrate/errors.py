@@ -9,6 +9,7 @@
     │   ├── ConnectionFailed             could not connect
     │   ├── ConnectionLost               the connection was lost during the run
     │   └── StatementFailed              the server reported an error: see `report`
+    │       └── RecordFailed             sqlmigrate could not record a script, because of what the script did
     ├── HistoryError                1    unusable history table
     ├── MigrationFailed             1    a migration failed: see `step` and `done`
     ├── BackupFailed                1    could not make the backup; nothing was migrated
@@ -83,6 +84,10 @@ class StatementFailed(DatabaseError):
     def __init__(self, report: ServerReport, location: Location | None = None, hint: str = "") -> None:
         super().__init__(report.message, location, hint or report.hint)
         self.report = report
+
+
+class RecordFailed(StatementFailed):
+    """A statement of sqlmigrate failed behind a script: the script changed the history tables or the session."""
 
 
 class HistoryError(SqlMigrateError):

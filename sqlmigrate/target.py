@@ -111,7 +111,7 @@ class Target:
         Raises:
             LockNotAvailable: Another run held the lock for all of `lock_wait`.
         """
-        from sqlmigrate.events import WaitingForLock
+        from sqlmigrate.events import Notice, WaitingForLock
         from sqlmigrate.server.lock import Lock
         from sqlmigrate.server.session import Session
 
@@ -122,9 +122,13 @@ class Target:
         wait = self._settings.lock_wait / 1000
         try:
             results = lock.acquire(
-                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query
+                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query_under_lock
             )
-            yield Locked(connection, history, session, lock, history.rows_in(results))
+            rows = history.rows_in(results)
+            if restarted_at := history.check_log(results):
+                message = f"the identity column of {history.tables.log} was behind its rows, and continues after {{}}"
+                self._on_event(Notice("WARNING", message.format(restarted_at)))
+            yield Locked(connection, history, session, lock, rows)
         finally:
             if keeper is not None:
                 keeper.close()

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import RecordFailed
 from sqlmigrate.files import source
+from sqlmigrate.history.records import HISTORY_LOST
+from sqlmigrate.history.tables import SUFFIXES
+from sqlmigrate.model import Location
+from sqlmigrate.sql.scanner import statements, tokens
 from sqlmigrate.sql.script import Cuts
-from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, needs_commit
+from sqlmigrate.sql.sqlstate import DUPLICATE, GONE, NOT_IN_A_TRANSACTION, NOT_PERMITTED, needs_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +21,11 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import StatementFailed
     from sqlmigrate.execution.message import Message
     from sqlmigrate.execution.prepared import PreparedStep
+    from sqlmigrate.history.tables import TableName
     from sqlmigrate.model import ServerReport
 
-_HISTORY_DROPPED = "the script dropped the history table: use --history-table to put it into a separate schema"
+# The first words of the statements that can make the history tables unusable.
+_HARMFUL = ("alter", "delete", "drop", "reassign", "revoke", "truncate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,40 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
     blame = message.blame(count, error.report.position)
     step = batch[blame.part.unit]
     error.location = source.with_line_text(blame.place(step.step.path))
-    if blame.part.piece is None or blame.number is None or blame.part.hook:
-        error.hint = error.hint or (_HISTORY_DROPPED if error.report.sqlstate in GONE else "")
+    if blame.part.piece is None:
+        return Failure(RecordFailed(error.report, error.location, error.hint), blame.part.unit, -1)
+    if blame.number is None or blame.part.hook:
         return Failure(error, blame.part.unit, -1)
     earlier = takewhile(lambda piece: piece != blame.part.piece, step.segment.pieces)
     statement = step.segment.first + sum(piece.statements for piece in earlier) + blame.number
     return Failure(error, blame.part.unit, statement)
+
+
+def explain_record_failure(error: RecordFailed, step: PreparedStep, table: TableName) -> None:
+    """Adds to an error which statement of the script probably made the history tables unusable, and what to do."""
+    if HISTORY_LOST in error.message:
+        error.message = "the script deleted rows from the history tables"
+        error.hint = "remove that statement; to correct the history, run it with psql while no migration runs"
+    elif error.report.sqlstate in GONE:
+        error.hint = "the script dropped the history table: use --history-table to put it into a separate schema"
+    elif error.report.sqlstate == DUPLICATE:
+        error.hint = f"run ALTER TABLE {table}_log ALTER COLUMN id RESTART WITH the next id, as the owner of the table"
+        return
+    elif error.report.sqlstate == NOT_PERMITTED:
+        error.hint = f"the script took privileges on {table} from the role that migrates: remove that statement"
+    else:
+        return
+    error.location = _harmful_statement(step, table) or error.location
+
+
+def _harmful_statement(step: PreparedStep, table: TableName) -> Location | None:
+    names = {f"{table.name}{suffix}" for suffix in SUFFIXES} | {table.schema}
+    for piece in step.segment.pieces if step.next < len(step.script.segments) else ():
+        for item in statements(step.source.text(piece), piece.line, piece.column):
+            words = [word.strip('"') if word.startswith('"') else word.lower() for word in tokens(item.text)]
+            if words[0] in _HARMFUL and not names.isdisjoint(words):
+                return source.with_line_text(Location(step.step.path, item.line, item.column))
+    return None
 
 
 def advice(report: ServerReport) -> str:

@@ -54,14 +54,14 @@ class Envelope:
 
     def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> Message:
         """Returns a transaction that records the progress of a script."""
-        record = self._records.step_progress(step.step, step.description, progress, self._guard, elapsed_ms)
+        record = self._records.step_progress(step.step, step.description, progress, self._guard_of(step), elapsed_ms)
         closing = _part(self._session.reset_role + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
 
     def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
         """Returns a transaction that records the end of a script that ends outside a transaction block."""
         statements = step.script.statements
-        record = self._records.step_end(step.step, step.description, statements, self._guard, elapsed_ms)
+        record = self._records.step_end(step.step, step.description, statements, self._guard_of(step), elapsed_ms)
         closing = _part(self._session.wipe + self._end_of_run(step) + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._hooked(0, step, step.after)), closing])
 
@@ -112,10 +112,14 @@ class Envelope:
         durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
         if step.on_last_segment:
             statements, is_new = step.script.statements, step.ordinary and step.step.row is None
-            record = self._records.step_end(step.step, step.description, statements, self._guard, is_new=is_new)
+            guard = self._guard_of(step)
+            record = self._records.step_end(step.step, step.description, statements, guard, is_new=is_new)
             return _part(self._session.wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
-        record = self._records.step_progress(step.step, step.description, step.progress, self._guard)
+        record = self._records.step_progress(step.step, step.description, step.progress, self._guard_of(step))
         return _part(self._session.reset_role + durability + record + _COMMIT, unit)
+
+    def _guard_of(self, step: PreparedStep) -> str:
+        return f"{self._guard} and {self._records.is_intact(step.earlier_row, is_first=step.first)}"
 
     def _end_of_run(self, step: PreparedStep) -> Sql:
         return self._records.run_end if step.last else Sql()

@@ -15,6 +15,7 @@ from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
 from sqlmigrate.execution.prepared import with_cuts
+from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
 from sqlmigrate.sql.sqlstate import TEMPORARY
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.envelope import Limits
     from sqlmigrate.execution.message import Message
     from sqlmigrate.execution.prepared import PreparedStep
-    from sqlmigrate.model import Migration, Step
+    from sqlmigrate.model import Applied, Migration, Step
     from sqlmigrate.server.connection import Result
     from sqlmigrate.server.monitor import Monitor
     from sqlmigrate.target import Locked
@@ -42,6 +43,7 @@ class Executor:
         self._connection = locked.connection
         self._session = locked.session
         self._records = locked.history.records
+        self._rows = locked.rows
         self._lock_pid = locked.lock.pid
         guard = locked.lock.guard()
         self._envelope = Envelope(self._connection, self._session, self._records, guard, limits)
@@ -62,6 +64,7 @@ class Executor:
             MigrationFailed: A step failed; the error lists the steps that were finished before it.
         """
         self._start(prepared)
+        _choose_earlier_rows(prepared, self._rows)
         position = 0
         while position < len(prepared):
             batch = self._batch(prepared[position:])
@@ -245,6 +248,16 @@ class Executor:
             committed.update(dict(self._connection.rows(self._records.committed_steps)))
         rest = (step.step for step in prepared[len(self.done) :])
         self.done += takewhile(lambda step: step.migration.id in committed, rest)
+
+
+def _choose_earlier_rows(prepared: Sequence[PreparedStep], rows: Sequence[Applied]) -> None:
+    """Chooses for each step a row that exists before it and that no step of the run deletes."""
+    ids = {step.step.migration.id for step in prepared}
+    earlier = next((row.id for row in rows if row.id not in ids), "")
+    for step in prepared:
+        step.earlier_row = earlier
+        if step.step.action is Action.APPLY:
+            earlier = step.step.migration.id
 
 
 def _duration(record: Result | None) -> int:

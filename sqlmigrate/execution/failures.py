@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, SqlMigrateError
+from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, RecordFailed, SqlMigrateError
 from sqlmigrate.events import Notice
+from sqlmigrate.execution.diagnosis import explain_record_failure
 from sqlmigrate.model import Action
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Failures:
         self._connection = locked.connection
         self._session = locked.session
         self._records = locked.history.records
+        self._table = locked.history.table
         self._guard = guard
         self._envelope = envelope
         self._on_event = on_event
@@ -40,6 +42,8 @@ class Failures:
             error: The cause.
             done: The steps that this run finished before.
         """
+        if isinstance(error, RecordFailed):
+            explain_record_failure(error, step, self._table)
         message = error.message if isinstance(error, SqlMigrateError) else "interrupted"
         location = error.location if isinstance(error, SqlMigrateError) else None
         if not self._connection.lost:

@@ -27,9 +27,10 @@ class PreparedStep:
 
     `cuts` are the segment boundaries that the script was read with. `before` and `after` are the hooks of its first and
     last transaction; `opened` is true after the first transaction has committed. `durable` means that the last commit
-    waits for the disk, `last` that no step follows. `next` is the index of the segment to run next, and `begun` is true
-    if this is a statement outside a transaction block that may have been started. `tries` counts the retries, and
-    `started` is the monotonic time of the first message, or 0.
+    waits for the disk, `first` and `last` that no other step of the run precedes or follows. `earlier_row` is a
+    migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
+    `begun` is true if this is a statement outside a transaction block that may have been started. `tries` counts the
+    retries, and `started` is the monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -40,7 +41,9 @@ class PreparedStep:
     before: PreparedHook | None = None
     after: PreparedHook | None = None
     durable: bool = False
+    first: bool = False
     last: bool = False
+    earlier_row: str = ""
     next: int = 0
     opened: bool = False
     tries: int = 0
@@ -107,7 +110,7 @@ def prepare(plan: Plan, *, pooled: bool) -> Prepared:
     problems = [problem for step in steps for problem in _problems(step, pooled=pooled)]
     problems += [problem for hook in (before, after, on_error) if hook for problem in _unsuitable(hook.script)]
     for step in steps:
-        step.last = step is steps[-1]
+        step.first, step.last = step is steps[0], step is steps[-1]
         # A trailing hook that writes nothing does not wait for the disk, so the last migration has to.
         step.durable = step.step in plan.migrations[-1:] or step.last
         if step.step.action is not Action.HOOK:

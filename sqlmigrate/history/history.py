@@ -26,6 +26,18 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
                  pg_catalog.to_regclass({totals_name})) > 0;
 """
+# The newest id in the log, and the id after which its sequence had to be restarted, if any: -1 if only the owner can. A
+# sequence that was never called has no last value, although RESTART WITH may have set its next one.
+_NEWEST_ENTRY = """
+select coalesce(n.id, 0), case
+    when n.id is null or not pg_catalog.has_sequence_privilege(s.id, 'select, usage') then 0
+    when pg_catalog.pg_sequence_last_value(s.id) >= n.id then 0
+    when not pg_catalog.has_sequence_privilege(s.id, 'update') then -1
+    when pg_catalog.pg_sequence_last_value(s.id) is null and pg_catalog.nextval(s.id) > n.id then 0
+    else pg_catalog.setval(s.id, n.id) end
+from (select pg_catalog.max(id) as id from {log}) n,
+     (select pg_catalog.pg_get_serial_sequence({log_name}, 'id')::regclass as id) s
+"""
 _ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
 
 
@@ -38,7 +50,7 @@ class History:
 
     def __init__(self, connection: Connection, table: TableName, tool_version: str) -> None:
         self._connection = connection
-        self._table = table
+        self.table = table
         self._tool_version = tool_version
         self._has_schema = False
         self.tables = tables_of(table)
@@ -65,6 +77,11 @@ class History:
         """The SQL whose results `rows_in` reads; it travels in one message with the SQL that acquires the lock."""
         return self._survey + (self.tables.fill(_ROWS) if self.format else "")
 
+    @property
+    def query_under_lock(self) -> str:
+        """The same, and what `check_log` reads; the caller holds the lock."""
+        return self.query + (f";{self._newest}" if self._is_current else "")
+
     def rows_in(self, results: list[list[Row]]) -> list[Applied]:
         """Reads the results of `query`: the survey, and the rows.
 
@@ -75,11 +92,45 @@ class History:
         self._take_survey(results[0])
         return [Applied(*row) for row in results[1]] if was_known else self.rows()
 
+    def check_log(self, results: list[list[Row]]) -> int:
+        """Reads the newest entry of the log, and restarts its identity column if that is behind its rows.
+
+        Logical replication copies the rows of a table, but not the state of a sequence.
+
+        Args:
+            results: the results of `query_under_lock`.
+
+        Returns:
+            The id after which the column was restarted, or 0.
+
+        Raises:
+            HistoryError: this role cannot restart the column.
+        """
+        if not self._is_current:
+            return 0
+        rows = results[2] if len(results) > 2 else self._connection.rows(self._newest)
+        newest, restarted_at = rows[0]
+        if restarted_at < 0:
+            raise HistoryError(
+                f"the identity column of {self.tables.log} is behind its rows",
+                hint=f"as its owner, run ALTER TABLE {self.tables.log} ALTER COLUMN id RESTART WITH {newest + 1}",
+            )
+        self.records.newest_entry = newest
+        return int(restarted_at)
+
     def rows(self) -> list[Applied]:
         """Returns every row of the history table, in no particular order."""
         if not self.format:
             return []
         return [Applied(*row) for row in self._connection.rows(self.tables.fill(_ROWS))]
+
+    @property
+    def _is_current(self) -> bool:
+        return self.format == len(FORMATS)
+
+    @property
+    def _newest(self) -> str:
+        return self.tables.fill(_NEWEST_ENTRY, log_name=self._connection.literal(self.tables.log))
 
     @property
     def _survey(self) -> str:
@@ -93,7 +144,7 @@ class History:
             return
         if missing := set(_COLUMNS) - set(columns or ()):
             raise HistoryError(
-                f'table "{self._table}" is not a history table of sqlmigrate:'
+                f'table "{self.table}" is not a history table of sqlmigrate:'
                 f" missing {', '.join(f'column {name}' for name in sorted(missing))}",
                 hint="choose another table with --history-table schema.name",
             )
@@ -101,7 +152,7 @@ class History:
         self.format = min(number, 1) if is_incomplete else number
         if number > len(FORMATS):
             raise HistoryError(
-                f'table "{self._table}" has format {number}, this version of sqlmigrate supports up to {len(FORMATS)}',
+                f'table "{self.table}" has format {number}, this version of sqlmigrate supports up to {len(FORMATS)}',
                 hint="use a newer version of sqlmigrate",
             )
 
@@ -116,7 +167,7 @@ class History:
         Raises:
             HistoryError: this role lacks the privileges.
         """
-        if self.format == len(FORMATS):
+        if self._is_current:
             return
         text = self._connection.literal(COMMENT_TEXT.format(format=len(FORMATS)))
         # CREATE SCHEMA IF NOT EXISTS requires the CREATE privilege on the database even if the schema exists.
@@ -128,7 +179,7 @@ class History:
         except StatementFailed as error:
             self._connection.run("rollback")
             raise HistoryError(
-                f'could not create history table "{self._table}": {error.message}',
+                f'could not create history table "{self.table}": {error.message}',
                 hint=error.hint
                 or "grant CREATE on its schema, or choose another table with --history-table schema.name",
             ) from error

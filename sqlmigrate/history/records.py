@@ -51,6 +51,14 @@ values ({run_id}, {action}, {version}, {name}, {checksum}, {outcome}, {duration}
         {os_user}, {host}, {tool}) returning duration_ms;
 """
 _ROW_DURATION = "(select duration_ms from {history} where version = {version})"
+# An error of the server whose message contains this name.
+HISTORY_LOST = "sqlmigrate.history_rows_were_deleted"
+# Three searches by primary key: after TRUNCATE or DELETE, a row that must be there is missing.
+_IS_INTACT = f"""case when exists (select from {{runs}} where run_id = {{run_id}}){{row}}{{entry}}
+    then true else pg_catalog.current_setting('{HISTORY_LOST}')::bool end"""
+_HAS_ROW = " and exists (select from {history} where version = {version})"
+_HAS_OLD_ENTRY = " and exists (select from {log} where id = {newest})"
+_HAS_NEW_ENTRY = " and exists (select from {log} where id > {newest} and run_id = {run_id})"
 _OUTCOME = "case when {guard} then 'success' end"
 _APPLY_FAILED = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action)
@@ -91,8 +99,11 @@ _SET_ACTION = "update {history} set action = {action} where version = {version};
 class Records:
     """SQL texts that record the progress of one run, and what `baseline`, `repair` and other commands do.
 
-    `guard` is SQL that is true while the migration lock is held, and an error otherwise.
+    `guard` is SQL that is true while the migration lock is held, and an error otherwise. `newest_entry` is the largest
+    id in the log when the lock was acquired, or 0.
     """
+
+    newest_entry = 0
 
     def __init__(self, literal: Callable[[str], str], tables: Tables, tool_version: str) -> None:
         self._literal = literal
@@ -109,6 +120,19 @@ class Records:
         action = Action.ROLL_BACK if rolls_back else Action.APPLY
         values = {"versions": ids, "action": f"'{action.value}'", "lock_pid": str(lock_pid)}
         return self._tables.fill(_RUN_START, **self._run, **values, interrupted=self._literal(INTERRUPTED))
+
+    def is_intact(self, row: str, *, is_first: bool) -> str:
+        """SQL that is true if no script has emptied the history tables, and an error otherwise.
+
+        Args:
+            row: the migration of a row that must exist, or empty if none is known.
+            is_first: this run has not yet added an entry to the log.
+        """
+        values = self._run | {"version": self._literal(row), "newest": str(self.newest_entry)}
+        has_entry = _HAS_NEW_ENTRY if not is_first else _HAS_OLD_ENTRY if self.newest_entry else ""
+        fragments = {"row": _HAS_ROW if row else "", "entry": has_entry}
+        filled = {name: self._tables.fill(fragment, **values) for name, fragment in fragments.items()}
+        return self._tables.fill(_IS_INTACT, **values, **filled)
 
     @property
     def run_end(self) -> Sql:

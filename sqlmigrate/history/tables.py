@@ -131,11 +131,13 @@ class Tables(NamedTuple):
         return template.format(**self._asdict(), **values)
 
 
+SUFFIXES = ("", "_log", "_runs", "_totals")
+
+
 def tables_of(table: TableName) -> Tables:
     """Returns the names of the tables that belong to a history table."""
     schema, name = table
-    suffixes = ("", "_log", "_runs", "_totals")
-    return Tables(quoted(schema), *(quoted(schema, f"{name}{suffix}") for suffix in suffixes))
+    return Tables(quoted(schema), *(quoted(schema, f"{name}{suffix}") for suffix in SUFFIXES))
 
 
 def format_in(comment: str | None) -> int:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 TEMPORARY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
-GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
+DUPLICATE = "23505"  # unique_violation
+NOT_PERMITTED = "42501"  # insufficient_privilege
+GONE = {"42P01", "3F000", "42703"}  # undefined_table, invalid_schema_name, undefined_column
 
 
 def needs_other_segments(report: ServerReport) -> bool:

@@ -19,6 +19,7 @@ from sqlmigrate.errors import (
     ConnectionFailed,
     MigrationFailed,
     PlanRefused,
+    RecordFailed,
     SqlMigrateError,
     StatementFailed,
 )
@@ -88,8 +89,8 @@ def _refused(cause: SqlMigrateError | None = None) -> MigrationFailed:
 def _error_of(kind: type[SqlMigrateError]) -> SqlMigrateError:
     if kind is PlanRefused:
         return PlanRefused([WRONG])
-    if kind is StatementFailed:
-        return StatementFailed(REPORT, PLACE)
+    if kind in (StatementFailed, RecordFailed):
+        return kind(REPORT, PLACE)
     if kind is MigrationFailed:
         return _refused(StatementFailed(REPORT, PLACE))
     return errors.Interrupted(2) if kind is errors.Interrupted else kind("it broke", PLACE, "mend it")
