@@ -70,6 +70,10 @@ class Alone:
         """Records how far the script of a step is, in a transaction of its own."""
         self._transact(step, self._envelope.journal(step, progress, elapsed_ms))
 
+    def record_session(self, step: PreparedStep) -> None:
+        """Records the state of the session, which a rerun restores."""
+        self._transact(step, self._envelope.session_state(step))
+
     def record_end(self, step: PreparedStep, elapsed_ms: int) -> Result:
         """Records the end of a step in a transaction of its own; returns the result that has its total duration."""
         return self._transact(step, self._envelope.end(step, elapsed_ms))[-2]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.execution.prepared import prepare_hook
+from sqlmigrate.server.session import STATE
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Envelope:
         record = self._records.step_progress(step.step, step.description, progress, self._guard_of(step), elapsed_ms)
         closing = _part(self._session.reset_role + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
+
+    def session_state(self, step: PreparedStep) -> Message:
+        """Returns a transaction that records the state of the session between two segments."""
+        record = self._records.session_state(step.step, STATE)
+        return Message([_part(_BEGIN + self._session.keep_state + self._session.reset_role + record + _COMMIT)])
 
     def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
         """Returns a transaction that records the end of a script that ends outside a transaction block."""

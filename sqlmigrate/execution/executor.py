@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import DatabaseError, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Began, Finished, Notice, PassedOver, Retrying, Running, Said
+from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
 from sqlmigrate.execution.prepared import with_cuts
+from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
 from sqlmigrate.sql.sqlstate import TEMPORARY
@@ -44,6 +46,7 @@ class Executor:
         self._session = locked.session
         self._records = locked.history.records
         self._rows = locked.rows
+        self._pooled = locked.history.pooled
         self._lock_pid = locked.lock.pid
         guard = locked.lock.guard()
         self._envelope = Envelope(self._connection, self._session, self._records, guard, limits)
@@ -125,8 +128,7 @@ class Executor:
                 Said(step.step, f"runs in {len(step.script.segments)} segments; each is recorded separately")
             )
         self._connection.run(self._envelope.prepared(step))
-        for setting in step.script.session:
-            self._connection.run(setting)
+        self._restore_session(step)
         if not step.script.segments:
             self._record_end(step, 0)
         while step.next < len(step.script.segments):
@@ -137,8 +139,22 @@ class Executor:
             if failure is not None:
                 self._settle(step, failure)
             else:
-                step.next += 1
+                self._end_segment(step)
         return 1
+
+    def _restore_session(self, step: PreparedStep) -> None:
+        """Gives a script that is partly done the session that it had, as far as possible."""
+        for setting in step.script.session:
+            self._connection.run(setting)
+        if settings := resumption.settings_of(step.step):
+            self._connection.run(self._session.restored(settings))
+        for item in resumption.lost_after_interruption(OpenedScript(step.script, step.source)):
+            self._on_event(Said(step.step, f"if the run is interrupted, a rerun cannot restore the {item}"))
+
+    def _end_segment(self, step: PreparedStep) -> None:
+        step.next += 1
+        if step.next < len(step.script.segments) and step.script.may_change_session and not self._pooled:
+            self._alone.record_session(step)
 
     def _attempt(self, batch: Sequence[PreparedStep]) -> tuple[int, Failure | None]:
         """Sends the next segment of each step; returns how many are committed, and the failure of the next one."""
@@ -181,7 +197,7 @@ class Executor:
         else:
             self._alone.record_progress(step, step.progress, elapsed_ms)
         step.begun = False
-        step.next += 1
+        self._end_segment(step)
 
     def _record_end(self, step: PreparedStep, elapsed_ms: int) -> None:
         self._committed(step, _duration(self._alone.record_end(step, elapsed_ms)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlmigrate.execution import resumption
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Plan, Problem, Progress
 from sqlmigrate.sql.script import PIECE_SIZE, Cuts, cuts_of, is_unfinished
@@ -169,6 +170,8 @@ def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:
     if step.row is not None and prepared.cuts.skip and script.skipped_checksum != step.row.done_checksum:
         is_partial = bool(step.row.done_checksum)
         problems.append(_prefix_changed(step, prepared.cuts.skip) if is_partial else _marked_as_failed(step))
+    if prepared.cuts.skip:
+        problems += resumption.problems(step, source.OpenedScript(script, prepared.source))
     return problems
 
 

@@ -90,7 +90,7 @@ class Runner:
                     opened.history.create()
                     if ready.steps:
                         self._execute(locked, ready)
-            return Run(plan.migrations, plan.problems, backup)
+            return Run(plan.migrations, ready.plan.problems, backup)
 
     def rehearse(self) -> Run:
         """Runs the pending migrations in a transaction that is rolled back.

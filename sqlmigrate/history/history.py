@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import HistoryError, StatementFailed
-from sqlmigrate.history.tables import COMMENT, COMMENT_TEXT, FORMATS, format_in, tables_of
+from sqlmigrate.history.tables import ADDED_COLUMNS, COMMENT, COMMENT_TEXT, FORMATS, format_in, tables_of
 from sqlmigrate.model import Applied
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ select coalesce(n.id, 0), case
 from (select pg_catalog.max(id) as id from {log}) n,
      (select pg_catalog.pg_get_serial_sequence({log_name}, 'id')::regclass as id) s
 """
-_ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
+_ROWS = "select {columns} from {history}"
 
 
 class History:
@@ -75,7 +75,7 @@ class History:
     @property
     def query(self) -> str:
         """The SQL whose results `rows_in` reads; it travels in one message with the SQL that acquires the lock."""
-        return self._survey + (self.tables.fill(_ROWS) if self.format else "")
+        return self._survey + (self._row_query if self.format else "")
 
     @property
     def query_under_lock(self) -> str:
@@ -122,11 +122,17 @@ class History:
         """Returns every row of the history table, in no particular order."""
         if not self.format:
             return []
-        return [Applied(*row) for row in self._connection.rows(self.tables.fill(_ROWS))]
+        return [Applied(*row) for row in self._connection.rows(self._row_query)]
 
     @property
     def _is_current(self) -> bool:
         return self.format == len(FORMATS)
+
+    @property
+    def _row_query(self) -> str:
+        """A query for the rows; a column that the format of the tables does not have is empty."""
+        columns = (column if ADDED_COLUMNS.get(column, 0) <= self.format else "''" for column in _COLUMNS)
+        return self.tables.fill(_ROWS, columns=", ".join(columns))
 
     @property
     def _newest(self) -> str:
@@ -142,7 +148,7 @@ class History:
         self.pooled = pid != self._connection.backend_pid
         if not exists:
             return
-        if missing := set(_COLUMNS) - set(columns or ()):
+        if missing := set(_COLUMNS) - ADDED_COLUMNS.keys() - set(columns or ()):
             raise HistoryError(
                 f'table "{self.table}" is not a history table of sqlmigrate:'
                 f" missing {', '.join(f'column {name}' for name in sorted(missing))}",

@@ -42,7 +42,8 @@ on conflict (version) do update set
     duration_ms = excluded.duration_ms + case when m.success or m.statements_begun = 0 then 0 else m.duration_ms end,
     success = excluded.success, error_msg = excluded.error_msg, action = excluded.action,
     statements = excluded.statements, statements_done = excluded.statements_done,
-    statements_begun = excluded.statements_begun, done_checksum = excluded.done_checksum
+    statements_begun = excluded.statements_begun, done_checksum = excluded.done_checksum,
+    session = case when excluded.statements_begun > excluded.statements_done then m.session else '' end
 """
 _LOG_ROW = """
 insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg,
@@ -91,6 +92,7 @@ values ({{run_id}}, {{action}}, array[{{versions}}]::text[], {{os_user}}, {{host
 commit;
 """
 _RUN_END = "update {runs} set ended_at = pg_catalog.clock_timestamp() where run_id = {run_id};\n"
+_SET_SESSION = "update {history} set session = {state} where version = {version} and not success;\n"
 _DELETE_ROW = "delete from {history} where version = {version};"
 _SET_CHECKSUM = "update {history} set checksum = {checksum} where version = {version};"
 _SET_ACTION = "update {history} set action = {action} where version = {version};"
@@ -180,6 +182,10 @@ class Records:
             return Sql(f"select {guard};\n", 1)
         values = self._row(step, description, progress, "false", elapsed_ms)
         return Sql(f"{self._tables.fill(_INSERT_ROW + _OR_UPDATE, **values)} returning {guard};\n", 1)
+
+    def session_state(self, step: Step, state: str) -> Sql:
+        """Records the state of the session after a segment; `state` is SQL."""
+        return Sql(self._tables.fill(_SET_SESSION, version=self._literal(step.migration.id), state=state), 1)
 
     def step_failure(self, step: Step, description: str, message: str, duration_ms: int, guard: str) -> str:
         """A transaction that records that a step failed and was rolled back, and the end of the run.

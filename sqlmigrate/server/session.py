@@ -30,6 +30,24 @@ _WIPE = (
 )
 # Between the segments of a script its settings remain; only the record is written with the session's own role.
 _RESET_ROLE = ("set constraints all immediate;", "set local session authorization default;", "set local role none;")
+# The limits of each segment are set again, so that a rerun can have others.
+_OWN_SETTINGS = ("application_name", "lock_timeout", "statement_timeout")
+_STATE_NAME = "sqlmigrate.session"
+_OBJECTS = """
+    select case c.relkind when 'v' then 'temporary view' when 'S' then 'temporary sequence' else 'temporary table' end,
+           c.relname::text
+    from pg_catalog.pg_class c
+    where c.relnamespace = pg_catalog.pg_my_temp_schema() and c.relkind in ('r', 'v', 'S', 'p')
+    union all select 'prepared statement', p.name from pg_catalog.pg_prepared_statements p where p.from_sql
+    union all select 'cursor', c.name from pg_catalog.pg_cursors c where c.is_holdable"""
+# The state is read before SET ROLE, and written after it.
+_KEEP_STATE = f"""select pg_catalog.set_config('{_STATE_NAME}', pg_catalog.json_build_object(
+    'settings', (select pg_catalog.json_object_agg(s.name, s.setting) from pg_catalog.pg_settings s
+                 where s.source = 'session' and s.name not like 'sqlmigrate.%' and s.name not in {_OWN_SETTINGS}),
+    'session_authorization', session_user::text, 'role', pg_catalog.current_setting('role'),
+    'objects', (select pg_catalog.json_agg(pg_catalog.json_build_array(o.kind, o.name))
+                from ({_OBJECTS}) o(kind, name)))::text, true);"""
+STATE = f"pg_catalog.current_setting('{_STATE_NAME}')"
 
 
 class Session:
@@ -45,11 +63,17 @@ class Session:
         self.start = _lines(start)
         self.wipe = _lines([*_WIPE, *start])
         self.reset_role = _lines(_RESET_ROLE)
+        self.keep_state = _lines([_KEEP_STATE])
 
     def opening(self, begin: str, settings: Mapping[str, str | int]) -> Sql:
         """Returns the SQL that starts a transaction with settings."""
         assignments = [f"set local {key} = {self._connection.literal(value)};" for key, value in settings.items()]
         return _lines([f"{begin or 'begin'};", *assignments])
+
+    def restored(self, settings: Mapping[str, str]) -> str:
+        """Returns the SQL that gives settings their values for the rest of the session."""
+        pairs = (map(self._connection.literal, pair) for pair in settings.items())
+        return "".join(f"select pg_catalog.set_config({name}, {value}, false);" for name, value in pairs)
 
     def prepared(self, settings: Mapping[str, str | int]) -> str:
         """Returns the SQL of the settings for statements that run outside a transaction."""

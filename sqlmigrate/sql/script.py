@@ -7,16 +7,18 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.model import Location, Problem
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
+from sqlmigrate.sql.directives import directive, pairs
 from sqlmigrate.sql.scanner import Item, Kind, copies_from_stdin, scan
+from sqlmigrate.sql.session_objects import hides_session_change, may_change_session, session_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.model import Step
+    from sqlmigrate.sql.session_objects import SessionObject
 
 # Long scripts are sent in pieces of this size, in bytes, for which the time of a round trip is negligible.
 PIECE_SIZE = 256 * 1024
@@ -27,7 +29,6 @@ _STEERING = re.compile(
 )
 _DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*--[ \t]*(?!sqlmigrate:)(\w.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
-DIRECTIVES = ("transaction", "lock-timeout", "lock-retries", "statement-timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,10 @@ class Script:
     """A parsed file: its directives, its segments and its problems.
 
     The values of `directives` are milliseconds, a number of retries, or 1 and 0 for on and off. `session` contains the
-    SET statements among the skipped statements, on which the rest of the script may depend; `sets_session` is true if
-    any statement changes a setting. `skipped_checksum` is the checksum of the skipped statements. `steering` lists the
-    ignored psql meta-commands.
+    SET statements among the skipped statements, on which the rest of the script may depend, `objects` the temporary
+    objects that they created; `hides_session` is true if one may have changed the session otherwise. `sets_session` is
+    true if the text of any statement shows a change of the session, `may_change_session` if any may change it.
+    `skipped_checksum` is the checksum of the skipped statements. `steering` lists the ignored psql meta-commands.
     """
 
     path: str
@@ -107,8 +109,11 @@ class Script:
     statements: int
     segments: tuple[Segment, ...]
     session: tuple[str, ...]
+    objects: tuple[SessionObject, ...]
     skipped_checksum: str
     sets_session: bool
+    hides_session: bool
+    may_change_session: bool
     steering: tuple[str, ...]
     problems: tuple[Problem, ...]
 
@@ -192,7 +197,10 @@ class _Reader:
         self._space = ""
         self._segments: list[Segment] = []
         self._session: list[str] = []
+        self._objects: list[SessionObject] = []
         self._sets_session = False
+        self._hides_session = False
+        self._may_change_session = False
         self._steering: list[str] = []
         self._digest = _Digest()
         self._skipped = self._digest.now()
@@ -221,8 +229,9 @@ class _Reader:
                     self._skipped = self._digest.now()
 
     def script(self) -> Script:
+        holds_statements = self._draft.statements > 0
         self._end_segment()
-        if self._block_at is not None:
+        if self._block_at is not None and holds_statements:
             self._refuse("open-block", "unterminated transaction block", self._block_at, "add COMMIT")
         if self._foreign is not None and not self._ascii:
             self._refuse(
@@ -239,8 +248,11 @@ class _Reader:
             self._number,
             tuple(self._segments),
             tuple(self._session),
+            tuple(self._objects),
             self._skipped,
             self._sets_session,
+            self._hides_session,
+            self._may_change_session,
             tuple(self._steering),
             tuple(self.problems),
         )
@@ -263,9 +275,9 @@ class _Reader:
                 "directive", "a directive must be before the first statement", place, "move it to the head of the file"
             )
             return
-        for key, value in _settings(text):
+        for key, value in pairs(text):
             try:
-                self._directives[key] = _directive(key, value)
+                self._directives[key] = directive(key, value)
             except ConfigurationError as error:
                 self._refuse("directive", error.message, place, error.hint)
 
@@ -286,7 +298,7 @@ class _Reader:
         elif sort is Sort.BEGIN:
             self._begin(item)
         elif sort is Sort.COMMIT:
-            self._commit(item)
+            self._commit()
         else:
             self._add(item, start, sort)
 
@@ -297,10 +309,8 @@ class _Reader:
             self._block_at = _place(self._path, item)
         self._end_piece()
 
-    def _commit(self, item: Item) -> None:
-        if self._block_at is None:
-            place = _place(self._path, item)
-            self._refuse("stray-commit", "COMMIT without BEGIN", place, "remove it, or add BEGIN before its statements")
+    def _commit(self) -> None:
+        # The server only warns about a COMMIT outside a transaction block.
         self._end_segment()
         self._block_at = None
 
@@ -313,7 +323,13 @@ class _Reader:
             self._end_segment()
         self._number += 1
         self._digest.add(item.text)
-        self._sets_session = self._sets_session or sort is Sort.SESSION
+        objects = list(session_objects(item.text))
+        hides = hides_session_change(item.text)
+        self._sets_session = self._sets_session or sort is Sort.SESSION or bool(objects) or hides
+        self._may_change_session = self._may_change_session or may_change_session(item.text)
+        if number < self._cuts.skip:
+            self._objects += objects
+            self._hides_session = self._hides_session or (hides and sort is not Sort.SESSION)
         if number < self._cuts.skip:
             self._skip(item, sort)
             return
@@ -371,24 +387,6 @@ class _Reader:
 
     def _refuse(self, code: str, message: str, place: Location, hint: str) -> None:
         self.problems.append(Problem(code, message, place, hint))
-
-
-def _directive(key: str, value: str) -> int:
-    """Returns the value of a directive: milliseconds, a number, or 1 and 0 for on and off."""
-    if key not in DIRECTIVES:
-        raise ConfigurationError(f'unrecognized directive "{key}"', hint=f"write one of {', '.join(DIRECTIVES)}")
-    if key == "lock-retries" and value.isdecimal() and len(value) < 10:
-        return int(value)
-    if key != "transaction":
-        return milliseconds(value)
-    if value not in ("on", "off"):
-        raise ConfigurationError(f'invalid value for directive "transaction": "{value}"', hint="write transaction=off")
-    return int(value == "on")
-
-
-def _settings(line: str) -> list[tuple[str, str]]:
-    pairs = (part.partition("=") for part in line.split())
-    return [(key.strip().lower(), value.strip().lower()) for key, _, value in pairs]
 
 
 def _place(path: str, item: Item) -> Location:

@@ -211,9 +211,7 @@ def test_any_other_meta_command_is_refused_with_its_location(command: str) -> No
         ("discard all", "refused", "DISCARD ALL would release the migration lock"),
         ("begin transaction isolation level serializable, read only", "refused",
             "a read-only transaction cannot write to the history table"),
-        ("commit", "stray-commit", "COMMIT without BEGIN"),
-        ("end", "stray-commit", "COMMIT without BEGIN"),
-        ("begin", "open-block", "unterminated transaction block"),
+        ("begin; select 2", "open-block", "unterminated transaction block"),
         ("select 'a", "unreadable", "unterminated quoted string"),
     ],
 )  # fmt: skip
@@ -227,16 +225,32 @@ def test_a_statement_that_cannot_run_is_refused_with_its_location(statement: str
 
 
 def test_all_refusals_are_reported() -> None:
-    problems = _parse("\\i a\ncommit;\nrollback;\ndiscard all;\nbegin;\n'").problems
+    problems = _parse("\\i a\ncommit;\nrollback;\ndiscard all;\nbegin; select 1;\n'").problems
     assert [problem.code for problem in problems] == [
         "psql-command",
-        "stray-commit",
         "refused",
         "refused",
         "unreadable",
         "open-block",
     ]
-    assert [problem.location.line for problem in problems if problem.location] == [1, 2, 3, 4, 6, 5]
+    assert [problem.location.line for problem in problems if problem.location] == [1, 3, 4, 6, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("commit; create index concurrently i on t (a); begin;", [(0, 1)]),
+        ("select 1; commit; select 2; end; select 3", [(0, 1), (1, 2), (2, 3)]),
+        ("begin; select 1; commit; commit; begin", [(0, 1)]),
+        ("commit; begin; commit;", []),
+    ],
+)
+def test_a_commit_without_begin_ends_a_segment_and_an_empty_block_is_harmless(
+    text: str, segments: list[tuple[int, int]]
+) -> None:
+    script = _parse(text)
+    assert script.problems == ()
+    assert [(segment.first, segment.end) for segment in script.segments] == segments
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""The session of a script that an earlier run did in part: what a rerun restores, and what it cannot restore."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.files import source
+from sqlmigrate.model import Location, Problem, ProblemLevel
+from sqlmigrate.sql.scanner import statements
+from sqlmigrate.sql.script import is_unfinished
+from sqlmigrate.sql.session_objects import SessionObject, first_use, session_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlmigrate.files.source import OpenedScript
+    from sqlmigrate.model import Step
+    from sqlmigrate.sql.scanner import Item
+    from sqlmigrate.sql.script import Segment
+
+_CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
+
+
+class _State(NamedTuple):
+    """The state of a session between two segments, as `server.session` reads it."""
+
+    settings: Mapping[str, str]
+    objects: tuple[SessionObject, ...]
+
+
+def settings_of(step: Step) -> Mapping[str, str]:
+    """Returns the settings that the committed part of a script left in its session, with its user and role."""
+    state = _recorded(step)
+    return state.settings if state is not None else {}
+
+
+def lost_after_interruption(opened: OpenedScript) -> list[SessionObject]:
+    """Returns the objects that a segment creates and a later segment uses: they end with the session."""
+    segments = [[item.text for item in _items(opened.source, segment)] for segment in opened.script.segments]
+    return [
+        created
+        for index, texts in enumerate(segments[:-1])
+        for text in texts
+        for created in session_objects(text)
+        if first_use(created.name, [later for texts in segments[index + 1 :] for later in texts]) is not None
+    ]
+
+
+def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
+    """Yields what prevents the rest of a script from running in another session than its committed part."""
+    state = _recorded(step)
+    if state is None and opened.script.hides_session:
+        yield Problem(
+            "session-unknown",
+            f"{step.migration.id} may need settings that its committed part made in a block or a query",
+            Location(step.path),
+            "if it does, repeat them behind the statements that are done",
+            ProblemLevel.WARNING,
+        )
+    rest = [item for segment in opened.script.segments for item in _items(opened.source, segment)]
+    for lost in dict.fromkeys(state.objects if state is not None else opened.script.objects):
+        if (index := first_use(lost.name, (item.text for item in rest))) is not None:
+            message = f"the {lost} ended with the session of the committed part of {step.migration.id}"
+            location = source.with_line_text(Location(step.path, rest[index].line, rest[index].column))
+            yield Problem("session-lost", message, location, _CREATE_AGAIN)
+
+
+def _items(opened: source.Source, segment: Segment) -> Iterator[Item]:
+    for piece in segment.pieces:
+        yield from statements(opened.text(piece), piece.line, piece.column)
+
+
+def _recorded(step: Step) -> _State | None:
+    if step.row is None or not step.row.session or not is_unfinished(step):
+        return None
+    state = json.loads(step.row.session)
+    users = {"session_authorization": state["session_authorization"], "role": state["role"]}
+    objects = tuple(SessionObject(*names) for names in state["objects"] or ())
+    return _State({**(state["settings"] or {}), **users}, objects)

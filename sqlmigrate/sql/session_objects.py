@@ -1,0 +1,88 @@
+"""What a statement leaves in its session, as far as its text shows it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.sql.scanner import tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_CREATES = re.compile(r"(?:create|prepare|declare|select|with)\b", re.IGNORECASE)
+_INTERESTING = re.compile(r"\b(?:temp|temporary|pg_temp|prepare|declare)\b", re.IGNORECASE)
+_RUNS_CODE = re.compile(r"(?:do|call|select|with)\b", re.IGNORECASE)
+_CHANGES_SESSION = re.compile(r"\b(?:set_config|set|temp|temporary|pg_temp)\b", re.IGNORECASE)
+# These statements leave nothing in the session, unless they create a temporary object.
+_LEAVES_NOTHING = re.compile(
+    r"(?:alter|analyze|cluster|comment|create|drop|grant|reindex|revoke|security|vacuum)\b", re.IGNORECASE
+)
+
+
+class SessionObject(NamedTuple):
+    """An object that ends with its session; `kind` is "temporary table", "prepared statement" and so on."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def session_objects(statement: str) -> Iterator[SessionObject]:
+    """Yields the objects that a statement creates and that end with the session, not with the transaction."""
+    if not _CREATES.match(statement) or not _INTERESTING.search(statement):
+        return
+    words = _words(statement)
+    match words:
+        case ["create", *rest]:
+            yield from _created(rest)
+        case ["prepare", name, *_] if name != "transaction":
+            yield SessionObject("prepared statement", name)
+        case ["declare", name, *rest] if "hold" in rest and "without" not in rest:
+            yield SessionObject("cursor", name)
+        case ["select" | "with", *_] if "into" in words:
+            into = words.index("into") + 1
+            if words[into : into + 1] in (["temp"], ["temporary"]):
+                yield SessionObject("temporary table", words[into + 1 + (words[into + 1] == "table")])
+
+
+def hides_session_change(statement: str) -> bool:
+    """Whether a block, a call or a query may change the session in a way that its text does not show fully."""
+    return _RUNS_CODE.match(statement) is not None and _CHANGES_SESSION.search(statement) is not None
+
+
+def may_change_session(statement: str) -> bool:
+    """Whether a statement may change a setting or leave an object in the session; functions that it calls may."""
+    return not _LEAVES_NOTHING.match(statement) or any(session_objects(statement))
+
+
+def first_use(name: str, scripts: Iterable[str]) -> int | None:
+    """Returns the index of the first statement that names an object which no statement before it creates again."""
+    mention = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    for index, statement in enumerate(scripts):
+        if any(created.name == name for created in session_objects(statement)):
+            return None
+        if mention.search(statement):
+            return index
+    return None
+
+
+def _words(statement: str) -> list[str]:
+    """Returns the tokens of a statement; names as in the catalog, other words in lower case."""
+    return [word[1:-1].replace('""', '"') if word.startswith('"') else word.lower() for word in tokens(statement)]
+
+
+def _created(words: list[str]) -> Iterator[SessionObject]:
+    kind = next((word for word in words[:6] if word in ("table", "view", "sequence")), "")
+    if not kind or " on commit drop" in f" {' '.join(words)}":
+        return
+    start = words.index(kind)
+    is_temporary, rest = not {"temp", "temporary"}.isdisjoint(words[:start]), words[start + 1 :]
+    if rest[:3] == ["if", "not", "exists"]:
+        rest = rest[3:]
+    if rest[:2] == ["pg_temp", "."]:
+        is_temporary, rest = True, rest[2:]
+    if is_temporary and rest:
+        yield SessionObject(f"temporary {kind}", rest[0])
