@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
 
 
-class _State(NamedTuple):
+class _SessionState(NamedTuple):
     """The state of a session between two segments, as `server.session` reads it."""
 
     settings: Mapping[str, str]
@@ -71,10 +71,10 @@ def _items(opened: source.Source, segment: Segment) -> Iterator[Item]:
         yield from statements(opened.text(piece), piece.line, piece.column)
 
 
-def _recorded(step: Step) -> _State | None:
+def _recorded(step: Step) -> _SessionState | None:
     if step.row is None or not step.row.session or not is_unfinished(step):
         return None
     state = json.loads(step.row.session)
     users = {"session_authorization": state["session_authorization"], "role": state["role"]}
     objects = tuple(SessionObject(*names) for names in state["objects"] or ())
-    return _State({**(state["settings"] or {}), **users}, objects)
+    return _SessionState({**(state["settings"] or {}), **users}, objects)

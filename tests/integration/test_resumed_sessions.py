@@ -39,7 +39,7 @@ def fail(project: Project) -> None:
         "with x as (select set_config('search_path', 'app', false)) select * from x;",
         "do $$ begin perform set_config('search_path', 'app', false); end $$;",
         "do $$ begin set search_path = app; end $$;",
-        "create function f() returns text language sql as $$select set_config('search_path', 'app', false)$$; select f();",
+        "create function f() returns text language sql return set_config('search_path', 'app', false); select f();",
         "begin; set local search_path = other; commit; do $$ begin set search_path = app; end $$;",
         "insert into t select length(set_config('search_path', 'app', false));",
     ],
@@ -157,7 +157,7 @@ def test_a_client_killed_between_two_segments_leaves_the_settings_in_the_history
         while not table.value(query):
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     table.query("select pg_terminate_backend(pid) from pg_stat_activity where query ~* '^create index concurrently'")
     assert table.has_free_lock()
 
@@ -192,7 +192,7 @@ def test_an_older_format_of_the_history_is_still_read(table: Project, file: str,
     table.migrator().migrate()
     table.query(
         "alter table migrations drop column session",
-        "comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 2.'",
+        "comment on table migrations is 'Migrations that sqlmigrate has applied, one row per migration. Format 2.'",
     )
 
     assert table.cli(file).returncode == 0
