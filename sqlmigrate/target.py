@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
+from sqlmigrate.errors import StatementFailed
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
     from sqlmigrate.model import Applied
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.connection import Connection, Row
     from sqlmigrate.server.lock import Lock
     from sqlmigrate.server.session import Session
 
@@ -114,16 +115,28 @@ class Target:
         from sqlmigrate.events import WaitingForLock
         from sqlmigrate.server.lock import Lock
         from sqlmigrate.server.session import Session
+        from sqlmigrate.sql.sqlstate import REJECTED_VALUE
 
         connection, history = opened
         session = Session(connection, pooled=history.pooled)
         keeper = self.connect("sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
-        wait = self._settings.lock_wait / 1000
-        try:
-            results = lock.acquire(
+
+        def acquire() -> list[list[Row]]:
+            wait = self._settings.lock_wait / 1000
+            return lock.acquire(
                 wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query
             )
+
+        try:
+            try:
+                results = acquire()
+            except StatementFailed as error:
+                if error.report.sqlstate != REJECTED_VALUE:
+                    raise
+                connection.run("rollback")
+                session = Session(connection, pooled=history.pooled, checks_client=False)
+                results = acquire()
             yield Locked(connection, history, session, lock, history.rows_in(results))
         finally:
             if keeper is not None:
