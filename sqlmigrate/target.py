@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
-from sqlmigrate.errors import StatementFailed
+from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
+from sqlmigrate.sql.sqlstate import READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ class Target:
             history = History(connection, self.table, __version__)
             history.survey()
             yield Opened(connection, history)
+        except SqlMigrateError as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, StatementFailed) and cause.report.sqlstate == READ_ONLY:
+                from sqlmigrate.server import read_only
+
+                error.hint = "\n".join(filter(None, [read_only.advice(connection), error.hint]))
+            raise
         finally:
             connection.close()
 
@@ -115,7 +123,6 @@ class Target:
         from sqlmigrate.events import WaitingForLock
         from sqlmigrate.server.lock import Lock
         from sqlmigrate.server.session import Session
-        from sqlmigrate.sql.sqlstate import REJECTED_VALUE
 
         connection, history = opened
         session = Session(connection, pooled=history.pooled)

@@ -47,12 +47,15 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
     return Failure(error, blame.part.unit, statement)
 
 
-def advice(report: ServerReport) -> str:
-    """Returns the hint for a timeout, or an empty string for any other error."""
+def advice(report: ServerReport, *, is_overdue: bool) -> str:
+    """Returns the hint for a timeout, or an empty string for any other error.
+
+    `is_overdue` tells the statement timeout from a cancel request, which has the same SQLSTATE.
+    """
     match report.sqlstate:
         case "55P03":
             return "wait until the other session ends, or increase --lock-timeout or --lock-retries (also directives)"
-        case "57014" if "timeout" in report.message:  # and not a cancel request
+        case "57014" if is_overdue:
             return "increase --statement-timeout, or set the directive at the head of the file"
     return ""
 

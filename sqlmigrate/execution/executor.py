@@ -53,6 +53,7 @@ class Executor:
         self._count = _BATCH_MIN
         self._reported: set[str] = set()
         self._running: PreparedStep | None = None
+        self._sent = 0.0
         self.done: list[Step] = []
 
     def run(self, prepared: Sequence[PreparedStep], after_error: Migration | None = None) -> None:
@@ -185,12 +186,13 @@ class Executor:
         self._committed(step, _duration(self._alone.record_end(step, elapsed_ms)))
 
     def _begin(self, batch: Sequence[PreparedStep]) -> None:
-        """Notes that a message was sent; the later steps start later, which the record of a failure corrects."""
+        """Notes that a message is sent; the later steps start later, which the record of a failure corrects."""
         if batch[0] is not self._running:
             self._running = batch[0]
             self._on_event(Running(batch[0].step))
+        self._sent = time.monotonic()
         for step in batch:
-            step.started = step.started or time.monotonic()
+            step.started = step.started or self._sent
 
     def _committed(self, step: PreparedStep, duration_ms: int) -> None:
         step.opened = True
@@ -226,8 +228,14 @@ class Executor:
             step.script, step.cuts, step.next = source.read(step.step.path, cuts), cuts, 0
         else:
             blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if is_temporary]
-            error.hint = "\n".join(filter(None, [*blockers, error.hint or advice(error.report)]))
+            error.hint = "\n".join(
+                filter(None, [*blockers, error.hint or advice(error.report, is_overdue=self._is_overdue(step))])
+            )
             raise error
+
+    def _is_overdue(self, step: PreparedStep) -> bool:
+        limit = int(step.script.directives.get("statement-timeout", self._limits.statement_timeout))
+        return 0 < limit <= (time.monotonic() - self._sent) * 1000
 
     def _pause(self, step: PreparedStep, error: StatementFailed) -> None:
         step.tries += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import HistoryError, StatementFailed
 from sqlmigrate.history.tables import COMMENT, COMMENT_TEXT, FORMATS, format_in, tables_of
 from sqlmigrate.model import Applied
+from sqlmigrate.sql.sqlstate import READ_ONLY
 
 if TYPE_CHECKING:
     from sqlmigrate.history.records import Records
@@ -26,6 +27,7 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
                  pg_catalog.to_regclass({totals_name})) > 0;
 """
+_GRANT = "grant CREATE on its schema, or choose another table with --history-table schema.name"
 _ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
 
 
@@ -129,7 +131,6 @@ class History:
             self._connection.run("rollback")
             raise HistoryError(
                 f'could not create history table "{self._table}": {error.message}',
-                hint=error.hint
-                or "grant CREATE on its schema, or choose another table with --history-table schema.name",
+                hint=error.hint or ("" if error.report.sqlstate == READ_ONLY else _GRANT),
             ) from error
         self.format = len(FORMATS)

@@ -381,6 +381,7 @@ def _report(result: PGresult) -> ServerReport:
         field(_FIELDS.CONTEXT),
         int(position) if position else None,
         field(_FIELDS.INTERNAL_QUERY),
+        field(_FIELDS.SOURCE_FUNCTION),
     )
 
 

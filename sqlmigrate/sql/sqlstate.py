@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 PASSING = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
+READ_ONLY = "25006"  # read_only_sql_transaction
 REJECTED_VALUE = "22023"  # invalid_parameter_value
 GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
@@ -19,9 +20,12 @@ def needs_parts(report: ServerReport) -> bool:
 
 
 def wants_a_commit(report: ServerReport) -> bool:
-    """Whether a COMMIT before the statement avoids the error: enum values, trigger events, too many locks."""
+    """Whether a COMMIT before the statement avoids the error: enum values, trigger events, too many locks.
+
+    Messages are in the server's language; names of settings and of the server's functions are not translated.
+    """
     return (
         report.sqlstate == "55P04"
-        or (report.sqlstate == "55006" and "pending trigger events" in report.message)
+        or (report.sqlstate == "55006" and report.source_function == "CheckTableNotInUse")
         or (report.sqlstate == "53200" and "max_locks_per_transaction" in report.hint)
     )
