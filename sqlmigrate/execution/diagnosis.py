@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.files import source
 from sqlmigrate.sql.script import Cuts
-from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, wants_a_commit
+from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, TOO_MANY_LOCKS, wants_a_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,5 +68,7 @@ def new_cuts(step: PreparedStep, failure: Failure) -> Cuts | None:
     if report.sqlstate in NOT_IN_A_TRANSACTION:
         return Cuts(segment.first, cuts.alone | {number}, cuts.before)
     if wants_a_commit(report) and number > segment.first:
-        return Cuts(segment.first, cuts.alone, cuts.before | {number})
+        # With a COMMIT right before the statement that takes one lock too many, the record would lack its own locks.
+        at = segment.first + (number - segment.first + 1) // 2 if report.sqlstate == TOO_MANY_LOCKS else number
+        return Cuts(segment.first, cuts.alone, cuts.before | {at})
     return None

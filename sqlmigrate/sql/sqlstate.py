@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 PASSING = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
+TOO_MANY_LOCKS = "53200"  # out_of_memory, with the hint to increase max_locks_per_transaction
 READ_ONLY = "25006"  # read_only_sql_transaction
 REJECTED_VALUE = "22023"  # invalid_parameter_value
 GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
@@ -27,5 +28,5 @@ def wants_a_commit(report: ServerReport) -> bool:
     return (
         report.sqlstate == "55P04"
         or (report.sqlstate == "55006" and report.source_function == "CheckTableNotInUse")
-        or (report.sqlstate == "53200" and "max_locks_per_transaction" in report.hint)
+        or (report.sqlstate == TOO_MANY_LOCKS and "max_locks_per_transaction" in report.hint)
     )
