@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlmigrate.files import source
 from sqlmigrate.sql.script import Cuts
-from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, TOO_MANY_LOCKS, wants_a_commit
+from sqlmigrate.sql.sqlstate import GONE, NOT_IN_A_TRANSACTION, TOO_MANY_LOCKS, UNENCODABLE, wants_a_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.model import ServerReport
 
+_BYTE = re.compile("0x([0-9a-f]{2})")
 _HISTORY_DROPPED = "the script dropped the history table: move it to a schema of its own with --history-table"
 
 
@@ -26,25 +28,39 @@ class Failure:
     """A statement that failed. `error` has its location.
 
     `unit` is the index of the step in the batch, `statement` the number of the statement in the step's script, or -1 if
-    it belongs to sqlmigrate or to a hook.
+    it belongs to sqlmigrate or to a hook. `is_unplaced` means that the server rejected a message before it ran any of
+    it, and did not report where: any step of the message may be the cause.
     """
 
     error: StatementFailed
     unit: int
     statement: int
+    is_unplaced: bool = False
 
 
 def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequence[PreparedStep]) -> Failure:
     """Finds the statement that caused an error, from the number of results received before the error."""
-    blame = message.blame(count, error.report.position)
+    position = error.report.position
+    if position is None and count == 0 and (character := _unencodable(error.report)):
+        error.hint = f"replace the character U+{ord(character):04X}: the encoding of the database cannot store it"
+        position = message.text.find(character) + 1 or None
+    is_unplaced = position is None and count == 0
+    blame = message.blame(count, position)
     step = batch[blame.part.unit]
     error.location = source.with_line_text(blame.place(step.step.path))
     if blame.part.piece is None or blame.number is None or blame.part.hook:
         error.hint = error.hint or (_HISTORY_DROPPED if error.report.sqlstate in GONE else "")
-        return Failure(error, blame.part.unit, -1)
+        return Failure(error, blame.part.unit, -1, is_unplaced)
     earlier = takewhile(lambda piece: piece != blame.part.piece, step.segment.pieces)
     statement = step.segment.first + sum(piece.statements for piece in earlier) + blame.number
-    return Failure(error, blame.part.unit, statement)
+    return Failure(error, blame.part.unit, statement, is_unplaced)
+
+
+def _unencodable(report: ServerReport) -> str:
+    """Returns the character that the database's encoding lacks. The server reports it in bytes, in any language."""
+    if report.sqlstate not in UNENCODABLE:
+        return ""
+    return bytes.fromhex("".join(_BYTE.findall(report.message))).decode("utf-8", "replace")[:1]
 
 
 def advice(report: ServerReport, *, is_overdue: bool) -> str:

@@ -106,12 +106,13 @@ class Executor:
         if failure is None:
             is_fast = time.monotonic() - started < _BATCH_SECONDS
             self._count = min(self._count * 2, _BATCH_MAX) if is_fast else max(self._count // 2, 1)
-        elif failure.unit > committed:
+        elif failure.unit > committed or (failure.is_unplaced and len(batch) > committed + 1):
             # The server parses a message before it runs any of it, so a syntax error prevents the steps before it from
             # running: run these first. An earlier message may have opened a transaction for one of them.
             if self._connection.in_transaction:
                 self._connection.run("rollback")
-            return committed + self._run_batch(batch[committed : failure.unit])
+            end = (committed + len(batch)) // 2 if failure.is_unplaced else failure.unit
+            return committed + self._run_batch(batch[committed:end])
         else:
             self._settle(batch[failure.unit], failure)
         return committed

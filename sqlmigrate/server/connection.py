@@ -15,6 +15,7 @@ from psycopg import adapt, pq, sql
 
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import ServerReport
+from sqlmigrate.server.encoding import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,8 +36,7 @@ _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbn
 # A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
-# The settings on which the text of a result depends, for one message: a role, a database or a script may have set them.
-# SET takes no snapshot, so a BEGIN after it may still choose the isolation level.
+# The settings on which the text of results depends. SET takes no snapshot: a BEGIN after it may choose the isolation.
 _OUTPUT = (
     "set local datestyle = 'ISO';set local timezone = 'UTC';set local extra_float_digits = 1;"
     "set local quote_all_identifiers = off;"
@@ -73,10 +73,11 @@ class _MomentLoader(adapt.Loader):
     """psycopg's own loader expects the DateStyle that the session has between two messages."""
 
     def load(self, data: Buffer) -> datetime:
+        text = bytes(data).decode()
         try:
-            return datetime.fromisoformat(bytes(data).decode()).astimezone()
-        except ValueError:  # infinity, or before Christ
-            raise psycopg.DataError(f"timestamp out of range: {bytes(data).decode()}") from None
+            return datetime.fromisoformat(text).astimezone()
+        except (ValueError, OverflowError):  # infinity, or before Christ
+            raise psycopg.DataError(f"timestamp out of range: {text}") from None
 
 
 def make_conninfo(url: str, **parts: str) -> str:
@@ -194,11 +195,7 @@ class Connection:
         return self._wire.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
     def rows(self, query: str, values: Mapping[str, object] | None = None) -> list[Row]:
-        """Sends one query and returns its rows.
-
-        Raises:
-            StatementFailed, ConnectionLost
-        """
+        """Sends one query and returns its rows; see `answers`."""
         with self._door():
             text = query if values is None else psycopg.ClientCursor(self._link).mogrify(query.encode(), values)
         return self.answers(text)[0]
@@ -217,8 +214,11 @@ class Connection:
             return answers[_OUTPUT.count(";") :]
 
     def literal(self, value: str | int) -> str:
-        """Returns a value as a SQL literal, for messages, which cannot have parameters."""
-        return str(value) if isinstance(value, int) else pq.Escaping(self._wire).escape_literal(value.encode()).decode()
+        """Returns a value as a SQL literal, for messages; the database's encoding may lack characters of it."""
+        if isinstance(value, int):
+            return str(value)
+        encoding = (self._wire.parameter_status(b"server_encoding") or b"UTF8").decode()
+        return pq.Escaping(self._wire).escape_literal(storable(value, encoding).encode()).decode()
 
     def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[Result]:
         """Sends one message, however many statements, and yields a result for each as it comes.
