@@ -213,6 +213,7 @@ class ServerReport:
     context: str = ""
     position: int | None = None
     internal_query: str = ""
+    source_function: str = ""
 
 
 @dataclass(frozen=True, slots=True)

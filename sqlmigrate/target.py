@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
+from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
+from sqlmigrate.sql.sqlstate import READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
     from sqlmigrate.model import Applied
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.connection import Connection, Row
     from sqlmigrate.server.lock import Lock
     from sqlmigrate.server.session import Session
 
@@ -91,6 +93,13 @@ class Target:
             history = History(connection, self.table, __version__)
             history.survey()
             yield Opened(connection, history)
+        except SqlMigrateError as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, StatementFailed) and cause.report.sqlstate == READ_ONLY:
+                from sqlmigrate.server import read_only
+
+                error.hint = "\n".join(filter(None, [read_only.advice(connection), error.hint]))
+            raise
         finally:
             connection.close()
 
@@ -119,11 +128,22 @@ class Target:
         session = Session(connection, pooled=history.pooled)
         keeper = self.connect("sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
-        wait = self._settings.lock_wait / 1000
-        try:
-            results = lock.acquire(
+
+        def acquire() -> list[list[Row]]:
+            wait = self._settings.lock_wait / 1000
+            return lock.acquire(
                 wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query_under_lock
             )
+
+        try:
+            try:
+                results = acquire()
+            except StatementFailed as error:
+                if error.report.sqlstate != REJECTED_VALUE:
+                    raise
+                connection.run("rollback")
+                session = Session(connection, pooled=history.pooled, checks_client=False)
+                results = acquire()
             rows = history.rows_in(results)
             if restarted_at := history.check_log(results):
                 message = f"the identity column of {history.tables.log} was behind its rows, and continues after {{}}"

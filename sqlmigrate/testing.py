@@ -102,7 +102,7 @@ class _Clones:
     def make(self) -> str:
         self.drop_last()
         self._last = f"{_TEST}{self._key}_{next(self._numbers)}"
-        self._connection.rows(f"create database {self._last} template {self._template}")
+        self._connection.run(f"create database {self._last} template {self._template}")
         return self._last
 
     def drop_last(self) -> None:
@@ -124,7 +124,7 @@ def _embedded(path: str) -> Iterator[str]:
     url = embedded.start(path)
     connection = connect(url, "sqlmigrate testing")
     # These databases need not survive a power failure, and with fsync creating them takes several times as long.
-    connection.rows("alter system set fsync = off")
+    connection.run("alter system set fsync = off")
     connection.rows("select pg_catalog.pg_reload_conf()")
     connection.close()
     try:
@@ -194,19 +194,19 @@ def _make_template(connection: Connection, name: str, settings: Settings) -> Non
     from sqlmigrate.migrator import Migrator
 
     _drop(connection, name)
-    connection.rows(f"create database {name}")
+    connection.run(f"create database {name}")
     Migrator(settings).migrate()
-    connection.rows(f"alter database {name} is_template true")
+    connection.run(f"alter database {name} is_template true")
 
 
 def _drop_old(connection: Connection, prefix: str) -> None:
     for (name,) in connection.rows(_OLD.format(prefix=prefix, kept=_KEPT)):
-        connection.rows(f"alter database {name} is_template false")
+        connection.run(f"alter database {name} is_template false")
         _drop(connection, name)
 
 
 def _drop(connection: Connection, name: str) -> None:
-    connection.rows(f"drop database if exists {name} with (force)")
+    connection.run(f"drop database if exists {name} with (force)")
 
 
 def _leftovers(connection: Connection) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -13,7 +14,15 @@ from sqlmigrate.history.tables import SUFFIXES
 from sqlmigrate.model import Location
 from sqlmigrate.sql.scanner import statements, tokens
 from sqlmigrate.sql.script import Cuts
-from sqlmigrate.sql.sqlstate import DUPLICATE, GONE, NOT_IN_A_TRANSACTION, NOT_PERMITTED, needs_commit
+from sqlmigrate.sql.sqlstate import (
+    DUPLICATE,
+    GONE,
+    NOT_IN_A_TRANSACTION,
+    NOT_PERMITTED,
+    TOO_MANY_LOCKS,
+    UNENCODABLE,
+    needs_commit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history.tables import TableName
     from sqlmigrate.model import ServerReport
 
+_BYTE = re.compile("0x([0-9a-f]{2})")
 # The first words of the statements that can make the history tables unusable.
 _HARMFUL = ("alter", "delete", "drop", "reassign", "revoke", "truncate")
 
@@ -33,26 +43,33 @@ class Failure:
     """A statement that failed. `error` has its location.
 
     `unit` is the index of the step in the batch, `statement` the number of the statement in the step's script, or -1 if
-    it belongs to sqlmigrate or to a hook.
+    it belongs to sqlmigrate or to a hook. `is_unplaced` means that the server rejected a message before it ran any of
+    it, and did not report where: any step of the message may be the cause.
     """
 
     error: StatementFailed
     unit: int
     statement: int
+    is_unplaced: bool = False
 
 
 def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequence[PreparedStep]) -> Failure:
     """Finds the statement that caused an error, from the number of results received before the error."""
-    blame = message.blame(count, error.report.position)
+    position = error.report.position
+    if position is None and count == 0 and (character := _unencodable(error.report)):
+        error.hint = f"replace the character U+{ord(character):04X}: the encoding of the database cannot store it"
+        position = message.text.find(character) + 1 or None
+    is_unplaced = position is None and count == 0
+    blame = message.blame(count, position)
     step = batch[blame.part.unit]
     error.location = source.with_line_text(blame.place(step.step.path))
     if blame.part.piece is None:
-        return Failure(RecordFailed(error.report, error.location, error.hint), blame.part.unit, -1)
+        return Failure(RecordFailed(error.report, error.location, error.hint), blame.part.unit, -1, is_unplaced)
     if blame.number is None or blame.part.hook:
-        return Failure(error, blame.part.unit, -1)
+        return Failure(error, blame.part.unit, -1, is_unplaced)
     earlier = takewhile(lambda piece: piece != blame.part.piece, step.segment.pieces)
     statement = step.segment.first + sum(piece.statements for piece in earlier) + blame.number
-    return Failure(error, blame.part.unit, statement)
+    return Failure(error, blame.part.unit, statement, is_unplaced)
 
 
 def explain_record_failure(error: RecordFailed, step: PreparedStep, table: TableName) -> None:
@@ -82,12 +99,22 @@ def _harmful_statement(step: PreparedStep, table: TableName) -> Location | None:
     return None
 
 
-def advice(report: ServerReport) -> str:
-    """Returns the hint for a timeout, or an empty string for any other error."""
+def _unencodable(report: ServerReport) -> str:
+    """Returns the character that the database's encoding lacks. The server reports it in bytes, in any language."""
+    if report.sqlstate not in UNENCODABLE:
+        return ""
+    return bytes.fromhex("".join(_BYTE.findall(report.message))).decode("utf-8", "replace")[:1]
+
+
+def advice(report: ServerReport, *, is_overdue: bool) -> str:
+    """Returns the hint for a timeout, or an empty string for any other error.
+
+    `is_overdue` tells the statement timeout from a cancel request, which has the same SQLSTATE.
+    """
     match report.sqlstate:
         case "55P03":
             return "wait until the other session ends, or increase --lock-timeout or --lock-retries (also directives)"
-        case "57014" if "timeout" in report.message:  # and not a cancel request
+        case "57014" if is_overdue:
             return "increase --statement-timeout, or set the directive at the head of the file"
     return ""
 
@@ -100,5 +127,7 @@ def new_cuts(step: PreparedStep, failure: Failure) -> Cuts | None:
     if report.sqlstate in NOT_IN_A_TRANSACTION:
         return Cuts(segment.first, cuts.alone | {number}, cuts.before)
     if needs_commit(report) and number > segment.first:
-        return Cuts(segment.first, cuts.alone, cuts.before | {number})
+        # With a COMMIT right before the statement that takes one lock too many, the record would lack its own locks.
+        at = segment.first + (number - segment.first + 1) // 2 if report.sqlstate == TOO_MANY_LOCKS else number
+        return Cuts(segment.first, cuts.alone, cuts.before | {at})
     return None

@@ -139,7 +139,8 @@ class Envelope:
         }
 
 
-_BEGIN = Sql("begin;\n", 1)
+# Between the segments of a script, its default_transaction_read_only may be in effect.
+_BEGIN = Sql("begin read write;\n", 1)
 _COMMIT = Sql("commit;\n", 1)
 
 

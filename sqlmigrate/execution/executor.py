@@ -58,6 +58,7 @@ class Executor:
         self._count = _BATCH_MIN
         self._reported: set[str] = set()
         self._running: PreparedStep | None = None
+        self._sent = 0.0
         self.done: list[Step] = []
 
     def run(self, prepared: Sequence[PreparedStep], after_error: Migration | None = None) -> None:
@@ -111,12 +112,13 @@ class Executor:
         if failure is None:
             is_fast = time.monotonic() - started < _BATCH_SECONDS
             self._count = min(self._count * 2, _BATCH_MAX) if is_fast else max(self._count // 2, 1)
-        elif failure.unit > committed:
+        elif failure.unit > committed or (failure.is_unplaced and len(batch) > committed + 1):
             # The server parses a message before it runs any of it, so a syntax error prevents the steps before it from
             # running: run these first. An earlier message may have opened a transaction for one of them.
             if self._connection.in_transaction:
                 self._connection.run("rollback")
-            return committed + self._run_batch(batch[committed : failure.unit])
+            end = (committed + len(batch)) // 2 if failure.is_unplaced else failure.unit
+            return committed + self._run_batch(batch[committed:end])
         else:
             self._settle(batch[failure.unit], failure)
         return committed
@@ -203,12 +205,13 @@ class Executor:
         self._committed(step, _duration(self._alone.record_end(step, elapsed_ms)))
 
     def _begin(self, batch: Sequence[PreparedStep]) -> None:
-        """Notes that a message was sent; the later steps start later, which the record of a failure corrects."""
+        """Notes that a message is sent; the later steps start later, which the record of a failure corrects."""
         if batch[0] is not self._running:
             self._running = batch[0]
             self._on_event(Running(batch[0].step))
+        self._sent = time.monotonic()
         for step in batch:
-            step.started = step.started or time.monotonic()
+            step.started = step.started or self._sent
 
     def _committed(self, step: PreparedStep, duration_ms: int) -> None:
         step.opened = True
@@ -246,8 +249,14 @@ class Executor:
             with_cuts(step, cuts)
         else:
             blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if is_temporary]
-            error.hint = "\n".join(filter(None, [*blockers, error.hint or advice(error.report)]))
+            error.hint = "\n".join(
+                filter(None, [*blockers, error.hint or advice(error.report, is_overdue=self._is_overdue(step))])
+            )
             raise error
+
+    def _is_overdue(self, step: PreparedStep) -> bool:
+        limit = int(step.script.directives.get("statement-timeout", self._limits.statement_timeout))
+        return 0 < limit <= (time.monotonic() - self._sent) * 1000
 
     def _pause(self, step: PreparedStep, error: StatementFailed) -> None:
         step.tries += 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # An index is identified by its table and its name: a name alone would be resolved with the search_path.
 _INDEXES = """
 select pg_catalog.format('%%I.%%I', n.nspname, c.relname), i.indisvalid,
-       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' INDEX \\S+ ON ', ' INDEX ON ')
+       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' INDEX [^ ]+ ON ', ' INDEX ON ')
 from pg_catalog.pg_index i
 join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.indrelid = pg_catalog.to_regclass(%(table)s) and (%(index)s::text is null or c.relname = %(index)s)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import HistoryError, StatementFailed
 from sqlmigrate.history.tables import ADDED_COLUMNS, COMMENT, COMMENT_TEXT, FORMATS, format_in, tables_of
 from sqlmigrate.model import Applied
+from sqlmigrate.sql.sqlstate import READ_ONLY
 
 if TYPE_CHECKING:
     from sqlmigrate.history.records import Records
@@ -38,6 +39,7 @@ select coalesce(n.id, 0), case
 from (select pg_catalog.max(id) as id from {log}) n,
      (select pg_catalog.pg_get_serial_sequence({log_name}, 'id')::regclass as id) s
 """
+_GRANT = "grant CREATE on its schema, or choose another table with --history-table schema.name"
 _ROWS = "select {columns} from {history}"
 
 
@@ -186,7 +188,6 @@ class History:
             self._connection.run("rollback")
             raise HistoryError(
                 f'could not create history table "{self.table}": {error.message}',
-                hint=error.hint
-                or "grant CREATE on its schema, or choose another table with --history-table schema.name",
+                hint=error.hint or ("" if error.report.sqlstate == READ_ONLY else _GRANT),
             ) from error
         self.format = len(FORMATS)

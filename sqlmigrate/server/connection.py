@@ -7,18 +7,21 @@ import re
 import select
 import time
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import pq, sql
+from psycopg import adapt, pq, sql
 
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import ServerReport
+from sqlmigrate.server.encoding import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeAlias
 
+    from psycopg.abc import Buffer
     from psycopg.pq.abc import PGresult
 
     Row: TypeAlias = tuple[Any, ...]
@@ -33,11 +36,11 @@ _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbn
 # A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
-# For errors that the server reports without a hint.
-_HINTS = {
-    "25006": "connect to the primary (libpq: target_session_attrs=read-write); if this is the primary, check"
-    " default_transaction_read_only and the script for SET TRANSACTION READ ONLY"
-}
+# The settings on which the text of results depends. SET takes no snapshot: a BEGIN after it may choose the isolation.
+_OUTPUT = (
+    "set local datestyle = 'ISO';set local timezone = 'UTC';set local extra_float_digits = 1;"
+    "set local quote_all_identifiers = off;"
+)
 
 
 def connect(conninfo: str, application_name: str) -> Connection:
@@ -62,7 +65,19 @@ def connect(conninfo: str, application_name: str) -> Connection:
             f"could not connect to the database: {_first_line(_without_user(str(error)))}",
             hint="check --database-url, DATABASE_URL, or DB_HOST and the other DB_ variables",
         ) from None
+    link.adapters.register_loader("timestamptz", _MomentLoader)
     return Connection(link)
+
+
+class _MomentLoader(adapt.Loader):
+    """psycopg's own loader expects the DateStyle that the session has between two messages."""
+
+    def load(self, data: Buffer) -> datetime:
+        text = bytes(data).decode()
+        try:
+            return datetime.fromisoformat(text).astimezone()
+        except (ValueError, OverflowError):  # infinity, or before Christ
+            raise psycopg.DataError(f"timestamp out of range: {text}") from None
 
 
 def make_conninfo(url: str, **parts: str) -> str:
@@ -138,8 +153,8 @@ class Connection:
     def __init__(self, link: psycopg.Connection[Row]) -> None:
         self._link = link
         self._wire = link.pgconn
-        self.on_notice: Callable[[str, str], None] = _ignore
-        self.on_tick: Callable[[], None] = _ignore
+        self.on_notice: Callable[[str, str], None] = lambda *_: None
+        self.on_tick: Callable[[], None] = lambda *_: None
         link.add_notice_handler(self._notice)
 
     @property
@@ -180,31 +195,30 @@ class Connection:
         return self._wire.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
     def rows(self, query: str, values: Mapping[str, object] | None = None) -> list[Row]:
-        """Sends one statement and returns its rows; without values it uses the simple query protocol.
-
-        Raises:
-            StatementFailed, ConnectionLost
-        """
+        """Sends one query and returns its rows; see `answers`."""
         with self._door():
-            cursor = self._link.execute(query.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+            text = query if values is None else psycopg.ClientCursor(self._link).mogrify(query.encode(), values)
+        return self.answers(text)[0]
 
     def answers(self, text: str) -> list[list[Row]]:
-        """Sends several statements in one round trip and returns the rows of each.
+        """Sends several statements in one round trip, with fixed output settings, and returns the rows of each.
 
         Raises:
             StatementFailed, ConnectionLost
         """
         with self._door():
-            cursor = self._link.execute(text.encode())
-            answers = [cursor.fetchall() if cursor.description else []]
+            cursor = self._link.execute((_OUTPUT + text).encode())
+            answers = [_rows_of(cursor)]
             while cursor.nextset():
-                answers.append(cursor.fetchall() if cursor.description else [])
-            return answers
+                answers.append(_rows_of(cursor))
+            return answers[_OUTPUT.count(";") :]
 
     def literal(self, value: str | int) -> str:
-        """Returns a value as a SQL literal, for messages, which cannot have parameters."""
-        return str(value) if isinstance(value, int) else pq.Escaping(self._wire).escape_literal(value.encode()).decode()
+        """Returns a value as a SQL literal, for messages; the database's encoding may lack characters of it."""
+        if isinstance(value, int):
+            return str(value)
+        encoding = (self._wire.parameter_status(b"server_encoding") or b"UTF8").decode()
+        return pq.Escaping(self._wire).escape_literal(storable(value, encoding).encode()).decode()
 
     def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[Result]:
         """Sends one message, however many statements, and yields a result for each as it comes.
@@ -219,7 +233,7 @@ class Connection:
         """
         with self._door():
             self._wire.send_query(text.encode())
-            yield from self._receive(rows or _no_rows)
+            yield from self._receive(rows or (lambda _: ()))
 
     def run(self, text: str) -> None:
         """Sends one message and lets its results go."""
@@ -313,7 +327,7 @@ class Connection:
     def _failure(self, result: PGresult) -> DatabaseError:
         if self.lost or self._wire.transaction_status == pq.TransactionStatus.UNKNOWN:
             return _lost(_text(result.error_message))
-        return _refused(_report(result))
+        return StatementFailed(_report(result))
 
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
         self.on_notice(notice.severity_nonlocalized or "", notice.message_primary or "")
@@ -339,7 +353,7 @@ class Connection:
         if not isinstance(error, psycopg.Error) or error.sqlstate is None:
             return DatabaseError(_first_line(str(error)))
         diagnostic = error.diag
-        return _refused(
+        return StatementFailed(
             ServerReport(
                 diagnostic.message_primary or _first_line(str(error)),
                 error.sqlstate,
@@ -350,8 +364,8 @@ class Connection:
         )
 
 
-def _refused(report: ServerReport) -> StatementFailed:
-    return StatementFailed(report, hint=report.hint or _HINTS.get(report.sqlstate, ""))
+def _rows_of(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    return cursor.fetchall() if cursor.description else []
 
 
 def _report(result: PGresult) -> ServerReport:
@@ -367,6 +381,7 @@ def _report(result: PGresult) -> ServerReport:
         field(_FIELDS.CONTEXT),
         int(position) if position else None,
         field(_FIELDS.INTERNAL_QUERY),
+        field(_FIELDS.SOURCE_FUNCTION),
     )
 
 
@@ -383,11 +398,3 @@ def _text(raw: bytes) -> str:
 
 def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
-
-
-def _ignore(*_: object) -> None:
-    """Does nothing."""
-
-
-def _no_rows(_: int) -> Iterable[bytes]:
-    return ()

@@ -32,6 +32,7 @@ _KEEPER_HOLDS = "exists (select from pg_catalog.pg_locks l where l.pid = {pid} a
 # CONCURRENTLY does not wait for it.
 _TRY_XACT = "select pg_catalog.pg_try_advisory_xact_lock({key}), pg_catalog.pg_backend_pid()"
 _OPEN_XACT = "begin; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
+_NEVER_END = "; set local transaction_timeout = 0"  # PostgreSQL 17
 _UNLOCK = "select pg_catalog.pg_advisory_unlock({key})"
 _SAME_LOCK = (
     "l.locktype = 'advisory' and l.objsubid = 1 and l.granted"
@@ -42,7 +43,7 @@ _SAME_LOCK = (
 _HOLDER = r"""
 select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
        coalesce(a.state, ''), a.backend_start,
-       pg_catalog.regexp_replace(coalesce(a.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
+       pg_catalog.regexp_replace(coalesce(a.query, ''), '(password[[:space:]]+)''[^'']*''', E'\\1''...''', 'gi')
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
 where {same}
 """
@@ -142,7 +143,7 @@ class Lock:
 
     def _tried_for_transaction(self, then: str) -> list[list[Row]] | None:
         """Sends `then` on the worker: the keeper's open transaction would keep the tables that it reads locked."""
-        self._connection.run(_OPEN_XACT)
+        self._connection.run(_OPEN_XACT + (_NEVER_END if self._connection.server_version >= 170000 else ""))
         is_held, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
         if is_held:
             return self._worker.answers(then)

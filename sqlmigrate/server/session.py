@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
     from sqlmigrate.server.connection import Connection
 
-# For PostgreSQL 14 and later: the server notices within a second that the client has died, instead of at the end of the
-# statement; and it does not end the session as idle during a backup or before a retry.
-_LIVENESS = """select pg_catalog.set_config('client_connection_check_interval', '1s', false),
-    pg_catalog.set_config('idle_session_timeout', '0', false);"""
+# The server notices within a second that the client has died, instead of at the end of the statement. A server on
+# Windows rejects the setting.
+_CHECK_INTERVAL = ("client_connection_check_interval", "1s")
+# The timeouts that end a session, with the first version that has them: a role's or a database's would end a run during
+# a backup, before a retry or in a long statement.
+_ENDING = {"idle_session_timeout": 140000, "idle_in_transaction_session_timeout": 0, "transaction_timeout": 170000}
 
 # SET CONSTRAINTS runs deferred triggers while the script's role and search_path are still set, so that their errors are
 # reported for the script. Never DISCARD ALL: it would release the migration lock.
@@ -29,7 +31,12 @@ _WIPE = (
     "reset all;",
 )
 # Between the segments of a script its settings remain; only the record is written with the session's own role.
-_RESET_ROLE = ("set constraints all immediate;", "set local session authorization default;", "set local role none;")
+# DEFAULT is the role at the start of the session, which ALTER ROLE … SET role may have changed; NONE is the login role.
+_RESET_ROLE = (
+    "set constraints all immediate;",
+    "set local session authorization default;",
+    "set local role to default;",
+)
 # The limits of each segment are set again, so that a rerun can have others.
 _OWN_SETTINGS = ("application_name", "lock_timeout", "statement_timeout")
 _STATE_NAME = "sqlmigrate.session"
@@ -53,13 +60,19 @@ STATE = f"pg_catalog.current_setting('{_STATE_NAME}')"
 class Session:
     """The SQL that sets up one session (`start`), resets it (`wipe`), or writes as its own role (`reset_role`).
 
-    `pooled` is true behind a transaction pooler, where no setting may outlive a transaction.
+    `pooled` is true behind a transaction pooler, where no setting may outlive a transaction. `checks_client` is false
+    for a server that rejects the setting with which it notices that the client has died.
     """
 
-    def __init__(self, connection: Connection, *, pooled: bool) -> None:
+    def __init__(self, connection: Connection, *, pooled: bool, checks_client: bool = True) -> None:
         self._connection = connection
         self._pooled = pooled
-        start = [_LIVENESS] if connection.server_version >= 140000 and not pooled else []
+        version = connection.server_version
+        endless = {name: "0" for name, since in _ENDING.items() if version >= since}
+        checks = {_CHECK_INTERVAL[0]: _CHECK_INTERVAL[1]} if checks_client and version >= 140000 else {}
+        start = [] if pooled else [_assignment(endless | checks)]
+        # Behind a pooler no setting outlives a transaction.
+        self._limits = {name: 0 for name in endless if name != "idle_session_timeout"} if pooled else {}
         self.start = _lines(start)
         self.wipe = _lines([*_WIPE, *start])
         self.reset_role = _lines(_RESET_ROLE)
@@ -67,7 +80,8 @@ class Session:
 
     def opening(self, begin: str, settings: Mapping[str, str | int]) -> Sql:
         """Returns the SQL that starts a transaction with settings."""
-        assignments = [f"set local {key} = {self._connection.literal(value)};" for key, value in settings.items()]
+        assigned = {**self._limits, **settings}
+        assignments = [f"set local {key} = {self._connection.literal(value)};" for key, value in assigned.items()]
         return _lines([f"{begin or 'begin'};", *assignments])
 
     def restored(self, settings: Mapping[str, str]) -> str:
@@ -86,6 +100,12 @@ class Session:
         if self._connection.in_transaction:
             self._connection.run("rollback")
         self._connection.run(f"begin;\n{self.wipe.text}commit;")
+
+
+def _assignment(settings: Mapping[str, str]) -> str:
+    """Returns one statement that changes settings for the session."""
+    calls = [f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in settings.items()]
+    return f"select {', '.join(calls)};"
 
 
 def _lines(statements: Sequence[str]) -> Sql:

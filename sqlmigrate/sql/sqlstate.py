@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 TEMPORARY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
+TOO_MANY_LOCKS = "53200"  # out_of_memory, with the hint to increase max_locks_per_transaction
+UNENCODABLE = {"22P05", "22021"}  # untranslatable_character, character_not_in_repertoire
+READ_ONLY = "25006"  # read_only_sql_transaction
+REJECTED_VALUE = "22023"  # invalid_parameter_value
 DUPLICATE = "23505"  # unique_violation
 NOT_PERMITTED = "42501"  # insufficient_privilege
 GONE = {"42P01", "3F000", "42703"}  # undefined_table, invalid_schema_name, undefined_column
@@ -20,9 +24,12 @@ def needs_other_segments(report: ServerReport) -> bool:
 
 
 def needs_commit(report: ServerReport) -> bool:
-    """Whether a COMMIT before the statement avoids the error: enum values, trigger events, too many locks."""
+    """Whether a COMMIT before the statement avoids the error: enum values, trigger events, too many locks.
+
+    Messages are in the server's language; names of settings and of the server's functions are not translated.
+    """
     return (
         report.sqlstate == "55P04"
-        or (report.sqlstate == "55006" and "pending trigger events" in report.message)
-        or (report.sqlstate == "53200" and "max_locks_per_transaction" in report.hint)
+        or (report.sqlstate == "55006" and report.source_function == "CheckTableNotInUse")
+        or (report.sqlstate == TOO_MANY_LOCKS and "max_locks_per_transaction" in report.hint)
     )
