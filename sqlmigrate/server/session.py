@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.server import network
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 
 # For PostgreSQL 14 and later: the server notices within a second that the client has died, instead of at the end of the
 # statement; and it does not end the session as idle during a backup or before a retry.
-_LIVENESS = """select pg_catalog.set_config('client_connection_check_interval', '1s', false),
-    pg_catalog.set_config('idle_session_timeout', '0', false);"""
+_LIVENESS = f"""select pg_catalog.set_config('client_connection_check_interval', '1s', false),
+    pg_catalog.set_config('idle_session_timeout', '0', false),
+    {network.SERVER};"""
 
 # SET CONSTRAINTS runs deferred triggers while the script's role and search_path are still set, so that their errors are
 # reported for the script. Never DISCARD ALL: it would release the migration lock.
