@@ -126,7 +126,7 @@ class Target:
 
         connection, history = opened
         session = Session(connection, pooled=history.pooled)
-        keeper = self.connect("sqlmigrate lock") if history.pooled else None
+        keeper = connection.beside("sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
 
         def acquire() -> list[list[Row]]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import DatabaseError, LockLost, MigrationFailed, RecordFailed, SqlMigrateError
+from sqlmigrate.errors import (
+    ConnectionLost,
+    DatabaseError,
+    LockLost,
+    MigrationFailed,
+    RecordFailed,
+    SqlMigrateError,
+)
 from sqlmigrate.events import Notice
 from sqlmigrate.execution.diagnosis import explain_record_failure
 from sqlmigrate.model import Action
+from sqlmigrate.server.connection import RUN_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,8 +87,8 @@ class Failures:
 
     def _hint(self, step: PreparedStep, error: SqlMigrateError | KeyboardInterrupt, done: Sequence[Step]) -> str:
         hint = error.hint if isinstance(error, SqlMigrateError) else ""
-        if self._connection.lost and isinstance(error, SqlMigrateError):
-            return hint
+        if self._connection.lost:
+            return f"the last migration may be committed; {hint if isinstance(error, ConnectionLost) else RUN_AGAIN}"
         outcome = _outcome(step, done)
         return f"{hint}\n{outcome}" if hint else outcome
 

@@ -223,10 +223,11 @@ class Runner:
         from sqlmigrate.execution.envelope import Limits
         from sqlmigrate.execution.executor import Executor
         from sqlmigrate.server.monitor import Monitor
+        from sqlmigrate.server.network import WATCHER
 
         settings = self._settings
         monitor = Monitor(
-            lambda: self._target.connect("sqlmigrate monitor"),
+            lambda: locked.connection.beside("sqlmigrate monitor", **WATCHER),
             locked.connection.backend_pid,
             locked.history.records.committed_steps,
             self._on_event,

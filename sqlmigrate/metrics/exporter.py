@@ -19,6 +19,7 @@ from sqlmigrate.history import log
 from sqlmigrate.history.history import History
 from sqlmigrate.metrics import families
 from sqlmigrate.planning import planner
+from sqlmigrate.server.network import WATCHER
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.target import Target
 
-# A scrape ends within the ten seconds of Prometheus, whatever the database does; `log.reading` sets statement_timeout.
-_LIBPQ = {"connect_timeout": "3", "tcp_user_timeout": "5000"}
+# A scrape ends within the ten seconds of Prometheus, whatever the database does: the connection is a `WATCHER`, and
+# `log.reading` sets statement_timeout.
 _SCRAPE_WAIT = 5  # seconds that a scrape waits for earlier scrapes
 _PAUSE = 1  # seconds after a failure before the next query
 _PUSH_TIMEOUT = 5
@@ -154,7 +155,7 @@ class Exporter:
 
     def _read_database(self) -> Reading:
         if self._opened is None:
-            connection = self._target.connect("sqlmigrate exporter", **_LIBPQ)
+            connection = self._target.connect("sqlmigrate exporter", **WATCHER)
             self._opened = connection, History(connection, self._target.table, __version__)
             self._database = connection.database  # its name may come from a service file
         try:

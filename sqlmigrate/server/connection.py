@@ -16,6 +16,7 @@ from psycopg import adapt, pq, sql
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import ServerReport
 from sqlmigrate.server.encoding import storable
+from sqlmigrate.server.network import CLIENT, SAME_SERVER, Stall, as_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 
 # Seconds between two calls of `on_tick` while the connection waits.
 TICK = 0.2
-# Detects a broken network in about half a minute; the kernel's default is two hours.
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
-_CONNECT_TIMEOUT = 10  # seconds
+RUN_AGAIN = "run the command again: it continues after the last committed migration"
+_CANCEL_TIMEOUT = 2  # seconds
 _FIELDS = pq.DiagnosticField
 _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 # A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
@@ -50,8 +50,7 @@ def connect(conninfo: str, application_name: str) -> Connection:
         ConnectionFailed: contains libpq's reason, but no password.
     """
     parameters = psycopg.conninfo.conninfo_to_dict(conninfo)
-    defaults: dict[str, int] = {**_KEEPALIVE, "connect_timeout": _CONNECT_TIMEOUT}
-    missing = {key: value for key, value in defaults.items() if key not in parameters}
+    missing = {key: value for key, value in CLIENT.items() if key not in {*parameters, *_preset(parameters)}}
     try:
         link = psycopg.connect(
             psycopg.conninfo.make_conninfo(
@@ -78,6 +77,12 @@ class _MomentLoader(adapt.Loader):
             return datetime.fromisoformat(text).astimezone()
         except (ValueError, OverflowError):  # infinity, or before Christ
             raise psycopg.DataError(f"timestamp out of range: {text}") from None
+
+
+def _preset(parameters: Mapping[str, object]) -> set[str]:
+    """Returns the names of the parameters that libpq's environment variables or a service file set."""
+    with as_environment(parameters):
+        return {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val}
 
 
 def make_conninfo(url: str, **parts: str) -> str:
@@ -181,8 +186,23 @@ class Connection:
             for option in wire.info
             if option.val not in (option.compiled, _FILLED_IN.get(option.keyword))
         }
-        actual = {"host": wire.host, "port": wire.port, "dbname": wire.db, "user": wire.user, "password": wire.password}
+        actual = {
+            "host": wire.host,
+            "hostaddr": wire.hostaddr,
+            "port": wire.port,
+            "dbname": wire.db,
+            "user": wire.user,
+            "password": wire.password,
+        }
         return {key: value.decode() for key, value in (changed | actual).items() if value}
+
+    def beside(self, application_name: str, **parts: str) -> Connection:
+        """Opens another connection to the same server, also if the settings list several hosts.
+
+        Raises:
+            ConnectionFailed
+        """
+        return connect(make_conninfo("", **self.parameters | SAME_SERVER | parts), application_name)
 
     @property
     def lost(self) -> bool:
@@ -246,13 +266,18 @@ class Connection:
             self.cancel()
 
     def cancel(self) -> None:
-        """Cancels the running statement, and waits until the server has stopped, for 2 s at most."""
+        """Cancels the running statement; closes the connection if the server does not stop within 4 s."""
         with suppress(psycopg.Error):
-            self._wire.get_cancel().cancel()
-            deadline = time.monotonic() + 2
-            while time.monotonic() < deadline and self._drained():
+            self._link.cancel_safe(timeout=_CANCEL_TIMEOUT)
+            deadline = time.monotonic() + _CANCEL_TIMEOUT
+            while is_busy := self._drained():
+                if time.monotonic() > deadline:
+                    break
                 select.select([self._wire.socket], [], [], 0.1)
                 self._wire.consume_input()
+            if not is_busy:
+                return
+        self.close()
 
     def close(self) -> None:
         """Closes the connection; the server rolls back an open transaction."""
@@ -301,8 +326,15 @@ class Connection:
     def _wait(self, events: int) -> int:
         poll = select.poll()
         poll.register(self._wire.socket, events)
-        while not (ready := poll.poll(TICK * 1000)):
-            self.on_tick()
+        if ready := poll.poll(TICK * 1000):
+            return ready[0][1]
+        stall = Stall(self._wire.socket)
+        try:
+            while not (ready := poll.poll(TICK * 1000)):
+                stall.extend()
+                self.on_tick()
+        finally:
+            stall.end()
         return ready[0][1]
 
     def _send_rows(self, blocks: Iterable[bytes]) -> None:
@@ -388,7 +420,7 @@ def _report(result: PGresult) -> ServerReport:
 def _lost(reason: str) -> ConnectionLost:
     return ConnectionLost(
         f"the connection was lost: {_first_line(reason)}",
-        hint="run the command again: it continues after the last committed migration",
+        hint=RUN_AGAIN,
     )
 
 

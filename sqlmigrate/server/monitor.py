@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.errors import ConfigurationError, DatabaseError, StatementFailed
-from sqlmigrate.events import Advancing, Blocked
+from sqlmigrate.errors import SqlMigrateError, StatementFailed
+from sqlmigrate.events import Advancing, Blocked, Warned
 from sqlmigrate.model import Blocker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmigrate.events import Event
-    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.connection import Connection, Row
 
 _BLOCKERS = r"""
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
@@ -47,6 +47,9 @@ union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_sta
 # blocker within a lock_timeout of 1 s.
 _DELAY = 0.4
 _INTERVAL = 0.4
+_BLIND = "the migration runs, but what it waits for and how far it is cannot be shown"
+_PAUSE = 30  # seconds after a failure
+_END = 0.2  # seconds to wait for the last look
 
 
 def blocking(connection: Connection, program: str) -> tuple[Blocker, ...]:
@@ -55,12 +58,21 @@ def blocking(connection: Connection, program: str) -> tuple[Blocker, ...]:
     return tuple(Blocker(*row) for row in rows)
 
 
+class _Look(NamedTuple):
+    """What the monitor saw; `finished` is None if it could not read the log table."""
+
+    name: str
+    blockers: tuple[Blocker, ...]
+    finished: dict[str, int] | None
+    progress: list[Row]
+
+
 class Monitor:
-    """Opens its connection when something takes long, and never before.
+    """Opens its connection when something takes long, and never before. It looks in a thread, so it delays nothing.
 
     `blockers` are those seen last; `finished` is what the run has committed, by name, with milliseconds: more than the
     server has told where several migrations travel in one message. `tick` is to be called now and then while the
-    backend `pid` works, `begin` when something new is sent to it.
+    backend `pid` works, `begin` when something new is sent to it. Only `tick` and `begin` report events.
     """
 
     def __init__(
@@ -75,6 +87,11 @@ class Monitor:
         self._committed_steps = committed_steps
         self._on_event = on_event
         self._connection: Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._seen: _Look | SqlMigrateError | None = None
+        self._is_outdated = False  # what the thread sees is of an earlier message
+        self._is_closed = False
+        self._has_failed = False
         self._next = 0.0
         self._last: Event | None = None
         self.blockers: tuple[Blocker, ...] = ()
@@ -83,46 +100,82 @@ class Monitor:
     def begin(self) -> None:
         """Restarts the delay: a new message was sent."""
         self._next = time.monotonic() + _DELAY
+        self._is_outdated = self._thread is not None
         self._last = None
         self.blockers = ()
 
     def tick(self) -> None:
-        """Queries the server if it is time to; after a failed query, such as without a free connection, waits 30 s."""
-        if time.monotonic() < self._next:
-            return
-        try:
-            self._query()
-            self._next = time.monotonic() + _INTERVAL
-        except (DatabaseError, ConfigurationError):
-            self._next = time.monotonic() + 30
+        """Reports what was seen, and looks again if it is time to; after a failure, waits 30 s."""
+        if self._thread is not None:
+            if self._thread.is_alive():
+                return
+            self._thread = None
+            if not self._is_outdated:
+                self._take(self._seen)
+            self._is_outdated = False
+        if time.monotonic() >= self._next:
+            self._thread = threading.Thread(target=self._look, daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
-        """Closes the connection if it is open."""
+        """Closes the connection; if a look is in progress, its thread does so."""
+        self._is_closed = True
+        if self._thread is not None:
+            self._thread.join(_END)
+        if self._thread is None or not self._thread.is_alive():
+            self._close()
+
+    def _look(self) -> None:
+        try:
+            self._seen = self._query()
+        except SqlMigrateError as error:
+            self._seen = error
+        if self._is_closed:
+            self._close()
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _query(self) -> None:
+    def _query(self) -> _Look:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
             self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
-        pid = {"pid": self._pid}
-        blockers = tuple(Blocker(*row) for row in self._connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
-        name = "".join(row[0] for row in self._connection.rows(_NAME, pid))
-        self._read_log()
-        if blockers:
-            self.blockers = blockers
-            same = isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
-            if not same:
-                self._report(Blocked(name, blockers))
-            return
-        copy = _PROGRESS_COPY if self._connection.server_version >= 140000 else ""
-        for what, done, total in self._connection.rows(_PROGRESS + copy, pid):
-            self._report(Advancing(name, what, done, total))
+        connection, pid = self._connection, {"pid": self._pid}
+        blockers = tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
+        name = "".join(row[0] for row in connection.rows(_NAME, pid))
+        copy = _PROGRESS_COPY if connection.server_version >= 140000 else ""
+        finished = self._finished_on(connection)
+        return _Look(name, blockers, finished, [] if blockers else connection.rows(_PROGRESS + copy, pid))
 
-    def _read_log(self) -> None:
-        with suppress(StatementFailed):
-            self.finished = dict(self._connection.rows(self._committed_steps)) if self._connection else {}
+    def _finished_on(self, connection: Connection) -> dict[str, int] | None:
+        try:
+            return dict(connection.rows(self._committed_steps))
+        except StatementFailed:
+            return None
+
+    def _take(self, seen: _Look | SqlMigrateError | None) -> None:
+        if not isinstance(seen, _Look):
+            self._next = time.monotonic() + _PAUSE
+            self._warn(seen)
+            return
+        self._next = max(self._next, time.monotonic() + _INTERVAL)
+        if seen.finished is not None:
+            self.finished = seen.finished
+        self.blockers = seen.blockers or self.blockers
+        if seen.blockers and not self._is_reported(seen.blockers):
+            self._report(Blocked(seen.name, seen.blockers))
+        for what, done, total in seen.progress:
+            self._report(Advancing(seen.name, what, done, total))
+
+    def _warn(self, error: SqlMigrateError | None) -> None:
+        if not self._has_failed and error is not None:
+            self._has_failed = True
+            self._on_event(Warned(f"{_BLIND}: {error.message}"))
+
+    def _is_reported(self, blockers: tuple[Blocker, ...]) -> bool:
+        return isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
 
     def _report(self, event: Event) -> None:
         if event != self._last:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.server import network
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Session:
         version = connection.server_version
         endless = {name: "0" for name, since in _ENDING.items() if version >= since}
         checks = {_CHECK_INTERVAL[0]: _CHECK_INTERVAL[1]} if checks_client and version >= 140000 else {}
-        start = [] if pooled else [_assignment(endless | checks)]
+        start = [] if pooled else [_assignment(endless | checks | network.SERVER)]
         # Behind a pooler no setting outlives a transaction.
         self._limits = {name: 0 for name in endless if name != "idle_session_timeout"} if pooled else {}
         self.start = _lines(start)
