@@ -76,8 +76,8 @@ class Applied:
 
     While `success` is false, the script is unfinished: `action` is its direction, `statements_done` the number of its
     committed statements, and `statements_begun` the number of started statements. They differ by one if a statement
-    that cannot run inside a transaction block was started and its end is unknown. `done_checksum` is the checksum of
-    the text of the committed statements.
+    that cannot run inside a transaction block was started and its end is unknown; `begun_state` is what existed before
+    it, see `execution.catalog`. `done_checksum` is the checksum of the text of the committed statements.
     """
 
     id: str
@@ -94,6 +94,7 @@ class Applied:
     statements_done: int
     statements_begun: int
     done_checksum: str
+    begun_state: str = ""
 
 
 class Action(Enum):

@@ -28,8 +28,8 @@ class PreparedStep:
     `cuts` are the segment boundaries that the script was read with. `before` and `after` are the hooks of its first and
     last transaction; `opened` is true after the first transaction has committed. `durable` means that the last commit
     waits for the disk, `last` that no step follows. `next` is the index of the segment to run next, and `begun` is true
-    if this is a statement outside a transaction block that may have been started. `tries` counts the retries, and
-    `started` is the monotonic time of the first message, or 0.
+    if this is a statement outside a transaction block that may have been started, and `begun_state` is what existed
+    before it. `tries` counts the retries, and `started` is the monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -37,6 +37,7 @@ class PreparedStep:
     source: source.Source
     cuts: Cuts
     begun: bool = False
+    begun_state: str = ""
     before: PreparedHook | None = None
     after: PreparedHook | None = None
     durable: bool = False
@@ -133,7 +134,8 @@ def _unsuitable(hook: Script) -> list[Problem]:
 def _prepared(step: Step) -> PreparedStep:
     cuts = cuts_of(step)
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
-    return PreparedStep(step, *source.open_script(step.path, cuts), cuts, begun)
+    state = step.row.begun_state if begun and step.row is not None else ""
+    return PreparedStep(step, *source.open_script(step.path, cuts), cuts, begun, state)
 
 
 def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history.tables import TableName
     from sqlmigrate.server.connection import Connection, Row
 
-_COLUMNS = ("version", *(field.name for field in fields(Applied)[1:]))
+_COLUMNS = ("version", *(field.name for field in fields(Applied)[1:-1]))
 _SURVEY = """
 select pg_catalog.pg_backend_pid(),
        pg_catalog.to_regnamespace({schema_name}) is not null,
@@ -26,7 +26,9 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
                  pg_catalog.to_regclass({totals_name})) > 0;
 """
-_ROWS = f"select {', '.join(_COLUMNS)} from {{history}}"
+# Tables of formats 1 and 2 have no column begun_state, and only unfinished migrations have a value in it.
+_BEGUN_STATE = "case when success then '' else coalesce(pg_catalog.to_jsonb(m) ->> 'begun_state', '') end"
+_ROWS = f"select {', '.join(_COLUMNS)}, {_BEGUN_STATE} from {{history}} m"
 
 
 class History:

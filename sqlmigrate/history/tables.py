@@ -81,6 +81,7 @@ FORMATS = (
     comment on table {totals} is
         'What `cleanup` took out of the log, summed up, so that no counter ever goes back.';
     """,
+    "alter table {history} add column if not exists begun_state text not null default '';",
 )
 # The first version of the run `r` that the run did not complete.
 UNDONE_VERSION = """coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)

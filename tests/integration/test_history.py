@@ -178,7 +178,7 @@ def test_a_newer_format_is_refused(project: Project) -> None:
     project.migrator().migrate()
     project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 99.'")
 
-    with pytest.raises(HistoryError, match="has format 99, this version of sqlmigrate supports up to 2") as refused:
+    with pytest.raises(HistoryError, match="has format 99, this version of sqlmigrate supports up to 3") as refused:
         project.migrator().check()
 
     assert refused.value.hint == "use a newer version of sqlmigrate"
@@ -203,7 +203,7 @@ def test_a_table_without_a_comment_has_the_first_format(project: Project) -> Non
 
     assert project.migrator().check().up_to_date
     assert project.migrator().migrate().steps == ()
-    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 2.")
+    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 3.")
 
 
 @pytest.mark.parametrize("table", ["migrations_log", "migrations_runs", "migrations_totals"])
@@ -239,7 +239,23 @@ def test_an_old_format_is_upgraded_to_the_newest(project: Project, monkeypatch: 
         ("v2.0.0-001", "x"),
         ("v2.0.0-002", "x"),
     ]
-    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 3.")
+    assert project.value("select obj_description('migrations'::regclass)").endswith("Format 4.")
+
+
+def test_tables_of_format_2_are_read_as_they_are_and_get_a_column(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().migrate(Version(2, 0, 0, 1))
+    project.query("alter table migrations drop column begun_state")
+    project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 2.'")
+    assert states(project) == {"v2.0.0-001": "applied", "v2.0.0-002": "pending"}
+    assert project.cli("history").returncode == project.cli("info", "v2.0.0-001").returncode == 0
+
+    project.migrator().migrate()
+
+    assert project.query("select version, begun_state from migrations order by 1") == [
+        ("v2.0.0-001", ""),
+        ("v2.0.0-002", ""),
+    ]
 
 
 def test_a_new_database_gets_all_formats_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

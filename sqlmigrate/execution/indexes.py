@@ -1,0 +1,252 @@
+"""Judges what an interrupted CREATE INDEX or REINDEX CONCURRENTLY did, and drops the invalid indexes that it left."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmigrate.errors import SqlMigrateError, StatementFailed
+from sqlmigrate.execution.catalog import DEFINITION
+from sqlmigrate.execution.verdict import done, repeat
+from sqlmigrate.server.connection import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.execution.verdict import State, Verdict
+    from sqlmigrate.server.connection import Connection
+    from sqlmigrate.sql.effect import Effect
+
+# A comment that stays as it is takes the lock of an index build: LOCK TABLE rejects materialized views.
+_TABLE = """
+select pg_catalog.format('%%I.%%I', n.nspname, t.relname), t.relkind = 'm',
+       pg_catalog.quote_nullable(pg_catalog.obj_description(t.oid, 'pg_class'))
+from pg_catalog.pg_class t join pg_catalog.pg_namespace n on n.oid = t.relnamespace where t.oid = %(oid)s::oid
+"""
+_INDEXES = f"""
+select c.oid::int8, n.nspname, c.relname, i.indisvalid, {DEFINITION.format(i="i", c="c")}, c.reltablespace::int8
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where i.indrelid = %(table)s::oid order by i.indexrelid
+"""
+# Each with the names of the indexes of which it may be a copy. An index of a TOAST table is locked by its main table.
+_INVALID = f"""
+select c.oid::int8, n.nspname, c.relname, i.indrelid::int8, coalesce(o.oid, t.oid)::int8,
+       coalesce(o.relnamespace, t.relnamespace)::int8, (
+           select coalesce(pg_catalog.array_agg(b.relname::text), '{{}}') from pg_catalog.pg_index x
+           join pg_catalog.pg_class b on b.oid = x.indexrelid
+           where x.indrelid = i.indrelid and x.indexrelid <> i.indexrelid
+             and {DEFINITION.format(i="x", c="b")} = {DEFINITION.format(i="i", c="c")})
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_class t on t.oid = i.indrelid left join pg_catalog.pg_class o on o.reltoastrelid = t.oid
+where not i.indisvalid order by i.indrelid, c.relname
+"""
+_COPY_NAME = re.compile(r"(.*)_cc(?:new|old)[0-9]*")
+_GENERATED_NAME = re.compile(r"(.*_idx)[0-9]*")
+# PostgreSQL shortens a generated name to 63 bytes, at a character and not at the end.
+_LONG = 58
+_NAME = "select c.relname from pg_catalog.pg_class c where c.oid = %(oid)s::oid"
+_OID = "select pg_catalog.to_regclass(%(name)s)::oid::int8"
+# A temporary index without a tablespace is created as an index of a table is.
+_SCRATCH = """
+savepoint sqlmigrate;
+select pg_catalog.set_config('temp_tablespaces', case when t = '' then '' else pg_catalog.quote_ident(t) end, true)
+from pg_catalog.current_setting('default_tablespace') t;
+create temporary table {copy} (like {table});
+create {unique} index {name} on {copy} {rest}
+"""
+
+
+class _Index(NamedTuple):
+    oid: int
+    schema: str
+    name: str
+    valid: bool
+    definition: str
+    tablespace: int
+
+    def __str__(self) -> str:
+        return quoted(self.schema, self.name)
+
+
+class _Copy(NamedTuple):
+    """An invalid index, with the table to lock and its schema, and the names of indexes with the same definition."""
+
+    oid: int
+    schema: str
+    name: str
+    table: int
+    main_table: int
+    main_schema: int
+    twins: list[str]
+
+    def __str__(self) -> str:
+        return quoted(self.schema, self.name)
+
+
+def created_index(connection: Connection, effect: Effect, state: State) -> Verdict:
+    """Judges CREATE INDEX CONCURRENTLY."""
+    if state["occupant"] is not None:
+        existed = f"{quoted(effect.name[-1])} existed before the statement was started: {state['occupant']}"
+        return repeat(existed)
+    left: list[str] = []
+    with _locked(connection, state["table"]) as table:
+        if table is None:
+            return repeat()
+        try:
+            expected = _expected(connection, effect, table)
+        except StatementFailed as error:
+            return repeat(f"could not determine what the statement creates: {error.message}")
+        new = _new_indexes(connection, effect, state, expected)
+        alike = [index for index in new if index[-2:] == expected[-2:]]
+        if any(index.valid for index in alike):
+            return done()
+        remarks = [
+            f"index {index} is not what the statement creates; it is left" for index in new if index not in alike
+        ]
+        if len(alike) == 1:
+            left = [_set_aside(connection, alike[0])]
+        elif alike:
+            remarks.append(_ambiguous(alike))
+    _drop(connection, left)
+    return repeat(*remarks)
+
+
+def reindexed(connection: Connection, kind: str, state: State) -> Verdict:
+    """Judges REINDEX CONCURRENTLY, which is always repeated."""
+    remarks: list[str] = []
+    for table in sorted({copy.main_table for copy in _copies(connection, kind, state)}):
+        left: list[str] = []
+        with _locked(connection, table):
+            copies = [copy for copy in _copies(connection, kind, state) if copy.main_table == table]
+            for _, group in groupby(copies, lambda copy: (copy.table, _source(copy))):
+                alike = list(group)
+                if len(alike) > 1:
+                    remarks.append(_ambiguous(alike))
+                else:
+                    left.append(_set_aside(connection, alike[0]))
+        _drop(connection, left)
+    return repeat(*remarks)
+
+
+def _ambiguous(indexes: list[_Index] | list[_Copy]) -> str:
+    return f"the statement left one of the invalid indexes {', '.join(map(str, indexes))}, which one is unknown"
+
+
+@contextmanager
+def _locked(connection: Connection, table: int | None) -> Iterator[str | None]:
+    """Holds the lock of an index build, so that nobody else builds an index of the table.
+
+    The value is the name of the table as SQL; None if it does not exist.
+    """
+    connection.run("begin isolation level read committed read write")
+    try:
+        yield _lock(connection, table)
+        connection.run("commit")
+    finally:
+        if connection.in_transaction and not connection.lost:
+            connection.run("rollback")
+
+
+def _lock(connection: Connection, table: int | None) -> str | None:
+    while rows := connection.rows(_TABLE, {"oid": table}):
+        name, is_view, comment = rows[0]
+        if is_view:
+            connection.run(f"comment on materialized view {name} is {comment}")
+        else:
+            connection.run(f"lock table only {name} in share update exclusive mode")
+        if connection.rows(_TABLE, {"oid": table})[0][0] == name:  # nobody renamed it before it was locked
+            return str(name)
+    return None
+
+
+def _expected(connection: Connection, effect: Effect, table: str) -> _Index:
+    """Returns the index that the statement creates on an empty copy of the table, which is rolled back."""
+    copy = quoted("pg_temp", effect.table[-1])
+    name = quoted(effect.name[-1]) if effect.name else ""
+    unique = "unique" if effect.unique else ""
+    try:
+        connection.run(_SCRATCH.format(copy=copy, table=table, unique=unique, name=name, rest=effect.rest))
+        (oid,) = connection.rows(_OID, {"name": copy})[0]
+        return _Index(*connection.rows(_INDEXES, {"table": oid})[0])
+    finally:
+        if connection.in_transaction and not connection.lost:
+            connection.run("rollback to savepoint sqlmigrate")
+
+
+def _new_indexes(connection: Connection, effect: Effect, state: State, expected: _Index) -> list[_Index]:
+    """Returns the indexes that did not exist before the statement, and have the name that it gives."""
+    indexes = (_Index(*row) for row in connection.rows(_INDEXES, {"table": state["table"]}))
+    known = state["indexes"]
+    return [
+        index
+        for index in indexes
+        if index.oid not in known.values()
+        and index.name not in known
+        and (index.name == _aside(index.oid) or _is_given(index.name, expected.name, is_written=bool(effect.name)))
+    ]
+
+
+def _is_given(name: str, expected: str, *, is_written: bool) -> bool:
+    generated = _GENERATED_NAME.fullmatch(name)
+    if is_written or not generated:
+        return name == expected
+    return generated[1] == expected or len(name.encode()) >= _LONG <= len(expected.encode())
+
+
+def _copies(connection: Connection, kind: str, state: State) -> list[_Copy]:
+    """Returns the invalid copies that did not exist before the statement, in its scope."""
+    copies = (_Copy(*row) for row in connection.rows(_INVALID))
+    return [
+        copy
+        for copy in copies
+        if copy.oid not in state["invalid"] and _is_in_scope(copy, kind, state) and _source(copy) is not None
+    ]
+
+
+def _is_in_scope(copy: _Copy, kind: str, state: State) -> bool:
+    if kind == "schema":
+        return bool(copy.main_schema == state["schema"])
+    if kind == "database":
+        return True
+    names = state.get("names")
+    return not {copy.table, copy.main_table}.isdisjoint(state["tables"]) and (
+        names is None or _source(copy) in ("", *names)
+    )
+
+
+def _source(copy: _Copy) -> str | None:
+    """Returns the name of the index that was rebuilt; an empty text for a copy that is set aside; None if unknown."""
+    if copy.name == _aside(copy.oid):
+        return ""
+    match = _COPY_NAME.fullmatch(copy.name)
+    if match is None:
+        return None
+    is_long = len(copy.name.encode()) >= _LONG
+    return next((twin for twin in copy.twins if twin == match[1] or (is_long and twin.startswith(match[1]))), None)
+
+
+def _aside(oid: int) -> str:
+    return f"sqlmigrate_{oid}"
+
+
+def _set_aside(connection: Connection, index: _Index | _Copy) -> str:
+    """Renames an index to a name that nobody else uses, and returns it: DROP INDEX CONCURRENTLY finds it by its name.
+
+    PostgreSQL does not rename an index of a TOAST table, and drops only an invalid one.
+    """
+    name = _aside(index.oid)
+    if index.name == name or index.schema == "pg_toast":
+        return str(index)
+    connection.run(f"alter index {index} rename to {name}")
+    if connection.rows(_NAME, {"oid": index.oid}) != [(name,)]:
+        raise SqlMigrateError(f"index {index} was replaced by another one", hint="run the command again")
+    return quoted(index.schema, name)
+
+
+def _drop(connection: Connection, indexes: list[str]) -> None:
+    for index in indexes:
+        connection.run(f"drop index concurrently {index}")
