@@ -38,7 +38,7 @@ _STATES = {
             from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid where i.indrelid = t.oid))
         from (select {table} as oid) t)""",
     "drop index": """(select pg_catalog.jsonb_build_object('oid', c.oid::int8,
-        'name', pg_catalog.format('%I.%I', n.nspname, c.relname))
+        'name', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname))
         from (select {relation} as oid) r left join pg_catalog.pg_class c on c.oid = r.oid
         left join pg_catalog.pg_namespace n on n.oid = c.relnamespace)""",
     "reindex index": """(select pg_catalog.jsonb_build_object(

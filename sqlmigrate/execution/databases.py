@@ -65,6 +65,6 @@ def _options(text: str) -> dict[str, str]:
         key = "connection_limit" if words.take("connection", "limit") else words.next().lower()
         words.take("=")
         value = "-" + words.next() if words.take("-") else words.next()
-        if value.lower() not in ("default", "current_user", "current_role"):
+        if value.lower() != "default":
             options[key] = value[1:-1].replace("''", "'") if value.startswith("'") else folded(value)
     return options

@@ -52,7 +52,6 @@ _NAME = "select c.relname from pg_catalog.pg_class c where c.oid = %(oid)s::oid"
 _OID = "select pg_catalog.to_regclass(%(name)s)::oid::int8"
 # A temporary index without a tablespace is created as an index of a table is.
 _SCRATCH = """
-savepoint sqlmigrate;
 select pg_catalog.set_config('temp_tablespaces', case when t = '' then '' else pg_catalog.quote_ident(t) end, true)
 from pg_catalog.current_setting('default_tablespace') t;
 create temporary table {copy} (like {table});
@@ -168,6 +167,7 @@ def _expected(connection: Connection, effect: Effect, table: str) -> _Index:
     copy = quoted("pg_temp", effect.table[-1])
     name = quoted(effect.name[-1]) if effect.name else ""
     unique = "unique" if effect.unique else ""
+    connection.run("savepoint sqlmigrate")
     try:
         connection.run(_SCRATCH.format(copy=copy, table=table, unique=unique, name=name, rest=effect.rest))
         (oid,) = connection.rows(_OID, {"name": copy})[0]
