@@ -35,7 +35,11 @@ _STATES = {
             where c.relname = {name}::name
               and c.relnamespace = (select r.relnamespace from pg_catalog.pg_class r where r.oid = t.oid)),
         'indexes', (select coalesce(pg_catalog.jsonb_object_agg(c.relname, c.oid::int8), '{{}}')
-            from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid where i.indrelid = t.oid))
+            from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid where i.indrelid = t.oid),
+        'taken', (select coalesce(pg_catalog.jsonb_agg(c.relname), '[]')
+            from pg_catalog.pg_class r join pg_catalog.pg_class c on c.relnamespace = r.relnamespace
+            where r.oid = t.oid and {name} is null and c.relname ~ '_idx[0-9]*$'
+              and pg_catalog.starts_with(c.relname, pg_catalog.left({table_name}, 8))))
         from (select {table} as oid) t)""",
     "drop index": """(select pg_catalog.jsonb_build_object('oid', c.oid::int8,
         'name', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname))
@@ -60,8 +64,12 @@ _STATES = {
     "drop database": f"pg_catalog.jsonb_build_object('oid', {_DATABASE}, 'name', pg_catalog.quote_ident({{name}}))",
     "drop tablespace": f"pg_catalog.jsonb_build_object('oid', {_TABLESPACE}, 'name', pg_catalog.quote_ident({{name}}))",
 }
-_INVALID = """pg_catalog.jsonb_build_object('invalid', (select coalesce(pg_catalog.jsonb_agg(i.indexrelid::int8), '[]')
-    from pg_catalog.pg_index i where not i.indisvalid))"""
+_COPIES = """pg_catalog.jsonb_build_object(
+    'invalid', (select coalesce(pg_catalog.jsonb_agg(i.indexrelid::int8), '[]')
+        from pg_catalog.pg_index i where not i.indisvalid),
+    'taken', (select coalesce(pg_catalog.jsonb_agg(n.nspname || '.' || c.relname), '[]')
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relname ~ '_cc(new|old)[0-9]*$'))"""
 _COMMON = "pg_catalog.jsonb_build_object('statement', {statement}, 'database', {here})"
 
 
@@ -78,10 +86,11 @@ def state_before(statement: str, literal: Callable[[str], str]) -> str:
         "name": literal(effect.name[-1]) if effect.name else "null",
         "relation": relation,
         "table": _relation(effect.table, literal),
+        "table_name": literal(effect.table[-1]) if effect.table else "null",
         "tree": _TREE.format(relation=relation),
     }
     parts = [_COMMON.format(statement=literal(statement), here=HERE), _STATES[effect.kind].format(**names)]
-    parts += [_INVALID] if effect.kind.startswith("reindex") else []
+    parts += [_COPIES] if effect.kind.startswith("reindex") else []
     return f"({' || '.join(parts)})::text"
 
 

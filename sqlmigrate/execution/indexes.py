@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
+from collections import Counter
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.execution.catalog import DEFINITION
 from sqlmigrate.execution.verdict import done, repeat
 from sqlmigrate.server.connection import quoted
+from sqlmigrate.sql.identifier import Identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.execution.verdict import State, Verdict
     from sqlmigrate.server.connection import Connection
@@ -31,6 +35,11 @@ from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.indrelid = %(table)s::oid order by i.indexrelid
 """
+# An index build that another session runs waits for our snapshots, and a session that waits for a lock may hold one: a
+# deadlock. So we poll. The table may be renamed or dropped meanwhile.
+_BEGIN = "begin isolation level read committed read write; set local lock_timeout = '50ms'"
+_LOCK = "lock table only {name} in share update exclusive mode"
+_BUSY = {"55P03", "40P01", "42P01"}
 # Each with the names of the indexes of which it may be a copy. An index of a TOAST table is locked by its main table.
 _INVALID = f"""
 select c.oid::int8, n.nspname, c.relname, i.indrelid::int8, coalesce(o.oid, t.oid)::int8,
@@ -44,10 +53,9 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_class t on t.oid = i.indrelid left join pg_catalog.pg_class o on o.reltoastrelid = t.oid
 where not i.indisvalid order by i.indrelid, c.relname
 """
-_COPY_NAME = re.compile(r"(.*)_cc(?:new|old)[0-9]*")
-_GENERATED_NAME = re.compile(r"(.*_idx)[0-9]*")
-# PostgreSQL shortens a generated name to 63 bytes, at a character and not at the end.
-_LONG = 58
+_COPY_NAME = re.compile(r".*_cc(?:new|old)[0-9]*")
+_LONGEST = 63  # bytes of a name
+_UNPROVEN = "invalid index {} is not provably of the statement; it is left"
 _NAME = "select c.relname from pg_catalog.pg_class c where c.oid = %(oid)s::oid"
 _OID = "select pg_catalog.to_regclass(%(name)s)::oid::int8"
 # A temporary index without a tablespace is created as an index of a table is.
@@ -68,7 +76,7 @@ class _Index(NamedTuple):
     tablespace: int
 
     def __str__(self) -> str:
-        return quoted(self.schema, self.name)
+        return str(Identifier(self.schema, self.name))
 
 
 class _Copy(NamedTuple):
@@ -83,7 +91,7 @@ class _Copy(NamedTuple):
     twins: list[str]
 
     def __str__(self) -> str:
-        return quoted(self.schema, self.name)
+        return str(Identifier(self.schema, self.name))
 
 
 def created_index(connection: Connection, effect: Effect, state: State) -> Verdict:
@@ -99,19 +107,16 @@ def created_index(connection: Connection, effect: Effect, state: State) -> Verdi
             expected = _expected(connection, effect, table)
         except StatementFailed as error:
             return repeat(f"could not determine what the statement creates: {error.message}")
-        new = _new_indexes(connection, effect, state, expected)
-        alike = [index for index in new if index[-2:] == expected[-2:]]
+        name = expected.name if effect.name else _free(expected.name, state["taken"])
+        new = _new_indexes(connection, state)
+        named = [index for index in new if index.name in (name, _aside(index.oid))]
+        alike = [index for index in named if index[-2:] == expected[-2:]]
         if any(index.valid for index in alike):
             return done()
-        remarks = [
-            f"index {index} is not what the statement creates; it is left" for index in new if index not in alike
-        ]
-        if len(alike) == 1:
-            left = [_set_aside(connection, alike[0])]
-        elif alike:
-            remarks.append(_ambiguous(alike))
+        left = [_set_aside(connection, index) for index in alike]
     _drop(connection, left)
-    return repeat(*remarks)
+    others = [f"index {index} is not what the statement creates; it is left" for index in named if index not in alike]
+    return repeat(*others, *(_UNPROVEN.format(index) for index in new if index not in named and not index.valid))
 
 
 def reindexed(connection: Connection, kind: str, state: State) -> Verdict:
@@ -121,18 +126,15 @@ def reindexed(connection: Connection, kind: str, state: State) -> Verdict:
         left: list[str] = []
         with _locked(connection, table):
             copies = [copy for copy in _copies(connection, kind, state) if copy.main_table == table]
-            for _, group in groupby(copies, lambda copy: (copy.table, _source(copy))):
-                alike = list(group)
-                if len(alike) > 1:
-                    remarks.append(_ambiguous(alike))
+            sources = Counter((copy.table, _source(copy, state)) for copy in copies)
+            for copy in copies:
+                source = _source(copy, state)
+                if source == "" or (source and sources[copy.table, source] == 1):
+                    left.append(_set_aside(connection, copy))
                 else:
-                    left.append(_set_aside(connection, alike[0]))
+                    remarks.append(_UNPROVEN.format(copy))
         _drop(connection, left)
     return repeat(*remarks)
-
-
-def _ambiguous(indexes: list[_Index] | list[_Copy]) -> str:
-    return f"the statement left one of the invalid indexes {', '.join(map(str, indexes))}, which one is unknown"
 
 
 @contextmanager
@@ -141,25 +143,41 @@ def _locked(connection: Connection, table: int | None) -> Iterator[str | None]:
 
     The value is the name of the table as SQL; None if it does not exist.
     """
-    connection.run("begin isolation level read committed read write")
     try:
-        yield _lock(connection, table)
+        while (name := _try_lock(connection, table)) is not None and not name:
+            _pause(connection)
+        yield name
         connection.run("commit")
     finally:
         if connection.in_transaction and not connection.lost:
             connection.run("rollback")
 
 
-def _lock(connection: Connection, table: int | None) -> str | None:
-    while rows := connection.rows(_TABLE, {"oid": table}):
-        name, is_view, comment = rows[0]
-        if is_view:
-            connection.run(f"comment on materialized view {name} is {comment}")
-        else:
-            connection.run(f"lock table only {name} in share update exclusive mode")
-        if connection.rows(_TABLE, {"oid": table})[0][0] == name:  # nobody renamed it before it was locked
-            return str(name)
-    return None
+def _try_lock(connection: Connection, table: int | None) -> str | None:
+    """Begins a transaction; returns the name of the table, empty if it could not be locked, None if there is none."""
+    connection.run(_BEGIN)
+    rows = connection.rows(_TABLE, {"oid": table})
+    if not rows:
+        return None
+    name, is_view, comment = rows[0]
+    lock = f"comment on materialized view {name} is {comment}" if is_view else _LOCK.format(name=name)
+    try:
+        connection.run(lock)
+    except StatementFailed as error:
+        if error.report.sqlstate not in _BUSY:
+            raise
+        connection.run("rollback")
+        return ""
+    connection.run("set local lock_timeout = 0")
+    if connection.rows(_TABLE, {"oid": table})[:1] == rows:  # nobody renamed it before it was locked
+        return str(name)
+    connection.run("rollback")
+    return ""
+
+
+def _pause(connection: Connection) -> None:
+    time.sleep(random.uniform(0.1, 0.4))
+    connection.on_tick()
 
 
 def _expected(connection: Connection, effect: Effect, table: str) -> _Index:
@@ -177,24 +195,15 @@ def _expected(connection: Connection, effect: Effect, table: str) -> _Index:
             connection.run("rollback to savepoint sqlmigrate")
 
 
-def _new_indexes(connection: Connection, effect: Effect, state: State, expected: _Index) -> list[_Index]:
-    """Returns the indexes that did not exist before the statement, and have the name that it gives."""
+def _new_indexes(connection: Connection, state: State) -> list[_Index]:
+    """Returns the indexes of the table that did not exist before the statement."""
     indexes = (_Index(*row) for row in connection.rows(_INDEXES, {"table": state["table"]}))
-    known = state["indexes"]
-    return [
-        index
-        for index in indexes
-        if index.oid not in known.values()
-        and index.name not in known
-        and (index.name == _aside(index.oid) or _is_given(index.name, expected.name, is_written=bool(effect.name)))
-    ]
+    return [index for index in indexes if index.oid not in state["indexes"].values()]
 
 
-def _is_given(name: str, expected: str, *, is_written: bool) -> bool:
-    generated = _GENERATED_NAME.fullmatch(name)
-    if is_written or not generated:
-        return name == expected
-    return generated[1] == expected or len(name.encode()) >= _LONG <= len(expected.encode())
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Returns the first name that is not taken, with the number that PostgreSQL appends."""
+    return next(free for number in count() if (free := f"{name}{number or ''}") not in taken)
 
 
 def _copies(connection: Connection, kind: str, state: State) -> list[_Copy]:
@@ -203,7 +212,9 @@ def _copies(connection: Connection, kind: str, state: State) -> list[_Copy]:
     return [
         copy
         for copy in copies
-        if copy.oid not in state["invalid"] and _is_in_scope(copy, kind, state) and _source(copy) is not None
+        if copy.oid not in state["invalid"]
+        and (copy.name == _aside(copy.oid) or (_COPY_NAME.fullmatch(copy.name) and copy.twins))
+        and _is_in_scope(copy, kind, state)
     ]
 
 
@@ -212,21 +223,30 @@ def _is_in_scope(copy: _Copy, kind: str, state: State) -> bool:
         return bool(copy.main_schema == state["schema"])
     if kind == "database":
         return True
-    names = state.get("names")
-    return not {copy.table, copy.main_table}.isdisjoint(state["tables"]) and (
-        names is None or _source(copy) in ("", *names)
-    )
+    names = state.get("names", copy.twins)
+    is_of_table = not {copy.table, copy.main_table}.isdisjoint(state["tables"])
+    return is_of_table and (copy.name == _aside(copy.oid) or not set(names).isdisjoint(copy.twins))
 
 
-def _source(copy: _Copy) -> str | None:
-    """Returns the name of the index that was rebuilt; an empty text for a copy that is set aside; None if unknown."""
+def _source(copy: _Copy, state: State) -> str | None:
+    """Returns the index of which the statement made the copy; an empty text if it is set aside; None if unknown."""
     if copy.name == _aside(copy.oid):
         return ""
-    match = _COPY_NAME.fullmatch(copy.name)
-    if match is None:
-        return None
-    is_long = len(copy.name.encode()) >= _LONG
-    return next((twin for twin in copy.twins if twin == match[1] or (is_long and twin.startswith(match[1]))), None)
+    names = state.get("names", copy.twins)
+    return next((twin for twin in copy.twins if twin in names and copy.name in _copy_names(copy, twin, state)), None)
+
+
+def _copy_names(copy: _Copy, twin: str, state: State) -> Iterator[str]:
+    """Yields the names that PostgreSQL gives the copy of an index, before and after the two are exchanged."""
+    prefix = f"{copy.schema}."
+    taken = {name.removeprefix(prefix) for name in state["taken"] if name.startswith(prefix)}
+    for kind in ("ccnew", "ccold"):
+        for number in count():
+            suffix = f"_{kind}{number or ''}"
+            name = twin.encode()[: _LONGEST - len(suffix)].decode(errors="ignore") + suffix
+            if name not in taken:
+                yield name
+                break
 
 
 def _aside(oid: int) -> str:
