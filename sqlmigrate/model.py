@@ -74,9 +74,9 @@ class Applied:
 
     While `success` is false, the script is unfinished: `action` is its direction, `statements_done` the number of its
     committed statements, and `statements_begun` the number of started statements. They differ by one if a statement
-    that cannot run inside a transaction block was started and its end is unknown. `done_checksum` is the checksum of
-    the text of the committed statements. `session` is JSON with the state of the session after them: see
-    `execution.resumption`; it is empty if it was not recorded.
+    that cannot run inside a transaction block was started and its end is unknown; `begun_state` is what existed before
+    it, see `execution.catalog`. `done_checksum` is the checksum of the text of the committed statements. `session` is
+    JSON with the state of the session after them: see `execution.resumption`; it is empty if it was not recorded.
     """
 
     id: str
@@ -94,6 +94,7 @@ class Applied:
     statements_begun: int
     done_checksum: str
     session: str = ""
+    begun_state: str = ""
 
 
 class Action(Enum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.events import Said
 from sqlmigrate.execution import recovery
+from sqlmigrate.execution.catalog import state_before
 from sqlmigrate.execution.diagnosis import failure_of
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.files import source
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.diagnosis import Failure
     from sqlmigrate.execution.envelope import Envelope
     from sqlmigrate.execution.prepared import PreparedStep
-    from sqlmigrate.model import Progress
+    from sqlmigrate.model import Location, Progress
     from sqlmigrate.server.connection import Connection, Result
     from sqlmigrate.server.monitor import Monitor
+
+_ADVICE = "rename or drop what is in the way if it is not needed, and run the command again"
 
 
 class Alone:
@@ -38,13 +41,27 @@ class Alone:
         self._envelope = envelope
         self._monitor = monitor
         self._on_event = on_event
+        self._remarks: tuple[str, ...] = ()
 
     def is_done(self, step: PreparedStep) -> bool:
-        """Whether an earlier run started the statement and the catalog shows that it did its work."""
-        if not step.begun or not recovery.settled(self._connection, _message(step).text):
+        """Whether an earlier run started the statement and the catalog shows that it did its work.
+
+        Raises:
+            SqlMigrateError: The statement would drop something else now, or a leftover could not be dropped.
+        """
+        if not step.begun:
             return False
-        self._on_event(Said(step.step, f"statement {step.segment.end}: the catalog shows that it is done"))
-        return True
+        message = _message(step)
+        self._monitor.begin()
+        try:
+            is_done, self._remarks = recovery.judge(self._connection, message.text.strip(), step.begun_state)
+        except SqlMigrateError as error:
+            error.location = error.location or _place(step, message)
+            raise
+        proof = ("the catalog shows that it is done",) if is_done else ()
+        for remark in (*self._remarks, *proof):
+            self._on_event(Said(step.step, f"statement {step.segment.end}: {remark}"))
+        return is_done
 
     def run(self, step: PreparedStep, on_start: Callable[[], None]) -> tuple[int, Failure | None]:
         """Runs the statement; returns its duration in milliseconds, or the failure.
@@ -52,8 +69,11 @@ class Alone:
         Raises:
             SqlMigrateError: IF NOT EXISTS found an invalid index.
         """
-        message, was_begun = _message(step), step.begun
-        self.record_progress(step, step.progress_begun, 0)
+        message, remarks = _message(step), self._remarks
+        self._remarks = ()
+        state = state_before(message.text.strip(), self._connection.literal)
+        journal = self._envelope.journal(step, step.progress_begun, 0, state)
+        step.begun_state = (self._transact(step, journal)[-2].value or b"").decode()
         step.begun = True
         on_start()
         self._monitor.begin()
@@ -61,9 +81,10 @@ class Alone:
         try:
             self._connection.run(message.text)
         except StatementFailed as error:
-            self._withdraw_start(step, message, error)
+            self._withdraw_start(step, error)
+            error.hint = "\n".join(filter(None, [*remarks, error.hint, _ADVICE if remarks else ""]))
             return 0, failure_of(error, message, 0, [step])
-        self._check_index(step, message, was_begun=was_begun)
+        self._check_index(step, message)
         return round((time.monotonic() - started) * 1000), None
 
     def record_progress(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> None:
@@ -78,22 +99,20 @@ class Alone:
         """Records the end of a step in a transaction of its own; returns the result that has its total duration."""
         return self._transact(step, self._envelope.end(step, elapsed_ms))[-2]
 
-    def _withdraw_start(self, step: PreparedStep, message: Message, error: StatementFailed) -> None:
+    def _withdraw_start(self, step: PreparedStep, error: StatementFailed) -> None:
         """Records that a rejected statement did nothing, so that a rerun does not treat an older object as its work."""
         is_rejected = error.report.sqlstate in recovery.REFUSALS
-        if is_rejected and not recovery.invalid_index(self._connection, message.text):
+        if is_rejected and not recovery.left_index(self._connection, step.begun_state):
             self.record_progress(step, step.progress_begun._replace(begun=step.segment.first), 0)
             step.begun = False
 
-    def _check_index(self, step: PreparedStep, message: Message, *, was_begun: bool) -> None:
-        if index := recovery.invalid_index(self._connection, message.text):
+    def _check_index(self, step: PreparedStep, message: Message) -> None:
+        if index := recovery.kept_index(self._connection, step.begun_state):
             raise SqlMigrateError(
                 f"index {index} exists but is invalid: an earlier build of the index was interrupted",
-                source.with_line_text(message.blame(0, None).place(step.step.path)),
+                _place(step, message),
                 f"run DROP INDEX CONCURRENTLY {index}, and run the command again",
             )
-        if was_begun:
-            recovery.drop_twin(self._connection, message.text)
 
     def _transact(self, step: PreparedStep, message: Message) -> list[Result]:
         results: list[Result] = []
@@ -103,6 +122,10 @@ class Alone:
             raise failure_of(error, message, len(results), [step]).error from None
         step.opened = True
         return results
+
+
+def _place(step: PreparedStep, message: Message) -> Location:
+    return source.with_line_text(message.blame(0, None).place(step.step.path))
 
 
 def _message(step: PreparedStep) -> Message:

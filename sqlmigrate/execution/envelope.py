@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.server.session import Session
     from sqlmigrate.sql.script import Piece
 
+_BEGUN_STATE = "sqlmigrate.begun_state"
 # The approximate size of a message, in characters.
 MESSAGE_SIZE = 1024 * 1024
 
@@ -53,10 +54,17 @@ class Envelope:
         """Returns the SQL that sets the limits for statements outside a transaction block."""
         return self._session.prepared(self._limits_of(step, patient=True))
 
-    def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int) -> Message:
-        """Returns a transaction that records the progress of a script."""
-        record = self._records.step_progress(step.step, step.description, progress, self._guard_of(step), elapsed_ms)
-        closing = _part(self._session.reset_role + record + _COMMIT)
+    def journal(self, step: PreparedStep, progress: Progress, elapsed_ms: int, begun_state: str = "''") -> Message:
+        """Returns a transaction that records the progress of a script.
+
+        The last result but one is the value of `begun_state`, an SQL expression. The role and the search_path of the
+        script resolve its names, as they do those of the statement.
+        """
+        look = Sql(f"select pg_catalog.set_config('{_BEGUN_STATE}', {begun_state}, true);\n", 1)
+        value = f"pg_catalog.current_setting('{_BEGUN_STATE}')"
+        guard = self._guard_of(step)
+        record = self._records.step_progress(step.step, step.description, progress, guard, elapsed_ms, value)
+        closing = _part(look + self._session.reset_role + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
 
     def session_state(self, step: PreparedStep) -> Message:

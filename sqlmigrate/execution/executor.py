@@ -184,7 +184,12 @@ class Executor:
         return copy_data
 
     def _run_alone(self, step: PreparedStep) -> None:
-        if self._alone.is_done(step):
+        try:
+            is_done = self._alone.is_done(step)
+        except StatementFailed as error:
+            self._settle(step, Failure(error, 0, -1))
+            return
+        if is_done:
             self._end_alone(step, 0)
             return
         elapsed_ms, failure = self._alone.run(step, lambda: self._begin([step]))

@@ -30,8 +30,8 @@ class PreparedStep:
     last transaction; `opened` is true after the first transaction has committed. `durable` means that the last commit
     waits for the disk, `first` and `last` that no other step of the run precedes or follows. `earlier_row` is a
     migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
-    `begun` is true if this is a statement outside a transaction block that may have been started. `tries` counts the
-    retries, and `started` is the monotonic time of the first message, or 0.
+    `begun` is true if this is a statement outside a transaction block that may have been started, and `begun_state`
+    what existed before it. `tries` counts the retries, and `started` is the monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -39,6 +39,7 @@ class PreparedStep:
     source: source.Source
     cuts: Cuts
     begun: bool = False
+    begun_state: str = ""
     before: PreparedHook | None = None
     after: PreparedHook | None = None
     durable: bool = False
@@ -156,7 +157,8 @@ def _unsuitable(hook: Script) -> list[Problem]:
 def _prepared(step: Step) -> PreparedStep:
     cuts = cuts_of(step)
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
-    return PreparedStep(step, *source.open_script(step.path, cuts), cuts, begun)
+    state = step.row.begun_state if begun and step.row is not None else ""
+    return PreparedStep(step, *source.open_script(step.path, cuts), cuts, begun, state)
 
 
 def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:

@@ -1,147 +1,143 @@
-"""Finds out from the catalog whether an interrupted statement outside a transaction block did its work."""
+"""Judges what an interrupted statement outside a transaction block did.
+
+A name proves nothing, as other people use the same names: the catalog is compared with the state that was recorded
+before the statement was sent.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import SqlMigrateError
+from sqlmigrate.execution.catalog import HERE
+from sqlmigrate.execution.databases import created
+from sqlmigrate.execution.indexes import created_index, reindexed
+from sqlmigrate.execution.verdict import done, repeat
+from sqlmigrate.sql.effect import effect_of
 from sqlmigrate.sql.scanner import tokens
 
 if TYPE_CHECKING:
+    from sqlmigrate.execution.verdict import State, Verdict
     from sqlmigrate.server.connection import Connection
+    from sqlmigrate.sql.effect import Effect
 
-# An index is identified by its table and its name: a name alone would be resolved with the search_path.
-_INDEXES = """
-select pg_catalog.format('%%I.%%I', n.nspname, c.relname), i.indisvalid,
-       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' INDEX [^ ]+ ON ', ' INDEX ON ')
-from pg_catalog.pg_index i
-join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where i.indrelid = pg_catalog.to_regclass(%(table)s) and (%(index)s::text is null or c.relname = %(index)s)
-order by i.indexrelid
-"""
-# The invalid indexes that an interrupted REINDEX leaves: on a table, its partitions and TOAST tables, or in a schema.
-_LEFTOVERS = """
-select pg_catalog.format('%%I.%%I', n.nspname, c.relname)
-from pg_catalog.pg_index i
-join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-join pg_catalog.pg_class t on t.oid = i.indrelid left join pg_catalog.pg_class o on o.reltoastrelid = t.oid
-where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$' and case %(kind)s
-    when 'database' then true
-    when 'schema' then coalesce(o.relnamespace, t.relnamespace) = pg_catalog.to_regnamespace(%(name)s)
-    else coalesce(o.oid, t.oid) in (
-        select coalesce(x.indrelid, r.relid) from (
-            select pg_catalog.to_regclass(%(name)s)
-            union select p.relid from pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(name)s)) p
-        ) r(relid) left join pg_catalog.pg_index x on x.indexrelid = r.relid) end
-"""
-# The name that PostgreSQL generates for an index without a name.
-_GIVEN_NAME = re.compile(r'_idx[0-9]*"?$')
-_IS_THERE = "select pg_catalog.to_regclass(%(name)s) is not null"
 # SQLSTATEs for an object that already exists or does not exist; the server checks them before it changes anything.
-REFUSALS = frozenset(("42P07", "42P04", "42704", "42P01", "3D000", "3F000"))
-_DATABASE = "select exists (select from pg_catalog.pg_database where datname = %(name)s)"
-_INHERITS = """
-select pg_catalog.to_jsonb(h) ->> 'inhdetachpending' = 'true'
-from pg_catalog.pg_inherits h where h.inhrelid = pg_catalog.to_regclass(%(name)s)
+REFUSALS = frozenset(("42P07", "42P04", "42704", "42P01", "42710", "3D000", "3F000"))
+_NOT_RECORDED = "an earlier run did not record what existed before it started the statement; the statement runs again"
+_ELSEWHERE = "an earlier run started the statement in another database; the statement runs again"
+_CHANGED = "the statement was changed after an earlier run had started it"
+
+# The objects that can be dropped, each with its oid and its name as SQL.
+_OBJECTS = {
+    "index": """select c.oid, pg_catalog.format('%%I.%%I', n.nspname, c.relname)
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace""",
+    "database": "select d.oid, pg_catalog.quote_ident(d.datname) from pg_catalog.pg_database d",
+    "tablespace": "select s.oid, pg_catalog.quote_ident(s.spcname) from pg_catalog.pg_tablespace s",
+}
+_WITH_OID = "select o.name from ({objects}) o(oid, name) where o.oid = %(oid)s::oid"
+_WITH_NAME = "select o.oid::int8 from ({objects}) o(oid, name) where o.name = %(name)s"
+_PARTITION = """
+select h.xmin::text, pg_catalog.to_jsonb(h) ->> 'inhdetachpending' = 'true',
+       pg_catalog.format('%%I.%%I', pn.nspname, p.relname), pg_catalog.format('%%I.%%I', cn.nspname, c.relname)
+from pg_catalog.pg_inherits h
+join pg_catalog.pg_class p on p.oid = h.inhparent join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+join pg_catalog.pg_class c on c.oid = h.inhrelid join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
+where h.inhrelid = %(child)s::oid and h.inhparent = %(parent)s::oid
+"""
+_INVALID_INDEXES = """
+select c.oid::int8, pg_catalog.format('%%I.%%I', n.nspname, c.relname), c.relname = %(name)s::name
+from pg_catalog.pg_index i
+join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where i.indrelid = %(table)s::oid and not i.indisvalid
 """
 
 
-def settled(connection: Connection, statement: str) -> bool:
-    """Whether a statement that was started, and perhaps interrupted, did its work. Drops invalid leftovers.
+def judge(connection: Connection, statement: str, begun_state: str) -> Verdict:
+    """Returns whether a statement that was started, and perhaps interrupted, did its work.
 
-    Returns False if the statement must run again.
+    Drops the invalid indexes that the statement left, and no others.
+
+    Args:
+        connection: A session with the role of the script.
+        statement: The statement that the file contains now.
+        begun_state: The state before the statement was sent: see `catalog.state_before`.
+
+    Raises:
+        SqlMigrateError: The statement would drop something else now.
     """
-    words = list(tokens(statement.rstrip("; \t\r\n")))
-    match [word.lower() for word in words]:
-        case ["create", "index", "concurrently", *_] | ["create", "unique", "index", "concurrently", *_]:
-            return _index_settled(connection, *_index_and_table(words))
-        case ["drop", "index", "concurrently", "if", "exists", *_] | ["drop", "database", "if", "exists", *_]:
-            return False  # IF EXISTS makes it repeatable
-        case ["drop", "index", "concurrently", *_]:
-            name = "".join(word for word in words[3:] if word.lower() not in ("restrict", "cascade"))
-            return "," not in name and not connection.rows(_IS_THERE, {"name": name})[0][0]
-        case ["reindex", *rest] if "concurrently" in rest:
-            _drop_all(connection, [row[0] for row in connection.rows(_LEFTOVERS, _reindexed(words))])
-            return False
-        case ["alter", "table", *rest] if "detach" in rest:
-            return _detach_settled(connection, words)
-        case ["create", "database", *_]:
-            return bool(connection.rows(_DATABASE, {"name": _plain(words[2])})[0][0])
-        case ["drop", "database", *_]:
-            return not connection.rows(_DATABASE, {"name": _plain(words[2])})[0][0]
-    return False
+    if not begun_state:
+        return repeat(_NOT_RECORDED) if effect_of(statement) else repeat()
+    state = json.loads(begun_state)
+    effect = effect_of(state["statement"])
+    if effect is None or state["database"] != connection.rows(f"select {HERE}")[0][0]:
+        return repeat(_ELSEWHERE)
+    is_same = list(tokens(state["statement"])) == list(tokens(statement))
+    if not is_same and effect.kind.startswith(("create database", "create tablespace", "detach", "drop")):
+        return repeat(_CHANGED)
+    verdict = _judged(connection, effect, state)
+    return verdict if is_same else repeat(_CHANGED, *verdict.remarks)
 
 
-def invalid_index(connection: Connection, statement: str) -> str | None:
+def kept_index(connection: Connection, begun_state: str) -> str | None:
     """Returns the invalid index that CREATE INDEX CONCURRENTLY IF NOT EXISTS found and kept, if any."""
-    words = list(tokens(statement))
-    if "concurrently" not in [word.lower() for word in words[:4]] or words[0].lower() != "create":
+    state = json.loads(begun_state) if begun_state else {}
+    effect = effect_of(state.get("statement", ""))
+    if effect is None or effect.kind != "create index" or not (effect.conditional and effect.name):
         return None
-    index, table = _index_and_table(words)
-    found = connection.rows(_INDEXES, {"table": table, "index": index}) if index else []
-    return next((name for name, valid, _ in found if not valid), None)
+    rows = connection.rows(_INVALID_INDEXES, {"table": state["table"], "name": effect.name[-1]})
+    return next((name for _, name, is_named in rows if is_named), None)
 
 
-def drop_twin(connection: Connection, statement: str) -> None:
-    """Drops the duplicates of an unnamed index, which is built again after an interruption under another name."""
-    words = list(tokens(statement))
-    if "concurrently" not in [word.lower() for word in words[:4]] or words[0].lower() != "create":
-        return
-    index, table = _index_and_table(words)
-    if index is None:
-        found = connection.rows(_INDEXES, {"table": table, "index": None})
-        alike = [name for name, valid, text in found if valid and text == found[-1][2]]
-        _drop_all(connection, [name for name in alike[1:] if _GIVEN_NAME.search(name)])
+def left_index(connection: Connection, begun_state: str) -> bool:
+    """Whether a table has an invalid index that it did not have before CREATE INDEX CONCURRENTLY."""
+    state = json.loads(begun_state) if begun_state else {}
+    if "indexes" not in state:
+        return False
+    rows = connection.rows(_INVALID_INDEXES, {"table": state["table"], "name": ""})
+    return any(oid not in state["indexes"].values() for oid, *_ in rows)
 
 
-def _index_settled(connection: Connection, index: str | None, table: str) -> bool:
-    found = connection.rows(_INDEXES, {"table": table, "index": index})
-    unnamed = f"{_plain(table.rpartition('.')[2])}_"
-    broken = [
-        name for name, valid, _ in found if not valid and (index or _plain(name.rpartition(".")[2]).startswith(unnamed))
-    ]
-    _drop_all(connection, broken)
-    return index is not None and bool(found) and not broken
+def _judged(connection: Connection, effect: Effect, state: State) -> Verdict:
+    match effect.kind.split():
+        case ["create", "index"]:
+            return created_index(connection, effect, state)
+        case ["create", kind]:
+            return created(connection, kind, effect, state)
+        case ["reindex", kind]:
+            return reindexed(connection, kind, state)
+        case ["drop", kind]:
+            return _dropped(connection, kind, effect, state)
+    return _detached(connection, state)
 
 
-def _detach_settled(connection: Connection, words: list[str]) -> bool:
-    lower = [word.lower() for word in words]
-    partition = lower.index("partition")
-    name = "".join(words[partition + 1 : lower.index("concurrently")])
-    found = connection.rows(_INHERITS, {"name": name})
-    if found and found[0][0]:
-        connection.run(f"{' '.join(words[: lower.index('concurrently')])} finalize")
-        return True
-    return not found
+def _dropped(connection: Connection, kind: str, effect: Effect, state: State) -> Verdict:
+    if state["oid"] is None:
+        return done() if effect.conditional else repeat()
+    old = state["name"]
+    names = connection.rows(_WITH_OID.format(objects=_OBJECTS[kind]), {"oid": state["oid"]})
+    others = connection.rows(_WITH_NAME.format(objects=_OBJECTS[kind]), {"name": old})
+    if not names:
+        return done(*([f"{kind} {old} was created again after the statement; it is left"] if others else []))
+    if names[0][0] == old:
+        return repeat()
+    if others:
+        raise SqlMigrateError(
+            f"{kind} {old} is not the one that the statement was started for: that one was renamed to {names[0][0]}",
+            hint=f"drop {names[0][0]}, or give it its old name back, and run the command again",
+        )
+    return repeat(f"{kind} {old} was renamed to {names[0][0]} after the statement was started")
 
 
-def _drop_all(connection: Connection, indexes: list[str]) -> None:
-    for index in indexes:
-        connection.run(f"drop index concurrently {index}")
-
-
-def _index_and_table(words: list[str]) -> tuple[str | None, str]:
-    """Returns the name of the index, or None if the statement contains none, and the name of the table as written."""
-    lower = [word.lower() for word in words]
-    start = lower.index("concurrently") + 1
-    if lower[start : start + 3] == ["if", "not", "exists"]:
-        start += 3
-    on = lower.index("on", start)
-    table = on + 2 if lower[on + 1] == "only" else on + 1
-    end = table + 1
-    while words[end : end + 1] == ["."]:
-        end += 2
-    return (_plain(words[start]) if on > start else None), "".join(words[table:end])
-
-
-def _reindexed(words: list[str]) -> dict[str, str]:
-    """Returns the kind of the object that a REINDEX names, and its name."""
-    lower = [word.lower() for word in words]
-    kind = lower.index(")") + 1 if lower[1] == "(" else 1
-    name = kind + 2 if lower[kind + 1] == "concurrently" else kind + 1
-    return {"kind": lower[kind], "name": "".join(words[name:])}
-
-
-def _plain(name: str) -> str:
-    """Returns a name as in the catalog: folded to lower case, unless it is quoted."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+def _detached(connection: Connection, state: State) -> Verdict:
+    if state["link"] is None or state["pending"]:
+        return repeat()
+    rows = connection.rows(_PARTITION, {"parent": state["parent"], "child": state["child"]})
+    if not rows:
+        return done()
+    link, is_pending, parent, child = rows[0]
+    if is_pending:
+        connection.run(f"alter table {parent} detach partition {child} finalize")
+    elif link != state["link"]:
+        return done(f"partition {child} was attached again after the statement; it is left")
+    return done() if is_pending else repeat()

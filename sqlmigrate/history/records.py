@@ -31,9 +31,9 @@ _SINCE_LAST = """least({duration}, (select (extract(epoch from pg_catalog.clock_
 
 _INSERT_ROW = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action,
-                            statements, statements_done, statements_begun, done_checksum)
+                            statements, statements_done, statements_begun, done_checksum, begun_state)
 values ({version}, {name}, {description}, {checksum}, {elapsed}, {success}, {error_msg}, {action},
-        {statements}, {statements_done}, {statements_begun}, {done_checksum})
+        {statements}, {statements_done}, {statements_begun}, {done_checksum}, {begun_state})
 """
 _OR_UPDATE = """
 on conflict (version) do update set
@@ -43,7 +43,8 @@ on conflict (version) do update set
     success = excluded.success, error_msg = excluded.error_msg, action = excluded.action,
     statements = excluded.statements, statements_done = excluded.statements_done,
     statements_begun = excluded.statements_begun, done_checksum = excluded.done_checksum,
-    session = case when excluded.statements_begun > excluded.statements_done then m.session else '' end
+    session = case when excluded.statements_begun > excluded.statements_done then m.session else '' end,
+    begun_state = excluded.begun_state
 """
 _LOG_ROW = """
 insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg,
@@ -175,13 +176,23 @@ class Records:
         return Sql(self._tables.fill(record + ";" + _LOG_ROW, duration=duration, **values), 2)
 
     def step_progress(
-        self, step: Step, description: str, progress: Progress, guard: str, elapsed_ms: int | None = None
+        self,
+        step: Step,
+        description: str,
+        progress: Progress,
+        guard: str,
+        elapsed_ms: int | None = None,
+        begun_state: str = "''",
     ) -> Sql:
-        """Records how far a script has run, together with the statements that brought it there."""
+        """Records how far a script has run, together with the statements that brought it there.
+
+        `begun_state` is SQL for the column of that name; its value is the result.
+        """
         if step.action is Action.HOOK:
-            return Sql(f"select {guard};\n", 1)
-        values = self._row(step, description, progress, "false", elapsed_ms)
-        return Sql(f"{self._tables.fill(_INSERT_ROW + _OR_UPDATE, **values)} returning {guard};\n", 1)
+            return Sql(f"select case when {guard} then {begun_state} end;\n", 1)
+        values = self._row(step, description, progress, "false", elapsed_ms) | {"begun_state": begun_state}
+        record = self._tables.fill(_INSERT_ROW + _OR_UPDATE, **values)
+        return Sql(f"{record} returning case when {guard} then begun_state end;\n", 1)
 
     def session_state(self, step: Step, state: str) -> Sql:
         """Records the state of the session after a segment; `state` is SQL."""
@@ -264,6 +275,7 @@ class Records:
             "statements_done": str(progress.done),
             "statements_begun": str(progress.begun),
             "done_checksum": self._literal(progress.done_checksum),
+            "begun_state": "''",
         }
 
     def _values(self, action: str, migration: Migration) -> dict[str, str]:

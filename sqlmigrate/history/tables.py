@@ -81,10 +81,13 @@ FORMATS = (
     comment on table {totals} is
         'Totals of the log entries that `cleanup` deleted, so that no counter decreases.';
     """,
-    "alter table {history} add column if not exists session text not null default '';",
+    """
+    alter table {history} add column if not exists session text not null default '';
+    alter table {history} add column if not exists begun_state text not null default '';
+    """,
 )
 # The columns of the history table that a later format added, with that format.
-ADDED_COLUMNS = {"session": 3}
+ADDED_COLUMNS = {"session": 3, "begun_state": 3}
 # The first version of the run `r` that the run did not complete.
 UNDONE_VERSION = """coalesce((select v.id from pg_catalog.unnest(r.versions) with ordinality v(id, n)
                  where not exists (select from {log} l

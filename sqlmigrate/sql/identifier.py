@@ -87,12 +87,13 @@ def identifiers(text: str) -> tuple[Identifier, ...]:
         if match is None or not match[0].isprintable():
             hint = """write it as in SQL, such as shop.orders or '"Order Items"'"""
             raise ConfigurationError(f"{text!r} is not a name", hint=hint)
-        found.append(Identifier(*(_folded(part or "") for part in match.groups())))
+        found.append(Identifier(*(folded(part or "") for part in match.groups())))
         at = match.end()
     return tuple(found)
 
 
-def _folded(part: str) -> str:
+def folded(part: str) -> str:
+    """Returns a part of a name as in the catalog: without its quotes, or in lower case."""
     if part.startswith('"'):
         return part[1:-1].replace('""', '"')
     return re.sub(r"[A-Z]+", lambda match: match[0].lower(), part)  # PostgreSQL folds only ASCII letters

@@ -95,6 +95,11 @@ def tokens(statement: str) -> Iterator[str]:
     return (match[1] for match in _TOKEN.finditer(statement) if match[1])
 
 
+def token_ends(statement: str) -> Iterator[tuple[str, int]]:
+    """Yields the same tokens, each with the offset of its end."""
+    return ((match[1], match.end()) for match in _TOKEN.finditer(statement) if match[1])
+
+
 def statements(text: str, line: int = 1, column: int = 1) -> list[Item]:
     """Returns the statements of a text that starts at a line and column, and does not contain COPY data."""
     items: list[Item] = []

@@ -105,6 +105,15 @@ MIX = (
     ),
     _ordinary(11, "select pg_sleep(0.1);"),
     _ordinary(12),
+    Mixed(
+        13,
+        "create table a13 (id int) partition by range (id);\n"
+        "create table a13_1 partition of a13 for values from (0) to (10);\n"
+        "alter table a13 detach partition a13_1 concurrently;\nreindex index concurrently a6_once;\n",
+        ["a13", "a13_1", "", ""],
+        "reindex table concurrently a13_1;\ndrop table a13_1;\ndrop table a13;\n",
+        ["", "a13_1", "a13"],
+    ),
 )
 MIGRATE = ("migrate",)
 ROLLBACK = ("rollback", "--version", MIX[0].version, "--yes")

@@ -27,7 +27,7 @@ key, sent = sys.argv.pop(1), sys.argv.pop(1) == "sent"
 numbers, transmit = count(1), Connection.transmit
 
 def doomed(self, text, rows=None):
-    if key == str(next(numbers)) or (not key.isdigit() and key in text):
+    if key == str(next(numbers)) or (not key.isdigit() and key in text and "begun_state" not in text):
         if sent:
             self._wire.send_query(text.encode())
             while self._wire.flush(): pass

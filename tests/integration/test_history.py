@@ -243,6 +243,22 @@ def test_an_old_format_is_upgraded_to_the_newest(project: Project, monkeypatch: 
     assert project.value("select obj_description('migrations'::regclass)").endswith(f"Format {len(FORMATS) + 1}.")
 
 
+def test_tables_of_format_2_are_read_as_they_are_and_get_a_column(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().migrate(Version(2, 0, 0, 1))
+    project.query("alter table migrations drop column begun_state, drop column session")
+    project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 2.'")
+    assert states(project) == {"v2.0.0-001": "applied", "v2.0.0-002": "pending"}
+    assert project.cli("history").returncode == project.cli("info", "v2.0.0-001").returncode == 0
+
+    project.migrator().migrate()
+
+    assert project.query("select version, begun_state from migrations order by 1") == [
+        ("v2.0.0-001", ""),
+        ("v2.0.0-002", ""),
+    ]
+
+
 def test_a_new_database_gets_all_formats_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     add_series(project, 1)
     monkeypatch.setattr(

@@ -9,7 +9,8 @@ import pytest
 
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.execution import recovery
-from sqlmigrate.server.connection import connect, make_conninfo
+from sqlmigrate.execution.catalog import state_before
+from sqlmigrate.server.connection import Connection, connect, make_conninfo
 from tests.project import Project
 
 
@@ -40,18 +41,24 @@ def test_the_monitor_does_not_wait_for_a_log_that_the_migration_locks(project: P
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", True)]
 
 
+def state(connection: Connection, statement: str) -> str:
+    """What is recorded before a statement."""
+    return str(connection.rows(f"select {state_before(statement, connection.literal)}")[0][0])
+
+
 @pytest.mark.parametrize("options", ["restrict", "cascade", ""])
 def test_a_drop_of_an_index_that_still_exists_is_not_treated_as_done(project: Project, options: str) -> None:
     project.query("create table t (a int)", "create index i on t (a)")
     with closing(connect(project.database, "test")) as connection:
-        assert not recovery.settled(connection, f"drop index concurrently i {options};")
+        statement = f"drop index concurrently i {options};"
+        assert not recovery.judge(connection, statement, state(connection, statement)).is_done
 
 
 def test_a_drop_of_a_database_that_still_exists_is_not_treated_as_done(project: Project) -> None:
     name = psycopg.conninfo.conninfo_to_dict(project.database)["dbname"]
     with closing(connect(project.database, "test")) as connection:
         for statement in (f"drop database {name}", f"drop database if exists {name}", f"drop database {name} (force)"):
-            assert not recovery.settled(connection, statement)
+            assert not recovery.judge(connection, statement, state(connection, statement)).is_done
 
 
 def test_the_rest_of_a_password_with_an_at_sign_is_not_shown_as_the_host() -> None:
