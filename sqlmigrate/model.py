@@ -144,8 +144,7 @@ class Step:
     @property
     def path(self) -> str:
         """The file to run: the up file, or the down file for a rollback."""
-        down = self.migration.down
-        return down if self.action is Action.ROLL_BACK and down is not None else self.migration.up
+        return (self.action is Action.ROLL_BACK and self.migration.down) or self.migration.up
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 DIRECTORY = "templates"  # in the package, and for custom templates in a directory of migrations
 _FILE = re.compile(r"([a-z0-9][a-z0-9-]*)(?:\.(\d+)(?:-([a-z0-9-]+))?)?\.(up|down)\.sql\.j2")
 _ABOUT = re.compile(r"\{#-?\s*(.*?)\s*-?#\}", re.DOTALL)
+_SECONDS = 10
 _BUILT_IN = ("name", "title")  # sqlmigrate sets these variables for every template
 
 
@@ -168,13 +172,36 @@ class _Files:
 
     def rendered(self, name: str, values: Mapping[str, str]) -> str:
         try:
-            return self.environment.get_template(name).render(values).strip() + "\n"
+            with _time_limit(name):
+                return self.environment.get_template(name).render(values).strip() + "\n"
         except ConfigurationError:
             raise
         except TemplateError as error:
             raise ConfigurationError(f"{name}: {error.message}") from error
         except Exception as error:  # a template can raise any error
             raise ConfigurationError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _time_limit(name: str) -> Iterator[None]:
+    """Ends a template that runs for more than `_SECONDS`; the sandbox limits no nested loops.
+
+    Only the main thread receives signals, so that other threads have no limit.
+    """
+
+    def stop(*_: object) -> None:
+        raise ConfigurationError(f"{name}: the template did not end within {_SECONDS} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGALRM, stop)
+    remaining, _ = signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, remaining)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _environment(loader: ChoiceLoader) -> Environment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import stat
 from collections import deque
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -247,6 +248,8 @@ def _with_newlines(block: bytes) -> bytes:
 
 def _open(path: str) -> BinaryIO:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a device has no end, and opening a pipe may block
+            raise ScriptError("not a regular file", Location(path))
         return open(path, "rb")
     except OSError as error:
         raise _unreadable(path, error) from error

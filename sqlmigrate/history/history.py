@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import HistoryError, StatementFailed
 from sqlmigrate.history.tables import ADDED_COLUMNS, COMMENT, COMMENT_TEXT, FORMATS, format_in, tables_of
 from sqlmigrate.model import Applied
-from sqlmigrate.sql.sqlstate import READ_ONLY
+from sqlmigrate.sql.sqlstate import NOT_PERMITTED
 
 if TYPE_CHECKING:
     from sqlmigrate.history.records import Records
@@ -188,6 +188,6 @@ class History:
             self._connection.run("rollback")
             raise HistoryError(
                 f'could not create history table "{self.table}": {error.message}',
-                hint=error.hint or ("" if error.report.sqlstate == READ_ONLY else _GRANT),
+                hint=error.hint or (_GRANT if error.report.sqlstate in (NOT_PERMITTED, "3F000") else ""),
             ) from error
         self.format = len(FORMATS)

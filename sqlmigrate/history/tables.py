@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from sqlmigrate.errors import ConfigurationError
@@ -109,18 +110,33 @@ class TableName(NamedTuple):
         return f"{self.schema}.{self.name}"
 
 
+_PART = r'"(?:[^"]|"")+"|[^".]+'
+_QUOTED = re.compile(rf'(?=.*")(?:({_PART})\.)?({_PART})', re.DOTALL)
+
+
 def parse_table_name(text: str) -> TableName:
     """Splits `schema.name`; a name without a schema is in `public`.
 
+    Each part is taken as it is, without quotes; `"schema"."name"` is also understood.
+
     Raises:
-        ConfigurationError: the text is not a usable table name.
+        ConfigurationError: the text is not a usable table name, or a name would be longer than PostgreSQL's 63 bytes.
     """
-    schema, dot, name = text.rpartition(".")
+    schema, dot, name = _unquoted(text) if _QUOTED.fullmatch(text) else text.rpartition(".")
     # In a statement with parameters, psycopg reads a per cent sign as the start of a placeholder.
-    is_usable = text.isprintable() and "%" not in text and len(f"{name}_totals".encode()) <= 63
+    is_usable = (
+        text.isprintable() and "%" not in text and max(len(schema.encode()), len(f"{name}_totals".encode())) <= 63
+    )
     if not name or (dot and not schema) or not is_usable:
         raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
     return TableName(schema or "public", name)
+
+
+def _unquoted(text: str) -> tuple[str, str, str]:
+    """Returns schema, dot and name of a text that `_QUOTED` matches."""
+    match = _QUOTED.fullmatch(text)
+    schema, name = (part[1:-1].replace('""', '"') if part.startswith('"') else part for part in match.groups(""))  # type: ignore[union-attr]  # the caller has matched it
+    return schema, "." if schema else "", name
 
 
 class Tables(NamedTuple):

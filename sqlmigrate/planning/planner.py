@@ -206,7 +206,7 @@ def plan_rollback(statuses: Sequence[MigrationStatus], to: Version | None = None
         tuple(
             Step(status.migration, Action.ROLL_BACK, status.applied)
             for status in candidates
-            if status.migration is not None
+            if status.migration is not None and status.migration.down is not None
         ),
         tuple(found),
     )

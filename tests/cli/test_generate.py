@@ -265,3 +265,14 @@ def test_other_commands_do_not_load_jinja() -> None:
     done = subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True, text=True)
 
     assert json.loads(done.stdout.lower()) is False
+
+
+def test_a_template_that_does_not_end_is_stopped(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = scratch.root / "m" / "templates"
+    directory.mkdir(parents=True)
+    loops = "{% for a in range(90000) %}" * 3 + "{% endfor %}" * 3
+    (directory / "endless.up.sql.j2").write_text(loops)
+    monkeypatch.setattr("sqlmigrate.authoring.template._SECONDS", 0.2)
+
+    with pytest.raises(ConfigurationError, match=r"the template did not end within 0\.2 s"):
+        generate([str(scratch.root / "m")], MigrationRequest("a", "endless"))

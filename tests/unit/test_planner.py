@@ -227,9 +227,10 @@ def test_a_migration_without_a_down_file_is_a_warning() -> None:
     ]
 
 
-def test_the_path_of_a_rollback_without_a_down_file_is_its_up_file() -> None:
-    plan = plan_rollback(statuses([migration(1, down=False)], [row(1)]), None, 1)
-    assert plan.steps[0].path == "m/V1.0.0-001__step.up.sql"
+def test_a_rollback_has_no_step_for_a_migration_without_a_down_file() -> None:
+    plan = plan_rollback(statuses([migration(1), migration(2, down=False)], [row(1), row(2)]), None, 2)
+    assert [step.path for step in plan.steps] == ["m/V1.0.0-001__step.down.sql"]
+    assert _codes(plan) == ["no-down"]
 
 
 def test_only_errors_stop_a_plan() -> None:

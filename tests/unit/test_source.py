@@ -314,3 +314,10 @@ def test_a_parsed_script_has_the_checksum_of_its_whole_file(tmp_path: Path, text
 def test_a_location_gets_the_text_of_its_line(tmp_path: Path, line: int | None, text: str) -> None:
     place = Location(_write(tmp_path / "f.sql", BOM + "é\r\n".encode() + b"b\xff\nc"), line, None)
     assert with_line_text(place) == Location(place.path, line, None, text)
+
+
+def test_a_device_is_not_read(tmp_path: Path) -> None:
+    link = tmp_path / "V1.0.0-001__a.up.sql"
+    link.symlink_to("/dev/zero")
+    with pytest.raises(ScriptError, match="not a regular file"):
+        open_script(str(link))
