@@ -12,7 +12,7 @@ from sqlmigrate.files import source
 from sqlmigrate.history.records import HISTORY_LOST
 from sqlmigrate.history.tables import SUFFIXES
 from sqlmigrate.model import Location
-from sqlmigrate.sql.scanner import statements, tokens
+from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.script import Cuts
 from sqlmigrate.sql.sqlstate import (
     DUPLICATE,
@@ -23,6 +23,7 @@ from sqlmigrate.sql.sqlstate import (
     UNENCODABLE,
     needs_commit,
 )
+from sqlmigrate.sql.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def explain_record_failure(error: RecordFailed, step: PreparedStep, table: Table
 def _harmful_statement(step: PreparedStep, table: TableName) -> Location | None:
     names = {f"{table.name}{suffix}" for suffix in SUFFIXES} | {table.schema}
     for piece in step.segment.pieces if step.next < len(step.script.segments) else ():
-        for item in statements(step.source.text(piece), piece.line, piece.column):
+        for item in statements(step.source.text(piece), piece.line, piece.column, escapes=piece.escapes):
             words = [word.strip('"') if word.startswith('"') else word.lower() for word in tokens(item.text)]
             if words[0] in _HARMFUL and not names.isdisjoint(words):
                 return source.with_line_text(Location(step.step.path, item.line, item.column))

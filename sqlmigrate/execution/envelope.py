@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import ScriptError
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.execution.prepared import prepare_hook
-from sqlmigrate.server.session import STATE
+from sqlmigrate.model import Location
+from sqlmigrate.server.session import STATE, client_state, has_escapes
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
@@ -48,7 +50,25 @@ class Envelope:
 
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
-        return _packed(self._parts(batch))
+        for message in _packed(self._parts(batch)):
+            self._check_settings(message, batch)
+            yield message
+
+    def _check_settings(self, message: Message, batch: Sequence[PreparedStep]) -> None:
+        """Checks that the server will read a message as the scanner did; a function may have changed its settings.
+
+        Raises:
+            ScriptError: A setting has another value.
+        """
+        part = next((part for part in message.parts if part.piece is not None), None)
+        if part is None or part.piece is None:
+            return
+        place = Location(part.hook or batch[part.unit].step.path, part.piece.line, part.piece.column)
+        if part.piece.escapes != has_escapes(self._connection):
+            changed = "a statement before this one has changed standard_conforming_strings"
+            raise ScriptError(changed, place, "change it with SET, so that sqlmigrate knows its value")
+        if self._connection.reported("client_encoding") != "UTF8" and not message.text.isascii():
+            raise ScriptError("a statement before this one has changed client_encoding", place, "remove the setting")
 
     def prepared(self, step: PreparedStep) -> str:
         """Returns the SQL that sets the limits for statements outside a transaction block."""
@@ -95,7 +115,13 @@ class Envelope:
             "sqlmigrate.version": failed.step.migration.id,
             "sqlmigrate.error": failed.message,
         }
-        return Message([_part(self._session.opening("", settings)), *_parts_of(prepare_hook(hook), 0), _part(_COMMIT)])
+        return Message(
+            [
+                _part(self._session.opening("", settings)),
+                *_parts_of(prepare_hook(hook, client_state(self._connection)), 0),
+                _part(_COMMIT),
+            ]
+        )
 
     def _parts(self, batch: Sequence[PreparedStep]) -> Iterator[Part]:
         for unit, step in enumerate(batch):

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
+from sqlmigrate.sql.item import Kind
 from sqlmigrate.sql.place import after
-from sqlmigrate.sql.scanner import Kind, scan
+from sqlmigrate.sql.psql import ClientState, source_text
+from sqlmigrate.sql.scanner import scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,14 +82,15 @@ class Blame:
             return Location(path)
         text = self.part.text.rstrip("\n").removesuffix("\n;")  # the added semicolon is not in the file
         before = text[: self._start() if self.offset is None else self.offset]
-        return Location(path, *after(before, piece.line, piece.column))
+        return Location(path, *after(source_text(before, piece.swaps), piece.line, piece.column))
 
     def _start(self) -> int:
         """Returns the offset of the statement in the text of the part."""
         at = 0
         statements: list[int] = []
+        client = ClientState(self.part.piece is not None and self.part.piece.escapes, {})
         with suppress(ScriptError):  # the text does not contain the COPY data
-            for item in scan("", [self.part.text]):
+            for item in scan("", [self.part.text], client, substitute=False):
                 if item.kind is Kind.STATEMENT:
                     statements.append(at)
                 at += len(item.text)

@@ -12,6 +12,7 @@ from sqlmigrate.sql.script import PIECE_SIZE, Cuts, cuts_of, is_unfinished
 
 if TYPE_CHECKING:
     from sqlmigrate.model import Migration, Step
+    from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.script import Script, Segment
 
 
@@ -26,10 +27,10 @@ class PreparedHook(NamedTuple):
 class PreparedStep:
     """A step with its script, and the state of its execution.
 
-    `cuts` are the segment boundaries that the script was read with. `before` and `after` are the hooks of its first and
-    last transaction; `opened` is true after the first transaction has committed. `durable` means that the last commit
-    waits for the disk, `first` and `last` that no other step of the run precedes or follows. `earlier_row` is a
-    migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
+    The script was read with `cuts`, for a session that starts as `client`. `before` and `after` are the hooks of its
+    first and last transaction; `opened` is true after the first transaction has committed. `durable` means that the
+    last commit waits for the disk, `first` and `last` that no other step of the run precedes or follows. `earlier_row`
+    is a migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
     `begun` is true if this is a statement outside a transaction block that may have been started, and `begun_state`
     what existed before it. `tries` counts the retries, and `started` is the monotonic time of the first message, or 0.
     """
@@ -38,6 +39,7 @@ class PreparedStep:
     script: Script
     source: source.Source
     cuts: Cuts
+    client: ClientState
     begun: bool = False
     begun_state: str = ""
     before: PreparedHook | None = None
@@ -96,19 +98,20 @@ class Prepared(NamedTuple):
     steps: list[PreparedStep]
 
 
-def prepare(plan: Plan, *, pooled: bool) -> Prepared:
+def prepare(plan: Plan, client: ClientState, *, pooled: bool) -> Prepared:
     """Reads and checks the scripts of a plan. The caller checks the resulting plan for errors.
 
     Args:
         plan: The plan; its scripts are read even if it has errors.
+        client: The start of the session that will run it.
         pooled: Whether a transaction pooler is in use, so that consecutive transactions share no session.
 
     Raises:
         ScriptError: A file cannot be opened.
     """
     hooks = (plan.hooks.before_each, plan.hooks.after_each, plan.hooks.after_error)
-    before, after, on_error = (prepare_hook(hook) if hook else None for hook in hooks)
-    steps = [_prepared(step) for step in plan.steps]
+    before, after, on_error = (prepare_hook(hook, client) if hook else None for hook in hooks)
+    steps = [_prepared(step, client) for step in plan.steps]
     problems = [problem for step in steps for problem in _problems(step, pooled=pooled)]
     problems += [problem for hook in (before, after, on_error) if hook for problem in _unsuitable(hook.script)]
     for step in steps:
@@ -120,14 +123,14 @@ def prepare(plan: Plan, *, pooled: bool) -> Prepared:
     return Prepared(replace(plan, problems=(*plan.problems, *problems)) if problems else plan, steps)
 
 
-def prepare_hook(hook: Migration) -> PreparedHook:
+def prepare_hook(hook: Migration, client: ClientState) -> PreparedHook:
     """Reads a hook.
 
     Raises:
         ScriptError: The file was changed after its checksum was computed.
     """
-    script, opened = source.open_script(hook.up)
-    if opened.checksum != hook.checksum and not script.problems:
+    script, opened = source.open_script(hook.up, client=client)
+    if opened.checksum != hook.checksum and not script.errors:
         raise source.changed(hook.up)
     return PreparedHook(script, opened)
 
@@ -138,7 +141,7 @@ def with_cuts(step: PreparedStep, cuts: Cuts) -> None:
     Raises:
         ScriptError: The file was changed.
     """
-    script, opened = source.open_script(step.step.path, cuts)
+    script, opened = source.open_script(step.step.path, cuts, step.client)
     if opened.checksum != step.source.checksum:
         raise source.changed(step.step.path)
     step.script, step.source, step.cuts, step.next = script, opened, cuts, 0
@@ -154,17 +157,21 @@ def _unsuitable(hook: Script) -> list[Problem]:
     return [Problem("hook", message, Location(hook.path), "remove CONCURRENTLY, VACUUM, COPY data, BEGIN and COMMIT")]
 
 
-def _prepared(step: Step) -> PreparedStep:
+def _prepared(step: Step, client: ClientState) -> PreparedStep:
     cuts = cuts_of(step)
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
     state = step.row.begun_state if begun and step.row is not None else ""
-    return PreparedStep(step, *source.open_script(step.path, cuts), cuts, begun, state)
+    return PreparedStep(step, *source.open_script(step.path, cuts, client), cuts, client, begun, state)
 
 
 def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:
     step, script = prepared.step, prepared.script
     problems = list(script.problems)
-    if step.action is not Action.ROLL_BACK and not problems and prepared.source.checksum != step.migration.checksum:
+    if (
+        step.action is not Action.ROLL_BACK
+        and not script.errors
+        and prepared.source.checksum != step.migration.checksum
+    ):
         message = "the file was changed while it was being read"
         problems.append(Problem("changed", message, Location(step.path), "run the command again"))
     if pooled and len(script.segments) > 1 and script.sets_session:

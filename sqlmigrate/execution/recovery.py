@@ -15,7 +15,7 @@ from sqlmigrate.execution.databases import created
 from sqlmigrate.execution.indexes import created_index, reindexed
 from sqlmigrate.execution.verdict import done, repeat
 from sqlmigrate.sql.effect import effect_of
-from sqlmigrate.sql.scanner import tokens
+from sqlmigrate.sql.tokens import tokens
 
 if TYPE_CHECKING:
     from sqlmigrate.execution.verdict import State, Verdict

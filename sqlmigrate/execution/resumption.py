@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.files.source import OpenedScript
     from sqlmigrate.model import Step
-    from sqlmigrate.sql.scanner import Item
+    from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.script import Segment
 
 _CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
@@ -68,7 +68,7 @@ def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
 
 def _items(opened: source.Source, segment: Segment) -> Iterator[Item]:
     for piece in segment.pieces:
-        yield from statements(opened.text(piece), piece.line, piece.column)
+        yield from statements(opened.text(piece), piece.line, piece.column, escapes=piece.escapes)
 
 
 def _recorded(step: Step) -> _SessionState | None:

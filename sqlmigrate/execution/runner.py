@@ -10,6 +10,7 @@ from sqlmigrate.errors import PlanRefused
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Plan, PlanRequest, Problem, Run
 from sqlmigrate.planning import planner
+from sqlmigrate.server.session import client_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,7 +133,8 @@ class Runner:
             rows = opened.history.rows()
             plan = self._prepared(opened, plan_for(request, files, rows)).plan
             findings = lint_gate.lint_plan(plan, self._settings) or ()
-            return review.review(plan, request, self._facts(opened, plan, rows), findings)
+            facts = self._facts(opened, plan, rows)
+            return review.review(plan, request, facts, findings, client_state(opened.connection))
 
     def approve(self, file: PlanFile) -> None:
         """Writes to the log table that the connected role approves the plan.
@@ -147,7 +149,7 @@ class Runner:
             rows = opened.history.rows()
             prepared = self._prepared(opened, plan_for(file.request, files, rows))
             plan = checked(prepared.plan)
-            problems = self._outdated(opened, prepared, rows, file) or _misleading(file, plan)
+            problems = self._outdated(opened, prepared, rows, file) or _misleading(file, plan, opened)
             checked(Plan((), tuple(problems)))
             if opened.history.format == 0 or opened.history.outdated:
                 with self._target.lock(opened):
@@ -173,7 +175,7 @@ class Runner:
         problems = self._outdated(opened, prepared, rows, file) if file is not None else []
         if problems := [*problems, *self._missing_approvals(opened, plan, file)]:
             raise PlanRefused(problems)
-        checked(Plan((), tuple(_misleading(file, plan) if file is not None else ())))
+        checked(Plan((), tuple(_misleading(file, plan, opened) if file is not None else ())))
         if not is_same:
             self._enforce_lint_level(plan)
         return prepared
@@ -181,7 +183,7 @@ class Runner:
     def _prepared(self, opened: Opened | Locked, plan: Plan) -> Prepared:
         from sqlmigrate.execution.prepared import prepare
 
-        return prepare(plan, pooled=opened.history.pooled)
+        return prepare(plan, client_state(opened.connection), pooled=opened.history.pooled)
 
     def _facts(self, opened: Opened, plan: Plan, rows: list[Applied]) -> PlanInputs:
         from sqlmigrate.planning import plan_file
@@ -239,7 +241,7 @@ class Runner:
             monitor.close()
 
 
-def _misleading(file: PlanFile, plan: Plan) -> list[Problem]:
+def _misleading(file: PlanFile, plan: Plan, opened: Opened) -> list[Problem]:
     from sqlmigrate.planning import review
 
-    return review.differences(file, plan)
+    return review.differences(file, plan, client_state(opened.connection))

@@ -19,6 +19,7 @@ from sqlmigrate.model import Hooks, Location, Migration, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.script import Cuts, Piece, Script
 
 _CHUNK = 1024 * 1024
@@ -64,7 +65,9 @@ def find(directories: Sequence[str]) -> MigrationFiles:
     problems: list[Problem] = []
     tops = {os.path.realpath(directory) for directory in directories}
     for path, file_name in sorted(_sql_files(directories)):
-        if file_name in _HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
+        if (shown := _in_utf8(path)) != path:
+            problems.append(Problem("misnamed", "the file name is not valid UTF-8", Location(shown), "rename the file"))
+        elif file_name in _HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
             problems += _add_hook(hooks, path)
         elif (name := parse_file_name(file_name)) is None:
             problems.append(_misnamed(path))
@@ -108,19 +111,20 @@ def checksum(path: str) -> str:
     return digest.in_hex()
 
 
-def open_script(path: str, cuts: Cuts | None = None) -> OpenedScript:
-    """Reads a file as a script. Its content never raises an error: see `Script.problems`.
+def open_script(path: str, cuts: Cuts | None = None, client: ClientState | None = None) -> OpenedScript:
+    """Reads a file as a script for a session. Its content never raises an error: see `Script.problems`.
 
     Raises:
         ScriptError: The file cannot be opened.
     """
     from sqlmigrate.sql import script  # a run that applies nothing does not load the scanner
+    from sqlmigrate.sql.psql import UNCONNECTED
 
     digest = _TextDigest()
     with _open(path) as file:
         bom = _skip_bom(file)
         chunks = _texts(path, file, digest)
-        parsed = script.parse(path, chunks, cuts, offset=bom)
+        parsed = script.parse(path, chunks, cuts, bom, client or UNCONNECTED)
         with suppress(ScriptError):  # it is a problem of the script
             deque(chunks, maxlen=0)  # reads the rest for the checksum
     problems = (
@@ -131,13 +135,13 @@ def open_script(path: str, cuts: Cuts | None = None) -> OpenedScript:
     return OpenedScript(replace(parsed, problems=tuple(problems)) if parsed.problems else parsed, opened)
 
 
-def read(path: str, cuts: Cuts | None = None) -> Script:
+def read(path: str, cuts: Cuts | None = None, client: ClientState | None = None) -> Script:
     """Reads a file as a script that will not be sent; see `open_script`.
 
     Raises:
         ScriptError: The file cannot be opened.
     """
-    return open_script(path, cuts).script
+    return open_script(path, cuts, client).script
 
 
 def texts(path: str) -> Iterator[str]:
@@ -162,12 +166,15 @@ class Source:
         self.checksum = checksum
 
     def text(self, piece: Piece) -> str:
-        """Returns the SQL of a piece.
+        """Returns the SQL of a piece as it is sent.
 
         Raises:
             ScriptError: The file was changed.
         """
-        return b"".join(self._blocks(piece.start, piece.end, piece.digest)).decode()
+        from sqlmigrate.sql.psql import sent_text
+
+        text = b"".join(self._blocks(piece.start, piece.end, piece.digest)).decode()
+        return sent_text(text, piece.swaps) if piece.swaps else text
 
     def rows(self, piece: Piece) -> Iterator[bytes]:
         """Yields the COPY data of a piece in blocks; raises the error after the last block that was read.
@@ -353,6 +360,11 @@ def _migration(up: NamedFile, down: NamedFile | None) -> Migration:
 
 def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
     return migration.version is None, migration.version or (), migration.name
+
+
+def _in_utf8(path: str) -> str:
+    """Returns the path with escapes for bytes that are not valid UTF-8, which Python decodes as surrogates."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _misnamed(path: str) -> Problem:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.files.naming import file_name, parse_file_name
 from sqlmigrate.lint.linter import Options, lint
-from sqlmigrate.sql.scanner import Kind, scan
+from sqlmigrate.sql.item import Kind
+from sqlmigrate.sql.scanner import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -175,8 +176,8 @@ def _statements(path: str, text: str) -> list[tuple[int, str]]:
     with suppress(ScriptError):
         for item in scan(path, [text]):
             if item.kind is Kind.STATEMENT:
-                found.append((at, item.text))
-            at += len(item.text)
+                found.append((at, item.source))
+            at += len(item.source)
     return found
 
 

@@ -12,7 +12,7 @@ from sqlmigrate.sql.place import after
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.sql.scanner import Item
+    from sqlmigrate.sql.item import Item
 
 _OURS = re.compile(r"--[ \t]*sqlmigrate:[ \t]*ignore[ \t]*=[ \t]*(.*)", re.IGNORECASE)
 _SQUAWK = re.compile(r"(?:--|/\*)[ \t]*squawk-ignore(-file)?(?![\w-])[ \t]*:?[ \t]*([^\n*]*)", re.IGNORECASE)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.replay.observation import Observation
     from sqlmigrate.lint.replay.server import Replay
+    from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.parser import Node
-    from sqlmigrate.sql.scanner import Item
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.lint.schema.state import Statement
+from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.parser import SyntaxFault, parse
 from sqlmigrate.sql.plpgsql import read_bodies
-from sqlmigrate.sql.scanner import Item, Kind, scan
-from sqlmigrate.sql.script import is_skipped_command
+from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.tree import kind_and_body, options
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
                     waiting.append((item, space))
                     size += len(item.text)
                 space = None
-            elif item.kind is Kind.COMMAND and not is_skipped_command(item.text):
+            elif item.kind is Kind.COMMAND and item.hint is not None:
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
                 yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a psql meta-command", 0))

@@ -17,6 +17,7 @@ from sqlmigrate.planning.plan_file import (
     digest_of,
     request_as_json,
 )
+from sqlmigrate.sql.psql import UNCONNECTED
 from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.script import cuts_of
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from sqlmigrate.locks import TableLock
     from sqlmigrate.model import Plan, PlanRequest
     from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
-    from sqlmigrate.sql.scanner import Item
+    from sqlmigrate.sql.item import Item
+    from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.script import Piece, Segment
 
 # COPY data of more bytes is replaced by its size.
@@ -108,8 +110,14 @@ class Review:
     findings: tuple[Finding, ...] = ()
 
 
-def review(plan: Plan, request: PlanRequest, inputs: PlanInputs, findings: Sequence[Finding] = ()) -> Review:
-    """Writes out a plan; `findings` are those of the files that it runs.
+def review(
+    plan: Plan,
+    request: PlanRequest,
+    inputs: PlanInputs,
+    findings: Sequence[Finding] = (),
+    client: ClientState = UNCONNECTED,
+) -> Review:
+    """Writes out a plan for a session that starts as `client`; `findings` are those of the files that it runs.
 
     Raises:
         ScriptError: a file cannot be read.
@@ -117,19 +125,19 @@ def review(plan: Plan, request: PlanRequest, inputs: PlanInputs, findings: Seque
     """
     new_tables: set[str] = set()
     queue = _FindingQueue(findings)
-    steps = tuple(_reviewed(step, new_tables, queue) for step in plan.steps)
-    hooks = tuple(_reviewed(hook, new_tables, queue) for hook in _hook_steps(plan))
+    steps = tuple(_reviewed(step, client, new_tables, queue) for step in plan.steps)
+    hooks = tuple(_reviewed(hook, client, new_tables, queue) for hook in _hook_steps(plan))
     reviewed = Review(plan, request, inputs, steps, hooks, findings=tuple(queue.taken))
     return replace(reviewed, digest=digest_of(document(reviewed)))
 
 
-def differences(file: PlanFile, plan: Plan) -> list[Problem]:
+def differences(file: PlanFile, plan: Plan, client: ClientState) -> list[Problem]:
     """Returns a problem if a plan file shows other SQL than the files contain, even if its digest is right.
 
     Raises:
         ScriptError: a file cannot be read.
     """
-    if file.shown == [_shown_step(step) for step in (*plan.steps, *_hook_steps(plan))]:
+    if file.shown == [_shown_step(step, client) for step in (*plan.steps, *_hook_steps(plan))]:
         return []
     message = (
         "the plan shows other SQL than the files contain: it was edited, or written by another version of sqlmigrate"
@@ -137,8 +145,8 @@ def differences(file: PlanFile, plan: Plan) -> list[Problem]:
     return [Problem("plan-misleads", message, Location(file.path), PLAN_AGAIN)]
 
 
-def _shown_step(step: Step) -> ShownStep:
-    script, opened = source.open_script(step.path, cuts_of(step))
+def _shown_step(step: Step, client: ClientState) -> ShownStep:
+    script, opened = source.open_script(step.path, cuts_of(step), client)
     transactions = [
         ShownTransaction(
             _begin(segment),
@@ -190,10 +198,10 @@ def _position(finding: Finding) -> tuple[int, int]:
     return finding.location.line or 1, finding.location.column or 1
 
 
-def _reviewed(step: Step, new_tables: set[str], queue: _FindingQueue) -> ReviewedStep:
+def _reviewed(step: Step, client: ClientState, new_tables: set[str], queue: _FindingQueue) -> ReviewedStep:
     """Adds to `new_tables` the tables that the step creates."""
     cuts = cuts_of(step)
-    script, opened = source.open_script(step.path, cuts)
+    script, opened = source.open_script(step.path, cuts, client)
     pieces = [piece for segment in script.segments for piece in segment.pieces] if cuts.skip else []
     queue.open(step.path, (pieces[0].line, pieces[0].column) if pieces else (1, 1))
     transactions = tuple(_transaction(opened, segment, new_tables, queue) for segment in script.segments)
@@ -232,7 +240,7 @@ def _statements(
 
 def _shown_statements(opened: source.Source, piece: Piece) -> Iterator[tuple[Item, str]]:
     """Yields each statement of a piece and its SQL as shown, with the COPY data behind the last statement."""
-    items = statements(opened.text(piece), piece.line, piece.column)
+    items = statements(opened.text(piece), piece.line, piece.column, escapes=piece.escapes)
     for item in items:
         yield item, item.text + (_copy_data(opened, piece) if item is items[-1] else "")
 
@@ -243,11 +251,11 @@ def _without_public(relation: str) -> str:
 
 
 def preview(step: Step, history_table: str) -> str:
-    """Returns the SQL of a step as it would be sent; comments mark where sqlmigrate records the migration."""
+    """Returns the SQL of a step, with psql variables as written; comments mark where it is recorded."""
     script, opened = source.open_script(step.path)
     lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
     for segment in script.segments:
-        texts = [_with_semicolon(opened, piece) for piece in segment.pieces]
+        texts = [_with_semicolon(opened, replace(piece, swaps=())) for piece in segment.pieces]
         record = f"-- (sqlmigrate records the migration in {history_table} here)"
         begin = f"{segment.begin or 'begin'};"
         lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]

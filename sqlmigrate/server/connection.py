@@ -204,6 +204,10 @@ class Connection:
         """
         return connect(make_conninfo("", **self.parameters | SAME_SERVER | parts), application_name)
 
+    def reported(self, parameter: str) -> str:
+        """Returns a setting that the server reports with every change, such as `client_encoding`."""
+        return (self._wire.parameter_status(parameter.encode()) or b"").decode()
+
     @property
     def lost(self) -> bool:
         """Whether the connection was lost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.server import network
+from sqlmigrate.sql.psql import ClientState
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
@@ -107,6 +108,22 @@ def _assignment(settings: Mapping[str, str]) -> str:
     """Returns one statement that changes settings for the session."""
     calls = [f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in settings.items()]
     return f"select {', '.join(calls)};"
+
+
+def client_state(connection: Connection) -> ClientState:
+    """Returns what psql would know of the session now, without a round trip."""
+    parameters = connection.parameters
+    names = {"DBNAME": "dbname", "USER": "user", "HOST": "host", "PORT": "port"}
+    variables = {name: parameters.get(keyword, "") for name, keyword in names.items()}
+    variables["ENCODING"] = connection.reported("client_encoding")
+    variables["SERVER_VERSION_NAME"] = connection.reported("server_version")
+    variables["SERVER_VERSION_NUM"] = str(connection.server_version)
+    return ClientState(has_escapes(connection), variables, connection.reported("server_encoding"))
+
+
+def has_escapes(connection: Connection) -> bool:
+    """Whether a backslash escapes in an ordinary string now: standard_conforming_strings is off."""
+    return connection.reported("standard_conforming_strings") == "off"
 
 
 def _lines(statements: Sequence[str]) -> Sql:

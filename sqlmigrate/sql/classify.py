@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from itertools import islice, pairwise
 
-from sqlmigrate.sql.scanner import tokens
+from sqlmigrate.sql.tokens import tokens
 
 
 class Sort(Enum):

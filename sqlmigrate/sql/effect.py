@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from sqlmigrate.sql.identifier import folded
-from sqlmigrate.sql.scanner import token_ends
+from sqlmigrate.sql.tokens import token_ends
 
 _PART = re.compile(r'"(?:[^"]|"")+"|[^\W\d][\w$]*')
 _OFF = {"off", "false", "0"}

@@ -8,135 +8,91 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
+from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.place import after
+from sqlmigrate.sql.psql import (
+    UNCONNECTED,
+    ClientState,
+    Swap,
+    assigned,
+    command_at,
+    is_only_text,
+    source_text,
+    value_of,
+    variable_at,
+)
+from sqlmigrate.sql.strings import Strings
+from sqlmigrate.sql.tokens import ESCAPED, LETTER, WHITE, WORD, copies_from_stdin, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Kind(Enum):
-    """The kind of an item."""
-
-    SPACE = "space"  # white space, comments, empty statements
-    STATEMENT = "statement"  # from its first word to its semicolon
-    COMMAND = "command"  # a psql meta-command, with the end of its line
-    DATA = "data"  # data for the COPY before it; a large block is split into several items
-    DATA_END = "data end"  # the line with \.
-
-
-class Item(NamedTuple):
-    """A range of the text, with the line and column of its start, counted from 1, columns in characters."""
-
-    kind: Kind
-    text: str
-    line: int
-    column: int
-
-    @property
-    def end(self) -> tuple[int, int]:
-        """The line and column after its last character."""
-        return after(self.text, self.line, self.column)
-
-
-# The server treats every character from U+0080 on as a letter, including no-break spaces.
-_LETTER = r"A-Za-z_\u0080-\U0010ffff"
-_WORD = rf"[{_LETTER}][{_LETTER}0-9$]*"
-_WHITE = r"[ \t\n\r\f\v]"
-# It matches in one way only, so an unterminated string never matches as a string and following text.
-_ESCAPED_REST = r"(?:[^'\\]++|\\.|'')*'(?!')"
-# A string continues after white space that contains a newline, with the same escape rules.
-_GOES_ON = rf"(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:{_WHITE}|--[^\n\r]*[\n\r])*'"
-_ESCAPED = rf"'{_ESCAPED_REST}(?:{_GOES_ON}{_ESCAPED_REST})*(?!{_GOES_ON})"
-
-_SPACE = re.compile(rf"(?:{_WHITE}+|--[^\n\r]*)*")
+_SPACE = re.compile(rf"(?:{WHITE}+|--[^\n\r]*)*")
 _LINE = re.compile(r"[^\n]*\n?")
 _REST_OF_LINE = re.compile(r"[ \t\r\f\v]*(?:--[^\n]*)?\n")
-_DOLLAR = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$")
+_DOLLAR = re.compile(rf"\$(?:[{LETTER}][{LETTER}0-9]*)?\$")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_BLANK = rf"(?:{_WHITE}+|--[^\n\r]*[\n\r]|/\*.*?\*/)+"
+_BLANK = rf"(?:{WHITE}+|--[^\n\r]*[\n\r]|/\*.*?\*/)+"
 _ROUTINE = re.compile(
     rf"create{_BLANK}(?:or{_BLANK}replace{_BLANK})?(?:function|procedure)\b", re.IGNORECASE | re.DOTALL
 )
 _ATOMIC = re.compile(rf"{_BLANK}atomic\b", re.IGNORECASE | re.DOTALL)
 _ESCAPE_PREFIX = re.compile("[eE]'")
+_ENDS_STATEMENT = -1
 _HIDING = ('"', "$", "\\", "--", "/*")
-_NAME = re.compile(_WORD)
-_STRINGS = re.compile(
-    rf"set{_BLANK}(?:(?:session|local){_BLANK})?standard_conforming_strings\s*(?:=|\bto\b)\s*'?(\w+)",
-    re.IGNORECASE | re.DOTALL,
-)
-_TOKEN = re.compile(
-    rf"(?:{_WHITE}|--[^\n\r]*|/\*.*?\*/)*"
-    rf"([eE]{_ESCAPED}|{_WORD}|'[^']*'|\"(?:[^\"]|\"\")*\"|\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$|\d+|.|\Z)",
-    re.DOTALL,
-)
+_NAME = re.compile(WORD)
 
 
 @cache
-def _quiet(*, words: bool, escapes: bool) -> re.Pattern[str]:
+def _quiet(*, words: bool, escapes: bool, colons: bool) -> re.Pattern[str]:
     """Returns a pattern for text that neither ends a statement nor starts a token that can contain a semicolon.
 
     The number of repetitions is bounded because each one costs the regular expression engine memory.
     """
-    plain = rf"[^;()'\"$\\/\-{_LETTER}]+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
-    strings = rf"[eE]?{_ESCAPED}" if escapes else rf"'[^']*'|[eE]{_ESCAPED}"
-    word = rf"|(?![eE]'){_WORD}" if words else ""
+    plain = rf"[^:;()'\"$\\/\-{LETTER}]+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
+    plain += "|:" if colons else rf"|::|:=|:(?![{LETTER}0-9'\"{{:])"
+    strings = rf"[eE]?{ESCAPED}" if escapes else rf"'[^']*'|[eE]{ESCAPED}"
+    word = rf"|(?![eE]'){WORD}" if words else ""
     return re.compile(rf"(?:{plain}|{strings}{word}){{0,500}}", re.DOTALL)
 
 
-def tokens(statement: str) -> Iterator[str]:
-    """Yields the tokens of a statement as written, without comments; only the tags of dollar quotes are tokens."""
-    return (match[1] for match in _TOKEN.finditer(statement) if match[1])
-
-
-def token_ends(statement: str) -> Iterator[tuple[str, int]]:
-    """Yields the same tokens, each with the offset of its end."""
-    return ((match[1], match.end()) for match in _TOKEN.finditer(statement) if match[1])
-
-
-def statements(text: str, line: int = 1, column: int = 1) -> list[Item]:
-    """Returns the statements of a text that starts at a line and column, and does not contain COPY data."""
+def statements(text: str, line: int = 1, column: int = 1, *, escapes: bool = False) -> list[Item]:
+    """Returns the statements of a text to send that starts at a line and column, and does not contain COPY data."""
     items: list[Item] = []
     with suppress(ScriptError):  # the COPY data is missing
-        for item in scan("", [text]):
+        for item in scan("", [text], ClientState(escapes, {}), substitute=False):
             if item.kind is Kind.STATEMENT:
                 on_first = column - 1 if item.line == 1 else 0
                 items.append(item._replace(line=item.line + line - 1, column=item.column + on_first))
     return items
 
 
-def copies_from_stdin(statement: str) -> bool:
-    """Whether COPY data follows the statement in the script: `COPY … FROM stdin`."""
-    if statement[:4].lower() != "copy":
-        return False
-    depth, previous = 0, ""
-    for token in tokens(statement):
-        word = token.lower()
-        depth += (word == "(") - (word == ")")
-        if depth == 0 and previous == "from":
-            return word == "stdin"
-        previous = word if depth == 0 else ""
-    return False
-
-
-def scan(path: str, chunks: Iterable[str]) -> Iterator[Item]:
+def scan(
+    path: str, chunks: Iterable[str], client: ClientState = UNCONNECTED, *, substitute: bool = True
+) -> Iterator[Item]:
     """Yields the items of a script that is read in chunks of any size; memory is bounded by the longest item.
 
+    Args:
+        path: The path for locations.
+        chunks: The text.
+        client: The start of the session.
+        substitute: Whether the text is that of a file, in which psql replaces variables, or a text to send.
+
     Raises:
-        ScriptError: A quoted string, a comment or COPY data is unterminated, or a psql meta-command is inside a
-            statement. The location is the start of the string, comment, COPY or meta-command.
+        ScriptError: A quoted string, a comment or COPY data is unterminated, or a psql variable is not set. The
+            location is the start of the string, comment, COPY or variable.
     """
-    return _Scanner(path, chunks).items()
+    return _Scanner(path, chunks, client, substitute=substitute).items()
 
 
 class _Scanner:
-    def __init__(self, path: str, chunks: Iterable[str]) -> None:
+    def __init__(self, path: str, chunks: Iterable[str], client: ClientState, *, substitute: bool) -> None:
         self._path = path
         self._chunks = iter(chunks)
         self._ended = False
@@ -144,12 +100,20 @@ class _Scanner:
         self._at = 0
         self._line = 1
         self._column = 1
-        self._escapes = False  # standard_conforming_strings = off
+        self._strings = Strings(client.escapes)
+        self._substitute = substitute
+        self._variables = dict(client.variables)
+        self._swaps: list[Swap] = []  # of the statement that starts at _at
+        self._is_unterminated = False  # the statement before _at has no semicolon
+        self._has_quit = False
         self._open: tuple[int, str] | None = None
 
     def items(self) -> Iterator[Item]:
         while self._at < len(self._text) or self._more():
-            yield from self._next()
+            if self._has_quit:
+                yield self._take(Kind.REST, len(self._text))
+            else:
+                yield from self._next()
 
     def _next(self) -> Iterator[Item]:
         end = self._space_end()
@@ -166,9 +130,16 @@ class _Scanner:
             yield self._command()
             return
         statement = self._statement()
+        if statement.swaps and next(tokens(statement.text), ";") == ";":  # the values are empty
+            yield statement._replace(kind=Kind.SPACE)
+            return
         yield statement
-        if set_strings := _STRINGS.match(statement.text):
-            self._escapes = set_strings[1].lower() in ("off", "false", "no", "0")
+        self._is_unterminated = not statement.text.endswith(";")
+        self._strings.run(statement.text)
+        if self._strings.uncertain:
+            message = "cannot tell to which value this statement sets standard_conforming_strings"
+            hint = "set it with SET standard_conforming_strings = on or off"
+            raise ScriptError(message, Location(self._path, statement.line, statement.column), hint)
         if copies_from_stdin(statement.text):
             yield from self._data(statement)
 
@@ -188,8 +159,8 @@ class _Scanner:
 
     def _take(self, kind: Kind, end: int) -> Item:
         text = self._text[self._at : end]
-        item = Item(kind, text, self._line, self._column)
-        self._at = end
+        item = Item(kind, text, self._line, self._column, tuple(self._swaps), self._strings.escapes)
+        self._at, self._swaps = end, []
         self._line, self._column = item.end
         return item
 
@@ -223,23 +194,28 @@ class _Scanner:
     def _command(self) -> Item:
         while "\n" not in self._text[self._at :] and self._more():
             pass
-        line = _LINE.match(self._text, self._at)
-        return self._take(Kind.COMMAND, line.end())  # type: ignore[union-attr]  # it also matches the empty string
+        command = command_at(self._text, self._at, self._variables)
+        self._variables = assigned(command, self._variables)
+        self._has_quit = command.quits
+        hint = None if command.sends and self._is_unterminated else command.hint
+        self._is_unterminated = False
+        return self._take(Kind.COMMAND, command.end)._replace(hint=hint)
 
     def _statement(self) -> Item:
         while (end := self._statement_end()) is None:
-            if not self._more():
+            had_ended = self._ended
+            if not self._more() and had_ended:
                 self._refuse_open()
                 end = len(self._text)
                 break
         return self._take(Kind.STATEMENT, end)
 
-    def _statement_end(self) -> int | None:  # noqa: C901  # one branch for each relevant character, as in psqlscan.l
+    def _statement_end(self) -> int | None:  # noqa: C901, PLR0912  # a branch for each relevant character, as in psqlscan.l
         if end := self._plain_end():
             return end
         text, at = self._text, self._at
         routine = _ROUTINE.match(text, at) is not None
-        quiet = _quiet(words=not routine, escapes=self._escapes)
+        quiet = _quiet(words=not routine, escapes=self._strings.escapes, colons=not self._substitute)
         depth = bodies = 0
         self._open = None
         while True:
@@ -247,6 +223,8 @@ class _Scanner:
             if at >= len(text):
                 return None
             character = text[at]
+            if character in ";\\":
+                self._refuse_in_value(at)
             if character == ";":
                 at += 1
                 if depth == 0 and bodies == 0:
@@ -261,8 +239,11 @@ class _Scanner:
                 if hidden is None:
                     return None
                 at = hidden
-            elif character == "\\":
-                self._refuse(at, "psql meta-command inside a statement", "end the statement with a semicolon first")
+            elif character in "\\:":
+                resume = self._after_command(at) if character == "\\" else self._after_variable(at)
+                if resume is None or resume == _ENDS_STATEMENT:
+                    return None if resume is None else at
+                at, text = resume, self._text
             elif routine and (word := _NAME.match(text, at)) and not _ESCAPE_PREFIX.match(text, at):
                 bodies = self._bodies(word, bodies) if depth == 0 else bodies
                 at = word.end()
@@ -270,11 +251,54 @@ class _Scanner:
                 self._open = (at, "quoted identifier" if character == '"' else "quoted string")
                 return None
 
+    def _after_command(self, at: int) -> int | None:
+        """Replaces a meta-command in a statement by white space; returns where to go on, or `_ENDS_STATEMENT`.
+
+        None means that the text ends before the command does.
+        """
+        if "\n" not in self._text[at:] and not self._ended:
+            return None
+        command = command_at(self._text, at, self._variables)
+        if command.hint is not None or command.quits:
+            return _ENDS_STATEMENT
+        self._variables = assigned(command, self._variables)
+        self._swap(at, command.end, "\n" if self._text[command.end - 1] == "\n" else " ")
+        return at
+
+    def _after_variable(self, at: int) -> int | None:
+        """Replaces a reference to a variable; returns where to go on, or None if the text ends before it does."""
+        reference = variable_at(self._text, at)
+        if reference is None:
+            return at + 1
+        if reference.end() == len(self._text) and not self._ended:
+            return None
+        value = value_of(reference, self._variables)
+        if value is not None:
+            self._refuse_in_value(at)
+            self._swap(at, reference.end(), value)
+            return at
+        if is_only_text(reference, tokens(self._text[self._at : at])):
+            return reference.end()
+        hint = "write the value, or set the variable with \\set before"
+        return self._refuse(at, f"psql variable {reference[0]} is not set", hint)
+
+    def _swap(self, at: int, end: int, sent: str) -> None:
+        self._swaps.append(Swap(at - self._at, self._text[at:end], sent))
+        self._text = self._text[:at] + sent + self._text[end:]
+
+    def _refuse_in_value(self, at: int) -> None:
+        for swap in self._swaps:
+            if swap.at <= at - self._at < swap.at + len(swap.sent):
+                message = f"the value of psql variable {swap.source} contains a semicolon, a backslash or a variable"
+                self._refuse(at, message, "write the value where it is used")
+
     def _plain_end(self) -> int:
         """Returns the end of a statement in which only strings can contain a semicolon, or 0: most INSERTs."""
         end = self._text.find(";", self._at) + 1
         statement = self._text[self._at : end]
-        if statement[:6].lower() == "create" or any(sign in statement for sign in _HIDING):
+        if self._swaps or statement[:6].lower() == "create" or any(sign in statement for sign in _HIDING):
+            return 0
+        if ":" in statement and any(":" in part for part in statement.split("'")[::2]):
             return 0
         even = statement.count("'") % 2 == 0 and statement.count("(") == statement.count(")")
         return end if even else 0
@@ -342,7 +366,7 @@ class _Scanner:
             self._refuse(self._open[0], f"unterminated {self._open[1]}", "terminate it")
 
     def _refuse(self, at: int, message: str, hint: str) -> NoReturn:
-        line, column = after(self._text[self._at : at], self._line, self._column)
+        line, column = after(source_text(self._text[self._at : at], self._swaps), self._line, self._column)
         start = self._text.rfind("\n", 0, at) + 1
         text = self._text[start : self._text.find("\n", at) % (len(self._text) + 1)]
         raise ScriptError(message, Location(self._path, line, column, text), hint)

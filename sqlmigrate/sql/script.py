@@ -8,11 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.model import Location, Problem
+from sqlmigrate.model import Location, Problem, ProblemLevel
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.directives import directive, pairs
-from sqlmigrate.sql.scanner import Item, Kind, copies_from_stdin, scan
+from sqlmigrate.sql.directive import DIRECTIVE, assignments, value_of
+from sqlmigrate.sql.foreign import way_back
+from sqlmigrate.sql.item import Item, Kind
+from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
+from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.session_objects import hides_session_change, may_change_session, session_objects
+from sqlmigrate.sql.strings import sets_other_encoding
+from sqlmigrate.sql.tokens import copies_from_stdin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,11 +28,6 @@ if TYPE_CHECKING:
 # Long scripts are sent in pieces of this size, in bytes, for which the time of a round trip is negligible.
 PIECE_SIZE = 256 * 1024
 
-_STEERING = re.compile(
-    r"\\(?:restrict|unrestrict|echo|qecho|warn|timing|pset|x|set\s+(?:ON_ERROR_STOP|QUIET|VERBOSITY|ECHO)\b"
-    r"|encoding\s+'?(?i:utf-?8)'?\s*$)(?!\S)"
-)
-_DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*--[ \t]*(?!sqlmigrate:)(\w.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -38,6 +38,8 @@ class Piece:
     `rows` are the byte offsets of the COPY data, if its last statement is `COPY … FROM stdin`. `ends_message` means
     that the next piece needs another message: the server parses a message with the settings at its arrival. `digest`
     and `rows_digest` are the SHA-256 of the bytes in the two ranges.
+    With `escapes`, the server has to parse this piece with standard_conforming_strings = off. `swaps` are the
+    differences between the text that is sent and the file.
     """
 
     start: int
@@ -47,6 +49,8 @@ class Piece:
     statements: int
     rows: tuple[int, int] | None = None
     ends_message: bool = False
+    escapes: bool = False
+    swaps: tuple[Swap, ...] = ()
     digest: bytes = field(default=b"", compare=False, repr=False)
     rows_digest: bytes = field(default=b"", compare=False, repr=False)
 
@@ -117,8 +121,15 @@ class Script:
     steering: tuple[str, ...]
     problems: tuple[Problem, ...]
 
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that prevent the script from running."""
+        return [problem for problem in self.problems if problem.level is ProblemLevel.ERROR]
 
-def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: int = 0) -> Script:
+
+def parse(
+    path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: int = 0, client: ClientState = UNCONNECTED
+) -> Script:
     """Parses a script. Never raises an error for the content of the script: see `Script.problems`.
 
     Args:
@@ -126,19 +137,15 @@ def parse(path: str, chunks: Iterable[str], cuts: Cuts | None = None, offset: in
         chunks: The text, in chunks of any size.
         cuts: How much of the script is done, and the segments that the server requires.
         offset: The number of bytes before the first character: the BOM.
+        client: The start of the session that will run the script.
     """
-    reader = _Reader(path, cuts or Cuts(), offset)
+    reader = _Reader(path, cuts or Cuts(), offset, client.server_encoding)
     try:
-        for item in scan(path, chunks):
+        for item in scan(path, chunks, client):
             reader.take(item)
     except ScriptError as error:
         reader.problems.append(Problem("unreadable", error.message, error.location, error.hint))
     return reader.script()
-
-
-def is_skipped_command(command: str) -> bool:
-    """Whether a psql meta-command is ignored; any other meta-command is a problem."""
-    return _STEERING.match(command) is not None and "\\\\" not in command
 
 
 def cuts_of(step: Step) -> Cuts:
@@ -181,8 +188,10 @@ class _Draft:
 class _Reader:
     """Groups items into pieces, and pieces into segments."""
 
-    def __init__(self, path: str, cuts: Cuts, offset: int) -> None:
+    def __init__(self, path: str, cuts: Cuts, offset: int, server_encoding: str) -> None:
         self.problems: list[Problem] = []
+        self._server_encoding = server_encoding
+        self._sent = self._piece_sent = 0  # characters to send, in all and before the current piece
         self._path = path
         self._cuts = cuts
         self._at = offset
@@ -208,9 +217,13 @@ class _Reader:
         self._ascii = True
 
     def take(self, item: Item) -> None:
-        size = len(item.text) if item.text.isascii() else len(item.text.encode())
-        self._ascii = self._ascii and size == len(item.text)
+        source = item.source
+        size = len(source) if source.isascii() else len(source.encode())
+        self._ascii = self._ascii and size == len(source)
         start, self._at = self._at, self._at + size
+        self._sent += len(item.text)
+        if item.kind in (Kind.SPACE, Kind.STATEMENT) and (problem := way_back(self._path, item)):
+            self.problems.append(problem)
         match item.kind:
             case Kind.STATEMENT:
                 self._take_statement(item, start)
@@ -218,6 +231,8 @@ class _Reader:
                 self._take_space(item)
             case Kind.COMMAND:
                 self._take_command(item)
+            case Kind.REST:
+                pass
             case Kind.DATA:
                 self._digest.add(item.text)
                 self._rows.update(item.text.encode())
@@ -234,12 +249,10 @@ class _Reader:
         if self._block_at is not None and holds_statements:
             self._refuse("open-block", "unterminated transaction block", self._block_at, "add COMMIT")
         if self._foreign is not None and not self._ascii:
-            self._refuse(
-                "encoding",
-                "the file is UTF-8, but sets client_encoding to another encoding",
-                self._foreign,
-                "remove the setting",
-            )
+            message = "the file is UTF-8, but sets client_encoding to another encoding"
+            self._refuse("encoding", message, self._foreign, "remove the setting")
+        if not self._number and not self.problems:
+            self.problems.append(_empty(self._path))
         comment = _COMMENT.search(self._head)
         return Script(
             self._path,
@@ -258,13 +271,12 @@ class _Reader:
         )
 
     def _take_space(self, item: Item) -> None:
-        self._space += item.text
+        self._add_swaps(item)
+        self._space += item.source
         if self._number == 0:
             self._head += item.text
-        for match in _DIRECTIVE.finditer(item.text):
-            if (
-                match[1].lower().partition("=")[0].strip() == "ignore"
-            ):  # a directive of the linter, which is allowed anywhere
+        for match in DIRECTIVE.finditer(item.text):
+            if match[1].lower().partition("=")[0].strip() == "ignore":  # a directive of the linter, allowed anywhere
                 continue
             line = item.line + item.text.count("\n", 0, match.start())
             self._take_directives(match[1], Location(self._path, line, 1, match[0].strip()))
@@ -275,21 +287,20 @@ class _Reader:
                 "directive", "a directive must be before the first statement", place, "move it to the head of the file"
             )
             return
-        for key, value in pairs(text):
+        for key, value in assignments(text):
             try:
-                self._directives[key] = directive(key, value)
+                self._directives[key] = value_of(key, value)
             except ConfigurationError as error:
                 self._refuse("directive", error.message, place, error.hint)
 
     def _take_command(self, item: Item) -> None:
         self._end_piece()
-        if is_skipped_command(item.text):
+        if item.hint is None:
             self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
             return
-        name = item.text.split()[0]
-        self._refuse(
-            "psql-command", f"psql meta-command {name} is not supported", _place(self._path, item), _instead(name)
-        )
+        name = f"\\{command_at(item.text, 0).name}"
+        message = f"psql meta-command {name} is not supported"
+        self._refuse("psql-command", message, _place(self._path, item), item.hint)
 
     def _take_statement(self, item: Item, start: int) -> None:
         sort, reason = sort_of(item.text)
@@ -322,7 +333,7 @@ class _Reader:
         if single or self._draft.full or (number in self._cuts.before and not self._draft.block):
             self._end_segment()
         self._number += 1
-        self._digest.add(item.text)
+        self._digest.add(item.source)
         objects = list(session_objects(item.text))
         hides = hides_session_change(item.text)
         self._sets_session = self._sets_session or sort is Sort.SESSION or bool(objects) or hides
@@ -345,26 +356,33 @@ class _Reader:
         self._skipped = self._digest.now()
 
     def _note_encoding(self, item: Item) -> None:
-        sets = item.text[:3].lower() == "set" and "client_encoding" in item.text.lower()
-        if sets and not re.search(r"utf-?8|unicode|sql_ascii", item.text, re.IGNORECASE):
+        if sets_other_encoding(item.text, self._server_encoding):
             self._foreign = _place(self._path, item)
 
     def _grow(self, item: Item, start: int) -> None:
         """Adds a statement, with the white space and comments before it, to the current piece."""
+        pieces = self._draft.pieces
+        if (self._piece or (pieces[-1] if pieces else None) or item).escapes != item.escapes:
+            self._end_piece()
+            pieces[-1] = replace(pieces[-1], ends_message=True)
         if self._piece is None:
-            self._piece = Piece(start, self._at, item.line, item.column, 1)
-            self._text, self._rows = hashlib.sha256(item.text.encode()), hashlib.sha256()
+            self._piece = Piece(start, self._at, item.line, item.column, 1, escapes=item.escapes)
+            self._piece_sent = self._sent - len(item.text)
+            self._text, self._rows = hashlib.sha256(item.source.encode()), hashlib.sha256()
         else:
             self._piece = replace(self._piece, end=self._at, statements=self._piece.statements + 1)
-            self._text.update((self._space + item.text).encode())
+            self._text.update((self._space + item.source).encode())
         self._space = ""
         self._draft.statements += 1
-        setting = item.text[:3].lower() == "set" and "standard_conforming_strings" in item.text.lower()
-        if setting:
-            self._piece = replace(self._piece, ends_message=True)
-        large = self._piece.end - self._piece.start >= PIECE_SIZE
-        if setting or (large and not copies_from_stdin(item.text)):
+        self._add_swaps(item)
+        if self._piece.end - self._piece.start >= PIECE_SIZE and not copies_from_stdin(item.text):
             self._end_piece()
+
+    def _add_swaps(self, item: Item) -> None:
+        if item.swaps and self._piece is not None:
+            before = self._sent - len(item.text) - self._piece_sent
+            swaps = (swap._replace(at=before + swap.at) for swap in item.swaps)
+            self._piece = replace(self._piece, swaps=(*self._piece.swaps, *swaps))
 
     def _take_rows(self, start: int, end: int | None = None) -> None:
         if self._piece is not None:
@@ -393,17 +411,6 @@ def _place(path: str, item: Item) -> Location:
     return Location(path, item.line, item.column, item.text.partition("\n")[0])
 
 
-def _instead(command: str) -> str:
-    """Returns the hint for an unsupported psql meta-command."""
-    hints = {
-        "\\i": "copy the included SQL into this file, or into another migration",
-        "\\ir": "copy the included SQL into this file, or into another migration",
-        "\\c": "a migration runs in one database; migrate the other database in another run",
-        "\\connect": "a migration runs in one database; migrate the other database in another run",
-        "\\copy": "use COPY … FROM stdin with the data after it, terminated by \\.",
-        "\\gexec": "use a DO block with EXECUTE",
-        "\\g": "end the statement with a semicolon",
-        "\\set": "write the value where it is used",
-        "\\encoding": "save the file as UTF-8",
-    }
-    return hints.get(command, "write plain SQL")
+def _empty(path: str) -> Problem:
+    message, hint = "the file contains no statement", "write its statements, or remove the file"
+    return Problem("empty", message, Location(path), hint, ProblemLevel.WARNING)

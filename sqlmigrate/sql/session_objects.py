@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.scanner import tokens
+from sqlmigrate.sql.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

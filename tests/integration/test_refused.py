@@ -31,20 +31,22 @@ REFUSED = {
     "copy by the client": Refused(
         "\\copy made from 'x.csv' csv\n", "2:1", "psql meta-command \\copy is", "COPY … FROM stdin"
     ),
-    "gexec": Refused("select 'create table x ()' \\gexec\n", "2:28", "psql meta-command inside a statement", ""),
+    "gexec": Refused("select 'create table x ()' \\gexec\n", "2:28", "psql meta-command \\gexec is", "DO block"),
     "gexec behind a semicolon": Refused(
         "select 'x';\n\\gexec\n", "3:1", "psql meta-command \\gexec is", "DO block with EXECUTE"
     ),
     "another database": Refused("\\connect other\n", "2:1", "psql meta-command \\connect is", "one database"),
     "another database, short": Refused("\n\n\\c other\n", "4:1", "psql meta-command \\c is", "one database"),
     "a variable of psql's": Refused(
-        "\\set name value\n", "2:1", "psql meta-command \\set is", "write the value where it is used"
+        "select :name;\n", "2:8", "psql variable :name is not set", "write the value, or set the variable with \\set"
     ),
     "a condition of psql's": Refused(
-        "\\if :x\nselect 1;\n\\endif\n", "2:1", "psql meta-command \\if is", "write plain SQL"
+        "\\if :x\nselect 1;\n\\endif\n", "2:1", "psql meta-command \\if is", "use a DO block with IF"
     ),
-    "a shell command": Refused("\\! rm x\n", "2:1", "psql meta-command \\! is", "write plain SQL"),
-    "two psql commands on a line": Refused("\\echo x \\\\ \\i y\n", "2:1", "psql meta-command \\echo is", ""),
+    "a shell command": Refused(
+        "\\! rm x\n", "2:1", "psql meta-command \\! is", "run the program before or after sqlmigrate"
+    ),
+    "two psql commands on a line": Refused("\\echo x \\\\ \\i y\n", "2:12", "psql meta-command \\i is", ""),
     "a stray end of data": Refused("insert into made values (1);\n\\.\n", "3:1", "psql meta-command \\. is", ""),
     "a COMMIT without BEGIN": Refused(
         "insert into made values (1);\n  COMMIT;\n", "3:3", "COMMIT without BEGIN", "remove it"

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from psycopg import pq
 
 from sqlmigrate.errors import ScriptError
-from sqlmigrate.sql.scanner import Kind, scan
+from sqlmigrate.sql.item import Kind
+from sqlmigrate.sql.scanner import scan
 from tests.servers import ROOT
 
 # Each is a value; what separates statements must not be seen within them.

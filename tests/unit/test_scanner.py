@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.model import Location
-from sqlmigrate.sql.scanner import Item, Kind, copies_from_stdin, scan, tokens
+from sqlmigrate.sql.item import Item, Kind
+from sqlmigrate.sql.scanner import scan
+from sqlmigrate.sql.tokens import copies_from_stdin, tokens
 
 # What decides where a statement ends, cut as finely as it can be told apart.
 _ATOMS = (
@@ -18,6 +20,8 @@ _ATOMS = (
     '"', "$", "$$", "$a$", "$é$", "$1", "a$", "--", "-", "/*", "*/", "/", "*", ";", ";\n", "(", ")", "\\", "\\.",
     "\\.\n",
     "\n", "\r\n", "\r", "\t", " ", "1", "é", "x", "set standard_conforming_strings = off;", "\\echo x\n",
+    "\\echo x ", "\\set x 'a;b'\n", "\\set x 1\n", "\\q\n", "\\g\n", "\\\\", ":x", ":'x'", ':"x"', ":{?x}", ":", "::",
+    ":=", ":DBNAME", "[", "]", "reset all;", "begin;", "commit;", "set local standard_conforming_strings = off;",
 )  # fmt: skip
 _SQL = st.lists(st.sampled_from(_ATOMS), max_size=30).map("".join) | st.text(max_size=60)
 
@@ -42,7 +46,7 @@ def _outcome(chunks: list[str]) -> tuple[list[Item], tuple[object, ...] | None]:
     merged: list[Item] = []
     for kind, group in groupby(items, key=lambda item: item.kind):
         same = list(group)
-        if kind is Kind.DATA:
+        if kind in (Kind.DATA, Kind.REST):
             merged.append(same[0]._replace(text="".join(item.text for item in same)))
         else:
             merged += same
@@ -65,7 +69,7 @@ def test_items_join_to_the_text_for_any_chunks(text: str, sizes: list[int]) -> N
     whole, refusal = _outcome([text])
     assert _outcome(chunks) == (whole, refusal)
     assert _outcome(list(text)) == (whole, refusal)
-    joined = "".join(item[1] for item in whole)
+    joined = "".join(item.source for item in whole)
     assert text.startswith(joined)
     assert refusal is not None or joined == text
 
@@ -73,10 +77,10 @@ def test_items_join_to_the_text_for_any_chunks(text: str, sizes: list[int]) -> N
 @given(_SQL)
 def test_an_item_has_its_location(text: str) -> None:
     at = 0
-    for _, part, line, column in _outcome([text])[0]:
+    for item in _outcome([text])[0]:
         before = text[:at]
-        assert (line, column) == (before.count("\n") + 1, len(before) - before.rfind("\n"))
-        at += len(part)
+        assert (item.line, item.column) == (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        at += len(item.source)
 
 
 @given(_SQL)
@@ -179,7 +183,7 @@ def test_backslashes_escape_if_standard_conforming_strings_is_off(setting: str, 
         ("do $a$ $$ $b$", "unterminated dollar-quoted string $a$", 1, 4, "do $a$ $$ $b$"),
         ("select 1 /* /* */", "unterminated /* comment", 1, 10, "select 1 /* /* */"),
         ("\n\n  /* a", "unterminated /* comment", 3, 3, "  /* a"),
-        ("select 1;\nselect 2 \\g\n", "psql meta-command inside a statement", 2, 10, "select 2 \\g"),
+        ("select 1;\nselect 2,:x\n", "psql variable :x is not set", 2, 10, "select 2,:x"),
         ("é; 'ü", "unterminated quoted string", 1, 4, "é; 'ü"),
         (
             "copy t from stdin; select 1;\n\\.\n",

@@ -19,7 +19,7 @@ def _parse(text: str, cuts: Cuts | None = None) -> Script:
 def _segments(text: str, cuts: Cuts | None = None) -> list[tuple[int, int, bool, str]]:
     """First statement, number of statements, whether it is a transaction, the author's BEGIN; of each segment."""
     script = _parse(text, cuts)
-    assert script.problems == ()
+    assert script.errors == []
     return [(segment.first, segment.statements, segment.transactional, segment.begin) for segment in script.segments]
 
 
@@ -171,13 +171,12 @@ STEERING = (
     "\\restrict abc", "\\unrestrict abc", "\\echo hello 'x", "\\qecho x", "\\warn x", "\\timing", "\\timing off",
     "\\pset pager off", "\\x",
     "\\set ON_ERROR_STOP on", "\\set ON_ERROR_STOP", "\\set QUIET 1", "\\set VERBOSITY terse", "\\set ECHO all",
-    "\\encoding UTF8",
+    "\\set name value", "\\set ON_ERROR_STOPPER", "\\unset ON_ERROR_STOP", "\\o x", "\\dt+ x.*", "\\encoding UTF8",
     "\\encoding 'utf-8'",
 )  # fmt: skip
 OTHERS = (
-    "\\i x.sql", "\\ir x.sql", "\\connect d", "\\c d", "\\copy t from x", "\\gexec", "\\g", "\\set name value",
-    "\\set ON_ERROR_STOPPER",
-    "\\encoding latin1", "\\echo a \\\\ select 1", "\\if true", "\\xx", "\\", "\\.", "\\restricted",
+    "\\i x.sql", "\\ir x.sql", "\\connect d", "\\c d", "\\copy t from x", "\\gexec", "\\g", "\\set AUTOCOMMIT off",
+    "\\encoding latin1", "\\if true", "\\xx", "\\", "\\.", "\\restricted",
 )  # fmt: skip
 
 

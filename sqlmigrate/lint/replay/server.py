@@ -16,14 +16,16 @@ from sqlmigrate.files import source
 from sqlmigrate.lint.replay.observation import Effect, Observation, recall, remember
 from sqlmigrate.lint.replay.sandbox import Sandbox, keys
 from sqlmigrate.model import Location, ServerReport
+from sqlmigrate.server.session import client_state
 from sqlmigrate.sql.place import locate
-from sqlmigrate.sql.scanner import Item, statements
+from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.sqlstate import needs_other_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.server.connection import Connection
+    from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.script import Piece, Segment
 
 _SAID = (
@@ -72,7 +74,7 @@ class Replay:
             ConfigurationError: the extra is not installed.
             ConnectionFailed: the embedded server did not start.
         """
-        if source.read(path).problems:  # the linter reports them without the server
+        if source.read(path).errors:  # the linter reports them without the server
             return []
         *made, key = keys([source.checksum(file) for file in (*earlier, path)])
         if (observed := recall(key, path)) is not None:
@@ -115,9 +117,9 @@ class _FileRun:
     def __init__(self, connection: Connection, path: str) -> None:
         self._connection = connection
         self._path = path
-        self._script, self._opened = source.open_script(path)
-        if self._script.problems:
-            problem = self._script.problems[0]
+        self._script, self._opened = source.open_script(path, client=client_state(connection))
+        if self._script.errors:
+            problem = self._script.errors[0]
             raise _CannotReplay(f"{problem.location or path}: {problem.message}")
 
     def through(self) -> None:
@@ -159,7 +161,7 @@ class _FileRun:
     def _items(self, pieces: Iterable[Piece]) -> Iterator[tuple[Item, Piece | None]]:
         """Yields the statements, the last one of each piece with the piece, which may have COPY data."""
         for piece in pieces:
-            found = statements(self._opened.text(piece), piece.line, piece.column)
+            found = statements(self._opened.text(piece), piece.line, piece.column, escapes=piece.escapes)
             yield from ((item, piece if item is found[-1] else None) for item in found)
 
     def _alone(self, item: Item, copy: Piece | None) -> Observation:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlmigrate.lint import Finding, Options, lint
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.render import as_json, findings, gcc, github, gitlab, junit, markdown, sarif
-from sqlmigrate.sql.scanner import tokens
+from sqlmigrate.sql.tokens import tokens
 from tests.servers import ROOT
 
 EARLIER = "create table t (a int not null, b text, c varchar(10) default 'x'); create index i on t (a);\n"

@@ -9,7 +9,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.names import NAME_BYTES
 from sqlmigrate.sql.parser import SyntaxFault, TooDeep, parse, parse_plpgsql
-from sqlmigrate.sql.scanner import tokens
+from sqlmigrate.sql.tokens import tokens
 from sqlmigrate.sql.tree import options
 
 if TYPE_CHECKING:
