@@ -218,7 +218,8 @@ class Runner:
         settings = self._settings
         monitor = Monitor(
             lambda: self._target.connect("sqlmigrate monitor"),
-            locked.connection.backend_pid,
+            # A session pooler sends a PID of its own.
+            locked.connection.backend_pid if locked.history.pooled else locked.lock.pid,
             locked.history.records.committed_steps,
             self._on_event,
         )
