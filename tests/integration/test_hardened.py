@@ -27,7 +27,7 @@ SAMPLE = 6
 # Values where the next legal one would say nothing, or where a script would not run in psql either.
 CHOSEN = {
     "datestyle": "'German'",
-    "search_path": "'public, pg_temp'",
+    "search_path": "public, pg_catalog",
     "timezone": "'Asia/Kathmandu'",
     "timezone_abbreviations": "'India'",
     "lc_messages": "'C.UTF-8'",
