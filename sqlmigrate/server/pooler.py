@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import TimedOut
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,6 +12,10 @@ if TYPE_CHECKING:
 
 _PID = "select pg_catalog.pg_backend_pid()"
 _LOOKS = 3
+
+
+class _NoBackend(Exception):
+    """The second connection waits for a backend."""
 
 
 def keeps_session(connection: Connection, open_connection: Callable[[], Connection]) -> bool:
@@ -29,7 +31,7 @@ def keeps_session(connection: Connection, open_connection: Callable[[], Connecti
     def look() -> None:
         seen.append(_pid(connection))
         if len(seen) == _LOOKS:
-            raise TimedOut("the pool has no free connection")
+            raise _NoBackend
 
     with closing(open_connection()) as other:
         other.on_tick = look
@@ -37,7 +39,7 @@ def keeps_session(connection: Connection, open_connection: Callable[[], Connecti
             first, second = _pid(other), _pid(other)
             pids = {pid, _pid(connection), _pid(connection), *seen}
             return pids == {pid} and first == second == _pid(other) != pid
-        except TimedOut:
+        except _NoBackend:
             return set(seen) == {pid}
 
 
