@@ -90,7 +90,7 @@ class Target:
         """Opens a connection and surveys the history; the connection is closed at the end of the block."""
         connection = self.connect("sqlmigrate")
         try:
-            history = History(connection, self.table, __version__)
+            history = History(connection, self.table, __version__, lambda: self._keeps_session(connection))
             history.survey()
             yield Opened(connection, history)
         except SqlMigrateError as error:
@@ -102,6 +102,11 @@ class Target:
             raise
         finally:
             connection.close()
+
+    def _keeps_session(self, connection: Connection) -> bool:
+        from sqlmigrate.server.pooler import keeps_session
+
+        return keeps_session(connection, lambda: self.connect("sqlmigrate"))
 
     @contextmanager
     def locked(self) -> Iterator[Locked]:

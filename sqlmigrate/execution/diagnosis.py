@@ -13,7 +13,7 @@ from sqlmigrate.history.records import HISTORY_LOST
 from sqlmigrate.history.tables import SUFFIXES
 from sqlmigrate.model import Location
 from sqlmigrate.sql.scanner import statements
-from sqlmigrate.sql.script import Cuts
+from sqlmigrate.sql.segments import Cuts
 from sqlmigrate.sql.sqlstate import (
     DUPLICATE,
     GONE,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Migration, Progress
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
-    from sqlmigrate.sql.script import Piece
+    from sqlmigrate.sql.segments import Piece
 
 _BEGUN_STATE = "sqlmigrate.begun_state"
 # The approximate size of a message, in characters.

@@ -18,7 +18,7 @@ from sqlmigrate.sql.scanner import scan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.sql.script import Piece
+    from sqlmigrate.sql.segments import Piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.execution import resumption
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Plan, Problem, Progress
-from sqlmigrate.sql.script import PIECE_SIZE, Cuts, cuts_of, is_unfinished
+from sqlmigrate.sql.segments import PIECE_SIZE, Cuts, cuts_of, is_unfinished
 
 if TYPE_CHECKING:
     from sqlmigrate.model import Migration, Step
     from sqlmigrate.sql.psql import ClientState
-    from sqlmigrate.sql.script import Script, Segment
+    from sqlmigrate.sql.segments import Script, Segment
 
 
 class PreparedHook(NamedTuple):

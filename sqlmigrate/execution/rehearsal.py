@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
-    from sqlmigrate.sql.script import Segment
+    from sqlmigrate.sql.segments import Segment
+
+_WIPE = "set constraints all immediate; reset role; reset all; discard temp;"
 
 
 def rehearse(
@@ -36,7 +38,7 @@ def rehearse(
     Raises:
         ScriptError: A migration would fail; the error has its location.
     """
-    connection.run("begin")
+    connection.run(session.opening("", {}).text)
     try:
         for step in steps:
             connection.run(_settings(connection, step, limits))
@@ -46,7 +48,7 @@ def rehearse(
                     if not segment.transactional or not _passes(connection, step, segment, opened, script.path):
                         message = f"line {segment.pieces[0].line}: cannot run inside a transaction block; skipped"
                         on_event(Said(step.step, message))
-            connection.run("set constraints all immediate; reset role; reset all; discard temp")
+            connection.run(f"{_WIPE}{session.start.text}")
     finally:
         session.clean()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.files import source
 from sqlmigrate.model import Location, Problem, ProblemLevel
 from sqlmigrate.sql.scanner import statements
-from sqlmigrate.sql.script import is_unfinished
+from sqlmigrate.sql.segments import is_unfinished
 from sqlmigrate.sql.session_objects import SessionObject, first_use, session_objects
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.files.source import OpenedScript
     from sqlmigrate.model import Step
     from sqlmigrate.sql.item import Item
-    from sqlmigrate.sql.script import Segment
+    from sqlmigrate.sql.segments import Segment
 
 _CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
 

@@ -230,7 +230,8 @@ class Runner:
         settings = self._settings
         monitor = Monitor(
             lambda: locked.connection.beside("sqlmigrate monitor", **WATCHER),
-            locked.connection.backend_pid,
+            # A session pooler sends a PID of its own.
+            locked.connection.backend_pid if locked.history.pooled else locked.lock.pid,
             locked.history.records.committed_steps,
             self._on_event,
         )

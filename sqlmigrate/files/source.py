@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlmigrate.sql.psql import ClientState
-    from sqlmigrate.sql.script import Cuts, Piece, Script
+    from sqlmigrate.sql.segments import Cuts, Piece, Script
 
 _CHUNK = 1024 * 1024
 _BLOCK = 64 * 1024  # malloc maps and unmaps memory for each read of more than 128 KiB

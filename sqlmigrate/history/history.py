@@ -12,6 +12,8 @@ from sqlmigrate.model import Applied
 from sqlmigrate.sql.sqlstate import NOT_PERMITTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlmigrate.history.records import Records
     from sqlmigrate.history.tables import TableName
     from sqlmigrate.server.connection import Connection, Row
@@ -47,17 +49,24 @@ class History:
     """The history table and its log on one connection. The constructor sends nothing.
 
     After `survey`, `format` is the tables' format, 0 where they do not exist, and `pooled` is true where a transaction
-    pooler is between client and server.
+    pooler is between client and server: `keeps_session` tells it from a session pooler.
     """
 
-    def __init__(self, connection: Connection, table: TableName, tool_version: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        table: TableName,
+        tool_version: str,
+        keeps_session: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._connection = connection
         self.table = table
         self._tool_version = tool_version
+        self._keeps_session = keeps_session
         self._has_schema = False
         self.tables = tables_of(table)
         self.format = 0
-        self.pooled = False
+        self._has_foreign_pid = False
 
     @cached_property
     def records(self) -> Records:
@@ -65,6 +74,11 @@ class History:
         from sqlmigrate.history.records import Records  # most runs have nothing to record
 
         return Records(self._connection.literal, self.tables, self._tool_version)
+
+    @cached_property
+    def pooled(self) -> bool:
+        """Whether consecutive transactions may run in different sessions."""
+        return self._has_foreign_pid and not self._keeps_session()
 
     def survey(self) -> None:
         """Queries the catalog for the tables and their format, and detects a transaction pooler.
@@ -147,7 +161,7 @@ class History:
 
     def _take_survey(self, rows: list[Row]) -> None:
         pid, self._has_schema, exists, columns, comment, is_incomplete = rows[0]
-        self.pooled = pid != self._connection.backend_pid
+        self._has_foreign_pid = pid != self._connection.backend_pid
         if not exists:
             return
         if missing := set(_COLUMNS) - ADDED_COLUMNS.keys() - set(columns or ()):

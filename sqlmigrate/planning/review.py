@@ -19,7 +19,7 @@ from sqlmigrate.planning.plan_file import (
 )
 from sqlmigrate.sql.psql import UNCONNECTED
 from sqlmigrate.sql.scanner import statements
-from sqlmigrate.sql.script import cuts_of
+from sqlmigrate.sql.segments import cuts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
     from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.psql import ClientState
-    from sqlmigrate.sql.script import Piece, Segment
+    from sqlmigrate.sql.segments import Piece, Segment
 
 # COPY data of more bytes is replaced by its size.
 _COPY_DATA_SHOWN = 64 * 1024

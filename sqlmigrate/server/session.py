@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 # The server notices within a second that the client has died, instead of at the end of the statement. A server on
 # Windows rejects the setting.
 _CHECK_INTERVAL = ("client_connection_check_interval", "1s")
-# The timeouts that end a session, with the first version that has them: a role's or a database's would end a run during
-# a backup, before a retry or in a long statement.
-_ENDING = {"idle_session_timeout": 140000, "idle_in_transaction_session_timeout": 0, "transaction_timeout": 170000}
+# The settings that end a session, with the first version that has them: a role's or a database's would end a run during
+# a backup, before a retry, in a long statement or at the first error. 0 switches each off.
+_ENDING = {
+    "idle_session_timeout": 140000,
+    "idle_in_transaction_session_timeout": 0,
+    "transaction_timeout": 170000,
+    "exit_on_error": 0,
+}
 
 # SET CONSTRAINTS runs deferred triggers while the script's role and search_path are still set, so that their errors are
 # reported for the script. Never DISCARD ALL: it would release the migration lock.

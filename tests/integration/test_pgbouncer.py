@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.errors import PlanRefused
+from sqlmigrate.server.connection import connect
+from sqlmigrate.server.pooler import keeps_session
 from tests.project import Project
 
 pytestmark = pytest.mark.debian
@@ -26,32 +31,49 @@ listen_addr =
 listen_port = 6432
 unix_socket_dir = {directory}
 auth_type = any
-pool_mode = transaction
-default_pool_size = 4
+pool_mode = {mode}
+default_pool_size = {size}
+server_round_robin = {round_robin}
+ignore_startup_parameters = extra_float_digits,options
 max_client_conn = 100
 logfile = {directory}/log
 """
 
 
-@pytest.fixture
-def pooled(project: Project) -> Iterator[Project]:
+@contextlib.contextmanager
+def bouncer(project: Project, mode: str, size: int = 4, round_robin: int = 0) -> Iterator[Project]:
     """The project, its connections through PgBouncer; it does not run as root."""
     parts = conninfo_to_dict(project.database)
     backend = " ".join(f"{key}={parts[key]}" for key in ("host", "port", "user") if parts.get(key))
     directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-bouncer-"))
-    (directory / "ini").write_text(CONFIGURATION.format(backend=backend, directory=directory))
+    options = {"mode": mode, "size": size, "round_robin": round_robin}
+    (directory / "ini").write_text(CONFIGURATION.format(backend=backend, directory=directory, **options))
     owner = Path(str(parts["host"])).owner() if os.geteuid() == 0 else None
     if owner:
         shutil.chown(directory, owner)
-    bouncer = subprocess.Popen(["/usr/sbin/pgbouncer", "-q", directory / "ini"], user=owner)
+    process = subprocess.Popen(["/usr/sbin/pgbouncer", "-q", directory / "ini"], user=owner)
     while not (directory / ".s.PGSQL.6432").exists():
-        assert bouncer.poll() is None, (directory / "log").read_text()
+        assert process.poll() is None, (directory / "log").read_text()
         time.sleep(0.02)
     through = f"host={directory} port=6432 user=postgres dbname={parts['dbname']}"
-    yield Project(project.server, through, project.root)
-    bouncer.terminate()
-    bouncer.wait()
-    shutil.rmtree(directory)
+    try:
+        yield Project(project.server, through, project.root)
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def pooled(project: Project) -> Iterator[Project]:
+    with bouncer(project, "transaction") as through:
+        yield through
+
+
+@pytest.fixture
+def in_session_mode(project: Project) -> Iterator[Project]:
+    with bouncer(project, "session") as through:
+        yield through
 
 
 def test_migrates_and_rolls_back_with_concurrently(pooled: Project) -> None:
@@ -98,3 +120,81 @@ def test_a_failure_leaves_nothing_behind(pooled: Project) -> None:
     assert pooled.cli("migrate").returncode == 1
     assert pooled.versions() == [("v1.0.0-001", False)]
     assert pooled.has_free_lock()
+
+
+SESSION_SCRIPT = """create schema app; set search_path = app; create table t (a int);
+create index concurrently t_a on t (a); create table u ();"""
+
+
+def test_a_script_that_needs_a_session_runs_in_session_mode(in_session_mode: Project) -> None:
+    in_session_mode.add(1, SESSION_SCRIPT, "drop schema app cascade")
+
+    run = in_session_mode.cli("migrate")
+
+    assert run.returncode == 0, run.stderr
+    assert in_session_mode.value("select count(*) from pg_tables where schemaname = 'app'") == 2
+    assert in_session_mode.cli("rollback", "--steps", "1", "--yes").returncode == 0
+    assert in_session_mode.has_free_lock()
+
+
+def test_replicas_take_turns_in_session_mode(project: Project) -> None:
+    with bouncer(project, "session", size=20) as through:
+        for number in range(1, 6):
+            through.add(number, f"create table t{number} (); select pg_sleep(0.05)")
+
+        replicas = [through.start("migrate") for _ in range(4)]
+
+        assert [(replica.communicate()[1], replica.returncode)[1] for replica in replicas] == [0] * 4
+        assert through.value("select count(*) from migrations_log where outcome = 'success'") == 5
+        assert through.has_free_lock()
+
+
+def test_one_backend_is_enough_in_session_mode(project: Project) -> None:
+    with bouncer(project, "session", size=1) as through:
+        through.add(1, SESSION_SCRIPT)
+
+        run = through.cli("migrate")
+
+        assert run.returncode == 0, run.stderr
+
+
+def test_who_blocks_is_named_in_session_mode(in_session_mode: Project, project: Project) -> None:
+    project.query("create table t ()")
+    in_session_mode.add(1, "alter table t add column a int")
+    with psycopg.connect(project.database, application_name="the reader") as reader:
+        reader.execute("select * from t")
+
+        run = in_session_mode.cli("migrate", "--lock-timeout", "2s", "--lock-retries", "0")
+
+    assert run.returncode == 1
+    assert "the reader" in run.stderr
+
+
+@pytest.mark.parametrize("round_robin", [0, 1])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("busy", [0, 3])
+def test_transaction_mode_is_never_taken_for_session_mode(
+    project: Project, size: int, round_robin: int, busy: int
+) -> None:
+    with bouncer(project, "transaction", size, round_robin) as through, contextlib.ExitStack() as clients:
+        others = [clients.enter_context(psycopg.connect(through.database)) for _ in range(min(busy, size))]
+        for other in others:  # leaves several idle backends in the pool
+            other.execute("select 1")
+        for other in others:
+            other.rollback()
+        first = clients.enter_context(closing(connect(through.database, "a")))
+        assert not keeps_session(first, lambda: connect(through.database, "b"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_session_mode_is_recognized(project: Project, size: int) -> None:
+    with bouncer(project, "session", size) as through, closing(connect(through.database, "a")) as first:
+        assert keeps_session(first, lambda: connect(through.database, "b"))
+
+
+def test_a_session_behind_a_pooler_gets_its_settings_back(in_session_mode: Project) -> None:
+    in_session_mode.add(1, "set search_path = pg_catalog; create table public.t ()")
+    in_session_mode.add(2, "create table u as select current_setting('search_path') as a")
+
+    assert len(in_session_mode.migrator().migrate().steps) == 2
+    assert in_session_mode.query("table u") == [('"$user", public',)]

@@ -59,10 +59,10 @@ def test_every_command_reads_the_history_with_any_date_style(project: Project, s
 def test_the_time_zone_of_the_database_does_not_change_what_is_shown(project: Project, zone: str) -> None:
     project.add(1, "create table t ()")
     project.migrator().migrate()
-    before = [project.cli(*command.split()).stdout for command in ("history", "status --output-format json")]
+    before = [project.cli(*command.split()).stdout for command in ("history", "status --format json")]
     set_for_database(project, "timezone", f"'{zone}'")
 
-    assert [project.cli(*command.split()).stdout for command in ("history", "status --output-format json")] == before
+    assert [project.cli(*command.split()).stdout for command in ("history", "status --format json")] == before
 
 
 def test_the_script_has_the_settings_of_the_database(project: Project) -> None:

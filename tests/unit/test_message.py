@@ -4,7 +4,7 @@ import pytest
 
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.model import Location
-from sqlmigrate.sql.script import Piece
+from sqlmigrate.sql.segments import Piece
 
 OPENING = Part("begin;\nset local lock_timeout = 1;\n", 2, 0)
 FIRST = Part("select 'é';\n select 2;\n;\n", 2, 0, Piece(0, 23, 3, 5, 2))

@@ -11,7 +11,7 @@ import pytest
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.files.source import Source, checksum, find, open_script, read, with_line_text
 from sqlmigrate.model import Location
-from sqlmigrate.sql.script import Cuts, Piece
+from sqlmigrate.sql.segments import Cuts, Piece
 
 BOM = b"\xef\xbb\xbf"
 MEBIBYTE = 1024 * 1024

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.sql.item import Item
-    from sqlmigrate.sql.script import Piece, Segment
+    from sqlmigrate.sql.segments import Piece, Segment
 
 _SAID = (
     ("rewrites", re.compile(r'rewriting table "(.+)"')),
