@@ -107,7 +107,7 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.locked() as locked:
             plan = plan_for(PlanRequest(Action.APPLY), files, locked.rows)
-            if self._settings.require_approval and plan.steps:
+            if self._requires_approval(locked) and plan.steps:
                 raise PlanRefused([_UNREHEARSED])
             prepared = self._prepared(locked, plan)
             checked(prepared.plan)
@@ -199,8 +199,12 @@ class Runner:
                 raise source.changed(step.step.path)
         return plan_file.changes(file, facts)
 
+    def _requires_approval(self, opened: Opened | Locked) -> bool:
+        """Whether the settings or the database require an approval; no setting overrides the database."""
+        return self._settings.require_approval or opened.history.requires_approval
+
     def _missing_approvals(self, opened: Opened, plan: Plan, file: PlanFile | None) -> list[Problem]:
-        if not self._settings.require_approval or not plan.steps:
+        if not self._requires_approval(opened) or not plan.steps:
             return []
         from sqlmigrate.planning import approval
 

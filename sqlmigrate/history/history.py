@@ -27,7 +27,11 @@ select pg_catalog.pg_backend_pid(),
         where a.attrelid = pg_catalog.to_regclass({history_name}) and a.attnum > 0 and not a.attisdropped),
        pg_catalog.obj_description(pg_catalog.to_regclass({history_name}), 'pg_class'),
        pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
-                 pg_catalog.to_regclass({totals_name})) > 0;
+                 pg_catalog.to_regclass({totals_name})) > 0,
+       exists (select from pg_catalog.pg_db_role_setting s
+               join pg_catalog.pg_database d on d.oid = s.setdatabase and d.datname = pg_catalog.current_database(),
+                    pg_catalog.unnest(s.setconfig) c
+               where s.setrole = 0 and c in ('sqlmigrate.require_approval=on', 'sqlmigrate.require_approval=true'));
 """
 # The newest id in the log, and the id after which its sequence had to be restarted, if any: -1 if only the owner can. A
 # sequence that was never called has no last value, although RESTART WITH may have set its next one.
@@ -50,6 +54,8 @@ class History:
 
     After `survey`, `format` is the tables' format, 0 where they do not exist, and `pooled` is true where a transaction
     pooler is between client and server: `keeps_session` tells it from a session pooler.
+    `requires_approval` is true if an administrator has set `sqlmigrate.require_approval` for the database; it is read
+    from the catalog, because a session can change its own settings.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class History:
         self._has_schema = False
         self.tables = tables_of(table)
         self.format = 0
+        self.requires_approval = False
         self._has_foreign_pid = False
 
     @cached_property
@@ -160,7 +167,7 @@ class History:
         return _SURVEY.format(**names)
 
     def _take_survey(self, rows: list[Row]) -> None:
-        pid, self._has_schema, exists, columns, comment, is_incomplete = rows[0]
+        pid, self._has_schema, exists, columns, comment, is_incomplete, self.requires_approval = rows[0]
         self._has_foreign_pid = pid != self._connection.backend_pid
         if not exists:
             return

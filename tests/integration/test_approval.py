@@ -299,3 +299,18 @@ def test_a_plan_file_that_cannot_be_written_is_reported(project: Project) -> Non
 
     assert "could not write file" in refused(project, "plan", "--out", "nowhere/plan.json")
     assert not Path(project.root / "nowhere").exists()
+
+
+@pytest.mark.parametrize("value", ["on", "true"])
+def test_a_database_can_require_approvals_whatever_the_configuration_says(project: Project, value: str) -> None:
+    project.add(1, "create table a (id int);")
+    (project.root / "mine.toml").write_text("require_approval = false\n")
+    name = project.value("select current_database()")
+    project.query(f"alter database {name} set sqlmigrate.require_approval = '{value}'")
+
+    for arguments in ("migrate", "--config mine.toml migrate", "validate --dry-run"):
+        done = project.cli(*arguments.split(), PGOPTIONS="-c sqlmigrate.require_approval=off")
+        assert (done.returncode, "[not-approved]" in done.stderr) == (1, True), arguments
+
+    project.query(f"alter database {name} reset sqlmigrate.require_approval")
+    ok(project, "migrate")
