@@ -26,6 +26,7 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
                  pg_catalog.to_regclass({totals_name})) > 0;
 """
+_CREATE = "grant CREATE on its schema, or choose another table with --history-table schema.name"
 # Tables of formats 1 and 2 have no column begun_state, and only unfinished migrations have a value in it.
 _BEGUN_STATE = "case when success then '' else coalesce(pg_catalog.to_jsonb(m) ->> 'begun_state', '') end"
 _ROWS = f"select {', '.join(_COLUMNS)}, {_BEGUN_STATE} from {{history}} m"
@@ -132,6 +133,6 @@ class History:
             raise HistoryError(
                 f'could not create history table "{self._table}": {error.message}',
                 hint=error.hint
-                or "grant CREATE on its schema, or choose another table with --history-table schema.name",
+                or ("let the owner of the tables run `sqlmigrate migrate` once" if self.format else _CREATE),
             ) from error
         self.format = len(FORMATS)
