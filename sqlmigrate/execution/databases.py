@@ -11,7 +11,7 @@ from sqlmigrate.sql.identifier import folded, quoted
 if TYPE_CHECKING:
     from sqlmigrate.execution.verdict import State, Verdict
     from sqlmigrate.server.connection import Connection
-    from sqlmigrate.sql.effect import Effect
+    from sqlmigrate.sql.effect import CatalogEffect
 
 _OPTIONS = {
     "database": "owner template encoding locale lc_collate lc_ctype tablespace allow_connections connection_limit"
@@ -41,7 +41,7 @@ from pg_catalog.pg_tablespace s where s.spcname = %(name)s::name
 _QUERIES = {"database": _DATABASE, "tablespace": _TABLESPACE}
 
 
-def created(connection: Connection, kind: str, effect: Effect, state: State) -> Verdict:
+def created(connection: Connection, kind: str, effect: CatalogEffect, state: State) -> Verdict:
     """Judges CREATE DATABASE or CREATE TABLESPACE."""
     (name,) = effect.name
     if state["oid"] is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.execution.verdict import State, Verdict
     from sqlmigrate.server.connection import Connection
-    from sqlmigrate.sql.effect import Effect
+    from sqlmigrate.sql.effect import CatalogEffect
 
 # A comment that stays as it is takes the lock of an index build: LOCK TABLE rejects materialized views.
 _TABLE = """
@@ -55,7 +55,6 @@ where not i.indisvalid order by i.indrelid, c.relname
 """
 _COPY_NAME = re.compile(r".*_cc(?:new|old)[0-9]*")
 _LONGEST = 63  # bytes of a name
-_UNPROVEN = "invalid index {} is not provably of the statement; it is left"
 _NAME = "select c.relname from pg_catalog.pg_class c where c.oid = %(oid)s::oid"
 _OID = "select pg_catalog.to_regclass(%(name)s)::oid::int8"
 # A temporary index without a tablespace is created as an index of a table is.
@@ -67,7 +66,7 @@ create {unique} index {name} on {copy} {rest}
 """
 
 
-class _Index(NamedTuple):
+class _TableIndex(NamedTuple):
     oid: int
     schema: str
     name: str
@@ -94,7 +93,7 @@ class _Copy(NamedTuple):
         return str(Identifier(self.schema, self.name))
 
 
-def created_index(connection: Connection, effect: Effect, state: State) -> Verdict:
+def created_index(connection: Connection, effect: CatalogEffect, state: State) -> Verdict:
     """Judges CREATE INDEX CONCURRENTLY."""
     if state["occupant"] is not None:
         existed = f"{quoted(effect.name[-1])} existed before the statement was started: {state['occupant']}"
@@ -116,7 +115,7 @@ def created_index(connection: Connection, effect: Effect, state: State) -> Verdi
         left = [_set_aside(connection, index) for index in alike]
     _drop(connection, left)
     others = [f"index {index} is not what the statement creates; it is left" for index in named if index not in alike]
-    return repeat(*others, *(_UNPROVEN.format(index) for index in new if index not in named and not index.valid))
+    return repeat(*others, *(_unproven(index) for index in new if index not in named and not index.valid))
 
 
 def reindexed(connection: Connection, kind: str, state: State) -> Verdict:
@@ -132,9 +131,13 @@ def reindexed(connection: Connection, kind: str, state: State) -> Verdict:
                 if source == "" or (source and sources[copy.table, source] == 1):
                     left.append(_set_aside(connection, copy))
                 else:
-                    remarks.append(_UNPROVEN.format(copy))
+                    remarks.append(_unproven(copy))
         _drop(connection, left)
     return repeat(*remarks)
+
+
+def _unproven(index: _TableIndex | _Copy) -> str:
+    return f"invalid index {index} is not provably of the statement; it is left"
 
 
 @contextmanager
@@ -180,7 +183,7 @@ def _pause(connection: Connection) -> None:
     connection.on_tick()
 
 
-def _expected(connection: Connection, effect: Effect, table: str) -> _Index:
+def _expected(connection: Connection, effect: CatalogEffect, table: str) -> _TableIndex:
     """Returns the index that the statement creates on an empty copy of the table, which is rolled back."""
     copy = quoted("pg_temp", effect.table[-1])
     name = quoted(effect.name[-1]) if effect.name else ""
@@ -189,15 +192,15 @@ def _expected(connection: Connection, effect: Effect, table: str) -> _Index:
     try:
         connection.run(_SCRATCH.format(copy=copy, table=table, unique=unique, name=name, rest=effect.rest))
         (oid,) = connection.rows(_OID, {"name": copy})[0]
-        return _Index(*connection.rows(_INDEXES, {"table": oid})[0])
+        return _TableIndex(*connection.rows(_INDEXES, {"table": oid})[0])
     finally:
         if connection.in_transaction and not connection.lost:
             connection.run("rollback to savepoint sqlmigrate")
 
 
-def _new_indexes(connection: Connection, state: State) -> list[_Index]:
+def _new_indexes(connection: Connection, state: State) -> list[_TableIndex]:
     """Returns the indexes of the table that did not exist before the statement."""
-    indexes = (_Index(*row) for row in connection.rows(_INDEXES, {"table": state["table"]}))
+    indexes = (_TableIndex(*row) for row in connection.rows(_INDEXES, {"table": state["table"]}))
     return [index for index in indexes if index.oid not in state["indexes"].values()]
 
 
@@ -253,7 +256,7 @@ def _aside(oid: int) -> str:
     return f"sqlmigrate_{oid}"
 
 
-def _set_aside(connection: Connection, index: _Index | _Copy) -> str:
+def _set_aside(connection: Connection, index: _TableIndex | _Copy) -> str:
     """Renames an index to a name that nobody else uses, and returns it: DROP INDEX CONCURRENTLY finds it by its name.
 
     PostgreSQL does not rename an index of a TOAST table, and drops only an invalid one.

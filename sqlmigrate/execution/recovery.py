@@ -20,7 +20,7 @@ from sqlmigrate.sql.tokens import tokens
 if TYPE_CHECKING:
     from sqlmigrate.execution.verdict import State, Verdict
     from sqlmigrate.server.connection import Connection
-    from sqlmigrate.sql.effect import Effect
+    from sqlmigrate.sql.effect import CatalogEffect
 
 # SQLSTATEs for an object that already exists or does not exist; the server checks them before it changes anything.
 REFUSALS = frozenset(("42P07", "42P04", "42704", "42P01", "42710", "3D000", "3F000"))
@@ -98,7 +98,7 @@ def left_index(connection: Connection, begun_state: str) -> bool:
     return any(oid not in state["indexes"].values() for oid, *_ in rows)
 
 
-def _judged(connection: Connection, effect: Effect, state: State) -> Verdict:
+def _judged(connection: Connection, effect: CatalogEffect, state: State) -> Verdict:
     match effect.kind.split():
         case ["create", "index"]:
             return created_index(connection, effect, state)
@@ -111,7 +111,7 @@ def _judged(connection: Connection, effect: Effect, state: State) -> Verdict:
     return _detached(connection, state)
 
 
-def _dropped(connection: Connection, kind: str, effect: Effect, state: State) -> Verdict:
+def _dropped(connection: Connection, kind: str, effect: CatalogEffect, state: State) -> Verdict:
     if state["oid"] is None:
         return done() if effect.conditional else repeat()
     old = state["name"]

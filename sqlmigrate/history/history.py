@@ -209,6 +209,11 @@ class History:
             self._connection.run("rollback")
             raise HistoryError(
                 f'could not create history table "{self.table}": {error.message}',
-                hint=error.hint or (_GRANT if error.report.sqlstate in (NOT_PERMITTED, "3F000") else ""),
+                hint=error.hint or self._creation_hint(error),
             ) from error
         self.format = len(FORMATS)
+
+    def _creation_hint(self, error: StatementFailed) -> str:
+        if error.report.sqlstate not in (NOT_PERMITTED, "3F000"):
+            return ""
+        return "let the owner of the tables run `sqlmigrate migrate` once" if self.format else _GRANT

@@ -12,7 +12,7 @@ _PART = re.compile(r'"(?:[^"]|"")+"|[^\W\d][\w$]*')
 _OFF = {"off", "false", "0"}
 
 
-class Effect(NamedTuple):
+class CatalogEffect(NamedTuple):
     """The effect of a statement on the catalog.
 
     Names are tuples of their parts as in the catalog: the schema, if it is written, and the name. `name` is empty for
@@ -28,7 +28,7 @@ class Effect(NamedTuple):
     rest: str = ""
 
 
-def effect_of(statement: str) -> Effect | None:
+def effect_of(statement: str) -> CatalogEffect | None:
     """Returns the effect of a statement; None if it can be repeated, or is not spelled as expected."""
     words = Words(statement.rstrip("; \t\r\n"))
     if words.take("create"):
@@ -81,17 +81,17 @@ class Words:
         return self._at >= len(self._tokens)
 
 
-def _creation(words: Words) -> Effect | None:
+def _creation(words: Words) -> CatalogEffect | None:
     unique = words.take("unique")
     if words.take("index", "concurrently"):
         return _index(words, unique=unique)
     for kind in ("database", "tablespace"):
         if words.take(kind) and (name := words.name()):
-            return Effect(f"create {kind}", name, rest=words.rest)
+            return CatalogEffect(f"create {kind}", name, rest=words.rest)
     return None
 
 
-def _index(words: Words, *, unique: bool) -> Effect | None:
+def _index(words: Words, *, unique: bool) -> CatalogEffect | None:
     conditional = words.take("if", "not", "exists")
     name: tuple[str, ...] = ()
     if not words.take("on") and not ((name := words.name()) and words.take("on")):
@@ -99,25 +99,27 @@ def _index(words: Words, *, unique: bool) -> Effect | None:
     words.take("only")
     table = words.name()
     words.take("*")
-    return Effect("create index", name, table, conditional, unique, words.rest) if table else None
+    return CatalogEffect("create index", name, table, conditional, unique, words.rest) if table else None
 
 
-def _drop(words: Words) -> Effect | None:
+def _drop(words: Words) -> CatalogEffect | None:
     for kind, *more in (("index", "concurrently"), ("database",), ("tablespace",)):
         if words.take(kind, *more):
             conditional = words.take("if", "exists")
             name = words.name()
-            return Effect(f"drop {kind}", name, conditional=conditional) if name and not words.take(",") else None
+            return (
+                CatalogEffect(f"drop {kind}", name, conditional=conditional) if name and not words.take(",") else None
+            )
     return None
 
 
-def _reindex(words: Words) -> Effect | None:
+def _reindex(words: Words) -> CatalogEffect | None:
     concurrent = words.take("(") and _is_concurrent(words)
     kind = words.next().lower()
     concurrent = words.take("concurrently") or concurrent
     name = () if words.ended else words.name()
     known = kind == "database" or (kind in ("index", "table", "schema") and name)
-    return Effect(f"reindex {kind}", name) if concurrent and known else None
+    return CatalogEffect(f"reindex {kind}", name) if concurrent and known else None
 
 
 def _is_concurrent(words: Words) -> bool:
@@ -131,7 +133,7 @@ def _is_concurrent(words: Words) -> bool:
     return bool(values) and values[-1] not in _OFF
 
 
-def _detach(words: Words) -> Effect | None:
+def _detach(words: Words) -> CatalogEffect | None:
     words.take("if", "exists")
     words.take("only")
     table = words.name()
@@ -139,4 +141,4 @@ def _detach(words: Words) -> Effect | None:
     if not words.take("detach", "partition"):
         return None
     name = words.name()
-    return Effect("detach", name, table) if table and name and words.take("concurrently") else None
+    return CatalogEffect("detach", name, table) if table and name and words.take("concurrently") else None

@@ -34,7 +34,7 @@ def test_migrate_touches_nothing_of_other_people(mixed: Project, begun: str, tim
     endure(mixed, MIGRATE, begun, times, seed=11)
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_rollback_touches_nothing_of_other_people(mixed: Project, migrated: str, times: int) -> None:
     endure(mixed, ROLLBACK, migrated, times, seed=12)
 

@@ -467,6 +467,22 @@ def test_a_role_can_migrate_without_the_privilege_to_create_tables(project: Proj
         project.query(f"drop owned by {role}", f"drop role {role}")
 
 
+def test_a_role_that_does_not_own_the_tables_cannot_upgrade_them(project: Project) -> None:
+    add_series(project, 2)
+    project.migrator().migrate(Version(2, 0, 0, 1))
+    role = f"writer_{project.value('select pg_backend_pid()')}"
+    project.query("alter table migrations drop column begun_state")
+    project.query("comment on table migrations is 'What sqlmigrate has applied, one row a migration. Format 2.'")
+    project.query(f"create role {role} login", f"grant all on all tables in schema public to {role}")
+    try:
+        with pytest.raises(HistoryError, match="must be owner of table migrations") as refused:
+            project.migrator(db_user=role).migrate()
+    finally:
+        project.query(f"drop owned by {role}", f"drop role {role}")
+
+    assert refused.value.hint == "let the owner of the tables run `sqlmigrate migrate` once"
+
+
 def test_a_role_without_create_privilege_gets_a_hint(project: Project) -> None:
     add_series(project, 1)
     role = f"reader_{project.value('select pg_backend_pid()')}"

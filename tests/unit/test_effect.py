@@ -2,33 +2,36 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.sql.effect import Effect, effect_of
+from sqlmigrate.sql.effect import CatalogEffect, effect_of
 
 
 @pytest.mark.parametrize(
     ("statement", "effect"),
     [
-        ("create index concurrently i on t (a);", Effect("create index", ("i",), ("t",), rest=" (a)")),
-        ("CREATE INDEX CONCURRENTLY ON T(a)", Effect("create index", (), ("t",), rest="(a)")),
+        ("create index concurrently i on t (a);", CatalogEffect("create index", ("i",), ("t",), rest=" (a)")),
+        ("CREATE INDEX CONCURRENTLY ON T(a)", CatalogEffect("create index", (), ("t",), rest="(a)")),
         (
             'create unique index concurrently if not exists "I ""x" on only "S".T using gin (a)',
-            Effect("create index", ('I "x',), ("S", "t"), conditional=True, unique=True, rest=" using gin (a)"),
+            CatalogEffect("create index", ('I "x',), ("S", "t"), conditional=True, unique=True, rest=" using gin (a)"),
         ),
-        ("/* a */ create index concurrently i on d.s.t * (a)", Effect("create index", ("i",), ("s", "t"), rest=" (a)")),
-        ("drop index concurrently s.i cascade", Effect("drop index", ("s", "i"))),
-        ("drop index concurrently if exists i", Effect("drop index", ("i",), conditional=True)),
-        ("drop database d with (force)", Effect("drop database", ("d",))),
-        ("drop tablespace if exists s", Effect("drop tablespace", ("s",), conditional=True)),
-        ("create database d owner = o", Effect("create database", ("d",), rest=" owner = o")),
-        ("create tablespace s location '/x'", Effect("create tablespace", ("s",), rest=" location '/x'")),
-        ("reindex index concurrently s.i", Effect("reindex index", ("s", "i"))),
-        ("reindex (verbose, concurrently) table t", Effect("reindex table", ("t",))),
-        ("reindex (concurrently on, tablespace x) schema s", Effect("reindex schema", ("s",))),
-        ("reindex database concurrently", Effect("reindex database")),
-        ("alter table if exists only p detach partition s.c concurrently", Effect("detach", ("s", "c"), ("p",))),
+        (
+            "/* a */ create index concurrently i on d.s.t * (a)",
+            CatalogEffect("create index", ("i",), ("s", "t"), rest=" (a)"),
+        ),
+        ("drop index concurrently s.i cascade", CatalogEffect("drop index", ("s", "i"))),
+        ("drop index concurrently if exists i", CatalogEffect("drop index", ("i",), conditional=True)),
+        ("drop database d with (force)", CatalogEffect("drop database", ("d",))),
+        ("drop tablespace if exists s", CatalogEffect("drop tablespace", ("s",), conditional=True)),
+        ("create database d owner = o", CatalogEffect("create database", ("d",), rest=" owner = o")),
+        ("create tablespace s location '/x'", CatalogEffect("create tablespace", ("s",), rest=" location '/x'")),
+        ("reindex index concurrently s.i", CatalogEffect("reindex index", ("s", "i"))),
+        ("reindex (verbose, concurrently) table t", CatalogEffect("reindex table", ("t",))),
+        ("reindex (concurrently on, tablespace x) schema s", CatalogEffect("reindex schema", ("s",))),
+        ("reindex database concurrently", CatalogEffect("reindex database")),
+        ("alter table if exists only p detach partition s.c concurrently", CatalogEffect("detach", ("s", "c"), ("p",))),
     ],
 )
-def test_the_effect_of_a_statement(statement: str, effect: Effect) -> None:
+def test_the_effect_of_a_statement(statement: str, effect: CatalogEffect) -> None:
     assert effect_of(statement) == effect
 
 
