@@ -10,10 +10,11 @@ from sqlmigrate.config.password import password_for
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
+from sqlmigrate.server.network import SAME_SERVER
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
@@ -40,6 +41,15 @@ class Locked(NamedTuple):
     session: Session
     lock: Lock
     rows: list[Applied]
+
+
+def connect_beside(parameters: Mapping[str, str], application_name: str, **parts: str) -> Connection:
+    """Opens another connection to the server of a connection, even if the settings list several hosts.
+
+    Raises:
+        ConnectionFailed: The server rejects the connection.
+    """
+    return connect(make_conninfo("", **{**parameters, **SAME_SERVER, **parts}), application_name)
 
 
 class Target:
@@ -117,7 +127,7 @@ class Target:
 
         connection, history = opened
         session = Session(connection, pooled=history.pooled)
-        keeper = connection.beside("sqlmigrate lock") if history.pooled else None
+        keeper = connect_beside(connection.parameters, "sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
         wait = self._settings.lock_wait / 1000
         try:

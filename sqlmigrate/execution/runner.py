@@ -215,10 +215,11 @@ class Runner:
         from sqlmigrate.execution.executor import Executor
         from sqlmigrate.server.monitor import Monitor
         from sqlmigrate.server.network import WATCHER
+        from sqlmigrate.target import connect_beside
 
-        settings = self._settings
+        settings, parameters = self._settings, locked.connection.parameters
         monitor = Monitor(
-            lambda: locked.connection.beside("sqlmigrate monitor", **WATCHER),
+            lambda: connect_beside(parameters, "sqlmigrate monitor", **WATCHER),
             locked.connection.backend_pid,
             locked.history.records.committed_steps,
             self._on_event,

@@ -9,7 +9,7 @@ import time
 from http.client import HTTPException
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from sqlmigrate.errors import ConfigurationError, ConnectionLost, DatabaseError, SqlMigrateError
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _SCRAPE_WAIT = 5  # seconds that a scrape waits for earlier scrapes
 _PAUSE = 1  # seconds after a failure before the next query
 _PUSH_TIMEOUT = 5
+_PUSH_HINT = "write http://USER:PASSWORD@HOST:PORT, with %40 for @, %2F for /, %3F for ? and %23 for # in the password"
 _CLIENT_TIMEOUT = 10
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*)):([0-9]{1,5})")
 
@@ -99,13 +100,15 @@ class Exporter:
         """
         collected = families.Collected([metric for metric in self.read() if metric.name not in omitted])
         group = {"instance": self._target.place[0], **self._labels}
-        where = url.rpartition("@")[2]
+        where, _ = _gateway_parts(url)
         try:
-            where, handler = _gateway(url)
+            address, handler = _gateway(url)
             send = families.client("exposition").push_to_gateway
-            _in_time(lambda: send(where, "sqlmigrate", collected, group, timeout=_PUSH_TIMEOUT, handler=handler))
-        except (OSError, ValueError, HTTPException) as error:
+            _in_time(lambda: send(address, "sqlmigrate", collected, group, timeout=_PUSH_TIMEOUT, handler=handler))
+        except OSError as error:
             raise SqlMigrateError(f"could not push the metrics to {where}: {error}") from None
+        except (ValueError, HTTPException) as error:  # their messages may contain the path, and a token in it
+            raise SqlMigrateError(f"could not push the metrics to {where}: {type(error).__name__}") from None
 
     def serve(self, address: str, on_start: Callable[[str], None]) -> None:
         """Serves scrapes until an exception ends it, such as that of a signal; calls `on_start` with the URL.
@@ -243,12 +246,31 @@ def _in_time(push: Callable[[], None]) -> None:
         raise TimeoutError(f"no response within {_PUSH_TIMEOUT} s")
 
 
+def _gateway_parts(url: str) -> tuple[str, SplitResult]:
+    """Returns scheme, host and port without the path, which may contain a token; and the parts of the URL.
+
+    Raises:
+        SqlMigrateError: the URL is not usable, or a part of the password may be taken for another part of the URL.
+    """
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        _ = parts.port
+    except ValueError:
+        raise SqlMigrateError("could not push the metrics: invalid URL", hint=_PUSH_HINT) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SqlMigrateError("could not push the metrics: invalid URL", hint=_PUSH_HINT)
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.netloc.count("@") > 1:
+        raise SqlMigrateError(
+            "could not push the metrics: the user or password in the URL contains a character that must be escaped",
+            hint=_PUSH_HINT,
+        )
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts
+
+
 def _gateway(url: str) -> tuple[str, Callable[..., Any]]:
     """Returns the URL without user and password, and a handler that sends them."""
     exposition = families.client("exposition")
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("the URL must start with http:// or https://")
+    _, parts = _gateway_parts(url)
     where = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def handler(**request: Any) -> Any:

@@ -41,7 +41,8 @@ def line(event: events.Event) -> str:  # noqa: C901, PLR0912  # one case per eve
         case events.PassedOver(_, command):
             return style(f"    {command}: skipped", dim=True)
         case events.Notice(severity, message):
-            return style(f"    {severity}: {message}", dim=severity != "WARNING" or None)
+            text = f"{severity}: {message}".replace("\n", "\n    ")
+            return style(f"    {text}", dim=severity != "WARNING" or None)
         case events.Warned(message):
             return style(f"  warning: {message}", fg="yellow")
     return str(event)

@@ -16,13 +16,26 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.server.connection import Connection, Row
 
+# pg_blocking_pids() returns 0 for a prepared transaction, which has no backend.
 _BLOCKERS = r"""
+with w as (select a.pid as waiting, w.pid
+           from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
+           where {condition})
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password\s+)''[^'']*''', '\1''...''', 'gi')
-from (select distinct w.pid
-      from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
-      where {condition}) w join pg_catalog.pg_stat_activity b using (pid)
+from (select distinct pid from w) w join pg_catalog.pg_stat_activity b using (pid)
+union all
+select distinct 0, p.owner::text, p.gid, 'prepared',
+       extract(epoch from pg_catalog.clock_timestamp() - p.prepared)::float8,
+       pg_catalog.format('COMMIT PREPARED %%L or ROLLBACK PREPARED %%L in database %%I', p.gid, p.gid, p.database)
+from w join pg_catalog.pg_locks a on a.pid = w.waiting and not a.granted
+     join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = a.locktype
+          and (h.database, h.relation, h.page, h.tuple, h.transactionid::text, h.virtualxid, h.classid, h.objid)
+          is not distinct from
+              (a.database, a.relation, a.page, a.tuple, a.transactionid::text, a.virtualxid, a.classid, a.objid)
+     join pg_catalog.pg_prepared_xacts p on h.virtualtransaction = '-1/' || p.transaction::text
+where w.pid = 0
 """
 _OF_BACKEND = "a.pid = %(pid)s"
 _OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.current_database()"
@@ -175,9 +188,13 @@ class Monitor:
             self._on_event(Warned(f"{_BLIND}: {error.message}"))
 
     def _is_reported(self, blockers: tuple[Blocker, ...]) -> bool:
-        return isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
+        return isinstance(self._last, Blocked) and _identities(self._last.blockers) == _identities(blockers)
 
     def _report(self, event: Event) -> None:
         if event != self._last:
             self._last = event
             self._on_event(event)
+
+
+def _identities(blockers: tuple[Blocker, ...]) -> set[tuple[int, str]]:
+    return {(blocker.pid, blocker.prepared) for blocker in blockers}
