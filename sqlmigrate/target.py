@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
+from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.events import WaitingForServer
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
-from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
+from sqlmigrate.server.connection import connect, has_password, is_up, make_conninfo, place_in
 from sqlmigrate.server.network import SAME_SERVER
 from sqlmigrate.version import __version__
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from sqlmigrate.server.session import Session
 
 # The lock and the session are imported where they are used, so that commands that only read start quickly.
+
+_CONNECT_PAUSE = 0.5  # seconds
 
 
 class Opened(NamedTuple):
@@ -73,6 +78,21 @@ class Target:
         """
         return connect(make_conninfo(self._conninfo(), **parts), application_name)
 
+    def _connect_when_up(self) -> Connection:
+        """Connects, and retries for `connect_wait` as long as the server is not up."""
+        deadline, reported = time.monotonic() + self._settings.connect_wait / 1000, ""
+        while True:
+            was_up = time.monotonic() >= deadline or is_up(self._conninfo())
+            try:
+                return self.connect("sqlmigrate")
+            except ConnectionFailed as error:
+                if was_up:
+                    raise
+                if error.message != reported:
+                    reported = error.message
+                    self._on_event(WaitingForServer(reported.partition(": ")[2]))
+            time.sleep(_CONNECT_PAUSE)
+
     def _conninfo(self) -> str:
         settings, parts = self._settings, dict(self._settings.connection_parts)
         if settings.database.startswith("embedded:"):
@@ -96,7 +116,7 @@ class Target:
     @contextmanager
     def opened(self) -> Iterator[Opened]:
         """Opens a connection and surveys the history; the connection is closed at the end of the block."""
-        connection = self.connect("sqlmigrate")
+        connection = self._connect_when_up()
         try:
             history = History(connection, self.table, __version__)
             history.survey()

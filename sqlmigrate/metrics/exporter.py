@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPException
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ _PAUSE = 1  # seconds after a failure before the next query
 _PUSH_TIMEOUT = 5
 _PUSH_HINT = "write http://USER:PASSWORD@HOST:PORT, with %40 for @, %2F for /, %3F for ? and %23 for # in the password"
 _CLIENT_TIMEOUT = 10
+_MAX_CLIENTS = 64
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*)):([0-9]{1,5})")
 
 
@@ -189,8 +191,48 @@ class Exporter:
 
 
 class _HTTPServer(ThreadingMixIn, WSGIServer):
+    """Serves each connection in a thread; closes those whose request is late, and the oldest if there are too many."""
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
+        self._awaited: dict[Any, float] = {}
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Starts a thread; with too many, the connection that waits longest for its request makes room."""
+        if not self._slots.acquire(blocking=False):
+            self._hang_up(next(iter(list(self._awaited)), request))
+            if not self._slots.acquire(timeout=1):
+                self.shutdown_request(request)
+                return
+        self._awaited[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serves a connection, and frees its slot."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.arrived(request)
+            self._slots.release()
+
+    def service_actions(self) -> None:
+        """Closes connections whose request takes too long: a socket's timeout starts again with each byte."""
+        for request, began in list(self._awaited.items()):
+            if time.monotonic() - began > _CLIENT_TIMEOUT:
+                self._hang_up(request)
+
+    def arrived(self, request: Any) -> None:
+        """Notes that the request of a connection is complete."""
+        self._awaited.pop(request, None)
+
+    def _hang_up(self, request: Any) -> None:
+        self.arrived(request)
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignores clients that closed the connection or timed out."""
@@ -202,6 +244,13 @@ class _HTTPServer6(_HTTPServer):
 
 class _Handler(WSGIRequestHandler):
     timeout = _CLIENT_TIMEOUT
+    server: _HTTPServer
+
+    def parse_request(self) -> bool:
+        """Reads the headers, after which the client has no more to send."""
+        is_valid = super().parse_request()
+        self.server.arrived(self.connection)
+        return is_valid
 
     def log_message(self, *_: object) -> None:
         """Logs nothing: one line per scrape would hide the warnings."""

@@ -27,6 +27,8 @@ def line(event: events.Event) -> str:  # noqa: C901, PLR0912  # one case per eve
         case events.BackedUp(path, restore, size):
             length = style(f"{size:,} bytes", dim=True)
             return f"  {style('✓', fg='green')} backup  {path}  {length}\n    restore: {restore}"
+        case events.WaitingForServer(reason):
+            return style(f"  waiting for the server: {reason}", fg="yellow")
         case events.WaitingForLock(holder):
             return style(f"  waiting for the migration lock{_held_by(holder)}", fg="yellow")
         case events.Blocked(application, blockers):

@@ -63,6 +63,12 @@ def connect(conninfo: str, application_name: str) -> Connection:
     return Connection(link)
 
 
+def is_up(conninfo: str) -> bool:
+    """Whether a server accepts connections: false while it starts, refuses connections or has no address yet."""
+    ping = pq.PGconn.ping(make_conninfo(conninfo, connect_timeout="2").encode())
+    return ping not in (pq.Ping.REJECT, pq.Ping.NO_RESPONSE)
+
+
 def _preset(parameters: Mapping[str, object]) -> set[str]:
     """Returns the names of the parameters that libpq's environment variables or a service file set."""
     with as_environment(parameters):
@@ -316,8 +322,8 @@ class Connection:
 
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
         lines = [notice.message_primary or ""]
-        lines += [f"DETAIL:  {notice.message_detail}"] if notice.message_detail else []
-        lines += [f"HINT:  {notice.message_hint}"] if notice.message_hint else []
+        more = {"DETAIL": notice.message_detail, "HINT": notice.message_hint}
+        lines += [f"{name}:  {text}" for name, text in more.items() if text]
         self.on_notice(notice.severity_nonlocalized or "", "\n".join(lines))
 
     @contextmanager

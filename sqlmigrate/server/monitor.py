@@ -34,7 +34,8 @@ from w join pg_catalog.pg_locks a on a.pid = w.waiting and not a.granted
           and (h.database, h.relation, h.page, h.tuple, h.transactionid::text, h.virtualxid, h.classid, h.objid)
           is not distinct from
               (a.database, a.relation, a.page, a.tuple, a.transactionid::text, a.virtualxid, a.classid, a.objid)
-     join pg_catalog.pg_prepared_xacts p on h.virtualtransaction = '-1/' || p.transaction::text
+     join pg_catalog.pg_locks x on x.virtualtransaction = h.virtualtransaction and x.pid is null
+     join pg_catalog.pg_prepared_xacts p on p.transaction = x.transactionid and x.granted
 where w.pid = 0
 """
 _OF_BACKEND = "a.pid = %(pid)s"

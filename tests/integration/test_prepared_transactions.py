@@ -50,13 +50,19 @@ def prepare(project: Project, gid: str, statement: str) -> None:
 @pytest.mark.parametrize(
     ("held", "migration"),
     [
-        ("insert into t values (1, 1)", "-- sqlmigrate: lock-timeout=1min\nalter table t add column c int;"),
+        (
+            "insert into t values (1, 1)",
+            "-- sqlmigrate: lock-timeout=10s lock-retries=0\nalter table t add column c int;",
+        ),
         ("insert into t values (1, 1)", "create index concurrently t_a on t (a);"),
         ("insert into t values (1, 1)", "drop index concurrently t_b;"),
-        ("update t set b = 2 where a = 0", "-- sqlmigrate: lock-timeout=1min\nupdate t set b = 3;"),
-        ("insert into t values (7, 7)", "-- sqlmigrate: lock-timeout=1min\ninsert into t values (7, 7);"),
-        ("select pg_advisory_xact_lock(5)", "-- sqlmigrate: lock-timeout=1min\nselect pg_advisory_xact_lock(5);"),
-        ("create table u (a int)", "-- sqlmigrate: lock-timeout=1min\ncreate table u (a int);"),
+        ("update t set b = 2 where a = 0", "-- sqlmigrate: lock-timeout=10s lock-retries=0\nupdate t set b = 3;"),
+        ("insert into t values (7, 7)", "-- sqlmigrate: lock-timeout=10s lock-retries=0\ninsert into t values (7, 7);"),
+        (
+            "select pg_advisory_xact_lock(5)",
+            "-- sqlmigrate: lock-timeout=10s lock-retries=0\nselect pg_advisory_xact_lock(5);",
+        ),
+        ("create table u (a int)", "-- sqlmigrate: lock-timeout=10s lock-retries=0\ncreate table u (a int);"),
     ],
 )
 def test_a_prepared_transaction_that_blocks_is_named(project: Project, held: str, migration: str) -> None:
@@ -71,13 +77,11 @@ def test_a_prepared_transaction_that_blocks_is_named(project: Project, held: str
 
     with running(project, "migrate") as process:
         assert process.stderr is not None
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if "blocked by" in line:
-                break
-        assert 'blocked by prepared transaction "it\'s held" (postgres, ' in lines[-1], lines
-        assert "ROLLBACK PREPARED 'it''s held'" in lines[-1]
+        line = process.stderr.readline()
+        while "blocked by" not in line and line:
+            line = process.stderr.readline()
+        assert 'blocked by prepared transaction "it\'s held" (postgres, ' in line
+        assert "ROLLBACK PREPARED 'it''s held'" in line
         execute_on(project.database, "rollback prepared 'it''s held'")
         assert process.wait(60) == 0, process.stderr.read()
 
@@ -102,10 +106,11 @@ def test_two_prepared_transactions_and_a_session_are_each_named(project: Project
     project.add(1, "-- sqlmigrate: lock-timeout=2s lock-retries=0\nalter table t add column c int;")
     with psycopg.connect(project.database) as reader:
         reader.execute("select from t")
+        pid = reader.info.backend_pid
         with pytest.raises(MigrationFailed) as failed:
             project.migrator().migrate()
 
     hint = failed.value.hint
-    assert [name for name in ('"first"', '"second"', f"pid {reader.info.backend_pid}") if name not in hint] == []
+    assert [name for name in ('"first"', '"second"', f"pid {pid}") if name not in hint] == []
     for gid in ("first", "second"):
         execute_on(project.database, f"rollback prepared '{gid}'")
