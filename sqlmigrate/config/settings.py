@@ -38,9 +38,9 @@ class Settings:
     `database` is a libpq connection string, a URL, or `embedded:PATH`; `connection_parts` override its parts.
     `passwords` are the settings that can contain the password, with their values, in order of precedence;
     `password_command` follows them. `dir` lists the directories of the migrations. `history_table` is `schema.name`.
-    Durations are in milliseconds; 0 means no limit, or no wait. `backup` is a directory or empty; `backup_keep` 0 keeps all.
-    Commands are lists of arguments, run without a shell. Findings at `lint_level` or above refuse a run, unless it
-    is "off".
+    Durations are in milliseconds; 0 means no limit, or no wait. `backup` is a directory or empty; `backup_keep` 0
+    keeps all. Commands are lists of arguments, run without a shell. Findings at `lint_level` or above refuse a run,
+    unless it is "off".
     """
 
     database: str = field(default="", repr=False)  # may contain a password

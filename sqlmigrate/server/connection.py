@@ -321,10 +321,9 @@ class Connection:
         return _refused(_report(result))
 
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
-        lines = [notice.message_primary or ""]
         more = {"DETAIL": notice.message_detail, "HINT": notice.message_hint}
-        lines += [f"{name}:  {text}" for name, text in more.items() if text]
-        self.on_notice(notice.severity_nonlocalized or "", "\n".join(lines))
+        lines = [f"{name}:  {text}" for name, text in more.items() if text]
+        self.on_notice(notice.severity_nonlocalized or "", "\n".join([notice.message_primary or "", *lines]))
 
     @contextmanager
     def _door(self) -> Iterator[None]:

@@ -43,7 +43,8 @@ _OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.curre
 # The watched migration may itself have locked the log table: the monitor must never wait for it.
 _NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
 _NEVER_END = "; set idle_session_timeout = 0"
-_NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
+_NAME = """select application_name, coalesce(wait_event, '') = 'SyncRep' from pg_catalog.pg_stat_activity
+where pid = %(pid)s"""
 _PROGRESS = """
 select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
        case when blocks_total > 0 then blocks_total else tuples_total end
@@ -62,6 +63,7 @@ union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_sta
 _DELAY = 0.4
 _INTERVAL = 0.4
 _BLIND = "the migration runs, but what it waits for and how far it is cannot be shown"
+_SYNC = "is committed locally, and waits for a synchronous standby (synchronous_standby_names)"
 _PAUSE = 30  # seconds after a failure
 _END = 0.2  # seconds to wait for the last look
 
@@ -76,6 +78,7 @@ class _Look(NamedTuple):
     """What the monitor saw; `finished` is None if it could not read the log table."""
 
     name: str
+    is_committed: bool  # locally; the commit waits for a synchronous standby
     blockers: tuple[Blocker, ...]
     finished: dict[str, int] | None
     progress: list[Row]
@@ -158,10 +161,10 @@ class Monitor:
             self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
         connection, pid = self._connection, {"pid": self._pid}
         blockers = tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
-        name = "".join(row[0] for row in connection.rows(_NAME, pid))
+        name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
         copy = _PROGRESS_COPY if connection.server_version >= 140000 else ""
         finished = self._finished_on(connection)
-        return _Look(name, blockers, finished, [] if blockers else connection.rows(_PROGRESS + copy, pid))
+        return _Look(name, is_committed, blockers, finished, [] if blockers else connection.rows(_PROGRESS + copy, pid))
 
     def _finished_on(self, connection: Connection) -> dict[str, int] | None:
         try:
@@ -180,6 +183,8 @@ class Monitor:
         self.blockers = seen.blockers or self.blockers
         if seen.blockers and not self._is_reported(seen.blockers):
             self._report(Blocked(seen.name, seen.blockers))
+        if seen.is_committed:
+            self._report(Warned(f"{seen.name} {_SYNC}"))
         for what, done, total in seen.progress:
             self._report(Advancing(seen.name, what, done, total))
 

@@ -114,3 +114,22 @@ def test_two_prepared_transactions_and_a_session_are_each_named(project: Project
     assert [name for name in ('"first"', '"second"', f"pid {pid}") if name not in hint] == []
     for gid in ("first", "second"):
         execute_on(project.database, f"rollback prepared '{gid}'")
+
+
+def test_a_commit_that_waits_for_a_synchronous_standby_says_so(project: Project) -> None:
+    project.migrator().migrate()
+    project.add(1, "create table s (a int);")
+    project.migrator().migrate()
+    project.add(2, "create table t (a int);")
+    execute_on(project.database, "alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
+    try:
+        with running(project, "migrate") as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            execute_on(
+                project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()"
+            )
+            assert "is committed locally, and waits for a synchronous standby" in line
+            assert process.wait(60) == 0
+    finally:
+        execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
