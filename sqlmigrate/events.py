@@ -15,6 +15,13 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingForServer(Event):
+    """The server is not up yet; `reason` is that of the last attempt to connect."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingForLock(Event):
     """Another run holds the migration lock; `holder` is None if the lock was released meanwhile."""
 
@@ -121,6 +128,7 @@ class Warned(Event):
 
 
 _LEVELS: dict[type[Event], str] = {
+    WaitingForServer: "warning",
     WaitingForLock: "warning",
     Blocked: "warning",
     Retrying: "warning",

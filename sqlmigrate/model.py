@@ -234,7 +234,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A backend that holds a lock for which the run waits; `age` is that of its transaction, in seconds."""
+    """A backend that holds a lock for which the run waits; `age` is that of its transaction, in seconds.
+
+    A prepared transaction has `pid` 0 and state "prepared"; `application` is its identifier, `query` the commands that
+    end it.
+    """
 
     pid: int
     user: str
@@ -243,7 +247,14 @@ class Blocker:
     age: float
     query: str
 
+    @property
+    def prepared(self) -> str:
+        """The identifier of a prepared transaction; empty for a backend."""
+        return "" if self.pid else self.application
+
     def __str__(self) -> str:
+        if not self.pid:
+            return f'prepared transaction "{self.application}" ({self.user}, {self.age:.0f} s old): {self.query}'
         name = self.application or "no application name"
         query = " ".join(self.query.split())[:100]
         return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {query}"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
-from sqlmigrate.errors import SqlMigrateError, StatementFailed
+from sqlmigrate.errors import ConnectionFailed, SqlMigrateError, StatementFailed
+from sqlmigrate.events import WaitingForServer
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
-from sqlmigrate.server.connection import connect, has_password, make_conninfo, place_in
+from sqlmigrate.server.connection import connect, has_password, is_up, make_conninfo, place_in
+from sqlmigrate.server.network import SAME_SERVER
 from sqlmigrate.sql.sqlstate import READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from sqlmigrate.server.session import Session
 
 # The lock and the session are imported where they are used, so that commands that only read start quickly.
+
+_CONNECT_PAUSE = 0.5  # seconds
 
 
 class Opened(NamedTuple):
@@ -42,6 +47,15 @@ class Locked(NamedTuple):
     session: Session
     lock: Lock
     rows: list[Applied]
+
+
+def connect_beside(parameters: Mapping[str, str], application_name: str, **parts: str) -> Connection:
+    """Opens another connection to the server of a connection, even if the settings list several hosts.
+
+    Raises:
+        ConnectionFailed: The server rejects the connection.
+    """
+    return connect(make_conninfo("", **{**parameters, **SAME_SERVER, **parts}), application_name)
 
 
 class Target:
@@ -64,6 +78,21 @@ class Target:
             ConfigurationError: The password cannot be read.
         """
         return connect(make_conninfo(self._conninfo(), **parts), application_name)
+
+    def _connect_when_up(self) -> Connection:
+        """Connects, and retries for `connect_wait` as long as the server is not up."""
+        deadline, reported = time.monotonic() + self._settings.connect_wait / 1000, ""
+        while True:
+            was_up = time.monotonic() >= deadline or is_up(self._conninfo())
+            try:
+                return self.connect("sqlmigrate")
+            except ConnectionFailed as error:
+                if was_up:
+                    raise
+                if error.message != reported:
+                    reported = error.message
+                    self._on_event(WaitingForServer(reported.partition(": ")[2]))
+            time.sleep(_CONNECT_PAUSE)
 
     def _conninfo(self) -> str:
         settings, parts = self._settings, dict(self._settings.connection_parts)
@@ -88,7 +117,7 @@ class Target:
     @contextmanager
     def opened(self) -> Iterator[Opened]:
         """Opens a connection and surveys the history; the connection is closed at the end of the block."""
-        connection = self.connect("sqlmigrate")
+        connection = self._connect_when_up()
         try:
             history = History(connection, self.table, __version__, lambda: self._keeps_session(connection))
             history.survey()
@@ -131,7 +160,7 @@ class Target:
 
         connection, history = opened
         session = Session(connection, pooled=history.pooled)
-        keeper = connection.beside("sqlmigrate lock") if history.pooled else None
+        keeper = connect_beside(connection.parameters, "sqlmigrate lock") if history.pooled else None
         lock = Lock(connection, self.lock_key, keeper)
 
         def acquire() -> list[list[Row]]:

@@ -60,6 +60,13 @@ OPTIONS = (
     Option("db_password_file", "DB_PASSWORD_FILE", "A file that contains the password.", "FILE", CONNECTION),
     Option("db_name", "DB_NAME", "The name of the database.", "NAME", CONNECTION),
     Option(
+        "connect_wait",
+        "",
+        "How long to wait for a server that is not up yet.  [default: 0]",
+        "DURATION",
+        CONNECTION,
+    ),
+    Option(
         "dir",
         "",
         "A directory with migrations; may be repeated.  [default: migrations]",

@@ -39,9 +39,9 @@ class Settings:
     `database` is a libpq connection string, a URL, or `embedded:PATH`; `connection_parts` override its parts.
     `passwords` are the settings that can contain the password, with their values, in order of precedence;
     `password_command` follows them. `dir` lists the directories of the migrations. `history_table` is `schema.name`.
-    Durations are in milliseconds; 0 means no limit. `backup` is a directory or empty; `backup_keep` 0 keeps all.
-    Commands are lists of arguments, run without a shell. Findings at `lint_level` or above refuse a run, unless it
-    is "off".
+    Durations are in milliseconds; 0 means no limit, or no wait. `backup` is a directory or empty; `backup_keep` 0
+    keeps all. Commands are lists of arguments, run without a shell. Findings at `lint_level` or above refuse a run,
+    unless it is "off".
     """
 
     database: str = field(default="", repr=False)  # may contain a password
@@ -49,6 +49,7 @@ class Settings:
     passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     dir: tuple[str, ...] = ("migrations",)
     history_table: str = "public.migrations"
+    connect_wait: int = 0
     lock_wait: int = 300_000
     lock_timeout: int = 5_000
     lock_retries: int = 10
@@ -100,7 +101,7 @@ def _one_of(*values: str) -> Callable[[str], str]:
     return read
 
 
-_DURATIONS = ("lock_wait", "lock_timeout", "statement_timeout", "timeout")
+_DURATIONS = ("connect_wait", "lock_wait", "lock_timeout", "statement_timeout", "timeout")
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_DURATIONS, milliseconds),
     **dict.fromkeys(("notify_command", "password_command"), _arguments),

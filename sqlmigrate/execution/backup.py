@@ -137,15 +137,15 @@ def _installed() -> Iterator[_Programs]:
 
 def _blocker_check(connection: Connection, on_event: Callable[[Event], None]) -> Callable[[], None]:
     """Returns a function that reports the sessions that block pg_dump, whenever they change."""
-    reported: tuple[int, ...] = ()
+    reported: tuple[tuple[int, str], ...] = ()
 
     def check() -> None:
         nonlocal reported
         blockers = blocking(connection, _NAME)
-        pids = tuple(blocker.pid for blocker in blockers)
-        if pids and pids != reported:
+        current = tuple((blocker.pid, blocker.prepared) for blocker in blockers)
+        if current and current != reported:
             on_event(Blocked(_NAME, blockers))
-        reported = pids
+        reported = current
 
     return check
 

@@ -230,10 +230,11 @@ class Runner:
         from sqlmigrate.execution.executor import Executor
         from sqlmigrate.server.monitor import Monitor
         from sqlmigrate.server.network import WATCHER
+        from sqlmigrate.target import connect_beside
 
-        settings = self._settings
+        settings, parameters = self._settings, locked.connection.parameters
         monitor = Monitor(
-            lambda: locked.connection.beside("sqlmigrate monitor", **WATCHER),
+            lambda: connect_beside(parameters, "sqlmigrate monitor", **WATCHER),
             # A session pooler sends a PID of its own.
             locked.connection.backend_pid if locked.history.pooled else locked.lock.pid,
             locked.history.records.committed_steps,

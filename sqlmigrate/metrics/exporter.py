@@ -6,10 +6,11 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPException
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from sqlmigrate.errors import ConfigurationError, ConnectionLost, DatabaseError, SqlMigrateError
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 _SCRAPE_WAIT = 5  # seconds that a scrape waits for earlier scrapes
 _PAUSE = 1  # seconds after a failure before the next query
 _PUSH_TIMEOUT = 5
+_PUSH_HINT = "write http://USER:PASSWORD@HOST:PORT, with %40 for @, %2F for /, %3F for ? and %23 for # in the password"
 _CLIENT_TIMEOUT = 10
+_MAX_CLIENTS = 64
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*)):([0-9]{1,5})")
 
 
@@ -99,13 +102,15 @@ class Exporter:
         """
         collected = families.Collected([metric for metric in self.read() if metric.name not in omitted])
         group = {"instance": self._target.place[0], **self._labels}
-        where = url.rpartition("@")[2]
+        where, _ = _gateway_parts(url)
         try:
-            where, handler = _gateway(url)
+            address, handler = _gateway(url)
             send = families.client("exposition").push_to_gateway
-            _in_time(lambda: send(where, "sqlmigrate", collected, group, timeout=_PUSH_TIMEOUT, handler=handler))
-        except (OSError, ValueError, HTTPException) as error:
+            _in_time(lambda: send(address, "sqlmigrate", collected, group, timeout=_PUSH_TIMEOUT, handler=handler))
+        except OSError as error:
             raise SqlMigrateError(f"could not push the metrics to {where}: {error}") from None
+        except (ValueError, HTTPException) as error:  # their messages may contain the path, and a token in it
+            raise SqlMigrateError(f"could not push the metrics to {where}: {type(error).__name__}") from None
 
     def serve(self, address: str, on_start: Callable[[str], None]) -> None:
         """Serves scrapes until an exception ends it, such as that of a signal; calls `on_start` with the URL.
@@ -186,8 +191,48 @@ class Exporter:
 
 
 class _HTTPServer(ThreadingMixIn, WSGIServer):
+    """Serves each connection in a thread; closes those whose request is late, and the oldest if there are too many."""
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
+        self._awaited: dict[Any, float] = {}
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Starts a thread; with too many, the connection that waits longest for its request makes room."""
+        if not self._slots.acquire(blocking=False):
+            self._hang_up(next(iter(list(self._awaited)), request))
+            if not self._slots.acquire(timeout=1):
+                self.shutdown_request(request)
+                return
+        self._awaited[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serves a connection, and frees its slot."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.arrived(request)
+            self._slots.release()
+
+    def service_actions(self) -> None:
+        """Closes connections whose request takes too long: a socket's timeout starts again with each byte."""
+        for request, began in list(self._awaited.items()):
+            if time.monotonic() - began > _CLIENT_TIMEOUT:
+                self._hang_up(request)
+
+    def arrived(self, request: Any) -> None:
+        """Notes that the request of a connection is complete."""
+        self._awaited.pop(request, None)
+
+    def _hang_up(self, request: Any) -> None:
+        self.arrived(request)
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignores clients that closed the connection or timed out."""
@@ -199,6 +244,13 @@ class _HTTPServer6(_HTTPServer):
 
 class _Handler(WSGIRequestHandler):
     timeout = _CLIENT_TIMEOUT
+    server: _HTTPServer
+
+    def parse_request(self) -> bool:
+        """Reads the headers, after which the client has no more to send."""
+        is_valid = super().parse_request()
+        self.server.arrived(self.connection)
+        return is_valid
 
     def log_message(self, *_: object) -> None:
         """Logs nothing: one line per scrape would hide the warnings."""
@@ -243,12 +295,31 @@ def _in_time(push: Callable[[], None]) -> None:
         raise TimeoutError(f"no response within {_PUSH_TIMEOUT} s")
 
 
+def _gateway_parts(url: str) -> tuple[str, SplitResult]:
+    """Returns scheme, host and port without the path, which may contain a token; and the parts of the URL.
+
+    Raises:
+        SqlMigrateError: the URL is not usable, or a part of the password may be taken for another part of the URL.
+    """
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        _ = parts.port
+    except ValueError:
+        raise SqlMigrateError("could not push the metrics: invalid URL", hint=_PUSH_HINT) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SqlMigrateError("could not push the metrics: invalid URL", hint=_PUSH_HINT)
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.netloc.count("@") > 1:
+        raise SqlMigrateError(
+            "could not push the metrics: the user or password in the URL contains a character that must be escaped",
+            hint=_PUSH_HINT,
+        )
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts
+
+
 def _gateway(url: str) -> tuple[str, Callable[..., Any]]:
     """Returns the URL without user and password, and a handler that sends them."""
     exposition = families.client("exposition")
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("the URL must start with http:// or https://")
+    _, parts = _gateway_parts(url)
     where = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def handler(**request: Any) -> Any:

@@ -27,6 +27,8 @@ def line(event: events.Event) -> str:  # noqa: C901, PLR0912  # one case per eve
         case events.BackedUp(path, restore, size):
             length = style(f"{size:,} bytes", dim=True)
             return f"  {style('✓', fg='green')} backup  {path}  {length}\n    restore: {restore}"
+        case events.WaitingForServer(reason):
+            return style(f"  waiting for the server: {reason}", fg="yellow")
         case events.WaitingForLock(holder):
             return style(f"  waiting for the migration lock{_held_by(holder)}", fg="yellow")
         case events.Blocked(application, blockers):
@@ -41,7 +43,8 @@ def line(event: events.Event) -> str:  # noqa: C901, PLR0912  # one case per eve
         case events.PassedOver(_, command):
             return style(f"    {command}: skipped", dim=True)
         case events.Notice(severity, message):
-            return style(f"    {severity}: {message}", dim=severity != "WARNING" or None)
+            text = f"{severity}: {message}".replace("\n", "\n    ")
+            return style(f"    {text}", dim=severity != "WARNING" or None)
         case events.Warned(message):
             return style(f"  warning: {message}", fg="yellow")
     return str(event)

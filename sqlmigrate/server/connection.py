@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import time
 from contextlib import contextmanager, suppress
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import adapt, pq, sql
 
+from sqlmigrate.config.url import explained, refusal, without_user
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import ServerReport
 from sqlmigrate.server.encoding import storable
-from sqlmigrate.server.network import CLIENT, SAME_SERVER, Stall, as_environment
+from sqlmigrate.server.network import CLIENT, as_environment, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     Row: TypeAlias = tuple[Any, ...]
 
-# Seconds between two calls of `on_tick` while the connection waits.
-TICK = 0.2
 RUN_AGAIN = "run the command again: it continues after the last committed migration"
 _CANCEL_TIMEOUT = 2  # seconds
+_ACTUAL = ("host", "hostaddr", "port", "user", "password")
 _FIELDS = pq.DiagnosticField
 _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 # A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
@@ -61,7 +60,7 @@ def connect(conninfo: str, application_name: str) -> Connection:
         )
     except psycopg.Error as error:
         raise ConnectionFailed(
-            f"could not connect to the database: {_first_line(_without_user(str(error)))}",
+            f"could not connect to the database: {_first_line(without_user(str(error)))}",
             hint="check --database-url, DATABASE_URL, or DB_HOST and the other DB_ variables",
         ) from None
     link.adapters.register_loader("timestamptz", _MomentLoader)
@@ -79,6 +78,12 @@ class _MomentLoader(adapt.Loader):
             raise psycopg.DataError(f"timestamp out of range: {text}") from None
 
 
+def is_up(conninfo: str) -> bool:
+    """Whether a server accepts connections: false while it starts, refuses connections or has no address yet."""
+    ping = pq.PGconn.ping(make_conninfo(conninfo, connect_timeout="2").encode())
+    return ping not in (pq.Ping.REJECT, pq.Ping.NO_RESPONSE)
+
+
 def _preset(parameters: Mapping[str, object]) -> set[str]:
     """Returns the names of the parameters that libpq's environment variables or a service file set."""
     with as_environment(parameters):
@@ -89,14 +94,17 @@ def make_conninfo(url: str, **parts: str) -> str:
     """Returns a connection string for libpq from a URL or connection string; `parts` override its parameters.
 
     Raises:
-        ConnectionFailed: libpq cannot parse it.
+        ConnectionFailed: libpq cannot parse it, or would misread it.
     """
+    if refused := refusal(url):
+        raise ConnectionFailed(f"invalid connection string: {refused.message}", hint=refused.hint)
     try:
         return psycopg.conninfo.make_conninfo(url, **parts)
     except UnicodeEncodeError:
         raise ConnectionFailed("invalid connection string: not valid UTF-8") from None
     except psycopg.Error as error:
-        raise ConnectionFailed(f"invalid connection string: {_first_line(_masked(str(error)))}") from None
+        reason = explained(url, _first_line(str(error)))
+        raise ConnectionFailed(f"invalid connection string: {reason.message}", hint=reason.hint) from None
 
 
 def place_in(url: str, **parts: str) -> dict[str, str]:
@@ -118,16 +126,6 @@ def has_password(conninfo: str) -> bool:
 def quoted(*parts: str) -> str:
     """Returns a name as a quoted identifier: `"schema"."name"`."""
     return sql.Identifier(*parts).as_string()
-
-
-def _without_user(message: str) -> str:
-    """Text before an @ in a host name is the rest of a password with an unescaped @."""
-    return re.sub(r"[^\s\"']*@(?=[^\s@]*[\"'])", "…@", message)
-
-
-def _masked(message: str) -> str:
-    """The part of an invalid setting that libpq quotes may contain a part of the password."""
-    return re.sub('".*"', '"…"', message, flags=re.DOTALL)
 
 
 class Result:
@@ -152,7 +150,8 @@ class Result:
 class Connection:
     """A connection to PostgreSQL.
 
-    `on_notice` is called with severity and message of each notice, `on_tick` about every `TICK` seconds of waiting.
+    `on_notice` is called with the severity of each notice, and its message, detail and hint;
+    `on_tick` about every 0.2 s of waiting.
     """
 
     def __init__(self, link: psycopg.Connection[Row]) -> None:
@@ -186,23 +185,8 @@ class Connection:
             for option in wire.info
             if option.val not in (option.compiled, _FILLED_IN.get(option.keyword))
         }
-        actual = {
-            "host": wire.host,
-            "hostaddr": wire.hostaddr,
-            "port": wire.port,
-            "dbname": wire.db,
-            "user": wire.user,
-            "password": wire.password,
-        }
+        actual = {"dbname": wire.db, **{key: getattr(wire, key) for key in _ACTUAL}}
         return {key: value.decode() for key, value in (changed | actual).items() if value}
-
-    def beside(self, application_name: str, **parts: str) -> Connection:
-        """Opens another connection to the same server, also if the settings list several hosts.
-
-        Raises:
-            ConnectionFailed
-        """
-        return connect(make_conninfo("", **self.parameters | SAME_SERVER | parts), application_name)
 
     def reported(self, parameter: str) -> str:
         """Returns a setting that the server reports with every change, such as `client_encoding`."""
@@ -328,18 +312,7 @@ class Connection:
                 self._wire.consume_input()
 
     def _wait(self, events: int) -> int:
-        poll = select.poll()
-        poll.register(self._wire.socket, events)
-        if ready := poll.poll(TICK * 1000):
-            return ready[0][1]
-        stall = Stall(self._wire.socket)
-        try:
-            while not (ready := poll.poll(TICK * 1000)):
-                stall.extend()
-                self.on_tick()
-        finally:
-            stall.end()
-        return ready[0][1]
+        return wait(self._wire.socket, events, self.on_tick)
 
     def _send_rows(self, blocks: Iterable[bytes]) -> None:
         try:
@@ -366,7 +339,9 @@ class Connection:
         return StatementFailed(_report(result))
 
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
-        self.on_notice(notice.severity_nonlocalized or "", notice.message_primary or "")
+        more = {"DETAIL": notice.message_detail, "HINT": notice.message_hint}
+        lines = [f"{name}:  {text}" for name, text in more.items() if text]
+        self.on_notice(notice.severity_nonlocalized or "", "\n".join([notice.message_primary or "", *lines]))
 
     @contextmanager
     def _door(self) -> Iterator[None]:

@@ -16,20 +16,35 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.server.connection import Connection, Row
 
+# pg_blocking_pids() returns 0 for a prepared transaction, which has no backend.
 _BLOCKERS = r"""
+with w as (select a.pid as waiting, w.pid
+           from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
+           where {condition})
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password[[:space:]]+)''[^'']*''', E'\\1''...''', 'gi')
-from (select distinct w.pid
-      from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
-      where {condition}) w join pg_catalog.pg_stat_activity b using (pid)
+from (select distinct pid from w) w join pg_catalog.pg_stat_activity b using (pid)
+union all
+select distinct 0, p.owner::text, p.gid, 'prepared',
+       extract(epoch from pg_catalog.clock_timestamp() - p.prepared)::float8,
+       pg_catalog.format('COMMIT PREPARED %%L or ROLLBACK PREPARED %%L in database %%I', p.gid, p.gid, p.database)
+from w join pg_catalog.pg_locks a on a.pid = w.waiting and not a.granted
+     join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = a.locktype
+          and (h.database, h.relation, h.page, h.tuple, h.transactionid::text, h.virtualxid, h.classid, h.objid)
+          is not distinct from
+              (a.database, a.relation, a.page, a.tuple, a.transactionid::text, a.virtualxid, a.classid, a.objid)
+     join pg_catalog.pg_locks x on x.virtualtransaction = h.virtualtransaction and x.pid is null
+     join pg_catalog.pg_prepared_xacts p on p.transaction = x.transactionid and x.granted
+where w.pid = 0
 """
 _OF_BACKEND = "a.pid = %(pid)s"
 _OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.current_database()"
 # The watched migration may itself have locked the log table: the monitor must never wait for it.
 _NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
 _NEVER_END = "; set idle_session_timeout = 0"
-_NAME = "select application_name from pg_catalog.pg_stat_activity where pid = %(pid)s"
+_NAME = """select application_name, coalesce(wait_event, '') = 'SyncRep' from pg_catalog.pg_stat_activity
+where pid = %(pid)s"""
 _PROGRESS = """
 select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
        case when blocks_total > 0 then blocks_total else tuples_total end
@@ -48,6 +63,7 @@ union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_sta
 _DELAY = 0.4
 _INTERVAL = 0.4
 _BLIND = "the migration runs, but what it waits for and how far it is cannot be shown"
+_SYNC = "is committed locally, and waits for a synchronous standby (synchronous_standby_names)"
 _PAUSE = 30  # seconds after a failure
 _END = 0.2  # seconds to wait for the last look
 
@@ -62,6 +78,7 @@ class _Look(NamedTuple):
     """What the monitor saw; `finished` is None if it could not read the log table."""
 
     name: str
+    is_committed: bool  # locally; the commit waits for a synchronous standby
     blockers: tuple[Blocker, ...]
     finished: dict[str, int] | None
     progress: list[Row]
@@ -144,10 +161,10 @@ class Monitor:
             self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
         connection, pid = self._connection, {"pid": self._pid}
         blockers = tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
-        name = "".join(row[0] for row in connection.rows(_NAME, pid))
+        name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
         copy = _PROGRESS_COPY if connection.server_version >= 140000 else ""
         finished = self._finished_on(connection)
-        return _Look(name, blockers, finished, [] if blockers else connection.rows(_PROGRESS + copy, pid))
+        return _Look(name, is_committed, blockers, finished, [] if blockers else connection.rows(_PROGRESS + copy, pid))
 
     def _finished_on(self, connection: Connection) -> dict[str, int] | None:
         try:
@@ -166,6 +183,8 @@ class Monitor:
         self.blockers = seen.blockers or self.blockers
         if seen.blockers and not self._is_reported(seen.blockers):
             self._report(Blocked(seen.name, seen.blockers))
+        if seen.is_committed:
+            self._report(Warned(f"{seen.name} {_SYNC}"))
         for what, done, total in seen.progress:
             self._report(Advancing(seen.name, what, done, total))
 
@@ -175,9 +194,13 @@ class Monitor:
             self._on_event(Warned(f"{_BLIND}: {error.message}"))
 
     def _is_reported(self, blockers: tuple[Blocker, ...]) -> bool:
-        return isinstance(self._last, Blocked) and {b.pid for b in self._last.blockers} == {b.pid for b in blockers}
+        return isinstance(self._last, Blocked) and _identities(self._last.blockers) == _identities(blockers)
 
     def _report(self, event: Event) -> None:
         if event != self._last:
             self._last = event
             self._on_event(event)
+
+
+def _identities(blockers: tuple[Blocker, ...]) -> set[tuple[int, str]]:
+    return {(blocker.pid, blocker.prepared) for blocker in blockers}

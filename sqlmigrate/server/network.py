@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import sys
 import time
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 # In each, TCP gives up after 20 to 30 s. The kernel's defaults are 2 hours for an idle connection and about 15 minutes
 # for data that is not acknowledged, during which keepalives do not act.
@@ -33,14 +34,31 @@ SERVER = {
     "tcp_user_timeout": "20s",
 }
 
+_TICK = 0.2  # seconds
 _SERVICE = {"service": "PGSERVICE", "servicefile": "PGSERVICEFILE"}
 _USER_TIMEOUT: int = getattr(socket, "TCP_USER_TIMEOUT", 0)  # only Linux has it
 _TCP_INFO: int = getattr(socket, "TCP_INFO", 0)
 _LAST_ACK = slice(56, 60)  # tcpi_last_ack_recv of struct tcp_info, in milliseconds
-_PATIENCE = 3  # the kernel doubles the pause between two probes
+_PATIENCE = 2  # the kernel doubles the pause between two probes
 
 
-class Stall:
+def wait(descriptor: int, events: int, on_tick: Callable[[], None]) -> int:
+    """Waits until a socket is ready, and returns the events of `select.poll`; calls `on_tick` while it waits."""
+    poll = select.poll()
+    poll.register(descriptor, events)
+    if ready := poll.poll(_TICK * 1000):
+        return ready[0][1]
+    stall = _Stall(descriptor)
+    try:
+        while not (ready := poll.poll(_TICK * 1000)):
+            stall.extend()
+            on_tick()
+    finally:
+        stall.end()
+    return ready[0][1]
+
+
+class _Stall:
     """The wait of a sender whose peer reads nothing, such as COPY into a table whose trigger is slow.
 
     Linux ends such a connection after `tcp_user_timeout`, even if the peer acknowledges each probe. `extend` postpones

