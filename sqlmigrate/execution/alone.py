@@ -67,10 +67,11 @@ class Alone:
         """Runs the statement; returns its duration in milliseconds, or the failure.
 
         Raises:
-            SqlMigrateError: IF NOT EXISTS found an invalid index.
+            SqlMigrateError: IF NOT EXISTS found an invalid index, or the server would read the statement differently.
         """
         message, remarks = _message(step), self._remarks
         self._remarks = ()
+        self._envelope.check_settings(message, [step])
         state = state_before(message.text.strip(), self._connection.literal)
         journal = self._envelope.journal(step, step.progress_begun, 0, state)
         step.begun_state = (self._transact(step, journal)[-2].value or b"").decode()

@@ -51,10 +51,10 @@ class Envelope:
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
         for message in _packed(self._parts(batch)):
-            self._check_settings(message, batch)
+            self.check_settings(message, batch)
             yield message
 
-    def _check_settings(self, message: Message, batch: Sequence[PreparedStep]) -> None:
+    def check_settings(self, message: Message, batch: Sequence[PreparedStep]) -> None:
         """Checks that the server will read a message as the scanner did; a function may have changed its settings.
 
         Raises:
@@ -64,7 +64,7 @@ class Envelope:
         if part is None or part.piece is None:
             return
         place = Location(part.hook or batch[part.unit].step.path, part.piece.line, part.piece.column)
-        if part.piece.escapes != has_escapes(self._connection):
+        if "\\" in message.text and part.piece.escapes != has_escapes(self._connection):
             changed = "a statement before this one has changed standard_conforming_strings"
             raise ScriptError(changed, place, "change it with SET, so that sqlmigrate knows its value")
         if self._connection.reported("client_encoding") != "UTF8" and not message.text.isascii():

@@ -55,8 +55,9 @@ _PASSED_OVER = re.compile(
 )
 _WHOLE_LINE = re.compile(r"!|copy|help|h|sf\+?|sv\+?|ef|ev")
 _QUITS = frozenset(("q", "quit"))
-# `\g` without arguments ends a statement as a semicolon does.
+# `\g` ends a statement as a semicolon does, unless it writes a file; options are in parentheses.
 _SENDS = frozenset(("g", "gx"))
+_OPTIONS = re.compile(r"(?:\(.*\))?")
 
 _END_WITH_SEMICOLON = "end the statement with a semicolon instead"
 _INCLUDE = "copy the included SQL into this file, or into another migration"
@@ -66,6 +67,7 @@ _PARAMETERS = "write the values into the statement, or use PREPARE and EXECUTE"
 _PIPELINE = "remove it; sqlmigrate sends a script in few messages"
 _EDIT = "write the SQL into the file"
 _FILE = "remove it; a migration does not write files"
+_VARIABLE_NAME = "name a variable with letters, digits and underscores"
 _PROGRAM = "run the program before or after sqlmigrate"
 _INSTEAD = {
     "!": _PROGRAM,
@@ -146,7 +148,7 @@ class MetaCommand(NamedTuple):
     @property
     def sends(self) -> bool:
         """Whether the command ends a statement as a semicolon does."""
-        return self.name in _SENDS and not self.arguments
+        return self.name in _SENDS and _OPTIONS.fullmatch(" ".join(self.arguments)) is not None
 
     @property
     def hint(self) -> str | None:
@@ -157,7 +159,8 @@ class MetaCommand(NamedTuple):
         if self.runs_program:
             return _PROGRAM
         if self.name in ("set", "unset"):
-            return None if _is_harmless(self) else _INSTEAD["set"]
+            is_named = not self.arguments or re.fullmatch(_NAME, self.arguments[0])
+            return _VARIABLE_NAME if not is_named else None if _is_harmless(self) else _INSTEAD["set"]
         if self.name == "encoding":
             return None if not self.arguments or is_utf8(self.arguments[0]) else _INSTEAD["encoding"]
         if self.quits or _PASSED_OVER.fullmatch(self.name):
@@ -311,17 +314,26 @@ class Swap(NamedTuple):
 
 def sent_text(text: str, swaps: Sequence[Swap]) -> str:
     """Returns the text to send for a text of a file."""
+    parts: list[str] = []
+    at = shift = 0
     for swap in swaps:
-        if swap.at < len(text):
-            text = text[: swap.at] + swap.sent + text[swap.at + len(swap.source) :]
-    return text
+        start = swap.at + shift
+        if start >= len(text):
+            break
+        parts += (text[at:start], swap.sent)
+        at = start + len(swap.source)
+        shift += len(swap.source) - len(swap.sent)
+    return "".join(parts) + text[at:]
 
 
 def source_text(text: str, swaps: Sequence[Swap]) -> str:
     """Returns the text of the file for the start of a sent text; a part of a replaced text stands for its start."""
-    for swap in reversed(swaps):
-        if swap.at + len(swap.sent) <= len(text):
-            text = text[: swap.at] + swap.source + text[swap.at + len(swap.sent) :]
-        elif swap.at < len(text):
-            text = text[: swap.at]
-    return text
+    parts: list[str] = []
+    at = 0
+    for swap in swaps:
+        end = swap.at + len(swap.sent)
+        if end > len(text):
+            return "".join(parts) + text[at : max(swap.at, at)]
+        parts += (text[at : swap.at], swap.source)
+        at = end
+    return "".join(parts) + text[at:]

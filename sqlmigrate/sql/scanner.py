@@ -287,7 +287,7 @@ class _Scanner:
         self._text = self._text[:at] + sent + self._text[end:]
 
     def _refuse_in_value(self, at: int) -> None:
-        for swap in self._swaps:
+        for swap in self._swaps[-1:]:  # the scanner has gone past the others
             if swap.at <= at - self._at < swap.at + len(swap.sent):
                 message = f"the value of psql variable {swap.source} contains a semicolon, a backslash or a variable"
                 self._refuse(at, message, "write the value where it is used")

@@ -92,6 +92,7 @@ class _Reader:
         self._draft = _Draft(0)
         self._block_at: Location | None = None
         self._piece: Piece | None = None
+        self._swaps: list[Swap] = []  # of the current piece
         self._text = hashlib.sha256()
         self._rows = hashlib.sha256()
         self._space = ""
@@ -272,8 +273,7 @@ class _Reader:
     def _add_swaps(self, item: Item) -> None:
         if item.swaps and self._piece is not None:
             before = self._sent - len(item.text) - self._piece_sent
-            swaps = (swap._replace(at=before + swap.at) for swap in item.swaps)
-            self._piece = replace(self._piece, swaps=(*self._piece.swaps, *swaps))
+            self._swaps += (swap._replace(at=before + swap.at) for swap in item.swaps)
 
     def _take_rows(self, start: int, end: int | None = None) -> None:
         if self._piece is not None:
@@ -283,7 +283,8 @@ class _Reader:
     def _end_piece(self) -> None:
         if self._piece is not None:
             text, rows = self._text.digest(), self._rows.digest()
-            self._draft.pieces.append(replace(self._piece, digest=text, rows_digest=rows))
+            swaps, self._swaps = tuple(self._swaps), []
+            self._draft.pieces.append(replace(self._piece, swaps=swaps, digest=text, rows_digest=rows))
             self._piece = None
 
     def _end_segment(self) -> None:

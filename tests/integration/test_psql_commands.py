@@ -109,7 +109,7 @@ create table u (a int);""",
     "a command at the end inside a statement": "create table t (a int) \\echo x",
     r"statements end with \g": r"""
 create table t (a int) \g
-insert into t values (1)\gx
+insert into t values (1)\gx (format=csv footer=off)
 insert into t values (2)
 \g
 select * from t \gx
@@ -320,6 +320,43 @@ def test_an_error_has_its_place_behind_variables_and_commands(project: Project, 
     assert str(caught.value.location) == f"{path}:{place}"
 
 
+def test_a_plan_a_rehearsal_and_a_rollback_see_the_variables_of_the_connection(project: Project) -> None:
+    comment = "comment on database :DBNAME is "
+    project.add(
+        1, f"\\set what 'up; 1'\n{comment} :'what';\ncreate table t (a int);", f"{comment} 'down';\ndrop table t;"
+    )
+    project.write("before_each.sql", f"{comment} 'before';")
+    name, plan = project.value("select current_database()"), project.root / "plan.json"
+
+    assert project.cli("validate", "--dry-run").returncode == 0
+    shown = project.cli("plan", "--out", str(plan))
+    assert f"comment on database {name} is  'up; 1';" in shown.stdout
+    assert ":DBNAME" in project.cli("migrate", "--dry-run").stdout
+    done = project.cli("migrate", "--plan", str(plan))
+    assert done.returncode == 0, done.stderr
+    described = "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
+    assert project.value(described) == "up; 1"
+    assert project.cli("rollback", "--steps", "1", "--yes").returncode == 0
+    assert project.value(described) == "down"
+
+
+def test_a_long_script_with_variables_is_sent_as_psql_sends_it(project: Project, twin: str) -> None:
+    """In several pieces and messages, with a variable in each statement, and many in one statement."""
+    rows = "".join(f"insert into :t values ({number}, :'text', :{{?t}});\n" for number in range(6_000))
+    many = ", ".join(f"({number}, :'text', true)" for number in range(2_000))
+    content = (
+        "\\set t numbers\n\\set text 'it''s\\ta;b'\ncreate table :t (a int, b text, c bool);\n"
+        f"{rows}insert into numbers values {many};\ncopy numbers from stdin;\n1\t:'text'\tt\n\\.\n{rows}"
+    )
+    psql(project, twin, (content,))
+    project.add(1, content)
+
+    project.migrator().migrate()
+
+    summed = "select count(*), sum(a), count(distinct b), min(b), bool_and(c) from numbers"
+    assert project.query(summed) == execute(twin, summed)
+
+
 def test_a_function_that_changes_how_strings_are_read_stops_the_script(project: Project) -> None:
     """Nobody can know it before; nothing is read differently from what was checked."""
     project.add(
@@ -336,6 +373,20 @@ def test_a_function_that_changes_how_strings_are_read_stops_the_script(project: 
 
     assert caught.value.location is not None
     assert caught.value.location.line == 4
+
+
+def test_the_next_statement_outside_a_transaction_is_not_sent_either(project: Project) -> None:
+    project.add(
+        1,
+        "create function quiet() returns void language plpgsql as $$ begin"
+        " perform set_config(concat('standard_', 'conforming_strings'), 'off', false); end $$;",
+    )
+    project.add(2, "create table t (a text);\nselect quiet();\ncreate index concurrently i on t (a) where a <> '\\';\n")
+
+    with pytest.raises(MigrationFailed, match="a statement before this one has changed standard_conforming_strings"):
+        project.migrator().migrate()
+
+    assert project.value("select to_regclass('i')") is None
 
 
 def test_a_function_that_changes_the_encoding_stops_the_script(project: Project) -> None:
@@ -405,6 +456,7 @@ REFUSED = {
     "AUTOCOMMIT off": ("\\set AUTOCOMMIT off\nselect 1;", "1:1", r"psql meta-command \set", "remove it"),
     "AUTOCOMMIT unset": ("\\unset AUTOCOMMIT\nselect 1;", "1:1", r"psql meta-command \unset", "remove it"),
     "SINGLELINE on by default": ("\\set SINGLELINE\nselect 1", "1:1", r"psql meta-command \set", "remove it"),
+    "a name of a variable": ("\\set 'a b' 1\nselect 1", "1:1", r"psql meta-command \set", "letters, digits"),
     "SINGLELINE": ("\\set SINGLELINE on\nselect 1", "1:1", r"psql meta-command \set", "remove it"),
     "another encoding of psql": ("\\encoding latin1\nselect 'ß';", "1:1", r"psql meta-command \encoding", "UTF-8"),
     "an unknown command": ("\\dump x\n", "1:1", r"psql meta-command \dump", "plain SQL"),
