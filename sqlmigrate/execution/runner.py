@@ -10,7 +10,6 @@ from sqlmigrate.errors import PlanRefused
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Plan, PlanRequest, Problem, Run
 from sqlmigrate.planning import planner
-from sqlmigrate.server.session import client_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,6 +126,7 @@ class Runner:
             ConfigurationError: The parser is not installed.
         """
         from sqlmigrate.planning import lint_gate, review
+        from sqlmigrate.server.session import client_state
 
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
@@ -182,6 +182,7 @@ class Runner:
 
     def _prepared(self, opened: Opened | Locked, plan: Plan) -> Prepared:
         from sqlmigrate.execution.prepared import prepare
+        from sqlmigrate.server.session import client_state
 
         return prepare(plan, client_state(opened.connection), pooled=opened.history.pooled)
 
@@ -249,5 +250,6 @@ class Runner:
 
 def _misleading(file: PlanFile, plan: Plan, opened: Opened) -> list[Problem]:
     from sqlmigrate.planning import review
+    from sqlmigrate.server.session import client_state
 
     return review.differences(file, plan, client_state(opened.connection))
