@@ -12,7 +12,8 @@ from sqlmigrate.errors import ConnectionFailed, SqlMigrateError, StatementFailed
 from sqlmigrate.events import WaitingForServer
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
-from sqlmigrate.server.connection import connect, has_password, is_up, make_conninfo, place_in
+from sqlmigrate.server.connection import connect
+from sqlmigrate.server.conninfo import has_password, is_up, make_conninfo, place_in
 from sqlmigrate.server.network import SAME_SERVER
 from sqlmigrate.sql.sqlstate import READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__

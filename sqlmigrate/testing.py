@@ -223,7 +223,7 @@ def _url(server: str, name: str) -> str:
     """Returns the server with another database; a URL stays a URL, since other libraries accept nothing else."""
     from urllib.parse import urlsplit
 
-    from sqlmigrate.server.connection import make_conninfo
+    from sqlmigrate.server.conninfo import make_conninfo
 
     parts = urlsplit(server)
     return parts._replace(path=f"/{name}").geturl() if parts.scheme else make_conninfo(server, dbname=name)

@@ -19,7 +19,7 @@ from sqlmigrate.errors import BackupFailed, SqlMigrateError
 from sqlmigrate.events import BackedUp, BackingUp, Blocked
 from sqlmigrate.files.atomic import replaced
 from sqlmigrate.model import Backup
-from sqlmigrate.server.connection import make_conninfo
+from sqlmigrate.server.conninfo import make_conninfo
 from sqlmigrate.server.monitor import blocking
 
 if TYPE_CHECKING:

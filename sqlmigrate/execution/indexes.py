@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.execution.catalog import DEFINITION
 from sqlmigrate.execution.verdict import done, repeat
-from sqlmigrate.server.connection import quoted
+from sqlmigrate.server.conninfo import quoted
 from sqlmigrate.sql.identifier import Identifier
 
 if TYPE_CHECKING:

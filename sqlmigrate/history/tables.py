@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.server.connection import quoted
+from sqlmigrate.server.conninfo import quoted
 
 _LOG = """
     create table if not exists {log} (

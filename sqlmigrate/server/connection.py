@@ -1,8 +1,7 @@
-"""The only module that imports psycopg: connects, sends, receives, and converts psycopg's errors."""
+"""Connects, sends, receives, and converts the errors of psycopg, which only this module and `conninfo` import."""
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from contextlib import contextmanager, suppress
@@ -10,13 +9,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import adapt, pq, sql
+from psycopg import adapt, pq
 
-from sqlmigrate.config.url import explained, refusal, without_user
+from sqlmigrate.config.url import without_user
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import ServerReport
+from sqlmigrate.server.conninfo import with_defaults
 from sqlmigrate.server.encoding import storable
-from sqlmigrate.server.network import CLIENT, as_environment, wait
+from sqlmigrate.server.network import wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +31,6 @@ RUN_AGAIN = "run the command again: it continues after the last committed migrat
 _CANCEL_TIMEOUT = 2  # seconds
 _ACTUAL = ("host", "hostaddr", "port", "user", "password")
 _FIELDS = pq.DiagnosticField
-_VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 # A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
@@ -48,13 +47,9 @@ def connect(conninfo: str, application_name: str) -> Connection:
     Raises:
         ConnectionFailed: contains libpq's reason, but no password.
     """
-    parameters = psycopg.conninfo.conninfo_to_dict(conninfo)
-    missing = {key: value for key, value in CLIENT.items() if key not in {*parameters, *_preset(parameters)}}
     try:
         link = psycopg.connect(
-            psycopg.conninfo.make_conninfo(
-                conninfo, **missing, application_name=application_name, client_encoding="UTF8"
-            ),
+            with_defaults(conninfo, application_name=application_name, client_encoding="UTF8"),
             autocommit=True,
             prepare_threshold=None,
         )
@@ -76,56 +71,6 @@ class _MomentLoader(adapt.Loader):
             return datetime.fromisoformat(text).astimezone()
         except (ValueError, OverflowError):  # infinity, or before Christ
             raise psycopg.DataError(f"timestamp out of range: {text}") from None
-
-
-def is_up(conninfo: str) -> bool:
-    """Whether a server accepts connections: false while it starts, refuses connections or has no address yet."""
-    ping = pq.PGconn.ping(make_conninfo(conninfo, connect_timeout="2").encode())
-    return ping not in (pq.Ping.REJECT, pq.Ping.NO_RESPONSE)
-
-
-def _preset(parameters: Mapping[str, object]) -> set[str]:
-    """Returns the names of the parameters that libpq's environment variables or a service file set."""
-    with as_environment(parameters):
-        return {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val}
-
-
-def make_conninfo(url: str, **parts: str) -> str:
-    """Returns a connection string for libpq from a URL or connection string; `parts` override its parameters.
-
-    Raises:
-        ConnectionFailed: libpq cannot parse it, or would misread it.
-    """
-    if refused := refusal(url):
-        raise ConnectionFailed(f"invalid connection string: {refused.message}", hint=refused.hint)
-    try:
-        return psycopg.conninfo.make_conninfo(url, **parts)
-    except UnicodeEncodeError:
-        raise ConnectionFailed("invalid connection string: not valid UTF-8") from None
-    except psycopg.Error as error:
-        reason = explained(url, _first_line(str(error)))
-        raise ConnectionFailed(f"invalid connection string: {reason.message}", hint=reason.hint) from None
-
-
-def place_in(url: str, **parts: str) -> dict[str, str]:
-    """Returns host, port, database and user from the settings and libpq's environment variables, without connecting.
-
-    A value that neither defines, and every value of an invalid setting, is empty.
-    """
-    parameters: dict[str, str | int | None] = {}
-    with suppress(ConnectionFailed):
-        parameters = psycopg.conninfo.conninfo_to_dict(make_conninfo(url, **parts))
-    return {key: str(parameters.get(key) or os.environ.get(variable, "")) for key, variable in _VARIABLES.items()}
-
-
-def has_password(conninfo: str) -> bool:
-    """Whether a connection string contains a password, or the path of a password file."""
-    return not {"password", "passfile"}.isdisjoint(psycopg.conninfo.conninfo_to_dict(conninfo))
-
-
-def quoted(*parts: str) -> str:
-    """Returns a name as a quoted identifier: `"schema"."name"`."""
-    return sql.Identifier(*parts).as_string()
 
 
 class Result:

@@ -13,7 +13,7 @@ from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
 from sqlmigrate.sql.directive import DIRECTIVE, assignments, value_of
 from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.item import Item, Kind
-from sqlmigrate.sql.psql import UNCONNECTED, ClientState, command_at
+from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
 from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.segments import PIECE_SIZE, Cuts, Piece, Script, Segment
 from sqlmigrate.sql.session_objects import hides_session_change, may_change_session, session_objects

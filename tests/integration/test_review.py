@@ -10,7 +10,8 @@ import pytest
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.execution import recovery
 from sqlmigrate.execution.catalog import state_before
-from sqlmigrate.server.connection import Connection, connect, make_conninfo
+from sqlmigrate.server.connection import Connection, connect
+from sqlmigrate.server.conninfo import make_conninfo
 from tests.project import Project
 
 

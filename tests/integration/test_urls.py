@@ -7,7 +7,8 @@ import os
 import pytest
 
 from sqlmigrate.errors import ConnectionFailed, SqlMigrateError
-from sqlmigrate.server.connection import connect, make_conninfo
+from sqlmigrate.server.connection import connect
+from sqlmigrate.server.conninfo import make_conninfo
 from tests.project import Project
 
 pytestmark = pytest.mark.anywhere

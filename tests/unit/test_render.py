@@ -48,7 +48,7 @@ from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import as_json, phrases, progress, text
 from sqlmigrate.render.escape import printable
-from sqlmigrate.server import connection
+from sqlmigrate.server import conninfo
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
@@ -411,14 +411,14 @@ SECRET = "s3cr3t"  # noqa: S105  # to be found nowhere
 )  # fmt: skip
 def test_an_error_about_an_invalid_url_does_not_contain_the_password(url: str) -> None:
     with pytest.raises(ConnectionFailed) as caught:
-        connection.make_conninfo(url)
+        conninfo.make_conninfo(url)
     assert SECRET not in text.error(caught.value) + json.dumps(as_json.error(caught.value)) + repr(
         caught.value.__cause__
     )
 
 
 def test_an_error_about_an_invalid_part_does_not_contain_the_password() -> None:
-    conninfo = connection.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
+    conninfo = conninfo.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
     with pytest.raises(SqlMigrateError) as caught:
         connection.connect(conninfo, "sqlmigrate")
     assert SECRET not in text.error(caught.value)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.cache import Cache
 from sqlmigrate.server import embedded
-from sqlmigrate.server.connection import connect, make_conninfo
+from sqlmigrate.server.connection import connect
+from sqlmigrate.server.conninfo import make_conninfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,0 +1,76 @@
+"""Connection strings: reads them, adds parameters to them, and quotes names."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import pq, sql
+
+from sqlmigrate.config.url import explained, refusal
+from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.server.network import CLIENT, as_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
+
+
+def with_defaults(conninfo: str, **parts: str) -> str:
+    """Returns a connection string with parts, and with the parameters of `network.CLIENT` that the user has not set."""
+    parameters = psycopg.conninfo.conninfo_to_dict(conninfo)
+    missing = {key: value for key, value in CLIENT.items() if key not in {*parameters, *_preset(parameters)}}
+    return psycopg.conninfo.make_conninfo(conninfo, **missing, **parts)
+
+
+def is_up(conninfo: str) -> bool:
+    """Whether a server accepts connections: false while it starts, refuses connections or has no address yet."""
+    ping = pq.PGconn.ping(make_conninfo(conninfo, connect_timeout="2").encode())
+    return ping not in (pq.Ping.REJECT, pq.Ping.NO_RESPONSE)
+
+
+def make_conninfo(url: str, **parts: str) -> str:
+    """Returns a connection string for libpq from a URL or connection string; `parts` override its parameters.
+
+    Raises:
+        ConnectionFailed: libpq cannot parse it, or would misread it.
+    """
+    if refused := refusal(url):
+        raise ConnectionFailed(f"invalid connection string: {refused.message}", hint=refused.hint)
+    try:
+        return psycopg.conninfo.make_conninfo(url, **parts)
+    except UnicodeEncodeError:
+        raise ConnectionFailed("invalid connection string: not valid UTF-8") from None
+    except psycopg.Error as error:
+        reason = explained(url, str(error).strip().partition("\n")[0])
+        raise ConnectionFailed(f"invalid connection string: {reason.message}", hint=reason.hint) from None
+
+
+def place_in(url: str, **parts: str) -> dict[str, str]:
+    """Returns host, port, database and user from the settings and libpq's environment variables, without connecting.
+
+    A value that neither defines, and every value of an invalid setting, is empty.
+    """
+    parameters: dict[str, str | int | None] = {}
+    with suppress(ConnectionFailed):
+        parameters = psycopg.conninfo.conninfo_to_dict(make_conninfo(url, **parts))
+    return {key: str(parameters.get(key) or os.environ.get(variable, "")) for key, variable in _VARIABLES.items()}
+
+
+def has_password(conninfo: str) -> bool:
+    """Whether a connection string contains a password, or the path of a password file."""
+    return not {"password", "passfile"}.isdisjoint(psycopg.conninfo.conninfo_to_dict(conninfo))
+
+
+def quoted(*parts: str) -> str:
+    """Returns a name as a quoted identifier: `"schema"."name"`."""
+    return sql.Identifier(*parts).as_string()
+
+
+def _preset(parameters: Mapping[str, object]) -> set[str]:
+    """Returns the names of the parameters that libpq's environment variables or a service file set."""
+    with as_environment(parameters):
+        return {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val}
