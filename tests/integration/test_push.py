@@ -85,5 +85,5 @@ def test_an_invalid_gateway_is_a_warning(project: Project) -> None:
         for number, address in enumerate(urls, 1):
             project.add(number, "select 1;")
             ran = project.cli("migrate", "--push", address)
-            assert (ran.returncode, "could not push the metrics to" in ran.stderr) == (0, True), ran.stderr
+            assert (ran.returncode, "could not push the metrics" in ran.stderr) == (0, True), ran.stderr
             assert "Traceback" not in ran.stderr

@@ -29,7 +29,7 @@ def test_the_defaults_are_those_of_the_help() -> None:
     said = {option.name: match[1] for option in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", option.help))}
     shown = {"dir": "migrations", "history_table": "public.migrations", "lock_retries": "10", "lock_wait": "5min"}
     shown |= {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0", "log_format": "text", "backup_keep": "0"}
-    shown |= {"lint_level": "off"}
+    shown |= {"lint_level": "off", "connect_wait": "0"}
     assert said == shown
     assert load(URL | said, {}) == load(URL, {})
 
@@ -37,6 +37,7 @@ def test_the_defaults_are_those_of_the_help() -> None:
 OF_SETTINGS = [
     ("dir", "1", ("1",)),
     ("history_table", "1", "1"),
+    ("connect_wait", "1s", 1000),
     ("lock_wait", "1s", 1000),
     ("lock_timeout", "1s", 1000),
     ("lock_retries", "1", 1),

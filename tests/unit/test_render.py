@@ -100,6 +100,7 @@ ERRORS = [member for member in vars(errors).values() if inspect.isclass(member) 
 EVENTS: dict[events.Event, str] = {
     events.Event(): "Event()",
     events.WaitingForLock(HOLDER): "  waiting for the migration lock, held by pid 7 (app, sqlmigrate, from 10.0.0.1)",
+    events.WaitingForServer("refused"): "  waiting for the server: refused",
     events.WaitingForLock(None): "  waiting for the migration lock",
     events.Began("ab12", 7, (step(1),)): "  run ab12 started: 1 step, backend pid 7",
     events.BackingUp("kept"): "  … backing up to kept",
