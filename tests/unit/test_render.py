@@ -48,7 +48,7 @@ from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import as_json, phrases, progress, text
 from sqlmigrate.render.escape import printable
-from sqlmigrate.server import conninfo
+from sqlmigrate.server import connection, conninfo
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
@@ -419,9 +419,9 @@ def test_an_error_about_an_invalid_url_does_not_contain_the_password(url: str) -
 
 
 def test_an_error_about_an_invalid_part_does_not_contain_the_password() -> None:
-    conninfo = conninfo.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
+    url = conninfo.make_conninfo("postgresql://u@127.0.0.1:1/d", password=SECRET, connect_timeout="1")
     with pytest.raises(SqlMigrateError) as caught:
-        connection.connect(conninfo, "sqlmigrate")
+        connection.connect(url, "sqlmigrate")
     assert SECRET not in text.error(caught.value)
     assert not isinstance(caught.value, ConfigurationError)
 
