@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Problem
+from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.place import locate
-
-if TYPE_CHECKING:
-    from sqlmigrate.sql.item import Item
 
 # The comment that starts the part of a file that its tool runs for a rollback.
 _WAY_BACK = {
@@ -31,7 +28,7 @@ _QUOTED = re.compile(r"\$(\w*)\$.*?\$\1\$|'[^']*'|\"[^\"]*\"|/\*.*?\*/", re.DOTA
 
 def way_back(path: str, item: Item) -> Problem | None:
     """Returns the problem with a comment of an item that starts the rollback part of another tool's file."""
-    if "--" not in item.text:
+    if item.kind not in (Kind.SPACE, Kind.STATEMENT):
         return None
     # White space has no quotes, but it may have a marker in a comment that starts before it.
     text = _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), item.source)

@@ -45,6 +45,8 @@ _ROUTINE = re.compile(
 _ATOMIC = re.compile(rf"{_BLANK}atomic\b", re.IGNORECASE | re.DOTALL)
 _ESCAPE_PREFIX = re.compile("[eE]'")
 _ENDS_STATEMENT = -1
+# A reference to a psql variable in text between strings, which may end before the quote of :'name'.
+_REFERENCE = re.compile(rf"(?<!:):(?:[{LETTER}0-9{{]|\Z)")
 _HIDING = ('"', "$", "\\", "--", "/*")
 _NAME = re.compile(WORD)
 
@@ -298,7 +300,7 @@ class _Scanner:
         statement = self._text[self._at : end]
         if self._swaps or statement[:6].lower() == "create" or any(sign in statement for sign in _HIDING):
             return 0
-        if ":" in statement and any(":" in part for part in statement.split("'")[::2]):
+        if ":" in statement and any(_REFERENCE.search(part) for part in statement.split("'")[::2] if ":" in part):
             return 0
         even = statement.count("'") % 2 == 0 and statement.count("(") == statement.count(")")
         return end if even else 0

@@ -109,12 +109,12 @@ class _Reader:
         self._ascii = True
 
     def take(self, item: Item) -> None:
-        source = item.source
+        source = item.source if item.swaps else item.text
         size = len(source) if source.isascii() else len(source.encode())
         self._ascii = self._ascii and size == len(source)
         start, self._at = self._at, self._at + size
         self._sent += len(item.text)
-        if item.kind in (Kind.SPACE, Kind.STATEMENT) and (problem := way_back(self._path, item)):
+        if "--" in source and (problem := way_back(self._path, item)):
             self.problems.append(problem)
         match item.kind:
             case Kind.STATEMENT:
