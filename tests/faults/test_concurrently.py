@@ -114,7 +114,8 @@ def test_a_statement_that_ended_without_its_client_does_not_run_twice(project: P
 def test_an_unnamed_index_exists_once_after_repeated_kills(project: Project) -> None:
     expected = prepare(project, STATEMENTS["unnamed"])
     for _ in range(3):
-        assert doomed(project, "create index concurrently on t", "sent") == -signal.SIGKILL
+        # The server may complete the statement without its client; then the next run has nothing to send.
+        assert doomed(project, "create index concurrently on t", "sent") in (-signal.SIGKILL, 0)
         wait_until_alone(project)
 
     project.migrator().migrate()
