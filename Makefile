@@ -18,7 +18,7 @@ SYSTEM_CERTIFICATES := $(PYTHON) -c 'import ssl; paths = ssl.get_default_verify_
 .DEFAULT_GOAL := help
 .PHONY: help setup migrate migrate-build migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup \
 	migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker \
-	migrate-docker-status fmt check test test-all test-pg15 test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
+	migrate-docker-status fmt check test test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ test-pg15: $(VENV)/.dev  ## Run the tests that need a server on Debian's Postgre
 	SQLMIGRATE_TEST_SERVER=local $(BIN)/pytest $(PARALLEL) -m "not long and not workflow and (debian or not anywhere)" \
 		tests/integration tests/cli tests/docs tests/lint/server_truth.py
 
+test-versions: $(VENV)/.dev  ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 17"
+	scripts/install-debian.sh
+	scripts/test-versions.sh $(VERSIONS)
+
 test-containers: $(VENV)/.dev  ## Test the image and the compose files; run some integration tests on a server in a container
 	scripts/with-containers.sh $(BIN)/pytest $(PARALLEL) -m container -rP tests/containers tests/delivery
 	SQLMIGRATE_TEST_SERVER=container scripts/with-containers.sh $(BIN)/pytest \
@@ -87,7 +91,7 @@ test-containers: $(VENV)/.dev  ## Test the image and the compose files; run some
 test-workflows: $(VENV)/.dev  ## Run the steps of the workflows and of the action, and actionlint (needs Go)
 	$(BIN)/pytest -m "workflow and not container" tests/delivery
 
-test-all: test test-pg15 test-faults test-containers test-workflows  ## Run all tests, on PostgreSQL 18 and 15, with the long fault tests
+test-all: test test-pg15 test-versions test-faults test-containers test-workflows  ## Run all tests, on PostgreSQL 14 to 18, with the long fault tests
 
 test-faults: $(VENV)/.dev  ## Run the long fault tests: kill -9, lost connections, races
 	$(BIN)/pytest -m long --no-header

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
+# The oldest major version of PostgreSQL that sqlmigrate supports.
+OLDEST_POSTGRES = 14
+
 
 class Version(NamedTuple):
     """A version, ordered by its numbers: `V2.0.0-001` in a file name, `v2.0.0-001` in output and in the history."""

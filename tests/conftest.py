@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from tests.servers import Server, execute, serve, server_choice
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 _numbers = itertools.count()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """SQLMIGRATE_TEST_SAMPLE=10:SEED keeps 10 % of the tests; each worker chooses the same ones."""
+    percent, _, seed = os.environ.get("SQLMIGRATE_TEST_SAMPLE", "").partition(":")
+    if percent:
+        chosen = [item for item in items if zlib.crc32(f"{seed} {item.nodeid}".encode()) % 100 < int(percent)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
 
 
 @pytest.fixture(scope="session")

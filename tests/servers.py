@@ -1,12 +1,14 @@
 """The PostgreSQL that the tests run on.
 
-SQLMIGRATE_TEST_SERVER chooses it: embedded (the default), local, container or a URL.
+SQLMIGRATE_TEST_SERVER chooses it: embedded (the default), local, container, a URL, or a major version that
+scripts/install-versions.sh installs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 ROOT = Path(__file__).parent.parent
 LOCAL_BIN = Path("/usr/lib/postgresql/15/bin")
+VERSIONS = ROOT / ".local" / "servers" / "node_modules"
 # A server of 15.20 or newer keeps each column's version in its options; a pg_dump that is older shows it.
 _DIFFERS = re.compile(r"\\restrict|\\unrestrict|--|ALTER TABLE .* SET \(pg_attver=\d+\);")
 
@@ -63,6 +66,9 @@ def serve(choice: str) -> Iterator[Server]:
     elif choice == "local":
         with local() as server:
             yield server
+    elif choice.isdigit():
+        with local(VERSIONS / f"postgres-{choice}" / "native" / "bin") as server:
+            yield forgetful(server)
     elif choice == "container":
         with container() as server:
             yield forgetful(server)
@@ -115,17 +121,40 @@ class OwnServer(Server):
 @contextlib.contextmanager
 def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
     """Debian's server, or that of other programs, for as long as the block lasts."""
+    with _own(bin_directory, "initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def standby(primary: OwnServer) -> Iterator[OwnServer]:
+    """A hot standby that streams from another server."""
+    with _own(primary.bin, "pg_basebackup", "-d", primary.conninfo, "-R", "-c", "fast") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _own(bin_directory: Path, program: str, *arguments: str) -> Iterator[OwnServer]:
+    """A server whose data a program makes."""
     directory = Path(tempfile.mkdtemp(prefix="sqlmigrate-local-", dir=quick()))
-    user = "postgres" if bin_directory == LOCAL_BIN else "pgserver"  # the wheel makes its own user
+    user = "postgres" if bin_directory == LOCAL_BIN else "pgserver"
     if os.geteuid() == 0:
+        _create_user(user)
         shutil.chown(directory, user, user)
     server = OwnServer(f"host={directory} user=postgres dbname=postgres", bin_directory, directory, user)
     with contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, directory)
-        server.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8")
+        server.run(program, *arguments)
         server.start()
         undo.callback(server.stop, "fast")
         yield server
+
+
+def _create_user(name: str) -> None:
+    """Creates a user of the system if there is none, as the wheel does."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        subprocess.run(["useradd", "-s", "/bin/bash", name], check=True)
 
 
 @contextlib.contextmanager
@@ -180,4 +209,5 @@ __all__ = [
     "quick",
     "serve",
     "server_choice",
+    "standby",
 ]

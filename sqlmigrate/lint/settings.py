@@ -14,6 +14,7 @@ from sqlmigrate.files.naming import parse_version
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.linter import Options
 from sqlmigrate.lint.rules import REMOVED, RULES
+from sqlmigrate.model import OLDEST_POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -25,7 +26,6 @@ PRESETS = ("safety", "all")
 FAIL_ON = (*(level.value for level in Level), "never")
 NAMED = ("table", "column", "index", "constraint")
 _LEVELS = (*(level.value for level in Level), "off")
-_OLDEST = 10
 _IN_ENVIRON = ("preset", "postgres_version", "since", "changed_since", "fail_on")
 
 
@@ -150,9 +150,12 @@ def _globs(value: object) -> tuple[str, ...]:
 def _postgres(value: object) -> int:
     """Returns the major version of `16`, `16.4` or `160004`."""
     match = re.fullmatch(r"(\d{2})(?:\d{4}|(?:\.\d+)*)", str(value).strip())
-    if match is None or int(match[1]) < _OLDEST:
+    if match is None:
         raise ConfigurationError(f"{value!r} is not a PostgreSQL version", hint="write a major version, such as 16")
-    return int(match[1])
+    major = int(match[1])
+    if major < OLDEST_POSTGRES:
+        raise ConfigurationError(f"PostgreSQL {major} is not supported", hint=f"write {OLDEST_POSTGRES} or newer")
+    return major
 
 
 def _fail_on(value: object) -> Level | None:

@@ -13,7 +13,7 @@ from psycopg import adapt, pq
 
 from sqlmigrate.config.url import without_user
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
-from sqlmigrate.model import ServerReport
+from sqlmigrate.model import OLDEST_POSTGRES, ServerReport
 from sqlmigrate.server.conninfo import with_defaults
 from sqlmigrate.server.encoding import storable
 from sqlmigrate.server.network import wait
@@ -46,6 +46,7 @@ def connect(conninfo: str, application_name: str) -> Connection:
 
     Raises:
         ConnectionFailed: contains libpq's reason, but no password.
+        DatabaseError: the server's version is not supported.
     """
     try:
         link = psycopg.connect(
@@ -59,7 +60,19 @@ def connect(conninfo: str, application_name: str) -> Connection:
             hint="check --database-url, DATABASE_URL, or DB_HOST and the other DB_ variables",
         ) from None
     link.adapters.register_loader("timestamptz", _MomentLoader)
-    return Connection(link)
+    connection = Connection(link)
+    _require_supported(connection)
+    return connection
+
+
+def _require_supported(connection: Connection) -> None:
+    major, minor = divmod(connection.server_version, 10_000)
+    if major < OLDEST_POSTGRES:
+        connection.close()
+        raise DatabaseError(
+            f"PostgreSQL {major}.{minor} is not supported",
+            hint=f"sqlmigrate requires PostgreSQL {OLDEST_POSTGRES} or newer",
+        )
 
 
 class _MomentLoader(adapt.Loader):

@@ -41,8 +41,7 @@ where w.pid = 0
 _OF_BACKEND = "a.pid = %(pid)s"
 _OF_PROGRAM = "a.application_name = %(program)s and a.datname = pg_catalog.current_database()"
 # The watched migration may itself have locked the log table: the monitor must never wait for it.
-_NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'"
-_NEVER_END = "; set idle_session_timeout = 0"
+_NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'; set idle_session_timeout = 0"
 _NAME = """select application_name, coalesce(wait_event, '') = 'SyncRep' from pg_catalog.pg_stat_activity
 where pid = %(pid)s"""
 _PROGRESS = """
@@ -53,8 +52,6 @@ union all select command || ': ' || phase, heap_blks_scanned, heap_blks_total
 from pg_catalog.pg_stat_progress_cluster where pid = %(pid)s
 union all select 'VACUUM: ' || phase, heap_blks_scanned, heap_blks_total
 from pg_catalog.pg_stat_progress_vacuum where pid = %(pid)s
-"""
-_PROGRESS_COPY = """
 union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_stat_progress_copy where pid = %(pid)s
 """
 
@@ -158,13 +155,12 @@ class Monitor:
     def _query(self) -> _Look:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
-            self._connection.run(_NEVER_WAIT + (_NEVER_END if self._connection.server_version >= 140000 else ""))
+            self._connection.run(_NEVER_WAIT)
         connection, pid = self._connection, {"pid": self._pid}
         blockers = tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
         name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
-        copy = _PROGRESS_COPY if connection.server_version >= 140000 else ""
         finished = self._finished_on(connection)
-        return _Look(name, is_committed, blockers, finished, [] if blockers else connection.rows(_PROGRESS + copy, pid))
+        return _Look(name, is_committed, blockers, finished, [] if blockers else connection.rows(_PROGRESS, pid))
 
     def _finished_on(self, connection: Connection) -> dict[str, int] | None:
         try:

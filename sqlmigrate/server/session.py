@@ -19,7 +19,7 @@ _CHECK_INTERVAL = ("client_connection_check_interval", "1s")
 # The settings that end a session, with the first version that has them: a role's or a database's would end a run during
 # a backup, before a retry, in a long statement or at the first error. 0 switches each off.
 _ENDING = {
-    "idle_session_timeout": 140000,
+    "idle_session_timeout": 0,
     "idle_in_transaction_session_timeout": 0,
     "transaction_timeout": 170000,
     "exit_on_error": 0,
@@ -76,7 +76,7 @@ class Session:
         self._pooled = pooled
         version = connection.server_version
         endless = {name: "0" for name, since in _ENDING.items() if version >= since}
-        checks = {_CHECK_INTERVAL[0]: _CHECK_INTERVAL[1]} if checks_client and version >= 140000 else {}
+        checks = {_CHECK_INTERVAL[0]: _CHECK_INTERVAL[1]} if checks_client else {}
         start = [] if pooled else [_assignment(endless | checks | network.SERVER)]
         # Behind a pooler no setting outlives a transaction.
         self._limits = {name: 0 for name in endless if name != "idle_session_timeout"} if pooled else {}

@@ -10,9 +10,10 @@ from sqlmigrate.config.settings import load as load_settings
 from sqlmigrate.config.settings import load_for_files
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint import Level, settings
+from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.selection import select
 from sqlmigrate.lint.settings import LintSettings, load
-from sqlmigrate.model import Version
+from sqlmigrate.model import OLDEST_POSTGRES, Version
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +90,19 @@ def test_postgres_version(said: str, major: int | None) -> None:
         return
     with pytest.raises(ConfigurationError, match=f"--postgres-version: '{said}' is not a PostgreSQL version"):
         load({"postgres_version": said}, {})
+
+
+@pytest.mark.parametrize("said", ["13", "13.4", "130004", "12", "10"])
+def test_a_version_below_14_is_refused_by_name(said: str) -> None:
+    major = said[:2]
+    with pytest.raises(ConfigurationError, match=f"--postgres-version: PostgreSQL {major} is not supported") as refused:
+        load({"postgres_version": said}, {})
+    assert refused.value.hint == "write 14 or newer"
+
+
+def test_no_rule_is_limited_to_versions_below_14() -> None:
+    assert [rule.name for rule in RULES if 0 < rule.since <= OLDEST_POSTGRES or rule.until < OLDEST_POSTGRES] == []
+    assert [example.sql for rule in RULES for example in rule.examples if example.postgres < OLDEST_POSTGRES] == []
 
 
 @pytest.mark.parametrize(

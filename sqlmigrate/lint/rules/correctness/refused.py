@@ -294,14 +294,10 @@ def _features(case: Case) -> Iterator[tuple[int, str]]:
     match case.kind:
         case "MergeStmt":
             yield 15, "MERGE"
-        case "CreateTrigStmt" if node.get("replace"):
-            yield 14, "CREATE OR REPLACE TRIGGER"
         case "AT_SetExpression":
             yield 17, "SET EXPRESSION"
         case "AT_SetAccessMethod":
             yield 15, "SET ACCESS METHOD"
-        case "AT_DetachPartition" if node["def"]["PartitionCmd"].get("concurrent"):
-            yield 14, "DETACH PARTITION CONCURRENTLY"
         case "IndexStmt" if node.get("nulls_not_distinct"):
             yield 15, "NULLS NOT DISTINCT"
         case "ViewStmt" if "security_invoker" in options(node.get("options", ())):
@@ -342,10 +338,8 @@ NEWER = Rule(
     level=Level.ERROR,
     on=(
         "MergeStmt",
-        "CreateTrigStmt",
         "AT_SetExpression",
         "AT_SetAccessMethod",
-        "AT_DetachPartition",
         "IndexStmt",
         "ViewStmt",
         "CreateStmt",
@@ -364,8 +358,6 @@ NEWER = Rule(
         _on(17, "create table t (id uuid primary key default uuidv7());", bad=True),
         _on(14, "create unique index concurrently i on t (a) nulls not distinct;", bad=True),
         _on(14, "merge into t using u on t.a = u.a when matched then delete;", bad=True),
-        _on(13, "alter table p detach partition q concurrently;", bad=True),
-        _on(13, "create or replace trigger g before insert on t for each row execute function f();", bad=True),
         _on(
             17,
             "create table p (a int) partition by list (a); alter table p add foreign key (a) references r not valid;",

@@ -169,7 +169,6 @@ REINDEX = Rule(
     "the index. The planner locks every index of a table, so almost every query on the table is blocked.",
     safe="reindex index concurrently t_a_idx;",
     check=_check_reindex,
-    since=12,
     examples=(
         bad("reindex index i;"),
         bad("reindex table t;"),
@@ -271,7 +270,6 @@ DETACH = Rule(
     "While it waits for the lock, new queries on the table wait behind it.",
     safe="alter table p detach partition p1 concurrently;",
     check=_check_detach,
-    since=14,
     examples=(
         bad("alter table p detach partition p1;"),
         bad("alter table p detach partition p1;", _PARTITIONED + _P1),
