@@ -66,11 +66,11 @@ def connect(conninfo: str, application_name: str) -> Connection:
 
 
 def _require_supported(connection: Connection) -> None:
-    major, minor = divmod(connection.server_version, 10_000)
-    if major < OLDEST_POSTGRES:
+    if connection.server_version < OLDEST_POSTGRES * 10_000:
         connection.close()
+        version = ".".join(map(str, divmod(connection.server_version, 10_000)))
         raise DatabaseError(
-            f"PostgreSQL {major}.{minor} is not supported",
+            f"PostgreSQL {version} is not supported",
             hint=f"sqlmigrate requires PostgreSQL {OLDEST_POSTGRES} or newer",
         )
 

@@ -211,9 +211,9 @@ def test_levels(tmp_path: Path) -> None:
 
 def test_version_bounds_a_rule(tmp_path: Path) -> None:
     file = tmp_path / "x.sql"
-    file.write_text("alter table p detach partition q;")
-    assert lint([str(file)], options=Options(postgres=13)) == []
-    assert rules(lint([str(file)], options=Options(postgres=14))) == ["detach-not-concurrent"]
+    file.write_text("alter table t set access method heap;")
+    assert lint([str(file)], options=Options(postgres=14)) == []
+    assert rules(lint([str(file)], options=Options(postgres=15))) == ["set-access-method-rewrites"]
 
 
 def test_migrations_of_this_repository_are_clean() -> None:
