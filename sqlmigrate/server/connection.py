@@ -67,8 +67,8 @@ def connect(conninfo: str, application_name: str) -> Connection:
 
 def _require_supported(connection: Connection) -> None:
     if connection.server_version < OLDEST_POSTGRES * 10_000:
-        connection.close()
         version = ".".join(map(str, divmod(connection.server_version, 10_000)))
+        connection.close()
         raise DatabaseError(
             f"PostgreSQL {version} is not supported",
             hint=f"sqlmigrate requires PostgreSQL {OLDEST_POSTGRES} or newer",
