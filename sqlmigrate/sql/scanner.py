@@ -46,7 +46,7 @@ _ATOMIC = re.compile(rf"{_BLANK}atomic\b", re.IGNORECASE | re.DOTALL)
 _ESCAPE_PREFIX = re.compile("[eE]'")
 _ENDS_STATEMENT = -1
 # A reference to a psql variable in text between strings, which may end before the quote of :'name'.
-_REFERENCE = re.compile(rf"(?<!:):(?:[{LETTER}0-9{{]|\Z)")
+_REFERENCE = re.compile(rf"(?<!:)(?:::)*:(?:[{LETTER}0-9{{]|\Z)")
 _HIDING = ('"', "$", "\\", "--", "/*")
 _NAME = re.compile(WORD)
 
