@@ -71,11 +71,11 @@ def connect(conninfo: str, application_name: str) -> Connection:
 
 
 def _require_supported(connection: Connection) -> None:
-    major, minor = divmod(connection.server_version, 10_000)
-    if major < OLDEST_POSTGRES:
+    release = "{}.{}".format(*divmod(connection.server_version, 10_000))
+    if connection.server_version < OLDEST_POSTGRES * 10_000:
         connection.close()
         raise DatabaseError(
-            f"PostgreSQL {major}.{minor} is not supported",
+            f"PostgreSQL {release} is not supported",
             hint=f"sqlmigrate requires PostgreSQL {OLDEST_POSTGRES} or newer",
         )
 
