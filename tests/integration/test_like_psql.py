@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -669,8 +668,7 @@ def test_a_dump_is_a_migration(project: Project, twin: str, options: str) -> Non
     try:
         origin = project.server.database(source)
         execute(origin, *[RICH])
-        dump = [str(project.server.bin / "pg_dump"), *options.split(), "-d", origin]
-        text = subprocess.run(dump, check=True, capture_output=True).stdout
+        text = project.server.dump(origin, *options.split())
         psql(project, twin, (text,))
         project.add(1, text)
         project.add(2, "create table behind (a int);")

@@ -19,6 +19,7 @@ from psycopg import pq
 from sqlmigrate.locks import Mode, hidden_in, locks_of
 from sqlmigrate.locks.hidden import HARMLESS
 from tests.servers import Server, execute
+from tests.versions import GRANT_LOCKS, has_syntax, later_functions
 
 SCHEMA = """
 create table customers (id int primary key, name text not null, email text);
@@ -446,10 +447,7 @@ CONCURRENTLY: dict[str, tuple[str, Locks]] = {
     "vacuum (full false) orders": ("lock orders in share update exclusive mode", {}),
 }
 # Before PostgreSQL 18 these lock nothing.
-SINCE_18 = [statement for statement in NAMED if statement.startswith(("grant", "revoke"))]
-
-# PostgreSQL 15 does not have these.
-NEW_FUNCTIONS = {"any_value", "array_sample", "array_shuffle", "crc32", "erf", "uuidv4", "uuidv7"}
+GRANTS = [statement for statement in NAMED if statement.startswith(("grant", "revoke"))]
 
 # What the server's debug messages begin with.
 SIGNS = {
@@ -530,10 +528,14 @@ def held_locks(watcher: psycopg.Connection, pid: int, relations: dict[int, str])
 def predicted_locks(statement: str, unnamed: Locks, found: Locks, version: int) -> Locks:
     """Returns the predicted locks, the `unnamed` locks, and the locks found on children of the named relations."""
     predicted = {lock.relation: lock.mode for lock in locks_of(statement)}
-    if statement.endswith("nowhere") or "nowhere " in statement or (version < 180000 and statement in SINCE_18):
+    if statement.endswith("nowhere") or "nowhere " in statement or (version < GRANT_LOCKS and statement in GRANTS):
         predicted = {}
     family = {member for relation in predicted for member in FAMILY.get(relation, ())} - predicted.keys()
     return predicted | {member: found[member] for member in family & found.keys()} | unnamed
+
+
+def major(connection: psycopg.Connection) -> int:
+    return connection.info.server_version // 10_000
 
 
 @contextmanager
@@ -549,13 +551,14 @@ CASES = {**dict.fromkeys(NAMED, Locks()), **WEAK, **UNNAMED}
 
 @pytest.mark.parametrize("statement", CASES)
 def test_statement_in_a_transaction_takes_the_predicted_locks(connection: psycopg.Connection, statement: str) -> None:
-    check(connection, statement, CASES[statement])
+    with nullcontext() if has_syntax(major(connection), statement) else pytest.raises(psycopg.errors.SyntaxError):
+        check(connection, statement, CASES[statement])
 
 
 @pytest.mark.parametrize("statement", NEW)
 def test_new_syntax_takes_the_predicted_locks(connection: psycopg.Connection, statement: str) -> None:
-    old = connection.info.server_version < 180000
-    with pytest.raises(psycopg.errors.SyntaxError) if old else nullcontext():
+    assert not has_syntax(17, statement)
+    with nullcontext() if has_syntax(major(connection), statement) else pytest.raises(psycopg.errors.SyntaxError):
         check(connection, statement, NEW[statement])
 
 
@@ -566,7 +569,7 @@ def check(connection: psycopg.Connection, statement: str, unnamed: Locks) -> Non
 
         found = held_locks(connection, connection.info.backend_pid, relations)
 
-        assert found == predicted_locks(statement, unnamed, found, connection.info.server_version)
+        assert found == predicted_locks(statement, unnamed, found, major(connection))
 
 
 @contextmanager
@@ -594,7 +597,7 @@ def test_statement_outside_a_transaction_takes_the_predicted_locks(database: str
     with waiting(database, statement, obstacle) as (watcher, pid):
         found = held_locks(watcher, pid, relations)
 
-        assert found == predicted_locks(statement, unnamed, found, watcher.info.server_version)
+        assert found == predicted_locks(statement, unnamed, found, major(watcher))
 
 
 def test_detach_finalize_takes_the_predicted_locks(database: str) -> None:
@@ -610,15 +613,14 @@ def test_detach_finalize_takes_the_predicted_locks(database: str) -> None:
 
         found = held_locks(connection, connection.info.backend_pid, relations)
 
-        assert found == predicted_locks(statement, {"customers": SRE}, {}, connection.info.server_version)
+        assert found == predicted_locks(statement, {"customers": SRE}, {}, major(connection))
 
 
 def test_harmless_functions_are_built_in(connection: psycopg.Connection) -> None:
     with rolled_back(connection):
         built_in = {name for (name,) in connection.execute("select proname from pg_proc where pronamespace = 11")}
 
-    newer = NEW_FUNCTIONS if connection.info.server_version < 180000 else set()
-    assert HARMLESS - built_in <= {"uuid_generate_v4"} | newer
+    assert HARMLESS - built_in == {"uuid_generate_v4"} | later_functions(major(connection))
 
 
 def wait_until_waiting(watcher: psycopg.Connection, pid: int) -> None:

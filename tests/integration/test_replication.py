@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,10 +59,8 @@ def test_a_hot_standby_is_read_while_it_streams_and_refuses_to_migrate(primary: 
 def subscriber(original: Project, server: Server, database: str) -> Iterator[Project]:
     """Another server's database with the same schema, to which the original's rows are copied."""
     project = Project(server, database, original.root)
-    dump = original.server.bin / "pg_dump"
-    schema = original.run([str(dump), "--schema-only", "-d", original.database]).stdout
-    known = re.sub(r"SET transaction_timeout.*\n", "", schema)  # which an older server than the program does not have
-    loaded = project.server.psql(project.database, stdin=known)
+    schema = original.server.dump(original.database, "--schema-only").decode()
+    loaded = project.server.psql(project.database, stdin=schema)
     assert loaded.returncode == 0, loaded.stderr
     original.query("create publication everything for all tables")
     project.query(f"create subscription copy connection '{original.database}' publication everything")

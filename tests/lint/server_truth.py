@@ -23,6 +23,7 @@ from sqlmigrate.lint.schema.catalog import Catalog, Creation
 from sqlmigrate.lint.schema.interpret import apply
 from sqlmigrate.lint.schema.state import FileState, Statement
 from tests.servers import Server, execute
+from tests.versions import has_syntax
 
 BLOCKS = (Path(__file__).parent / "statements.sql").read_text().split("---\n")
 DOES = {
@@ -39,8 +40,6 @@ SAYS = {
 }
 # The server does these without a word: it reads the DEFAULT partition, and the tables with a column of the domain.
 SILENT = {"create table n partition of p": "scans", "alter domain dfree add": "scans", "cluster w": "rewrites"}
-# What PostgreSQL 15 does not know yet.
-NEWER = (" virtual", " not enforced", "add not null", "constraint nn not null", "uuidv7", "set expression")
 # What a lock alone does, or what is no work of the server's.
 WORK_FAMILIES = ("Table rewrites and full table scans", "Indexes")
 OTHER_MATTERS = (
@@ -152,7 +151,7 @@ def test_server_agrees_with_the_cases(databases: list[str], tmp_path: Path, numb
     conninfo, schema = databases[number], BLOCKS[number].partition("##\n")[0]
     with psycopg.connect(conninfo) as connection:
         version = connection.info.server_version // 10_000
-    if version < 18 and any(word in statement for word in NEWER):
+    if not has_syntax(version, statement):
         with pytest.raises(psycopg.Error):
             seen(conninfo, statement)
         return
