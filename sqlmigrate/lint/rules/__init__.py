@@ -14,6 +14,7 @@ from sqlmigrate.lint.rules.clients import (
 from sqlmigrate.lint.rules.correctness import (
     bodies,
     existing,
+    newer,
     reading,
     refused,
     server_only,
@@ -45,7 +46,15 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *interfaces.RULES,
         *access.RULES,
     ),
-    "Correctness": (*reading.RULES, *bodies.RULES, *unknown.RULES, *existing.RULES, *refused.RULES, *undoing.RULES),
+    "Correctness": (
+        *reading.RULES,
+        *bodies.RULES,
+        *unknown.RULES,
+        *existing.RULES,
+        *refused.RULES,
+        *newer.RULES,
+        *undoing.RULES,
+    ),
     "Style": (*column_types.RULES, *conventions.RULES),
     "Reported only by the server (--replay)": server_only.RULES,
 }

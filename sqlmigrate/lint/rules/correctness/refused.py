@@ -1,4 +1,4 @@
-"""Correctness: statements that fail because of their form, the version of PostgreSQL, or the objects they use."""
+"""Correctness: statements that fail because of their form, or of the objects they use."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import BUILT_IN, type_of
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns, generated_kind
-from sqlmigrate.sql.tree import options, qualified, relation, strings, walk
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
+from sqlmigrate.sql.tree import relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
 
-_NEWEST = 18
-_NEW_FUNCTIONS = {"uuidv7": 18, "uuidv4": 18}
 # Groups of types that have an = operator between them.
 _ALIKE = (
     ("int2", "int4", "int8", "numeric", "float4", "float8", "oid", "regclass"),
@@ -30,10 +28,6 @@ _ALIKE = (
     ("inet", "cidr"),
     ("bit", "varbit"),
 )
-
-
-def _on(version: int, sql: str, *, bad: bool = False) -> Example:
-    return Example(sql, bad=bad, postgres=version)
 
 
 def _check_concurrently(case: Case) -> Iterator[Hit]:
@@ -280,96 +274,4 @@ KEY_TYPES = Rule(
 )
 
 
-def _check_version(case: Case) -> Iterator[Hit]:
-    if case.postgres >= _NEWEST:
-        return
-    for since, what in _features(case):
-        if since > case.postgres:
-            yield Hit(f"{what} requires PostgreSQL {since}, so the statement fails on {case.postgres}")
-
-
-def _features(case: Case) -> Iterator[tuple[int, str]]:
-    """Yields the features that a statement uses, each with the version of PostgreSQL that introduced it."""
-    node = case.node
-    match case.kind:
-        case "MergeStmt":
-            yield 15, "MERGE"
-        case "AT_SetExpression":
-            yield 17, "SET EXPRESSION"
-        case "AT_SetAccessMethod":
-            yield 15, "SET ACCESS METHOD"
-        case "IndexStmt" if node.get("nulls_not_distinct"):
-            yield 15, "NULLS NOT DISTINCT"
-        case "ViewStmt" if "security_invoker" in options(node.get("options", ())):
-            yield 15, "security_invoker"
-        case "CreateStmt" | "AT_AddColumn" | "AT_AddConstraint" | "AT_ColumnDefault":
-            yield from _of_definitions(node)
-            if case.table is not None and case.table.kind == "partitioned" and _is_left_unvalidated(node):
-                yield 18, "a NOT VALID foreign key on a partitioned table"
-
-
-def _is_left_unvalidated(node: Node) -> bool:
-    body = node.get("def", {}).get("Constraint", {})
-    return body.get("contype") == "CONSTR_FOREIGN" and bool(body.get("skip_validation"))
-
-
-def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
-    definitions = (
-        item["ColumnDef"] for item in (*node.get("tableElts", ()), node.get("def", {})) if "ColumnDef" in item
-    )
-    own = [id(body) for definition in definitions for body in column_constraints(definition)]
-    for kind, body in walk(node):
-        if kind == "FuncCall" and (name := qualified(body.get("funcname", ()))[1]) in _NEW_FUNCTIONS:
-            yield _NEW_FUNCTIONS[name], f"{name}()"
-        if kind != "Constraint":
-            continue
-        if body["contype"] == "CONSTR_GENERATED" and generated_kind(body) == "virtual":
-            yield 18, "a virtual generated column"
-        if body["contype"] == "CONSTR_NOTNULL" and id(body) not in own:
-            yield 18, "NOT NULL as a table constraint"
-        if body["contype"] in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not body.get("is_enforced"):
-            yield 18, "NOT ENFORCED"
-        if body.get("nulls_not_distinct"):
-            yield 15, "NULLS NOT DISTINCT"
-
-
-NEWER = Rule(
-    name="needs-newer-postgres",
-    level=Level.ERROR,
-    on=(
-        "MergeStmt",
-        "AT_SetExpression",
-        "AT_SetAccessMethod",
-        "IndexStmt",
-        "ViewStmt",
-        "CreateStmt",
-        "AT_AddColumn",
-        "AT_AddConstraint",
-        "AT_ColumnDefault",
-    ),
-    stake="The statement fails on the PostgreSQL version in the configuration, which does not have the feature.",
-    safe="alter table t add column b int generated always as (a * 2) stored; -- before PostgreSQL 18",
-    check=_check_version,
-    examples=(
-        _on(17, "alter table t add column b int generated always as (a * 2) virtual;", bad=True),
-        _on(17, "create table t (a int, b int generated always as (a * 2));", bad=True),
-        _on(17, "alter table t add constraint n not null a not valid;", bad=True),
-        _on(16, "alter table t add constraint c check (a > 0) not enforced;", bad=True),
-        _on(17, "create table t (id uuid primary key default uuidv7());", bad=True),
-        _on(14, "create unique index concurrently i on t (a) nulls not distinct;", bad=True),
-        _on(14, "merge into t using u on t.a = u.a when matched then delete;", bad=True),
-        _on(
-            17,
-            "create table p (a int) partition by list (a); alter table p add foreign key (a) references r not valid;",
-            bad=True,
-        ),
-        _on(17, "create table p (a int); alter table p add foreign key (a) references r not valid;"),
-        _on(15, "create view v with (security_invoker = true) as select 1 as a;"),
-        _on(17, "create table t (a int not null check (a > 0), b int generated always as (a * 2) stored);"),
-        _on(15, "merge into t using u on t.a = u.a when matched then delete;"),
-        _on(17, "alter table t add constraint c check (a > 0) not valid;"),
-        good("alter table t add column b int generated always as (a * 2) virtual;"),
-    ),
-)
-
-RULES = (CONCURRENTLY, USING_INDEX, PARTITION_KEY, KEY_TYPES, NEWER)
+RULES = (CONCURRENTLY, USING_INDEX, PARTITION_KEY, KEY_TYPES)
