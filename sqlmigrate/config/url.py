@@ -10,7 +10,14 @@ _OWN = ("postgresql", "postgres")
 _CREDENTIALS = re.compile(r"[^@/]*@")  # libpq looks for the first @ before the first slash
 _WRITE = "write postgresql://USER@HOST:PORT/DATABASE"
 _ESCAPES = "write %40 for @, %2F for /, %3F for ?, %23 for # and %25 for %; or set DB_PASSWORD instead"
-_SCHEMES = {"jdbc": "JDBC", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite", "prisma": "Prisma Accelerate"}
+_SCHEMES = {
+    "jdbc": "JDBC",
+    "mysql": "MySQL",
+    "mariadb": "MariaDB",
+    "sqlite": "SQLite",
+    "prisma": "Prisma Accelerate",
+    "redis": "Redis",
+}
 _SEARCH_PATH = "write options=-csearch_path%3DSCHEMA instead"
 _DROP = "remove it: sqlmigrate does not need it"
 _NO_POOL = "remove it: sqlmigrate has no connection pool"
@@ -108,7 +115,8 @@ def _of_scheme(scheme: str) -> tuple[str, str]:
     program = _SCHEMES.get(base)
     if base in _OWN:
         return f'scheme "{scheme}" is not in lower case', _WRITE
-    return f'scheme "{scheme}" is {f"that of {program}" if program else "unknown"}', _WRITE
+    # An unknown scheme may be a password that was given as the URL.
+    return (f'scheme "{scheme}" is that of {program}' if program else "its scheme is not that of PostgreSQL"), _WRITE
 
 
 def _masked(message: str) -> str:

@@ -308,7 +308,7 @@ def test_a_database_can_require_approvals_whatever_the_configuration_says(projec
     name = project.value("select current_database()")
     project.query(f"alter database {name} set sqlmigrate.require_approval = '{value}'")
 
-    for arguments in ("migrate", "--config mine.toml migrate", "validate --dry-run"):
+    for arguments in ("migrate", "migrate --config mine.toml", "validate --dry-run"):
         done = project.cli(*arguments.split(), PGOPTIONS="-c sqlmigrate.require_approval=off")
         assert (done.returncode, "[not-approved]" in done.stderr) == (1, True), arguments
 

@@ -330,7 +330,7 @@ def test_a_rejected_push_is_an_error(project: Project, status: int) -> None:
 def test_a_push_to_an_unreachable_gateway_is_an_error(project: Project, url: str) -> None:
     run = project.cli("metrics", "--push", url)
     assert run.returncode == 1
-    assert "could not push the metrics to " in run.stderr
+    assert "could not push the metrics" in run.stderr
     assert "Traceback" not in run.stderr
     assert "s3cret" not in run.stderr + run.stdout
 

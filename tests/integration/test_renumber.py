@@ -267,7 +267,7 @@ def test_the_command_prompts_the_user(merged: Project) -> None:
 
     homeless = merged.cli("renumber", DATABASE_URL="")
     assert homeless.returncode == 2
-    assert "or give --applied-nowhere" in homeless.stderr
+    assert "or add --applied-nowhere" in homeless.stderr
 
     unknown = merged.cli("renumber", "--applied-nowhere", "--base", "nowhere")
     assert unknown.returncode == 2

@@ -146,10 +146,10 @@ def test_a_hangup_ends_a_run_as_other_signals_do(project: Project) -> None:
 
 
 def test_the_timeout_does_not_include_notifications(project: Project) -> None:
-    (project.root / "sqlmigrate.toml").write_text('notify_command = ["sh", "-c", "sleep 2; cat > told.json"]\n')
+    (project.root / "sqlmigrate.toml").write_text('notify_command = ["sh", "-c", "sleep 7; cat > told.json"]\n')
     project.add(1, "select 1;")
 
-    ran = project.cli("migrate", "--timeout", "1500ms")
+    ran = project.cli("migrate", "--timeout", "6s")
 
     assert ran.returncode == 0
     assert (project.root / "told.json").exists(), ran.stderr

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anywhere
         ("mysql://u:secret@h/d", 'scheme "mysql" is that of MySQL', "write postgresql://"),
         ("sqlite:///secret", 'scheme "sqlite" is that of SQLite', "write postgresql://"),
         ("POSTGRESQL://u:secret@h/d", 'scheme "POSTGRESQL" is not in lower case', "write postgresql://"),
-        ("redis://:secret@h", 'scheme "redis" is unknown', "write postgresql://"),
+        ("redis://:secret@h", 'scheme "redis" is that of Redis', "write postgresql://"),
         ("h:5432/d", "missing", "write postgresql://USER@HOST:PORT/DATABASE, or host=HOST"),
     ],
 )
