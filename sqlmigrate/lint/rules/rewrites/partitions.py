@@ -62,7 +62,7 @@ def _missing_parts(case: Case, child: Table | None) -> Iterator[Hit]:
 def _matches(case: Case, index: Index, child: Table, child_index: Index) -> bool:
     """Whether ATTACH PARTITION can use an index of the new partition for the parent's index.
 
-    Before PostgreSQL 18, it can also use the index of a unique constraint for a primary key.
+    Before PostgreSQL 17, it can also use the index of a unique constraint for a primary key.
     """
     definition, existing = (
         (item.columns, item.unique, item.method, item.options, len(item.expressions), item.predicate is None)
@@ -72,7 +72,7 @@ def _matches(case: Case, index: Index, child: Table, child_index: Index) -> bool
         return definition == existing
     keys = [table.constraint(item.name[1]) for table, item in ((case.table, index), (child, child_index)) if table]
     kinds = [key.kind for key in keys if key is not None]
-    return len(kinds) == 2 and (kinds[0] == kinds[1] or case.postgres < 18)
+    return len(kinds) == 2 and (kinds[0] == kinds[1] or case.postgres < 17)
 
 
 def _is_only_default(case: Case, bound: dict[str, object]) -> bool:
