@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import RecordFailed
 from sqlmigrate.files import source
-from sqlmigrate.history.records import HISTORY_LOST
+from sqlmigrate.history.records import HISTORY_LOST, RECORD_LOST
 from sqlmigrate.history.tables import SUFFIXES
 from sqlmigrate.model import Location
 from sqlmigrate.sql.scanner import statements
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _BYTE = re.compile("0x([0-9a-f]{2})")
 # The first words of the statements that can make the history tables unusable.
-_HARMFUL = ("alter", "delete", "drop", "reassign", "revoke", "truncate")
+_HARMFUL = ("alter", "create", "delete", "drop", "reassign", "revoke", "truncate", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,13 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
 def explain_record_failure(error: RecordFailed, step: PreparedStep, table: TableName) -> None:
     """Adds to an error which statement of the script probably made the history tables unusable, and what to do."""
     if HISTORY_LOST in error.message:
-        error.message = "the script deleted rows from the history tables"
+        error.message = "the script deleted or changed rows of the history tables"
         error.hint = "remove that statement; to correct the history, run it with psql while no migration runs"
+    elif RECORD_LOST in error.message:
+        error.message = "the script prevents sqlmigrate from writing to the history tables"
+        error.hint = "remove the trigger or the rule on them"
     elif error.report.sqlstate in GONE:
-        error.hint = "the script dropped the history table: use --history-table to put it into a separate schema"
+        error.hint = "the script dropped or altered a history table; --history-table can put it into another schema"
     elif error.report.sqlstate == DUPLICATE:
         error.hint = f"run ALTER TABLE {table}_log ALTER COLUMN id RESTART WITH the next id, as the owner of the table"
         return

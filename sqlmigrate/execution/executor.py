@@ -283,7 +283,7 @@ class Executor:
 def _choose_earlier_rows(prepared: Sequence[PreparedStep], rows: Sequence[Applied]) -> None:
     """Chooses for each step a row that exists before it and that no step of the run deletes."""
     ids = {step.step.migration.id for step in prepared}
-    earlier = next((row.id for row in rows if row.id not in ids), "")
+    earlier = next((row.id for row in rows if row.success and row.id not in ids), "")
     for step in prepared:
         step.earlier_row = earlier
         if step.step.action is Action.APPLY:

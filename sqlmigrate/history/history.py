@@ -29,9 +29,10 @@ select pg_catalog.pg_backend_pid(),
        pg_catalog.num_nulls(pg_catalog.to_regclass({log_name}), pg_catalog.to_regclass({runs_name}),
                  pg_catalog.to_regclass({totals_name})) > 0,
        exists (select from pg_catalog.pg_db_role_setting s
-               join pg_catalog.pg_database d on d.oid = s.setdatabase and d.datname = pg_catalog.current_database(),
-                    pg_catalog.unnest(s.setconfig) c
-               where s.setrole = 0 and c in ('sqlmigrate.require_approval=on', 'sqlmigrate.require_approval=true'));
+               left join pg_catalog.pg_database d on d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) c
+               where s.setrole = 0 and (s.setdatabase = 0 or d.datname = pg_catalog.current_database())
+                 and c like 'sqlmigrate.require\\_approval=%'
+                 and lower(pg_catalog.split_part(c, '=', 2)) not in ('off', 'of', 'false', 'f', 'no', 'n', '0'));
 """
 # The newest id in the log, and the id after which its sequence had to be restarted, if any: -1 if only the owner can. A
 # sequence that was never called has no last value, although RESTART WITH may have set its next one.

@@ -13,7 +13,7 @@ from sqlmigrate.model import Action, Progress
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlmigrate.history.tables import Tables
     from sqlmigrate.model import Migration, Step
@@ -46,19 +46,27 @@ on conflict (version) do update set
     session = case when excluded.statements_begun > excluded.statements_done then m.session else '' end,
     begun_state = excluded.begun_state
 """
-_LOG_ROW = """
-insert into {log} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg,
-                   os_user, host, tool_version)
-values ({run_id}, {action}, {version}, {name}, {checksum}, {outcome}, {duration}, {error_msg},
-        {os_user}, {host}, {tool}) returning duration_ms;
+# Errors of the server whose message contains one of these names.
+HISTORY_LOST = "sqlmigrate.history_rows_were_changed"
+RECORD_LOST = "sqlmigrate.the_record_was_not_written"
+_LOG_ROW = f"""
+with entry as (insert into {{log}} (run_id, action, version, name, checksum, outcome, duration_ms, error_msg,
+                                  os_user, host, tool_version)
+    values ({{run_id}}, {{action}}, {{version}}, {{name}}, {{checksum}}, {{outcome}}, {{duration}}, {{error_msg}},
+            {{os_user}}, {{host}}, {{tool}}) returning duration_ms)
+select coalesce((select duration_ms from entry), pg_catalog.current_setting('{RECORD_LOST}')::bigint);
 """
+# A trigger or a rule of a script can suppress or change what is written.
+_IS_WRITTEN = f"""case when {{condition}} then true else pg_catalog.current_setting('{RECORD_LOST}')::bool end"""
+_IS_APPLIED = "exists (select from {history} where version = {version} and success and checksum = {checksum})"
+_IS_ROLLED_BACK = "not exists (select from {history} where version = {version})"
+_IS_PARTIAL = """exists (select from {history} where version = {version} and not success
+    and statements_done = {statements_done} and statements_begun = {statements_begun})"""
 _ROW_DURATION = "(select duration_ms from {history} where version = {version})"
-# An error of the server whose message contains this name.
-HISTORY_LOST = "sqlmigrate.history_rows_were_deleted"
 # Three searches by primary key: after TRUNCATE or DELETE, a row that must be there is missing.
 _IS_INTACT = f"""case when exists (select from {{runs}} where run_id = {{run_id}}){{row}}{{entry}}
     then true else pg_catalog.current_setting('{HISTORY_LOST}')::bool end"""
-_HAS_ROW = " and exists (select from {history} where version = {version})"
+_HAS_ROW = " and exists (select from {history} where version = {version} and success)"
 _HAS_OLD_ENTRY = " and exists (select from {log} where id = {newest})"
 _HAS_NEW_ENTRY = " and exists (select from {log} where id > {newest} and run_id = {run_id})"
 _OUTCOME = "case when {guard} then 'success' end"
@@ -168,6 +176,8 @@ class Records:
         values["outcome"] = _OUTCOME.format(guard=guard)
         if step.action is Action.HOOK:
             return Sql(self._tables.fill(_LOG_ROW, duration=values["elapsed"], **values), 1)
+        condition = _IS_ROLLED_BACK if step.action is Action.ROLL_BACK else _IS_APPLIED
+        values["outcome"] = _OUTCOME.format(guard=f"{guard} and {self._is_written(condition, values)}")
         if step.action is Action.ROLL_BACK:
             return Sql(self._tables.fill(_DELETE_ROW + _LOG_ROW, duration=values["elapsed"], **values), 2)
         # Most rows are new, and an upsert takes the server nearly twice as long as an insert.
@@ -192,7 +202,12 @@ class Records:
             return Sql(f"select case when {guard} then {begun_state} end;\n", 1)
         values = self._row(step, description, progress, "false", elapsed_ms) | {"begun_state": begun_state}
         record = self._tables.fill(_INSERT_ROW + _OR_UPDATE, **values)
-        return Sql(f"{record} returning case when {guard} then begun_state end;\n", 1)
+        condition = f"{guard} and {self._is_written(_IS_PARTIAL, values)}"
+        state = self._tables.fill("(select begun_state from {history} where version = {version})", **values)
+        return Sql(f"{record};\nselect case when {condition} then {state} end;\n", 2)
+
+    def _is_written(self, condition: str, values: Mapping[str, str]) -> str:
+        return _IS_WRITTEN.format(condition=self._tables.fill(condition, **values))
 
     def session_state(self, step: Step, state: str) -> Sql:
         """Records the state of the session after a segment; `state` is SQL."""

@@ -196,7 +196,10 @@ class _Reader:
 
     def _take_statement(self, item: Item, start: int) -> None:
         sort, reason = sort_of(item.text)
-        if sort is Sort.REFUSED:
+        is_leading = not self._number and self._block_at is None
+        if reason == "rollback" and is_leading and "chain" not in item.text.lower():
+            self._end_piece()  # the server only warns about a ROLLBACK outside a transaction block
+        elif sort is Sort.REFUSED:
             self._refuse("refused", REFUSED[reason][0], _place(self._path, item), REFUSED[reason][1])
         elif sort is Sort.BEGIN:
             self._begin(item)

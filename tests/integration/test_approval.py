@@ -301,7 +301,7 @@ def test_a_plan_file_that_cannot_be_written_is_reported(project: Project) -> Non
     assert not Path(project.root / "nowhere").exists()
 
 
-@pytest.mark.parametrize("value", ["on", "true"])
+@pytest.mark.parametrize("value", ["on", "true", "1", "YES", "ON", "approve"])
 def test_a_database_can_require_approvals_whatever_the_configuration_says(project: Project, value: str) -> None:
     project.add(1, "create table a (id int);")
     (project.root / "mine.toml").write_text("require_approval = false\n")

@@ -11,8 +11,8 @@ from sqlmigrate.errors import HistoryError, MigrationFailed, RecordFailed
 from sqlmigrate.events import Notice
 from tests.project import Project
 
-LOST = "the script deleted rows from the history tables"
-DROPPED = "the script dropped the history table: use --history-table to put it into a separate schema"
+LOST = "the script deleted or changed rows of the history tables"
+DROPPED = "the script dropped or altered a history table; --history-table can put it into another schema"
 
 
 def contents(project: Project) -> list[object]:
@@ -46,6 +46,7 @@ def migrated(project: Project) -> Project:
         "delete from migrations_log",
         "truncate migrations_runs",
         "delete from public.migrations_runs",
+        "update migrations set success = false",
     ],
 )
 def test_a_script_that_empties_a_history_table_fails_with_its_line(migrated: Project, statement: str) -> None:
@@ -235,3 +236,38 @@ def test_the_restart_is_over_before_a_second_run_begins(migrated: Project) -> No
     migrated.migrator().migrate()
 
     assert not any(isinstance(event, Notice) for event in migrated.events)
+
+
+SUPPRESSES = "create function g() returns trigger language plpgsql as $$ begin return null; end $$;\n"
+UNWRITTEN = "the script prevents sqlmigrate from writing to the history tables"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create trigger g before insert on migrations for each row execute function g();",
+        "create trigger g before insert or update on migrations for each row execute function g();",
+        "create rule g as on insert to migrations do instead nothing;",
+        "create trigger g before insert on migrations_log for each row execute function g();",
+    ],
+)
+@pytest.mark.parametrize("cut", ["", "begin; select 1; commit;\n"])
+def test_a_script_that_suppresses_its_own_record_fails_in_each_run(migrated: Project, statement: str, cut: str) -> None:
+    migrated.add(2, f"{SUPPRESSES}{statement}\n{cut}")
+    for _ in range(3):
+        failed = failure(migrated)
+        assert UNWRITTEN in failed.message or "rule" in failed.message
+        is_partial = bool(cut) and "migrations_log" in statement  # a segment before the last one writes no entry
+        assert migrated.value("select count(*) from pg_proc where proname = 'g'") == is_partial
+        assert migrated.value("select success from migrations where version = 'v1.0.0-002'") is False
+
+
+def test_a_down_script_that_suppresses_its_own_record_fails(migrated: Project) -> None:
+    keeps = "create trigger g before delete on migrations for each row execute function g();"
+    migrated.add(2, "select 1", f"{SUPPRESSES}{keeps}")
+    migrated.migrator().migrate()
+
+    with pytest.raises(MigrationFailed, match=UNWRITTEN):
+        migrated.migrator().rollback(steps=1)
+
+    assert migrated.versions() == [("v1.0.0-001", True), ("v1.0.0-002", True)]

@@ -225,7 +225,7 @@ def test_a_statement_that_cannot_run_is_refused_with_its_location(statement: str
 
 
 def test_all_refusals_are_reported() -> None:
-    problems = _parse("\\i a\ncommit;\nrollback;\ndiscard all;\nbegin; select 1;\n'").problems
+    problems = _parse("\\i a\nselect 1;\nrollback;\ndiscard all;\nbegin; select 1;\n'").problems
     assert [problem.code for problem in problems] == [
         "psql-command",
         "refused",
@@ -242,6 +242,7 @@ def test_all_refusals_are_reported() -> None:
         ("commit; create index concurrently i on t (a); begin;", [(0, 1)]),
         ("select 1; commit; select 2; end; select 3", [(0, 1), (1, 2), (2, 3)]),
         ("begin; select 1; commit; commit; begin", [(0, 1)]),
+        ("rollback; select 1; start transaction;", [(0, 1)]),
     ],
 )
 def test_a_commit_without_begin_ends_a_segment_and_an_empty_block_is_harmless(
