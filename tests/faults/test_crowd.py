@@ -29,12 +29,12 @@ def begun(mixed: Project) -> Iterator[str]:
     execute(mixed.server.conninfo, f"drop database {name}_begun with (force)")
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.long)])
 def test_migrate_touches_nothing_of_other_people(mixed: Project, begun: str, times: int) -> None:
     endure(mixed, MIGRATE, begun, times, seed=11)
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.long)])
 def test_rollback_touches_nothing_of_other_people(mixed: Project, migrated: str, times: int) -> None:
     endure(mixed, ROLLBACK, migrated, times, seed=12)
 
