@@ -32,6 +32,7 @@ from sqlmigrate.sql.session_objects import (
         ("declare c cursor without hold for select 1", []),
         ("insert into t values ('create temp table a ()')", []),
         ("select 'into temp'", []),
+        ("select temp into t from u", []),
     ],
 )
 def test_the_text_shows_which_objects_end_with_the_session(statement: str, objects: list[str]) -> None:
