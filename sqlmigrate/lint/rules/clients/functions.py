@@ -234,7 +234,6 @@ AMBIGUOUS = Rule(
     check=_ambiguous,
     examples=(
         bad("create function f(a int, b int default 0) returns int language sql as 'select 1';", _F),
-        bad("create or replace function f(a int, b int = 0, c int = 0) returns int language sql as 'select 1';", _F),
         bad(_F + "create function f(a int, b int default 0) returns int language sql as 'select 1';"),
         good("drop function f(int); create function f(a int, b int = 0) returns int language sql as 'select 1';", _F),
         good("create function f(a int, b int = 0) returns int language sql as 'select 1'; drop function f(int);", _F),
@@ -293,7 +292,6 @@ SECURITY_DEFINER = Rule(
     check=_security_definer,
     examples=(
         bad("create function f() returns int language sql security definer as 'select 1';"),
-        bad("create or replace procedure p() language plpgsql security definer as 'begin end';"),
         bad("create function f() returns int language sql security definer set work_mem = '1MB' as 'select 1';"),
         bad("alter function f() security definer;"),
         bad("create function f() returns int language sql security definer as 'set search_path = a';"),

@@ -108,7 +108,6 @@ DROP_PRIMARY_KEY = Rule(
     check=_drop_primary_key,
     examples=(
         bad("alter table t drop constraint t_pkey;"),
-        bad("alter table t drop constraint if exists t_pkey cascade;"),
         bad("alter table t drop constraint t_pkey;", "create table t (id int primary key);"),
         bad("alter table t drop constraint p;", "create table t (id int, constraint p primary key (id));"),
         bad(
@@ -174,7 +173,6 @@ DROP_CONSTRAINT = Rule(
     check=_drop_constraint,
     examples=(
         bad("alter table t drop constraint c;"),
-        bad("alter table t drop constraint if exists t_a_key;"),
         bad("alter table t drop constraint t_a_check;", "create table t (a int check (a > 0));"),
         bad("alter table t drop constraint t_a_fkey;", "create table t (a int references r);"),
         bad("alter table t drop constraint t_a_key;", "create table t (a int unique, b int unique);"),
@@ -256,7 +254,6 @@ DROP_NOT_NULL = Rule(
     examples=(
         bad("alter table t alter column a drop not null;"),
         bad("alter table t alter a drop not null;", "create table t (a int not null);"),
-        bad("alter table t alter a drop not null, alter a set default 1;", "create table t (a int not null);"),
         bad("alter table t drop constraint t_a_not_null;", "create table t (a int not null);"),
         bad("alter table t drop constraint n;", "create table t (a int constraint n not null);"),
         good("alter table t alter a drop not null;", "create table t (a int);"),

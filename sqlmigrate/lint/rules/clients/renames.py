@@ -71,7 +71,6 @@ RENAME_TABLE = Rule(
         bad("alter table t rename to u;"),
         bad("alter table if exists s.t rename to u;", "create table s.t (a int);"),
         bad("alter view v rename to w;"),
-        bad("alter materialized view m rename to n;"),
         bad("alter table t rename to old; alter table n rename to t;", "create table t (a int);"),
         bad("begin; alter table t rename to u; commit; begin; create view t as select * from u; commit;"),
         good("alter table t rename to u; create view t as select * from u;"),
@@ -195,7 +194,6 @@ RENAME_OBJECT = Rule(
         good("create sequence s; alter sequence s rename to r;"),
         good("alter trigger g on t rename to h;"),
         down("alter type feeling rename to mood;", "alter type mood rename to feeling;"),
-        good("alter policy p on t rename to q;"),
     ),
 )
 
@@ -233,7 +231,6 @@ SET_SCHEMA = Rule(
         bad("alter sequence q set schema s;"),
         good("alter table t set schema s; create view public.t as select * from s.t;"),
         good("create table t (a int); alter table t set schema s;"),
-        good("create temp table t (a int); alter table t set schema s;"),
         down("alter table s.t set schema public;", "alter table t set schema s;", "create table t (a int);"),
         good("create type mood as enum ('a'); alter type mood set schema s;"),
         good("alter table t set schema public;", "create table t (a int);"),

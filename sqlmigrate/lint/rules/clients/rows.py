@@ -47,7 +47,6 @@ TRUNCATE = Rule(
         good("create temp table t (a int); truncate t;"),
         down("truncate t;", "select 1;", "create table t (a int);", bad=True),
         good("create table x (a int); alter table x rename to t; truncate t;"),
-        good("grant truncate on t to app;"),
     ),
 )
 
@@ -257,7 +256,6 @@ REQUIRED = Rule(
         good("alter table t add column if not exists b int not null;", "create table t (a int, b int);"),
         good("alter table t add column b int; update t set b = 1; alter table t alter b set not null;"),
         good("alter table t add b d;", "create table t (a int); create domain d as int not null default 1;"),
-        good("create table t (a int not null);"),
     ),
 )
 
@@ -285,20 +283,16 @@ NARROWING = Rule(
     check=_narrowing,
     examples=(
         bad("alter table t alter a type varchar(20);", "create table t (a varchar(50));"),
-        bad("alter table t alter a type varchar(20);", "create table t (a text);"),
         bad("alter table t alter a type int;", "create table t (a bigint);"),
         bad("alter table t alter a type numeric(10,2);", "create table t (a numeric(12,2));"),
         bad("alter table t alter a type numeric(10,1);", "create table t (a numeric(10,2));"),
         bad("alter table t alter a type date;", "create table t (a timestamptz);"),
-        bad("alter table t alter a type timestamptz(0);", "create table t (a timestamptz);"),
         bad("alter table t alter a type uuid using a::uuid;", "create table t (a text);"),
         bad("alter table t alter a type real;", "create table t (a double precision);"),
         good("alter table t alter a type varchar(50);", "create table t (a varchar(20));"),
         good("alter table t alter a type text;", "create table t (a varchar(20));"),
         good("alter table t alter a type bigint;", "create table t (a int);"),
         good("alter table t alter a type numeric(12,2);", "create table t (a numeric(10,2));"),
-        good("alter table t alter a type numeric(20,0);", "create table t (a bigint);"),
-        good("alter table t alter a type timestamptz;", "create table t (a timestamptz(3));"),
         good("create table t (a text); alter table t alter a type varchar(20);"),
         good("alter table t alter a type text;", "create type m as enum ('a'); create table t (a m);"),
         good("alter table t alter column a type varchar(20);"),  # type-change-rewrites reports it as info

@@ -65,17 +65,13 @@ SWITCHED = Rule(
         bad("alter table t disable trigger user; update t set a = 1 where id = 1; alter table t enable trigger user;"),
         bad("alter table t disable trigger g;", "create table t (a int);"),
         bad("alter table t enable trigger g;"),
-        bad("alter table t enable always trigger g;"),
         bad("alter table t enable replica trigger g;"),
         bad("alter table t disable rule r;"),
         bad("set session_replication_role = replica;"),
         good("set session_replication_role = default;"),
         good("set session_replication_role = 'origin';"),
         good("create table t (a int); alter table t disable trigger all;"),
-        good("create temp table t (a int); alter table t disable trigger user;"),
-        good("alter table t enable row level security;"),
         good("alter event trigger e disable;"),
-        good("create trigger g before insert on t for each row execute function f();"),
     ),
 )
 

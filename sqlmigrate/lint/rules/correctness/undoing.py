@@ -167,7 +167,6 @@ UNDONE = Rule(
     check=_check_down,
     examples=(
         _pair("create table t (a int);", "select 1;", wrong=True),
-        _pair("create table t (a int);", "-- nothing to do\n", wrong=True),
         _pair("create table t (a int); create table u (a int);", "drop table t;", wrong=True),
         _pair("alter table t add column c int;", "alter table t drop column b;", _T, wrong=True),
         _pair("alter table t add column c int;", "select 1;", wrong=True),
@@ -179,7 +178,6 @@ UNDONE = Rule(
         _pair("alter table t drop column a;", "select 1;", _T, wrong=True),
         _pair("create type mood as enum ('ok');", "select 1;", wrong=True),
         _pair("create table t (a int);", "drop table t;"),
-        _pair("create table t (a int);", "drop table if exists t cascade;"),
         _pair(
             "alter table t add column c int check (c > 0); create index i on t (c);", "alter table t drop column c;", _T
         ),

@@ -87,7 +87,6 @@ LOCK_TIMEOUT = Rule(
         good("set lock_timeout = 0; alter table t validate constraint c;"),
         good("set lock_timeout = 0; reset lock_timeout; alter table t add column a int;"),
         good("begin; set local lock_timeout = 0; select 1; commit; alter table t add column a int;"),
-        good("set statement_timeout = 0; alter table t add column a int;"),
     ),
 )
 
@@ -113,13 +112,11 @@ LOCK_TABLE = Rule(
     check=_check_lock_table,
     examples=(
         bad("lock table t;"),
-        bad("lock table t in access exclusive mode;"),
         bad("lock t in share mode nowait;"),
         bad("lock table only s.t, u in share row exclusive mode;"),
         bad("lock table t in exclusive mode;", "create table t (a int);"),
         bad("begin; lock table t; alter table t add column a int; commit;"),
         good("lock table t in access share mode;"),
-        good("lock table t in row exclusive mode;"),
         good("lock table t in share update exclusive mode;"),
         good("create table t (a int); lock table t;"),
         good("create temp table t (a int); lock table t in exclusive mode;"),
@@ -154,7 +151,6 @@ ADVISORY = Rule(
         bad("select pg_advisory_unlock_all();"),
         bad("select pg_catalog.pg_advisory_unlock_all();"),
         bad("select pg_advisory_unlock(42);"),
-        bad("select pg_advisory_unlock(1, 2);"),
         bad("do $$ begin perform pg_advisory_unlock_all(); end $$;"),
         bad("select pg_advisory_lock(42); select pg_advisory_unlock_all();"),
         good("select pg_advisory_lock(42); select pg_advisory_unlock(42);"),
