@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.tree import strings
+from sqlmigrate.lint.rules.clients.origin import at_end
+from sqlmigrate.sql.tree import qualified, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,29 +70,27 @@ def _row_security(case: Case) -> Iterator[Hit]:
     if case.kind == "DropStmt":
         yield from _last_policy(case)
         return
-    by = relation_decider(case, case.name)
-    safer = "create policy … on … for select to app using (…);  -- in the same transaction"
-    message = f"{case.name[1]} has no policy, so only its owner sees its rows"
-    yield Hit(message, safer, by, unless=_is_open(case.name))
+    yield Hit(
+        f"{case.name[1]} has no policy, so only its owner sees its rows",
+        "create policy … on … for select to app using (…);  -- in the same transaction",
+        relation_decider(case, case.name),
+        unless=_is_open(case.name),
+    )
 
 
 def _is_open(name: Name) -> Callable[[Catalog], bool]:
     """Whether rows are visible at the end of the file: the table has a policy, or row-level security is disabled."""
-
-    def is_open(catalog: Catalog) -> bool:
-        table = catalog.tables.get(name)
-        return table is None or bool(table.policies) or not table.row_security
-
-    return is_open
+    is_closed = at_end(name, lambda table: table.row_security and not table.policies)
+    return lambda catalog: not is_closed(catalog)
 
 
 def _last_policy(case: Case) -> Iterator[Hit]:
     for item in case.node["objects"] if case.node["removeType"] == "OBJECT_POLICY" else ():
-        parts = strings(item["List"]["items"])
-        table = case.catalog.table((parts[-3] if len(parts) > 2 else "", parts[-2]))
-        if table is not None and table.row_security and table.policies == (parts[-1],) and not table.partial:
+        *table_name, policy = item["List"]["items"]
+        table = case.catalog.table(qualified(table_name))
+        if table is not None and table.row_security and [*table.policies] == strings([policy]) and not table.partial:
             yield Hit(
-                f"{parts[-1]} is the last policy of {table.name[1]}: without it, only the owner sees its rows",
+                f"{table.policies[0]} is the last policy of {table.name[1]}: without it, only the owner sees its rows",
                 "drop policy …;\ncreate policy …;  -- in the same transaction",
                 case.decider(table.created),
                 unless=_is_open(table.name),
@@ -130,20 +129,16 @@ ROW_SECURITY = Rule(
 
 
 def _row_security_off(case: Case) -> Iterator[Hit]:
-    known = case.table
-    off = known is not None and not known.partial and not known.row_security
-    if case.state.down or off or not relation_in_use(case, case.name):
+    table = case.table
+    is_off = table is not None and not table.partial and not table.row_security
+    if case.state.down or is_off or not relation_in_use(case, case.name):
         return
     yield Hit(
         f"every role with SELECT on {case.name[1]} now sees all its rows",
         "create policy … on … for select to … using (true);  -- for the role that must see all rows",
         relation_decider(case, case.name),
-        unless=_is_closed(case.name),
+        unless=at_end(case.name, lambda table: table.row_security),
     )
-
-
-def _is_closed(name: Name) -> Callable[[Catalog], bool]:
-    return lambda catalog: name in catalog.tables and catalog.tables[name].row_security
 
 
 ROW_SECURITY_OFF = Rule(

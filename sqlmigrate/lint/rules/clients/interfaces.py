@@ -26,11 +26,11 @@ def _view_columns(case: Case) -> Iterator[Hit]:
         return
     new: list[str | None] = [*strings(case.node.get("aliases", ()))]
     new = new or output_names(case.catalog, case.node["query"])
-    known = new[: new.index(None)] if None in new else new
+    names = new[: new.index(None)] if None in new else new
     for at, name in enumerate(old.columns):
-        if at < len(known) and known[at] != name:
-            error = f'cannot change name of view column "{name}" to "{known[at]}"'
-        elif at >= len(known) and None not in new:
+        if at < len(names) and names[at] != name:
+            error = f'cannot change name of view column "{name}" to "{names[at]}"'
+        elif at >= len(names) and None not in new:
             error = "cannot drop columns from view"
         else:
             continue

@@ -18,6 +18,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.rules.clients.origin import at_end, created_by
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS, ROUTINES, TYPES
 from sqlmigrate.sql.tree import qualified, relation
 
@@ -52,12 +53,7 @@ def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
     A table does not count: views and foreign keys still depend on the renamed table.
     """
     created = case.state.created
-
-    def has_view(catalog: Catalog) -> bool:
-        table = catalog.tables.get(name)
-        return table is not None and table.kind == "view" and table.created == created
-
-    return has_view
+    return at_end(name, lambda table: table.kind == "view" and table.created == created)
 
 
 RENAME_TABLE = Rule(
@@ -94,12 +90,11 @@ def _rename_column(case: Case) -> Iterator[Hit]:
         if object_in_use(case, "OBJECT_TYPE", relation(node["relation"])):
             yield Hit(_OLD_NAME_FAILS.format(name=name))
     elif column_in_use(case, name):
-        known = table_column(case, name)
         yield Hit(
             _OLD_NAME_FAILS.format(name=name),
             f"alter table … add column {node.get('newname')} …;\n"
             "-- write to both, fill the new column in batches, release an application that reads it, drop the old one",
-            decider(case, known.created if known else None),
+            created_by(case, table_column(case, name)),
         )
 
 
@@ -160,11 +155,9 @@ def _renamed(node: Node) -> Name:
 def _exists_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
     """Whether another type or function has the name at the end."""
     type_, function = case.catalog.resolve(name, case.catalog.types), case.catalog.resolve(name, case.catalog.functions)
-
-    def exists_again(catalog: Catalog) -> bool:
-        return (kind in TYPES and type_ in catalog.types) or (kind in ROUTINES and function in catalog.functions)
-
-    return exists_again
+    if kind in TYPES:
+        return lambda catalog: type_ in catalog.types
+    return lambda catalog: kind in ROUTINES and function in catalog.functions
 
 
 RENAME_OBJECT = Rule(

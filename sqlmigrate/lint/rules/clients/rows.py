@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
-from sqlmigrate.lint.facts.usage import column_in_use, decider, relation_decider, relation_in_use, table_column
+from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relation_in_use, table_column
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.rules.clients.origin import created_by, has_value
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.lint.schema.narrowing import is_narrower
@@ -130,8 +131,7 @@ def _null_test_is_true(case: Case, name: Name, test: Node) -> bool:
         return False
     if test["nulltesttype"] == "IS_NOT_NULL":
         return column.not_null is True
-    empty = column.default is None and not column.identity and not column.generated
-    return empty and column.created is not None and column.created.file == case.state.file
+    return not has_value(column) and column.created is not None and column.created.file == case.state.file
 
 
 WHOLE_TABLE = Rule(
@@ -227,7 +227,7 @@ def _is_still_empty(case: Case) -> bool:
     column = table_column(case, case.node.get("name", ""))
     if column is None or column.created is None or column.created.file != case.state.file:
         return False
-    filled = column.default is not None or column.identity or column.generated or column.not_null
+    filled = has_value(column) or column.not_null
     changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt", "TruncateStmt")
     return not filled and not any(statement.kind in changes_rows for statement in case.state.statements())
 
@@ -269,7 +269,7 @@ def _narrowing(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"not every {column.type} fits in {new}: this fails, or truncates or rounds values of {name}",
             "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
-            decider(case, column.created),
+            created_by(case, column),
         )
 
 
