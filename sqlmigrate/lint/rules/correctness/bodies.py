@@ -42,8 +42,8 @@ def _fault(statement: str, body: str, language: str) -> SyntaxFault | None:
             parse(body)
     except SyntaxFault as fault:
         return fault
-    except ValueError:  # libpg_query parsed the body, but its tree is not valid JSON
-        return None
+    except ValueError:
+        pass  # libpg_query parsed the body, but its tree is not valid JSON
     return None
 
 
@@ -59,9 +59,9 @@ def _place(statement: str, body: str, fault: SyntaxFault) -> int:
 def _word_after(body: str, fault: SyntaxFault) -> int:
     line = sum(len(text) for text in body.splitlines(keepends=True)[: max(fault.near - 1, 0)])
     word = _TOKEN.search(fault.message)
-    found = re.search(rf"(?<![\w]){re.escape(word[1])}(?!\w)", body[line:], re.IGNORECASE) if word else None
+    place = re.search(rf"(?<![\w]){re.escape(word[1])}(?!\w)", body[line:], re.IGNORECASE) if word else None
     indent = len(body[line:]) - len(body[line:].lstrip())
-    return line + (found.start() if found else indent)
+    return line + (place.start() if place else indent)
 
 
 BODY = Rule(
@@ -112,22 +112,9 @@ CUT = Rule(
     name="identifier-cut",
     level=Level.WARNING,
     on=(
-        "CreateStmt",
-        "AlterTableStmt",
-        "IndexStmt",
-        "RenameStmt",
-        "ViewStmt",
-        "CreateTableAsStmt",
-        "CreateFunctionStmt",
-        "CreateTrigStmt",
-        "CreatePolicyStmt",
-        "CreateSeqStmt",
-        "CreateEnumStmt",
-        "CreateDomainStmt",
-        "CompositeTypeStmt",
-        "CreateSchemaStmt",
-        "CreateRoleStmt",
-        "CreateStatsStmt",
+        *("CreateStmt", "AlterTableStmt", "IndexStmt", "RenameStmt", "ViewStmt", "CreateTableAsStmt"),
+        *("CreateFunctionStmt", "CreateTrigStmt", "CreatePolicyStmt", "CreateSeqStmt", "CreateEnumStmt"),
+        *("CreateDomainStmt", "CompositeTypeStmt", "CreateSchemaStmt", "CreateRoleStmt", "CreateStatsStmt"),
     ),
     stake="PostgreSQL truncates an identifier to 63 bytes. Two long names can become the same name.",
     safe="create index concurrently t_a_idx on t (a);",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _NEWEST = 18
-_NEW_FUNCTIONS = {"uuidv7": 18, "uuidv4": 18}
+_NEW_FUNCTIONS = ("uuidv7", "uuidv4")  # since PostgreSQL 18
 # Groups of types that have an = operator between them.
 _ALIKE = (
     ("int2", "int4", "int8", "numeric", "float4", "float8", "oid", "regclass"),
@@ -40,15 +40,13 @@ def _check_concurrently(case: Case) -> Iterator[Hit]:
     node = case.node
     if not node.get("concurrent"):
         return
-    if case.kind == "IndexStmt":
-        if case.table is not None and case.table.kind == "partitioned":
-            yield Hit(
-                f"cannot create an index on partitioned table {case.name[1]} concurrently",
-                f"create index … on only {case.name[1]} (…);\n"
-                "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
-                table_decider(case, case.table),
-            )
-        return
+    if case.kind == "IndexStmt" and case.table is not None and case.table.kind == "partitioned":
+        yield Hit(
+            f"cannot create an index on partitioned table {case.name[1]} concurrently",
+            f"create index … on only {case.name[1]} (…);\n"
+            "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+            table_decider(case, case.table),
+        )
     if len(node.get("objects", ())) > 1:
         yield Hit(
             "DROP INDEX CONCURRENTLY does not support dropping multiple objects",
@@ -60,10 +58,8 @@ def _check_concurrently(case: Case) -> Iterator[Hit]:
         index = case.catalog.index(name)
         table = case.catalog.tables.get(index.table) if index else None
         if table is not None and table.kind == "partitioned":
-            by = table_decider(case, table)
-            yield Hit(
-                f"cannot drop an index of partitioned table {table.name[1]} concurrently", f"drop index {name[1]};", by
-            )
+            message = f"cannot drop an index of partitioned table {table.name[1]} concurrently"
+            yield Hit(message, f"drop index {name[1]};", table_decider(case, table))
 
 
 _LIST = "create table p (a int) partition by list (a); "
@@ -95,10 +91,9 @@ def _check_using_index(case: Case) -> Iterator[Hit]:
     if "indexname" not in node or table is None:
         return
     index = case.catalog.index((table.name[0], node["indexname"]))
-    why = _unfit(table, index) if index is not None else ""
-    if index is not None and why:
+    if index is not None and (reason := _unfit(table, index)):
         yield Hit(
-            f"USING INDEX fails: index {index.name[1]} {why}",
+            f"USING INDEX fails: index {index.name[1]} {reason}",
             f"create unique index concurrently … on {table.name[1]} (…);",
             case.decider(index.created),
         )
@@ -213,17 +208,16 @@ PARTITION_KEY = Rule(
 
 def _check_key_types(case: Case) -> Iterator[Hit]:
     for body, columns in _foreign_keys(case):
-        other = case.catalog.table(relation(body["pktable"]))
-        key = other.primary_key if other else None
-        for (name, given), meant in zip(
-            columns, strings(body.get("pk_attrs", ())) or (key.columns if key else ()), strict=False
-        ):
-            wanted = other.columns[meant].type if other and meant in other.columns else None
-            if given and wanted and not _comparable(given, wanted):
+        table = case.catalog.table(relation(body["pktable"]))
+        primary_key = table.primary_key if table else None
+        referenced = strings(body.get("pk_attrs", ())) or (primary_key.columns if primary_key else ())
+        for (name, type_), key in zip(columns, referenced, strict=False):
+            key_type = table.columns[key].type if table and key in table.columns else None
+            if type_ and key_type and not _comparable(type_, key_type):
                 yield Hit(
-                    f"the foreign key cannot be implemented: {name} is of type {given}, {meant} of type {wanted}",
-                    f"{name} {wanted}",
-                    table_decider(case, other),
+                    f"the foreign key cannot be implemented: {name} is of type {type_}, {key} of type {key_type}",
+                    f"{name} {key_type}",
+                    table_decider(case, table),
                     node=body,
                 )
 
@@ -237,8 +231,8 @@ def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | Non
     keys = [(body, column) for body, column in bodies if "pktable" in body]
     if not keys:
         return
-    known = case.table.columns if case.table and case.kind != "CreateStmt" else {}
-    types = {name: column.type for name, column in known.items()}
+    existing = case.table.columns if case.table and case.kind != "CreateStmt" else {}
+    types = {name: column.type for name, column in existing.items()}
     types |= {column.get("colname", ""): type_of(column["typeName"]) for column in definitions if "typeName" in column}
     for body, column in keys:
         yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
@@ -275,9 +269,7 @@ KEY_TYPES = Rule(
 
 
 def _check_version(case: Case) -> Iterator[Hit]:
-    if case.postgres >= _NEWEST:
-        return
-    for since, what in _features(case):
+    for since, what in _features(case) if case.postgres < _NEWEST else ():
         if since > case.postgres:
             yield Hit(f"{what} requires PostgreSQL {since}, so the statement fails on {case.postgres}")
 
@@ -312,18 +304,17 @@ def _is_left_unvalidated(node: Node) -> bool:
 
 
 def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
-    definitions = (
-        item["ColumnDef"] for item in (*node.get("tableElts", ()), node.get("def", {})) if "ColumnDef" in item
-    )
-    own = [id(body) for definition in definitions for body in column_constraints(definition)]
+    items = (*node.get("tableElts", ()), node.get("def", {}))
+    definitions = (item["ColumnDef"] for item in items if "ColumnDef" in item)
+    of_columns = [id(body) for definition in definitions for body in column_constraints(definition)]
     for kind, body in walk(node):
-        if kind == "FuncCall" and (name := qualified(body.get("funcname", ()))[1]) in _NEW_FUNCTIONS:
-            yield _NEW_FUNCTIONS[name], f"{name}()"
+        if kind == "FuncCall" and (name := qualified(body["funcname"])[1]) in _NEW_FUNCTIONS:
+            yield 18, f"{name}()"
         if kind != "Constraint":
             continue
         if body["contype"] == "CONSTR_GENERATED" and generated_kind(body) == "virtual":
             yield 18, "a virtual generated column"
-        if body["contype"] == "CONSTR_NOTNULL" and id(body) not in own:
+        if body["contype"] == "CONSTR_NOTNULL" and id(body) not in of_columns:
             yield 18, "NOT NULL as a table constraint"
         if body["contype"] in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not body.get("is_enforced"):
             yield 18, "NOT ENFORCED"
@@ -335,17 +326,8 @@ NEWER = Rule(
     name="needs-newer-postgres",
     level=Level.ERROR,
     on=(
-        "MergeStmt",
-        "CreateTrigStmt",
-        "AT_SetExpression",
-        "AT_SetAccessMethod",
-        "AT_DetachPartition",
-        "IndexStmt",
-        "ViewStmt",
-        "CreateStmt",
-        "AT_AddColumn",
-        "AT_AddConstraint",
-        "AT_ColumnDefault",
+        *("MergeStmt", "CreateTrigStmt", "IndexStmt", "ViewStmt", "CreateStmt", "AT_AddColumn", "AT_AddConstraint"),
+        *("AT_ColumnDefault", "AT_SetExpression", "AT_SetAccessMethod", "AT_DetachPartition"),
     ),
     stake="The statement fails on the PostgreSQL version in the configuration, which does not have the feature.",
     safe="alter table t add column b int generated always as (a * 2) stored; -- before PostgreSQL 18",
@@ -360,11 +342,7 @@ NEWER = Rule(
         _on(14, "merge into t using u on t.a = u.a when matched then delete;", bad=True),
         _on(13, "alter table p detach partition q concurrently;", bad=True),
         _on(13, "create or replace trigger g before insert on t for each row execute function f();", bad=True),
-        _on(
-            17,
-            "create table p (a int) partition by list (a); alter table p add foreign key (a) references r not valid;",
-            bad=True,
-        ),
+        _on(17, _LIST + "alter table p add foreign key (a) references r not valid;", bad=True),
         _on(17, "create table p (a int); alter table p add foreign key (a) references r not valid;"),
         _on(15, "create view v with (security_invoker = true) as select 1 as a;"),
         _on(17, "create table t (a int not null check (a > 0), b int generated always as (a * 2) stored);"),

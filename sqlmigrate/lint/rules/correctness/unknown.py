@@ -10,7 +10,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
-from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in, strings, walk
+from sqlmigrate.sql.tree import bodies, columns_in, qualified, relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,16 +69,8 @@ GONE = Rule(
     name="unknown-relation",
     level=Level.ERROR,
     on=(
-        "DropStmt",
-        "CreateStmt",
-        "AlterTableStmt",
-        "TruncateStmt",
-        "IndexStmt",
-        "CreateTrigStmt",
-        "RefreshMatViewStmt",
-        "RenameStmt",
-        "AlterEnumStmt",
-        *_QUERIES,
+        *("DropStmt", "CreateStmt", "AlterTableStmt", "TruncateStmt", "IndexStmt", "CreateTrigStmt"),
+        *("RefreshMatViewStmt", "RenameStmt", "AlterEnumStmt", *_QUERIES),
     ),
     stake="The statement fails: the relation or type was dropped or renamed earlier.",
     safe="alter table t rename to u;\nalter table u add column a int;",
@@ -130,20 +122,19 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for eac
     node, catalog = case.node, case.catalog
     match case.kind:
         case "AT_AddConstraint":
-            yield from _of_constraint(case, node["def"]["Constraint"])
+            body = node["def"]["Constraint"]
+            yield from missing_in(catalog, case.name, constrained_columns(body), body)
+            yield from _of_reference(case, body)
         case "AT_AddColumn":
             for body in column_constraints(node["def"]["ColumnDef"]):
                 yield from _of_reference(case, body)
         case "IndexStmt":
-            elements = [item["IndexElem"] for item in node.get("indexParams", ())]
+            elements = [*bodies(node, "indexParams"), *bodies(node, "indexIncludingParams")]
+            names = [element.get("name", "") for element in elements]
             read = columns_in([*(element.get("expr", {}) for element in elements), node.get("whereClause", {})])
-            included = (item["IndexElem"].get("name", "") for item in node.get("indexIncludingParams", ()))
-            named = [*(element.get("name", "") for element in elements), *read, *included]
-            yield from missing_in(catalog, relation(node["relation"]), named, {})
-        case "RenameStmt" if (
-            node["renameType"] == "OBJECT_COLUMN" and "relation" in node and not node.get("missing_ok")
-        ):
-            yield from missing_in(catalog, relation(node["relation"]), [node.get("subname", "")], {})
+            yield from missing_in(catalog, case.name, [*names, *read], {})
+        case "RenameStmt" if node["renameType"] == "OBJECT_COLUMN" and not node.get("missing_ok"):
+            yield from missing_in(catalog, relation(node.get("relation", {})), [node.get("subname", "")], {})
         case "CommentStmt" if node.get("objtype") == "OBJECT_COLUMN":
             parts = node["object"]["List"]["items"]
             yield from missing_in(catalog, qualified(parts[:-1]), strings(parts[-1:]), {})
@@ -155,11 +146,6 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for eac
             yield from _of_query(case)
         case kind if kind.startswith("AT_") and not node.get("missing_ok"):
             yield from missing_in(catalog, case.name, [node.get("name", "")], {})
-
-
-def _of_constraint(case: Case, body: Node) -> Iterator[Missing]:
-    yield from missing_in(case.catalog, case.name, constrained_columns(body), body)
-    yield from _of_reference(case, body)
 
 
 def _of_reference(case: Case, body: Node) -> Iterator[Missing]:
@@ -177,9 +163,9 @@ def _of_new_table(case: Case) -> Iterator[Missing]:
         for name in constrained_columns(body) if body and not copied and "ofTypename" not in case.node else ():
             if name not in columns:
                 yield Missing(name, case.name, body)
-        for own in (body, *column_constraints(item.get("ColumnDef", {}))):
-            if relation(own.get("pktable", {})) != relation(case.node["relation"]):
-                yield from _of_reference(case, own)
+        for constraint in (body, *column_constraints(item.get("ColumnDef", {}))):
+            if relation(constraint.get("pktable", {})) != relation(case.node["relation"]):
+                yield from _of_reference(case, constraint)
 
 
 def _of_query(case: Case) -> Iterator[Missing]:
@@ -199,27 +185,10 @@ COLUMN = Rule(
     name="unknown-column",
     level=Level.ERROR,
     on=(
-        "AT_DropColumn",
-        "AT_AlterColumnType",
-        "AT_ColumnDefault",
-        "AT_SetNotNull",
-        "AT_DropNotNull",
-        "AT_AddIdentity",
-        "AT_SetIdentity",
-        "AT_DropIdentity",
-        "AT_SetExpression",
-        "AT_DropExpression",
-        "AT_SetStatistics",
-        "AT_SetStorage",
-        "AT_SetCompression",
-        "AT_AddConstraint",
-        "AT_AddColumn",
-        "IndexStmt",
-        "RenameStmt",
-        "CommentStmt",
-        "CreateTrigStmt",
-        "CreateStmt",
-        *_QUERIES,
+        *("AT_DropColumn", "AT_AlterColumnType", "AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"),
+        *("AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity", "AT_SetExpression", "AT_DropExpression"),
+        *("AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_AddConstraint", "AT_AddColumn"),
+        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *_QUERIES),
     ),
     stake="The statement fails: the column does not exist.",
     safe="alter table t add column c int;\nalter table t alter column c set default 0;",
@@ -263,14 +232,13 @@ COLUMN = Rule(
 
 
 def _check_constraint(case: Case) -> Iterator[Hit]:
-    named = str(case.node.get("subname" if case.kind == "RenameStmt" else "name", ""))
-    if case.kind == "RenameStmt" and case.node["renameType"] != "OBJECT_TABCONSTRAINT":
+    if case.node.get("renameType", "OBJECT_TABCONSTRAINT") != "OBJECT_TABCONSTRAINT":
         return
-    table = complete_table(case.catalog, case.name)
-    if case.statement.inner or case.node.get("missing_ok") or table is None or not named:
+    name, table = case.node.get("subname") or case.node.get("name", ""), complete_table(case.catalog, case.name)
+    if case.statement.inner or case.node.get("missing_ok") or table is None or not name:
         return
-    if table.constraint(named) is None and not named.endswith("not_null"):
-        yield Hit(f"constraint {named} of {table.name[1]} does not exist", by=table_decider(case, table))
+    if table.constraint(name) is None and not name.endswith("not_null"):
+        yield Hit(f"constraint {name} of {table.name[1]} does not exist", by=table_decider(case, table))
 
 
 CONSTRAINT = Rule(
@@ -307,13 +275,13 @@ def _check_referenced_key(case: Case) -> Iterator[Hit]:
     for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
         name = case.catalog.resolve(relation(body["pktable"]))
         table = complete_table(case.catalog, name)
-        own = name in (case.name, relation(case.node.get("relation", {})))
-        if table is None or own or table.kind not in ("table", "partitioned"):
+        is_itself = name in (case.name, relation(case.node.get("relation", {})))
+        if table is None or is_itself or table.kind not in ("table", "partitioned"):
             continue
-        meant = set(strings(body.get("pk_attrs", ())))
+        referenced = set(strings(body.get("pk_attrs", ())))
         usable = [index for index in table.indexes if index.unique and not index.predicate and not index.expressions]
-        if not (any(set(index.columns) == meant for index in usable) if meant else table.primary_key):
-            columns = f" ({', '.join(sorted(meant))})" if meant else ": it has no primary key"
+        if not (any(set(index.columns) == referenced for index in usable) if referenced else table.primary_key):
+            columns = f" ({', '.join(sorted(referenced))})" if referenced else ": it has no primary key"
             yield Hit(
                 f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}",
                 f"create unique index concurrently … on {table.name[1]} (…);",
