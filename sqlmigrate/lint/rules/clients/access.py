@@ -97,6 +97,8 @@ def _last_policy(case: Case) -> Iterator[Hit]:
             )
 
 
+_POLICY = "create table t (a int); alter table t enable row level security; create policy p on t using (true);"
+
 ROW_SECURITY = Rule(
     name="row-security-without-policy",
     level=Level.WARNING,
@@ -109,20 +111,14 @@ ROW_SECURITY = Rule(
         bad("create table t (a int); alter table t enable row level security;"),
         bad("alter table t enable row level security; create policy p on u using (true);"),
         bad("alter table t enable row level security;", "create policy p on t using (true); drop policy p on t;"),
-        bad(
-            "drop policy p on t;",
-            "create table t (a int); alter table t enable row level security; create policy p on t using (true);",
-        ),
+        bad("drop policy p on t;", _POLICY),
         good("alter table t enable row level security; create policy p on t using (true);"),
         good("create policy p on t using (true); alter table t enable row level security;"),
         good("alter table t enable row level security;", "create policy p on t using (true);"),
         good("alter table t enable row level security; drop table t;"),
         good("alter table t disable row level security; create policy p on t using (true);", "create table t (a int);"),
         good("alter table t force row level security;"),
-        good(
-            "drop policy p on t; create policy p on t using (a > 0);",
-            "create table t (a int); alter table t enable row level security; create policy p on t using (true);",
-        ),
+        good("drop policy p on t; create policy p on t using (a > 0);", _POLICY),
         good("drop policy p on t;"),
     ),
 )
@@ -150,10 +146,7 @@ ROW_SECURITY_OFF = Rule(
     check=_row_security_off,
     examples=(
         bad("alter table t disable row level security;"),
-        bad(
-            "alter table t disable row level security;",
-            "create table t (a int); alter table t enable row level security;",
-        ),
+        bad("alter table t disable row level security;", _POLICY),
         good("create table t (a int); alter table t disable row level security;"),
         good("alter table t disable row level security;", "create table t (a int);"),
         good("alter table t disable row level security; alter table t enable row level security;"),

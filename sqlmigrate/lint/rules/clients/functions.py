@@ -297,10 +297,7 @@ SECURITY_DEFINER = Rule(
         good("create function f() returns int language sql set search_path from current security definer as '';"),
         good("create function f() returns int language sql security invoker as 'select 1';"),
         good(_F),
-        good(
-            "create function f() returns int language sql security definer as 'select 1';"
-            "alter function f() set search_path = pg_catalog;"
-        ),
+        good("create procedure p() language sql security definer as ''; alter procedure p() set search_path = '';"),
         good("alter function f() security definer set search_path = pg_catalog, pg_temp;"),
         good("create function f() returns int language c security definer as 'lib', 'f';"),
         good("create function f() returns int language sql security definer begin atomic select 1; end;"),

@@ -93,6 +93,8 @@ def _guarantees(new: Constraint, old: Constraint) -> bool:
     return new.kind in kinds and set(new.columns) == set(old.columns) and new.enforced
 
 
+_KEYED = "create table t (a int primary key, b int); create unique index i on t (a);"
+
 DROP_PRIMARY_KEY = Rule(
     name="drop-primary-key",
     level=Level.WARNING,
@@ -105,16 +107,10 @@ DROP_PRIMARY_KEY = Rule(
         bad("alter table t drop constraint t_pkey;"),
         bad("alter table t drop constraint t_pkey;", "create table t (id int primary key);"),
         bad("alter table t drop constraint p;", "create table t (id int, constraint p primary key (id));"),
-        bad(
-            "alter table t drop constraint t_pkey, add primary key (a, b);",
-            "create table t (a int primary key, b int);",
-        ),
+        bad("alter table t drop constraint t_pkey, add primary key (a, b);", _KEYED),
         bad("alter table t drop constraint if exists t_pkey; alter table t add id uuid default f() primary key;"),
         good("alter table t drop constraint t_pkey, add constraint t_pkey primary key using index i;"),
-        good(
-            "alter table t drop constraint t_pkey, add primary key using index i;",
-            "create table t (a int primary key); create unique index i on t (a);",
-        ),
+        good("alter table t drop constraint t_pkey, add primary key using index i;", _KEYED),
         good("create table t (id int primary key); alter table t drop constraint t_pkey;"),
         good("alter table t drop constraint c_pkey;", "create table t (a int, constraint c_pkey check (a > 0));"),
         good("alter table t drop constraint if exists t_pkey;", "create table t (a int);"),
@@ -150,6 +146,8 @@ def _tests_not_null(table: Table | None, part: Node) -> bool:
     return test.get("nulltesttype") == "IS_NOT_NULL" and column is not None and column.not_null is True
 
 
+_NOT_NULL_CHECK = "create table t (a int, constraint c check (a is not null));"
+
 DROP_CONSTRAINT = Rule(
     name="drop-constraint",
     level=Level.WARNING,
@@ -162,20 +160,14 @@ DROP_CONSTRAINT = Rule(
         bad("alter table t drop constraint t_a_check;", "create table t (a int check (a > 0));"),
         bad("alter table t drop constraint t_a_fkey;", "create table t (a int references r);"),
         bad("alter table t drop constraint t_a_key;", "create table t (a int unique, b int unique);"),
-        bad("alter table t drop constraint c;", "create table t (a int, constraint c check (a is not null));"),
-        bad(
-            "alter table t drop constraint t_a_key; alter table t add unique (a, b);", "create table t (a int unique);"
-        ),
+        bad("alter table t drop constraint c;", _NOT_NULL_CHECK),
+        bad("alter table t drop constraint t_a_key, add unique (a, b);", "create table t (a int unique, b int);"),
         good("alter table t drop constraint c, add constraint c check (a > 1) not valid;"),
         good(
-            "alter table t drop constraint t_a_fkey;"
-            "alter table t add constraint f foreign key (a) references r on delete cascade not valid;",
+            "alter table t drop constraint t_a_fkey, add foreign key (a) references r on delete cascade not valid;",
             "create table t (a int references r);",
         ),
-        good(
-            "alter table t alter a set not null; alter table t drop constraint c;",
-            "create table t (a int, constraint c check (a is not null));",
-        ),
+        good("alter table t alter a set not null; alter table t drop constraint c;", _NOT_NULL_CHECK),
         good("alter table t drop constraint u;", "create table t (a int primary key, constraint u unique (a));"),
         good("create table t (a int check (a > 0)); alter table t drop constraint t_a_check;"),
         good("alter table t add constraint c check (a > 0) not valid; alter table t drop constraint c;"),
@@ -183,12 +175,7 @@ DROP_CONSTRAINT = Rule(
         good("alter table t drop constraint c;", "create table t (a int, constraint c check (a > 0) not enforced);"),
         good("alter domain d drop constraint c;"),
         down("alter table t drop constraint c;", "alter table t add constraint c check (a > 0) not valid;"),
-        down(
-            "alter table t drop constraint c;",
-            "select 1;",
-            "create table t (a int, constraint c check (a > 0));",
-            bad=True,
-        ),
+        down("alter table t drop constraint c;", "select 1;", _NOT_NULL_CHECK, bad=True),
         unsure("alter table t alter a set not null; alter table t drop constraint t_a_not_null;"),
     ),
 )

@@ -108,6 +108,9 @@ def _foreign_key_on(case: Case, index: Index) -> str:
     return f"foreign key {keys[0].name}" if keys and len(alternatives) == 1 else ""
 
 
+_P = "create table p (a int) partition by list (a);"
+_R = "create table r (a int primary key, b int);"
+
 NEEDED_INDEX = Rule(
     name="drop-needed-index",
     level=Level.ERROR,
@@ -120,25 +123,15 @@ NEEDED_INDEX = Rule(
         bad("drop index concurrently t_a_key;", "create table t (a int unique);"),
         bad("drop index t_a_key cascade;", "create table t (a int unique);"),
         bad("create table t (id int, constraint p primary key (id)); drop index p;"),
-        bad(
-            "drop index p1_a_idx;",
-            "create table p (a int) partition by list (a); create index on p (a);"
-            "create table p1 partition of p default;",
-        ),
-        bad(
-            "drop index concurrently i;",
-            "create table r (a int); create unique index i on r (a); create table t (a int references r (a));",
-        ),
+        bad("drop index q_a_idx;", f"{_P} create index on p (a); create table q partition of p default;"),
+        bad("drop index i;", _R + "create unique index i on r (b); create table t (a int references r (b));"),
         good("drop index concurrently i;", "create table t (a int); create unique index i on t (a);"),
         good("drop index concurrently t_a_idx;"),
         good("drop index if exists t_pkey;", "create table t (a int);"),
         good("drop index concurrently t_pkey;", "create table t (a int); create index t_pkey on t (a);"),
         good("alter table t drop constraint t_a_key;", "create table t (a int unique);"),
         good("drop index if exists t_a_key;", "create table t (a int unique); alter table t drop constraint t_a_key;"),
-        good(
-            "drop index concurrently i;",
-            "create table r (a int primary key); create unique index i on r (a); create table t (a int references r);",
-        ),
+        good("drop index i;", _R + "create unique index i on r (a); create table t (a int references r);"),
         unsure("drop index concurrently t_a_key;"),
     ),
 )

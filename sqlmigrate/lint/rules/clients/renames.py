@@ -160,6 +160,8 @@ def _exists_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool
     return lambda catalog: kind in ROUTINES and function in catalog.functions
 
 
+_F = "create function f() returns int language sql as 'select 1';"
+
 RENAME_OBJECT = Rule(
     name="rename-object",
     level=Level.WARNING,
@@ -174,15 +176,12 @@ RENAME_OBJECT = Rule(
         bad("alter schema s rename to r;"),
         bad("alter sequence s rename to r;"),
         bad("alter function f(int) rename to g;"),
-        bad("alter function f() rename to g;", "create function f() returns int language sql as 'select 1';"),
+        bad("alter function f() rename to g;", _F),
         bad("alter type mood rename value 'a' to 'b';", "create type mood as enum ('a');"),
         good("alter type mood add value 'b';"),
         good("create type mood as enum ('a'); alter type mood rename value 'a' to 'b';"),
         good("alter type mood rename to old; create type mood as enum ('a'); drop type old;"),
-        good(
-            "alter function f() rename to g; create function f() returns int language sql as 'select 2';",
-            "create function f() returns int language sql as 'select 1';",
-        ),
+        good("alter function f() rename to g; " + _F, _F),
         good("create schema s; alter schema s rename to r;"),
         good("create sequence s; alter sequence s rename to r;"),
         good("alter trigger g on t rename to h;"),

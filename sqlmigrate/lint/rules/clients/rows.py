@@ -152,9 +152,7 @@ WHOLE_TABLE = Rule(
         bad("update t set a = r.a from r where r.id = t.r_id;"),
         bad("update t set n = c.n from (select t_id, count(*) as n from r group by 1) c where c.t_id = t.id;"),
         bad("do $$ begin update t set a = 1; end $$;"),
-        bad(
-            "create function f() returns void language plpgsql as $$ begin update t set b = 1; end $$; select f();",
-        ),
+        bad("create function f() returns void language sql as 'update t set b = 1'; select f();"),
         bad("create procedure p() language sql as 'delete from t'; call p();"),
         bad("do $$ begin execute format('delete from %I', 't'); end $$;"),
         good("create function f() returns void language plpgsql as $$ begin update t set b = 1; end $$;"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Existing = tuple[str, Name, Creation | None]
 
+_DROPS = ("AT_DropColumn", "AT_DropConstraint")
 _T = "create table t (a int, b text); "
 
 
@@ -38,8 +39,9 @@ def _check_exists(case: Case) -> Iterator[Hit]:
 
 
 def _dropped(case: Case) -> set[str]:
-    """Returns the names that the same ALTER TABLE drops."""
-    return {command.get("name", "") for command in case.statement.commands if command["subtype"].startswith("AT_Drop")}
+    """Returns the columns and constraints that the same ALTER TABLE drops: PostgreSQL drops before it adds."""
+    drops = (command for command in case.statement.commands if command["subtype"] in _DROPS)
+    return {command.get("name", "") for command in drops}
 
 
 def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one case for each kind of statement
@@ -131,7 +133,7 @@ def _added_constraint(case: Case, table: Table, body: Node) -> Iterator[Existing
     existing, message = same_name or primary_key, f"multiple primary keys for table {table.name[1]} are not allowed"
     if same_name:
         message = f"constraint {same_name.name} of {table.name[1]} already exists"
-    if existing and existing.name not in _dropped(case):
+    if existing and _dropped(case).isdisjoint((existing.name, *existing.columns)):
         yield message, table.name, existing.created or table.created
 
 
@@ -162,6 +164,8 @@ EXISTS = Rule(
         bad("alter type mood add value 'ok';", _MOOD),
         bad("alter table t add constraint k unique (b);", _T + "alter table t add constraint k unique (a);"),
         bad("alter table t add primary key using index i;", "create table t (a int primary key);"),
+        good("alter table t add primary key (b), drop constraint t_pkey;", "create table t (a int primary key);"),
+        good("alter table t add primary key (b), drop column a;", "create table t (a int primary key, b int);"),
         bad(_TRIGGER, _T + _TRIGGER),
         bad("create schema s;", "create schema s;"),
         good("create table if not exists t (a int);", _T),

@@ -81,13 +81,7 @@ NOT_IN_TRANSACTION = Rule(
     name="not-in-transaction",
     level=Level.ERROR,
     on=(
-        "IndexStmt",
-        "DropStmt",
-        "ReindexStmt",
-        "AT_DetachPartition",
-        "ClusterStmt",
-        "AlterDatabaseStmt",
-        "DoStmt",
+        *("IndexStmt", "DropStmt", "ReindexStmt", "AT_DetachPartition", "ClusterStmt", "AlterDatabaseStmt", "DoStmt"),
         *_REFUSED_IN_BLOCK,
     ),
     stake="PostgreSQL does not run the statement inside a transaction block. Without BEGIN and COMMIT around it, "
@@ -156,10 +150,8 @@ REFUSED_CONTROL = Rule(
 
 def _check_own_transaction(case: Case) -> Iterator[Hit]:
     if sort_of(case.statement.text)[0] is Sort.BEGIN:
-        yield Hit(
-            _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN,
-            "remove BEGIN and COMMIT, unless the file must commit in several parts",
-        )
+        message = _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN
+        yield Hit(message, "remove BEGIN and COMMIT, unless the file must commit in several parts")
 
 
 OWN_TRANSACTION = Rule(
@@ -200,17 +192,15 @@ def _check_enum_value(case: Case) -> Iterator[Hit]:
 
 def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
     """Whether a statement names the type, or reads a table that has or may have a column of the type."""
-    type_names = (
-        ".".join(strings(body.get("names", ()))) for kind, body in walk(case.node) if kind in ("TypeName", "typeName")
-    )
-    if any(is_named(case.catalog, type_name, enum.name) for type_name in type_names):
-        return True
-    relations = relations_in({case.statement.kind: case.statement.body})
-    tables = [case.catalog.table(table_name) for table_name in relations]
+    type_nodes = (body for kind, body in walk(case.node) if kind in ("TypeName", "typeName"))
+    type_names = (".".join(strings(body.get("names", ()))) for body in type_nodes)
+    tables = [*map(case.catalog.table, relations_in({case.statement.kind: case.statement.body}))]
     types = [column.type for table in tables if table for column in table.columns.values()]
-    if any(table is None or table.partial for table in tables) or None in types:
-        return True
-    return any(type_ is not None and is_named(case.catalog, type_.name, name) for type_ in types)
+    return (
+        any(is_named(case.catalog, type_name, enum.name) for type_name in type_names)
+        or any(table is None or table.partial for table in tables)
+        or any(type_ is None or is_named(case.catalog, type_.name, name) for type_ in types)
+    )
 
 
 _MOOD = "create type mood as enum ('ok'); create table t (id int primary key, m mood); create table log (a text);"
@@ -219,19 +209,8 @@ ENUM_VALUE = Rule(
     name="enum-value-used-in-transaction",
     level=Level.WARNING,
     on=(
-        "InsertStmt",
-        "UpdateStmt",
-        "DeleteStmt",
-        "MergeStmt",
-        "SelectStmt",
-        "CreateStmt",
-        "AlterTableStmt",
-        "ViewStmt",
-        "CreateTableAsStmt",
-        "IndexStmt",
-        "AlterDomainStmt",
-        "CreateDomainStmt",
-        "CreatePolicyStmt",
+        *("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "SelectStmt", "CreateStmt", "AlterTableStmt"),
+        *("ViewStmt", "CreateTableAsStmt", "IndexStmt", "AlterDomainStmt", "CreateDomainStmt", "CreatePolicyStmt"),
     ),
     stake="PostgreSQL cannot use a new enum value before it is committed. sqlmigrate then rolls the file back "
     "and commits its statements separately.",
@@ -250,10 +229,7 @@ ENUM_VALUE = Rule(
         good("alter type mood add value 'bad'; insert into log values ('bad');", _MOOD),
         good("create type mood as enum ('ok'); alter type mood add value 'bad'; select 'bad'::mood;"),
         good("insert into t values (1, 'bad');", _MOOD + "alter type mood add value 'bad';"),
-        good(
-            "begin; alter type mood add value 'bad'; commit; begin; insert into t values (1, 'bad'); commit;",
-            _MOOD,
-        ),
+        good("begin; alter type mood add value 'bad'; commit; insert into t values (1, 'bad');", _MOOD),
         good(f"{_HEAD}alter type mood add value 'bad'; insert into t values (1, 'bad');", _MOOD),
         good("alter type mood rename value 'ok' to 'bad'; insert into t values (1, 'bad');", _MOOD),
         good("alter type mood add value if not exists 'ok'; insert into t values (1, 'ok');", _MOOD),
@@ -264,18 +240,17 @@ ENUM_VALUE = Rule(
 def _check_set_local(case: Case) -> Iterator[Hit]:
     state = case.state
     if case.kind == "VariableSetStmt":
-        if case.node.get("is_local") and state.each_alone and not state.own_block and not case.statement.inner:
+        name, in_transaction = case.node.get("name"), state.own_block or case.statement.inner
+        if case.node.get("is_local") and state.each_alone and not in_transaction:
+            yield Hit(f"SET LOCAL {name} has no effect: each statement of the file is its own transaction")
+    elif state.earlier and not state.before and not state.in_transaction:
+        last = state.earlier[-1]
+        if last.kind == "VariableSetStmt" and last.body.get("is_local"):
+            name = last.body.get("name")
             yield Hit(
-                f"SET LOCAL {case.node.get('name')} has no effect: each statement of the file is its own transaction"
+                f"SET LOCAL {name} has no effect on the statement: it ended with the previous transaction",
+                f"set {name} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
             )
-        return
-    last = state.earlier[-1] if state.earlier and not state.before else None
-    alone = not state.in_transaction and last is not None and last.kind == "VariableSetStmt"
-    if alone and last is not None and last.body.get("is_local"):
-        yield Hit(
-            f"SET LOCAL {last.body.get('name')} has no effect on the statement: it ended with the previous transaction",
-            f"set {last.body.get('name')} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
-        )
 
 
 SET_LOCAL = Rule(
