@@ -16,13 +16,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Name
 
 _POWERFUL = (
-    "pg_read_all_data",
-    "pg_write_all_data",
-    "pg_maintain",
-    "pg_read_server_files",
-    "pg_write_server_files",
-    "pg_execute_server_program",
-    "pg_database_owner",
+    *("pg_read_all_data", "pg_write_all_data", "pg_maintain", "pg_database_owner"),
+    *("pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"),
 )
 _MANY = ("ACL_TARGET_ALL_IN_SCHEMA", "ACL_TARGET_DEFAULTS")
 _NARROW_GRANT = "grant select, insert, update, delete on … to …;  -- only to the roles that need it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import (
@@ -35,6 +36,7 @@ _OBJECT_TYPES = {
 }
 # No other object depends on these, so CASCADE drops nothing else.
 _WITHOUT_DEPENDENTS = {"OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE"}
+_rule = partial(Rule, level=Level.WARNING, on=("DropStmt",))
 
 
 def _dropped(case: Case, kinds: Container[str]) -> Iterator[Name]:
@@ -49,10 +51,8 @@ def _drop_table(case: Case) -> Iterator[Hit]:
         yield Hit(f"drops {name[1]} and all its rows; queries that use it fail", _UNUSED + "drop table …;", by)
 
 
-DROP_TABLE = Rule(
+DROP_TABLE = _rule(
     name="drop-table",
-    level=Level.WARNING,
-    on=("DropStmt",),
     stake="The rows are lost, and every query that still uses the table fails.",
     safe="-- release an application that does not use the table; in a later release:\ndrop table t;",
     check=_drop_table,
@@ -90,10 +90,8 @@ def _exists_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
     return at_end(name, lambda new: new.created == created and (new.partial or columns <= set(new.columns)))
 
 
-DROP_VIEW = Rule(
+DROP_VIEW = _rule(
     name="drop-view",
-    level=Level.WARNING,
-    on=("DropStmt",),
     stake="Every query that still reads the view fails.",
     safe="drop view v;\ncreate view v as select …; -- in the same transaction, with at least the same columns",
     check=_drop_view,
@@ -129,9 +127,8 @@ def _drop_column(case: Case) -> Iterator[Hit]:
     yield Hit(message, safer, created_by(case, table_column(case, name)))
 
 
-DROP_COLUMN = Rule(
+DROP_COLUMN = _rule(
     name="drop-column",
-    level=Level.WARNING,
     on=("AT_DropColumn",),
     stake="The data is lost, and every query that still names the column fails; an ORM names all the columns it knows.",
     safe="-- release an application that does not use the column; in a later release:\nalter table t drop column a;",
@@ -187,10 +184,8 @@ def _is_of_identity(catalog: Catalog, name: Name) -> bool:
     )
 
 
-DROP_OBJECT = Rule(
+DROP_OBJECT = _rule(
     name="drop-object",
-    level=Level.WARNING,
-    on=("DropStmt",),
     stake="Every query and function that still uses the schema, type, sequence or extension fails.",
     safe="-- release an application that does not use it; in a later release:\ndrop type mood;",
     check=_drop_object,
@@ -243,9 +238,8 @@ def _loses_dependents(case: Case) -> bool:
     return relation_in_use(case, case.name) and in_use(case, constraint)
 
 
-CASCADE = Rule(
+CASCADE = _rule(
     name="cascade",
-    level=Level.WARNING,
     on=("DropStmt", "DropOwnedStmt", "TruncateStmt", "AT_DropColumn", "AT_DropConstraint"),
     stake="CASCADE drops or truncates dependent objects recursively, including some that no reviewer has seen.",
     safe="drop view v; -- it depends on the table\ndrop table t;",

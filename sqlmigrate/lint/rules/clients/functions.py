@@ -70,17 +70,17 @@ def _drop_function(case: Case) -> Iterator[Hit]:
     if kind not in ROUTINES:
         return
     for item, name in zip(case.node["objects"], dropped_names(case.node), strict=True):
-        types = _argument_types(item["ObjectWithArgs"])
-        function = case.catalog.function(name)
-        if function is not None and function.node is not None and types not in (None, _types(_inputs(function.node))):
-            function = None
-        called = function is None or function.node is None or not _result(function.node)[0].endswith("trigger")
-        if called and in_use(case, function):
+        types, function = _argument_types(item["ObjectWithArgs"]), case.catalog.function(name)
+        node = function.node if function else None
+        if node is not None and types not in (None, _types(_inputs(node))):
+            function = node = None
+        is_called = node is None or not _result(node)[0].endswith("trigger")
+        if is_called and in_use(case, function):
             yield Hit(
                 f"calls of {name[1]} fail",
                 "drop function …;\ncreate function …;  -- in the same transaction, with a compatible signature",
                 created_by(case, function),
-                unless=_is_replaced(case, name, types, function),
+                unless=_is_replaced(case, name, types, node),
             )
 
 
@@ -91,17 +91,17 @@ def _argument_types(item: Node) -> list[str] | None:
     return [_signature_type(argument["TypeName"]) for argument in item.get("objargs", ())]
 
 
-def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Function | None) -> Callable[[Catalog], bool]:
+def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Node | None) -> Callable[[Catalog], bool]:
     """Whether a function of the name accepts the same calls and has the same result at the end, as far as known."""
     resolved, created = case.catalog.resolve(name, case.catalog.functions), case.state.created
-    if types is None and old is not None and old.node is not None:
-        types = _types(_inputs(old.node))
+    if types is None and old is not None:
+        types = _types(_inputs(old))
 
     def is_replaced(catalog: Catalog) -> bool:
         new = catalog.functions.get(resolved)
         if new is None or new.node is None or new.created != created:
             return False
-        same_result = old is None or old.node is None or _result(old.node) == _result(new.node)
+        same_result = old is None or _result(old) == _result(new.node)
         return same_result and (types is None or _accepts(_inputs(new.node), types))
 
     return is_replaced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
@@ -29,6 +30,7 @@ _CONSEQUENCES = {
     "exclude": "rows that conflict with each other can be stored",
     "": "rows that violate it can be stored",
 }
+_rule = partial(Rule, level=Level.WARNING, on=("AT_DropConstraint",))
 
 
 def _dropped(case: Case) -> Iterator[tuple[str, Constraint | None]]:
@@ -95,10 +97,8 @@ def _guarantees(new: Constraint, old: Constraint) -> bool:
 
 _KEYED = "create table t (a int primary key, b int); create unique index i on t (a);"
 
-DROP_PRIMARY_KEY = Rule(
+DROP_PRIMARY_KEY = _rule(
     name="drop-primary-key",
-    level=Level.WARNING,
-    on=("AT_DropConstraint",),
     stake="Duplicate rows can be stored, ON CONFLICT and foreign keys need the key, and it is the replica identity.",
     safe="create unique index concurrently t_new_pkey on t (id);\n"
     "alter table t drop constraint t_pkey, add constraint t_pkey primary key using index t_new_pkey;",
@@ -148,10 +148,8 @@ def _tests_not_null(table: Table | None, part: Node) -> bool:
 
 _NOT_NULL_CHECK = "create table t (a int, constraint c check (a is not null));"
 
-DROP_CONSTRAINT = Rule(
+DROP_CONSTRAINT = _rule(
     name="drop-constraint",
-    level=Level.WARNING,
-    on=("AT_DropConstraint",),
     stake="Applications can meet rows that they do not expect; to add the constraint again, these must be fixed first.",
     safe="alter table t drop constraint c, add constraint c check (a in (1, 2, 3)) not valid;",
     check=_drop_constraint,
@@ -205,9 +203,8 @@ def _nullable_after(case: Case) -> str:
     return constraint.columns[0] if constraint.kind == "not null" else ""
 
 
-DROP_NOT_NULL = Rule(
+DROP_NOT_NULL = _rule(
     name="drop-not-null",
-    level=Level.WARNING,
     on=("AT_DropNotNull", "AT_DropConstraint"),
     stake="An application that does not expect a NULL in the column can fail at the first.",
     safe="-- release an application that handles NULL, then:\nalter table t alter column a drop not null;",
@@ -243,9 +240,8 @@ def _drop_default(case: Case) -> Iterator[Hit]:
     )
 
 
-DROP_DEFAULT = Rule(
+DROP_DEFAULT = _rule(
     name="drop-default",
-    level=Level.WARNING,
     on=("AT_ColumnDefault", "AT_DropIdentity", "AT_DropExpression"),
     stake="An application that omits the column from its INSERT now stores NULL, or fails if the column is NOT NULL.",
     safe="-- release an application that always sets the column, then:\nalter table t alter column a drop default;",

@@ -5,6 +5,7 @@ A down file restores the old name, so these rules ignore it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _OLD_NAME_FAILS = "queries that use the old name {name} fail"
 _MOVED = (*RELATIONS, *TYPES, *ROUTINES, "OBJECT_SEQUENCE", "OBJECT_EXTENSION")
+_rule = partial(Rule, level=Level.WARNING, on=("RenameStmt",))
 
 
 def _rename_table(case: Case) -> Iterator[Hit]:
@@ -56,10 +58,8 @@ def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
     return at_end(name, lambda table: table.kind == "view" and table.created == created)
 
 
-RENAME_TABLE = Rule(
+RENAME_TABLE = _rule(
     name="rename-table",
-    level=Level.WARNING,
-    on=("RenameStmt",),
     stake="Every query that still uses the old name fails; applications cannot switch at the same moment.",
     safe="alter table t rename to u;\ncreate view t as select * from u; -- in the same transaction",
     check=_rename_table,
@@ -98,10 +98,8 @@ def _rename_column(case: Case) -> Iterator[Hit]:
         )
 
 
-RENAME_COLUMN = Rule(
+RENAME_COLUMN = _rule(
     name="rename-column",
-    level=Level.WARNING,
-    on=("RenameStmt",),
     stake="Every query that still uses the old name fails; applications cannot switch at the same moment.",
     safe="alter table t add column b int;\n-- write to both, fill b in batches, and drop the old column later",
     check=_rename_column,
@@ -162,9 +160,8 @@ def _exists_again(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool
 
 _F = "create function f() returns int language sql as 'select 1';"
 
-RENAME_OBJECT = Rule(
+RENAME_OBJECT = _rule(
     name="rename-object",
-    level=Level.WARNING,
     on=("RenameStmt", "AlterEnumStmt"),
     stake="Every query and function that still uses the old name of the type, value, function or schema fails.",
     safe="-- create it under the new name, release applications that use it, and drop the old one later",
@@ -206,9 +203,8 @@ def _set_schema(case: Case) -> Iterator[Hit]:
     )
 
 
-SET_SCHEMA = Rule(
+SET_SCHEMA = _rule(
     name="set-schema",
-    level=Level.WARNING,
     on=("AlterObjectSchemaStmt",),
     stake="Every query that names the old schema, or has only the old schema in its search_path, fails.",
     safe="alter table t set schema s;\ncreate view public.t as select * from s.t; -- in the same transaction",

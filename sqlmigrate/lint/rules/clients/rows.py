@@ -9,15 +9,15 @@ from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relatio
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value
-from sqlmigrate.lint.schema.datatype import is_serial, type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints
+from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Name
+    from sqlmigrate.lint.schema.catalog import Column, Name
     from sqlmigrate.sql.parser import Node
 
 _DELETE_BATCHES = "delete from … where id between 1 and 10000;  -- only the rows to delete, in batches"
@@ -85,16 +85,14 @@ def _affects_all(case: Case, kind: str, node: Node) -> bool:
 def _reads_whole_sources(case: Case, node: Node) -> bool:
     """Whether the FROM list of an UPDATE has only tables in use and subqueries without a restriction."""
     ctes = {item["CommonTableExpr"]["ctename"] for item in node.get("withClause", {}).get("ctes", ())}
-    for source in node["fromClause"]:
-        kind, body = kind_and_body(source)
+
+    def is_whole(kind: str, body: Node) -> bool:
         if kind == "RangeVar":
-            whole = relation(body)[1] not in ctes and relation_in_use(case, relation(body))
-        else:
-            query = body.get("subquery", {}).get("SelectStmt", {})
-            whole = "fromClause" in query and not query.keys() & {"whereClause", "limitCount", "havingClause"}
-        if not whole:
-            return False
-    return True
+            return relation(body)[1] not in ctes and relation_in_use(case, relation(body))
+        query = body.get("subquery", {}).get("SelectStmt", {})
+        return "fromClause" in query and not query.keys() & {"whereClause", "limitCount", "havingClause"}
+
+    return all(is_whole(*kind_and_body(source)) for source in node["fromClause"])
 
 
 def _is_join(part: Node) -> bool:
@@ -178,10 +176,10 @@ def _required(case: Case) -> Iterator[Hit]:
     if case.kind == "AT_SetNotNull":
         name, fails = case.node.get("name", ""), _is_still_empty(case)
     else:
-        column = case.node["def"]["ColumnDef"]
-        name = column.get("colname", "")
+        column = column_of(case.node["def"]["ColumnDef"], None)
+        name = column.name
         exists = case.node.get("missing_ok") and table_column(case, name) is not None
-        fails = not exists and _must_have_value(case, column) and not _has_value(case, column)
+        fails = not exists and _lacks_value(case, column)
     if fails:
         yield Hit(
             f"this fails if the table has rows: column {name} contains null values",
@@ -196,22 +194,14 @@ def _has_rows(case: Case) -> bool:
     return relation_in_use(case, case.name) or (case.state.down and uncreated)
 
 
-def _must_have_value(case: Case, column: Node) -> bool:
-    bodies = list(column_constraints(column))
-    if any(body["contype"] in ("CONSTR_NOTNULL", "CONSTR_PRIMARY") for body in bodies):
-        return True
-    domain = case.catalog.type(type_of(column["typeName"]).name)
-    return domain is not None and domain.not_null
-
-
-def _has_value(case: Case, column: Node) -> bool:
-    for body in column_constraints(column):
-        if body["contype"] in ("CONSTR_IDENTITY", "CONSTR_GENERATED"):
-            return True
-        if body["contype"] == "CONSTR_DEFAULT":
-            return not _is_null(body.get("raw_expr", {}))
-    domain = case.catalog.type(type_of(column["typeName"]).name)
-    return is_serial(column["typeName"]) or (domain is not None and domain.default is not None)
+def _lacks_value(case: Case, column: Column) -> bool:
+    """Whether a new column must have a value, by NOT NULL or its domain, and has none in existing rows."""
+    domain = case.catalog.type(column.type.name) if column.type else None
+    if not (column.not_null or (domain and domain.not_null)) or column.identity or column.generated:
+        return False
+    if column.default is None:
+        return domain is None or domain.default is None
+    return _is_null(column.default)
 
 
 def _is_null(expression: Node) -> bool:

@@ -16,20 +16,12 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Name
 
 _OFF = (
-    "AT_DisableTrig",
-    "AT_DisableTrigAll",
-    "AT_DisableTrigUser",
-    "AT_EnableReplicaTrig",
-    "AT_DisableRule",
-    "AT_EnableReplicaRule",
+    *("AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser", "AT_EnableReplicaTrig"),
+    *("AT_DisableRule", "AT_EnableReplicaRule"),
 )
 _ON = (
-    "AT_EnableTrig",
-    "AT_EnableTrigAll",
-    "AT_EnableTrigUser",
-    "AT_EnableAlwaysTrig",
-    "AT_EnableRule",
-    "AT_EnableAlwaysRule",
+    *("AT_EnableTrig", "AT_EnableTrigAll", "AT_EnableTrigUser", "AT_EnableAlwaysTrig"),
+    *("AT_EnableRule", "AT_EnableAlwaysRule"),
 )
 
 

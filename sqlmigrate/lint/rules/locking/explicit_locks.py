@@ -110,7 +110,6 @@ LOCK_TABLE = Rule(
         bad("lock table only s.t, u in share row exclusive mode;"),
         bad("lock table t in exclusive mode;", "create table t (a int);"),
         bad("begin; lock table t; alter table t add column a int; commit;"),
-        good("lock table t in access share mode;"),
         good("lock table t in share update exclusive mode;"),
         good("create table t (a int); lock table t;"),
         good("create temp table t (a int); lock table t in exclusive mode;"),
