@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.lint.facts.usage import decider, is_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.rules.clients.origin import created_by, in_use, run_before
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names
 from sqlmigrate.sql.tree import is_on, qualified
@@ -69,17 +70,17 @@ def _drop_function(case: Case) -> Iterator[Hit]:
     if kind not in ROUTINES:
         return
     for item, name in zip(case.node["objects"], dropped_names(case.node), strict=True):
-        types = _argument_types(item["ObjectWithArgs"])
-        known = case.catalog.function(name)
-        if known is not None and known.node is not None and types not in (None, _types(_inputs(known.node))):
-            known = None
-        called = known is None or known.node is None or not _result(known.node)[0].endswith("trigger")
-        if called and is_in_use(case, known.created if known else None):
+        types, function = _argument_types(item["ObjectWithArgs"]), case.catalog.function(name)
+        node = function.node if function else None
+        if node is not None and types not in (None, _types(_inputs(node))):
+            function = node = None
+        is_called = node is None or not _result(node)[0].endswith("trigger")
+        if is_called and in_use(case, function):
             yield Hit(
                 f"calls of {name[1]} fail",
                 "drop function …;\ncreate function …;  -- in the same transaction, with a compatible signature",
-                decider(case, known.created if known else None),
-                unless=_made_again(case, name, types, known),
+                created_by(case, function),
+                unless=_is_replaced(case, name, types, node),
             )
 
 
@@ -90,20 +91,20 @@ def _argument_types(item: Node) -> list[str] | None:
     return [_signature_type(argument["TypeName"]) for argument in item.get("objargs", ())]
 
 
-def _made_again(case: Case, name: Name, types: list[str] | None, old: Function | None) -> Callable[[Catalog], bool]:
+def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Node | None) -> Callable[[Catalog], bool]:
     """Whether a function of the name accepts the same calls and has the same result at the end, as far as known."""
     resolved, created = case.catalog.resolve(name, case.catalog.functions), case.state.created
-    if types is None and old is not None and old.node is not None:
-        types = _types(_inputs(old.node))
+    if types is None and old is not None:
+        types = _types(_inputs(old))
 
-    def made_again(catalog: Catalog) -> bool:
+    def is_replaced(catalog: Catalog) -> bool:
         new = catalog.functions.get(resolved)
         if new is None or new.node is None or new.created != created:
             return False
-        same_result = old is None or old.node is None or _result(old.node) == _result(new.node)
+        same_result = old is None or _result(old) == _result(new.node)
         return same_result and (types is None or _accepts(_inputs(new.node), types))
 
-    return made_again
+    return is_replaced
 
 
 def _accepts(parameters: list[Parameter], types: list[str]) -> bool:
@@ -149,33 +150,34 @@ DROP_FUNCTION = Rule(
 )
 
 
-def _existing(case: Case) -> Function | None:
-    """Returns the existing function of the name that CREATE FUNCTION uses."""
-    known = case.catalog.function(qualified(case.node["funcname"]))
-    return known if known is not None and known.node is not None else None
+def _existing(case: Case) -> Iterator[tuple[Function, Node]]:
+    """Yields the existing function of the name that CREATE FUNCTION uses, with the body of its CREATE."""
+    function = case.catalog.function(qualified(case.node["funcname"]))
+    if function is not None and function.node is not None:
+        yield function, function.node
 
 
 def _signature(case: Case) -> Iterator[Hit]:
-    known = _existing(case)
-    if known is None or known.node is None or not case.node.get("replace"):
+    for function, node in _existing(case) if case.node.get("replace") else ():
+        for reason in _differences(node, case.node):
+            yield Hit(
+                f"CREATE OR REPLACE of {function.name[1]} fails: {reason}",
+                f"drop function {function.name[1]}(…);\ncreate function …;  -- or create it under another name",
+                created_by(case, function),
+            )
+
+
+def _differences(old: Node, new: Node) -> Iterator[str]:
+    """Yields why CREATE OR REPLACE fails; nothing for functions with other parameter types, which are two functions."""
+    if _types(_inputs(old)) != _types(_inputs(new)):
         return
-    old, new = _inputs(known.node), _inputs(case.node)
-    if _types(old) != _types(new):
-        return
-    pairs = list(zip(old, new, strict=True))
-    reasons = {
-        "cannot change return type of existing function": _result(known.node) != _result(case.node),
-        "cannot change name of input parameter": any(before.name not in ("", after.name) for before, after in pairs),
-        "cannot remove parameter defaults from existing function": any(
-            before.optional and not after.optional for before, after in pairs
-        ),
-    }
-    for reason in (reason for reason, holds in reasons.items() if holds):
-        yield Hit(
-            f"CREATE OR REPLACE of {known.name[1]} fails: {reason}",
-            f"drop function {known.name[1]}(…);\ncreate function …;  -- or create it under another name",
-            decider(case, known.created),
-        )
+    pairs = list(zip(_inputs(old), _inputs(new), strict=True))
+    if _result(old) != _result(new):
+        yield "cannot change return type of existing function"
+    if any(before.name not in ("", after.name) for before, after in pairs):
+        yield "cannot change name of input parameter"
+    if any(before.optional and not after.optional for before, after in pairs):
+        yield "cannot remove parameter defaults from existing function"
 
 
 SIGNATURE = Rule(
@@ -204,24 +206,23 @@ SIGNATURE = Rule(
 
 
 def _ambiguous(case: Case) -> Iterator[Hit]:
-    known = _existing(case)
-    if known is None or known.node is None:
-        return
-    shorter, longer = sorted((_inputs(known.node), _inputs(case.node)), key=len)
-    same_start = len(shorter) != len(longer) and _types(longer[: len(shorter)]) == _types(shorter)
-    if same_start and all(parameter.optional for parameter in longer[len(shorter) :]):
-        yield Hit(
-            f"a call of {known.name[1]} with {len(shorter)} arguments matches two functions: it fails as not unique",
-            f"drop function {known.name[1]}({', '.join(_types(_inputs(known.node)))});  -- first, in this transaction",
-            decider(case, known.created),
-            unless=lambda _: _is_dropped(case, known.name, _types(_inputs(known.node or {}))),
-        )
+    for function, node in _existing(case):
+        name, types = function.name, _types(_inputs(node))
+        shorter, longer = sorted((_inputs(node), _inputs(case.node)), key=len)
+        same_start = len(shorter) != len(longer) and _types(longer[: len(shorter)]) == _types(shorter)
+        if same_start and all(parameter.optional for parameter in longer[len(shorter) :]):
+            yield Hit(
+                f"a call of {name[1]} with {len(shorter)} arguments matches two functions: it fails as not unique",
+                f"drop function {name[1]}({', '.join(types)});  -- first, in this transaction",
+                created_by(case, function),
+                unless=partial(_is_dropped, case, name, types),
+            )
 
 
-def _is_dropped(case: Case, name: Name, types: list[str]) -> bool:
+def _is_dropped(case: Case, name: Name, types: list[str], _: Catalog) -> bool:
     """Whether the file drops the existing function after it creates the new one."""
-    drops = (statement.body for statement in case.state.statements() if statement.kind == "DropStmt")
-    items = (item["ObjectWithArgs"] for body in drops for item in body["objects"] if "ObjectWithArgs" in item)
+    objects = (item for body in run_before(case, "DropStmt") for item in body["objects"])
+    items = (item["ObjectWithArgs"] for item in objects if "ObjectWithArgs" in item)
     return any(qualified(item["objname"])[1] == name[1] and _argument_types(item) == types for item in items)
 
 
@@ -234,7 +235,6 @@ AMBIGUOUS = Rule(
     check=_ambiguous,
     examples=(
         bad("create function f(a int, b int default 0) returns int language sql as 'select 1';", _F),
-        bad("create or replace function f(a int, b int = 0, c int = 0) returns int language sql as 'select 1';", _F),
         bad(_F + "create function f(a int, b int default 0) returns int language sql as 'select 1';"),
         good("drop function f(int); create function f(a int, b int = 0) returns int language sql as 'select 1';", _F),
         good("create function f(a int, b int = 0) returns int language sql as 'select 1'; drop function f(int);", _F),
@@ -275,12 +275,9 @@ def _sets_path(clause: Node) -> bool:
 
 def _path_is_set(case: Case, name: Name) -> bool:
     """Whether an ALTER FUNCTION of this file sets the function's search_path."""
-    altered = (statement.body for statement in case.state.statements() if statement.kind == "AlterFunctionStmt")
-    return any(
-        qualified(body["func"]["objname"])[1] == name[1] and _sets_path(item["DefElem"])
-        for body in altered
-        for item in body["actions"]
-    )
+    altered = run_before(case, "AlterFunctionStmt")
+    actions = (item for body in altered if qualified(body["func"]["objname"])[1] == name[1] for item in body["actions"])
+    return any(_sets_path(item["DefElem"]) for item in actions)
 
 
 SECURITY_DEFINER = Rule(
@@ -293,7 +290,6 @@ SECURITY_DEFINER = Rule(
     check=_security_definer,
     examples=(
         bad("create function f() returns int language sql security definer as 'select 1';"),
-        bad("create or replace procedure p() language plpgsql security definer as 'begin end';"),
         bad("create function f() returns int language sql security definer set work_mem = '1MB' as 'select 1';"),
         bad("alter function f() security definer;"),
         bad("create function f() returns int language sql security definer as 'set search_path = a';"),
@@ -301,10 +297,7 @@ SECURITY_DEFINER = Rule(
         good("create function f() returns int language sql set search_path from current security definer as '';"),
         good("create function f() returns int language sql security invoker as 'select 1';"),
         good(_F),
-        good(
-            "create function f() returns int language sql security definer as 'select 1';"
-            "alter function f() set search_path = pg_catalog;"
-        ),
+        good("create procedure p() language sql security definer as ''; alter procedure p() set search_path = '';"),
         good("alter function f() security definer set search_path = pg_catalog, pg_temp;"),
         good("create function f() returns int language c security definer as 'lib', 'f';"),
         good("create function f() returns int language sql security definer begin atomic select 1; end;"),

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.usage import (
     altered_subtypes,
     column_in_use,
-    decider,
-    is_in_use,
     relation_in_use,
     table_column,
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
+from sqlmigrate.lint.rules.clients.origin import at_end, created_by, has_value, in_use
 from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Table
     from sqlmigrate.sql.parser import Node
 
 _CONSEQUENCES = {
@@ -30,59 +30,56 @@ _CONSEQUENCES = {
     "exclude": "rows that conflict with each other can be stored",
     "": "rows that violate it can be stored",
 }
+_rule = partial(Rule, level=Level.WARNING, on=("AT_DropConstraint",))
 
 
-def _dropped(case: Case) -> tuple[str, Constraint | None] | None:
-    """Returns the name of a dropped constraint on which applications may rely, and its definition if known."""
+def _dropped(case: Case) -> Iterator[tuple[str, Constraint | None]]:
+    """Yields the name of a dropped constraint on which applications may rely, and its definition if known."""
     name, table = case.node.get("name", ""), case.table
-    known = table.constraint(name) if table else None
-    absent = table is not None and not table.partial and known is None
-    if not relation_in_use(case, case.name) or not is_in_use(case, known.created if known else None):
-        return None
-    if (absent and case.node.get("missing_ok")) or _unnamed_not_null(case, name):
-        return None
-    return name, known
+    constraint = table.constraint(name) if table else None
+    absent = table is not None and not table.partial and constraint is None
+    is_skipped = (absent and case.node.get("missing_ok")) or _unnamed_not_null(case, name)
+    if relation_in_use(case, case.name) and in_use(case, constraint) and not is_skipped:
+        yield name, constraint
 
 
 def _unnamed_not_null(case: Case, name: str) -> str:
     """Returns the column whose not-null constraint has this default name in PostgreSQL 18."""
     columns = case.table.columns if case.table and not case.table.partial else {}
-    required = (column for column, known in columns.items() if known.not_null)
+    required = (column.name for column in columns.values() if column.not_null)
     return next((column for column in required if f"{case.name[1]}_{column}_not_null" == name), "")
 
 
 def _drop_primary_key(case: Case) -> Iterator[Hit]:
-    dropped = _dropped(case)
-    if dropped is None or not _is_primary(*dropped):
-        return
-    name, known = dropped
-    yield Hit(
-        f"without {name}, duplicate rows can be stored, INSERT … ON CONFLICT fails, and logical replication stops",
-        f"create unique index concurrently …;\nalter table … drop constraint {name}, add primary key using index …;",
-        decider(case, known.created if known else None),
-        unless=_stands_again(case, name, known),
-    )
+    for name, constraint in _dropped(case):
+        if _is_primary(name, constraint):
+            yield Hit(
+                f"without {name}, duplicate rows can be stored, INSERT … ON CONFLICT fails, "
+                "and logical replication stops",
+                "create unique index concurrently …;\n"
+                f"alter table … drop constraint {name}, add primary key using index …;",
+                created_by(case, constraint),
+                unless=_is_replaced(case, name, constraint),
+            )
 
 
-def _is_primary(name: str, known: Constraint | None) -> bool:
-    return known.kind == "primary" if known else name.endswith("_pkey")
+def _is_primary(name: str, constraint: Constraint | None) -> bool:
+    return constraint.kind == "primary" if constraint else name.endswith("_pkey")
 
 
-def _stands_again(case: Case, name: str, known: Constraint | None) -> Callable[[Catalog], bool]:
+def _is_replaced(case: Case, name: str, old: Constraint | None) -> Callable[[Catalog], bool]:
     """Whether another constraint guarantees as much at the end; for an unknown one, whether the file adds another."""
-    table_name, created = case.name, case.state.created
+    created = case.state.created
 
-    def stands_again(catalog: Catalog) -> bool:
-        table = catalog.tables.get(table_name)
-        constraints = table.constraints if table else ()
-        if known is None and _is_primary(name, known):
-            return table is not None and _took_over_index(table)
-        if known is None:
-            return any(constraint.created == created and constraint.kind != "not null" for constraint in constraints)
-        redefined = known.kind in ("check", "exclude") and any(constraint.name == name for constraint in constraints)
-        return redefined or any(_guarantees(constraint, known) for constraint in constraints)
+    def is_replaced(table: Table) -> bool:
+        if old is None and _is_primary(name, old):
+            return _took_over_index(table)
+        if old is None:
+            return any(new.created == created and new.kind != "not null" for new in table.constraints)
+        redefined = old.kind in ("check", "exclude") and table.constraint(name) is not None
+        return redefined or any(_guarantees(new, old) for new in table.constraints)
 
-    return stands_again
+    return at_end(case.name, is_replaced)
 
 
 def _took_over_index(table: Table) -> bool:
@@ -98,29 +95,22 @@ def _guarantees(new: Constraint, old: Constraint) -> bool:
     return new.kind in kinds and set(new.columns) == set(old.columns) and new.enforced
 
 
-DROP_PRIMARY_KEY = Rule(
+_KEYED = "create table t (a int primary key, b int); create unique index i on t (a);"
+
+DROP_PRIMARY_KEY = _rule(
     name="drop-primary-key",
-    level=Level.WARNING,
-    on=("AT_DropConstraint",),
     stake="Duplicate rows can be stored, ON CONFLICT and foreign keys need the key, and it is the replica identity.",
     safe="create unique index concurrently t_new_pkey on t (id);\n"
     "alter table t drop constraint t_pkey, add constraint t_pkey primary key using index t_new_pkey;",
     check=_drop_primary_key,
     examples=(
         bad("alter table t drop constraint t_pkey;"),
-        bad("alter table t drop constraint if exists t_pkey cascade;"),
         bad("alter table t drop constraint t_pkey;", "create table t (id int primary key);"),
         bad("alter table t drop constraint p;", "create table t (id int, constraint p primary key (id));"),
-        bad(
-            "alter table t drop constraint t_pkey, add primary key (a, b);",
-            "create table t (a int primary key, b int);",
-        ),
+        bad("alter table t drop constraint t_pkey, add primary key (a, b);", _KEYED),
         bad("alter table t drop constraint if exists t_pkey; alter table t add id uuid default f() primary key;"),
         good("alter table t drop constraint t_pkey, add constraint t_pkey primary key using index i;"),
-        good(
-            "alter table t drop constraint t_pkey, add primary key using index i;",
-            "create table t (a int primary key); create unique index i on t (a);",
-        ),
+        good("alter table t drop constraint t_pkey, add primary key using index i;", _KEYED),
         good("create table t (id int primary key); alter table t drop constraint t_pkey;"),
         good("alter table t drop constraint c_pkey;", "create table t (a int, constraint c_pkey check (a > 0));"),
         good("alter table t drop constraint if exists t_pkey;", "create table t (a int);"),
@@ -130,27 +120,23 @@ DROP_PRIMARY_KEY = Rule(
 
 
 def _drop_constraint(case: Case) -> Iterator[Hit]:
-    dropped = _dropped(case)
-    if dropped is None or _is_primary(*dropped):
-        return
-    name, known = dropped
-    if known is not None and (known.kind == "not null" or not known.enforced or _is_implied(case.table, known)):
-        return
-    if known is None and _sets_not_null(case):
-        yield Hit(f"whether {name} is the check constraint that NOT NULL makes redundant", certain=False)
-        return
-    yield Hit(
-        f"without {name}, {_CONSEQUENCES[known.kind if known else '']}",
-        "-- keep it, or replace it in the same transaction: … add constraint … not valid;",
-        decider(case, known.created if known else None),
-        unless=_stands_again(case, name, known),
-    )
+    for name, constraint in _dropped(case):
+        if constraint is None and "AT_SetNotNull" in altered_subtypes(case) and not _is_primary(name, constraint):
+            yield Hit(f"whether {name} is the check constraint that NOT NULL makes redundant", certain=False)
+        elif not _is_primary(name, constraint) and not (constraint and _is_redundant(case.table, constraint)):
+            yield Hit(
+                f"without {name}, {_CONSEQUENCES[constraint.kind if constraint else '']}",
+                "-- keep it, or replace it in the same transaction: … add constraint … not valid;",
+                created_by(case, constraint),
+                unless=_is_replaced(case, name, constraint),
+            )
 
 
-def _is_implied(table: Table | None, check: Constraint) -> bool:
-    """Whether a check constraint only tests columns for IS NOT NULL, and they are NOT NULL already."""
-    parts = list(conjuncts(check.expression))
-    return check.kind == "check" and bool(parts) and all(_tests_not_null(table, part) for part in parts)
+def _is_redundant(table: Table | None, constraint: Constraint) -> bool:
+    """Whether a constraint is not enforced, concerns only NOT NULL, or only repeats NOT NULL of its columns."""
+    parts = list(conjuncts(constraint.expression)) if constraint.kind == "check" else []
+    is_implied = bool(parts) and all(_tests_not_null(table, part) for part in parts)
+    return constraint.kind == "not null" or not constraint.enforced or is_implied
 
 
 def _tests_not_null(table: Table | None, part: Node) -> bool:
@@ -160,38 +146,26 @@ def _tests_not_null(table: Table | None, part: Node) -> bool:
     return test.get("nulltesttype") == "IS_NOT_NULL" and column is not None and column.not_null is True
 
 
-def _sets_not_null(case: Case) -> bool:
-    """Whether this file has set a column of the table to NOT NULL."""
-    return "AT_SetNotNull" in altered_subtypes(case)
+_NOT_NULL_CHECK = "create table t (a int, constraint c check (a is not null));"
 
-
-DROP_CONSTRAINT = Rule(
+DROP_CONSTRAINT = _rule(
     name="drop-constraint",
-    level=Level.WARNING,
-    on=("AT_DropConstraint",),
     stake="Applications can meet rows that they do not expect; to add the constraint again, these must be fixed first.",
     safe="alter table t drop constraint c, add constraint c check (a in (1, 2, 3)) not valid;",
     check=_drop_constraint,
     examples=(
         bad("alter table t drop constraint c;"),
-        bad("alter table t drop constraint if exists t_a_key;"),
         bad("alter table t drop constraint t_a_check;", "create table t (a int check (a > 0));"),
         bad("alter table t drop constraint t_a_fkey;", "create table t (a int references r);"),
         bad("alter table t drop constraint t_a_key;", "create table t (a int unique, b int unique);"),
-        bad("alter table t drop constraint c;", "create table t (a int, constraint c check (a is not null));"),
-        bad(
-            "alter table t drop constraint t_a_key; alter table t add unique (a, b);", "create table t (a int unique);"
-        ),
+        bad("alter table t drop constraint c;", _NOT_NULL_CHECK),
+        bad("alter table t drop constraint t_a_key, add unique (a, b);", "create table t (a int unique, b int);"),
         good("alter table t drop constraint c, add constraint c check (a > 1) not valid;"),
         good(
-            "alter table t drop constraint t_a_fkey;"
-            "alter table t add constraint f foreign key (a) references r on delete cascade not valid;",
+            "alter table t drop constraint t_a_fkey, add foreign key (a) references r on delete cascade not valid;",
             "create table t (a int references r);",
         ),
-        good(
-            "alter table t alter a set not null; alter table t drop constraint c;",
-            "create table t (a int, constraint c check (a is not null));",
-        ),
+        good("alter table t alter a set not null; alter table t drop constraint c;", _NOT_NULL_CHECK),
         good("alter table t drop constraint u;", "create table t (a int primary key, constraint u unique (a));"),
         good("create table t (a int check (a > 0)); alter table t drop constraint t_a_check;"),
         good("alter table t add constraint c check (a > 0) not valid; alter table t drop constraint c;"),
@@ -199,56 +173,38 @@ DROP_CONSTRAINT = Rule(
         good("alter table t drop constraint c;", "create table t (a int, constraint c check (a > 0) not enforced);"),
         good("alter domain d drop constraint c;"),
         down("alter table t drop constraint c;", "alter table t add constraint c check (a > 0) not valid;"),
-        down(
-            "alter table t drop constraint c;",
-            "select 1;",
-            "create table t (a int, constraint c check (a > 0));",
-            bad=True,
-        ),
+        down("alter table t drop constraint c;", "select 1;", _NOT_NULL_CHECK, bad=True),
         unsure("alter table t alter a set not null; alter table t drop constraint t_a_not_null;"),
     ),
 )
 
 
 def _drop_not_null(case: Case) -> Iterator[Hit]:
-    name = _made_nullable(case)
-    known = table_column(case, name)
-    if not name or case.state.down or not column_in_use(case, name) or (known and known.not_null is False):
+    name = _nullable_after(case)
+    column = table_column(case, name)
+    if not name or case.state.down or not column_in_use(case, name) or (column and column.not_null is False):
         return
     yield Hit(
         f"{name} can become NULL, and applications that read it may not expect that",
         "-- first release an application that handles NULL",
-        decider(case, known.created if known else None),
-        unless=_column_meets(case, name, lambda column: column.not_null is True),
+        created_by(case, column),
+        unless=at_end(case.name, lambda table: name in table.columns and table.columns[name].not_null is True),
     )
 
 
-def _made_nullable(case: Case) -> str:
+def _nullable_after(case: Case) -> str:
     """Returns the column that becomes nullable, by DROP NOT NULL or by DROP CONSTRAINT."""
     name = str(case.node.get("name", ""))
     if case.kind == "AT_DropNotNull":
         return name
-    known = case.table.constraint(name) if case.table else None
-    if known is None:
+    constraint = case.table.constraint(name) if case.table else None
+    if constraint is None:
         return _unnamed_not_null(case, name)
-    return known.columns[0] if known.kind == "not null" else ""
+    return constraint.columns[0] if constraint.kind == "not null" else ""
 
 
-def _column_meets(case: Case, name: str, condition: Callable[[Column], bool]) -> Callable[[Catalog], bool]:
-    """Whether the column meets the condition at the end of the file."""
-    table_name = case.name
-
-    def column_meets(catalog: Catalog) -> bool:
-        table = catalog.tables.get(table_name)
-        column = table.columns.get(name) if table else None
-        return column is not None and condition(column)
-
-    return column_meets
-
-
-DROP_NOT_NULL = Rule(
+DROP_NOT_NULL = _rule(
     name="drop-not-null",
-    level=Level.WARNING,
     on=("AT_DropNotNull", "AT_DropConstraint"),
     stake="An application that does not expect a NULL in the column can fail at the first.",
     safe="-- release an application that handles NULL, then:\nalter table t alter column a drop not null;",
@@ -256,7 +212,6 @@ DROP_NOT_NULL = Rule(
     examples=(
         bad("alter table t alter column a drop not null;"),
         bad("alter table t alter a drop not null;", "create table t (a int not null);"),
-        bad("alter table t alter a drop not null, alter a set default 1;", "create table t (a int not null);"),
         bad("alter table t drop constraint t_a_not_null;", "create table t (a int not null);"),
         bad("alter table t drop constraint n;", "create table t (a int constraint n not null);"),
         good("alter table t alter a drop not null;", "create table t (a int);"),
@@ -271,29 +226,22 @@ DROP_NOT_NULL = Rule(
 
 
 def _drop_default(case: Case) -> Iterator[Hit]:
-    name, known = str(case.node.get("name", "")), table_column(case, str(case.node.get("name", "")))
+    name = str(case.node.get("name", ""))
+    column = table_column(case, name)
     if "def" in case.node or case.state.down or not relation_in_use(case, case.name):
         return
-    if known is not None and (
-        (known.type and not _is_filled(known)) or (not is_in_use(case, known.created) and not known.not_null)
-    ):
+    if column and ((column.type and not has_value(column)) or not (in_use(case, column) or column.not_null)):
         return
     yield Hit(
         f"INSERTs that omit {name} store NULL, or fail if it is NOT NULL",
         "-- first release an application that always sets the column",
-        decider(case, known.created if known else None),
-        unless=_column_meets(case, name, _is_filled),
+        created_by(case, column),
+        unless=at_end(case.name, lambda table: name in table.columns and has_value(table.columns[name])),
     )
 
 
-def _is_filled(column: Column) -> bool:
-    """Whether the column has a value when an INSERT omits it."""
-    return column.default is not None or bool(column.identity or column.generated)
-
-
-DROP_DEFAULT = Rule(
+DROP_DEFAULT = _rule(
     name="drop-default",
-    level=Level.WARNING,
     on=("AT_ColumnDefault", "AT_DropIdentity", "AT_DropExpression"),
     stake="An application that omits the column from its INSERT now stores NULL, or fails if the column is NOT NULL.",
     safe="-- release an application that always sets the column, then:\nalter table t alter column a drop default;",

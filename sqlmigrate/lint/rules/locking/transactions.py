@@ -81,13 +81,7 @@ NOT_IN_TRANSACTION = Rule(
     name="not-in-transaction",
     level=Level.ERROR,
     on=(
-        "IndexStmt",
-        "DropStmt",
-        "ReindexStmt",
-        "AT_DetachPartition",
-        "ClusterStmt",
-        "AlterDatabaseStmt",
-        "DoStmt",
+        *("IndexStmt", "DropStmt", "ReindexStmt", "AT_DetachPartition", "ClusterStmt", "AlterDatabaseStmt", "DoStmt"),
         *_REFUSED_IN_BLOCK,
     ),
     stake="PostgreSQL does not run the statement inside a transaction block. Without BEGIN and COMMIT around it, "
@@ -100,9 +94,6 @@ NOT_IN_TRANSACTION = Rule(
         bad("begin; reindex table concurrently t; commit;"),
         bad("start transaction; alter table p detach partition q concurrently; commit;"),
         bad("begin; vacuum t; commit;"),
-        bad("begin; vacuum (analyze) t; commit;"),
-        bad("begin; create database d; commit;"),
-        bad("begin; alter system set work_mem = '1MB'; commit;"),
         bad("do $$ begin create index concurrently i on t (a); end $$;"),
         bad("begin; do $$ begin update t set a = 1 where id = 1; commit; end $$; commit;"),
         good("create index concurrently i on t (a);"),
@@ -112,7 +103,6 @@ NOT_IN_TRANSACTION = Rule(
         good("-- sqlmigrate: transaction=on\n\ncreate index concurrently i on t (a);"),
         good("begin; create table t (a int); create index i on t (a); commit;"),
         good("do $$ begin update t set a = 1 where id = 1; commit; end $$;"),
-        good("vacuum t;"),
         good("begin; create subscription s connection 'c' publication p with (connect = false); commit;"),
     ),
 )
@@ -148,7 +138,6 @@ REFUSED_CONTROL = Rule(
         bad("begin read only; select 1; commit;"),
         bad("discard all;"),
         good("begin; alter table t add a int; commit;"),
-        good("start transaction; alter table t add a int; end;"),
         good("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("savepoint s; alter table t add a int; rollback to savepoint s; release savepoint s;"),
         good("begin isolation level serializable; select 1; commit;"),
@@ -160,10 +149,8 @@ REFUSED_CONTROL = Rule(
 
 def _check_own_transaction(case: Case) -> Iterator[Hit]:
     if sort_of(case.statement.text)[0] is Sort.BEGIN:
-        yield Hit(
-            _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN,
-            "remove BEGIN and COMMIT, unless the file must commit in several parts",
-        )
+        message = _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN
+        yield Hit(message, "remove BEGIN and COMMIT, unless the file must commit in several parts")
 
 
 OWN_TRANSACTION = Rule(
@@ -176,7 +163,6 @@ OWN_TRANSACTION = Rule(
     check=_check_own_transaction,
     examples=(
         bad("begin; alter table t add a int; commit;"),
-        bad("start transaction; alter table t add a int; commit;"),
         bad("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("alter table t add a int;"),
         good("savepoint s; alter table t add a int; rollback to s;"),
@@ -205,17 +191,15 @@ def _check_enum_value(case: Case) -> Iterator[Hit]:
 
 def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
     """Whether a statement names the type, or reads a table that has or may have a column of the type."""
-    type_names = (
-        ".".join(strings(body.get("names", ()))) for kind, body in walk(case.node) if kind in ("TypeName", "typeName")
-    )
-    if any(is_named(case.catalog, type_name, enum.name) for type_name in type_names):
-        return True
-    relations = relations_in({case.statement.kind: case.statement.body})
-    tables = [case.catalog.table(table_name) for table_name in relations]
+    type_nodes = (body for kind, body in walk(case.node) if kind in ("TypeName", "typeName"))
+    type_names = (".".join(strings(body.get("names", ()))) for body in type_nodes)
+    tables = [*map(case.catalog.table, relations_in({case.statement.kind: case.statement.body}))]
     types = [column.type for table in tables if table for column in table.columns.values()]
-    if any(table is None or table.partial for table in tables) or None in types:
-        return True
-    return any(type_ is not None and is_named(case.catalog, type_.name, name) for type_ in types)
+    return (
+        any(is_named(case.catalog, type_name, enum.name) for type_name in type_names)
+        or any(table is None or table.partial for table in tables)
+        or any(type_ is None or is_named(case.catalog, type_.name, name) for type_ in types)
+    )
 
 
 _MOOD = "create type mood as enum ('ok'); create table t (id int primary key, m mood); create table log (a text);"
@@ -224,19 +208,8 @@ ENUM_VALUE = Rule(
     name="enum-value-used-in-transaction",
     level=Level.WARNING,
     on=(
-        "InsertStmt",
-        "UpdateStmt",
-        "DeleteStmt",
-        "MergeStmt",
-        "SelectStmt",
-        "CreateStmt",
-        "AlterTableStmt",
-        "ViewStmt",
-        "CreateTableAsStmt",
-        "IndexStmt",
-        "AlterDomainStmt",
-        "CreateDomainStmt",
-        "CreatePolicyStmt",
+        *("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "SelectStmt", "CreateStmt", "AlterTableStmt"),
+        *("ViewStmt", "CreateTableAsStmt", "IndexStmt", "AlterDomainStmt", "CreateDomainStmt", "CreatePolicyStmt"),
     ),
     stake="PostgreSQL cannot use a new enum value before it is committed. sqlmigrate then rolls the file back "
     "and commits its statements separately.",
@@ -255,10 +228,7 @@ ENUM_VALUE = Rule(
         good("alter type mood add value 'bad'; insert into log values ('bad');", _MOOD),
         good("create type mood as enum ('ok'); alter type mood add value 'bad'; select 'bad'::mood;"),
         good("insert into t values (1, 'bad');", _MOOD + "alter type mood add value 'bad';"),
-        good(
-            "begin; alter type mood add value 'bad'; commit; begin; insert into t values (1, 'bad'); commit;",
-            _MOOD,
-        ),
+        good("begin; alter type mood add value 'bad'; commit; insert into t values (1, 'bad');", _MOOD),
         good(f"{_HEAD}alter type mood add value 'bad'; insert into t values (1, 'bad');", _MOOD),
         good("alter type mood rename value 'ok' to 'bad'; insert into t values (1, 'bad');", _MOOD),
         good("alter type mood add value if not exists 'ok'; insert into t values (1, 'ok');", _MOOD),
@@ -269,18 +239,17 @@ ENUM_VALUE = Rule(
 def _check_set_local(case: Case) -> Iterator[Hit]:
     state = case.state
     if case.kind == "VariableSetStmt":
-        if case.node.get("is_local") and state.each_alone and not state.own_block and not case.statement.inner:
+        name, in_transaction = case.node.get("name"), state.own_block or case.statement.inner
+        if case.node.get("is_local") and state.each_alone and not in_transaction:
+            yield Hit(f"SET LOCAL {name} has no effect: each statement of the file is its own transaction")
+    elif state.earlier and not state.before and not state.in_transaction:
+        last = state.earlier[-1]
+        if last.kind == "VariableSetStmt" and last.body.get("is_local"):
+            name = last.body.get("name")
             yield Hit(
-                f"SET LOCAL {case.node.get('name')} has no effect: each statement of the file is its own transaction"
+                f"SET LOCAL {name} has no effect on the statement: it ended with the previous transaction",
+                f"set {name} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
             )
-        return
-    last = state.earlier[-1] if state.earlier and not state.before else None
-    alone = not state.in_transaction and last is not None and last.kind == "VariableSetStmt"
-    if alone and last is not None and last.body.get("is_local"):
-        yield Hit(
-            f"SET LOCAL {last.body.get('name')} has no effect on the statement: it ended with the previous transaction",
-            f"set {last.body.get('name')} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
-        )
 
 
 SET_LOCAL = Rule(
@@ -293,14 +262,11 @@ SET_LOCAL = Rule(
     examples=(
         bad("set local maintenance_work_mem = '1GB'; create index concurrently i on t (a);"),
         bad(f"{_HEAD}set local lock_timeout = '2s'; alter table t add a int;"),
-        bad("set local statement_timeout = 0; vacuum t;"),
         bad("alter table t add a int; set local lock_timeout = '1s'; drop index concurrently i;"),
         good("set maintenance_work_mem = '1GB'; create index concurrently i on t (a);"),
         good("set local lock_timeout = '2s'; alter table t add a int;"),
-        good("begin; set local lock_timeout = '2s'; alter table t add a int; commit;"),
         good(f"{_HEAD}begin; set local lock_timeout = '2s'; alter table t add a int; commit;"),
         good("begin; alter table t add a int; commit; set local lock_timeout = '2s'; alter table t add b int;"),
-        good(f"{_HEAD}set lock_timeout = '2s'; alter table t add a int;"),
     ),
 )
 

@@ -1,0 +1,40 @@
+"""What the rules of this folder ask about an object: who created it, and how it is at the end of the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.lint.facts.usage import decider, is_in_use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmigrate.lint.finding import Decider
+    from sqlmigrate.lint.rule import Case
+    from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Function, Name, Table
+    from sqlmigrate.sql.parser import Node
+
+
+def created_by(case: Case, definition: Column | Constraint | Function | None) -> Decider:
+    """Returns `decider` of an object."""
+    return decider(case, definition.created if definition else None)
+
+
+def in_use(case: Case, definition: Column | Constraint | Function | None) -> bool:
+    """Returns `is_in_use` of an object."""
+    return is_in_use(case, definition.created if definition else None)
+
+
+def has_value(column: Column) -> bool:
+    """Returns whether the column has a value when an INSERT omits it."""
+    return column.default is not None or bool(column.identity or column.generated)
+
+
+def run_before(case: Case, kind: str) -> Iterator[Node]:
+    """Yields the statements of a kind that this file runs before the case, or all of them at the end of the file."""
+    return (statement.body for statement in case.state.statements() if statement.kind == kind)
+
+
+def at_end(name: Name, condition: Callable[[Table], bool]) -> Callable[[Catalog], bool]:
+    """Returns a test for `Hit.unless`: whether the table exists and meets the condition."""
+    return lambda catalog: name in catalog.tables and condition(catalog.tables[name])
