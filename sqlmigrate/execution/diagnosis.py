@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sqlmigrate.model import ServerReport
 
 _BYTE = re.compile("0x([0-9a-f]{2})")
+_ON_COMMIT_DROP = re.compile(r"\bon\s+commit\s+drop\b", re.IGNORECASE)
 # The first words of the statements that can make the history tables unusable.
 _HARMFUL = ("alter", "create", "delete", "drop", "reassign", "revoke", "truncate", "update")
 
@@ -110,8 +111,8 @@ def _unencodable(report: ServerReport) -> str:
     return bytes.fromhex("".join(_BYTE.findall(report.message))).decode("utf-8", "replace")[:1]
 
 
-def advice(report: ServerReport, *, is_overdue: bool) -> str:
-    """Returns the hint for a timeout, or an empty string for any other error.
+def advice(report: ServerReport, step: PreparedStep, *, is_overdue: bool) -> str:
+    """Returns the hint for a timeout, or for an error that psql avoids; an empty string for any other error.
 
     `is_overdue` tells the statement timeout from a cancel request, which has the same SQLSTATE.
     """
@@ -120,6 +121,11 @@ def advice(report: ServerReport, *, is_overdue: bool) -> str:
             return "wait until the other session ends, or increase --lock-timeout or --lock-retries (also directives)"
         case "57014" if is_overdue:
             return "increase --statement-timeout, or set the directive at the head of the file"
+        case "42P07" if any(_ON_COMMIT_DROP.search(step.source.text(piece)) for piece in step.segment.pieces):
+            return (
+                "psql commits after each statement, which drops ON COMMIT DROP tables;"
+                " for the same, write `-- sqlmigrate: transaction=off` at the head of the file"
+            )
     return ""
 
 

@@ -255,7 +255,7 @@ class Executor:
         else:
             blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if is_temporary]
             error.hint = "\n".join(
-                filter(None, [*blockers, error.hint or advice(error.report, is_overdue=self._is_overdue(step))])
+                filter(None, [*blockers, error.hint or advice(error.report, step, is_overdue=self._is_overdue(step))])
             )
             raise error
 

@@ -418,3 +418,24 @@ def test_the_history_stores_the_start_of_a_very_long_error(project: Project) -> 
         "select length(error_msg) from migrations union all select length(error_msg) from migrations_log"
     )
     assert lengths == [(8192,), (8192,)]
+
+
+@pytest.mark.parametrize(
+    "table", ["create temp table w (a int) on commit drop", "create temp table w on COMMIT Drop as select 1"]
+)
+def test_the_hint_for_a_table_that_psql_drops_at_commit_names_the_directive(project: Project, table: str) -> None:
+    project.add(1, f"{table};\n{table};")
+    with pytest.raises(MigrationFailed) as failed:
+        project.migrator().migrate()
+
+    assert "psql commits after each statement" in failed.value.hint
+    project.add(1, f"-- sqlmigrate: transaction=off\n{table};\n{table};")
+    assert len(project.migrator().migrate().steps) == 1
+
+
+def test_another_duplicate_table_gets_no_such_hint(project: Project) -> None:
+    project.add(1, "create table w (a int);\ncreate table w (a int);")
+    with pytest.raises(MigrationFailed) as failed:
+        project.migrator().migrate()
+
+    assert "psql" not in failed.value.hint
