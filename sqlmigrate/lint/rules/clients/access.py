@@ -8,7 +8,7 @@ from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.clients.origin import at_end
-from sqlmigrate.sql.tree import qualified, strings
+from sqlmigrate.sql.tree import bodies, qualified, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,11 +28,11 @@ def _wide_grant(case: Case) -> Iterator[Hit]:
     if not node.get("is_grant"):
         return
     if case.kind == "GrantRoleStmt":
-        roles = [item["AccessPriv"].get("priv_name", "") for item in node["granted_roles"]]
+        roles = (body.get("priv_name", "") for body in bodies(node, "granted_roles"))
         for role in (role for role in roles if role in _POWERFUL):
             yield Hit(f"{role} gives access regardless of the privileges on individual objects", _NARROW_GRANT)
         return
-    if any(item["RoleSpec"]["roletype"] == "ROLESPEC_PUBLIC" for item in node["grantees"]):
+    if any(body["roletype"] == "ROLESPEC_PUBLIC" for body in bodies(node, "grantees")):
         yield Hit("PUBLIC includes every existing role and every role created later", _NARROW_GRANT)
     elif node["targtype"] in _MANY and "privileges" not in node and node["objtype"] == "OBJECT_TABLE":
         yield Hit("this grants ALL privileges on every table, including TRUNCATE and TRIGGER", _NARROW_GRANT)

@@ -10,7 +10,7 @@ from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.clients.origin import created_by, in_use, run_before
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names
-from sqlmigrate.sql.tree import is_on, qualified
+from sqlmigrate.sql.tree import bodies, options, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ class Parameter(NamedTuple):
 def _inputs(function: Node) -> list[Parameter]:
     return [
         Parameter(body.get("name", ""), _signature_type(body["argType"]), "defexpr" in body)
-        for body in (item["FunctionParameter"] for item in function.get("parameters", ()))
+        for body in bodies(function, "parameters")
         if body["mode"] in _INPUTS
     ]
 
@@ -56,8 +56,8 @@ def _signature_type(type_node: Node) -> str:
 def _result(function: Node) -> tuple[str, bool, tuple[str, ...]]:
     """Returns the type of the result, whether it is a set, and the names of its columns if it has several."""
     returned = function.get("returnType", {})
-    parameters = [item["FunctionParameter"] for item in function.get("parameters", ())]
-    columns = tuple(body.get("name", "") for body in parameters if body["mode"] in _OUTPUTS)
+    outputs = (body for body in bodies(function, "parameters") if body["mode"] in _OUTPUTS)
+    columns = tuple(body.get("name", "") for body in outputs)
     return _signature_type(returned), bool(returned.get("setof")), columns if len(columns) > 1 else ()
 
 
@@ -247,10 +247,10 @@ AMBIGUOUS = Rule(
 
 
 def _security_definer(case: Case) -> Iterator[Hit]:
-    clauses = [item["DefElem"] for item in case.node.get("options") or case.node.get("actions") or ()]
-    definer = any(clause["defname"] == "security" and is_on(_boolean(clause)) for clause in clauses)
-    safe = "sql_body" in case.node or any(_sets_path(clause) or _is_compiled(clause) for clause in clauses)
-    if not definer or safe:
+    clauses = case.node.get("options") or case.node.get("actions") or ()
+    values = options(clauses)
+    needs_no_path = "sql_body" in case.node or str(values.get("language")).lower() in _COMPILED
+    if not values.get("security") or needs_no_path or any(map(_sets_path, clauses)):
         return
     name = qualified(case.node["funcname"] if "funcname" in case.node else case.node["func"]["objname"])
     yield Hit(
@@ -260,16 +260,8 @@ def _security_definer(case: Case) -> Iterator[Hit]:
     )
 
 
-def _boolean(clause: Node) -> bool:
-    return bool(clause.get("arg", {}).get("Boolean", {}).get("boolval"))
-
-
-def _is_compiled(clause: Node) -> bool:
-    return clause["defname"] == "language" and clause["arg"]["String"]["sval"].lower() in _COMPILED
-
-
 def _sets_path(clause: Node) -> bool:
-    setting = clause.get("arg", {}).get("VariableSetStmt", {})
+    setting = clause["DefElem"].get("arg", {}).get("VariableSetStmt", {})
     return setting.get("name", "").lower() == "search_path" and setting["kind"] in ("VAR_SET_VALUE", "VAR_SET_CURRENT")
 
 
@@ -277,7 +269,7 @@ def _path_is_set(case: Case, name: Name) -> bool:
     """Whether an ALTER FUNCTION of this file sets the function's search_path."""
     altered = run_before(case, "AlterFunctionStmt")
     actions = (item for body in altered if qualified(body["func"]["objname"])[1] == name[1] for item in body["actions"])
-    return any(_sets_path(item["DefElem"]) for item in actions)
+    return any(map(_sets_path, actions))
 
 
 SECURITY_DEFINER = Rule(

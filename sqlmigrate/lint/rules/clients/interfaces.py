@@ -156,8 +156,7 @@ def _hazards(changes: list[Node]) -> Iterator[str]:
         yield "restarts at its maximum and returns values that are already used: INSERTs fail"
     if "increment" in values:
         yield "has a new increment: applications that reserve blocks of values get overlapping blocks"
-    type_: Node = next((item["DefElem"].get("arg", {}) for item in changes if item["DefElem"]["defname"] == "as"), {})
-    type_name = strings(type_.get("TypeName", {}).get("names", ()))[-1:]
+    type_name = strings(values.get("as", {}).get("TypeName", {}).get("names", ()))[-1:]
     if type_name in (["int2"], ["int4"]) or values.get("maxvalue", True) is not True:
         yield "reaches its maximum earlier: INSERTs fail from then on"
 

@@ -161,17 +161,26 @@ def _partition_keys(case: Case) -> tuple[str, ...]:
 
 def _unique_on(case: Case) -> Iterator[tuple[tuple[str, ...], Node]]:
     """Yields the columns of each unique constraint or index that a statement creates, with its node."""
-    node = case.node
     if case.kind == "IndexStmt":
-        if node.get("unique"):
-            yield tuple(item["IndexElem"].get("name", "") for item in node.get("indexParams", ())), node
+        if case.node.get("unique"):
+            yield tuple(item["IndexElem"].get("name", "") for item in case.node.get("indexParams", ())), case.node
         return
-    for item in node.get("tableElts", ()) if case.kind == "CreateStmt" else [node["def"]]:
-        column = item.get("ColumnDef", {})
-        bodies = [item["Constraint"]] if "Constraint" in item else column_constraints(column)
-        for body in bodies:
-            if body["contype"] in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
-                yield constrained_columns(body, column.get("colname", "")), body
+    for body, column in _constraints(_elements(case)):
+        if body["contype"] in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
+            yield constrained_columns(body, column), body
+
+
+def _elements(case: Case) -> list[Node]:
+    """Returns the definitions of columns and constraints in CREATE TABLE or in a subcommand of ALTER TABLE."""
+    return case.node.get("tableElts", []) if case.kind == "CreateStmt" else [case.node["def"]]
+
+
+def _constraints(elements: list[Node]) -> Iterator[tuple[Node, str]]:
+    """Yields the constraints of a table and its columns, each with the column of a column constraint."""
+    for element in elements:
+        column = element.get("ColumnDef", {})
+        for body in [element["Constraint"]] if "Constraint" in element else column_constraints(column):
+            yield body, column.get("colname", "")
 
 
 _P = "create table p (id int, at date) partition by range (at); "
@@ -218,13 +227,10 @@ def _check_key_types(case: Case) -> Iterator[Hit]:
 
 def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
     """Yields the foreign keys of a statement, each with its columns and their types, if known."""
-    written = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node["def"]]
-    definitions = [item["ColumnDef"] for item in written if "ColumnDef" in item]
-    bodies = [(item["Constraint"], "") for item in written if "Constraint" in item]
-    bodies += [(body, column.get("colname", "")) for column in definitions for body in column_constraints(column)]
-    keys = [(body, column) for body, column in bodies if "pktable" in body]
+    keys = [(body, column) for body, column in _constraints(_elements(case)) if "pktable" in body]
     if not keys:
         return
+    definitions = [element["ColumnDef"] for element in _elements(case) if "ColumnDef" in element]
     existing = case.table.columns if case.table and case.kind != "CreateStmt" else {}
     types = {name: column.type for name, column in existing.items()}
     types |= {column.get("colname", ""): type_of(column["typeName"]) for column in definitions if "typeName" in column}
