@@ -9,7 +9,7 @@ from sqlmigrate.files import source
 from sqlmigrate.model import Location, Problem, ProblemLevel
 from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.segments import is_unfinished
-from sqlmigrate.sql.session_objects import SessionObject, first_use, session_objects
+from sqlmigrate.sql.session_objects import SessionObject, first_use, sequence_value, session_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,12 +38,16 @@ def settings_of(step: Step) -> Mapping[str, str]:
 def lost_after_interruption(opened: OpenedScript) -> list[SessionObject]:
     """Returns the objects that a segment creates and a later segment uses: they end with the session."""
     segments = [[item.text for item in _items(opened.source, segment)] for segment in opened.script.segments]
+    values = (sequence_value(texts) for texts in segments[1:])
     return [
-        created
-        for index, texts in enumerate(segments[:-1])
-        for text in texts
-        for created in session_objects(text)
-        if first_use(created.name, [later for texts in segments[index + 1 :] for later in texts]) is not None
+        *dict.fromkeys(value for _, value in filter(None, values)),
+        *(
+            created
+            for index, texts in enumerate(segments[:-1])
+            for text in texts
+            for created in session_objects(text)
+            if first_use(created.name, [later for texts in segments[index + 1 :] for later in texts]) is not None
+        ),
     ]
 
 
@@ -59,8 +63,11 @@ def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
             ProblemLevel.WARNING,
         )
     rest = [item for segment in opened.script.segments for item in _items(opened.source, segment)]
-    for lost in dict.fromkeys(state.objects if state is not None else opened.script.objects):
-        if (index := first_use(lost.name, (item.text for item in rest))) is not None:
+    texts = [item.text for item in rest]
+    objects = dict.fromkeys(state.objects if state is not None else opened.script.objects)
+    uses = [(first_use(lost.name, texts), lost) for lost in objects]
+    for index, lost in (*uses, *filter(None, [sequence_value(texts)])):
+        if index is not None:
             message = f"the {lost} ended with the session of the committed part of {step.migration.id}"
             location = source.with_line_text(Location(step.path, rest[index].line, rest[index].column))
             yield Problem("session-lost", message, location, _CREATE_AGAIN)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _CREATES = re.compile(r"(?:create|prepare|declare|select|with)\b", re.IGNORECASE)
 _INTERESTING = re.compile(r"\b(?:temp|temporary|pg_temp|prepare|declare)\b", re.IGNORECASE)
+_SEQUENCE_VALUE = re.compile(r"\b(lastval|currval)\s*\(", re.IGNORECASE)
+_DRAWS_VALUE = re.compile(r"\bnextval\s*\(|\binsert\b", re.IGNORECASE)
 _RUNS_CODE = re.compile(r"(?:do|call|select|with)\b", re.IGNORECASE)
 _CHANGES_SESSION = re.compile(r"\b(?:set_config|set|temp|temporary|pg_temp)\b", re.IGNORECASE)
 # These statements leave nothing in the session, unless they create a temporary object.
@@ -46,6 +48,19 @@ def session_objects(statement: str) -> Iterator[SessionObject]:
             into = words.index("into") + 1
             if words[into : into + 1] in (["temp"], ["temporary"]):
                 yield SessionObject("temporary table", words[into + 1 + (words[into + 1] == "table")])
+
+
+def sequence_value(scripts: Iterable[str]) -> tuple[int, SessionObject] | None:
+    """Returns the first statement that needs a value which a sequence gave earlier in the session, and that value.
+
+    A statement before it that may draw a value makes it unnecessary.
+    """
+    for index, statement in enumerate(scripts):
+        if match := _SEQUENCE_VALUE.search(statement):
+            return index, SessionObject("value of", f"{match[1].lower()}()")
+        if _DRAWS_VALUE.search(statement):
+            return None
+    return None
 
 
 def hides_session_change(statement: str) -> bool:

@@ -199,3 +199,23 @@ def test_an_older_format_of_the_history_is_still_read(table: Project, file: str,
     table.add(2, "select 2")
     table.migrator().migrate()
     assert table.value("select count(*) from migrations where session = ''") == 2
+
+
+@pytest.mark.parametrize("call", ["lastval()", "currval('s')"])
+def test_a_sequence_value_of_the_committed_part_is_announced_and_then_refused(table: Project, call: str) -> None:
+    table.query("create sequence s")
+    done, use = f"select nextval('s');\n{CUT}", f"insert into t select {call};\n"
+    table.add(1, f"{done}{BROKEN}{use}")
+    fail(table)
+    said = [event.message for event in table.events if isinstance(event, Said)]
+    value = f"value of {call.partition('(')[0]}()"
+    assert f"if the run is interrupted, a rerun cannot restore the {value}" in said
+
+    table.add(1, f"{done}{use}")
+    with pytest.raises(PlanRefused) as refused:
+        table.migrator().migrate()
+    assert [problem.code for problem in refused.value.problems] == ["session-lost"]
+
+    table.add(1, f"{done}select nextval('s');\n{use}")
+    table.migrator().migrate()
+    assert table.query("select a from t order by a") == [(1,), (2,)]

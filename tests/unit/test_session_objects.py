@@ -6,6 +6,7 @@ from sqlmigrate.sql.session_objects import (
     first_use,
     hides_session_change,
     may_change_session,
+    sequence_value,
     session_objects,
 )
 
@@ -71,3 +72,19 @@ def test_the_text_shows_whether_a_statement_may_change_the_session(statement: st
 )
 def test_an_object_is_needed_where_no_statement_creates_it_again(statements: list[str], index: int | None) -> None:
     assert first_use("seed", statements) == index
+
+
+@pytest.mark.parametrize(
+    ("statements", "index"),
+    [
+        (["select 1", "select lastval()"], 1),
+        (["select nextval('s')", "select lastval()"], None),
+        (["insert into t default values", "select currval('s')"], None),
+        (["select 1"], None),
+    ],
+)
+def test_a_sequence_value_is_needed_where_no_statement_draws_one_before(
+    statements: list[str], index: int | None
+) -> None:
+    found = sequence_value(statements)
+    assert (found[0] if found else None) == index

@@ -1,3 +1,0 @@
-\if true
-select 1;
-\endif
