@@ -31,6 +31,8 @@ FUNCTIONS = {
     "uuidv4": 18,
     "uuidv7": 18,
 }
+# Settings, with the first major version that has them.
+SETTINGS = {"transaction_timeout": 17}
 # GRANT and REVOKE lock their objects.
 GRANT_LOCKS = 18
 

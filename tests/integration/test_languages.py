@@ -57,7 +57,7 @@ def test_a_statement_that_takes_too_many_locks_gets_a_commit_before_it(foreign: 
     run = foreign.cli("migrate")
 
     assert run.returncode == 0, run.stderr
-    assert "run again in segments" in run.stderr
+    assert "runs the file again in segments" in run.stderr
 
 
 @pytest.mark.parametrize(
