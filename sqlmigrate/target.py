@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
 from sqlmigrate.errors import ConnectionFailed, SqlMigrateError, StatementFailed
-from sqlmigrate.events import WaitingForServer
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect
@@ -90,6 +89,8 @@ class Target:
             except ConnectionFailed as error:
                 if was_up:
                     raise
+                from sqlmigrate.events import WaitingForServer
+
                 if error.message != reported:
                     reported = error.message
                     self._on_event(WaitingForServer(reported.partition(": ")[2]))
