@@ -14,7 +14,7 @@ SETTINGS = {
     "transaction_timeout": "'250ms'",
     "statement_timeout": "'250ms'",
     "idle_in_transaction_session_timeout": "'1ms'",
-    "idle_session_timeout": "'300ms'",
+    "idle_session_timeout": "'20s'",  # a slow client is idle before it can switch it off
 }
 
 
@@ -77,3 +77,11 @@ def test_a_timeout_of_the_role_ends_no_run_behind_a_pooler(
 
         assert run.returncode == 0, run.stderr
         assert through.has_free_lock()
+
+
+def test_a_run_switches_off_the_idle_timeout_of_the_role(project: Project) -> None:
+    project.add(1, "create table found as select current_setting('idle_session_timeout') a")
+    set_for_role(project, "idle_session_timeout")
+
+    assert project.cli("migrate").returncode == 0
+    assert project.query("table found") == [("0",)]
