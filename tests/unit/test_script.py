@@ -382,3 +382,8 @@ def test_a_change_in_the_committed_part_changes_its_checksum(old: str) -> None:
 def test_comments_between_statements_do_not_change_the_checksum() -> None:
     plain, said = _parse("select 1;select 2;"), _parse("select 1; -- a\n/* b */\nselect 2;")
     assert plain.segments[0].done_checksum == said.segments[0].done_checksum
+
+
+def test_a_directive_of_the_linter_is_none_of_the_script() -> None:
+    script = _parse("-- sqlmigrate: ignore=index-not-concurrent\nselect 1; -- sqlmigrate: ignore=unused-ignore")
+    assert (script.directives, script.problems) == ({}, ())
