@@ -16,7 +16,6 @@ from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
 from sqlmigrate.execution.prepared import with_cuts
-from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
 from sqlmigrate.sql.sqlstate import TEMPORARY
@@ -150,7 +149,7 @@ class Executor:
             self._connection.run(setting)
         if settings := resumption.settings_of(step.step):
             self._connection.run(self._session.restored(settings))
-        for item in resumption.lost_after_interruption(OpenedScript(step.script, step.source)):
+        for item in step.script.carried:
             self._on_event(Said(step.step, f"if the run is interrupted, a rerun cannot restore the {item}"))
 
     def _end_segment(self, step: PreparedStep) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.files import source
 from sqlmigrate.model import Location, Problem, ProblemLevel
 from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.segments import is_unfinished
-from sqlmigrate.sql.session_objects import SessionObject, first_use, sequence_value, session_objects
+from sqlmigrate.sql.session_objects import SessionObject, first_use, sequence_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from sqlmigrate.files.source import OpenedScript
     from sqlmigrate.model import Step
     from sqlmigrate.sql.item import Item
-    from sqlmigrate.sql.segments import Segment
 
 _CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
 
@@ -35,22 +35,6 @@ def settings_of(step: Step) -> Mapping[str, str]:
     return state.settings if state is not None else {}
 
 
-def lost_after_interruption(opened: OpenedScript) -> list[SessionObject]:
-    """Returns the objects that a segment creates and a later segment uses: they end with the session."""
-    segments = [[item.text for item in _items(opened.source, segment)] for segment in opened.script.segments]
-    values = (sequence_value(texts) for texts in segments[1:])
-    return [
-        *dict.fromkeys(value for _, value in filter(None, values)),
-        *(
-            created
-            for index, texts in enumerate(segments[:-1])
-            for text in texts
-            for created in session_objects(text)
-            if first_use(created.name, [later for texts in segments[index + 1 :] for later in texts]) is not None
-        ),
-    ]
-
-
 def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
     """Yields what prevents the rest of a script from running in another session than its committed part."""
     state = _recorded(step)
@@ -62,20 +46,24 @@ def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
             "if it does, repeat them behind the statements that are done",
             ProblemLevel.WARNING,
         )
-    rest = [item for segment in opened.script.segments for item in _items(opened.source, segment)]
-    texts = [item.text for item in rest]
     objects = dict.fromkeys(state.objects if state is not None else opened.script.objects)
-    uses = [(first_use(lost.name, texts), lost) for lost in objects]
-    for index, lost in (*uses, *filter(None, [sequence_value(texts)])):
+    uses = [(first_use(lost.name, _texts(opened)), lost) for lost in objects]
+    for index, lost in (*uses, *filter(None, [sequence_value(_texts(opened))])):
         if index is not None:
+            item = next(islice(_items(opened), index, None))
             message = f"the {lost} ended with the session of the committed part of {step.migration.id}"
-            location = source.with_line_text(Location(step.path, rest[index].line, rest[index].column))
+            location = source.with_line_text(Location(step.path, item.line, item.column))
             yield Problem("session-lost", message, location, _CREATE_AGAIN)
 
 
-def _items(opened: source.Source, segment: Segment) -> Iterator[Item]:
-    for piece in segment.pieces:
-        yield from statements(opened.text(piece), piece.line, piece.column, escapes=piece.escapes)
+def _texts(opened: OpenedScript) -> Iterator[str]:
+    return (item.text for item in _items(opened))
+
+
+def _items(opened: OpenedScript) -> Iterator[Item]:
+    """Yields the statements that are not done; the file is read again, so that memory stays small."""
+    for piece in chain.from_iterable(segment.pieces for segment in opened.script.segments):
+        yield from statements(opened.source.text(piece), piece.line, piece.column, escapes=piece.escapes)
 
 
 def _recorded(step: Step) -> _SessionState | None:

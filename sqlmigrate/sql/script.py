@@ -16,14 +16,14 @@ from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
 from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.segments import PIECE_SIZE, Cuts, Piece, Script, Segment
-from sqlmigrate.sql.session_objects import hides_session_change, may_change_session, session_objects
+from sqlmigrate.sql.session_objects import SessionNeeds, hides_session_change, may_change_session, session_objects
 from sqlmigrate.sql.strings import sets_other_encoding
 from sqlmigrate.sql.tokens import copies_from_stdin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-from sqlmigrate.sql.session_objects import SessionObject
+    from sqlmigrate.sql.session_objects import SessionObject
 
 _COMMENT = re.compile(r"^[ \t]*--[ \t]*(?!sqlmigrate:)(\w.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
 
@@ -99,6 +99,7 @@ class _Reader:
         self._segments: list[Segment] = []
         self._session: list[str] = []
         self._objects: list[SessionObject] = []
+        self._needs = SessionNeeds()
         self._sets_session = False
         self._hides_session = False
         self._may_change_session = False
@@ -154,6 +155,7 @@ class _Reader:
             tuple(self._segments),
             tuple(self._session),
             tuple(self._objects),
+            tuple(self._needs.carried),
             self._skipped,
             self._sets_session,
             self._hides_session,
@@ -236,9 +238,9 @@ class _Reader:
         if number < self._cuts.skip:
             self._objects += objects
             self._hides_session = self._hides_session or (hides and sort is not Sort.SESSION)
-        if number < self._cuts.skip:
             self._skip(item, sort)
             return
+        self._needs.add(item.text, objects, len(self._segments))
         self._draft.patient = self._draft.patient and sort is Sort.PATIENT
         self._grow(item, start)
         self._draft.full = single

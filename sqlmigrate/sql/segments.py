@@ -87,7 +87,8 @@ class Script:
 
     The values of `directives` are milliseconds, a number of retries, or 1 and 0 for on and off. `session` contains the
     SET statements among the skipped statements, on which the rest of the script may depend, `objects` the temporary
-    objects that they created; `hides_session` is true if one may have changed the session otherwise. `sets_session` is
+    objects that they created; `hides_session` is true if one may have changed the session otherwise. `carried` are the
+    objects that a segment needs from the session of an earlier segment, among the others. `sets_session` is
     true if the text of any statement shows a change of the session, `may_change_session` if any may change it.
     `skipped_checksum` is the checksum of the skipped statements. `steering` lists the ignored psql meta-commands.
     """
@@ -99,6 +100,7 @@ class Script:
     segments: tuple[Segment, ...]
     session: tuple[str, ...]
     objects: tuple[SessionObject, ...]
+    carried: tuple[SessionObject, ...]
     skipped_checksum: str
     sets_session: bool
     hides_session: bool

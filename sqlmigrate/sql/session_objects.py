@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.sql.tokens import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 _CREATES = re.compile(r"(?:create|prepare|declare|select|with)\b", re.IGNORECASE)
 _INTERESTING = re.compile(r"\b(?:temp|temporary|pg_temp|prepare|declare)\b", re.IGNORECASE)
@@ -50,6 +50,26 @@ def session_objects(statement: str) -> Iterator[SessionObject]:
                 yield SessionObject("temporary table", words[into + 1 + (words[into + 1] == "table")])
 
 
+class SessionNeeds:
+    """Collects what a segment needs of the session of the segments before it: `carried`, in order."""
+
+    def __init__(self) -> None:
+        self.carried: dict[SessionObject, None] = {}
+        self._created: dict[SessionObject, int] = {}
+        self._drawn = 0
+
+    def add(self, statement: str, objects: Collection[SessionObject], segment: int) -> None:
+        """Adds the next statement, the objects that it creates, and the number of its segment."""
+        for created, first in self._created.items():
+            if first < segment and created not in objects and _mentions(created.name, statement):
+                self.carried[created] = None
+        self._created |= dict.fromkeys(objects, segment)
+        if segment > self._drawn and (needed := sequence_value([statement])):
+            self.carried[needed[1]] = None
+        elif segment and _DRAWS_VALUE.search(statement):
+            self._drawn = segment
+
+
 def sequence_value(scripts: Iterable[str]) -> tuple[int, SessionObject] | None:
     """Returns the first statement that needs a value which a sequence gave earlier in the session, and that value.
 
@@ -75,13 +95,16 @@ def may_change_session(statement: str) -> bool:
 
 def first_use(name: str, scripts: Iterable[str]) -> int | None:
     """Returns the index of the first statement that names an object which no statement before it creates again."""
-    mention = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
     for index, statement in enumerate(scripts):
         if any(created.name == name for created in session_objects(statement)):
             return None
-        if mention.search(statement):
+        if _mentions(name, statement):
             return index
     return None
+
+
+def _mentions(name: str, statement: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", statement, re.IGNORECASE) is not None
 
 
 def _words(statement: str) -> list[str]:

@@ -387,3 +387,24 @@ def test_comments_between_statements_do_not_change_the_checksum() -> None:
 def test_a_directive_of_the_linter_is_none_of_the_script() -> None:
     script = _parse("-- sqlmigrate: ignore=index-not-concurrent\nselect 1; -- sqlmigrate: ignore=unused-ignore")
     assert (script.directives, script.problems) == ({}, ())
+
+
+CUT = "create index concurrently i on t (a);"
+
+
+@pytest.mark.parametrize(
+    ("text", "carried"),
+    [
+        (f"create temp table s (a int); {CUT} insert into t select a from s; table s;", ["temporary table s"]),
+        (f"create temp table s (a int); table s; {CUT} select 1;", []),
+        (f"create temp table s (a int); {CUT} create temp table s (a int); table s;", []),
+        (
+            f"select nextval('q'); {CUT} select lastval(); select currval('q');",
+            ["value of lastval()", "value of currval()"],
+        ),
+        (f"{CUT} select nextval('q'); select lastval();", []),
+        ("create temp table s (a int); select nextval('q'); table s; select lastval();", []),
+    ],
+)
+def test_a_script_knows_what_a_segment_needs_of_an_earlier_one(text: str, carried: list[str]) -> None:
+    assert [str(needed) for needed in _parse(text).carried] == carried
