@@ -35,9 +35,9 @@ def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[M
     version_of_file = {file.id: file.version for file in migrations}
     versions = {id_: version_of_file[id_] if id_ in version_of_file else _version(id_) for id_ in row_of}
     newest = max((version for id_, version in versions.items() if version and row_of[id_].success), default=None)
-    of_files = [file.version for file in migrations if file.version]
+    newest_file = max((file.version for file in migrations if file.version), default=())
     is_older = any(
-        version and row_of[id_].success and row_of[id_].action != FILE_REMOVED and version > max(of_files, default=())
+        version and row_of[id_].success and row_of[id_].action != FILE_REMOVED and version > newest_file
         for id_, version in versions.items()
     )
     with_file = []

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.model import Action, Applied, Location, Migration, MigrationStatus, Plan, ProblemLevel, State
+from sqlmigrate.model import Action, Applied, Location, Migration, MigrationStatus, Plan, ProblemLevel, State, Version
 from sqlmigrate.planning.planner import (
     FILE_REMOVED,
     migration_of,
@@ -276,3 +278,28 @@ def test_a_plan_says_that_it_leaves_a_superseded_migration_alone() -> None:
         ("newer", ProblemLevel.WARNING),
         ("superseded", ProblemLevel.WARNING),
     ]
+
+
+class _Counted(Version):
+    """A version that counts its comparisons."""
+
+    compared = 0
+
+    def __lt__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return tuple(self) < other  # type: ignore[operator]  # it is compared with versions only
+
+    def __gt__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return tuple(self) > other  # type: ignore[operator]  # it is compared with versions only
+
+
+def _comparisons(count: int) -> int:
+    files = [replace(migration(number), version=_Counted(1, 0, 0, number)) for number in range(1, count + 1)]
+    _Counted.compared = 0
+    statuses(files, [row(number) for number in range(1, count + 1)])
+    return _Counted.compared
+
+
+def test_the_comparisons_of_versions_grow_with_the_number_of_files() -> None:
+    assert _comparisons(200) <= 2 * _comparisons(100) + 10
