@@ -364,7 +364,7 @@ def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
 
 def _in_utf8(path: str) -> str:
     """Returns the path with escapes for bytes that are not valid UTF-8, which Python decodes as surrogates."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _misnamed(path: str) -> Problem:

@@ -173,9 +173,9 @@ class Records:
             is_new: the history table has no row for the migration.
         """
         values = self._row(step, description, Progress(statements, statements, statements, ""), "true", elapsed_ms)
-        values["outcome"] = _OUTCOME.format(guard=guard)
         if step.action is Action.HOOK:
-            return Sql(self._tables.fill(_LOG_ROW, duration=values["elapsed"], **values), 1)
+            outcome = _OUTCOME.format(guard=guard)
+            return Sql(self._tables.fill(_LOG_ROW, duration=values["elapsed"], outcome=outcome, **values), 1)
         condition = _IS_ROLLED_BACK if step.action is Action.ROLL_BACK else _IS_APPLIED
         values["outcome"] = _OUTCOME.format(guard=f"{guard} and {self._is_written(condition, values)}")
         if step.action is Action.ROLL_BACK:
