@@ -128,7 +128,7 @@ def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
     first_line = statement.text.count("\n", 0, max(statement.text.find(text), 0))
     match str(block.get("language", "plpgsql" if statement.kind == "DoStmt" else "sql")).lower():
         case "sql":
-            return _inner(statement, text, first_line + 1), False
+            return _inner(statement, statement.text.split("\n"), text, first_line + 1), False
         case "plpgsql":
             return _of_plpgsql(statement, first_line)
     return [], True
@@ -147,7 +147,8 @@ def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement],
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
     texts = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
-    inner = [inner_statement for sql, line in texts for inner_statement in _inner(statement, sql, line)]
+    lines = statement.text.split("\n")
+    inner = [inner_statement for sql, line in texts for inner_statement in _inner(statement, lines, sql, line)]
     return inner, any(part.sql is None and part.may_alter for part in embedded)
 
 
@@ -182,12 +183,11 @@ def _statement(path: str, item: Item, node: Node, start: int) -> Statement:
     return Statement(kind, body, item.text, path, item.line, item.column, start)
 
 
-def _inner(outer: Statement, sql: str, line: int) -> list[Statement]:
+def _inner(outer: Statement, lines: list[str], sql: str, line: int) -> list[Statement]:
     try:
         trees = parse(sql)
     except SyntaxFault:
         return []
-    lines = outer.text.split("\n")
     text = lines[line - 1].rstrip("\r") if line - 1 < len(lines) else ""
     column = len(text) - len(text.lstrip()) + 1
     number = outer.line + line - 1

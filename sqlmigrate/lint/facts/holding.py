@@ -71,11 +71,13 @@ def _locked_too(catalog: Catalog, body: Node, command: Node) -> Iterator[Name]:
 
 def _keys_between(catalog: Catalog, name: Name) -> list[tuple[Name, Constraint]]:
     """Returns the foreign keys of a table and those that reference it, each with its table."""
-    tables = (catalog.tables[name] for name in catalog.keyed if name in catalog.tables)
-    keys = (
-        (table.name, constraint) for table in tables for constraint in table.constraints if constraint.kind == "foreign"
-    )
-    return [(table, key) for table, key in keys if name in (table, key.references)]
+    tables = dict.fromkeys((name, *(table.name for table in catalog.referring(name))))
+    return [
+        (table, key)
+        for table in tables
+        for key in (catalog.tables[table].constraints if table in catalog.tables else ())
+        if key.kind == "foreign" and name in (table, key.references)
+    ]
 
 
 def _referenced(catalog: Catalog, key: Constraint) -> tuple[str, ...]:

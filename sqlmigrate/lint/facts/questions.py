@@ -65,7 +65,9 @@ def indexed_first(table: Table, columns: tuple[str, ...]) -> bool:
 
 def default_partition(catalog: Catalog, parent: Name) -> Table | None:
     """Returns the DEFAULT partition of a table, or None if it is unknown."""
-    return next((child for child in catalog.children(parent) if child.bound and child.bound.get("is_default")), None)
+    child = catalog.tables.get(catalog.default_partitions.get(parent, parent))
+    is_default = child is not None and parent in child.parents and child.bound and child.bound.get("is_default")
+    return child if is_default else None
 
 
 def conjuncts(expression: Node | None) -> Iterator[Node]:

@@ -7,7 +7,7 @@ table may have further columns, constraints and indexes: an unlisted column may 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
 
+T = TypeVar("T")
 Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
 
@@ -158,14 +159,17 @@ class Function:
 class Catalog:
     """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
-    `keyed` are the tables that have, or had, foreign keys. `dropped` are the relations, indexes and types that a file
-    dropped or renamed. `uncertain_names` are the unqualified names of objects that a DO block may have changed.
+    `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did.
+    `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
+    relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
+    that a DO block may have changed.
     `uncertain` is the reason why a statement may have changed any object, or empty.
     """
 
     def __init__(self) -> None:
         self.tables: dict[Name, Table] = {}
-        self.keyed: dict[Name, None] = {}
+        self.referrers: dict[Name, tuple[Name, ...]] = {}
+        self.default_partitions: dict[Name, Name] = {}
         self.index_tables: dict[Name, Name] = {}
         self.sequences: dict[Name, Creation] = {}
         self.types: dict[Name, UserType] = {}
@@ -220,7 +224,12 @@ class Catalog:
 
     def children(self, name: Name) -> list[Table]:
         """Returns the partitions of a table and the tables that inherit from it."""
-        return [table for table in self.tables.values() if name in table.parents]
+        return [table for table in self.referring(name) if name in table.parents]
+
+    def referring(self, name: Name) -> list[Table]:
+        """Returns the relations that may read a relation, inherit from it or reference it, in order of creation."""
+        names = dict.fromkeys(self.referrers.get(name, ()))
+        return [self.tables[referrer] for referrer in names if referrer in self.tables]
 
     def touch(self, name: Name) -> Table:
         """Returns the table; adds a partial table if it is unknown, because the statement needs an existing table."""
@@ -233,13 +242,18 @@ class Catalog:
 
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
+        previous = self.tables.get(table.name) or Table(table.name)
         self.tables[table.name] = table
-        if any(constraint.kind == "foreign" for constraint in table.constraints):
-            self.keyed[table.name] = None
         self.dropped.discard(table.name)
-        for index in table.indexes:
+        for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
             self.dropped.discard(index.name)
+        references = (constraint.references for constraint in _added(previous.constraints, table.constraints))
+        named = (*_added(previous.reads, table.reads), *_added(previous.parents, table.parents), *references)
+        for name in filter(None, named):
+            self.referrers[name] = (*self.referrers.get(name, ()), table.name)
+        if table.bound and table.bound.get("is_default"):
+            self.default_partitions |= dict.fromkeys(table.parents, table.name)
 
     def drop(self, name: Name) -> None:
         """Removes a relation with columns, and its indexes."""
@@ -263,3 +277,8 @@ class Catalog:
         for name, table in self.tables.items():
             if not table.partial:
                 self.tables[name] = replace(table, partial=True)
+
+
+def _added(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+    """Returns what was added at the end, or all if anything else changed."""
+    return new[len(old) :] if new[: len(old)] == old else new

@@ -101,7 +101,7 @@ def _foreign_key_on(case: Case, index: Index) -> str:
     alternatives = [unique for unique in table.indexes if unique.unique and set(unique.columns) == columns]
     keys = [
         constraint
-        for referencing in case.catalog.tables.values()
+        for referencing in case.catalog.referring(index.table)
         for constraint in referencing.constraints
         if constraint.references == index.table and set(constraint.referenced) == columns
     ]

@@ -200,7 +200,8 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     kind = case.node["removeType"]
     dropped = [catalog.resolve(name) for name in names]
     if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
-        for table in (table for table in catalog.tables.values() if table.name not in dropped):
+        referring = {table.name: table for name in dropped for table in catalog.referring(name)}
+        for table in (table for table in referring.values() if table.name not in dropped):
             used = next((name for name in dropped if name in table.reads), None)
             referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
             if used and _is_sure(catalog, used):
@@ -242,7 +243,7 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
     if case.kind == "AT_DropConstraint":
         yield from _of_key(case, table, table.constraint(column))
         return
-    for view in (view for view in case.catalog.tables.values() if table.name in view.reads):
+    for view in (view for view in case.catalog.referring(table.name) if table.name in view.reads):
         sure = _reads_column(case, view, table, column)
         if sure is not False:
             what = f"{view.kind} {view.name[1]}"
@@ -262,8 +263,9 @@ def _of_key(case: Case, table: Table, key: Constraint | None) -> Iterator[Hit]:
     if key is None or key.kind not in ("primary", "unique"):
         return
     indexes = [index for index in table.indexes if index.unique and set(index.columns) == set(key.columns)]
-    for referencing in _sure_tables(case.catalog) if len(indexes) < 2 else ():
-        for constraint in referencing.constraints if referencing.name != table.name else ():
+    for referencing in case.catalog.referring(table.name) if len(indexes) < 2 else ():
+        is_other = referencing.name != table.name and _is_sure(case.catalog, referencing.name)
+        for constraint in referencing.constraints if is_other else ():
             referenced = constraint.referenced or (table.primary_key.columns if table.primary_key else ())
             if constraint.references == table.name and set(referenced) == set(key.columns):
                 what = f"foreign key {constraint.name} of {referencing.name[1]}"

@@ -85,7 +85,7 @@ def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
 def _drop_relation(catalog: Catalog, name: Name) -> None:
     """Drops a relation and its dependent views and foreign keys: with dependents, DROP succeeds only with CASCADE."""
     catalog.drop(name)
-    for table in list(catalog.tables.values()):
+    for table in catalog.referring(name):
         if name in table.reads or (name in table.parents and table.bound is not None):
             _drop_relation(catalog, table.name)
         elif any(constraint.references == name for constraint in table.constraints):
@@ -148,7 +148,7 @@ def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
     catalog.drop(old)
     indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
-    for dependent in list(catalog.tables.values()):
+    for dependent in catalog.referring(old):
         if _names(dependent, old):
             catalog.put(_with_name(dependent, old, new))
 
