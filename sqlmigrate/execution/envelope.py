@@ -64,7 +64,7 @@ class Envelope:
         if part is None or part.piece is None:
             return
         place = Location(part.hook or batch[part.unit].step.path, part.piece.line, part.piece.column)
-        if "\\" in message.text and part.piece.escapes != has_escapes(self._connection):
+        if part.piece.escapes != has_escapes(self._connection) and "\\" in message.text:
             changed = "a statement before this one has changed standard_conforming_strings"
             raise ScriptError(changed, place, "change it with SET, so that sqlmigrate knows its value")
         if self._connection.reported("client_encoding") != "UTF8" and not message.text.isascii():

@@ -41,9 +41,13 @@ class Message:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
-        self.text = "".join(part.text for part in parts)
         self._starts = [0, *accumulate(len(part.text) for part in parts)]
         self._results = list(accumulate(part.results for part in parts))
+
+    @property
+    def text(self) -> str:
+        """The text to send. It is not kept: one statement may have hundreds of megabytes."""
+        return "".join(part.text for part in self.parts)
 
     def at_result(self, count: int) -> tuple[Part, int]:
         """Returns the part that runs after `count` results, and the index of the running statement within it."""

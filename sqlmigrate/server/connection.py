@@ -198,7 +198,10 @@ class Connection:
             ConnectionLost: The connection was lost; the transaction in flight may or may not be committed.
         """
         with self._door():
-            self._wire.send_query(text.encode())
+            query = text.encode()
+            del text  # and the query, which libpq copies: each may have hundreds of megabytes
+            self._wire.send_query(query)
+            del query
             yield from self._receive(rows or (lambda _: ()))
 
     def run(self, text: str) -> None:

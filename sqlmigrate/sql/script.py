@@ -15,7 +15,7 @@ from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
 from sqlmigrate.sql.scanner import scan
-from sqlmigrate.sql.segments import PIECE_SIZE, Cuts, Piece, Script, Segment
+from sqlmigrate.sql.segments import PIECE_SIZE, STATEMENT_SIZE, Cuts, Piece, Script, Segment
 from sqlmigrate.sql.session_objects import SessionNeeds, hides_session_change, may_change_session, session_objects
 from sqlmigrate.sql.strings import sets_other_encoding
 from sqlmigrate.sql.tokens import copies_from_stdin
@@ -230,6 +230,9 @@ class _Reader:
         if single or self._draft.full or (number in self._cuts.before and not self._draft.block):
             self._end_segment()
         self._number += 1
+        if self._at - start > STATEMENT_SIZE:
+            message = "the statement is longer than 1 GB, which PostgreSQL does not accept"
+            self._refuse("too-long", message, _place(self._path, item), "split it, or load the rows with COPY")
         self._digest.add(item.source)
         objects = list(session_objects(item.text))
         hides = hides_session_change(item.text)

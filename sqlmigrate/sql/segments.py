@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Long scripts are sent in pieces of this size, in bytes, for which the time of a round trip is negligible.
 PIECE_SIZE = 256 * 1024
+# The longest statement, in bytes. PostgreSQL closes a connection that sends a message of 1 GiB (MaxAllocSize).
+STATEMENT_SIZE = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

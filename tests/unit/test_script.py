@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.model import Location
+from sqlmigrate.sql import script
 from sqlmigrate.sql.script import parse
 from sqlmigrate.sql.segments import PIECE_SIZE, Cuts, Piece, Script
 
@@ -324,6 +325,13 @@ def test_a_long_script_is_sent_in_pieces() -> None:
     script = _parse(f"select 1; {large} select 2;")
     assert [(piece.statements, piece.column) for piece in script.segments[0].pieces] == [(2, 1), (1, len(large) + 12)]
     assert script.segments[0].statements == 3
+
+
+def test_a_statement_that_postgresql_does_not_accept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "STATEMENT_SIZE", 20)
+    accepted, refused = "select '1234567890';", "select '12345678901é';"
+    (problem,) = _parse(f"{accepted}\n  {refused}").problems
+    assert (problem.code, problem.location) == ("too-long", Location("f.sql", 2, 3, refused))
 
 
 def test_a_copy_after_long_sql_keeps_its_data() -> None:
