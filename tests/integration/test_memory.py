@@ -36,7 +36,7 @@ def _memory(project: Project) -> int:
 def test_a_statement_needs_at_most_five_times_its_size(
     project: Project, sql: Callable[[int], str], most: float
 ) -> None:
-    size = 8
+    size = 16
     project.add(1, sql(1000))
     small = _memory(project)
     project.add(2, sql(size * MEBIBYTE * 1024).replace("create table t", "create table if not exists t"))

@@ -103,6 +103,7 @@ def _check_expression(case: Case) -> Iterator[Hit]:
         )
 
 
+_STORED = "create table t (a int, b int generated always as (a * 2) stored);"
 _SET_EXPRESSION = "alter table t alter b set expression as (a * 3);"
 
 EXPRESSION_CHANGE = Rule(
@@ -114,9 +115,10 @@ EXPRESSION_CHANGE = Rule(
     check=_check_expression,
     since=17,
     examples=(
-        bad(_SET_EXPRESSION, "create table t (a int, b int generated always as (a * 2) stored);"),
+        bad(_SET_EXPRESSION, _STORED),
+        bad("alter table t add c int, alter b set expression as (-a);", _STORED + "create index on t (b);"),
         good(_SET_EXPRESSION, "create table t (a int, b int generated always as (a * 2) virtual);"),
-        good("create table t (a int, b int generated always as (a * 2) stored);" + _SET_EXPRESSION),
+        good(_STORED + _SET_EXPRESSION),
         unsure(_SET_EXPRESSION),
     ),
 )
