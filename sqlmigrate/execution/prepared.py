@@ -114,10 +114,11 @@ def prepare(plan: Plan, client: ClientState, *, pooled: bool) -> Prepared:
     steps = [_prepared(step, client) for step in plan.steps]
     problems = [problem for step in steps for problem in _problems(step, pooled=pooled)]
     problems += [problem for hook in (before, after, on_error) if hook for problem in _unsuitable(hook.script)]
+    final = plan.migrations[-1:]
     for step in steps:
         step.first, step.last = step is steps[0], step is steps[-1]
         # A trailing hook that writes nothing does not wait for the disk, so the last migration has to.
-        step.durable = step.step in plan.migrations[-1:] or step.last
+        step.durable = step.step in final or step.last
         if step.step.action is not Action.HOOK:
             step.before, step.after = before, after
     return Prepared(replace(plan, problems=(*plan.problems, *problems)) if problems else plan, steps)

@@ -1,0 +1,53 @@
+"""The work of the client grows as the number of migrations does: counted as the calls of Python functions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from sqlmigrate import Migrator
+from sqlmigrate.model import Action, PlanRequest
+from tests.project import Project
+
+# Each call of a migrator, in an order in which all of them have work to do.
+CALLS: dict[str, Callable[[Migrator], object]] = {
+    "plan": lambda migrator: migrator.plan(),
+    "migrate": lambda migrator: migrator.migrate(),
+    "migrate without pending migrations": lambda migrator: migrator.migrate(),
+    "status": lambda migrator: migrator.status(),
+    "check": lambda migrator: migrator.check(),
+    "info": lambda migrator: migrator.info(),
+    "history": lambda migrator: migrator.history(),
+    "review": lambda migrator: migrator.review(PlanRequest(Action.APPLY)),
+    "validate": lambda migrator: migrator.validate(),
+    "plan_rollback": lambda migrator: migrator.plan_rollback(steps=1_000_000),
+    "rollback": lambda migrator: migrator.rollback(steps=1_000_000),
+}
+COUNTS = (80, 160, 320)
+
+
+def _counted(call: Callable[[], object]) -> int:
+    calls = 0
+
+    def count(_: FrameType, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_twice_the_migrations_take_at_most_twice_the_work(project: Project) -> None:
+    work: dict[str, list[int]] = {name: [] for name in CALLS}
+    for total in COUNTS:
+        for number in range(1, total + 1):
+            project.add(number, f"create table t{number} (a int);", f"drop table t{number};")
+        for name, call in CALLS.items():
+            work[name].append(_counted(lambda call=call: call(project.migrator())))  # type: ignore[misc]
+    growth = {name: (large - medium) / (medium - small) for name, (small, medium, large) in work.items()}
+    assert {name: factor for name, factor in growth.items() if factor > 2.2} == {}
