@@ -29,10 +29,12 @@ REFUSED = {
     "discard": ("DISCARD ALL would release the migration lock", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL"),
     "read only": ("a read-only transaction cannot write to the history table", "remove READ ONLY"),
 }
-# The first word shows that most statements are ordinary; they are not examined further.
+# The first words show that most statements are ordinary; they are not examined further.
 _INTERESTING = re.compile(
-    r"(?:abort|alter|begin|commit|create|discard|drop|end|prepare|reindex|reset|rollback|select|set|start|vacuum)\b",
-    re.IGNORECASE,
+    r"(?:abort|begin|commit|discard|drop|end|prepare|reindex|reset|rollback|select|set|start|vacuum)\b"
+    r"|create\b(?!\s+(?:table|function|view|type|trigger|sequence|(?:unique\s+)?index(?!\s+(?:concurrently|--|/\*)))\s)"
+    r"|alter\b(?=.*\b(?:validate|system|tablespace|concurrently)\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -92,6 +92,7 @@ class _Reader:
         self._draft = _Draft(0)
         self._block_at: Location | None = None
         self._piece: Piece | None = None
+        self._piece_end = self._piece_statements = 0  # grow with each statement
         self._swaps: list[Swap] = []  # of the current piece
         self._text = hashlib.sha256()
         self._rows = hashlib.sha256()
@@ -237,7 +238,7 @@ class _Reader:
         objects = list(session_objects(item.text))
         hides = hides_session_change(item.text)
         self._sets_session = self._sets_session or sort is Sort.SESSION or bool(objects) or hides
-        self._may_change_session = self._may_change_session or may_change_session(item.text)
+        self._may_change_session = self._may_change_session or may_change_session(item.text, objects)
         if number < self._cuts.skip:
             self._objects += objects
             self._hides_session = self._hides_session or (hides and sort is not Sort.SESSION)
@@ -269,13 +270,15 @@ class _Reader:
             self._piece = Piece(start, self._at, item.line, item.column, 1, escapes=item.escapes)
             self._piece_sent = self._sent - len(item.text)
             self._text, self._rows = hashlib.sha256(item.source.encode()), hashlib.sha256()
+            self._piece_statements = 1
         else:
-            self._piece = replace(self._piece, end=self._at, statements=self._piece.statements + 1)
+            self._piece_statements += 1
             self._text.update((self._space + item.source).encode())
         self._space = ""
+        self._piece_end = self._at
         self._draft.statements += 1
         self._add_swaps(item)
-        if self._piece.end - self._piece.start >= PIECE_SIZE and not copies_from_stdin(item.text):
+        if self._piece_end - self._piece.start >= PIECE_SIZE and not copies_from_stdin(item.text):
             self._end_piece()
 
     def _add_swaps(self, item: Item) -> None:
@@ -292,7 +295,8 @@ class _Reader:
         if self._piece is not None:
             text, rows = self._text.digest(), self._rows.digest()
             swaps, self._swaps = tuple(self._swaps), []
-            self._draft.pieces.append(replace(self._piece, swaps=swaps, digest=text, rows_digest=rows))
+            ended = replace(self._piece, end=self._piece_end, statements=self._piece_statements)
+            self._draft.pieces.append(replace(ended, swaps=swaps, digest=text, rows_digest=rows))
             self._piece = None
 
     def _end_segment(self) -> None:

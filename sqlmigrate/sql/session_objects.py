@@ -88,9 +88,9 @@ def hides_session_change(statement: str) -> bool:
     return _RUNS_CODE.match(statement) is not None and _CHANGES_SESSION.search(statement) is not None
 
 
-def may_change_session(statement: str) -> bool:
-    """Whether a statement may change a setting or leave an object in the session; functions that it calls may."""
-    return not _LEAVES_NOTHING.match(statement) or any(session_objects(statement))
+def may_change_session(statement: str, objects: Collection[SessionObject]) -> bool:
+    """Whether a statement, which creates the objects, may change a setting or leave an object in the session."""
+    return bool(objects) or not _LEAVES_NOTHING.match(statement)
 
 
 def first_use(name: str, scripts: Iterable[str]) -> int | None:

@@ -57,7 +57,10 @@ def test_the_text_shows_which_objects_end_with_the_session(statement: str, objec
     ],
 )
 def test_the_text_shows_whether_a_statement_may_change_the_session(statement: str, hides: bool, may: bool) -> None:  # noqa: FBT001  # facts
-    assert (hides_session_change(statement), may_change_session(statement)) == (hides, may)
+    assert (hides_session_change(statement), may_change_session(statement, [*session_objects(statement)])) == (
+        hides,
+        may,
+    )
 
 
 @pytest.mark.parametrize(
