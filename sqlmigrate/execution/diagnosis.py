@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sqlmigrate.history.tables import TableName
     from sqlmigrate.model import ServerReport
 
+# The context of an error in COPY data, such as `COPY t, line 3, column a: "x"`, in each language of PostgreSQL.
+_COPY_LINE = re.compile(r"(?:COPY .*?, [^\W\d]+ |.*?のCOPY、行 |.*? 복사, )(\d+)")
 _BYTE = re.compile("0x([0-9a-f]{2})")
 _ON_COMMIT_DROP = re.compile(r"\bon\s+commit\s+drop\b", re.IGNORECASE)
 # The first words of the statements that can make the history tables unusable.
@@ -57,14 +59,18 @@ class Failure:
 
 def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequence[PreparedStep]) -> Failure:
     """Finds the statement that caused an error, from the number of results received before the error."""
-    position = error.report.position
-    if position is None and count == 0 and (character := _unencodable(error.report)):
+    position, character = error.report.position, _unencodable(error.report)
+    if character:
         error.hint = f"replace the character U+{ord(character):04X}: the encoding of the database cannot store it"
-        position = message.text.find(character) + 1 or None
+        position = position or message.text.find(character) + 1 or None
     is_unplaced = position is None and count == 0
     blame = message.blame(count, position)
     step = batch[blame.part.unit]
-    error.location = source.with_line_text(blame.place(step.step.path))
+    row = row_copied(error.report)
+    if blame.part.piece and blame.part.piece.rows and row:
+        error.location = source.place_of_row(step.step.path, blame.part.piece, row, character)
+    else:
+        error.location = source.with_line_text(blame.place(step.step.path))
     if blame.part.piece is None:
         return Failure(RecordFailed(error.report, error.location, error.hint), blame.part.unit, -1, is_unplaced)
     if blame.number is None or blame.part.hook:
@@ -102,6 +108,12 @@ def _harmful_statement(step: PreparedStep, table: TableName) -> Location | None:
             if words[0] in _HARMFUL and not names.isdisjoint(words):
                 return source.with_line_text(Location(step.step.path, item.line, item.column))
     return None
+
+
+def row_copied(report: ServerReport) -> int:
+    """Returns the number of the line of COPY data that caused an error, or 0; the context has it in any language."""
+    contexts = (match for line in report.context.splitlines() if (match := _COPY_LINE.match(line)))
+    return max((int(match[1]) for match in contexts), default=0)
 
 
 def _unencodable(report: ServerReport) -> str:

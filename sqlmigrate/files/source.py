@@ -234,6 +234,14 @@ def with_line_text(location: Location) -> Location:
     return replace(location, text=line.decode("utf-8-sig", "replace").rstrip("\r\n"))
 
 
+def place_of_row(path: str, piece: Piece, row: int, character: str = "") -> Location:
+    """Returns the location of a line of a piece's COPY data, counted from 1, and of a character in that line."""
+    with _open(path) as file:
+        line = _line_of(file, piece.rows[0] if piece.rows else piece.end) + row - 1
+    place = with_line_text(Location(path, line, 1))
+    return replace(place, column=max((place.text or "").find(character), 0) + 1)
+
+
 def require_directories(directories: Sequence[str]) -> None:
     """Checks that the migrations directories exist.
 
@@ -302,7 +310,8 @@ def _texts(path: str, file: BinaryIO, digest: _TextDigest | None = None) -> Iter
 def _line_of(file: BinaryIO, offset: int) -> int:
     """Returns the number of the line that contains a byte. The position of the file is lost."""
     file.seek(0)
-    return 1 + file.read(offset).count(b"\n")
+    blocks = iter(lambda: file.read(min(_CHUNK, offset - file.tell())), b"")
+    return 1 + sum(block.count(b"\n") for block in blocks)
 
 
 def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -88,12 +88,25 @@ def test_the_run_continues_when_the_file_is_mended(latin: Project) -> None:
     assert len(latin.migrator().migrate().steps) == 30 - BAD + 1
 
 
-def test_the_line_of_copy_data_is_reported(latin: Project) -> None:
-    path = with_one_bad_file(latin, "create table c (a text);\ncopy c from stdin;\nx\n1 \u20ac\n\\.\n")
+COPIES = {
+    "text": ("create table c (a text);\ncopy c from stdin;\nx\n1 \u20ac\n\\.\n", "4:3"),
+    "CSV": ('create table c (a text);\ncopy c from stdin (format csv, header);\na\n"1\n2"\n"\u20ac"\n\\.\n', "6:2"),
+    "after other statements": (
+        "select 1;\nselect 2;\ncreate table c (a text);\ncopy c from stdin;\n\u20ac\n\\.\n",
+        "5:1",
+    ),
+    "alone": ("-- sqlmigrate: transaction=off\ncopy t1 from stdin;\nx\n\u20ac\n\\.\n", "4:1"),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), COPIES.values(), ids=COPIES)
+def test_the_line_of_copy_data_and_the_character_are_reported(latin: Project, text: str, place: str) -> None:
+    path = with_one_bad_file(latin, text)
 
     error = failure(latin)
 
-    assert str(error.location) == f"{path}:2:1"
+    assert str(error.location) == f"{path}:{place}"
+    assert "U+20AC" in (error.hint or "")
     assert len(error.done) == BAD - 1
 
 

@@ -81,20 +81,38 @@ WRONG = {
     ),
     "COPY data": Wrong(
         "create table t (a int);\nselect 1;\ncopy t from stdin;\n1\n2\nx\n4\n\\.\nselect 2;\n",
-        "3:1",
+        "6:1",
         'invalid input syntax for type integer: "x"',
         context="COPY t, line 3, column a",
     ),
     "COPY data with a column too many": Wrong(
         "create table t (a int);\ncopy t from stdin;\n1\t2\n\\.\n",
-        "2:1",
+        "3:1",
         "extra data after last expected column",
         context="COPY t, line 1",
     ),
     "a second COPY": Wrong(
         "create table t (a int);\ncopy t from stdin;\n1\n\\.\n copy t from stdin;\ny\n\\.\n",
-        "5:2",
+        "6:1",
         'invalid input syntax for type integer: "y"',
+    ),
+    "COPY data in a table with a comma in its name": Wrong(
+        'create table "a, 1: b" (c int);\ncopy "a, 1: b" from stdin;\n1\nx, line 9\n\\.\n',
+        "4:1",
+        'invalid input syntax for type integer: "x, line 9"',
+    ),
+    "CSV with a header and a record of two lines": Wrong(
+        'create table t (a int, b text);\ncopy t from stdin (format csv, header);\na,b\n1,"x\ny"\nz,1\n\\.\n',
+        "6:1",
+        'invalid input syntax for type integer: "z"',
+    ),
+    "COPY data that a trigger rejects": Wrong(
+        "create table t (a int);\ncreate function f() returns trigger language plpgsql as $$ begin\n"
+        "  raise exception 'no %', new.a;\nend $$;\n"
+        "create trigger g before insert on t for each row execute function f();\n"
+        "copy t from stdin;\n1\n\\.\n",
+        "7:1",
+        "no 1",
     ),
     "a COPY into nowhere": Wrong(
         "select 1;\ncopy nowhere from stdin;\n1\n\\.\n", "2:1", 'relation "nowhere" does not exist'
