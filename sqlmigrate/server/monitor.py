@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.events import Advancing, Blocked, Warned
 from sqlmigrate.model import Blocker
+from sqlmigrate.server.conflicts import conflicting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from sqlmigrate.server.connection import Connection, Row
 
 # pg_blocking_pids() returns 0 for a prepared transaction, which has no backend.
-_BLOCKERS = r"""
+_BLOCKERS = rf"""
 with w as (select a.pid as waiting, w.pid
            from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
-           where {condition})
+           where {{condition}})
 select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password[[:space:]]+)''[^'']*''', E'\\1''...''', 'gi')
@@ -31,9 +32,12 @@ select distinct 0, p.owner::text, p.gid, 'prepared',
        pg_catalog.format('COMMIT PREPARED %%L or ROLLBACK PREPARED %%L in database %%I', p.gid, p.gid, p.database)
 from w join pg_catalog.pg_locks a on a.pid = w.waiting and not a.granted
      join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = a.locktype
-          and (h.database, h.relation, h.page, h.tuple, h.transactionid::text, h.virtualxid, h.classid, h.objid)
+          and (h.database, h.relation, h.page, h.tuple, h.transactionid::text, h.virtualxid, h.classid, h.objid,
+           h.objsubid)
           is not distinct from
-              (a.database, a.relation, a.page, a.tuple, a.transactionid::text, a.virtualxid, a.classid, a.objid)
+              (a.database, a.relation, a.page, a.tuple, a.transactionid::text, a.virtualxid, a.classid, a.objid,
+               a.objsubid)
+          and {conflicting("a.mode", "h.mode")}
      join pg_catalog.pg_locks x on x.virtualtransaction = h.virtualtransaction and x.pid is null
      join pg_catalog.pg_prepared_xacts p on p.transaction = x.transactionid and x.granted
 where w.pid = 0

@@ -10,6 +10,8 @@ import pytest
 
 from sqlmigrate.errors import MigrationFailed
 from sqlmigrate.events import Blocked
+from sqlmigrate.locks.modes import Mode
+from sqlmigrate.server.conflicts import CONFLICTS
 from tests.faults.waiting import running
 from tests.project import Project
 from tests.servers import OwnServer, local
@@ -114,6 +116,53 @@ def test_two_prepared_transactions_and_a_session_are_each_named(project: Project
     assert [name for name in ('"first"', '"second"', f"pid {pid}") if name not in hint] == []
     for gid in ("first", "second"):
         execute_on(project.database, f"rollback prepared '{gid}'")
+
+
+@pytest.mark.parametrize(
+    ("blocking", "compatible", "migration"),
+    [
+        ("insert into t values (1)", "select from t", "create index t_a on t (a);"),
+        ("insert into t values (1)", "select from t for share", "create index t_a on t (a);"),
+        ("lock table t in exclusive mode", "select from t", "insert into t values (2);"),
+        ("lock table t in share mode", "select from t", "insert into t values (2);"),
+        ("insert into t values (1)", "select from t", "lock table t in share row exclusive mode;"),
+        ("select pg_advisory_xact_lock(5)", "select pg_advisory_xact_lock(0, 5)", "select pg_advisory_xact_lock(5);"),
+    ],
+)
+def test_a_prepared_transaction_whose_lock_is_compatible_is_not_named(
+    project: Project, blocking: str, compatible: str, migration: str
+) -> None:
+    execute_on(project.database, "create table t (a int)", "insert into t values (0)")
+    prepare(project, "innocent", compatible)
+    prepare(project, "guilty", blocking)
+    project.add(1, f"-- sqlmigrate: lock-timeout=1500ms lock-retries=0\n{migration}")
+
+    with pytest.raises(MigrationFailed) as failed:
+        project.migrator().migrate()
+
+    assert ('"guilty"' in failed.value.hint, '"innocent"' in failed.value.hint) == (True, False)
+    for gid in ("innocent", "guilty"):
+        execute_on(project.database, f"rollback prepared '{gid}'")
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_lock_modes_conflict_as_postgresql_says(project: Project, mode: Mode) -> None:
+    execute_on(project.database, "create table t (a int)")
+    refused = set()
+    with psycopg.connect(project.database) as holder:
+        holder.execute(f"lock table t in {mode.value} mode".encode())
+        for other in Mode:
+            with psycopg.connect(project.database) as connection:
+                try:
+                    connection.execute(f"lock table t in {other.value} mode nowait".encode())
+                except psycopg.errors.LockNotAvailable:
+                    refused.add(server_name(other))
+
+    assert refused == set(CONFLICTS[server_name(mode)])
+
+
+def server_name(mode: Mode) -> str:
+    return f"{mode.value.title().replace(' ', '')}Lock"
 
 
 def test_a_commit_that_waits_for_a_synchronous_standby_says_so(project: Project) -> None:
