@@ -175,7 +175,12 @@ class Migrator:
     def status(self) -> list[MigrationStatus]:
         """Returns the status of each migration, in order. Only `validate` reports misnamed and duplicate files."""
         with self._target.opened() as opened:
-            return self._statuses(opened)
+            statuses, holder = self._statuses(opened)
+        if holder is not None:
+            from sqlmigrate.events import Warned
+
+            self._on_event(Warned(planner.run_in_progress(holder)))
+        return statuses
 
     def info(self, version: Version | None = None) -> list[Detail]:
         """Returns the details of one version, or of all migrations.
@@ -184,32 +189,38 @@ class Migrator:
             PlanRefused: The version does not exist.
         """
         with self._target.opened() as opened:
-            statuses = [status for status in self._statuses(opened) if version is None or status.version == version]
+            statuses = [status for status in self._statuses(opened)[0] if version is None or status.version == version]
             if not statuses:
                 raise PlanRefused([Problem("unknown-version", f"version {version} does not exist")])
             return [_detail(status, log.log_of(*opened, status.id)) for status in statuses]
 
-    def _statuses(self, opened: Opened) -> list[MigrationStatus]:
-        return planner.statuses(source.find(self._settings.dir).migrations, opened.history.rows())
+    def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:
+        """Returns the statuses, and if a migration is unfinished, the backend that holds the migration lock."""
+        rows, holder = self._target.observed(opened)
+        return planner.statuses(source.find(self._settings.dir).migrations, rows), holder
 
     def check(self) -> Health:
         """Checks whether the database is up to date. Sends only queries, and does not acquire the lock."""
         with self._target.opened() as opened:
             migrations, problems, _ = source.find(self._settings.dir)
-            statuses = planner.statuses(migrations, opened.history.rows())
+            rows, holder = self._target.observed(opened)
+        statuses = planner.statuses(migrations, rows)
         pending = {step.migration.id for step in planner.plan_apply(statuses).steps}
         return Health(
-            tuple(status for status in statuses if status.id in pending), (*problems, *planner.problems(statuses))
+            tuple(status for status in statuses if status.id in pending),
+            (*problems, *planner.while_running(planner.problems(statuses), holder)),
         )
 
     def validate(self) -> list[Problem]:
         """Returns every problem and warning of the files, the scripts and the history."""
         with self._target.opened() as opened:
             migrations, problems, hooks = source.find(self._settings.dir)
-            statuses = planner.statuses(migrations, opened.history.rows())
+            rows, holder = self._target.observed(opened)
+        statuses = planner.statuses(migrations, rows)
         failed = [_failed(status) for status in statuses if status.state is State.FAILED or _is_half_applied(status)]
         scripts = [problem for script in (*migrations, *hooks.present) for problem in _script_problems(script)]
-        return [*problems, *planner.problems(statuses), *failed, *scripts, *planner.without_down(migrations)]
+        unfinished = planner.while_running([*planner.problems(statuses), *failed], holder)
+        return [*problems, *unfinished, *scripts, *planner.without_down(migrations)]
 
     def baseline(self, version: Version) -> Run:
         """Marks a version and all versions before it as applied, without running them.

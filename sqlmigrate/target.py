@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
-    from sqlmigrate.model import Applied
+    from sqlmigrate.model import Applied, Holder
     from sqlmigrate.server.connection import Connection, Row
     from sqlmigrate.server.lock import Lock
     from sqlmigrate.server.session import Session
@@ -138,6 +138,16 @@ class Target:
         from sqlmigrate.server.pooler import keeps_session
 
         return keeps_session(connection, lambda: self.connect("sqlmigrate"))
+
+    def observed(self, opened: Opened) -> tuple[list[Applied], Holder | None]:
+        """Returns the rows of the history, and if one is unfinished, the backend that holds the migration lock."""
+        rows = opened.history.rows()
+        if all(row.success for row in rows):
+            return rows, None
+        from sqlmigrate.server import lock
+
+        holder = lock.holder(opened.connection, self.lock_key)
+        return (rows, holder) if holder else (opened.history.rows(), None)  # the run may have ended in between
 
     @contextmanager
     def locked(self) -> Iterator[Locked]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.execution.prepared import Prepared
     from sqlmigrate.files.source import MigrationFiles
-    from sqlmigrate.model import Applied, Backup, Step
+    from sqlmigrate.model import Applied, Backup, Holder, Step
     from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.connection import Connection
@@ -35,10 +35,13 @@ _UNREHEARSED = Problem(
 )
 
 
-def plan_for(request: PlanRequest, files: MigrationFiles, rows: list[Applied]) -> Plan:
-    """Plans a request from the files and the history rows; the problems of the files come first."""
+def plan_for(request: PlanRequest, files: MigrationFiles, rows: list[Applied], holder: Holder | None = None) -> Plan:
+    """Plans a request from the files and the history rows; the problems of the files come first.
+
+    `holder` is the backend that holds the migration lock while a migration is unfinished.
+    """
     plan = planner.plan(request, planner.statuses(files.migrations, rows), files.hooks)
-    return replace(plan, problems=(*files.problems, *plan.problems))
+    return replace(plan, problems=(*files.problems, *planner.while_running(plan.problems, holder)))
 
 
 def checked(plan: Plan) -> Plan:
@@ -117,7 +120,8 @@ class Runner:
         """Returns the plan that `run` would run, with the problems of its scripts."""
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
-            return self._prepared(opened, plan_for(request, files, opened.history.rows())).plan
+            rows, holder = self._target.observed(opened)
+            return self._prepared(opened, plan_for(request, files, rows, holder)).plan
 
     def review(self, request: PlanRequest) -> Review:
         """Returns the plan with its SQL, locks and lint findings, for the people who approve it.
@@ -130,8 +134,8 @@ class Runner:
 
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
-            rows = opened.history.rows()
-            plan = self._prepared(opened, plan_for(request, files, rows)).plan
+            rows, holder = self._target.observed(opened)
+            plan = self._prepared(opened, plan_for(request, files, rows, holder)).plan
             findings = lint_gate.lint_plan(plan, self._settings) or ()
             facts = self._facts(opened, plan, rows)
             return review.review(plan, request, facts, findings, client_state(opened.connection))
@@ -146,8 +150,8 @@ class Runner:
 
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
-            rows = opened.history.rows()
-            prepared = self._prepared(opened, plan_for(file.request, files, rows))
+            rows, holder = self._target.observed(opened)
+            prepared = self._prepared(opened, plan_for(file.request, files, rows, holder))
             plan = checked(prepared.plan)
             problems = self._outdated(opened, prepared, rows, file) or _misleading(file, plan, opened)
             checked(Plan((), tuple(problems)))

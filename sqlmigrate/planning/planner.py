@@ -22,11 +22,13 @@ from sqlmigrate.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.model import Applied, PlanRequest, Version
+    from sqlmigrate.model import Applied, Holder, PlanRequest, Version
 
 # `action` of the row of a migration whose file was removed on purpose: see `repair`.
 FILE_REMOVED = "missing"
 _NO_HOOKS = Hooks()
+# The problems whose advice is wrong while the run that causes them goes on.
+_UNFINISHED = {"half-rolled-back", "partial", "failed"}
 
 
 def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[MigrationStatus]:
@@ -126,6 +128,20 @@ def _problem(status: MigrationStatus, newest_file: Version | None, *, out_of_ord
             message = f"{status.id} is partially rolled back"
             return Problem("half-rolled-back", message, _location(status), _finish_rollback(status))
     return None
+
+
+def while_running(problems: Sequence[Problem], holder: Holder | None) -> list[Problem]:
+    """Replaces what is said of unfinished migrations while a run holds the migration lock: it may finish them."""
+    if holder is None:
+        return list(problems)
+    hint = "wait for it to end, and run the command again"
+    running = Problem("running", run_in_progress(holder), None, hint)
+    return [running, *(problem for problem in problems if problem.code not in _UNFINISHED)]
+
+
+def run_in_progress(holder: Holder) -> str:
+    """Describes the run that holds the migration lock."""
+    return f"another run is in progress, in {holder}"
 
 
 def _missing(status: MigrationStatus, newest_file: Version | None) -> Problem | None:

@@ -54,8 +54,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
         waiting.wait(0.01)
 
 
-def is_waiting(project: Project) -> bool:
-    query = "select exists (select from pg_stat_activity where query ~* '^drop index' and wait_event_type = 'Lock')"
+def is_waiting(project: Project, verb: str = "drop") -> bool:
+    query = f"select exists (select from pg_stat_activity where query ~* '^{verb} index' and wait_event_type = 'Lock')"
     return bool(project.value(query))
 
 
@@ -107,3 +107,50 @@ def test_an_error_that_remains_is_reported_after_the_wait(rolled_back_halfway: t
 
     assert isinstance(errors[0], PlanRefused)
     assert [problem.code for problem in errors[0].problems] == ["changed"]
+
+
+READING = ("check", "validate", "plan", "plan --rollback --steps 1", "status")
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_command_that_reads_names_the_run_that_is_in_progress(
+    rolled_back_halfway: tuple[Project, Connection], command: str
+) -> None:
+    project, _ = rolled_back_halfway
+    holder = project.migrator().lock_holder()
+    assert holder is not None
+
+    run = project.cli(*command.split())
+
+    shown = run.stdout + run.stderr
+    assert f"another run is in progress, in pid {holder.pid} (postgres, sqlmigrate" in shown
+    assert "run `sqlmigrate" not in shown.replace("run `sqlmigrate status`", "")
+    assert "rollback --steps 1`" not in shown
+
+
+@pytest.mark.parametrize("command", ["validate", "status", "plan --rollback --steps 1"])
+def test_a_migration_that_is_being_applied_is_not_called_interrupted(project: Project, command: str) -> None:
+    project.add(1, "create table t (a int)", "drop table t")
+    project.migrator().migrate()
+    project.add(2, "create table u ();\ncreate index concurrently t_a on t (a);", "drop table u; drop index t_a;")
+    with reading_table(project) as reader, running(lambda: project.migrator().migrate()) as errors:
+        reader.execute("insert into t values (1)")
+        wait_until(lambda: is_waiting(project, "create"))
+        run = project.cli(*command.split())
+        reader.rollback()
+
+    assert errors == []
+    assert "another run is in progress, in pid" in run.stdout + run.stderr
+    assert "interrupted" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("command", READING[:4])
+def test_advice_is_given_when_the_run_has_ended(project: Project, command: str) -> None:
+    project.add(1, "create table t (a int)", "begin; delete from t; commit;\nselect 1/0;")
+    project.migrator().migrate()
+    with pytest.raises(SqlMigrateError):
+        project.migrator().rollback(steps=1)
+
+    run = project.cli(*command.split())
+
+    assert "in progress" not in run.stdout + run.stderr
