@@ -110,6 +110,7 @@ class TableName(NamedTuple):
         return f"{self.schema}.{self.name}"
 
 
+_HOW = 'write --history-table schema.name; only a name in double quotes, such as "a.b", may contain a dot'
 _PART = r'"(?:[^"]|"")+"|[^".]+'
 _QUOTED = re.compile(rf'(?=.*")(?:({_PART})\.)?({_PART})', re.DOTALL)
 
@@ -117,18 +118,20 @@ _QUOTED = re.compile(rf'(?=.*")(?:({_PART})\.)?({_PART})', re.DOTALL)
 def parse_table_name(text: str) -> TableName:
     """Splits `schema.name`; a name without a schema is in `public`.
 
-    Each part is taken as it is, without quotes; `"schema"."name"` is also understood.
+    Each part is taken as it is, without quotes; a part in double quotes is read as in SQL, and may contain dots.
 
     Raises:
         ConfigurationError: the text is not a usable table name, or a name would be longer than PostgreSQL's 63 bytes.
     """
-    schema, dot, name = _unquoted(text) if _QUOTED.fullmatch(text) else text.rpartition(".")
+    is_quoted = _QUOTED.fullmatch(text) is not None
+    schema, dot, name = _unquoted(text) if is_quoted else text.rpartition(".")
+    is_plain = is_quoted or ("." not in schema and schema.strip(' "') == schema and name.strip(' "') == name)
     # In a statement with parameters, psycopg reads a per cent sign as the start of a placeholder.
     is_usable = (
         text.isprintable() and "%" not in text and max(len(schema.encode()), len(f"{name}_totals".encode())) <= 63
     )
-    if not name or (dot and not schema) or not is_usable:
-        raise ConfigurationError(f"{text!r} is not a table name", hint="write --history-table schema.name")
+    if not name or (dot and not schema) or not is_plain or not is_usable:
+        raise ConfigurationError(f"{text!r} is not a table name", hint=_HOW)
     return TableName(schema or "public", name)
 
 
