@@ -147,6 +147,9 @@ class Executor:
         """Gives a script that is partly done the session that it had, as far as possible."""
         for setting in step.script.session:
             self._connection.run(setting)
+        if (start := resumption.start_of(step.step)) is not None:
+            for name, value in self._session.restart(start).items():
+                self._on_event(Said(step.step, f'{name} is "{value}" again, as when the migration was started'))
         if settings := resumption.settings_of(step.step):
             self._connection.run(self._session.restored(settings))
         for item in step.script.carried:

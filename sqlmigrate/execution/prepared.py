@@ -162,6 +162,7 @@ def _prepared(step: Step, client: ClientState) -> PreparedStep:
     cuts = cuts_of(step)
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
     state = step.row.begun_state if begun and step.row is not None else ""
+    client = resumption.client_of(step, client)
     return PreparedStep(step, *source.open_script(step.path, cuts, client), cuts, client, begun, state)
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sqlmigrate.files.source import OpenedScript
     from sqlmigrate.model import Step
     from sqlmigrate.sql.item import Item
+    from sqlmigrate.sql.psql import ClientState
 
+_STRINGS = "standard_conforming_strings"
 _CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
 
 
@@ -26,6 +28,7 @@ class _SessionState(NamedTuple):
     """The state of a session between two segments, as `server.session` reads it."""
 
     settings: Mapping[str, str]
+    start: Mapping[str, str] | None
     objects: tuple[SessionObject, ...]
 
 
@@ -33,6 +36,20 @@ def settings_of(step: Step) -> Mapping[str, str]:
     """Returns the settings that the committed part of a script left in its session, with its user and role."""
     state = _recorded(step)
     return state.settings if state is not None else {}
+
+
+def start_of(step: Step) -> Mapping[str, str] | None:
+    """Returns the settings with which the session of the committed part started; None if they are not recorded."""
+    state = _recorded(step)
+    return state.start if state is not None else None
+
+
+def client_of(step: Step, client: ClientState) -> ClientState:
+    """Returns the state in which the session of the committed part started; `client` is that of this session."""
+    state = _recorded(step)
+    if state is None or state.start is None or _STRINGS in state.settings:
+        return client
+    return client._replace(escapes=state.start.get(_STRINGS) == "off")
 
 
 def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
@@ -72,4 +89,5 @@ def _recorded(step: Step) -> _SessionState | None:
     state = json.loads(step.row.session)
     users = {"session_authorization": state["session_authorization"], "role": state["role"]}
     objects = tuple(SessionObject(*names) for names in state["objects"] or ())
-    return _SessionState({**(state["settings"] or {}), **users}, objects)
+    start = (state["start"] or {}) if "start" in state else None
+    return _SessionState({**(state["settings"] or {}), **users}, start, objects)

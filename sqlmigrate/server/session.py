@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from sqlmigrate.server import network
@@ -54,10 +55,30 @@ _OBJECTS = """
     where c.relnamespace = pg_catalog.pg_my_temp_schema() and c.relkind in ('r', 'v', 'S', 'p')
     union all select 'prepared statement', p.name from pg_catalog.pg_prepared_statements p where p.from_sql
     union all select 'cursor', c.name from pg_catalog.pg_cursors c where c.is_holdable"""
+# The settings that decide what a statement means. ALTER DATABASE and ALTER ROLE change them for later sessions only; a
+# rerun restores them, but neither limits nor costs, which a person may have raised for it.
+# pg_settings does not show custom settings, which no extension defines.
+_DECIDING = """
+    select s.name, s.setting, s.boot_val
+    from pg_catalog.pg_settings s
+    where s.source not in ('client', 'override', 'session') and s.context in ('user', 'superuser')
+      and s.name not like '%timeout%'
+      and (s.category in ('Client Connection Defaults / Statement Behavior',
+                          'Client Connection Defaults / Locale and Formatting')
+           or s.category like 'Version and Platform Compatibility /%')
+    union
+    select c.name, pg_catalog.current_setting(c.name, true), ''
+    from pg_catalog.pg_db_role_setting r
+    cross join lateral (select pg_catalog.split_part(t, '=', 1) from pg_catalog.unnest(r.setconfig) t) c(name)
+    where r.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
+      and r.setrole in (0, (select oid from pg_catalog.pg_roles where rolname = session_user))
+      and c.name like '%.%' and c.name not like 'sqlmigrate.%'"""
 # The state is read before SET ROLE, and written after it.
 _KEEP_STATE = f"""select pg_catalog.set_config('{_STATE_NAME}', pg_catalog.json_build_object(
     'settings', (select pg_catalog.json_object_agg(s.name, s.setting) from pg_catalog.pg_settings s
                  where s.source = 'session' and s.name not like 'sqlmigrate.%' and s.name not in {_OWN_SETTINGS}),
+    'start', (select pg_catalog.json_object_agg(d.name, d.value) from ({_DECIDING}) d(name, value, usual)
+              where d.value is distinct from d.usual),
     'session_authorization', session_user::text, 'role', pg_catalog.current_setting('role'),
     'objects', (select pg_catalog.json_agg(pg_catalog.json_build_array(o.kind, o.name))
                 from ({_OBJECTS}) o(kind, name)))::text, true);"""
@@ -95,6 +116,26 @@ class Session:
         """Returns the SQL that gives settings their values for the rest of the session."""
         pairs = (map(self._connection.literal, pair) for pair in settings.items())
         return "".join(f"select pg_catalog.set_config({name}, {value}, false);" for name, value in pairs)
+
+    def restart(self, start: Mapping[str, str]) -> dict[str, str]:
+        """Gives the settings that no statement has changed their values at the start of an earlier session.
+
+        Args:
+            start: The values that were not PostgreSQL's own defaults.
+
+        Returns:
+            The settings that had another value.
+        """
+        earlier = self._connection.literal(json.dumps(start))
+        # The message fixes no output settings, as `Connection.rows` does: it would read and set these.
+        query = f"""
+            select pg_catalog.json_object_agg(
+                d.name, pg_catalog.set_config(d.name, coalesce(e.value, d.usual, ''), false))
+            from ({_DECIDING}) d(name, value, usual) left join pg_catalog.json_each_text({earlier}) e on e.key = d.name
+            where coalesce(d.value, '') <> coalesce(e.value, d.usual, '')"""
+        (result,) = self._connection.transmit(query)
+        restored: dict[str, str] = json.loads(result.value or b"{}")
+        return restored
 
     def prepared(self, settings: Mapping[str, str | int]) -> str:
         """Returns the SQL of the settings for statements that run outside a transaction."""

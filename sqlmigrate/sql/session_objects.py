@@ -21,6 +21,14 @@ _LEAVES_NOTHING = re.compile(
     r"(?:alter|analyze|cluster|comment|create|drop|grant|reindex|revoke|security|vacuum)\b", re.IGNORECASE
 )
 
+# ALTER DATABASE and ALTER ROLE change the settings of later sessions; the others may call functions.
+_CHANGES_LATER = re.compile(
+    r"alter\s+(?:database|role|user|system)\b.*\b(?:set|reset)\b"
+    r"|alter\s+table\b.*\b(?:using|default)\b"
+    r"|create\b[^(]*?\b(?:table|materialized)\b.*\bas\b|refresh\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 class SessionObject(NamedTuple):
     """An object that ends with its session; `kind` is "temporary table", "prepared statement" and so on."""
@@ -89,8 +97,11 @@ def hides_session_change(statement: str) -> bool:
 
 
 def may_change_session(statement: str, objects: Collection[SessionObject]) -> bool:
-    """Whether a statement, which creates the objects, may change a setting or leave an object in the session."""
-    return bool(objects) or not _LEAVES_NOTHING.match(statement)
+    """Whether a statement, which creates the objects, may change a setting or leave an object in the session.
+
+    A setting of later sessions counts, since a rerun is one.
+    """
+    return bool(objects) or not _LEAVES_NOTHING.match(statement) or _CHANGES_LATER.match(statement) is not None
 
 
 def first_use(name: str, scripts: Iterable[str]) -> int | None:
