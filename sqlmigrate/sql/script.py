@@ -91,6 +91,7 @@ class _Reader:
         self._directives: dict[str, int] = {}
         self._draft = _Draft(0)
         self._block_at: Location | None = None
+        self._quit: tuple[str, str] | None = None  # where psql stops reading, and where to write COMMIT
         self._piece: Piece | None = None
         self._piece_end = self._piece_statements = 0  # grow with each statement
         self._swaps: list[Swap] = []  # of the current piece
@@ -141,7 +142,9 @@ class _Reader:
         holds_statements = self._draft.statements > 0
         self._end_segment()
         if self._block_at is not None and holds_statements:
-            self._refuse("open-block", "unterminated transaction block", self._block_at, "add COMMIT")
+            end, commit = self._quit or ("the end of the file", "add COMMIT")
+            message = f"the transaction block is still open at {end}, where psql would roll it back"
+            self._refuse("open-block", message, self._block_at, commit)
         if self._foreign is not None and not self._ascii:
             message = "the file is UTF-8, but sets client_encoding to another encoding"
             self._refuse("encoding", message, self._foreign, "remove the setting")
@@ -190,10 +193,13 @@ class _Reader:
 
     def _take_command(self, item: Item) -> None:
         self._end_piece()
+        command = command_at(item.text, 0)
+        name = f"\\{command.name}"
+        if command.quits:
+            self._quit = f"{name} in line {item.line}", f"write COMMIT before {name}"
         if item.hint is None:
             self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
             return
-        name = f"\\{command_at(item.text, 0).name}"
         message = f"psql meta-command {name} is not supported"
         self._refuse("psql-command", message, _place(self._path, item), item.hint)
 

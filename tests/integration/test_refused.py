@@ -51,7 +51,31 @@ REFUSED = {
     "a ROLLBACK": Refused("begin;\nselect 1;\nROLLBACK;\n", "4:1", "ROLLBACK would roll back", "remove it"),
     "an ABORT": Refused("select 1; abort;\n", "2:11", "ROLLBACK would roll back", ""),
     "an unterminated transaction block": Refused(
-        "select 1;\nbegin;\nselect 2;\n", "3:1", "unterminated transaction block", "add COMMIT"
+        "select 1;\nbegin;\nselect 2;\n",
+        "3:1",
+        "the transaction block is still open at the end of the file, where psql would roll it back",
+        "add COMMIT",
+    ),
+    "a transaction block that quit ends": Refused(
+        "begin;\nselect 2;\n\\quit\ncommit;\n",
+        "2:1",
+        "the transaction block is still open at \\quit in line 4, where psql would roll it back",
+        "write COMMIT before \\quit",
+    ),
+    "a transaction block that quit ends, with START": Refused(
+        "start transaction;\nselect 2;\ncommit;\nSTART TRANSACTION isolation level serializable;\nselect 1; \\q",
+        "5:1",
+        "the transaction block is still open at \\q in line 6,",
+        "write COMMIT before \\q",
+    ),
+    "a transaction block that quit ends inside a statement": Refused(
+        "begin;\nselect 2 \\q\ncommit;\n",
+        "2:1",
+        "the transaction block is still open at \\q in line 3,",
+        "write COMMIT",
+    ),
+    "a transaction block that quit ends behind another command": Refused(
+        "begin work;\nselect 2;\n\\echo bye \\quit\n", "2:1", "still open at \\quit in line 4,", "write COMMIT"
     ),
     "PREPARE TRANSACTION": Refused("begin;\nprepare transaction 'x';\n", "3:1", "two-phase", "use BEGIN and COMMIT"),
     "COMMIT PREPARED": Refused("commit prepared 'x';\n", "2:1", "two-phase", "use BEGIN and COMMIT"),

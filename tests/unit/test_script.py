@@ -212,7 +212,10 @@ def test_any_other_meta_command_is_refused_with_its_location(command: str) -> No
         ("discard all", "refused", "DISCARD ALL would release the migration lock"),
         ("begin transaction isolation level serializable, read only", "refused",
             "a read-only transaction cannot write to the history table"),
-        ("begin; select 2", "open-block", "unterminated transaction block"),
+        ("begin; select 2", "open-block",
+            "the transaction block is still open at the end of the file, where psql would roll it back"),
+        ("begin; select 2; \\q", "open-block",
+            "the transaction block is still open at \\q in line 2, where psql would roll it back"),
         ("select 'a", "unreadable", "unterminated quoted string"),
     ],
 )  # fmt: skip
