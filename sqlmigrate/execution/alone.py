@@ -92,9 +92,9 @@ class Alone:
         """Records how far the script of a step is, in a transaction of its own."""
         self._transact(step, self._envelope.journal(step, progress, elapsed_ms))
 
-    def record_session(self, step: PreparedStep) -> None:
-        """Records the state of the session, which a rerun restores."""
-        self._transact(step, self._envelope.session_state(step))
+    def record_session(self, step: PreparedStep) -> str:
+        """Records the state of the session, which a rerun restores, and returns it."""
+        return (self._transact(step, self._envelope.session_state(step))[1].value or b"").decode()
 
     def record_end(self, step: PreparedStep, elapsed_ms: int) -> Result:
         """Records the end of a step in a transaction of its own; returns the result that has its total duration."""

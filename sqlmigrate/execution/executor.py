@@ -16,6 +16,7 @@ from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
 from sqlmigrate.execution.prepared import with_cuts
+from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
 from sqlmigrate.sql.sqlstate import TEMPORARY
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Applied, Migration, Step
     from sqlmigrate.server.connection import Result
     from sqlmigrate.server.monitor import Monitor
+    from sqlmigrate.sql.session_objects import SessionObject
     from sqlmigrate.target import Locked
 
 # The number of migrations in one message: at first, at most, and the duration of a message in seconds above which the
@@ -56,6 +58,7 @@ class Executor:
         self._on_event = on_event
         self._count = _BATCH_MIN
         self._reported: set[str] = set()
+        self._lost: set[tuple[str, SessionObject]] = set()  # said to be lost if the run is interrupted
         self._running: PreparedStep | None = None
         self._sent = 0.0
         self.done: list[Step] = []
@@ -153,12 +156,20 @@ class Executor:
         if settings := resumption.settings_of(step.step):
             self._connection.run(self._session.restored(settings))
         for item in step.script.carried:
+            self._say_lost(step, item)
+
+    def _say_lost(self, step: PreparedStep, item: SessionObject) -> None:
+        if (step.step.migration.id, item) not in self._lost:
+            self._lost.add((step.step.migration.id, item))
             self._on_event(Said(step.step, f"if the run is interrupted, a rerun cannot restore the {item}"))
 
     def _end_segment(self, step: PreparedStep) -> None:
         step.next += 1
         if step.next < len(step.script.segments) and step.script.may_change_session and not self._pooled:
-            self._alone.record_session(step)
+            state = self._alone.record_session(step)
+            opened = OpenedScript(step.script, step.source)
+            for item in resumption.lost_later(state, opened, step.next):
+                self._say_lost(step, item)
 
     def _attempt(self, batch: Sequence[PreparedStep]) -> tuple[int, Failure | None]:
         """Sends the next segment of each step; returns how many are committed, and the failure of the next one."""

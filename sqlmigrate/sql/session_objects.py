@@ -16,6 +16,12 @@ _SEQUENCE_VALUE = re.compile(r"\b(lastval|currval)\s*\(", re.IGNORECASE)
 _DRAWS_VALUE = re.compile(r"\bnextval\s*\(|\binsert\b", re.IGNORECASE)
 _RUNS_CODE = re.compile(r"(?:do|call|select|with)\b", re.IGNORECASE)
 _CHANGES_SESSION = re.compile(r"\b(?:set_config|set|temp|temporary|pg_temp)\b", re.IGNORECASE)
+# A call of a function that PostgreSQL's own libraries probably do not contain: its name follows CALL, SELECT or PERFORM.
+_CALLS = re.compile(
+    r"\b(?:call|select|perform)\s+(?:\*\s+from\s+)?"
+    r"(?!(?:pg_catalog\.)?(?:set_config|setval|nextval|count|coalesce|pg_\w+)\b)[\w.\"]+\s*\(",
+    re.IGNORECASE,
+)
 # These statements leave nothing in the session, unless they create a temporary object.
 _LEAVES_NOTHING = re.compile(
     r"(?:alter|analyze|cluster|comment|create|drop|grant|reindex|revoke|security|vacuum)\b", re.IGNORECASE
@@ -25,7 +31,7 @@ _LEAVES_NOTHING = re.compile(
 _CHANGES_LATER = re.compile(
     r"alter\s+(?:database|role|user|system)\b.*\b(?:set|reset)\b"
     r"|alter\s+table\b.*\b(?:using|default)\b"
-    r"|create\b[^(]*?\b(?:table|materialized)\b.*\bas\b|refresh\b",
+    r"|create\b[^(]*?\btable\b.*\bas\b",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -110,6 +116,16 @@ def first_use(name: str, scripts: Iterable[str]) -> int | None:
         if any(created.name == name for created in session_objects(statement)):
             return None
         if _mentions(name, statement):
+            return index
+    return None
+
+
+def first_call(name: str, scripts: Iterable[str]) -> int | None:
+    """Returns the index of the first statement that may call a function, unless one creates the object before it."""
+    for index, statement in enumerate(scripts):
+        if any(created.name == name for created in session_objects(statement)):
+            return None
+        if _CALLS.search(statement):
             return index
     return None
 
