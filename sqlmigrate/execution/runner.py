@@ -146,14 +146,15 @@ class Runner:
         Raises:
             PlanRefused: The plan has errors, or differs from the plan file.
         """
-        from sqlmigrate.planning import approval
+        from sqlmigrate.planning import approval, variables
 
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             prepared = self._prepared(opened, plan_for(file.request, files, rows, holder))
             plan = checked(prepared.plan)
-            problems = self._outdated(opened, prepared, rows, file) or _misleading(file, plan, opened)
+            problems = self._outdated(opened, prepared, rows, file)
+            problems = problems or _misleading(file, plan, opened, variables.PERSONAL)
             checked(Plan((), tuple(problems)))
             if opened.history.format == 0 or opened.history.outdated:
                 with self._target.lock(opened):
@@ -252,8 +253,8 @@ class Runner:
             monitor.close()
 
 
-def _misleading(file: PlanFile, plan: Plan, opened: Opened) -> list[Problem]:
+def _misleading(file: PlanFile, plan: Plan, opened: Opened, may_differ: frozenset[str] = frozenset()) -> list[Problem]:
     from sqlmigrate.planning import review
     from sqlmigrate.server.session import client_state
 
-    return review.differences(file, plan, client_state(opened.connection))
+    return review.differences(file, plan, client_state(opened.connection), may_differ)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Problem, Step
+from sqlmigrate.planning import variables
 from sqlmigrate.planning.plan_file import (
     PLAN_AGAIN,
     VERSION,
@@ -131,14 +132,24 @@ def review(
     return replace(reviewed, digest=digest_of(document(reviewed)))
 
 
-def differences(file: PlanFile, plan: Plan, client: ClientState) -> list[Problem]:
+def differences(
+    file: PlanFile, plan: Plan, client: ClientState, may_differ: frozenset[str] = frozenset()
+) -> list[Problem]:
     """Returns a problem if a plan file shows other SQL than the files contain, even if its digest is right.
+
+    The psql variables that `may_differ` can have other values in the session that made the plan.
 
     Raises:
         ScriptError: a file cannot be read.
     """
-    if file.shown == [_shown_step(step, client) for step in (*plan.steps, *_hook_steps(plan))]:
+
+    def render(client: ClientState) -> list[ShownStep]:
+        return [_shown_step(step, client) for step in (*plan.steps, *_hook_steps(plan))]
+
+    if file.shown == render(client):
         return []
+    if values := variables.planned_values(file.shown, render, client):
+        return variables.problems(file, {name: values[name] for name in values.keys() - may_differ}, client)
     message = (
         "the plan shows other SQL than the files contain: it was edited, or written by another version of sqlmigrate"
     )

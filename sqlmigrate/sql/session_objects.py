@@ -16,7 +16,7 @@ _SEQUENCE_VALUE = re.compile(r"\b(lastval|currval)\s*\(", re.IGNORECASE)
 _DRAWS_VALUE = re.compile(r"\bnextval\s*\(|\binsert\b", re.IGNORECASE)
 _RUNS_CODE = re.compile(r"(?:do|call|select|with)\b", re.IGNORECASE)
 _CHANGES_SESSION = re.compile(r"\b(?:set_config|set|temp|temporary|pg_temp)\b", re.IGNORECASE)
-# A call of a function that PostgreSQL's own libraries probably do not contain: its name follows CALL, SELECT or PERFORM.
+# A call of a function that is probably not one of PostgreSQL's own: its name follows CALL, SELECT or PERFORM.
 _CALLS = re.compile(
     r"\b(?:call|select|perform)\s+(?:\*\s+from\s+)?"
     r"(?!(?:pg_catalog\.)?(?:set_config|setval|nextval|count|coalesce|pg_\w+)\b)[\w.\"]+\s*\(",
