@@ -18,7 +18,8 @@
     ├── TimedOut                    1    the run exceeded `--timeout`
     └── Interrupted     129, 130, 143    SIGHUP, SIGINT or SIGTERM
 
-Each error has a message and a hint (what to do next), and may have a location.
+Each error has a message and a hint (what to do next), and may have a location. Its `str`, the last line of a
+traceback, contains the location and the message; that of `PlanRefused` contains its first problem.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ class SqlMigrateError(Exception):
         self.location = location
         self.hint = hint
 
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}" if self.location else self.message
+
 
 class ConfigurationError(SqlMigrateError):
     """A setting, a configuration file or an argument is invalid."""
@@ -64,6 +68,14 @@ class PlanRefused(SqlMigrateError):
         count = len(problems)
         super().__init__(f"nothing was run: {count} problem{'s' if count != 1 else ''}", hint=hint)
         self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        if not self.problems:
+            return self.message
+        first, *others = self.problems
+        place = f"{first.location}: " if first.location else ""
+        more = f" (and {len(others)} more)" if others else ""
+        return f"nothing was run: {place}{first.message} [{first.code}]{more}"
 
 
 class DatabaseError(SqlMigrateError):

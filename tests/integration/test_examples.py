@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from sqlmigrate.errors import MigrationFailed
+from sqlmigrate.errors import MigrationFailed, PlanRefused
 from tests.project import Project
 from tests.servers import ROOT
 
@@ -59,6 +59,21 @@ def test_the_application_does_not_serve_after_a_failed_migration(fastapi: Module
 
     with pytest.raises(MigrationFailed), TestClient(fastapi.app):
         pass
+
+
+def test_the_traceback_of_the_application_names_the_file_and_what_is_wrong(fastapi: ModuleType) -> None:
+    from fastapi.testclient import TestClient
+
+    script = fastapi.MIGRATIONS / "V1.0.0-002__broken.up.sql"
+    script.write_text("select 1;\nselect 1 / 0;")
+    with pytest.raises(MigrationFailed) as failed, TestClient(fastapi.app):
+        pass
+    assert str(failed.value) == f"{script}:2:1: v1.0.0-002 failed: division by zero"
+
+    script.write_text("select 1;\n\\gexec")
+    with pytest.raises(PlanRefused) as refused, TestClient(fastapi.app):
+        pass
+    assert str(refused.value).startswith(f"nothing was run: {script}:2:1: ")
 
 
 def test_the_tests_of_the_pytest_example_pass(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,16 @@ def test_a_failed_migration_reports_its_location(consumer: pytest.Pytester) -> N
     result = consumer.runpytest_subprocess(*WITHOUT)
 
     result.assert_outcomes(errors=3)
-    assert "division by zero" in result.stdout.str()
+    assert "V1.0.0-002__step.up.sql:2:1: v1.0.0-002 failed: division by zero" in result.stdout.str()
+
+
+def test_a_refused_migration_reports_its_location(consumer: pytest.Pytester) -> None:
+    write(consumer, 2, "select 1;\n\\gexec")
+
+    result = consumer.runpytest_subprocess(*WITHOUT)
+
+    result.assert_outcomes(errors=3)
+    result.stdout.re_match_lines([r".*PlanRefused: nothing was run: .*V1.0.0-002__step.up.sql:2:1: .*gexec"])
 
 
 def test_a_run_without_the_fixtures_imports_nothing(pytester: pytest.Pytester) -> None:

@@ -3,13 +3,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from traceback import format_exception as traceback_of
 
 import pytest
 
 import sqlmigrate
 from sqlmigrate import errors
-from sqlmigrate.errors import Interrupted, PlanRefused, SqlMigrateError, StatementFailed
-from sqlmigrate.model import Problem, ServerReport
+from sqlmigrate.errors import Interrupted, MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+from sqlmigrate.model import Location, Problem, ServerReport
+from tests.unit.samples import step
+
+PLACE = Location("m/a.sql", 3, 4)
 
 CLASSES = {
     name: value for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, SqlMigrateError)
@@ -52,9 +56,50 @@ def test_an_interruption_names_its_signal(number: int, name: str) -> None:
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 problem"), (2, "2 problems")])
-def test_a_refused_plan_counts_its_problems(count: int, words: str) -> None:
+def test_the_message_of_a_refused_plan_counts_its_problems(count: int, words: str) -> None:
     error = PlanRefused([Problem("changed", "x")] * count)
-    assert (str(error), len(error.problems)) == (f"nothing was run: {words}", count)
+    assert (error.message, len(error.problems)) == (f"nothing was run: {words}", count)
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (2, " (and 1 more)"), (3, " (and 2 more)")])
+def test_a_refused_plan_as_text_names_its_first_problem(count: int, more: str) -> None:
+    problems = [Problem("changed", f"problem {number}", PLACE) for number in range(count)]
+    assert str(PlanRefused(problems)) == f"nothing was run: m/a.sql:3:4: problem 0 [changed]{more}"
+
+
+def test_a_refused_plan_without_a_location_or_a_problem_has_a_text_too() -> None:
+    assert str(PlanRefused([Problem("approval", "not approved")])) == "nothing was run: not approved [approval]"
+    assert str(PlanRefused([])) == "nothing was run: 0 problems"
+
+
+def _made(error: type[SqlMigrateError]) -> SqlMigrateError:
+    """Returns an error of a class, with a message and a location as the class takes them."""
+    if issubclass(error, PlanRefused):
+        return error([Problem("changed", "the message", PLACE)])
+    if issubclass(error, StatementFailed):
+        return error(ServerReport("the message", "42P01"), PLACE)
+    if issubclass(error, MigrationFailed):
+        return error("the message", step(1), [], PLACE)
+    return error("the message", PLACE)
+
+
+@pytest.mark.parametrize("error", [pytest.param(error, id=name) for name, error in CLASSES.items()])
+def test_every_error_as_text_names_its_location_and_what_is_wrong(error: type[SqlMigrateError]) -> None:
+    if issubclass(error, Interrupted):  # has no location
+        assert str(error(2)) == "interrupted by SIGINT"
+        return
+    failure = _made(error)
+    traceback = "".join(traceback_of(failure))
+    assert "m/a.sql:3:4: the message" in str(failure)
+    assert "m/a.sql:3:4: the message" in traceback
+    failure.location = None
+    assert "the message" in str(failure)
+
+
+def test_an_error_that_got_its_location_later_names_it() -> None:
+    error = StatementFailed(ServerReport("no such table", "42P01"))
+    error.location, error.message = PLACE, "no such relation"
+    assert str(error) == "m/a.sql:3:4: no such relation"
 
 
 def test_a_failed_statement_has_the_hint_of_the_server() -> None:
