@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
-from sqlmigrate.errors import ConnectionFailed, SqlMigrateError, StatementFailed
+from sqlmigrate.errors import ConnectionFailed, RecordFailed, SqlMigrateError, StatementFailed
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.conninfo import has_password, is_up, make_conninfo, place_in
 from sqlmigrate.server.network import SAME_SERVER
-from sqlmigrate.sql.sqlstate import READ_ONLY, REJECTED_VALUE
+from sqlmigrate.sql.sqlstate import NOT_PERMITTED, READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -125,14 +125,28 @@ class Target:
             history.survey()
             yield Opened(connection, history)
         except SqlMigrateError as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, StatementFailed) and cause.report.sqlstate == READ_ONLY:
-                from sqlmigrate.server import read_only
-
-                error.hint = "\n".join(filter(None, [read_only.advice(connection), error.hint]))
+            self.explain(error, connection)
             raise
         finally:
             connection.close()
+
+    def explain(self, error: SqlMigrateError, connection: Connection) -> None:
+        """Adds to an error of the server the hint for which the database must be asked."""
+        cause = error.__cause__ or error
+        if isinstance(cause, StatementFailed):
+            error.hint = "\n".join(filter(None, [self._advice(cause, connection), error.hint]))
+
+    def _advice(self, cause: StatementFailed, connection: Connection) -> str:
+        is_record = isinstance(cause, RecordFailed)
+        if cause.report.sqlstate == READ_ONLY:
+            from sqlmigrate.server import read_only
+
+            return read_only.advice(connection)
+        if cause.report.sqlstate == NOT_PERMITTED and (is_record or cause.location is None):
+            from sqlmigrate.history import grants
+
+            return grants.advice(connection, self.table, cause.report.message, by_script=is_record)
+        return ""
 
     def _keeps_session(self, connection: Connection) -> bool:
         from sqlmigrate.server.pooler import keeps_session

@@ -17,7 +17,24 @@ _SCHEMES = {
     "sqlite": "SQLite",
     "prisma": "Prisma Accelerate",
     "redis": "Redis",
+    "rediss": "Redis",
+    "mysqlx": "MySQL",
+    "mysql2": "MySQL",
+    "sqlite3": "SQLite",
+    "libsql": "libSQL",
+    "mongodb": "MongoDB",
+    "sqlserver": "SQL Server",
+    "mssql": "SQL Server",
+    "oracle": "Oracle",
+    "clickhouse": "ClickHouse",
+    "snowflake": "Snowflake",
+    "bigquery": "BigQuery",
+    "redshift": "Amazon Redshift",
+    "cockroachdb": "CockroachDB",
+    "duckdb": "DuckDB",
+    "cassandra": "Cassandra",
 }
+_ONLY = "sqlmigrate supports only PostgreSQL"
 _SEARCH_PATH = "write options=-csearch_path%3DSCHEMA instead"
 _DROP = "remove it: sqlmigrate does not need it"
 _NO_POOL = "remove it: sqlmigrate has no connection pool"
@@ -74,7 +91,7 @@ def refusal(text: str) -> Refusal | None:
     """Returns why a connection string is another program's, or would be misread; None if libpq can try it."""
     match = _URL.match(text)
     if match is None:
-        return None
+        return _without_slashes(text)
     scheme, rest = match[1], match[2]
     if scheme not in _OWN:
         return Refusal(*_of_scheme(scheme))
@@ -86,6 +103,16 @@ def refusal(text: str) -> Refusal | None:
         if name in _FOREIGN:
             program, hint = _FOREIGN[name]
             return Refusal(f'parameter "{name}" is one of {program}, not of libpq', hint)
+    return None
+
+
+def _without_slashes(text: str) -> Refusal | None:
+    """Returns why a text that is neither a URL nor keywords and values cannot be used."""
+    scheme, colon, rest = text.partition(":")
+    if colon and (program := _SCHEMES.get(scheme.lower())):
+        return Refusal(f'scheme "{scheme}" is that of {program}: {_ONLY}', _WRITE)
+    if colon and "@" in rest and not re.match(r"\s*\w+\s*=", text):
+        return Refusal("the scheme is missing", f"{_WRITE}; in user and password {_ESCAPES}")
     return None
 
 
@@ -116,7 +143,8 @@ def _of_scheme(scheme: str) -> tuple[str, str]:
     if base in _OWN:
         return f'scheme "{scheme}" is not in lower case', _WRITE
     # An unknown scheme may be a password that was given as the URL.
-    return (f'scheme "{scheme}" is that of {program}' if program else "its scheme is not that of PostgreSQL"), _WRITE
+    whose = f'scheme "{scheme}" is that of {program}' if program else "its scheme is not that of PostgreSQL"
+    return f"{whose}: {_ONLY}", _WRITE
 
 
 def _masked(message: str) -> str:

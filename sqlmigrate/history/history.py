@@ -46,7 +46,7 @@ select coalesce(n.id, 0), case
 from (select pg_catalog.max(id) as id from {log}) n,
      (select pg_catalog.pg_get_serial_sequence({log_name}, 'id')::regclass as id) s
 """
-_GRANT = "grant CREATE on its schema, or choose another table with --history-table schema.name"
+_OTHER = "choose another table with --history-table schema.name"
 _ROWS = "select {columns} from {history}"
 
 
@@ -217,4 +217,9 @@ class History:
     def _creation_hint(self, error: StatementFailed) -> str:
         if error.report.sqlstate not in (NOT_PERMITTED, "3F000"):
             return ""
-        return "let the owner of the tables run `sqlmigrate migrate` once" if self.format else _GRANT
+        if self.format:
+            return "let the owner of the tables run `sqlmigrate migrate` once"
+        from sqlmigrate.history.grants import to_create  # only a failure needs it
+
+        grant = to_create(self._connection, self.table)
+        return f"run {grant}, or {_OTHER}" if grant else _OTHER

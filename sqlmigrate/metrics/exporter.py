@@ -165,7 +165,8 @@ class Exporter:
             self._database = connection.database  # its name may come from a service file
         try:
             return log.reading(*self._opened, self._target.lock_key)
-        except SqlMigrateError:
+        except SqlMigrateError as error:
+            self._target.explain(error, self._opened[0])
             self._drop()
             raise
 

@@ -14,7 +14,7 @@ from psycopg import adapt, pq
 from sqlmigrate.config.url import without_user
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import OLDEST_POSTGRES, ServerReport
-from sqlmigrate.server.conninfo import with_defaults
+from sqlmigrate.server.conninfo import advice, with_defaults
 from sqlmigrate.server.encoding import storable
 from sqlmigrate.server.network import wait
 
@@ -48,16 +48,13 @@ def connect(conninfo: str, application_name: str) -> Connection:
         ConnectionFailed: contains libpq's reason, but no password.
         DatabaseError: the server's version is not supported.
     """
+    complete = with_defaults(conninfo, application_name=application_name, client_encoding="UTF8")
     try:
-        link = psycopg.connect(
-            with_defaults(conninfo, application_name=application_name, client_encoding="UTF8"),
-            autocommit=True,
-            prepare_threshold=None,
-        )
+        link = psycopg.connect(complete, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
+        message = without_user(str(error))
         raise ConnectionFailed(
-            f"could not connect to the database: {_first_line(without_user(str(error)))}",
-            hint="check --database-url, DATABASE_URL, or DB_HOST and the other DB_ variables",
+            f"could not connect to the database: {_first_line(message)}", hint=advice(complete, message)
         ) from None
     link.adapters.register_loader("timestamptz", _MomentLoader)
     connection = Connection(link)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import select
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,8 @@ from sqlmigrate.server.network import CLIENT, as_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PROBE = 5  # seconds
+_ANSWER = re.compile(rb'\tErrorResponse\t.* C "(\w{5})" .*?(?: R "(\w+)" \\x00)?$', re.MULTILINE)
 _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 
 
@@ -63,6 +68,42 @@ def place_in(url: str, **parts: str) -> dict[str, str]:
 def has_password(conninfo: str) -> bool:
     """Whether a connection string contains a password, or the path of a password file."""
     return not {"password", "passfile"}.isdisjoint(psycopg.conninfo.conninfo_to_dict(conninfo))
+
+
+def advice(conninfo: str, message: str) -> str:
+    """Returns what to do after a connection has failed with a message."""
+    from sqlmigrate.server.unreachable import hint_for, is_foreign  # only a failure needs it
+
+    answer = _answer_to(conninfo) if is_foreign(message) else ""
+    return hint_for(message, answer, str(psycopg.conninfo.conninfo_to_dict(conninfo).get("sslmode", "")))
+
+
+def _answer_to(conninfo: str) -> str:
+    """Connects again, and returns the SQLSTATE and the C function of the server's error; empty if there is none.
+
+    After a failed connection libpq keeps only the message, in the server's language. Its trace also has the fields.
+    """
+    if not hasattr(os, "memfd_create"):  # psycopg traces only on Linux
+        return ""
+    with open(os.memfd_create("trace"), "w+b") as trace:
+        link = pq.PGconn.connect_start(conninfo.encode())
+        with suppress(psycopg.Error):
+            link.trace(trace.fileno())
+            _finish(link)
+            link.untrace()
+        link.finish()
+        trace.seek(0)
+        answers = _ANSWER.findall(trace.read())
+    return b" ".join(answers[-1]).decode() if answers else ""
+
+
+def _finish(link: pq.abc.PGconn) -> None:
+    deadline = time.monotonic() + _PROBE
+    events = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+    while (event := events.get(pq.PollingStatus(link.connect_poll()))) and time.monotonic() < deadline:
+        poll = select.poll()
+        poll.register(link.socket, event)
+        poll.poll(1000)
 
 
 def quoted(*parts: str) -> str:

@@ -494,7 +494,7 @@ def test_a_role_without_create_privilege_gets_a_hint(project: Project) -> None:
         project.query(f"drop role {role}")
 
     assert isinstance(refused.value, HistoryError)
-    assert "grant CREATE on its schema" in refused.value.hint
+    assert f"run GRANT CREATE ON SCHEMA public TO {role}, or choose another table" in refused.value.hint
 
 
 @pytest.mark.parametrize("command", ["status", "check", "validate", "info", "plan", "plan_repair", "lock_holder"])

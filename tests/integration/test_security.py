@@ -123,6 +123,11 @@ def test_a_missing_privilege_is_reported_and_nothing_is_changed(granted: Project
         assert done.returncode == 1, (right, table, done.stderr)
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+        hints = re.findall(rf"run GRANT ([A-Z, ]+) ON public\.(\w+) TO {own(role)},", done.stderr)
+        assert {table} == {name for _, name in hints}, done.stderr
+        assert any(right in rights.split(", ") for rights, _ in hints), done.stderr
+        assert "docs/security.md" in done.stderr
+        assert "the script took privileges" not in done.stderr
         if right == "SELECT" or table != "migrations" or command.startswith("repair"):
             assert state(granted) == before
         assert state(granted)[-1] == before[-1]
@@ -164,6 +169,48 @@ def test_approvals_work_under_the_policies(granted: Project) -> None:
     assert as_role(granted, "approver", "approve plan.json --yes").returncode == 0
     assert as_role(granted, "migrator", "migrate --plan plan.json").returncode == 0
     assert granted.value("select count(*) from migrations where success") == 3
+
+
+def test_a_missing_privilege_on_the_schema_names_the_grant(project: Project) -> None:
+    role = own("reader")
+    project.add(1, "select 1;")
+    assert project.cli("migrate", "--history-table", "Ops.migrations").returncode == 0
+    project.query(f"create role {role} login")
+    try:
+        done = project.cli("status", "--history-table", "Ops.migrations", DB_USER=role)
+        assert f'run GRANT USAGE ON SCHEMA "Ops" TO {role}, as the owner of the schema' in done.stderr, done
+        project.query(f'grant usage on schema "Ops" to {role}')
+        done = project.cli("status", "--history-table", "Ops.migrations", DB_USER=role)
+        assert f'run GRANT SELECT ON "Ops".migrations TO {role}, as the owner of the table\n' in done.stderr, done
+    finally:
+        project.query(f"drop owned by {role}", f"drop role {role}")
+
+
+@pytest.mark.parametrize(("table", "object_"), [("public.m", "SCHEMA public"), ("ops.m", "DATABASE")])
+def test_a_role_that_cannot_create_the_tables_gets_the_grant(project: Project, table: str, object_: str) -> None:
+    role = own("reader")
+    project.add(1, "select 1;")
+    project.query(f"create role {role} login", "revoke create on schema public from public")
+    try:
+        done = project.cli("migrate", "--history-table", table, DB_USER=role)
+        assert re.search(rf"run GRANT CREATE ON {object_}.* TO {role}, or choose another table", done.stderr), done
+    finally:
+        project.query(f"drop role {role}")
+
+
+def test_a_statement_of_a_migration_on_another_table_gets_no_grant_on_ours(project: Project) -> None:
+    role = own("reader")
+    project.add(1, "create table kept (a int);")
+    assert project.cli("migrate").returncode == 0
+    project.query(f"create role {role} login", f"grant all on all tables in schema public to {role}")
+    project.query(f"revoke select on kept from {role}", f"revoke insert on migrations from {role}")
+    project.add(2, "select * from kept;")
+    try:
+        done = project.cli("migrate", DB_USER=role)
+        assert "permission denied for table kept" in done.stderr
+        assert "GRANT" not in done.stderr, done.stderr
+    finally:
+        project.query(f"drop owned by {role}", f"drop role {role}")
 
 
 HOSTILE = ["pub\"lic.mi\"gra''tions; drop table kept; --", "s'); {history}/*.a{0}$1$$\\'", "ä b.select"]

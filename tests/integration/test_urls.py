@@ -13,6 +13,20 @@ from tests.project import Project
 
 pytestmark = pytest.mark.anywhere
 
+OTHERS = {
+    "mysql://": "MySQL",
+    "mysql+pymysql://": "MySQL",
+    "mariadb://": "MariaDB",
+    "mongodb://": "MongoDB",
+    "mongodb+srv://": "MongoDB",
+    "sqlserver://": "SQL Server",
+    "mssql+pyodbc://": "SQL Server",
+    "oracle://": "Oracle",
+    "clickhouse://": "ClickHouse",
+    "jdbc:mysql://": "MySQL",
+    "jdbc:sqlserver://": "SQL Server",
+}
+
 
 @pytest.mark.parametrize(
     ("url", "message", "hint"),
@@ -32,6 +46,30 @@ pytestmark = pytest.mark.anywhere
         ("jdbc:postgresql:d", 'scheme "jdbc:" is JDBC', "remove it: write postgresql://"),
         ("mysql://u:secret@h/d", 'scheme "mysql" is that of MySQL', "write postgresql://"),
         ("sqlite:///secret", 'scheme "sqlite" is that of SQLite', "write postgresql://"),
+        *(
+            (
+                f"{scheme}u:secret@h/d",
+                f"is that of {program}: sqlmigrate supports only PostgreSQL",
+                "write postgresql://",
+            )
+            for scheme, program in OTHERS.items()
+        ),
+        ("sqlite:secret.db", 'scheme "sqlite" is that of SQLite: ', "write postgresql://"),
+        ("mysql:host=h;password=secret", 'scheme "mysql" is that of MySQL: ', "write postgresql://"),
+        (
+            "unknown://u:secret@h/d",
+            "its scheme is not that of PostgreSQL: sqlmigrate supports only",
+            "write postgresql:",
+        ),
+        ("postgres:se@cret@host", "the scheme is missing", "write %40 for @"),
+        (
+            "postgres:se@cret@host:5432/d",
+            "the scheme is missing",
+            "write postgresql://USER@HOST:PORT/DATABASE; in user",
+        ),
+        ("u:secret@h/d", "the scheme is missing", "write postgresql://USER@HOST:PORT/DATABASE"),
+        ("postgres://postgres:se@cret@host", "a character that must be escaped", "write %40 for @"),
+        ("postgresql://postgres:se@cret@host:5432/d", "a character that must be escaped", "write %40 for @"),
         ("POSTGRESQL://u:secret@h/d", 'scheme "POSTGRESQL" is not in lower case', "write postgresql://"),
         ("redis://:secret@h", 'scheme "redis" is that of Redis', "write postgresql://"),
         ("h:5432/d", "missing", "write postgresql://USER@HOST:PORT/DATABASE, or host=HOST"),
@@ -45,6 +83,7 @@ def test_a_url_of_another_program_is_explained(url: str, message: str, hint: str
     assert message in failed.value.message
     assert hint in failed.value.hint
     assert "secret" not in failed.value.message + failed.value.hint
+    assert "cret" not in failed.value.message + failed.value.hint
 
 
 @pytest.mark.parametrize("separator", ["#", "/", "?", "@", "?a=", "&x=", "/#", "@/", "@#", "?@", "@?w=", ":", "%", "["])
