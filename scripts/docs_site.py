@@ -23,6 +23,9 @@ ROOT = Path(__file__).parent.parent
 # The pages link to these files outside docs/. They are copied into the site with the same names.
 BESIDE = ("deploy", "examples", "benchmarks", "CONTRIBUTING.md", "LICENSE")
 
+# In the repository, which does not contain the generated pages, these links lead to the commands that the README shows.
+COMMANDS = "](../README.md#use)"
+
 
 def on_config(config: MkDocsConfig) -> None:
     """Adds all decision records to the navigation, in order."""
@@ -40,8 +43,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Changes links out of docs/ to the copies inside the site."""
-    return markdown.replace("](../", "](")
+    """Changes links out of docs/ to the copies inside the site, and `COMMANDS` to the generated page."""
+    return markdown.replace(COMMANDS, "](commands.md)").replace("](../", "](")
 
 
 def on_page_content(html: str, **_: object) -> str:

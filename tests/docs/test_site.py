@@ -97,11 +97,30 @@ def test_external_links_are_well_formed_and_nothing_external_is_loaded(pages: di
     assert [url for page in pages.values() for url in page.loaded if urlsplit(url).netloc] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
-def test_each_link_of_the_repository_s_pages_has_a_target(name: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)(#[\w-]+)?\)", (ROOT / name).read_text())
+def anchors(page: Path) -> set[str]:
+    """Returns the anchors that GitHub gives to a page's headings, and those in its HTML."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    numbered = [f"{slug}-{slugs[:at].count(slug)}" for at, slug in enumerate(slugs) if slug in slugs[:at]]
+    return {*slugs, *numbered, *re.findall(r'<a (?:id|name)="([^"]+)"', text)}
 
-    assert [link for link, _ in links if "://" not in link and not (ROOT / link).exists()] == []
+
+IN_REPOSITORY = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[be]*/**/*.md")})
+
+
+@pytest.mark.parametrize("page", IN_REPOSITORY, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_of_the_repository_s_pages_has_a_target(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", re.sub(r"`[^`\n]+`", "", text))
+    targets = [(link, (page.parent / link if link else page), anchor) for link, anchor in links if "://" not in link]
+
+    assert [link for link, target, _ in targets if not target.exists()] == []
+    assert [f"{link}#{anchor}" for link, to, anchor in targets if anchor and anchor not in anchors(to)] == []
+
+
+def test_the_first_page_links_the_reference_of_the_commands(pages: dict[Path, Links], site: Path) -> None:
+    assert "commands.html" in pages[site / "index.html"].links
 
 
 def test_a_broken_link_fails_the_build(tmp_path: Path) -> None:
