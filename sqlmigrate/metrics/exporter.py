@@ -273,7 +273,7 @@ def _save(path: str, metrics: list[Metric]) -> None:
 def _host_and_port(address: str) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[3]) > 65535:
-        raise ConfigurationError(f'invalid address "{address}"', hint="write HOST:PORT, or :9187 for all addresses")
+        raise ConfigurationError(f'invalid address "{address}"', hint="write HOST:PORT, or :10187 for all addresses")
     return match[1] or match[2], int(match[3])
 
 

@@ -183,3 +183,16 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         [analyze, "verify", *sorted(tmp_path.iterdir())], check=False, capture_output=True, text=True, cwd=tmp_path
     )
     assert (run.returncode, run.stdout + run.stderr) == (0, "")
+
+
+def test_the_exporters_port_is_the_same_everywhere_and_no_other_exporters() -> None:
+    """Prometheus's list of default ports gives 9100 to 9999 to other exporters: 9187 to postgres_exporter."""
+    pages = [*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md"), *DEPLOY.rglob("*.*ml"), *UNITS]
+    served = {port for page in pages for port in re.findall(r"--serve\W+(?:\S*:)?(\d+)", page.read_text())}
+    ports = [loaded(PROMETHEUS / "scrape.yml")[0]["scrape_configs"][0]["static_configs"][0]["targets"][0].split(":")[1]]
+    for document in loaded(DEPLOY / "kubernetes" / "exporter.yaml"):
+        ports += [str(value) for value in re.findall(r"'(?:containerPort|port)': (\d+)", str(document))]
+
+    assert len(ports) == 3
+    assert served == set(ports)
+    assert not 9100 <= int(ports[0]) <= 9999

@@ -186,7 +186,7 @@ def test_addresses_are_parsed_and_checked(project: Project) -> None:
         taken = project.cli("metrics", "--serve", f":{port}")
     assert taken.returncode == 2
     assert f'could not listen on ":{port}": Address already in use' in taken.stderr
-    for wrong in ("9187", "localhost", ":99999", ":x", "", "[:9187", "::1]:9187", "[]:9187"):
+    for wrong in ("10187", "localhost", ":99999", ":x", "", "[:10187", "::1]:10187", "[]:10187"):
         run = project.cli("metrics", "--serve", wrong)
         assert (run.returncode, "invalid address" in run.stderr) == (2, True), run.stderr
 

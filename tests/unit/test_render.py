@@ -162,7 +162,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "prunable": [(Pruned(3, 1),)],
     "pruned": [(Pruned(3, 1),)],
     "metrics": [(up(is_up=True),)],
-    "serving": [("http://localhost:9187/metrics",)],
+    "serving": [("http://localhost:10187/metrics",)],
     "error": [(_error_of(kind),) for kind in ERRORS],
     "problem": [(WRONG,), (ODD,)],
 }
