@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli.commands import inspecting, linting, repairing, running, shell, writing
+from sqlmigrate.cli.commands import embedded, inspecting, linting, repairing, running, shell, writing
 from sqlmigrate.cli.headings import Group
 from sqlmigrate.version import __version__
 
@@ -28,4 +28,4 @@ main.add("Writing", writing.COMMANDS)
 main.add("Running", running.COMMANDS)
 main.add("Inspecting", inspecting.COMMANDS)
 main.add("Repairing", repairing.COMMANDS)
-main.add("Other", (*linting.COMMANDS, *shell.COMMANDS))
+main.add("Other", (*linting.COMMANDS, *embedded.COMMANDS, *shell.COMMANDS))

@@ -77,12 +77,15 @@ class App:
             )
 
 
-def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], click.Command]:
+def command(
+    name: str, formats: tuple[str, ...] = (), cls: type[click.Command] = Command
+) -> Callable[[Callable[..., None]], click.Command]:
     """Returns a decorator that makes a command of a function, which receives an `App` and the command's own options.
 
     Args:
         name: the command's name.
         formats: the values of `--format`, if they are not only text and json.
+        cls: the class of the command.
     """
 
     def decorate(function: Callable[..., None]) -> click.Command:
@@ -104,7 +107,7 @@ def command(name: str, formats: tuple[str, ...] = ()) -> Callable[[Callable[...,
                 signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits the run, not the report on it
                 console.close()
 
-        made = click.command(name, cls=Command)(run)
+        made = click.command(name, cls=cls)(run)
         shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
         made.params += [option for option in shared if _has_option(name, option)]
         return made

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.server.embedded import EmbeddedServer
 
 VERSION = 1
 
@@ -228,6 +229,16 @@ def holder(result: Holder | None) -> Json:
         return {"holder": None}
     names = ("pid", "user", "application", "host", "state", "query")
     return {"holder": {name: getattr(result, name) for name in names} | {"since": result.since.isoformat()}}
+
+
+def embedded(result: EmbeddedServer) -> Json:
+    """Returns `embedded`: the server's directory, its PID or null, its URL, and whether it keeps running."""
+    return {"embedded": result._asdict() | {"pid": result.pid or None, "url": result.url or None}}
+
+
+def embedded_stopped(result: EmbeddedServer) -> Json:
+    """Returns `stopped`: whether the server was running."""
+    return {"stopped": bool(result.pid)}
 
 
 def history(result: Sequence[LogEntry]) -> Json:

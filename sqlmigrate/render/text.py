@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.server.embedded import EmbeddedServer
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -235,6 +236,19 @@ def holder(result: Holder | None) -> str:
         return "nobody holds the migration lock"
     fields = ("pid", "user", "application", "host", "state", "since", "query")
     return "\n".join(f"{name:<12} {getattr(result, name)}" for name in fields)
+
+
+def embedded(result: EmbeddedServer) -> str:
+    """Returns whether the embedded server runs, and its connection string."""
+    if not result.pid:
+        return f"the embedded server in {result.path} is not running"
+    until = "until `sqlmigrate embedded stop`" if result.keeps_running else "until the command that uses it ends"
+    return f"the embedded server in {result.path} runs with pid {result.pid}, {until}\n{result.url}"
+
+
+def embedded_stopped(result: EmbeddedServer) -> str:
+    """Returns whether the embedded server was running before it was stopped."""
+    return f"the embedded server in {result.path} {'was stopped' if result.pid else 'was not running'}"
 
 
 def history(result: Sequence[LogEntry]) -> str:

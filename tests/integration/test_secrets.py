@@ -55,6 +55,7 @@ OFFLINE = {
     "init": ("init elsewhere", "init /proc/nowhere"),
     "generate": ("generate add_orders", "generate"),
     "rules": ("rules", "rules nothing"),
+    "embedded": ("embedded --database-url embedded:data status", "embedded status"),
     "completion": ("completion bash", "completion tcsh"),
 }
 

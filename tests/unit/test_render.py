@@ -49,6 +49,7 @@ from sqlmigrate.planning.review import Review
 from sqlmigrate.render import as_json, phrases, progress, text
 from sqlmigrate.render.escape import printable
 from sqlmigrate.server import connection, conninfo
+from sqlmigrate.server.embedded import EmbeddedServer
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
@@ -162,6 +163,14 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "prunable": [(Pruned(3, 1),)],
     "pruned": [(Pruned(3, 1),)],
     "metrics": [(up(is_up=True),)],
+    "embedded": [
+        (EmbeddedServer(".postgres", 7, "postgresql:///x", keeps_running=True),),
+        (EmbeddedServer("x", 0, "", keeps_running=False),),
+    ],
+    "embedded_stopped": [
+        (EmbeddedServer(".postgres", 7, "postgresql:///x", keeps_running=False),),
+        (EmbeddedServer("x", 0, "", keeps_running=False),),
+    ],
     "serving": [("http://localhost:10187/metrics",)],
     "error": [(_error_of(kind),) for kind in ERRORS],
     "problem": [(WRONG,), (ODD,)],

@@ -1,0 +1,224 @@
+"""The embedded server: kept running, stopped, used by several commands, killed, and another user's."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.servers import quick
+
+
+class Place:
+    """A directory with migrations, whose database is an embedded server."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "data"
+        (root / "migrations").mkdir()
+        (root / "migrations" / "V1.0.0-001__t.up.sql").write_text("create table t (a int);")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SQLMIGRATE_", "PG", "DB_"))}
+        return kept | {"DATABASE_URL": f"embedded:{self.data}"}
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sqlmigrate", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.root,
+            env=self.environment | more,
+        )
+
+    def run(self, *arguments: str, stdin: str = "", code: int = 0, **more: str) -> str:
+        process = self.start(*arguments, **more)
+        stdout, stderr = process.communicate(stdin, timeout=120)
+        assert process.returncode == code, stdout + stderr
+        assert "Traceback" not in stderr
+        return stdout + stderr
+
+    def pid(self) -> int:
+        """The PID of the server, 0 if it does not run."""
+        state = json.loads(self.run("embedded", "status", "--format", "json"))["embedded"]
+        return int(state["pid"] or 0)
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    root = Path(tempfile.mkdtemp(prefix="sqlmigrate-embedded-", dir=quick()))
+    root.chmod(0o755)
+    found = Place(root)
+    yield found
+    found.start("embedded", "stop").communicate(timeout=60)
+    shutil.rmtree(root)
+
+
+def test_a_started_server_keeps_running_after_each_command_until_it_is_stopped(place: Place) -> None:
+    started = place.run("embedded", "start")
+    assert "until `sqlmigrate embedded stop`" in started
+    pid = place.pid()
+    assert pid
+
+    assert "1 migration applied" in place.run("migrate")
+    assert "1 applied" in place.run("status")
+    assert place.pid() == pid
+    assert place.run("embedded", "start").splitlines()[0] == started.splitlines()[0]
+
+    assert "was stopped" in place.run("embedded", "stop")
+    assert not lives(pid)
+    assert "is not running" in place.run("embedded", "status")
+    assert "was not running" in place.run("embedded", "stop")
+
+    place.run("status")
+    assert place.pid() == 0
+
+
+def test_the_status_starts_nothing_and_creates_nothing(place: Place) -> None:
+    assert "is not running" in place.run("embedded", "status")
+    assert not place.data.exists()
+
+
+def test_a_server_can_be_connected_to_by_the_url_that_is_shown(place: Place) -> None:
+    place.run("embedded", "start")
+    url = json.loads(place.run("embedded", "status", "--format", "json"))["embedded"]["url"]
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_psql_gets_its_arguments_and_its_exit_code_is_returned(place: Place) -> None:
+    assert place.run("embedded", "psql", "-XAtc", "select 40 + 2") == "42\n"
+    assert place.run("embedded", "psql", "-XAt", stdin="select 'from stdin';") == "from stdin\n"
+    assert "psql is the PostgreSQL interactive terminal" in place.run("embedded", "psql", "--help")
+    assert 'relation "nothing" does not exist' in place.run(
+        "embedded", "psql", "-v", "ON_ERROR_STOP=1", "-Xc", "select * from nothing", code=1
+    )
+    assert place.pid() == 0
+
+
+def test_psql_leaves_a_kept_server_running(place: Place) -> None:
+    place.run("embedded", "start")
+    pid = place.pid()
+    place.run("embedded", "psql", "-Xc", "select 1")
+    assert place.pid() == pid
+
+
+@pytest.mark.parametrize("arguments", [("stop", "now"), ("status", "x")])
+def test_other_actions_take_no_arguments(place: Place, arguments: tuple[str, ...]) -> None:
+    assert "takes no arguments" in place.run("embedded", *arguments, code=2)
+
+
+@pytest.mark.parametrize("url", ["", "postgresql://localhost/x", "embedded:"])
+def test_another_database_is_refused(place: Place, url: str) -> None:
+    assert "no embedded server is configured" in place.run("embedded", "start", code=2, DATABASE_URL=url)
+
+
+def test_commands_at_once_share_the_server_and_the_last_one_stops_it(place: Place) -> None:
+    processes = [place.start("migrate") for _ in range(3)]
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], ended
+    assert sum("1 migration applied" in stdout for stdout, _ in ended) == 1
+    assert place.pid() == 0
+
+
+def test_starts_at_once_start_one_server(place: Place) -> None:
+    processes = [place.start("embedded", "start", "--format", "json") for _ in range(3)]
+    ended = [process.communicate(timeout=120)[0] for process in processes]
+    assert len({json.loads(stdout)["embedded"]["pid"] for stdout in ended}) == 1
+
+
+def test_a_server_that_is_kept_while_a_command_runs_outlives_that_command(place: Place) -> None:
+    (place.root / "migrations" / "V1.0.0-002__slow.up.sql").write_text("select pg_sleep(30);")
+    slow = place.start("migrate")
+    wait_until(lambda: place.pid() != 0)
+    place.run("embedded", "start")
+    pid = place.pid()
+    slow.send_signal(signal.SIGINT)
+    slow.communicate(timeout=60)
+    assert place.pid() == pid
+
+
+def test_a_killed_server_is_started_again(place: Place) -> None:
+    place.run("embedded", "start")
+    place.run("migrate")
+    pid = place.pid()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not lives(pid))
+
+    assert "is not running" in place.run("embedded", "status")
+    assert "1 applied" in place.run("status")
+    assert place.pid() not in (0, pid)
+
+
+def test_a_killed_command_does_not_keep_the_server_running(place: Place) -> None:
+    (place.root / "migrations" / "V1.0.0-002__slow.up.sql").write_text("select pg_sleep(30);")
+    slow = place.start("migrate")
+    wait_until(lambda: place.pid() != 0)
+    slow.kill()
+    slow.communicate(timeout=60)
+
+    place.run("lock-status")
+
+    assert place.pid() == 0
+
+
+def test_a_pid_file_with_the_number_of_another_program_is_removed(place: Place) -> None:
+    place.run("migrate")
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        lines = [str(other.pid), str(place.data), "1700000000", "5432", str(place.data), "", "1 2", "ready   "]
+        (place.data / "postmaster.pid").write_text("\n".join(lines) + "\n")
+        assert "is not running" in place.run("embedded", "status")
+        assert "was not running" in place.run("embedded", "stop")
+        assert "1 applied" in place.run("status")
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.parametrize("text", ["", "999999999\n", "999999999\n/x\n1\n5432\n/x\n\n1 2\nready\n"])
+def test_an_incomplete_or_stale_pid_file_is_replaced(place: Place, text: str) -> None:
+    place.run("migrate")
+    (place.data / "postmaster.pid").write_text(text)
+    assert "is not running" in place.run("embedded", "status")
+    assert "1 applied" in place.run("status")
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "status", "psql"])
+def test_another_users_directory_is_refused_and_left_as_it_is(place: Place, action: str) -> None:
+    place.data.mkdir()
+    (place.data / "PG_VERSION").write_text("18\n")
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory away")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(place.data, nobody, -1)
+    assert "belongs to another user" in place.run("embedded", action, code=2)
+    assert place.data.stat().st_uid == nobody
+    shutil.rmtree(place.data)
+
+
+def lives(pid: int) -> bool:
+    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
+    return bool(status) and not status.startswith("Z")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
