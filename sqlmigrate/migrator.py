@@ -362,6 +362,9 @@ def _unambiguous(files: MigrationFiles) -> Sequence[Migration]:
 
 
 def _failed(status: MigrationStatus) -> Problem:
+    if status.migration is None:
+        message, hint = f"{status.id} failed, and its file does not exist", "run `sqlmigrate repair` to delete its row"
+        return Problem("failed", message, None, hint, ProblemLevel.WARNING)
     error = status.applied.error_msg if status.applied else ""
     message = f"{status.id} failed: {error}" if error else f"{status.id} was interrupted"
     return Problem("failed", message, None, "fix the file, and run `sqlmigrate migrate` again")
@@ -369,7 +372,8 @@ def _failed(status: MigrationStatus) -> Problem:
 
 def _is_half_applied(status: MigrationStatus) -> bool:
     applied = status.applied
-    return status.state is State.PARTIAL and applied is not None and applied.action != Action.ROLL_BACK.value
+    is_applying = applied is not None and applied.action != Action.ROLL_BACK.value
+    return status.state is State.PARTIAL and is_applying and status.migration is not None
 
 
 def _script_problems(migration: Migration) -> list[Problem]:

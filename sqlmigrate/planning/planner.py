@@ -29,6 +29,7 @@ FILE_REMOVED = "missing"
 _NO_HOOKS = Hooks()
 # The problems whose advice is wrong while the run that causes them goes on.
 _UNFINISHED = {"half-rolled-back", "partial", "failed"}
+_DELETE_ROW = "delete its row from the history table"
 
 
 def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[MigrationStatus]:
@@ -120,10 +121,8 @@ def _problem(status: MigrationStatus, newest_file: Version | None, *, out_of_ord
             message = f"{status.id} differs from its file, and is not run: a newer release has migrated this database"
             hint = "deploy the newer release, or add a migration that is newer than every applied version"
             return Problem("superseded", message, _location(status), hint, ProblemLevel.WARNING)
-        case State.FAILED | State.PARTIAL if status.migration is None:
-            return Problem(
-                "missing", f"{status.id} is unfinished, but its file does not exist", None, "restore its file"
-            )
+        case State.PARTIAL if status.migration is None:
+            return _partial_without_file(status)
         case State.PARTIAL if status.applied and status.applied.action == Action.ROLL_BACK.value:
             message = f"{status.id} is partially rolled back"
             return Problem("half-rolled-back", message, _location(status), _finish_rollback(status))
@@ -157,6 +156,17 @@ def _missing(status: MigrationStatus, newest_file: Version | None) -> Problem | 
         None,
         "restore its file; if the file was removed on purpose, run `sqlmigrate repair`",
     )
+
+
+def _partial_without_file(status: MigrationStatus) -> Problem:
+    """A failed migration of which nothing is left needs no file; this one is committed in part."""
+    if status.applied and status.applied.action == Action.ROLL_BACK.value:
+        message = f"{status.id} is partially rolled back, but its files do not exist"
+        hint = f"restore its files, and {_finish_rollback(status)}; or roll back the rest by hand, and {_DELETE_ROW}"
+    else:
+        message = f"{status.id} is partially applied, but its file does not exist"
+        hint = f"restore its file, and run `sqlmigrate migrate`; or undo the committed part by hand, and {_DELETE_ROW}"
+    return Problem("missing", message, None, hint)
 
 
 def _finish_rollback(status: MigrationStatus) -> str:

@@ -380,6 +380,41 @@ def test_a_missing_file_stops_the_run_until_it_is_repaired(project: Project) -> 
     assert project.migrator().check().up_to_date
 
 
+def test_a_failed_migration_whose_file_was_deleted_stops_nothing(project: Project) -> None:
+    project.add(1, "create table a (id int);")
+    deleted = project.add(2, "create table b (id int);\nselect 1 / 0;")
+    assert project.cli("migrate").returncode == 1
+    deleted.unlink()
+    project.add(3, "create table c (id int);")
+
+    assert [migration.id for migration in project.migrator().check().pending] == ["v1.0.0-003"]
+    assert project.cli("migrate").returncode == 0
+    assert project.cli("check").returncode == 0
+    validated = project.cli("validate")
+    assert (validated.returncode, "v1.0.0-002 failed, and its file does not exist [failed]" in validated.stdout) == (
+        0,
+        True,
+    )
+    assert "→ run `sqlmigrate repair` to delete its row" in validated.stdout
+    assert project.cli("repair", "--yes").returncode == 0
+    assert "v1.0.0-002" not in project.cli("validate").stdout
+
+
+def test_a_partial_migration_whose_file_was_deleted_stops_the_run_until_its_row_is_gone(project: Project) -> None:
+    project.add(1, "create table a (id int);")
+    deleted = project.add(2, "create table b (id int);\nvacuum b;\nselect 1 / 0;")
+    assert project.cli("migrate").returncode == 1
+    deleted.unlink()
+
+    for command in ("migrate", "check", "validate"):
+        ran = project.cli(command)
+        assert ran.returncode == (3 if command == "check" else 1), command
+        assert "v1.0.0-002 is partially applied, but its file does not exist" in ran.stdout + ran.stderr
+    assert "nothing to repair" in project.cli("repair", "--yes").stdout
+    project.query("drop table b", "delete from migrations where version = 'v1.0.0-002'")
+    assert project.cli("migrate").returncode == 0
+
+
 def test_a_failed_row_is_removed_by_repair(project: Project) -> None:
     project.add(1, "select 1 / 0;")
     with pytest.raises(MigrationFailed):

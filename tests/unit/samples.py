@@ -51,7 +51,7 @@ def failed(number: int | str, **changes: Any) -> Applied:
     return row(number, success=False, statements_done=0, statements_begun=0, **changes)
 
 
-def partial(number: int, action: Action = Action.APPLY) -> Applied:
+def partial(number: int | str, action: Action = Action.APPLY) -> Applied:
     return row(number, success=False, statements_done=1, statements_begun=2, action=action.value)
 
 

@@ -89,8 +89,10 @@ def test_statuses_are_complete_and_ordered_by_version(files: set[int], rows: set
         ([1], [row(1), row(2)], "newer", ProblemLevel.WARNING, None),
         ([], [row(1)], "newer", ProblemLevel.WARNING, None),
         ([], [row("views")], "missing", ProblemLevel.ERROR, None),
-        ([], [failed(1)], "missing", ProblemLevel.ERROR, None),
         ([], [partial(1)], "missing", ProblemLevel.ERROR, None),
+        ([], [partial("views")], "missing", ProblemLevel.ERROR, None),
+        ([], [partial(1, Action.ROLL_BACK)], "missing", ProblemLevel.ERROR, None),
+        ([], [failed(1, action="rollback")], "missing", ProblemLevel.ERROR, None),
         ([1], [partial(1, Action.ROLL_BACK)], "half-rolled-back", ProblemLevel.ERROR, UP),
     ],
 )  # fmt: skip
@@ -136,6 +138,36 @@ def test_unapplied_migrations_are_planned_in_order(
     assert {step.action for step in plan.steps} <= {Action.APPLY}
     planned = [step.migration for step in plan.steps]
     assert [step.row for step in plan.steps] == [status.applied for status in found if status.migration in planned]
+
+
+@pytest.mark.parametrize("removed", [failed(2), failed(9), failed("gone")])
+def test_a_failed_migration_whose_file_was_deleted_is_no_obstacle(removed: Applied) -> None:
+    found = statuses([migration(1), migration(3)], [row(1), removed])
+    assert [status.state for status in found if status.migration is None] == [State.FAILED]
+    assert problems(found) == []
+    plan = plan_apply(found)
+    assert (numbers(plan.steps), plan.problems) == ([3], ())
+    back = plan_rollback(found, None, 2)
+    assert (numbers(back.steps), back.problems) == ([1], ())
+
+
+@pytest.mark.parametrize(
+    ("left", "message", "command"),
+    [
+        (partial(2), "v1.0.0-002 is partially applied, but its file does not exist", "sqlmigrate migrate"),
+        (partial("gone"), "R__gone is partially applied, but its file does not exist", "sqlmigrate migrate"),
+        (
+            partial(2, Action.ROLL_BACK),
+            "v1.0.0-002 is partially rolled back, but its files do not exist",
+            "sqlmigrate rollback --steps 1",
+        ),
+    ],
+)
+def test_what_is_left_in_part_without_a_file_says_how_to_finish_it(left: Applied, message: str, command: str) -> None:
+    (problem,) = problems(statuses([migration(1)], [row(1), left]))
+    assert problem.message == message
+    assert command in problem.hint
+    assert "delete its row" in problem.hint
 
 
 def test_an_out_of_order_migration_is_applied_only_if_allowed() -> None:
