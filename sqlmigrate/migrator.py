@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.renumber import Renumbering, RenumberRequest
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
+    from sqlmigrate.execution.runner import Approvable
     from sqlmigrate.files.source import MigrationFiles
     from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
@@ -153,6 +154,14 @@ class Migrator:
             ConfigurationError: The parser is not installed.
         """
         return self._runner.review(request)
+
+    def approvable(self, file: PlanFile) -> Approvable:
+        """Returns a plan as its approver has to see it, with its losses, its locks and its earlier approvals.
+
+        Raises:
+            PlanRefused: The plan has errors, or files or history have changed since the plan file was written.
+        """
+        return self._runner.approvable(file)
 
     def approve(self, file: PlanFile) -> None:
         """Records in the log table that the connected role approves a plan.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,7 @@ from sqlmigrate.errors import ConnectionFailed, RecordFailed, SqlMigrateError, S
 from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect
-from sqlmigrate.server.conninfo import has_password, is_up, make_conninfo, place_in
+from sqlmigrate.server.conninfo import has_password, is_up, make_conninfo, place_in, server_of
 from sqlmigrate.server.network import SAME_SERVER
 from sqlmigrate.sql.sqlstate import NOT_PERMITTED, READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__
@@ -111,10 +110,7 @@ class Target:
         """The server as HOST:PORT, and the name of the database, as in the settings; no connection is opened."""
         url = "dbname=postgres" if self._settings.database.startswith("embedded:") else self._settings.database
         parameters = place_in(url, **dict(self._settings.connection_parts))
-        host = parameters["host"] or parameters["hostaddr"]
-        if not host or host.startswith(("/", "@")):  # the directory of a Unix-domain socket
-            host = socket.gethostname()
-        return f"{host}:{parameters['port'] or 5432}", parameters["dbname"] or parameters["user"]
+        return server_of(parameters), parameters["dbname"] or parameters["user"]
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.errors import PlanRefused
+from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Plan, PlanRequest, Problem, Run
 from sqlmigrate.planning import planner
@@ -33,6 +33,20 @@ _UNREHEARSED = Problem(
     "a rehearsal runs migrations that are not approved, and PostgreSQL cannot roll back every effect of a migration",
     hint="rehearse on a copy of this database",
 )
+
+
+class Approvable(NamedTuple):
+    """A plan that can be approved: what its approver has to see. Without the parser, `review` is None.
+
+    `sql` is the SQL of each step, `host` the connected server, `notes` what the log says about the plan.
+    """
+
+    plan: Plan
+    file: PlanFile
+    review: Review | None
+    sql: Sequence[str]
+    host: str
+    notes: Sequence[str]
 
 
 def plan_for(request: PlanRequest, files: MigrationFiles, rows: list[Applied], holder: Holder | None = None) -> Plan:
@@ -129,16 +143,50 @@ class Runner:
         Raises:
             ConfigurationError: The parser is not installed.
         """
-        from sqlmigrate.planning import lint_gate, review
-        from sqlmigrate.server.session import client_state
-
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             plan = self._prepared(opened, plan_for(request, files, rows, holder)).plan
-            findings = lint_gate.lint_plan(plan, self._settings) or ()
-            facts = self._facts(opened, plan, rows)
-            return review.review(plan, request, facts, findings, client_state(opened.connection))
+            return self._reviewed(opened, plan, request, rows)
+
+    def _reviewed(self, opened: Opened, plan: Plan, request: PlanRequest, rows: list[Applied]) -> Review:
+        from sqlmigrate.planning import lint_gate, plan_file, review
+        from sqlmigrate.server.session import client_state
+
+        findings = lint_gate.lint_plan(plan, self._settings) or ()
+        facts, origin = self._facts(opened, plan, rows), plan_file.origin(opened.connection)
+        return review.review(plan, request, facts, findings, client_state(opened.connection), origin)
+
+    def approvable(self, file: PlanFile) -> Approvable:
+        """Returns what the approver of a plan has to see.
+
+        Raises:
+            PlanRefused: The plan has errors, or differs from the plan file.
+        """
+        from sqlmigrate.planning import plan_history
+        from sqlmigrate.planning.review import preview
+        from sqlmigrate.server.conninfo import server_of
+
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            rows, holder = self._target.observed(opened)
+            plan = self._approvable(opened, plan_for(file.request, files, rows, holder), rows, file)
+            try:
+                review, sql = self._reviewed(opened, plan, file.request, rows), []
+            except ConfigurationError:
+                review, sql = None, [preview(step, str(self._target.table)) for step in plan.steps]
+            notes = plan_history.notes(opened.connection, opened.history, file)
+            return Approvable(plan, file, review, sql, server_of(opened.connection.parameters), notes)
+
+    def _approvable(self, opened: Opened, plan: Plan, rows: list[Applied], file: PlanFile) -> Plan:
+        from sqlmigrate.planning import variables
+
+        prepared = self._prepared(opened, plan)
+        plan = checked(prepared.plan)
+        problems = self._outdated(opened, prepared, rows, file)
+        problems = problems or _misleading(file, plan, opened, variables.PERSONAL)
+        checked(Plan((), tuple(problems)))
+        return plan
 
     def approve(self, file: PlanFile) -> None:
         """Writes to the log table that the connected role approves the plan.
@@ -146,16 +194,12 @@ class Runner:
         Raises:
             PlanRefused: The plan has errors, or differs from the plan file.
         """
-        from sqlmigrate.planning import approval, variables
+        from sqlmigrate.planning import approval
 
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
-            prepared = self._prepared(opened, plan_for(file.request, files, rows, holder))
-            plan = checked(prepared.plan)
-            problems = self._outdated(opened, prepared, rows, file)
-            problems = problems or _misleading(file, plan, opened, variables.PERSONAL)
-            checked(Plan((), tuple(problems)))
+            self._approvable(opened, plan_for(file.request, files, rows, holder), rows, file)
             if opened.history.format == 0 or opened.history.outdated:
                 with self._target.lock(opened):
                     opened.history.create()
@@ -196,14 +240,14 @@ class Runner:
 
         return plan_file.inputs_of(plan, plan_file.identity(opened.connection), str(self._target.table), rows)
 
-    def _outdated(self, opened: Opened, prepared: Prepared, rows: list[Applied], file: PlanFile) -> list[Problem]:
-        from sqlmigrate.planning import plan_file
+    def _outdated(self, opened: Opened, prepared: Prepared, rows: list[Applied], file: PlanFile) -> Sequence[Problem]:
+        from sqlmigrate.planning import plan_file, plan_history
 
         facts = self._facts(opened, prepared.plan, rows)
         for step, planned in zip(prepared.steps, facts["files"], strict=True):
             if step.source.checksum != planned["checksum"]:
                 raise source.changed(step.step.path)
-        return plan_file.changes(file, facts)
+        return plan_history.explained(plan_file.changes(file, facts), *opened, file)
 
     def _requires_approval(self, opened: Opened | Locked) -> bool:
         """Whether the settings or the database require an approval; no setting overrides the database."""

@@ -270,7 +270,7 @@ class Records:
     def _run(self) -> dict[str, str]:
         return {
             "run_id": self._literal(self.run_id),
-            "os_user": self._literal(_os_user()),
+            "os_user": self._literal(os_user()),
             "host": self._literal(socket.gethostname()),
             "tool": self._literal(self._tool_version),
         }
@@ -301,7 +301,8 @@ class Records:
         return self._run | {key: self._literal(value) for key, value in values.items()}
 
 
-def _os_user() -> str:
+def os_user() -> str:
+    """Returns the name of the user of the operating system."""
     import getpass  # only where something is recorded
 
     with suppress(OSError, KeyError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Location, Problem
+from sqlmigrate.planning.plan_history import approvals, moment
 
 if TYPE_CHECKING:
     from sqlmigrate.history.history import History
@@ -47,6 +48,10 @@ def problems(connection: Connection, history: History, file: PlanFile | None, co
     if approvers:
         message = "the plan was approved only by the role that runs it"
         return [Problem("not-approved", message, location, _OTHER_ROLE)]
+    if expired := [approval for approval in approvals(connection, history, file) if approval.has_expired]:
+        role, at, _ = expired[-1]
+        message = f"the approval by {role} at {moment(at)} has expired: a run has started since"
+        return [Problem("not-approved", message, location, hint)]
     return [Problem("not-approved", "the plan was not approved, or not since the last run", location, hint)]
 
 

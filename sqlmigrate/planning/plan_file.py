@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass, replace
-from datetime import UTC
+import socket
+from dataclasses import astuple, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import source
 from sqlmigrate.files.naming import parse_version
+from sqlmigrate.history.records import os_user
 from sqlmigrate.model import Action, Location, PlanRequest, Problem
+from sqlmigrate.server.conninfo import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +30,7 @@ select system_identifier || '/' || (select oid from pg_catalog.pg_database
                                    where datname = pg_catalog.current_database())
 from pg_catalog.pg_control_system()
 """
+_MAKER = "select session_user::text, pg_catalog.clock_timestamp()"
 VERSION = 1
 _WRITE_PLAN = "write a plan file with `sqlmigrate plan --out FILE`"
 PLAN_AGAIN = "create the plan again with the same options: `sqlmigrate plan --out FILE`, with --rollback for a rollback"
@@ -44,6 +48,14 @@ class HistoryState(TypedDict):
 
     rows: int
     digest: str
+
+
+class Origin(NamedTuple):
+    """The server that a plan is for, as HOST:PORT, who made the plan, and when, by the server's clock."""
+
+    host: str
+    made_by: str
+    made_at: datetime
 
 
 class PlannedFile(TypedDict):
@@ -80,17 +92,22 @@ class ShownStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan file whose digest matches its content. `shown` is the SQL that its reader sees."""
+    """A plan file whose digest matches its content. The digest does not cover `origin`, which older files lack.
+
+    `shown` is the SQL that its reader sees, `irreversible` why its steps cannot be undone, by version.
+    """
 
     path: str
     digest: str
     request: PlanRequest
     inputs: PlanInputs
     shown: list[ShownStep]
+    irreversible: Mapping[str, list[str]] = field(default_factory=dict)
+    origin: Origin | None = None
 
 
 def read(path: str) -> PlanFile:
-    """Reads a plan file. The digest does not cover the findings, since they do not change what is run.
+    """Reads a plan file. The digest covers neither the findings nor the origin: they do not change what is run.
 
     Raises:
         ConfigurationError: the file is not a plan file, or was edited.
@@ -100,7 +117,9 @@ def read(path: str) -> PlanFile:
             content = json.load(file)
         digest = content.pop("digest")
         content.pop("findings", None)
-        plan = PlanFile(path, digest, _request(content["asked"]), _inputs(content["plan"]), _shown_in(content))
+        origin = _origin(content.pop("made", None))
+        request, inputs, shown = _request(content["asked"]), _inputs(content["plan"]), _shown_in(content)
+        plan = PlanFile(path, digest, request, inputs, shown, _irreversible(content), origin)
         is_unchanged = digest == digest_of(content)
     except OSError as error:
         raise ConfigurationError(f'could not read plan file "{path}": {error.strerror}', hint=_WRITE_PLAN) from error
@@ -128,6 +147,20 @@ def _shown_in(content: Mapping[str, Any]) -> list[ShownStep]:
         )
         for step in (*content["steps"], *content["hooks"])
     ]
+
+
+def _irreversible(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    steps = (*content["steps"], *content["hooks"])
+    return {step["version"]: [*map(str, step["irreversible"])] for step in steps if step["irreversible"]}
+
+
+def _origin(data: object) -> Origin | None:
+    match data:
+        case None:
+            return None
+        case {"host": str(host), "by": str(name), "at": str(moment)}:
+            return Origin(host, name, datetime.fromisoformat(moment).astimezone())
+    raise ValueError("not the origin of a plan")
 
 
 def changes(file: PlanFile, now: PlanInputs) -> list[Problem]:
@@ -169,6 +202,17 @@ def _changed_files(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 def identity(connection: Connection) -> DatabaseIdentity:
     """Returns what identifies the database of a connection."""
     return {"database": connection.database, "server": connection.rows(_IDENTITY)[0][0]}
+
+
+def origin(connection: Connection) -> Origin:
+    """Returns who makes a plan now, and for which server."""
+    role, now = connection.rows(_MAKER)[0]
+    return Origin(server_of(connection.parameters), f"{role} ({os_user()}@{socket.gethostname()})", now)
+
+
+def origin_as_json(made: Origin) -> dict[str, str]:
+    """Returns an origin as a plan file has it, under the key `made`."""
+    return {"host": made.host, "by": made.made_by, "at": made.made_at.isoformat()}
 
 
 def inputs_of(plan: Plan, database: DatabaseIdentity, history_table: str, rows: Iterable[Applied]) -> PlanInputs:

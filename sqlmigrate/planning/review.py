@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
     from sqlmigrate.model import Plan, PlanRequest
-    from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
+    from sqlmigrate.planning.plan_file import Origin, PlanFile, PlanInputs
     from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.segments import Piece, Segment
@@ -99,7 +99,7 @@ class Review:
     """A plan for one database, written out.
 
     `digest` covers everything that `document` returns. It does not cover `findings`, since another version of the
-    linter may have other findings.
+    linter may have other findings, and `origin`, so that the same plan always has the same digest.
     """
 
     plan: Plan
@@ -109,6 +109,7 @@ class Review:
     hooks: tuple[ReviewedStep, ...]
     digest: str = ""
     findings: tuple[Finding, ...] = ()
+    origin: Origin | None = None
 
 
 def review(
@@ -117,6 +118,7 @@ def review(
     inputs: PlanInputs,
     findings: Sequence[Finding] = (),
     client: ClientState = UNCONNECTED,
+    origin: Origin | None = None,
 ) -> Review:
     """Writes out a plan for a session that starts as `client`; `findings` are those of the files that it runs.
 
@@ -128,7 +130,7 @@ def review(
     queue = _FindingQueue(findings)
     steps = tuple(_reviewed(step, client, new_tables, queue) for step in plan.steps)
     hooks = tuple(_reviewed(hook, client, new_tables, queue) for hook in _hook_steps(plan))
-    reviewed = Review(plan, request, inputs, steps, hooks, findings=tuple(queue.taken))
+    reviewed = Review(plan, request, inputs, steps, hooks, findings=tuple(queue.taken), origin=origin)
     return replace(reviewed, digest=digest_of(document(reviewed)))
 
 

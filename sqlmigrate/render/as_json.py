@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.renumber import Move, Renumbering
     from sqlmigrate.authoring.scaffold import Entry
     from sqlmigrate.authoring.template import Template
+    from sqlmigrate.execution.runner import Approvable
     from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
@@ -57,9 +58,24 @@ def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | Non
 
 def review(made: Review) -> Json:
     """Returns the content of a plan file, which has a `version` of its own, with `digest` and `findings`."""
+    from sqlmigrate.planning.plan_file import origin_as_json
     from sqlmigrate.planning.review import document  # loads the scanner, which no other result needs
 
-    return {"digest": made.digest, **document(made), **findings(made.findings)}
+    origin = {"made": origin_as_json(made.origin)} if made.origin else {}
+    return {"digest": made.digest, **origin, **document(made), **findings(made.findings)}
+
+
+def approvable(result: Approvable) -> Json:
+    """Returns `steps` and `problems` of the plan, what is `irreversible`, and `notes` on earlier runs and approvals."""
+    review, plan = result.review, result.plan
+    lost = [(step.step.migration.id, [*step.irreversible]) for step in review.steps] if review else []
+    irreversible = lost if review else [*result.file.irreversible.items()]
+    return {
+        "steps": [_step(step) for step in plan.steps],
+        "problems": [*map(problem, plan.problems)],
+        "irreversible": [{"version": version, "reasons": reasons} for version, reasons in irreversible if reasons],
+        "notes": list(result.notes),
+    }
 
 
 def approved(file: PlanFile) -> Json:

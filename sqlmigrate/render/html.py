@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary
 from sqlmigrate.render.escape import in_line, visible
-from sqlmigrate.render.phrases import DOING
+from sqlmigrate.render.phrases import DOING, when
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def review(made: Review) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": in_line, "whole": visible, "groups": _groups, "tone": _tone}
+    environment.filters |= {"visible": in_line, "whole": visible, "groups": _groups, "when": when, "tone": _tone}
     environment.globals |= {"summary": summary, "lines": _highlighter(), "excerpts": _excerpts, "doing": DOING}
     page = environment.get_template("review.html.j2")
     return page.render(made=made, style=Markup(style), style_hash=_hash(style))  # noqa: S704  # the package's own file

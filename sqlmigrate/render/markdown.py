@@ -66,7 +66,7 @@ def rule(rule: Rule) -> str:
 
 def _page(made: Review, sql: list[str]) -> str:
     lines = [
-        f"## {_escaped(summary.title(made).capitalize())} of {_code(made.inputs['database'])}",
+        f"## {_escaped(summary.title(made.request).capitalize())} of {_code(made.inputs['database'])}",
         "",
         f"{_escaped(summary.sentence(made))}.",
         "",

@@ -10,6 +10,7 @@ from sqlmigrate.model import Action, ProblemLevel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlmigrate.model import Location, Problem, Step
 
@@ -19,6 +20,11 @@ DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run
 def count(things: Sequence[object], noun: str) -> str:
     """Returns the number of things with the noun: `1 migration`, `2 migrations`."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def when(moment: datetime) -> str:
+    """Returns a point in time with its time zone."""
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def named(step: Step) -> str:

@@ -10,13 +10,15 @@ from click import style
 from sqlmigrate.render import summary
 from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.levels import COLOURS
-from sqlmigrate.render.phrases import DOING, named, problem
+from sqlmigrate.render.phrases import DOING, named, problem, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.execution.runner import Approvable
     from sqlmigrate.lint import Finding
     from sqlmigrate.locks import TableLock
+    from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.review import Review, ReviewedStep
     from sqlmigrate.render.summary import Excerpt, TransactionExcerpt
 
@@ -26,12 +28,48 @@ _LINES_OF_STEP = 400
 _INDENT = " " * 7
 
 
-def review(made: Review) -> str:
-    """Returns the review, step by step; the summary is at the end, where the reader of a terminal sees it first."""
+def review(made: Review, *, is_complete: bool = True) -> str:
+    """Returns the review, step by step; the summary is at the end, where the reader of a terminal sees it first.
+
+    If it is not complete, what cannot be undone is omitted.
+    """
     steps = [line for step in made.steps for line in (*_step(step), "")]
     hooks = [line for hook in made.hooks for line in (*_step(hook), "")]
     around = [style("hooks around each migration, or after an error:", bold=True), *hooks] if hooks else []
-    return "\n".join([*steps, *around, *_irreversible(made), *map(problem, made.plan.problems), *_end(made)])
+    losses = _irreversible(made) if is_complete else []
+    return "\n".join([*steps, *around, *losses, *map(problem, made.plan.problems), *_end(made)])
+
+
+def approvable(result: Approvable) -> str:
+    """Returns what the HTML page shows, the losses first; without the parser, the SQL and the losses in the file."""
+    made, file = result.review, result.file
+    lines = [*_head(file, result.host), *(style(f"note: {in_line(note)}", fg="yellow") for note in result.notes), ""]
+    if made is not None:
+        losses = _irreversible(made) or ["no step is known to be irreversible", ""]
+        return "\n".join([*lines, *losses, *_blocked(made), review(made, is_complete=False)])
+    lost = [f"  {in_line(version)}: {'; '.join(map(in_line, why))}" for version, why in file.irreversible.items()]
+    losses = [style("cannot be undone, according to the plan file:", fg="red"), *lost, ""] if lost else []
+    steps = [f"  {DOING[step.action]:<9}  {in_line(named(step))}" for step in result.plan.steps]
+    hint = style("locks are not shown: pip install 'sqlmigrate[lint]'", dim=True)
+    return "\n".join([*lines, *losses, *steps, "", *result.sql, *map(problem, result.plan.problems), hint])
+
+
+def _head(file: PlanFile, host: str) -> Iterator[str]:
+    yield style(f"{summary.title(file.request)} of database {in_line(file.inputs['database'])} on {host}", bold=True)
+    if made := file.origin:
+        yield f"made by {in_line(made.made_by)} at {when(made.made_at)}"
+
+
+def _blocked(made: Review) -> list[str]:
+    tables = [
+        f"  {in_line(table.relation)}: {summary.effect(table.mode)} ({table.mode.value}), "
+        + "; ".join(
+            f"{in_line(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.lines.items()
+        )
+        for table in summary.blocked(made)
+    ]
+    none = "no statement is known to block reads or writes"
+    return [style("blocks others:", fg="yellow"), *tables, ""] if tables else [none, ""]
 
 
 def _step(reviewed: ReviewedStep) -> Iterator[str]:
@@ -96,6 +134,6 @@ def _irreversible(made: Review) -> list[str]:
 
 
 def _end(made: Review) -> list[str]:
-    head = f"{summary.title(made)} of database {in_line(made.inputs['database'])}: "
+    head = f"{summary.title(made.request)} of database {in_line(made.inputs['database'])}: "
     lines = textwrap.wrap(head + summary.sentence(made), 120, break_long_words=False, break_on_hyphens=False)
     return [*(style(line, bold=True) for line in lines), f"digest {made.digest}"]

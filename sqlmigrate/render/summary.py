@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.locks import Mode
-    from sqlmigrate.model import Step
+    from sqlmigrate.model import PlanRequest, Step
     from sqlmigrate.planning.review import Review, ReviewedStatement, ReviewedStep, ReviewedTransaction
 
 # An excerpt has at most this many characters per line, on average.
@@ -152,9 +152,8 @@ def _blocks(tables: list[BlockedTable]) -> str:
     return f"blocks reads of {count(reads, 'table')}, {writes}" if reads else f"blocks {writes}"
 
 
-def title(made: Review) -> str:
+def title(request: PlanRequest) -> str:
     """Returns the kind of the plan and its target: `migration to v1.0.0-002`."""
-    request = made.request
     if request.action is Action.ROLL_BACK:
         return (
             f"rollback to {request.version}"

@@ -11,11 +11,10 @@ from click import style
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, ProblemLevel, State
-from sqlmigrate.render.phrases import DOING, count, hint_lines, marked, named, prefix, problem
+from sqlmigrate.render.phrases import DOING, count, hint_lines, marked, named, prefix, problem, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from prometheus_client import Metric
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.authoring.renumber import Renumbering
     from sqlmigrate.authoring.scaffold import Entry
     from sqlmigrate.authoring.template import Template
+    from sqlmigrate.execution.runner import Approvable
     from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
@@ -84,6 +84,13 @@ def approved(file: PlanFile) -> str:
     """Returns the digest of the approved plan, and the command that runs it."""
     command = "migrate" if file.request.action is Action.APPLY else "rollback"
     return f"approved: {file.digest}\nrun it: sqlmigrate {command} --plan {file.path}"
+
+
+def approvable(result: Approvable) -> str:
+    """Returns a plan for its approver: first what cannot be undone, then everything that `plan` shows."""
+    from sqlmigrate.render import review
+
+    return review.approvable(result)
 
 
 def review(made: Review) -> str:
@@ -154,15 +161,11 @@ def _status_row(status: MigrationStatus) -> tuple[str, ...]:
     identity = status.id if status.version else "repeatable"
     if row is None:
         return identity, status.name, status.state.value, "", ""
-    return identity, status.name, status.state.value, _when(row.executed_at), duration.shown(row.duration_ms)
+    return identity, status.name, status.state.value, when(row.executed_at), duration.shown(row.duration_ms)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def info(result: Sequence[Detail]) -> str:
@@ -178,11 +181,11 @@ def _detail_lines(detail: Detail) -> list[str]:
         pairs += [("checksum on disk", status.migration.checksum), ("plan", _size(detail))]
     if row := status.applied:
         pairs += [("checksum applied", row.checksum), ("description", row.description)]
-        pairs += [("executed", f"{_when(row.executed_at)} by {row.executed_by} in {duration.shown(row.duration_ms)}")]
+        pairs += [("executed", f"{when(row.executed_at)} by {row.executed_by} in {duration.shown(row.duration_ms)}")]
         pairs += [("statements done", f"{row.statements_done} of {row.statements}")] if row.statements else []
         pairs += [("error", row.error_msg)] if row.error_msg else []
     for entry in detail.log:
-        summary = f"{_when(entry.logged_at)} {entry.action} {entry.outcome} {duration.shown(entry.duration_ms)}"
+        summary = f"{when(entry.logged_at)} {entry.action} {entry.outcome} {duration.shown(entry.duration_ms)}"
         pairs.append(("log", f"{summary} by {entry.db_user} ({entry.os_user}@{entry.host}) {entry.error_msg}".rstrip()))
     return [style(f"{status.id} {status.name}", bold=True), *(f"  {key:<17} {value}" for key, value in pairs)]
 
@@ -267,7 +270,7 @@ def history(result: Sequence[LogEntry]) -> str:
 def _entry(entry: LogEntry) -> tuple[str, ...]:
     who = f"{entry.db_user} ({entry.os_user}@{entry.host})"
     migration = f"{entry.version} {entry.name}".strip() if entry.version != entry.name else entry.version
-    return _when(entry.logged_at), entry.action, migration, entry.outcome, duration.shown(entry.duration_ms), who
+    return when(entry.logged_at), entry.action, migration, entry.outcome, duration.shown(entry.duration_ms), who
 
 
 def prunable(result: Pruned) -> str:

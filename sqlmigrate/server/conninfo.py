@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -115,3 +116,11 @@ def _preset(parameters: Mapping[str, object]) -> set[str]:
     """Returns the names of the parameters that libpq's environment variables or a service file set."""
     with as_environment(parameters):
         return {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val}
+
+
+def server_of(parameters: Mapping[str, str]) -> str:
+    """Returns the server of a connection as HOST:PORT; for a Unix-domain socket, the name of this machine."""
+    host = parameters.get("host") or parameters.get("hostaddr") or ""
+    if not host or host.startswith(("/", "@")):  # the directory of a Unix-domain socket
+        host = socket.gethostname()
+    return f"{host}:{parameters.get('port') or 5432}"

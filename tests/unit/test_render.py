@@ -23,6 +23,7 @@ from sqlmigrate.errors import (
     SqlMigrateError,
     StatementFailed,
 )
+from sqlmigrate.execution.runner import Approvable
 from sqlmigrate.history.log import LogEntry, Pruned
 from sqlmigrate.lint import Finding, Level
 from sqlmigrate.lint.fix import Fix
@@ -128,6 +129,7 @@ EVENTS: dict[events.Event, str] = {
     events.Notice("WARNING", "careful"): "    WARNING: careful",
     events.Warned("the webhook is down"): "  warning: the webhook is down",
 }  # fmt: skip
+PLAN_FILE = PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), INPUTS, [], {"v1.0.0-001": ["lost"]})
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
     "rehearsal": [(Run((step(1), step(2))),)],
@@ -138,7 +140,20 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan((step(1, Action.ROLL_BACK),)),),
     ],
     "review": [(Review(Plan(()), PlanRequest(Action.APPLY), INPUTS, (), (), "ab" * 32),)],
-    "approved": [(PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), INPUTS, []),)],
+    "approvable": [
+        (Approvable(Plan((step(1),)), PLAN_FILE, None, ["select 1;"], "db:5432", ["approved by dba"]),),
+        (
+            Approvable(
+                Plan(()),
+                PLAN_FILE,
+                Review(Plan(()), PlanRequest(Action.APPLY), INPUTS, (), (), "ab" * 32),
+                [],
+                "db:5432",
+                [],
+            ),
+        ),
+    ],
+    "approved": [(PLAN_FILE,)],
     "status": [(STANDING,), ([],)],
     "info": [([Detail(status, (ENTRY,), 3, 2) for status in STANDING],)],
     "health": [(Health((), ()),), (Health(tuple(STANDING), (WRONG,)),)],

@@ -163,12 +163,11 @@ def _rollback_request(version: Version | None, steps: int | None) -> PlanRequest
 @yes_option
 def approve(app: App, file: str, yes: bool) -> None:
     """Approve the plan in FILE; the log table records who approved which digest, and when."""
-    from sqlmigrate.execution.runner import checked
     from sqlmigrate.planning import plan_file
 
     planned = plan_file.read(file)
-    steps = checked(app.migrator.planned(planned.request))
-    app.show(lambda to: to.plan(steps), escape_in_files=False)
+    approvable = app.migrator.approvable(planned)
+    app.show(lambda to: to.approvable(approvable), escape_in_files=False)
     app.confirm(f"Approve this plan ({planned.digest[:12]})?", yes=yes)
     app.migrator.approve(planned)
     app.show(lambda to: to.approved(planned))
