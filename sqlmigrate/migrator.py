@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
+    from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
@@ -205,8 +206,13 @@ class Migrator:
 
     def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:
         """Returns the statuses, and if a migration is unfinished, the backend that holds the migration lock."""
+        from sqlmigrate.planning.activity import active_run
+
         rows, holder = self._target.observed(opened)
-        return planner.statuses(source.find(self._settings.dir).migrations, rows), holder
+        statuses = planner.statuses(source.find(self._settings.dir).migrations, rows)
+        run = active_run(*opened, self._target.lock_key)
+        running = run.version if run else ""
+        return [replace(status, state=State.RUNNING) if status.id == running else status for status in statuses], holder
 
     def check(self) -> Health:
         """Checks whether the database is up to date. Sends only queries, and does not acquire the lock."""
@@ -304,6 +310,13 @@ class Migrator:
 
         with self._target.opened() as opened:
             return lock.holder(opened.connection, self._target.lock_key)
+
+    def activity(self) -> Activity | None:
+        """Returns what the holder of the migration lock does; None if nobody holds the lock."""
+        from sqlmigrate.planning.activity import activity
+
+        with self._target.opened() as opened:
+            return activity(*opened, self._target.lock_key, self._settings.dir)
 
     def unlock(self, pid: int) -> bool:
         """Terminates the backend that holds the migration lock, and logs it.

@@ -109,7 +109,7 @@ class Action(Enum):
 
 
 class State(Enum):
-    """The state of a migration, from its file and its row.
+    """The state of a migration, from its file and its row; RUNNING if a run that holds the lock has come to it.
 
     SUPERSEDED is a repeatable migration of an older release: a newer release has run another version of its file.
     """
@@ -122,6 +122,7 @@ class State(Enum):
     MISSING = "missing"
     OUT_OF_ORDER = "out of order"
     SUPERSEDED = "superseded"
+    RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class Holder:
     application: str
     host: str
     state: str
-    since: datetime
+    since: datetime | None  # None if this role may not see the other one's activity
     query: str
 
     def __str__(self) -> str:

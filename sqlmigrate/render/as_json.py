@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Example, Rule
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Holder, Location, MigrationStatus, Plan, Problem, Run, Step
+    from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
@@ -194,10 +195,15 @@ def _detail(detail: Detail) -> Json:
 
 
 def health(result: Health) -> Json:
-    """Returns `up_to_date`, the `pending` versions and the `problems`."""
+    """Returns `up_to_date`, the `pending` versions, those that have `failed` before, and the `problems`."""
     return {
         "up_to_date": result.up_to_date,
         "pending": [migration.id for migration in result.pending],
+        "failed": [
+            {"version": status.id, "at": row.executed_at.isoformat(), "error": row.error_msg}
+            for status in result.pending
+            if (row := status.applied) and not row.success
+        ],
         "problems": [*map(problem, result.problems)],
     }
 
@@ -244,7 +250,23 @@ def holder(result: Holder | None) -> Json:
     if result is None:
         return {"holder": None}
     names = ("pid", "user", "application", "host", "state", "query")
-    return {"holder": {name: getattr(result, name) for name in names} | {"since": result.since.isoformat()}}
+    since = result.since.isoformat() if result.since else None
+    return {"holder": {name: getattr(result, name) for name in names} | {"since": since}}
+
+
+def activity(result: Activity | None) -> Json:
+    """Returns `holder` and `running`: the step and the statement, what it waits for, and who started the run."""
+    content = holder(result.holder if result else None)
+    if result is None or result.run is None:
+        return content | {"running": None}
+    run, position = result.run, result.position
+    running = run._asdict() | {"began_at": run.began_at.isoformat()}
+    running["name"] = result.step.migration.name if result.step else None
+    running["since"] = result.since.isoformat() if result.since else None
+    running["waits_for"] = result.waits_for
+    running["blockers"] = [*map(str, result.blockers)]
+    running["statement"] = position._asdict() if position else None
+    return content | {"running": running}
 
 
 def embedded(result: EmbeddedServer) -> Json:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlmigrate.model import Location, Problem, Step
+    from sqlmigrate.model import Applied, Location, Problem, Step
 
 DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run"}
 
@@ -20,6 +20,12 @@ DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run
 def count(things: Sequence[object], noun: str) -> str:
     """Returns the number of things with the noun: `1 migration`, `2 migrations`."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def failure(row: Applied) -> str:
+    """Returns when a migration failed, and the first line of its error; or when it was interrupted."""
+    error = row.error_msg.partition("\n")[0]
+    return f"failed at {when(row.executed_at)}: {error}" if error else f"was interrupted at {when(row.executed_at)}"
 
 
 def when(moment: datetime) -> str:

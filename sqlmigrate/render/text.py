@@ -11,7 +11,7 @@ from click import style
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, ProblemLevel, State
-from sqlmigrate.render.phrases import DOING, count, hint_lines, marked, named, prefix, problem, when
+from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, marked, named, prefix, problem, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.migrator import Detail, Health
     from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
+    from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
@@ -43,6 +44,7 @@ _COLOURS = {
     State.MISSING: "yellow",
     State.OUT_OF_ORDER: "yellow",
     State.SUPERSEDED: "yellow",
+    State.RUNNING: "cyan",
 }
 _DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: "applied"}
 
@@ -196,15 +198,25 @@ def _size(detail: Detail) -> str:
 
 
 def health(result: Health) -> str:
-    """Returns one line: whether the database is up to date."""
+    """Returns whether the database is up to date, and which pending migrations have failed before."""
     errors = [problem for problem in result.problems if problem.level is ProblemLevel.ERROR]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return style(f"invalid: {errors[0].message}{more}; see `sqlmigrate validate`", fg="red")
+        first = style(f"invalid: {errors[0].message}{more}; see `sqlmigrate validate`", fg="red")
+        return "\n".join([first, *_failures(result)])
     if result.pending:
         names = ", ".join(migration.id for migration in result.pending[:5])
-        return style(f"{len(result.pending)} pending: {names}{' …' if len(result.pending) > 5 else ''}", fg="yellow")
+        more = " …" if len(result.pending) > 5 else ""
+        return "\n".join([style(f"{len(result.pending)} pending: {names}{more}", fg="yellow"), *_failures(result)])
     return style("up to date", fg="green")
+
+
+def _failures(result: Health) -> list[str]:
+    return [
+        style(f"  {status.id} {failure(row)}", fg="red")
+        for status in result.pending
+        if (row := status.applied) and not row.success
+    ]
 
 
 def problems(result: Sequence[Problem]) -> str:
@@ -252,6 +264,15 @@ def embedded(result: EmbeddedServer) -> str:
 def embedded_stopped(result: EmbeddedServer) -> str:
     """Returns whether the embedded server was running before it was stopped."""
     return f"the embedded server in {result.path} {'was stopped' if result.pid else 'was not running'}"
+
+
+def activity(result: Activity | None) -> str:
+    """Returns the run that holds the migration lock, its statement and what that waits for."""
+    if result is None:
+        return holder(None)
+    from sqlmigrate.render import activity
+
+    return activity.activity(result)
 
 
 def history(result: Sequence[LogEntry]) -> str:

@@ -75,6 +75,11 @@ def blocking(connection: Connection, program: str) -> tuple[Blocker, ...]:
     return tuple(Blocker(*row) for row in rows)
 
 
+def blocking_backend(connection: Connection, pid: int) -> tuple[Blocker, ...]:
+    """Returns the backends that block a backend."""
+    return tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), {"pid": pid}))
+
+
 class _Look(NamedTuple):
     """What the monitor saw; `finished` is None if it could not read the log table."""
 
@@ -161,7 +166,7 @@ class Monitor:
             self._connection = self._open()
             self._connection.run(_NEVER_WAIT)
         connection, pid = self._connection, {"pid": self._pid}
-        blockers = tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), pid))
+        blockers = blocking_backend(connection, self._pid)
         name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
         finished = self._finished_on(connection)
         return _Look(name, is_committed, blockers, finished, [] if blockers else connection.rows(_PROGRESS, pid))

@@ -140,6 +140,7 @@ SCENES = {
     "check": Scene(applied, "check"),
     "check_pending": Scene(pending, "check", 3),
     "check_changed": Scene(changed, "check", 3),
+    "check_failed": Scene(failed, "check", 3),
     "check_mixed": Scene(mixed, "check", 3),
     "validate": Scene(applied, "validate"),
     "validate_invalid": Scene(invalid, "validate", 1),

@@ -43,6 +43,7 @@ from sqlmigrate.model import (
     ServerReport,
     State,
 )
+from sqlmigrate.planning.activity import ActiveRun, Activity, Position
 from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
 from sqlmigrate.planning.planner import statuses
 from sqlmigrate.planning.repair import Repair
@@ -130,6 +131,15 @@ EVENTS: dict[events.Event, str] = {
     events.Warned("the webhook is down"): "  warning: the webhook is down",
 }  # fmt: skip
 PLAN_FILE = PlanFile("plan.json", "ab" * 32, PlanRequest(Action.APPLY), INPUTS, [], {"v1.0.0-001": ["lost"]})
+ACTIVITY = Activity(
+    HOLDER,
+    ActiveRun("0a", "apply", WHEN, "dba", "ilja", "laptop", 3, "v1.0.0-001", 2),
+    step(1),
+    Position("m/a.sql", 2, 3, 4, 7, "select 1;"),
+    WHEN,
+    "ACCESS EXCLUSIVE on orders",
+    (BLOCKER,),
+)
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
     "rehearsal": [(Run((step(1), step(2))),)],
@@ -164,6 +174,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "rule": [(RULES[0],)],
     "repairs": [([FIX],), ([],)],
     "holder": [(HOLDER,), (None,)],
+    "activity": [(None,), (Activity(HOLDER),), (ACTIVITY,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
         ([],),
@@ -251,7 +262,8 @@ def test_every_event_is_tested() -> None:
         ("status", [], "no migrations"),
         ("health", Health((), ()), "up to date"),
         ("health", Health((), (ODD,)), "up to date"),
-        ("health", Health((STANDING[1],), (ODD,)), "1 pending: v1.0.0-002"),
+        ("health", Health((STANDING[1],), (ODD,)),
+            "1 pending: v1.0.0-002\n  v1.0.0-002 was interrupted at 2026-01-02 03:04:05 UTC"),
         ("health", Health((STANDING[0],) * 6, ()), "6 pending: " + "v1.0.0-001, " * 4 + "v1.0.0-001 …"),
         ("health", Health((STANDING[0],), (ODD, WRONG)), "invalid: v1.0.0-001 was changed; see `sqlmigrate validate`"),
         ("health", Health((), (WRONG,) * 3), "invalid: v1.0.0-001 was changed (and 2 more); see `sqlmigrate validate`"),

@@ -76,9 +76,9 @@ def history(app: App, version: Version | None, since: datetime | None, limit: in
 
 @command("lock-status")
 def lock_status(app: App) -> None:
-    """Show the holder of the migration lock."""
-    holder = app.migrator.lock_holder()
-    app.show(lambda to: to.holder(holder))
+    """Show the holder of the migration lock, the statement that it runs, and what that waits for."""
+    activity = app.migrator.activity()
+    app.show(lambda to: to.activity(activity))
 
 
 @command("metrics")
