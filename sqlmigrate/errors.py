@@ -149,6 +149,14 @@ class Interrupted(SqlMigrateError):
         self.exit_code = 128 + signal_number
 
 
+class SignalReceived(KeyboardInterrupt):
+    """A signal, on its way through libraries that catch `Exception`; the command line reports `error` in its place."""
+
+    def __init__(self, error: SqlMigrateError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 # Names of earlier versions. Each is removed in the next minor version.
 _DEPRECATED = {"LockNotHad": LockNotAvailable}
 

@@ -14,13 +14,13 @@ import click
 from sqlmigrate.cli import completion
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Command, Titled
+from sqlmigrate.cli.signals import Signals
 from sqlmigrate.config.options import CONNECTION, LOG_LEVELS, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
-from sqlmigrate.errors import ConfigurationError, Interrupted, SqlMigrateError, TimedOut
+from sqlmigrate.errors import ConfigurationError, SignalReceived, SqlMigrateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from types import FrameType
 
     from click.shell_completion import CompletionItem
 
@@ -97,11 +97,12 @@ def command(
             try:
                 settings = _settings(console, options, file, environment)
                 function(_app(console, settings, "" if arguments.get("dry_run") else name), **arguments)
-            except SqlMigrateError as error:
+            except (SqlMigrateError, SignalReceived) as caught:
+                error = caught.error if isinstance(caught, SignalReceived) else caught
                 console.error(error)
                 sys.exit(error.exit_code)
-            except Exception as error:  # an internal error is also logged and notified
-                console.error(SqlMigrateError(f"internal error: {type(error).__name__}", hint=_REPORT))
+            except Exception as fault:  # an internal error is also logged and notified
+                console.error(SqlMigrateError(f"internal error: {type(fault).__name__}", hint=_REPORT))
                 raise
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits the run, not the report on it
@@ -135,7 +136,8 @@ def _app(console: Console, settings: Settings, command: str) -> App:
         console.on_end.append(Notifier(settings, command, console.warning))
     if command in RUNS and settings.push:
         console.on_end.append(_pusher(app.migrator, settings.push, console.warning))
-    _handle_signals(settings.timeout)
+    if (signals := click.get_current_context().find_object(Signals)) is not None:
+        signals.limit(settings.timeout)
     return app
 
 
@@ -149,8 +151,8 @@ def _pusher(migrator: Migrator, url: str, on_failure: Callable[[str], None]) -> 
             with contextlib.closing(migrator.exporter()) as exporter:
                 # The connection, which is about to close, still holds the lock; the gateway would keep "held".
                 exporter.push(url, omitted=["migration_lock_held"])
-        except SqlMigrateError as error:
-            on_failure(error.message)
+        except (SqlMigrateError, SignalReceived) as caught:
+            on_failure(caught.error.message if isinstance(caught, SignalReceived) else caught.message)
 
     return push
 
@@ -203,7 +205,6 @@ def _setting(option: Option) -> Titled:
     )
 
 
-_IMPORT_PAUSE = 0.01  # seconds until a signal that arrived during an import is tried again
 _REPORT = "report it with the traceback; the history table shows what was committed"
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
@@ -217,42 +218,6 @@ def _has_option(command: str, option: Titled) -> bool:
     if command == "init" and option.heading == PROJECT:
         return False  # it creates the project
     return command in _COMMANDS.get(option.name or "", (command,))
-
-
-def _handle_signals(timeout_ms: int) -> None:
-    """Makes SIGINT, SIGTERM and the timeout raise an error, which cancels, rolls back and unlocks, once.
-
-    A signal that arrives during an import is handled after it: Python up to 3.11 wraps an exception raised in a class
-    statement, and psycopg ignores every exception while it tries its implementations.
-    """
-    deferred: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if _is_importing(frame):
-            deferred.append(number)
-            signal.setitimer(signal.ITIMER_REAL, _IMPORT_PAUSE)
-            return
-        for handled in numbers:
-            signal.signal(handled, signal.SIG_IGN)
-        first = deferred[0] if deferred else number
-        if first == signal.SIGALRM:
-            raise TimedOut(f"the run took longer than {timeout_ms / 1000:g} s", hint="raise --timeout, and run again")
-        raise Interrupted(first)
-
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGALRM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
-        numbers.append(signal.SIGHUP)
-    for number in numbers:
-        signal.signal(number, stop)
-    signal.setitimer(signal.ITIMER_REAL, timeout_ms / 1000)
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
 
 
 class VersionType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli.signals import Signals
+from sqlmigrate.errors import SignalReceived
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -45,6 +48,16 @@ class Group(click.Group):
         for command in commands:
             self.add_command(command)
             self._lists.setdefault(heading, []).append(command)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; a signal outside its own error handling ends it in the same way."""
+        ctx.obj = Signals()
+        try:
+            ctx.obj.handle()
+            return super().invoke(ctx)
+        except SignalReceived as received:
+            click.echo(f"{click.style('error:', fg='red')} {received.error.message}", err=True)
+            ctx.exit(received.error.exit_code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click passes it
         """Writes a list for each heading, where click writes one list and truncates its lines."""

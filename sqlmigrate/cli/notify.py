@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from sqlmigrate.config.options import without_settings
-from sqlmigrate.errors import SqlMigrateError
+from sqlmigrate.errors import SignalReceived, SqlMigrateError
 from sqlmigrate.model import Run
 from sqlmigrate.render import as_json
 from sqlmigrate.version import __version__
@@ -69,8 +69,8 @@ def notify(settings: Settings, content: Mapping[str, object], seconds: float) ->
         post.start()
         warnings += _command_warnings(settings.notify_command, body, seconds)
         post.join(max(deadline - time.monotonic(), 0))
-    except SqlMigrateError as error:  # a signal; the run has ended, and its exit code is decided
-        return [*warnings, f"notification cancelled: {error.message}"]
+    except SignalReceived as received:  # the run has ended, and its exit code is decided
+        return [*warnings, f"notification cancelled: {received.error.message}"]
     return [*warnings, _no_response(settings.notify_url, seconds)] if post.is_alive() else warnings
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import DatabaseError, SqlMigrateError, StatementFailed
+from sqlmigrate.errors import DatabaseError, SignalReceived, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Began, Finished, Notice, PassedOver, Retrying, Running, Said
 from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
@@ -76,7 +76,8 @@ class Executor:
             batch = self._batch(prepared[position:])
             try:
                 position += self._run_batch(batch) if batch else self._run_segments(prepared[position])
-            except (SqlMigrateError, KeyboardInterrupt) as error:
+            except (SqlMigrateError, KeyboardInterrupt) as caught:
+                error = caught.error if isinstance(caught, SignalReceived) else caught
                 self._catch_up(prepared)
                 if len(self.done) == len(prepared):
                     raise  # the error arrived after the last commit

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 
 import pytest
 
+from sqlmigrate.cli import main
 from tests.faults.mix import MIGRATE, Ordeal
 from tests.faults.waiting import backends, running, timed, until_asleep
 from tests.project import Project
@@ -122,6 +124,120 @@ def test_a_signal_during_an_import_is_not_an_internal_error(project: Project, pr
 
     assert (run.returncode, run.stderr.splitlines()[-1]) == (143, "error: interrupted by SIGTERM")
     assert_nothing_is_left(project)
+
+
+# A signal at the import of the module that `STRIKE` names.
+AT_AN_IMPORT = """
+import os, signal, sys
+class Killer:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["STRIKE"]:
+            os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
+sys.meta_path.insert(0, Killer())
+"""
+COMMANDS = {
+    "migrate": ("migrate",),
+    "rollback": ("rollback", "--steps", "1", "--yes"),
+    "plan": ("plan",),
+    "approve": ("approve", "plan.json", "--yes"),
+    "status": ("status",),
+    "info": ("info", "v1.0.0-001"),
+    "check": ("check",),
+    "validate": ("validate",),
+    "history": ("history",),
+    "lock-status": ("lock-status",),
+    "metrics": ("metrics",),
+    "baseline": ("baseline", "--version", "v1.0.0-001"),
+    "repair": ("repair", "--yes"),
+    "cleanup": ("cleanup", "--keep-days", "30"),
+    "force-unlock": ("force-unlock", "--yes"),
+    "renumber": ("renumber", "--yes"),
+    "init": ("init", "new"),
+    "generate": ("generate", "step"),
+    "rules": ("rules",),
+    "completion": ("completion", "bash"),
+}
+IMPORTS = {
+    **dict.fromkeys(COMMANDS, ("sqlmigrate.config.settings", "psycopg_binary")),
+    "init": ("sqlmigrate.config.settings", "sqlmigrate.authoring.scaffold"),
+    "generate": ("sqlmigrate.config.settings", "sqlmigrate.authoring.generator", "jinja2"),
+    "rules": ("sqlmigrate.lint.rules", "sqlmigrate.render.text"),
+    "completion": ("click.shell_completion",),
+}
+
+
+def test_every_command_is_interrupted_by_a_test() -> None:
+    assert set(COMMANDS) == set(main.commands)
+
+
+MOMENTS = [(name, module, "SIGTERM", 143) for name, modules in IMPORTS.items() for module in modules]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "number", "code"),
+    [*MOMENTS, ("migrate", "psycopg", "SIGINT", 130), ("rules", "sqlmigrate.lint.rules", "SIGHUP", 129)],
+)
+def test_a_signal_during_an_import_ends_every_command_in_the_same_way(
+    project: Project, name: str, module: str, number: str, code: int
+) -> None:
+    project.add(1, "create table a (id int)", "drop table a")
+    if name == "approve":
+        project.cli("plan", "--out", "plan.json")
+    (project.root / "sitecustomize.py").write_text(AT_AN_IMPORT)
+    strike = {"STRIKE": module, "SIGNAL": number, "PYTHONPATH": f"{project.root}:{ROOT}"}
+
+    run = project.cli(*COMMANDS[name], **strike)
+
+    assert (run.returncode, run.stderr.splitlines()) == (code, [f"error: interrupted by {number}"])
+
+
+def test_a_signal_during_an_import_before_the_run_is_the_result_in_json(project: Project) -> None:
+    (project.root / "sitecustomize.py").write_text(AT_AN_IMPORT)
+
+    run = project.cli(
+        "status", "--format", "json", STRIKE="psycopg", SIGNAL="SIGTERM", PYTHONPATH=f"{project.root}:{ROOT}"
+    )
+
+    assert json.loads(run.stdout)["error"]["message"] == "interrupted by SIGTERM"
+
+
+# psycopg logs every exception of a notice's callback, and libpq's own callback ignores even a BaseException.
+IN_A_NOTICE = """
+import os, signal, sys
+def kill_in_notice(frame, event, argument):
+    if frame.f_code.co_qualname == "Connection._notice" and frame.f_locals["notice"].message_primary == "hear":
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+sys.setprofile(kill_in_notice)
+"""
+# Many libraries catch Exception.
+IN_A_TEMPLATE = """
+import os, signal, sys
+def kill_in_template(frame, event, argument):
+    if frame.f_code.co_filename.endswith("lonely.up.sql.j2"):
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+sys.setprofile(kill_in_template)
+"""
+
+
+def test_a_signal_in_the_callback_of_a_notice_ends_the_run(project: Project) -> None:
+    (project.root / "sitecustomize.py").write_text(IN_A_NOTICE)
+    project.add(1, "do $$ begin raise notice 'hear'; end $$; select pg_sleep(60)")
+
+    took, run = timed(lambda: project.cli("migrate", PYTHONPATH=f"{project.root}:{ROOT}"))
+
+    assert (run.returncode, took < 30) == (143, True)
+    assert "v1.0.0-001 failed: interrupted by SIGTERM" in run.stderr
+
+
+def test_a_signal_in_a_template_is_not_an_error_of_the_template(project: Project) -> None:
+    (project.root / "sitecustomize.py").write_text(IN_A_TEMPLATE)
+    project.write("templates/lonely.up.sql.j2", "select {{ range(3) | list }};")
+
+    run = project.cli("generate", "step", "--template", "lonely", PYTHONPATH=f"{project.root}:{ROOT}")
+
+    assert (run.returncode, run.stderr) == (143, "error: interrupted by SIGTERM\n")
 
 
 def terminate(_: Project, process: subprocess.Popen[str]) -> None:

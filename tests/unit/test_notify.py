@@ -11,7 +11,7 @@ import pytest
 
 from sqlmigrate.cli.notify import notify
 from sqlmigrate.config.settings import Settings
-from sqlmigrate.errors import Interrupted
+from sqlmigrate.errors import Interrupted, SignalReceived
 from tests.webhook import TOKEN, Webhook, listening
 
 UNUSABLE = "notify-url must be http://HOST/… or https://HOST/…"
@@ -152,7 +152,7 @@ def test_webhook_and_command_are_notified_at_the_same_time(webhook: Webhook, tmp
 
 def test_a_signal_ends_the_notification_and_not_the_program(tmp_path: Path) -> None:
     def stop(number: int, _: object) -> None:
-        raise Interrupted(number)
+        raise SignalReceived(Interrupted(number))
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:

@@ -11,7 +11,7 @@ import click
 
 from sqlmigrate.cli.app import MomentType, VersionType, command, dry_run_option, version_option
 from sqlmigrate.cli.commands import linting
-from sqlmigrate.errors import ConfigurationError, Interrupted
+from sqlmigrate.errors import ConfigurationError, SignalReceived
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,8 +105,8 @@ def _serve(app: App, exporter: Exporter, address: str) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits runs, not servers
     try:
         exporter.serve(address, lambda url: app.show(lambda to: to.serving(url)))
-    except Interrupted as interruption:  # a signal is the normal way to stop a server
-        sys.exit(interruption.exit_code)
+    except SignalReceived as received:  # the normal way to stop a server
+        sys.exit(received.error.exit_code)
 
 
 COMMANDS = (status, info, check, validate, history, lock_status, metrics)
