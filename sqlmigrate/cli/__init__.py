@@ -11,7 +11,8 @@ from sqlmigrate.version import __version__
 _EPILOG = """\b
 Exit codes: 0 success · 1 failure · 2 usage or configuration error · 3 pending migrations or problems (check)
             4 could not obtain the migration lock · 130/143 interrupted
-Every option can also be set as SQLMIGRATE_… in the environment, or in sqlmigrate.toml or [tool.sqlmigrate]."""
+Every option is also a variable: --dry-run is SQLMIGRATE_DRY_RUN. Settings can also be in sqlmigrate.toml or
+[tool.sqlmigrate]."""
 
 
 @click.group(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import completion
+from sqlmigrate.cli import completion, variables
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.cli.signals import Signals
@@ -95,6 +95,7 @@ def command(
             console = Console(arguments.pop("output_format"), options["log_level"])
             file, environment = arguments.pop("config", None), arguments.pop("env", None)
             try:
+                check_variables(console)
                 settings = _settings(console, options, file, environment)
                 function(_app(console, settings, "" if arguments.get("dry_run") else name), **arguments)
             except (SqlMigrateError, SignalReceived) as caught:
@@ -114,6 +115,20 @@ def command(
         return made
 
     return decorate
+
+
+def check_variables(console: Console) -> None:
+    """Shows which variables set options of the command, and checks that sqlmigrate reads all of its variables.
+
+    Raises:
+        ConfigurationError: a variable is unknown.
+    """
+    context = click.get_current_context()
+    root = context.find_root().command
+    if notice := variables.notice(context):
+        console.note(notice)
+    if isinstance(root, click.Group):
+        variables.check(os.environ, root)
 
 
 def _settings(console: Console, options: dict[str, Any], file: str | None, environment: str | None) -> Settings:
@@ -179,7 +194,6 @@ def _shared_options() -> list[Titled]:
         Titled(
             ["--log-level"],
             type=click.Choice(LOG_LEVELS),
-            envvar="SQLMIGRATE_LOG_LEVEL",
             help="The lowest level of the progress on stderr.  [default: info]",
             heading=OUTPUT,
         ),
@@ -190,7 +204,6 @@ def _format(formats: tuple[str, ...]) -> Titled:
     return Titled(
         ["--format", "output_format"],
         type=click.Choice(formats),
-        envvar="SQLMIGRATE_FORMAT",
         help="The output format.  [default: text]",
         heading=OUTPUT,
     )

@@ -110,6 +110,11 @@ class Console:
 
         self.event(Warned(message))
 
+    def note(self, text: str) -> None:
+        """Shows a line of information that is not part of a run."""
+        if self._shows_progress and "info" in self._shown_levels:
+            _write(f"  {_printable(text)}", err=True)
+
     def _progress(self, event: Event) -> None:
         from sqlmigrate.events import level_of
         from sqlmigrate.render import progress

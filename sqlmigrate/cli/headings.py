@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import variables
 from sqlmigrate.cli.signals import Signals
 from sqlmigrate.errors import SignalReceived
 
@@ -23,6 +24,17 @@ class Titled(click.Option):
 
 class Command(click.Command):
     """A command whose help lists its own options first, then the shared options under their headings."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the options of the environment before those of the command line, which override them."""
+        if ctx.resilient_parsing:  # the shell completes a word
+            return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, [*variables.arguments(self, ctx, args), *args])
+        except click.BadParameter as error:
+            if error.param and (variable := variables.used(ctx).get(error.param.name or "")):
+                raise click.BadParameter(f"{variable}: {error.message}", ctx, error.param) from None
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes a list for each heading, where click writes one list."""

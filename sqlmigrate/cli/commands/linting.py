@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
-from sqlmigrate.cli import completion
+from sqlmigrate.cli import completion, variables
+from sqlmigrate.cli.app import check_variables
 from sqlmigrate.cli.console import Console
-from sqlmigrate.cli.headings import Titled
+from sqlmigrate.cli.headings import Command, Titled
 from sqlmigrate.config.options import LINT_LEVELS
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
@@ -104,8 +105,11 @@ class Request(NamedTuple):
         Raises:
             ConfigurationError: one is given.
         """
+        from_environment = variables.used(click.get_current_context())
         options = [
-            f"--{name.replace('_', '-')}" for name in (*_SETTINGS, "replay", "fix", "yes") if getattr(self, name)
+            f"--{name.replace('_', '-')}"
+            for name in (*_SETTINGS, "replay", "fix", "yes")
+            if getattr(self, name) and name not in from_environment
         ]
         options += [f"--format {output_format}"] if output_format not in _DIFF_FORMATS else []
         if options:
@@ -195,7 +199,7 @@ def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
         write(fix)
 
 
-@click.command("rules")
+@click.command("rules", cls=Command)
 @click.argument("name", required=False, shell_complete=completion.offer(completion.rules))
 @click.option(
     "--format",
@@ -208,6 +212,7 @@ def rules(name: str | None, output_format: str) -> None:
     """List the linter's rules, or show all details of NAME."""
     console = Console(output_format)
     try:
+        check_variables(console)
         _show_rules(console, name)
     except SqlMigrateError as error:
         console.error(error)
