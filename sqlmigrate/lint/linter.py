@@ -23,6 +23,7 @@ from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schem
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
+from sqlmigrate.sql.directive import DRAFT, FINISH
 from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.tree import qualified, relation, walk
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
+_DRAFT = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\bdraft=on\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
 # Linting fewer files takes no longer than reading the cache.
 _MANY = 50
@@ -317,6 +319,9 @@ class _FileLinter:
         head = self._number == 1
         if head:
             self._state.each_alone = _EACH_ALONE.search(space.text) is not None
+            if draft := _DRAFT.search(space.text):
+                location = locate(self._moment.path, space.text, draft.start(), space.line, space.column)
+                self._report("draft", location, DRAFT, FINISH)
         for ignore in ignores_in(self._moment.path, space, head=head):
             self._ignores.append((self._number - ignore.trailing, ignore))
 

@@ -8,7 +8,9 @@ from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
 
 DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
-_NAMES = ("transaction", "lock-timeout", "lock-retries", "statement-timeout")
+DRAFT = "the file is a draft"
+FINISH = 'write its statements, and delete the line "-- sqlmigrate: draft=on"'
+_NAMES = ("transaction", "lock-timeout", "lock-retries", "statement-timeout", "draft")
 
 
 def value_of(key: str, value: str) -> int:
@@ -17,10 +19,10 @@ def value_of(key: str, value: str) -> int:
         raise ConfigurationError(f'unrecognized directive "{key}"', hint=f"write one of {', '.join(_NAMES)}")
     if key == "lock-retries" and value.isdecimal() and len(value) < 10:
         return int(value)
-    if key != "transaction":
+    if key not in ("transaction", "draft"):
         return milliseconds(value)
     if value not in ("on", "off"):
-        raise ConfigurationError(f'invalid value for directive "transaction": "{value}"', hint="write transaction=off")
+        raise ConfigurationError(f'invalid value for directive "{key}": "{value}"', hint=f"write {key}=off")
     return int(value == "on")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.model import Location, Problem, ProblemLevel
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.directive import DIRECTIVE, assignments, value_of
+from sqlmigrate.sql.directive import DIRECTIVE, DRAFT, FINISH, assignments, value_of
 from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
@@ -188,6 +188,8 @@ class _Reader:
         for key, value in assignments(text):
             try:
                 self._directives[key] = value_of(key, value)
+                if key == "draft" and self._directives[key]:
+                    self._refuse("draft", DRAFT, place, FINISH)
             except ConfigurationError as error:
                 self._refuse("directive", error.message, place, error.hint)
 

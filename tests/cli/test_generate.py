@@ -14,6 +14,7 @@ import pytest
 from sqlmigrate.authoring.generator import MigrationRequest, generate
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import atomic
+from tests.project import Project
 from tests.scratch import Scratch
 
 pytestmark = pytest.mark.anywhere
@@ -47,7 +48,7 @@ def test_json(scratch: Scratch) -> None:
 
     assert made["files"] == [{"version": "v1.0.0-001", "path": f"migrations/{name}"} for name in (UP, DOWN)]
     assert [file["version"] for file in shown["files"]] == ["v1.1.0-001"] * 2
-    assert shown["files"][0]["text"] == "-- Create orders.\n"
+    assert shown["files"][0]["text"].startswith("-- Create orders.\n-- sqlmigrate: draft=on\n")
     assert names(scratch) == [DOWN, UP]
 
 
@@ -117,7 +118,7 @@ def test_the_description_may_be_in_any_language(scratch: Scratch) -> None:
     scratch.run("generate", "add_channels", "--description", "添加告警通道。")
 
     up = scratch.root / "migrations" / "V1.0.0-001__add_channels.up.sql"
-    assert up.read_text() == "-- 添加告警通道.\n"
+    assert up.read_text().startswith("-- 添加告警通道.\n")
 
 
 @pytest.mark.parametrize(
@@ -276,3 +277,58 @@ def test_a_template_that_does_not_end_is_stopped(scratch: Scratch, monkeypatch: 
 
     with pytest.raises(ConfigurationError, match=r"the template did not end within 0\.2 s"):
         generate([str(scratch.root / "m")], MigrationRequest("a", "endless"))
+
+
+@pytest.mark.parametrize(
+    "command", ["migrate", "migrate --dry-run", "plan", "validate", "validate migrations", "check"]
+)
+def test_a_generated_migration_that_nobody_has_edited_is_refused(project: Project, command: str) -> None:
+    project.add(1, "create table a (id int)")
+    assert project.cli("generate", "add_tags").returncode == 0
+
+    run = project.cli(*command.split())
+
+    code = 3 if command == "check" else 1
+    assert run.returncode == code, run.stdout + run.stderr
+    if command != "check":
+        assert "V1.0.0-002__add_tags.up.sql:2:1: the file is a draft" in run.stdout + run.stderr
+        assert 'delete the line "-- sqlmigrate: draft=on"' in run.stdout + run.stderr
+    assert project.value("select to_regclass('a') is null")
+
+
+def test_the_down_file_of_a_draft_is_refused_by_rollback_and_reported_by_validate(project: Project) -> None:
+    project.cli("generate", "add_tags")
+    (up,) = project.directory.glob("*.up.sql")
+    up.write_text("create table tags (id int);")
+    assert project.cli("migrate").returncode == 0
+
+    back = project.cli("rollback", "--steps", "1", "--yes")
+    assert (back.returncode, "down.sql:2:1: the file is a draft" in back.stderr) == (1, True)
+
+    for command in (("validate",), ("validate", "migrations")):
+        found = project.cli(*command)
+        assert (found.returncode, "down.sql:2:1: the file is a draft" in found.stdout) == (1, True)
+
+
+def test_a_draft_is_applied_after_its_mark_is_deleted(project: Project) -> None:
+    project.cli("generate", "add_tags")
+    for path in project.directory.iterdir():
+        lines = path.read_text().splitlines()
+        assert lines[1:] == [
+            "-- sqlmigrate: draft=on",
+            "-- Write the statements here, and delete this line and the line above.",
+        ]
+        path.write_text(f"{lines[0]}\nselect 1;\n")
+
+    assert project.cli("migrate").returncode == 0
+    assert project.cli("validate").returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "-- A comment.\n", ";;", "\\echo hello\n"])
+def test_a_file_without_a_statement_is_a_warning(project: Project, text: str) -> None:
+    project.add(1, text, "")
+
+    for command in ("validate", "plan", "migrate"):
+        run = project.cli(command)
+        assert run.returncode == 0
+        assert "up.sql: the file contains no statement" in run.stdout + run.stderr

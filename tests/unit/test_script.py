@@ -156,7 +156,7 @@ def test_a_directive_below_the_first_statement_is_refused() -> None:
         (
             "transactions=off",
             'unrecognized directive "transactions"',
-            "write one of transaction, lock-timeout, lock-retries, statement-timeout",
+            "write one of transaction, lock-timeout, lock-retries, statement-timeout, draft",
         ),
         ("transaction=no", 'invalid value for directive "transaction": "no"', "write transaction=off"),
         ("transaction", 'invalid value for directive "transaction": ""', "write transaction=off"),

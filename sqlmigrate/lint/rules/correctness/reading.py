@@ -51,4 +51,16 @@ DUPLICATE_VERSION = Rule(
         Example("select 1;", name="R__a.sql"),
     ),
 )
-RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION)
+DRAFT = Rule(
+    name="draft",
+    level=Level.ERROR,
+    stake="sqlmigrate refuses a file with the mark of the template `empty`: its statements are still to be written.",
+    safe="select 1;",
+    examples=(
+        bad("-- Add tags.\n-- sqlmigrate: draft=on\n"),
+        bad("-- sqlmigrate: lock-retries=3 draft=on\nselect 1;"),
+        good("-- sqlmigrate: draft=off\nselect 1;"),
+        good("-- a draft\nselect '-- sqlmigrate: draft=on';"),
+    ),
+)
+RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, DRAFT)
