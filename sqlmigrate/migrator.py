@@ -200,7 +200,7 @@ class Migrator:
         """
         with self._target.opened() as opened:
             statuses = [status for status in self._statuses(opened)[0] if version is None or status.version == version]
-            if not statuses:
+            if not statuses and version is not None:
                 raise PlanRefused([Problem("unknown-version", f"version {version} does not exist")])
             return [_detail(status, log.log_of(*opened, status.id)) for status in statuses]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.files import atomic, source
+from sqlmigrate.files import atomic, listing, source
 from sqlmigrate.files.naming import Bump, file_name, following, slug
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def generate(directories: Sequence[str], request: MigrationRequest) -> Generated
     Raises:
         ConfigurationError: the name, a value or the version is invalid, or a file cannot be written. No file remains.
     """
-    source.require_directories(directories)
+    listing.require_directories(directories)
     try:
         with atomic.held(directories[0]):
             generated = plan(directories, request)

@@ -19,7 +19,7 @@ from sqlmigrate.config.options import CONNECTION, LOG_LEVELS, OPTIONS, OUTPUT, P
 from sqlmigrate.errors import ConfigurationError, SignalReceived, SqlMigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from click.shell_completion import CompletionItem
@@ -65,6 +65,14 @@ class App:
         self._console.outcome = run
         self.show(lambda to: to.run(run))
 
+    def warn_of_unread_files(self, directories: Sequence[str] | None = None) -> None:
+        """Warns of files in the migrations directories that are probably meant as migrations, but are not read."""
+        from sqlmigrate.files import listing
+
+        with contextlib.suppress(SqlMigrateError):  # the command reports it
+            for problem in listing.unread(self.settings.dir if directories is None else directories):
+                self.warn(f"{problem.location}: {problem.message}")
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Prompts the user, unless `yes` is given.
 
@@ -97,7 +105,10 @@ def command(
             try:
                 check_variables(console)
                 settings = _settings(console, options, file, environment)
-                function(_app(console, settings, "" if arguments.get("dry_run") else name), **arguments)
+                app = _app(console, settings, "" if arguments.get("dry_run") else name)
+                if name in _SILENT_ON_FILES:
+                    app.warn_of_unread_files()
+                function(app, **arguments)
             except (SqlMigrateError, SignalReceived) as caught:
                 error = caught.error if isinstance(caught, SignalReceived) else caught
                 console.error(error)
@@ -221,6 +232,8 @@ def _setting(option: Option) -> Titled:
 _REPORT = "report it with the traceback; the history table shows what was committed"
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
+# Commands whose result does not contain the problems of the files.
+_SILENT_ON_FILES = ("status", "info", "check", "baseline", "repair", "renumber", "generate")
 # Commands that do not connect to a database.
 _ON_FILES = ("generate", "init")
 

@@ -19,6 +19,10 @@ _FILE = re.compile(
 )
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)\.(\d+)-(\d+)\s*", re.IGNORECASE)
 
+# A version or R__ at the start, or an ending such as .psql, .sql.txt or .sql~.
+_RESEMBLES = re.compile(r"(?:v\d[\d.]*(?:-\d+)?|r)__.*|.*\.\w*sql(?:\.\w+|~)?", re.IGNORECASE)
+_LEFT = re.compile(r"(?:~|\.(?:orig|rej|sw[a-p]|tmp|j2))$", re.IGNORECASE)
+
 PATTERN = "V{major}.{minor}.{patch}-{sequence}__{name}.up.sql"
 
 
@@ -45,6 +49,14 @@ def parse_file_name(file_name: str) -> Name | None:
         return Name(f"R__{name}", None, name, "") if direction is None else None
     version = Version(int(major), int(minor), int(patch), int(sequence))
     return Name(str(version), version, name, direction.lower() if direction else "")
+
+
+def resembles_migration(file_name: str) -> bool:
+    """Returns whether a file, whose name does not end in `.sql`, is probably meant as a migration.
+
+    Files that editors and git leave behind are not, and neither are templates.
+    """
+    return _RESEMBLES.fullmatch(file_name) is not None and _LEFT.search(file_name) is None
 
 
 def parse_version(text: str) -> Version:

@@ -8,12 +8,13 @@ import os
 import stat
 from collections import deque
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.files.naming import PATTERN, Name, parse_file_name
+from sqlmigrate.errors import ScriptError
+from sqlmigrate.files.listing import HOOKS, files_in, in_utf8, unread_file
+from sqlmigrate.files.naming import Name, parse_file_name
 from sqlmigrate.model import Hooks, Location, Migration, Problem
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _BLOCK = 64 * 1024  # malloc maps and unmaps memory for each read of more than 128 KiB
-_HOOKS = {f"{field.name}.sql" for field in fields(Hooks)}
 
 
 class MigrationFiles(NamedTuple):
@@ -53,7 +53,7 @@ def find(directories: Sequence[str]) -> MigrationFiles:
     """Finds every migration below the directories: versioned migrations in order, then repeatable ones by name.
 
     Hooks are found in the directories themselves, not in subdirectories. Names that start with a dot are ignored. Every
-    other file whose name ends in `.sql` is a migration, a hook or a problem.
+    other file whose name ends in `.sql` is a migration, a hook or a problem; so is a file that only resembles one.
 
     Raises:
         ConfigurationError: A directory does not exist or cannot be read.
@@ -64,15 +64,14 @@ def find(directories: Sequence[str]) -> MigrationFiles:
     hooks: dict[str, Migration] = {}
     problems: list[Problem] = []
     tops = {os.path.realpath(directory) for directory in directories}
-    for path, file_name in sorted(_sql_files(directories)):
-        if (shown := _in_utf8(path)) != path:
-            problems.append(Problem("misnamed", "the file name is not valid UTF-8", Location(shown), "rename the file"))
-        elif file_name in _HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
+    files = sorted(files_in(directories))
+    for path, file_name in files:
+        if file_name in HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
             problems += _add_hook(hooks, path)
-        elif (name := parse_file_name(file_name)) is None:
-            problems.append(_misnamed(path))
-        else:
+        elif (name := parse_file_name(file_name)) is not None and in_utf8(path) == path:
             problems += _add_file(downs if name.direction == "down" else ups, NamedFile(name, path))
+        else:
+            problems += unread_file(path, file_name, files)
     problems += [_down_without_up(file) for identity, file in downs.items() if identity not in ups]
     migrations = [_migration(file, downs.get(identity)) for identity, file in ups.items()]
     return MigrationFiles(sorted(migrations, key=_order), problems, Hooks(**hooks))
@@ -84,7 +83,7 @@ def named_files(directories: Sequence[str]) -> list[NamedFile]:
     Raises:
         ConfigurationError: A directory does not exist or cannot be read.
     """
-    files = ((parse_file_name(file_name), path) for path, file_name in sorted(_sql_files(directories)))
+    files = ((parse_file_name(file_name), path) for path, file_name in sorted(files_in(directories)))
     return [NamedFile(name, path) for name, path in files if name is not None]
 
 
@@ -242,20 +241,6 @@ def place_of_row(path: str, piece: Piece, row: int, character: str = "") -> Loca
     return replace(place, column=max((place.text or "").find(character), 0) + 1)
 
 
-def require_directories(directories: Sequence[str]) -> None:
-    """Checks that the migrations directories exist.
-
-    Raises:
-        ConfigurationError: A directory does not exist.
-    """
-    for directory in directories:
-        if not os.path.isdir(directory):
-            raise ConfigurationError(
-                f'directory "{directory}" does not exist',
-                hint="set the migrations directory with --dir or SQLMIGRATE_DIR, or create it with `sqlmigrate init`",
-            )
-
-
 def _with_newlines(block: bytes) -> bytes:
     """Replaces CRLF by LF; the search for a single byte is several times faster than a replacement without matches."""
     return block.replace(b"\r\n", b"\n") if b"\r" in block else block
@@ -314,31 +299,6 @@ def _line_of(file: BinaryIO, offset: int) -> int:
     return 1 + sum(block.count(b"\n") for block in blocks)
 
 
-def _sql_files(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields path and name of each .sql file; a directory that is reached twice, by a link, is read once."""
-    visited: set[str] = set()
-    waiting = list(directories)
-    require_directories(directories)
-    while waiting:
-        directory = waiting.pop()
-        real = os.path.realpath(directory)
-        if real in visited:
-            continue
-        visited.add(real)
-        try:
-            with os.scandir(directory) as entries:
-                visible = [(entry, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
-        except OSError as error:
-            message = f'could not read directory "{error.filename or directory}": {error.strerror}'
-            raise ConfigurationError(message) from error
-        waiting += [entry.path for entry, is_directory in visible if is_directory]
-        for entry, is_directory in visible:
-            if entry.name.lower().endswith(".sql") and not is_directory:
-                if not entry.is_file() and os.path.exists(entry.path):
-                    raise ScriptError("not a regular file", Location(entry.path))  # reading from a pipe may block
-                yield entry.path, entry.name
-
-
 def _add_hook(hooks: dict[str, Migration], path: str) -> list[Problem]:
     name = os.path.basename(path).removesuffix(".sql")
     if name in hooks:
@@ -369,19 +329,6 @@ def _migration(up: NamedFile, down: NamedFile | None) -> Migration:
 
 def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
     return migration.version is None, migration.version or (), migration.name
-
-
-def _in_utf8(path: str) -> str:
-    """Returns the path with escapes for bytes that are not valid UTF-8, which Python decodes as surrogates."""
-    return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")
-
-
-def _misnamed(path: str) -> Problem:
-    hint = f"name the file {PATTERN}, or R__{{name}}.sql for a repeatable migration"
-    name = os.path.basename(path).lower()
-    if name in _HOOKS:
-        hint = f"name the hook {name}, and move it to the migrations directory itself"
-    return Problem("misnamed", "not a migration file name", Location(path), hint)
 
 
 def _down_without_up(file: NamedFile) -> Problem:

@@ -172,7 +172,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def info(result: Sequence[Detail]) -> str:
     """Returns the details of each migration: its file, its row in the history table, and its log entries."""
-    return "\n\n".join("\n".join(_detail_lines(detail)) for detail in result)
+    return "\n\n".join("\n".join(_detail_lines(detail)) for detail in result) or "no migrations"
 
 
 def _detail_lines(detail: Detail) -> list[str]:

@@ -132,6 +132,7 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
         )
     chosen = settings.read({name: getattr(request, name) for name in _SETTINGS}, app.settings.lint)
     linting = _Linting(chosen, app.settings.dir, request.named, replay=request.replay)
+    app.warn_of_unread_files(_migration_directories(app.settings.dir, request.named))
     found = linting.findings()
     if request.fix:
         _fix(app, linting.fixes(found, ignore=request.fix_mode == "ignore"), yes=request.yes)
@@ -141,6 +142,12 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
         lambda output_format: _in_format(output_format, found, linting.paths),
     )
     sys.exit(bool(at_least(found, chosen.fail_on)))
+
+
+def _migration_directories(directories: Sequence[str], named: Sequence[str]) -> list[str]:
+    """Returns the named directories that belong to the migrations; other directories may contain any SQL."""
+    tops = {os.path.realpath(directory) for directory in directories}
+    return [name for name in named if os.path.isdir(name) and os.path.realpath(name) in tops]
 
 
 def _in_format(output_format: str, found: Sequence[Finding], paths: Sequence[str]) -> str:

@@ -1,0 +1,111 @@
+"""Files in a migrations directory that sqlmigrate does not read: every command says which, and why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.project import Project
+
+# A file of a migration, and a name under which nobody would find it.
+ENDINGS = [
+    "V1.0.0-001__a.up.sql.txt",
+    "V1.0.0-001__a.psql",
+    "V1.0.0-001__a.up.sql.bak",
+    "V1.0.0-001__a.up.sql.gz",
+    "V1.0.0-001__a.up",
+    "V1.0.0-001__a",
+    "v2__a.ddl",
+    "R__views.sql.old",
+    "R__views",
+    "0001_init.pgsql",
+    "schema.mysql",
+]
+COMMANDS = {
+    "migrate": 0,
+    "migrate --dry-run": 0,
+    "rollback --steps 1 --yes": 0,
+    "plan": 0,
+    "status": 0,
+    "info": 0,
+    "check": 0,
+    "validate": 0,
+    "validate --dry-run": 0,
+    "validate migrations": 0,
+    "repair --yes": 0,
+    "renumber --yes": 0,
+    "generate x --dry-run": 0,
+    "baseline --version v1.0.0-001": 1,
+}
+REASON = "the file is passed over: its name does not end in .sql"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_names_the_files_that_are_passed_over(project: Project, command: str) -> None:
+    for name in ENDINGS[:2]:
+        project.write(name, "create table a ();")
+
+    run = project.cli(*command.split())
+
+    assert run.returncode == COMMANDS[command], run.stderr
+    for name in ENDINGS[:2]:
+        assert f"migrations/{name}: {REASON}" in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_names_a_misnamed_file(project: Project, command: str) -> None:
+    project.write("001_init.sql", "create table a ();")
+
+    run = project.cli(*command.split())
+
+    assert "migrations/001_init.sql: not a migration file name" in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_file_that_resembles_a_migration_is_passed_over_with_a_warning(project: Project, name: str) -> None:
+    project.write(name, "create table a ();")
+
+    (problem,) = project.migrator().validate()
+
+    assert (problem.code, problem.level.value, problem.message) == ("passed-over", "warning", REASON)
+    assert project.migrator().migrate().warnings == (problem,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        ".V1.0.0-002__a.up.sql.swp",
+        "V1.0.0-001__step.up.sql~",
+        "V1.0.0-001__step.up.sql.bak",
+        "V1.0.0-003__gone.up.sql~",
+        "V1.0.0-003__gone.up.sql.orig",
+        "templates/column.up.sql.j2",
+        "notes.txt",
+        "LICENSE",
+        "versions.txt",
+        "render.py",
+        "Vagrantfile",
+    ],
+)
+def test_other_files_and_backups_of_a_migration_are_not_mentioned(project: Project, name: str) -> None:
+    project.add(1, "create table a ();", "drop table a;")
+    project.write(name, "x")
+
+    assert project.migrator().validate() == []
+    assert project.cli("status").stderr == ""
+
+
+def test_json_has_the_warnings_of_a_run(project: Project) -> None:
+    project.write(ENDINGS[0], "create table a ();")
+
+    run = json.loads(project.cli("migrate", "--format", "json").stdout)
+
+    assert [warning["code"] for warning in run["problems"]] == ["passed-over"]
+
+
+def test_info_without_migrations_is_no_error(project: Project) -> None:
+    run = project.cli("info")
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "no migrations\n", "")
