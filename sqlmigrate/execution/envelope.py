@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError
-from sqlmigrate.execution.message import Message, Part
+from sqlmigrate.execution.message import Message, Part, marked
 from sqlmigrate.execution.prepared import prepare_hook
 from sqlmigrate.model import Location
+from sqlmigrate.server.program import program_name
 from sqlmigrate.server.session import STATE, client_state, has_escapes
 from sqlmigrate.sql.text import Sql
 
@@ -125,14 +126,34 @@ class Envelope:
 
     def _parts(self, batch: Sequence[PreparedStep]) -> Iterator[Part]:
         for unit, step in enumerate(batch):
+            number = step.segment.first
             limits = self._limits_of(step, patient=step.segment.patient)
+            limits["application_name"] = _name_during(step, number)
             yield _part(self._session.opening(step.segment.begin, limits), unit)
             yield from self._before(unit, step)
             for piece in step.segment.pieces:
-                yield Part(_closed(step.source, piece), piece.statements, unit, piece)
+                part = Part(_closed(step.source, piece), piece.statements, unit, piece)
+                yield self._counted(part, step, number) if step.script.is_counted else part
+                number += piece.statements
             if step.on_last_segment:
                 yield from self._hooked(unit, step, step.after)
             yield self._closing(unit, step)
+
+    def _counted(self, part: Part, step: PreparedStep, number: int) -> Part:
+        """Adds a SET before each statement but the first of the segment, whose name the opening has set.
+
+        The server sends no result before a message ends or 8 kB are full, and pg_stat_activity shows the whole message.
+
+        Args:
+            part: A piece of the script.
+            step: The step.
+            number: The number of the first statement of the piece.
+        """
+        starts = part.piece.starts if part.piece else ()
+        first = 1 if number == step.segment.first else 0
+        numbers = range(number + first, number + len(starts))
+        names = (self._connection.literal(_name_during(step, statement)) for statement in numbers)
+        return marked(part, starts[first:], [f"set local application_name = {name};" for name in names])
 
     def _before(self, unit: int, step: PreparedStep) -> Iterator[Part]:
         """Yields the hook `before_each`, unless a transaction of the step is already committed."""
@@ -167,7 +188,7 @@ class Envelope:
     def _limits_of(self, step: PreparedStep, *, patient: bool) -> dict[str, str | int]:
         directives = step.script.directives
         return {
-            "application_name": f"sqlmigrate {step.step.migration.id}",
+            "application_name": program_name(step.step.migration.id),
             "lock_timeout": directives.get("lock-timeout", 0 if patient else self._limits.lock_timeout),
             "statement_timeout": directives.get("statement-timeout", self._limits.statement_timeout),
         }
@@ -176,6 +197,11 @@ class Envelope:
 # Between the segments of a script, its default_transaction_read_only may be in effect.
 _BEGIN = Sql("begin read write;\n", 1)
 _COMMIT = Sql("commit;\n", 1)
+
+
+def _name_during(step: PreparedStep, number: int) -> str:
+    counter = (number + 1, step.script.statements) if step.script.is_counted else ()
+    return program_name(step.step.migration.id, *counter)
 
 
 def _part(sql: Sql, unit: int = 0) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ class Part:
     """Text of one origin: a piece of a script, or SQL of sqlmigrate, for which `piece` is None.
 
     `unit` is the index of its step in the batch, `results` the number of statements in it. `hook` is the path of the
-    hook that contains the piece, or empty if the step's script contains it.
+    hook that contains the piece, or empty if the step's script contains it. `marks` are the offset and the length of
+    each statement of sqlmigrate in the text: the n-th last one is before the n-th last statement of the piece.
     """
 
     text: str
@@ -34,6 +35,41 @@ class Part:
     unit: int
     piece: Piece | None = None
     hook: str = ""
+    marks: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """The text without the marks."""
+        ends = [0, *(at + length for at, length in self.marks)]
+        starts = [*(at for at, _ in self.marks), len(self.text)]
+        return "".join(self.text[end:start] for end, start in zip(ends, starts, strict=True))
+
+    def statement_at(self, number: int) -> int:
+        """Returns the index of the statement of the piece that runs after `number` results of the part."""
+        first = self.results - 2 * len(self.marks)
+        return number if number < first else first + (number - first) // 2
+
+    def offset_of(self, offset: int) -> int:
+        """Returns the offset in `plain` of an offset in the text."""
+        return offset - sum(length for at, length in self.marks if at < offset)
+
+
+def marked(part: Part, starts: Sequence[int], marks: Sequence[str]) -> Part:
+    """Returns the part with a mark, which is a statement, before each of its last statements.
+
+    Args:
+        part: The part without marks.
+        starts: The offsets of the statements before which there is a mark.
+        marks: The texts of the marks.
+    """
+    if not marks:
+        return part
+    ends = [*starts[1:], len(part.text)]
+    pieces = [mark + part.text[start:end] for mark, start, end in zip(marks, starts, ends, strict=True)]
+    before = accumulate(map(len, marks), initial=0)
+    places = tuple((start + added, len(mark)) for start, added, mark in zip(starts, before, marks, strict=False))
+    text = "".join([part.text[: starts[0]], *pieces])
+    return replace(part, text=text, results=part.results + len(marks), marks=places)
 
 
 class Message:
@@ -64,16 +100,17 @@ class Message:
                 `count` results, the server found the error while parsing the message, and ran nothing of it.
         """
         due, number = self.at_result(count)
+        number = due.statement_at(number)
         if position is None:
             return Blame(due, number, None)
         part = self.parts[min(bisect_right(self._starts, position - 1) - 1, len(self.parts) - 1)]
         offset = position - 1 - self._starts[self.parts.index(part)]
-        return Blame(part, number if part is due else None, offset)
+        return Blame(part, number if part is due else None, part.offset_of(offset))
 
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """The part that caused an error; the statement's index and the error's offset in its text, if known."""
+    """The part that caused an error; the statement's index and the error's offset in `plain`, if known."""
 
     part: Part
     number: int | None
@@ -84,7 +121,7 @@ class Blame:
         piece, path = self.part.piece, self.part.hook or path
         if piece is None or (self.offset is None and self.number is None):
             return Location(path)
-        text = self.part.text.rstrip("\n").removesuffix("\n;")  # the added semicolon is not in the file
+        text = self.part.plain.rstrip("\n").removesuffix("\n;")  # the added semicolon is not in the file
         before = text[: self._start() if self.offset is None else self.offset]
         return Location(path, *after(source_text(before, piece.swaps), piece.line, piece.column))
 
@@ -94,7 +131,7 @@ class Blame:
         statements: list[int] = []
         client = ClientState(self.part.piece is not None and self.part.piece.escapes, {})
         with suppress(ScriptError):  # the text does not contain the COPY data
-            for item in scan("", [self.part.text], client, substitute=False):
+            for item in scan("", [self.part.plain], client, substitute=False):
                 if item.kind is Kind.STATEMENT:
                     statements.append(at)
                 at += len(item.text)

@@ -15,7 +15,7 @@ from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
 from sqlmigrate.sql.scanner import scan
-from sqlmigrate.sql.segments import PIECE_SIZE, STATEMENT_SIZE, Cuts, Piece, Script, Segment
+from sqlmigrate.sql.segments import MOST_MARKED, PIECE_SIZE, STATEMENT_SIZE, Cuts, Piece, Script, Segment
 from sqlmigrate.sql.session_objects import SessionNeeds, hides_session_change, may_change_session, session_objects
 from sqlmigrate.sql.strings import sets_other_encoding
 from sqlmigrate.sql.tokens import copies_from_stdin
@@ -95,6 +95,8 @@ class _Reader:
         self._piece: Piece | None = None
         self._piece_end = self._piece_statements = 0  # grow with each statement
         self._swaps: list[Swap] = []  # of the current piece
+        self._starts: list[int] = []  # of its statements
+        self._names_itself = False
         self._text = hashlib.sha256()
         self._rows = hashlib.sha256()
         self._space = ""
@@ -166,6 +168,7 @@ class _Reader:
             self._may_change_session,
             tuple(self._steering),
             tuple(self.problems),
+            self._names_itself,
         )
 
     def _take_space(self, item: Item) -> None:
@@ -286,6 +289,9 @@ class _Reader:
         self._piece_end = self._at
         self._draft.statements += 1
         self._add_swaps(item)
+        if self._number <= MOST_MARKED:
+            self._starts.append(self._sent - len(item.text) - self._piece_sent)
+            self._names_itself = self._names_itself or "application_name" in item.text.lower()
         if self._piece_end - self._piece.start >= PIECE_SIZE and not copies_from_stdin(item.text):
             self._end_piece()
 
@@ -303,7 +309,8 @@ class _Reader:
         if self._piece is not None:
             text, rows = self._text.digest(), self._rows.digest()
             swaps, self._swaps = tuple(self._swaps), []
-            ended = replace(self._piece, end=self._piece_end, statements=self._piece_statements)
+            starts, self._starts = tuple(self._starts), []
+            ended = replace(self._piece, end=self._piece_end, statements=self._piece_statements, starts=starts)
             self._draft.pieces.append(replace(ended, swaps=swaps, digest=text, rows_digest=rows))
             self._piece = None
 

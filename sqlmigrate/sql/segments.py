@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PIECE_SIZE = 256 * 1024
 # The longest statement, in bytes. PostgreSQL closes a connection that sends a message of 1 GiB (MaxAllocSize).
 STATEMENT_SIZE = 1_000_000_000
+# In a script of more statements, a mark before each of them would take noticeable time.
+MOST_MARKED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Piece:
     that the next piece needs another message: the server parses a message with the settings at its arrival. `digest`
     and `rows_digest` are the SHA-256 of the bytes in the two ranges.
     With `escapes`, the server has to parse this piece with standard_conforming_strings = off. `swaps` are the
-    differences between the text that is sent and the file.
+    differences between the text that is sent and the file. `starts` are the offsets of the first statements in it.
     """
 
     start: int
@@ -40,6 +42,7 @@ class Piece:
     swaps: tuple[Swap, ...] = ()
     digest: bytes = field(default=b"", compare=False, repr=False)
     rows_digest: bytes = field(default=b"", compare=False, repr=False)
+    starts: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Script:
     objects that a segment needs from the session of an earlier segment, among the others. `sets_session` is
     true if the text of any statement shows a change of the session, `may_change_session` if any may change it.
     `skipped_checksum` is the checksum of the skipped statements. `steering` lists the ignored psql meta-commands.
+    `names_itself` is true if a statement may set application_name.
     """
 
     path: str
@@ -109,6 +113,12 @@ class Script:
     may_change_session: bool
     steering: tuple[str, ...]
     problems: tuple[Problem, ...]
+    names_itself: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether application_name shows which statement runs."""
+        return 1 < self.statements <= MOST_MARKED and not self.names_itself
 
     @property
     def errors(self) -> list[Problem]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.execution.message import Message, Part
+from sqlmigrate.execution.message import Message, Part, marked
 from sqlmigrate.model import Location
 from sqlmigrate.sql.segments import Piece
 
@@ -72,3 +72,39 @@ def test_without_a_statement_number_there_is_no_location() -> None:
     blame = MESSAGE.blame(0, MESSAGE.text.index("3") + 1)
     assert blame.number is None
     assert type(blame)(FIRST, None, None).place("f") == Location("f")
+
+
+THREE = Part("select 1;\n  select 'é';\n select 3;\n;\n", 3, 0, Piece(0, 34, 3, 5, 3))
+STARTS = tuple(THREE.text.index("select", at) for at in (0, 1, 13))
+MARKS = ["set a = 1;", "set a = 22;", "set a = 333;"]
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_marks_are_before_the_last_statements_and_leave_the_text_plain(first: int) -> None:
+    part = marked(THREE, STARTS[first:], MARKS[first:])
+
+    assert part.plain == THREE.text
+    assert part.results == 6 - first
+    assert part.text.count("set a") == 3 - first
+    assert all(f"{mark}select" in part.text for mark in MARKS[first:])
+
+
+@pytest.mark.parametrize("first", range(4))
+@pytest.mark.parametrize(("number", "word"), [(0, "select 1"), (1, "select 'é'"), (2, "select 3")])
+def test_with_marks_a_statement_is_found_by_its_number_and_by_its_position(first: int, number: int, word: str) -> None:
+    part = marked(THREE, STARTS[first:], MARKS[first:])
+    message = Message([OPENING, part, CLOSING])
+    place = Message([THREE]).blame(number, None).place("f")
+    before = 2 + number + max(number + 1 - first, 0)
+
+    by_number = message.blame(before, None)
+    by_position = message.blame(before, message.text.index(word) + 1)
+
+    assert (by_number.number, by_number.place("f")) == (number, place)
+    assert (by_position.number, by_position.place("f")) == (number, place)
+    assert message.at_result(2 + part.results) == (CLOSING, 0)
+
+
+def test_a_failed_mark_counts_as_its_statement() -> None:
+    message = Message([marked(THREE, STARTS[1:], MARKS[1:])])
+    assert [message.blame(count, None).number for count in range(5)] == [0, 1, 1, 2, 2]
