@@ -59,3 +59,11 @@ def shown(duration_ms: int) -> str:
         return f"{duration_ms / 1000:.1f} s"
     minutes, rest = divmod(round(duration_ms / 1000), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def whole(seconds: int) -> str:
+    """Formats whole seconds that are passing: `12 s`, `2 min 05 s`, `3 h 07 min`."""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -16,23 +16,29 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class WaitingForServer(Event):
-    """The server is not up yet; `reason` is that of the last attempt to connect."""
+    """The server is not up yet; `reason` is that of the last attempt to connect, after some seconds of waiting."""
 
     reason: str
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingForLock(Event):
-    """Another run holds the migration lock; `holder` is None if the lock was released meanwhile."""
+    """Another run holds the migration lock, after some seconds of waiting.
+
+    `holder` is None if the lock was released meanwhile.
+    """
 
     holder: Holder | None
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BackingUp(Event):
-    """pg_dump starts, under the lock and before the first step."""
+    """pg_dump starts, under the lock and before the first step, or has been running for some seconds."""
 
     directory: str
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +84,35 @@ class Blocked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Advancing(Event):
-    """The progress of a long statement; `total` is 0 if the server does not report it."""
+    """The progress of a long statement, in blocks or rows; `total` is 0 if the server does not report it."""
 
     application: str
     what: str
     done: int
     total: int
+    unit: str = "blocks"
+
+    def __str__(self) -> str:
+        if self.total:
+            percent = min(100 * self.done // self.total, 100)
+            return f"{self.what}, {percent} % of {self.total:,} {self.unit}"
+        return f"{self.what}, {self.done:,} {self.unit}" if self.done else self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Working(Event):
+    """A step is still running, `seconds` after it started.
+
+    `statement` is the number of the running statement, from 1, or 0 if it is not known; `statements` is how many the
+    script has. `blockers` are the sessions for whose locks the statement waits, `progress` is how far it is.
+    """
+
+    step: Step
+    seconds: int
+    statement: int = 0
+    statements: int = 0
+    blockers: tuple[Blocker, ...] = ()
+    progress: Advancing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +156,9 @@ class Warned(Event):
     message: str
 
 
+# They report a state, which the next event ends.
+LIVE = (WaitingForServer, WaitingForLock, BackingUp, Running, Working)
+
 _LEVELS: dict[type[Event], str] = {
     WaitingForServer: "warning",
     WaitingForLock: "warning",
@@ -145,4 +177,6 @@ def level_of(event: Event) -> str:
     """Returns the log level of an event: warning, info or debug."""
     if isinstance(event, Notice):
         return "warning" if event.severity == "WARNING" else "info"
+    if isinstance(event, BackingUp) and event.seconds:
+        return "info"
     return _LEVELS.get(type(event), "info")

@@ -80,9 +80,10 @@ class Target:
 
     def _connect_when_up(self) -> Connection:
         """Connects, and retries for `connect_wait` as long as the server is not up."""
-        deadline, reported = time.monotonic() + self._settings.connect_wait / 1000, ""
+        started, reported = time.monotonic(), ("", 0)
         while True:
-            was_up = time.monotonic() >= deadline or is_up(self._conninfo())
+            waited = time.monotonic() - started
+            was_up = waited >= self._settings.connect_wait / 1000 or is_up(self._conninfo())
             try:
                 return self.connect("sqlmigrate")
             except ConnectionFailed as error:
@@ -90,9 +91,9 @@ class Target:
                     raise
                 from sqlmigrate.events import WaitingForServer
 
-                if error.message != reported:
-                    reported = error.message
-                    self._on_event(WaitingForServer(reported.partition(": ")[2]))
+                if (error.message, int(waited)) != reported:
+                    reported = error.message, int(waited)
+                    self._on_event(WaitingForServer(error.message.partition(": ")[2], int(waited)))
             time.sleep(_CONNECT_PAUSE)
 
     def _conninfo(self) -> str:
@@ -188,7 +189,7 @@ class Target:
         def acquire() -> list[list[Row]]:
             wait = self._settings.lock_wait / 1000
             return lock.acquire(
-                wait, lambda holder: self._on_event(WaitingForLock(holder)), session.start, history.query_under_lock
+                wait, lambda *state: self._on_event(WaitingForLock(*state)), session.start, history.query_under_lock
             )
 
         try:

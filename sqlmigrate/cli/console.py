@@ -6,10 +6,11 @@ import contextlib
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
+from sqlmigrate.cli.screen import Screen, has_colour, is_terminal
 from sqlmigrate.config.options import LOG_LEVELS
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files import atomic
@@ -22,21 +23,17 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import SqlMigrateError
     from sqlmigrate.events import Event
 
-_LIVE_EVENTS = ("BackingUp", "Running", "Advancing")
-
 
 class Console:
     """The standard streams of a command.
 
-    On a terminal, the last line of the progress is live: it shows the running step, and the next line overwrites it.
     `close` calls the functions in `on_end` with `outcome`: the `Run`, or the error that ended the command.
     """
 
     def __init__(self, output_format: str | None = None, log_level: str | None = None) -> None:
         self._from_options = output_format, log_level
         self.set_defaults("text", "info")
-        self._is_terminal = _is_terminal(sys.stderr)
-        self._has_live_line = False
+        self._screen = Screen(lambda text, ends_line: _write(text, err=True, nl=ends_line))
         self._json: dict[str, object] = {}
         self._log: Log | None = None
         self._shows_progress = True
@@ -77,10 +74,10 @@ class Console:
         if self.output_format == "json":
             self._json |= _data(result)
             return
-        self._clear()
+        self._screen.clear()
         shown = in_format(self.output_format) if in_format and self.output_format != "text" else _text(result)
-        is_terminal = _is_terminal(sys.stdout)
-        _write(_printable(shown) if is_terminal or escape_in_files else shown, color=_has_colour(is_terminal))
+        must_escape = escape_in_files or is_terminal(sys.stdout)
+        _write(_printable(shown) if must_escape else shown, color=has_colour(sys.stdout))
 
     def save(self, path: str, text: str) -> None:
         """Writes a text to a file atomically.
@@ -117,18 +114,13 @@ class Console:
 
     def _progress(self, event: Event) -> None:
         from sqlmigrate.events import level_of
-        from sqlmigrate.render import progress
 
-        is_live = self._is_terminal and type(event).__name__ in _LIVE_EVENTS and "info" in self._shown_levels
-        if is_live or level_of(event) in self._shown_levels:
-            self._clear()
-            line = _printable(progress.line(event))
-            _write(line, err=True, nl=not is_live, color=_has_colour(self._is_terminal))
-            self._has_live_line = is_live
+        shows_level = level_of(event) in self._shown_levels
+        self._screen.show(event, shows_level=shows_level, shows_live=shows_level or "info" in self._shown_levels)
 
     def error(self, error: SqlMigrateError) -> None:
         """Shows and logs an error; with `--format json` it is also the result on stdout."""
-        self._clear()
+        self._screen.clear()
         self.outcome = error
         if self.output_format == "json":
             self._json |= _data(lambda to: to.error(error))
@@ -136,11 +128,11 @@ class Console:
             self._log.error(error)
         if self._shows_progress:
             text = _text(lambda to: to.error(error))
-            _write(_printable(text), err=True, color=_has_colour(self._is_terminal))
+            _write(_printable(text), err=True, color=has_colour(sys.stderr))
 
     def ask(self, question: str) -> bool:
         """Prompts the user; without a terminal the answer is no."""
-        self._clear()
+        self._screen.clear()
         with contextlib.suppress(click.Abort):  # Ctrl-D
             return sys.stdin.isatty() and click.confirm(question, err=True)
         return False
@@ -152,20 +144,10 @@ class Console:
         for listener in self.on_end if self.outcome else ():
             listener(self.outcome)
 
-    def _clear(self) -> None:
-        if self._has_live_line:
-            _write("\r\x1b[K", nl=False, err=True)
-            self._has_live_line = False
-
 
 def as_json(result: Result) -> str:
     """Returns the JSON text of a result."""
     return _dump(_data(result))
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    """Returns whether a stream is a terminal; a closed standard stream is None."""
-    return stream is not None and stream.isatty()
 
 
 def _write(text: str, *, err: bool = False, nl: bool = True, color: bool | None = None) -> None:
@@ -213,7 +195,3 @@ def _dump(content: dict[str, object]) -> str:
     import json
 
     return json.dumps(content, ensure_ascii=False, indent=2)
-
-
-def _has_colour(is_terminal: bool) -> bool:
-    return is_terminal and "NO_COLOR" not in os.environ

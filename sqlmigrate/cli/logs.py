@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sqlmigrate.cli.pace import Pace
 from sqlmigrate.config.options import LOG_LEVELS
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Began, Event, level_of
@@ -35,13 +36,14 @@ class Log:
         self._shown = LOG_LEVELS[: LOG_LEVELS.index(log_level) + 1]
         self._write = write
         self._run: dict[str, object] = {}
+        self._pace = Pace()
 
     def event(self, event: Event) -> None:
         """Writes an event, if its level is high enough."""
         if isinstance(event, Began):
             self._run = {"pid": event.backend_pid, "run": event.run_id}
         level = level_of(event)
-        if level in self._shown:
+        if level in self._shown and self._pace.is_due(event):
             values = {name: value for name, value in _values(event).items() if name not in _RUN_FIELDS}
             self._log(level, _name(event), values)
 

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sysconfig
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +97,13 @@ def back_up(
     path = os.path.join(os.path.abspath(directory), f"{database}-{moment}Z-{quote(first, safe='')}.dump")
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        _dump(programs, parameters, path, _blocker_check(connection, on_event))
+        check, started = _blocker_check(connection, on_event), time.monotonic()
+
+        def beat() -> None:
+            check()
+            on_event(BackingUp(directory, round(time.monotonic() - started)))
+
+        _dump(programs, parameters, path, beat)
         _prune(path, database, keep)
     except OSError as error:
         raise BackupFailed(f"could not make the backup: {error.filename or path}: {error.strerror}") from error

@@ -15,6 +15,7 @@ from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
 from sqlmigrate.execution.failures import Failures
+from sqlmigrate.execution.heartbeat import Heartbeat
 from sqlmigrate.execution.prepared import with_cuts
 from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
@@ -54,6 +55,7 @@ class Executor:
         self._alone = Alone(self._connection, self._envelope, monitor, on_event)
         self._failures = Failures(locked, guard, self._envelope, on_event)
         self._monitor = monitor
+        self._heartbeat = Heartbeat(on_event)
         self._limits = limits
         self._on_event = on_event
         self._count = _BATCH_MIN
@@ -228,6 +230,7 @@ class Executor:
         if batch[0] is not self._running:
             self._running = batch[0]
             self._on_event(Running(batch[0].step))
+        self._heartbeat.begin(batch)
         self._sent = time.monotonic()
         for step in batch:
             step.started = step.started or self._sent
@@ -249,6 +252,7 @@ class Executor:
         for step in prepared[len(self._reported) :]:
             if step.step.migration.id in self._monitor.finished:
                 self._report(step.step, self._monitor.finished[step.step.migration.id])
+        self._heartbeat.beat(self._monitor.look)
 
     def _settle(self, step: PreparedStep, failure: Failure) -> None:
         """Prepares a retry if the failure is temporary or other segments can avoid it; raises the error otherwise."""
@@ -289,7 +293,7 @@ class Executor:
         with suppress(DatabaseError):
             self._connection.settle()
             self._session.clean()
-            committed.update(dict(self._connection.rows(self._records.committed_steps)))
+            committed.update(row[0] for row in self._connection.rows(self._records.committed_steps))
         rest = (step.step for step in prepared[len(self.done) :])
         self.done += takewhile(lambda step: step.migration.id in committed, rest)
 

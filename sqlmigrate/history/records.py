@@ -86,7 +86,8 @@ _ROLLBACK_FAILED = """
 update {history} set error_msg = {error_msg}, executed_at = pg_catalog.clock_timestamp()
 where version = {version} and not success;
 """
-_COMMITTED_STEPS = "select version, duration_ms from {log} where run_id = {run_id} and outcome = 'success'"
+_COMMITTED_STEPS = """select version, duration_ms, extract(epoch from pg_catalog.clock_timestamp() - logged_at)::float8
+from {log} where run_id = {run_id} and outcome = 'success'"""
 _RUN_START = f"""
 begin;
 set local synchronous_commit = off;
@@ -230,7 +231,10 @@ class Records:
 
     @property
     def committed_steps(self) -> str:
-        """A query for version and duration of each step that this run has committed; any connection may send it."""
+        """A query for version, duration and age in seconds of each step that this run has committed.
+
+        Any connection may send it.
+        """
         return self._tables.fill(_COMMITTED_STEPS, **self._run)
 
     def log_entry(self, action: str, version: str = "", name: str = "", checksum: str = "", message: str = "") -> str:

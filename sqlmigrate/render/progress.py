@@ -2,39 +2,87 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from click import style
 
 from sqlmigrate import duration, events
+from sqlmigrate.model import Action
+from sqlmigrate.render.cells import cut, width
+from sqlmigrate.render.escape import printable
 from sqlmigrate.render.phrases import count, named
 
 if TYPE_CHECKING:
-    from sqlmigrate.model import Holder
+    from sqlmigrate.model import Holder, Step
+
+_SLOW = 1000  # milliseconds
+_LONG_RUN = 10  # steps, above which a run has headings
+_SHORTEST_NAME = 8  # cells; a shorter rest of a name says nothing
+_STATE = 24  # cells for what holds a step up, before its name
 
 
-def line(event: events.Event) -> str:  # noqa: C901, PLR0912  # one case per event
-    """Returns the line for an event."""
+class ProgressLines:
+    """Renders the events of one command. A long run of several versions has a heading for each version."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self._group = ""
+
+    def lines(self, event: events.Event, cells: int = 0) -> list[str]:
+        """Returns the lines for an event; they fit into `cells`, if it is given, by shortening the migration's name."""
+        return [*self._heading(getattr(event, "step", None)), printable(line(event, cells))]
+
+    def begin(self, steps: tuple[Step, ...]) -> None:
+        """Decides about the headings of a run."""
+        sizes = Counter(filter(None, map(_group_of, steps)))
+        self._sizes = dict(sizes) if len(steps) > _LONG_RUN and len(sizes) > 1 else {}
+
+    def _heading(self, step: Step | None) -> list[str]:
+        group = _group_of(step) if step else ""
+        if group not in self._sizes or group == self._group:
+            return []
+        self._group = group
+        return [f"{style(group, bold=True)}  {count(range(self._sizes[group]), 'migration')}"]
+
+
+def _group_of(step: Step) -> str:
+    """Returns the version without its sequence number; a hook belongs to the group before it."""
+    if step.action is Action.HOOK:
+        return ""
+    version = step.migration.version
+    return f"v{version.major}.{version.minor}.{version.patch}" if version else "repeatable"
+
+
+def live(event: events.Event, cells: int) -> str:
+    """Returns the line for an event that has not ended, which fits into `cells`, without a line feed."""
+    return cut(printable(line(event, cells).replace("\n", " ")), cells)
+
+
+def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # one case per event
+    """Returns the line for an event; with `cells`, the names of migrations are shortened so that it fits."""
     match event:
         case events.Finished(step, took):
-            return f"  {style('✓', fg='green')} {named(step)}  {style(duration.shown(took), dim=True)}"
+            return _with_name(f"  {style('✓', fg='green')} ", step, f"  {_took(took)}", "", cells)
         case events.Running(step):
-            return f"  … {named(step)}"
+            return _with_name("  … ", step, "", "", cells)
+        case events.Working(step):
+            return _with_name("  … ", step, f"  {duration.whole(event.seconds)}", _state(event), cells)
         case events.Began(run_id, pid, steps):
             return style(f"  run {run_id} started: {count(steps, 'step')}, backend pid {pid}", dim=True)
-        case events.BackingUp(directory):
-            return f"  … backing up to {directory}"
+        case events.BackingUp(directory, seconds):
+            return f"  … backing up to {directory}{_elapsed(seconds)}"
         case events.BackedUp(path, restore, size):
             length = style(f"{size:,} bytes", dim=True)
             return f"  {style('✓', fg='green')} backup  {path}  {length}\n    restore: {restore}"
-        case events.WaitingForServer(reason):
-            return style(f"  waiting for the server: {reason}", fg="yellow")
-        case events.WaitingForLock(holder):
-            return style(f"  waiting for the migration lock{_held_by(holder)}", fg="yellow")
+        case events.WaitingForServer(reason, seconds):
+            return style(f"  waiting for the server{_elapsed(seconds)}: {reason}", fg="yellow")
+        case events.WaitingForLock(holder, seconds):
+            return style(f"  waiting for the migration lock{_elapsed(seconds)}{_held_by(holder)}", fg="yellow")
         case events.Blocked(application, blockers):
             return "\n".join(style(f"  {application} is blocked by {blocker}", fg="yellow") for blocker in blockers)
-        case events.Advancing(application, phase, done, total):
-            return f"  … {application}: {phase} {f'{100 * done // total} %' if total else done or ''}".rstrip()
+        case events.Advancing(application):
+            return f"  … {application}: {event}"
         case events.Retrying(step, reason, blockers, pause):
             blocked_by = "".join(f"; blocked by {blocker}" for blocker in blockers)
             return style(f"  {step.migration.id}: {reason}{blocked_by}; retrying in {pause:.1f} s", fg="yellow")
@@ -48,6 +96,38 @@ def line(event: events.Event) -> str:  # noqa: C901, PLR0912  # one case per eve
         case events.Warned(message):
             return style(f"  warning: {message}", fg="yellow")
     return str(event)
+
+
+def _with_name(head: str, step: Step, tail: str, state: str, cells: int) -> str:
+    """Returns the line of a step; if it does not fit, its name is shortened, or left out."""
+    name = printable(named(step))
+    identity = printable(step.migration.id)
+    left = cells - width(head) - width(tail) - min(width(state), _STATE)
+    if cells and width(name) > left:
+        is_long_enough = left >= width(identity) + 2 + _SHORTEST_NAME or not step.migration.version
+        name = cut(name, left) if is_long_enough and left > 0 else identity
+    return f"{head}{name}{tail}{state}"
+
+
+def _took(milliseconds: int) -> str:
+    text = duration.shown(milliseconds)
+    return style(f"{text}  slow", fg="yellow") if milliseconds >= _SLOW else style(text, dim=True)
+
+
+def _state(event: events.Working) -> str:
+    """Returns the statement, and what holds it up or how far it is."""
+    parts = [""]
+    if event.statement and event.statements > 1:
+        parts.append(f"statement {event.statement} of {event.statements}")
+    if event.blockers:
+        parts.append(style(f"blocked by {'; '.join(map(str, event.blockers))}", fg="yellow"))
+    elif event.progress:
+        parts.append(str(event.progress))
+    return ", ".join(parts)
+
+
+def _elapsed(seconds: int) -> str:
+    return f" for {duration.whole(seconds)}" if seconds else ""
 
 
 def _held_by(holder: Holder | None) -> str:

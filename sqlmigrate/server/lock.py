@@ -89,20 +89,22 @@ class Lock:
         self._pooled = keeper is not None
         self.pid = 0
 
-    def acquire(self, wait: float, on_wait: Callable[[Holder | None], None], first: Sql, then: str) -> list[list[Row]]:
+    def acquire(
+        self, wait: float, on_wait: Callable[[Holder | None, int], None], first: Sql, then: str
+    ) -> list[list[Row]]:
         """Acquires the lock, together with the SQL before and after it: this saves round trips.
 
         Args:
             wait: the time limit in seconds.
-            on_wait: is called about once a second with the holder of the lock.
+            on_wait: is called about once a second with the holder of the lock, and the seconds since the start.
             first: the SQL that sets up the session.
             then: the SQL whose rows are returned.
 
         Raises:
             LockNotAvailable: the time limit was reached.
         """
-        deadline = time.monotonic() + wait
-        pause, reported_at = _POLL_MIN, 0.0
+        started = time.monotonic()
+        deadline, pause, reported = started + wait, _POLL_MIN, -1
         while (answers := self._tried(first, then)) is None:
             now = time.monotonic()
             if now >= deadline:
@@ -110,9 +112,9 @@ class Lock:
                     f"could not obtain the migration lock within {wait:g} s{_by(holder(self._connection, self._key))}",
                     hint="wait for the other run to end, or run `sqlmigrate lock-status`",
                 )
-            if now - reported_at >= 1:
-                reported_at = now
-                on_wait(holder(self._connection, self._key))
+            if int(now - started) > reported:
+                reported = int(now - started)
+                on_wait(holder(self._connection, self._key), reported)
             time.sleep(min(pause, deadline - now) * random.uniform(0.7, 1.0))  # spreads the replicas
             pause = min(pause * 1.5, _POLL_MAX)
         return answers

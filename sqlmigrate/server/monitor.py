@@ -10,6 +10,7 @@ from sqlmigrate.errors import SqlMigrateError, StatementFailed
 from sqlmigrate.events import Advancing, Blocked, Warned
 from sqlmigrate.model import Blocker
 from sqlmigrate.server.conflicts import conflicting
+from sqlmigrate.server.program import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +51,16 @@ _NAME = """select application_name, coalesce(wait_event, '') = 'SyncRep' from pg
 where pid = %(pid)s"""
 _PROGRESS = """
 select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
-       case when blocks_total > 0 then blocks_total else tuples_total end
+       case when blocks_total > 0 then blocks_total else tuples_total end,
+       case when blocks_total > 0 then 'blocks' else 'rows' end
 from pg_catalog.pg_stat_progress_create_index where pid = %(pid)s
-union all select command || ': ' || phase, heap_blks_scanned, heap_blks_total
+union all select command || ': ' || phase, heap_blks_scanned, heap_blks_total, 'blocks'
 from pg_catalog.pg_stat_progress_cluster where pid = %(pid)s
-union all select 'VACUUM: ' || phase, heap_blks_scanned, heap_blks_total
+union all select 'VACUUM: ' || phase, heap_blks_scanned, heap_blks_total, 'blocks'
 from pg_catalog.pg_stat_progress_vacuum where pid = %(pid)s
-union all select command || ': rows', tuples_processed, 0 from pg_catalog.pg_stat_progress_copy where pid = %(pid)s
+union all select 'ANALYZE: ' || phase, sample_blks_scanned, sample_blks_total, 'blocks'
+from pg_catalog.pg_stat_progress_analyze where pid = %(pid)s
+union all select 'COPY', tuples_processed, 0, 'rows' from pg_catalog.pg_stat_progress_copy where pid = %(pid)s
 """
 
 # Seconds before the first look: a short statement does not need a second connection. This is early enough to see the
@@ -80,22 +84,29 @@ def blocking_backend(connection: Connection, pid: int) -> tuple[Blocker, ...]:
     return tuple(Blocker(*row) for row in connection.rows(_BLOCKERS.format(condition=_OF_BACKEND), {"pid": pid}))
 
 
-class _Look(NamedTuple):
-    """What the monitor saw; `finished` is None if it could not read the log table."""
+class Look(NamedTuple):
+    """What the monitor saw; `finished` is None if it could not read the log table.
+
+    `statement` is the number of the running statement, from 1, or 0; `latest` is the monotonic time of the run's newest
+    commit that it saw, or 0.
+    """
 
     name: str
+    statement: int
     is_committed: bool  # locally; the commit waits for a synchronous standby
     blockers: tuple[Blocker, ...]
     finished: dict[str, int] | None
-    progress: list[Row]
+    latest: float
+    progress: tuple[Advancing, ...]
 
 
 class Monitor:
     """Opens its connection when something takes long, and never before. It looks in a thread, so it delays nothing.
 
-    `blockers` are those seen last; `finished` is what the run has committed, by name, with milliseconds: more than the
-    server has told where several migrations travel in one message. `tick` is to be called now and then while the
-    backend `pid` works, `begin` when something new is sent to it. Only `tick` and `begin` report events.
+    `look` is what was seen last of the present message, `blockers` are those seen last. `finished` is what the run has
+    committed, by name, with milliseconds: more than the server has told where several migrations travel in one message.
+    `tick` is to be called now and then while the backend `pid` works, `begin` when something new is sent to it. Only
+    `tick` and `begin` report events.
     """
 
     def __init__(
@@ -111,12 +122,13 @@ class Monitor:
         self._on_event = on_event
         self._connection: Connection | None = None
         self._thread: threading.Thread | None = None
-        self._seen: _Look | SqlMigrateError | None = None
+        self._seen: Look | SqlMigrateError | None = None
         self._is_outdated = False  # what the thread sees is of an earlier message
         self._is_closed = False
         self._has_failed = False
         self._next = 0.0
         self._last: Event | None = None
+        self.look: Look | None = None
         self.blockers: tuple[Blocker, ...] = ()
         self.finished: dict[str, int] = {}
 
@@ -124,7 +136,7 @@ class Monitor:
         """Restarts the delay: a new message was sent."""
         self._next = time.monotonic() + _DELAY
         self._is_outdated = self._thread is not None
-        self._last = None
+        self._last = self.look = None
         self.blockers = ()
 
     def tick(self) -> None:
@@ -161,28 +173,33 @@ class Monitor:
             self._connection.close()
             self._connection = None
 
-    def _query(self) -> _Look:
+    def _query(self) -> Look:
         if self._connection is None or self._connection.lost:
             self._connection = self._open()
             self._connection.run(_NEVER_WAIT)
         connection, pid = self._connection, {"pid": self._pid}
         blockers = blocking_backend(connection, self._pid)
-        name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
-        finished = self._finished_on(connection)
-        return _Look(name, is_committed, blockers, finished, [] if blockers else connection.rows(_PROGRESS, pid))
+        full_name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
+        name, statement = parsed(full_name)
+        rows = self._finished_on(connection)
+        finished = {row[0]: row[1] for row in rows} if rows is not None else None
+        latest = time.monotonic() - min(row[2] for row in rows) if rows else 0
+        progress = () if blockers else tuple(Advancing(name, *row) for row in connection.rows(_PROGRESS, pid))
+        return Look(name, statement, is_committed, blockers, finished, latest, progress)
 
-    def _finished_on(self, connection: Connection) -> dict[str, int] | None:
+    def _finished_on(self, connection: Connection) -> list[Row] | None:
         try:
-            return dict(connection.rows(self._committed_steps))
+            return connection.rows(self._committed_steps)
         except StatementFailed:
             return None
 
-    def _take(self, seen: _Look | SqlMigrateError | None) -> None:
-        if not isinstance(seen, _Look):
+    def _take(self, seen: Look | SqlMigrateError | None) -> None:
+        if not isinstance(seen, Look):
             self._next = time.monotonic() + _PAUSE
             self._warn(seen)
             return
         self._next = max(self._next, time.monotonic() + _INTERVAL)
+        self.look = seen
         if seen.finished is not None:
             self.finished = seen.finished
         self.blockers = seen.blockers or self.blockers
@@ -190,8 +207,8 @@ class Monitor:
             self._report(Blocked(seen.name, seen.blockers))
         if seen.is_committed:
             self._report(Warned(f"{seen.name} {_SYNC}"))
-        for what, done, total in seen.progress:
-            self._report(Advancing(seen.name, what, done, total))
+        for progress in seen.progress:
+            self._report(progress)
 
     def _warn(self, error: SqlMigrateError | None) -> None:
         if not self._has_failed and error is not None:

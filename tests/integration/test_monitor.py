@@ -28,7 +28,7 @@ def deaf() -> Iterator[str]:
 
 def test_a_monitor_that_hears_nothing_does_not_delay_the_run(project: Project, deaf: str) -> None:
     events: list[Event] = []
-    monitor = Monitor(lambda: connect(deaf, "monitor"), 1, "select '', 1", events.append)
+    monitor = Monitor(lambda: connect(deaf, "monitor"), 1, "select '', 1, 0", events.append)
 
     monitor.begin()
     monitor._next = 0
@@ -49,7 +49,7 @@ def test_a_monitor_that_is_closed_while_it_looks_leaves_no_connection(project: P
         may_connect.wait(30)
         return connect(project.database, "late monitor")
 
-    monitor = Monitor(open_late, 1, "select '', 1", lambda _: None)  # type: ignore[arg-type]
+    monitor = Monitor(open_late, 1, "select '', 1, 0", lambda _: None)  # type: ignore[arg-type]
     monitor.begin()
     monitor._next = 0
     monitor.tick()

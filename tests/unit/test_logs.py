@@ -49,7 +49,7 @@ def test_each_line_of_a_run_names_it() -> None:
         events.WaitingForLock(None), BEGAN, events.Finished(step(1), 12), SqlMigrateError("no")
     )
 
-    assert before.endswith("WARNING waiting_for_lock")
+    assert before.endswith("WARNING waiting_for_lock seconds=0")
     assert began.endswith("DEBUG began steps=2 pid=123 run=ab12")
     assert finished.endswith("duration_ms=12 pid=123 run=ab12")
     assert failed.endswith("ERROR failed kind=SqlMigrateError message=no pid=123 run=ab12")

@@ -105,20 +105,36 @@ EVENTS: dict[events.Event, str] = {
     events.WaitingForLock(HOLDER): "  waiting for the migration lock, held by pid 7 (app, sqlmigrate, from 10.0.0.1)",
     events.WaitingForServer("refused"): "  waiting for the server: refused",
     events.WaitingForLock(None): "  waiting for the migration lock",
+    events.WaitingForLock(HOLDER, 61): (
+        "  waiting for the migration lock for 1 min 01 s, held by pid 7 (app, sqlmigrate, from 10.0.0.1)"
+    ),
+    events.WaitingForServer("refused", 2): "  waiting for the server for 2 s: refused",
+    events.BackingUp("kept", 3): "  … backing up to kept for 3 s",
     events.Began("ab12", 7, (step(1),)): "  run ab12 started: 1 step, backend pid 7",
     events.BackingUp("kept"): "  … backing up to kept",
     events.BackedUp("kept/a.dump", "pg_restore a.dump", 12345): (
         "  ✓ backup  kept/a.dump  12,345 bytes\n    restore: pg_restore a.dump"
     ),
     events.Running(step(1)): "  … v1.0.0-001  step",
-    events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s",
+    events.Finished(step("views"), 999): "  ✓ R__views  999 ms",
+    events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s  slow",
+    events.Working(step(1), 1): "  … v1.0.0-001  step  1 s",
+    events.Working(step(1), 125, 2, 3): "  … v1.0.0-001  step  2 min 05 s, statement 2 of 3",
+    events.Working(step(1), 7502, 1, 1, (), events.Advancing("a", "COPY", 17000, 0, "rows")): (
+        "  … v1.0.0-001  step  2 h 05 min, COPY, 17,000 rows"
+    ),
+    events.Working(step(1), 60, 0, 3, (BLOCKER, BLOCKER)): (
+        "  … v1.0.0-001  step  1 min 00 s,"
+        " blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1;"
+        " pid 9 (app, no application name, idle in transaction for 12 s): select 1"
+    ),
     events.Blocked("sqlmigrate v1.0.0-001", (BLOCKER, BLOCKER)): (
         "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1"
         "\n"
         "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1"
     ),
-    events.Advancing("a", "building index", 1, 3): "  … a: building index 33 %",
-    events.Advancing("a", "copying", 17, 0): "  … a: copying 17",
+    events.Advancing("a", "building index", 1, 3): "  … a: building index, 33 % of 3 blocks",
+    events.Advancing("a", "copying", 17, 0): "  … a: copying, 17 blocks",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
         "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"

@@ -1,0 +1,41 @@
+"""Chooses the events of a long wait that are written as lines: at growing intervals, not each second."""
+
+from __future__ import annotations
+
+from sqlmigrate.events import BackingUp, Event, WaitingForLock, WaitingForServer, Working
+
+# CI services end a job that prints nothing for about 10 minutes.
+_MOMENTS = (1, 2, 5, 10, 30, 60, 120)
+_LAST_INTERVAL = 300
+
+
+class Pace:
+    """The rhythm of one output: the first event of a wait is due, then those at 1, 2, 5, 10, 30 and 60 s, and so on."""
+
+    def __init__(self) -> None:
+        self._subject: object = None
+        self._next = 0
+
+    def is_due(self, event: Event) -> bool:
+        """Whether to write the event; an event that does not repeat itself is always due."""
+        if not isinstance(event, Working | WaitingForLock | WaitingForServer | BackingUp):
+            return True
+        subject = _subject(event)
+        if subject == self._subject and event.seconds < self._next:
+            return False
+        self._subject = subject
+        later = (moment for moment in _MOMENTS if moment > event.seconds)
+        self._next = next(later, (event.seconds // _LAST_INTERVAL + 1) * _LAST_INTERVAL)
+        return True
+
+
+def _subject(event: Event) -> object:
+    """Returns what the event is about; another holder of the lock is worth a line of its own."""
+    match event:
+        case Working(step):
+            return step.migration.id
+        case WaitingForLock(holder):
+            return holder.pid if holder else None
+        case WaitingForServer(reason):
+            return reason
+    return type(event)

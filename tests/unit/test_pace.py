@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sqlmigrate import events
+from sqlmigrate.cli.pace import Pace
+from sqlmigrate.model import Holder
+from tests.unit.samples import step
+
+HOLDER = Holder(7, "dba", "psql", "local", "active", datetime(2026, 1, 2, tzinfo=UTC), "select 1")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda seconds: events.Working(step(1), seconds),
+        lambda seconds: events.WaitingForLock(HOLDER, seconds),
+        lambda seconds: events.WaitingForServer("refused", seconds),
+        lambda seconds: events.BackingUp("kept", seconds),
+    ],
+    ids=["working", "lock", "server", "backup"],
+)
+def test_a_long_wait_writes_lines_at_growing_intervals(kind: object) -> None:
+    pace = Pace()
+    assert callable(kind)
+    due = [seconds for seconds in range(1000) if pace.is_due(kind(seconds))]
+    assert due == [0, 1, 2, 5, 10, 30, 60, 120, 300, 600, 900]
+
+
+def test_a_moment_that_was_missed_is_made_up_for() -> None:
+    pace = Pace()
+    seen = [3, 4, 6, 7, 40, 59, 61, 350, 400, 650]
+    due = [seconds for seconds in seen if pace.is_due(events.Working(step(1), seconds))]
+    assert due == [3, 6, 40, 61, 350, 650]
+
+
+def test_the_next_migration_and_another_holder_are_due_at_once() -> None:
+    pace = Pace()
+    waits = [
+        events.WaitingForLock(HOLDER, 3),
+        events.WaitingForLock(HOLDER, 4),
+        events.WaitingForLock(None, 4),
+        events.Working(step(1), 3),
+        events.Working(step(1), 4),
+        events.Working(step(2), 1),
+    ]
+    assert [pace.is_due(wait) for wait in waits] == [True, False, True, True, False, True]
+
+
+def test_other_events_are_always_due() -> None:
+    pace = Pace()
+    assert all(pace.is_due(events.Notice("NOTICE", "again")) for _ in range(3))
