@@ -280,10 +280,22 @@ class Backup(NamedTuple):
     restore: str
 
 
+class RunSummary(NamedTuple):
+    """Where a run left the database: the newest applied version, how many migrations are pending, and how long it took.
+
+    The duration is in milliseconds, without the wait for the migration lock and without the backup.
+    """
+
+    version: Version | None
+    pending: int
+    duration_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of a run: its steps in order, its warnings, and the backup that was made before it."""
+    """The result of a run: its steps in order, its warnings, the backup that was made before it, and its summary."""
 
     steps: tuple[Step, ...]
     warnings: tuple[Problem, ...] = ()
     backup: Backup | None = None
+    summary: RunSummary | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.execution.prepared import Prepared
     from sqlmigrate.files.source import MigrationFiles
-    from sqlmigrate.model import Applied, Backup, Holder, Step
+    from sqlmigrate.model import Applied, Backup, Holder, RunSummary, Step
     from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.connection import Connection
@@ -105,9 +106,8 @@ class Runner:
                 ready = self._ready(opened, plan, locked.rows, file, earlier)
                 with self._backup(opened.connection, plan.migrations) as backup:
                     opened.history.create()
-                    if ready.steps:
-                        self._execute(locked, ready)
-            return Run(plan.migrations, ready.plan.problems, backup)
+                    summary = self._execute(locked, ready, files) if ready.steps else None
+            return Run(plan.migrations, ready.plan.problems, backup, summary)
 
     def rehearse(self) -> Run:
         """Runs the pending migrations in a transaction that is rolled back.
@@ -275,7 +275,7 @@ class Runner:
         directory, keep = self._settings.backup, self._settings.backup_keep
         return backed_up(connection, directory, keep, steps[0].migration.id, self._on_event)
 
-    def _execute(self, locked: Locked, ready: Prepared) -> None:
+    def _execute(self, locked: Locked, ready: Prepared, files: MigrationFiles) -> RunSummary:
         from sqlmigrate.execution.envelope import Limits
         from sqlmigrate.execution.executor import Executor
         from sqlmigrate.server.monitor import Monitor
@@ -291,10 +291,14 @@ class Runner:
             self._on_event,
         )
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
+        started = time.monotonic()
         try:
             Executor(locked, monitor, limits, self._on_event).run(ready.steps, ready.plan.hooks.after_error)
         finally:
             monitor.close()
+        duration_ms = round((time.monotonic() - started) * 1000)
+        statuses = planner.statuses(files.migrations, locked.rows)
+        return planner.summary_after(statuses, ready.plan.migrations, duration_ms)
 
 
 def _misleading(file: PlanFile, plan: Plan, opened: Opened, may_differ: frozenset[str] = frozenset()) -> list[Problem]:

@@ -15,6 +15,7 @@ from sqlmigrate.model import (
     Plan,
     Problem,
     ProblemLevel,
+    RunSummary,
     State,
     Step,
 )
@@ -209,6 +210,21 @@ def plan_apply(
         return Plan((), tuple(found))
     before, after = ([Step(hook, Action.HOOK)] if hook else [] for hook in (hooks.before_migrate, hooks.after_migrate))
     return Plan((*before, *steps, *after), tuple(found), hooks)
+
+
+def summary_after(statuses: Sequence[MigrationStatus], steps: Sequence[Step], duration_ms: int) -> RunSummary:
+    """Returns where steps leave the database; `statuses` are those before them."""
+    changed = {step.migration.id: step for step in steps}
+    has_rolled_back = any(step.action is Action.ROLL_BACK for step in steps)
+    pending = {step.migration.id for step in plan_apply(statuses).steps}
+    applied = {status.id for status in statuses if status.applied and status.applied.success}
+    pending, applied = (
+        (pending | changed.keys(), applied - changed.keys())
+        if has_rolled_back
+        else (pending - changed.keys(), applied | changed.keys())
+    )
+    versions = (status.version for status in statuses if status.version and status.id in applied)
+    return RunSummary(max(versions, default=None), len(pending), duration_ms)
 
 
 def _unknown(version: Version, role: str) -> Problem:

@@ -37,8 +37,11 @@ Json = dict[str, object]
 
 
 def run(result: Run) -> Json:
-    """Returns `steps` in the order in which they ran, `problems`, and `backup` if a backup was made."""
-    backup = {"backup": result.backup._asdict()} if result.backup else {}
+    """Returns `steps` in the order in which they ran, `problems`, `backup` if there is one, and `summary`."""
+    backup: Json = {"backup": result.backup._asdict()} if result.backup else {}
+    if result.summary:
+        version = str(result.summary.version) if result.summary.version else None
+        backup["summary"] = result.summary._asdict() | {"version": version}
     steps = [_step(step) for step in result.steps]
     return {"steps": steps, "problems": [problem(warning) for warning in result.warnings], **backup}
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
+    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
@@ -50,13 +50,22 @@ _DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: 
 
 
 def run(result: Run) -> str:
-    """Returns the warnings, the number of migrations that ran, and the backup."""
+    """Returns the warnings, how many migrations ran, where the database is now, and the backup."""
     warnings = [*map(problem, result.warnings)]
     if not result.steps:
         return "\n".join([*warnings, "nothing to do"])
     done = style(f"{count(result.steps, 'migration')} {_DONE[result.steps[0].action]}", fg="green")
     backup = [f"  backup: {result.backup.path}", f"  restore: {result.backup.restore}"] if result.backup else []
-    return "\n".join([*warnings, done, *backup])
+    return "\n".join([*warnings, f"{done}{_reached(result.summary)}", *backup])
+
+
+def _reached(summary: RunSummary | None) -> str:
+    if summary is None:
+        return ""
+    place = f"the database is at {summary.version}" if summary.version else "no version is applied"
+    is_single = summary.pending == 1
+    pending = f"{summary.pending} {'migration is' if is_single else 'migrations are'} pending"
+    return f" in {duration.shown(summary.duration_ms)}; {place}, {pending if summary.pending else 'nothing is pending'}"
 
 
 def baseline(result: Run) -> str:
