@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @command("status")
 def status(app: App) -> None:
-    """Show the state of each migration."""
+    """Show the state of each migration.
+
+    TOOK is the duration of the attempt that succeeded, without earlier attempts and the wait for the migration lock.
+    """
     statuses = app.migrator.status()
     app.show(lambda to: to.status(statuses))
 
@@ -69,7 +72,10 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the last N entries.")
 def history(app: App, version: Version | None, since: datetime | None, limit: int | None) -> None:
-    """Show the log table: each action with its user, time, duration and outcome."""
+    """Show the log table: each action with its user, time, duration and outcome.
+
+    TOOK is the duration of the attempt that succeeded, without earlier attempts and the wait for the migration lock.
+    """
     entries = app.migrator.history(version, since, limit)
     app.show(lambda to: to.history(entries))
 

@@ -1,0 +1,78 @@
+"""What the column TOOK measures: the attempt that succeeded, with its waits, and nothing before it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import psycopg
+import pytest
+
+from sqlmigrate.events import Blocked, Retrying, WaitingForLock
+from sqlmigrate.server.lock import key_of
+from tests.faults.waiting import timed, until
+from tests.project import Project
+
+
+def took(project: Project) -> float:
+    return float(project.value("select duration_ms from migrations")) / 1000
+
+
+def seen(project: Project, kind: type) -> int:
+    return sum(isinstance(event, kind) for event in project.events)
+
+
+def test_a_wait_for_a_table_lock_within_the_attempt_that_succeeds_is_included(project: Project) -> None:
+    project.query("create table t (a int)")
+    project.add(1, "-- sqlmigrate: lock-timeout=1min\nalter table t add column b int;")
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table t")
+        run = threading.Thread(target=project.migrator().migrate)
+        run.start()
+        until(lambda: seen(project, Blocked))
+        blocked_at = time.monotonic()
+        time.sleep(0.5)
+        waited = time.monotonic() - blocked_at
+        other.rollback()
+        run.join(60)
+
+    assert took(project) >= waited
+
+
+@pytest.mark.parametrize("statements", ["alter table t add column b int;", "vacuum; alter table t add column b int;"])
+def test_attempts_that_ended_in_a_lock_timeout_are_left_out(project: Project, statements: str) -> None:
+    project.query("create table t (a int)")
+    project.add(1, f"-- sqlmigrate: lock-timeout=400ms\n-- sqlmigrate: lock-retries=100\n{statements}")
+
+    def release(other: psycopg.Connection[tuple[object, ...]]) -> None:
+        until(lambda: seen(project, Retrying) >= 3)
+        other.rollback()
+
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table t" if "vacuum" not in statements else "lock table t in share mode")
+        thread = threading.Thread(target=release, args=[other])
+        thread.start()
+        total, _ = timed(project.migrator().migrate)
+        thread.join(60)
+
+    pauses = sum(event.pause for event in project.events if isinstance(event, Retrying))
+    assert took(project) < total - 3 * 0.4 - pauses
+
+
+def test_the_wait_for_the_migration_lock_is_left_out(project: Project) -> None:
+    project.add(1, "select 1;")
+    with psycopg.connect(project.database, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(%s)", [key_of("public.migrations")])
+
+        def release() -> None:
+            until(lambda: seen(project, WaitingForLock) >= 3)
+            other.close()
+
+        thread = threading.Thread(target=release)
+        thread.start()
+        total, run = timed(project.migrator().migrate)
+        thread.join(60)
+
+    assert took(project) < total - 2
+    assert run.summary is not None
+    assert run.summary.duration_ms / 1000 < total - 2
