@@ -93,10 +93,11 @@ class Advancing(Event):
     unit: str = "blocks"
 
     def __str__(self) -> str:
+        command, separator, phase = self.what.partition(": ")
+        amount = f" {self.done:,} {self.unit}" if self.done else ""
         if self.total:
-            percent = min(100 * self.done // self.total, 100)
-            return f"{self.what}, {percent} % of {self.total:,} {self.unit}"
-        return f"{self.what}, {self.done:,} {self.unit}" if self.done else self.what
+            amount = f" {min(100 * self.done // self.total, 100)} % of {self.total:,} {self.unit}"
+        return f"{command}{amount}{separator}{phase}"  # a narrow terminal cuts the phase
 
 
 @dataclass(frozen=True, slots=True)

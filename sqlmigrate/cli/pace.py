@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmigrate.events import BackingUp, Event, WaitingForLock, WaitingForServer, Working
+from sqlmigrate.events import BackingUp, Blocked, Event, WaitingForLock, WaitingForServer, Working
 
 # CI services end a job that prints nothing for about 10 minutes.
 _MOMENTS = (1, 2, 5, 10, 30, 60, 120)
@@ -15,9 +15,14 @@ class Pace:
     def __init__(self) -> None:
         self._subject: object = None
         self._next = 0
+        self._blocked: object = None
 
     def is_due(self, event: Event) -> bool:
         """Whether to write the event; an event that does not repeat itself is always due."""
+        if isinstance(event, Blocked):
+            blockers = {(blocker.pid, blocker.prepared) for blocker in event.blockers}
+            before, self._blocked = self._blocked, (event.application, blockers)
+            return self._blocked != before
         if not isinstance(event, Working | WaitingForLock | WaitingForServer | BackingUp):
             return True
         subject = _subject(event)

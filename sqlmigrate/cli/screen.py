@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlmigrate.render.progress import ProgressLines
 
 _CLEAR_LINE = "\r\x1b[K"
+_ROOM = 3  # columns: for ^C and the cursor
 _DEFAULT_WIDTH = 80  # a new pseudo-terminal may report 0 columns
 
 
@@ -64,10 +65,10 @@ class Screen:
             self._has_live_line = False
 
     def _redraw(self, event: Event) -> None:
-        """Draws a line that leaves the last column free: a full line would move the cursor to the next one."""
+        """Draws a line that leaves room for ^C, which the terminal adds: in the next line, it would keep this one."""
         from sqlmigrate.render.progress import live
 
-        text = self._coloured(live(event, _width() - 1))
+        text = self._coloured(live(event, _width() - _ROOM))
         self._write(f"{_CLEAR_LINE if self._has_live_line else ''}{text}", False)
         self._has_live_line = True
 

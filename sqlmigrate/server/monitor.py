@@ -50,7 +50,8 @@ _NEVER_WAIT = "set lock_timeout = '50ms'; set statement_timeout = '2s'; set idle
 _NAME = """select application_name, coalesce(wait_event, '') = 'SyncRep' from pg_catalog.pg_stat_activity
 where pid = %(pid)s"""
 _PROGRESS = """
-select 'index build: ' || phase, case when blocks_total > 0 then blocks_done else tuples_done end,
+select 'index build: ' || pg_catalog.replace(phase, 'building index: ', ''),
+       case when blocks_total > 0 then blocks_done else tuples_done end,
        case when blocks_total > 0 then blocks_total else tuples_total end,
        case when blocks_total > 0 then 'blocks' else 'rows' end
 from pg_catalog.pg_stat_progress_create_index where pid = %(pid)s

@@ -161,3 +161,28 @@ def test_a_dumb_terminal_gets_lines_and_no_control_sequences(project: Project) -
         assert screen.end() == 0
         assert b"\x1b" not in screen.received
         assert len([row for row in screen.rows if "waiting" in row]) > 1, screen.text
+
+
+def test_ctrl_c_leaves_nothing_of_the_line_that_was_redrawn(project: Project) -> None:
+    gated(project)
+    project.add(1, f"select 1; {GATE}", name="add_the_columns_for_the_delivery_addresses")
+    with migrating(project, columns=36) as screen:
+        screen.until_match(r"… v1.0.0-001  \d+ s, statement 2")
+        screen.press("\x03")
+        assert screen.end() == 130
+        assert "…" not in screen.text
+        assert screen.rows[0] == "error: v1.0.0-001 failed: interrupte"
+
+
+def test_a_retry_does_not_say_again_who_blocks_the_migration(project: Project) -> None:
+    project.query("create table t (a int)")
+    project.add(1, "-- sqlmigrate: lock-timeout=1s\n-- sqlmigrate: lock-retries=9\nalter table t add column b int;")
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table t")
+        with migrating(project, columns=200) as screen:
+            screen.until_match(r"(?s)retrying in.*retrying in")
+            other.rollback()
+            assert screen.end() == 0
+
+    assert len([row for row in screen.rows if "is blocked by pid" in row]) <= 1, screen.text
+    assert len([row for row in screen.rows if "; retrying in" in row]) >= 2, screen.text

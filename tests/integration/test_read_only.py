@@ -118,4 +118,5 @@ def test_a_standby_is_only_read_and_its_plan_is_valid_after_promotion(server: Se
 
         assert reading == [0, 3, 0, 0, 0, 0, 0, 0]
         assert (run.returncode, HINT in run.stderr) == (1, True)
-        assert (after.returncode, after.stdout) == (0, "1 migration applied\n")
+        assert after.returncode == 0
+        assert after.stdout.startswith("1 migration applied in ")

@@ -52,7 +52,8 @@ def test_a_hot_standby_is_read_while_it_streams_and_refuses_to_migrate(primary: 
         promoted = project.cli("migrate")
 
     assert (refused.returncode, "standby" in refused.stderr) == (1, True)
-    assert (promoted.returncode, promoted.stdout) == (0, "1 migration applied\n")
+    assert promoted.returncode == 0
+    assert promoted.stdout.startswith("1 migration applied in ")
 
 
 @pytest.fixture
@@ -85,7 +86,8 @@ def test_a_subscriber_continues_with_the_copied_history(original: Project, subsc
 
     run = subscriber.cli("migrate")
 
-    assert (run.returncode, run.stdout) == (0, "1 migration applied\n"), run.stderr
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("1 migration applied in ")
     assert "the identity column of" in run.stderr
     assert [success for _, success in subscriber.versions()] == [True] * 3
     assert len(subscriber.migrator().rollback(steps=3).steps) == 3

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from sqlmigrate import events
 from sqlmigrate.cli.pace import Pace
-from sqlmigrate.model import Holder
+from sqlmigrate.model import Blocker, Holder
 from tests.unit.samples import step
 
 HOLDER = Holder(7, "dba", "psql", "local", "active", datetime(2026, 1, 2, tzinfo=UTC), "select 1")
@@ -52,3 +53,18 @@ def test_the_next_migration_and_another_holder_are_due_at_once() -> None:
 def test_other_events_are_always_due() -> None:
     pace = Pace()
     assert all(pace.is_due(events.Notice("NOTICE", "again")) for _ in range(3))
+
+
+def test_a_blocker_is_due_once() -> None:
+    pace = Pace()
+    first, second = (Blocker(pid, "app", "web", "active", 1, "select 1") for pid in (8, 9))
+    older = replace(first, age=2)
+    blocked = [
+        events.Blocked("sqlmigrate v1.0.0-001", (first,)),
+        events.Blocked("sqlmigrate v1.0.0-001", (older,)),
+        events.Working(step(1), 1),
+        events.Blocked("sqlmigrate v1.0.0-001", (older,)),
+        events.Blocked("sqlmigrate v1.0.0-001", (first, second)),
+        events.Blocked("sqlmigrate v1.0.0-002", (first, second)),
+    ]
+    assert [pace.is_due(event) for event in blocked] == [True, False, True, False, True, True]

@@ -121,7 +121,7 @@ EVENTS: dict[events.Event, str] = {
     events.Working(step(1), 1): "  … v1.0.0-001  step  1 s",
     events.Working(step(1), 125, 2, 3): "  … v1.0.0-001  step  2 min 05 s, statement 2 of 3",
     events.Working(step(1), 7502, 1, 1, (), events.Advancing("a", "COPY", 17000, 0, "rows")): (
-        "  … v1.0.0-001  step  2 h 05 min, COPY, 17,000 rows"
+        "  … v1.0.0-001  step  2 h 05 min, COPY 17,000 rows"
     ),
     events.Working(step(1), 60, 0, 3, (BLOCKER, BLOCKER)): (
         "  … v1.0.0-001  step  1 min 00 s,"
@@ -133,8 +133,8 @@ EVENTS: dict[events.Event, str] = {
         "\n"
         "  sqlmigrate v1.0.0-001 is blocked by pid 9 (app, no application name, idle in transaction for 12 s): select 1"
     ),
-    events.Advancing("a", "building index", 1, 3): "  … a: building index, 33 % of 3 blocks",
-    events.Advancing("a", "copying", 17, 0): "  … a: copying, 17 blocks",
+    events.Advancing("a", "index build: scanning table", 1, 3): "  … a: index build 33 % of 3 blocks: scanning table",
+    events.Advancing("a", "copying", 17, 0): "  … a: copying 17 blocks",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
         "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"
