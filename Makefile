@@ -112,8 +112,8 @@ bench: $(VENV)/.dev  ## Compare the speed with psql and with bare scripts; see b
 docs: $(VENV)/.dev  ## Build the documentation into .local/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-docs-picture: $(VENV)/.dev  ## Regenerate docs/images/terminal.svg from a real run
-	$(BIN)/python scripts/terminal_picture.py
+docs-picture: $(VENV)/.dev  ## Regenerate docs/images/terminal*.svg from real runs
+	$(BIN)/python -m scripts.terminal_pictures
 
 docs-rules: $(VENV)/.dev  ## Regenerate docs/rules.md from the linter's rules
 	$(BIN)/sqlmigrate rules --format markdown > docs/rules.md

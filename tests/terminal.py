@@ -16,10 +16,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyte
+from rich.style import Style
+from rich.text import Text
 
 from tests.faults.waiting import until
 
 HISTORY = 5000  # lines
+_COLOURS = {"brown": "yellow", "default": None}
+_DIM, _ITALICS = 2, 3
+
+
+class _Screen(pyte.HistoryScreen):
+    """A screen that shows dim text, which pyte does not know, as italics, which sqlmigrate does not use."""
+
+    def select_graphic_rendition(self, *codes: int, **options: bool) -> None:
+        super().select_graphic_rendition(*(_ITALICS if code == _DIM else code for code in codes), **options)
 
 
 class Terminal:
@@ -33,7 +44,7 @@ class Terminal:
         columns: int = 100,
         lines: int = 40,
     ) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines, history=HISTORY)
+        self.screen = _Screen(columns, lines, history=HISTORY)
         self.screen.set_mode(pyte.modes.LNM)
         self.received = b""
         self._stream = pyte.ByteStream(self.screen)
@@ -70,6 +81,23 @@ class Terminal:
         while rows and not rows[-1]:
             rows.pop()
         return rows
+
+    @property
+    def styled_text(self) -> Text:
+        """What `rows` returns, with colours."""
+        count = len(self.rows)
+        text = Text()
+        with self._lock:
+            above = list(self.screen.history.top)
+            for row in [*above, *(self.screen.buffer[y] for y in range(self.screen.lines))][:count]:
+                line = Text()
+                for cell in (row[x] for x in range(self.screen.columns)):
+                    line.append(
+                        cell.data, Style(color=_COLOURS.get(cell.fg, cell.fg), bold=cell.bold, dim=cell.italics)
+                    )
+                line.rstrip()
+                text.append_text(line).append("\n")
+        return text
 
     @property
     def text(self) -> str:
