@@ -29,9 +29,8 @@ def _work(result: Activity) -> Iterator[tuple[str, str]]:
     if result.run is not None:
         yield from _run(result, result.run)
     if position := result.position:
-        number = f"{position.first}" if position.first == position.last else f"{position.first} to {position.last}"
         yield "file", f"{position.path}:{position.line}"
-        yield "statement", f"{number} of {position.total}: {position.text}"
+        yield "statement", f"{position.number} of {position.total}: {position.text}"
     if result.since:
         seconds = (datetime.now(UTC) - result.since).total_seconds()
         yield "running for", f"{max(seconds, 0):.0f} s, since {when(result.since)}"

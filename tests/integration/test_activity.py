@@ -87,19 +87,18 @@ def test_the_statement_that_waits_for_a_lock_is_shown_with_its_file_and_its_bloc
     assert re.search(r"^running for  \d+ s, since \d{4}-", shown, re.MULTILINE)
     assert re.search(r"^waits for    ACCESS EXCLUSIVE on orders$", shown, re.MULTILINE)
     assert re.search(r"^blocked by   pid \d+ \(\w+, report, idle in transaction", shown, re.MULTILINE)
-    assert re.search(r"^application  sqlmigrate v1.0.0-002$", shown, re.MULTILINE)
+    assert re.search(r"^application  sqlmigrate v1.0.0-002 2/4$", shown, re.MULTILINE)
     assert "begin;" not in shown
-    assert (data["version"], data["statement"]["first"], data["statement"]["line"]) == ("v1.0.0-002", 2, 3)
+    assert (data["version"], data["statement"]["number"], data["statement"]["line"]) == ("v1.0.0-002", 2, 3)
     assert "report" in data["blockers"][0]
 
 
-def test_the_locks_that_are_held_narrow_down_the_statement(shop: Project) -> None:
+def test_the_statement_that_runs_is_known_by_its_number(shop: Project) -> None:
     shop.add(2, SCRIPT)
     with running(shop, "migrate"):
         seen = until(shop.migrator().activity, sleeps)
     assert seen.position is not None
-    # The second statement has its lock, the fourth has not: it is the second or the third.
-    assert (seen.position.first, seen.position.last, seen.position.total) == (2, 3, 4)
+    assert (seen.position.number, seen.position.total, seen.position.line) == (3, 4, 5)
 
 
 def test_a_statement_outside_a_transaction_is_known_by_its_number(shop: Project) -> None:
@@ -107,10 +106,10 @@ def test_a_statement_outside_a_transaction_is_known_by_its_number(shop: Project)
     with psycopg.connect(shop.database) as other, running(shop, "migrate"):
         other.execute("insert into orders values (2)")
         seen = until(
-            shop.migrator().activity, lambda seen: seen.blockers and seen.position and seen.position.first == 2
+            shop.migrator().activity, lambda seen: seen.blockers and seen.position and seen.position.number == 2
         )
     assert seen.position is not None
-    assert (seen.position.first, seen.position.last, seen.position.total, seen.position.line) == (2, 2, 3, 2)
+    assert (seen.position.number, seen.position.total, seen.position.line) == (2, 3, 2)
     assert seen.position.text == "create index concurrently orders_id on orders (id);"
 
 

@@ -151,7 +151,7 @@ ACTIVITY = Activity(
     HOLDER,
     ActiveRun("0a", "apply", WHEN, "dba", "ilja", "laptop", 3, "v1.0.0-001", 2),
     step(1),
-    Position("m/a.sql", 2, 3, 4, 7, "select 1;"),
+    Position("m/a.sql", 2, 4, 7, "select 1;"),
     WHEN,
     "ACCESS EXCLUSIVE on orders",
     (BLOCKER,),
