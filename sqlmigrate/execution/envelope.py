@@ -30,6 +30,10 @@ _BEGUN_STATE = "sqlmigrate.begun_state"
 MESSAGE_SIZE = 1024 * 1024
 
 
+class StringsChanged(ScriptError):
+    """The server would read the next statement with another standard_conforming_strings than the scanner did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The timeouts of a statement, in milliseconds, and how often a step is tried again after a lock timeout."""
@@ -67,7 +71,7 @@ class Envelope:
         place = Location(part.hook or batch[part.unit].step.path, part.piece.line, part.piece.column)
         if part.piece.escapes != has_escapes(self._connection) and "\\" in message.text:
             changed = "a statement before this one has changed standard_conforming_strings"
-            raise ScriptError(changed, place, "change it with SET, so that sqlmigrate knows its value")
+            raise StringsChanged(changed, place, "change it with SET, so that sqlmigrate knows its value")
         if self._connection.reported("client_encoding") != "UTF8" and not message.text.isascii():
             raise ScriptError("a statement before this one has changed client_encoding", place, "remove the setting")
 

@@ -13,13 +13,14 @@ from sqlmigrate.events import Began, Finished, Notice, PassedOver, Retrying, Run
 from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
-from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope
+from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope, StringsChanged
 from sqlmigrate.execution.failures import Failures
 from sqlmigrate.execution.heartbeat import Heartbeat
-from sqlmigrate.execution.prepared import with_cuts
+from sqlmigrate.execution.prepared import observe_strings, with_cuts
 from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
+from sqlmigrate.server.session import has_escapes
 from sqlmigrate.sql.sqlstate import TEMPORARY
 
 if TYPE_CHECKING:
@@ -139,15 +140,25 @@ class Executor:
         if not step.script.segments:
             self._record_end(step, 0)
         while step.next < len(step.script.segments):
-            if not step.segment.transactional:
-                self._run_alone(step)
-                continue
-            _, failure = self._attempt([step])
-            if failure is not None:
-                self._settle(step, failure)
-            else:
-                self._end_segment(step)
+            try:
+                self._run_segment(step)
+            except StringsChanged as error:
+                escapes = has_escapes(self._connection)
+                if self._connection.in_transaction:
+                    self._connection.run("rollback")
+                if error.location is None or not observe_strings(step, error.location, escapes=escapes):
+                    raise
         return 1
+
+    def _run_segment(self, step: PreparedStep) -> None:
+        if not step.segment.transactional:
+            self._run_alone(step)
+            return
+        _, failure = self._attempt([step])
+        if failure is not None:
+            self._settle(step, failure)
+        else:
+            self._end_segment(step)
 
     def _restore_session(self, step: PreparedStep) -> None:
         """Gives a script that is partly done the session that it had, as far as possible."""

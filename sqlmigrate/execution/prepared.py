@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlmigrate.errors import ScriptError
 from sqlmigrate.execution import resumption
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Location, Plan, Problem, Progress
@@ -148,11 +149,28 @@ def with_cuts(step: PreparedStep, cuts: Cuts) -> None:
     step.script, step.source, step.cuts, step.next = script, opened, cuts, 0
 
 
+def observe_strings(step: PreparedStep, place: Location, *, escapes: bool) -> bool:
+    """Reads the script again from a statement on, as the server will; returns whether this is the first time.
+
+    Raises:
+        ScriptError: The file was changed, or cannot be run when it is read so.
+    """
+    line, column = place.line or 1, place.column or 1
+    if any(observed[:2] == (line, column) for observed in step.client.observed):
+        return False
+    step.client = step.client._replace(observed=(*step.client.observed, (line, column, escapes)))
+    with_cuts(step, Cuts(step.segment.first, step.cuts.alone, step.cuts.before))
+    for problem in step.script.errors:
+        raise ScriptError(problem.message, problem.location, problem.hint)
+    return True
+
+
 def _unsuitable(hook: Script) -> list[Problem]:
     """Returns the problems that prevent a hook from running in the transaction of a migration."""
     pieces = [piece for segment in hook.segments for piece in segment.pieces]
     is_plain = all(segment.transactional and not segment.begin for segment in hook.segments)
-    if is_plain and len(hook.segments) < 2 and not any(piece.rows or piece.ends_message for piece in pieces):
+    is_plain = is_plain and len({piece.escapes for piece in pieces}) < 2
+    if is_plain and len(hook.segments) < 2 and not any(piece.rows for piece in pieces):
         return list(hook.problems)
     message = "the hook contains a statement that cannot run in the transaction of a migration"
     return [Problem("hook", message, Location(hook.path), "remove CONCURRENTLY, VACUUM, COPY data, BEGIN and COMMIT")]

@@ -16,11 +16,13 @@ class ClientState(NamedTuple):
     """What psql would know of the session at the start of a script.
 
     `escapes` is true if standard_conforming_strings is off. `variables` are those that psql sets from the connection.
+    `observed` are the values of `escapes` that the server has reported, by the line and column of the next statement.
     """
 
     escapes: bool
     variables: Mapping[str, str]
     server_encoding: str = "UTF8"
+    observed: tuple[tuple[int, int, bool], ...] = ()
 
 
 # A script that is only checked has no connection; the values are as good as any other.

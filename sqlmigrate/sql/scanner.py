@@ -103,6 +103,7 @@ class _Scanner:
         self._line = 1
         self._column = 1
         self._strings = Strings(client.escapes)
+        self._observed = {(line, column): escapes for line, column, escapes in client.observed}
         self._substitute = substitute
         self._variables = dict(client.variables)
         self._swaps: list[Swap] = []  # of the statement that starts at _at
@@ -131,6 +132,8 @@ class _Scanner:
         if self._text[end : end + 1] == "\\":
             yield self._command()
             return
+        if (self._line, self._column) in self._observed:
+            self._strings.observe(self._observed[self._line, self._column])
         statement = self._statement()
         if statement.swaps and next(tokens(statement.text), ";") == ";":  # the values are empty
             yield statement._replace(kind=Kind.SPACE)

@@ -16,7 +16,13 @@ from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
 from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.segments import MOST_MARKED, PIECE_SIZE, STATEMENT_SIZE, Cuts, Piece, Script, Segment
-from sqlmigrate.sql.session_objects import SessionNeeds, hides_session_change, may_change_session, session_objects
+from sqlmigrate.sql.session_objects import (
+    SessionNeeds,
+    calls_function,
+    hides_session_change,
+    may_change_session,
+    session_objects,
+)
 from sqlmigrate.sql.strings import sets_other_encoding
 from sqlmigrate.sql.tokens import copies_from_stdin
 
@@ -107,6 +113,7 @@ class _Reader:
         self._sets_session = False
         self._hides_session = False
         self._may_change_session = False
+        self._may_change_strings = False  # since the server was last asked
         self._steering: list[str] = []
         self._digest = _Digest()
         self._skipped = self._digest.now()
@@ -274,7 +281,11 @@ class _Reader:
     def _grow(self, item: Item, start: int) -> None:
         """Adds a statement, with the white space and comments before it, to the current piece."""
         pieces = self._draft.pieces
-        if (self._piece or (pieces[-1] if pieces else None) or item).escapes != item.escapes:
+        asks = self._may_change_strings and "\\" in item.text and "'" in item.text
+        if asks or calls_function(item.text):
+            self._may_change_strings = not asks
+        asks = asks and (self._piece is not None or bool(pieces))
+        if asks or (self._piece or (pieces[-1] if pieces else None) or item).escapes != item.escapes:
             self._end_piece()
             pieces[-1] = replace(pieces[-1], ends_message=True)
         if self._piece is None:

@@ -110,6 +110,11 @@ def may_change_session(statement: str, objects: Collection[SessionObject]) -> bo
     return bool(objects) or not _LEAVES_NOTHING.match(statement) or _CHANGES_LATER.match(statement) is not None
 
 
+def calls_function(statement: str) -> bool:
+    """Whether a statement may call a function that is not PostgreSQL's own."""
+    return _CALLS.search(statement) is not None
+
+
 def first_use(name: str, scripts: Iterable[str]) -> int | None:
     """Returns the index of the first statement that names an object which no statement before it creates again."""
     for index, statement in enumerate(scripts):

@@ -39,6 +39,10 @@ class Strings:
         """Whether a backslash escapes."""
         return self._session if self._local is None else self._local
 
+    def observe(self, escapes: bool) -> None:  # noqa: FBT001  # the value of a setting
+        """Takes the value that the server has reported."""
+        self._session, self._local = escapes, None
+
     def run(self, statement: str) -> None:
         """Takes the effect of a statement into account."""
         word = _RELEVANT.match(statement)
