@@ -76,7 +76,7 @@ def test_any_encoding(latin: Project) -> None:
 
     error = failure(latin)
 
-    assert str(error.location) == f"{path}:2:9"
+    assert str(error.location) == f"{path}:2:10"
     assert latin.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
 
 
@@ -148,3 +148,25 @@ def test_a_description_that_the_database_cannot_store_is_escaped(latin: Project)
         ("v1.0.0-002", "step", "Preis in \\u20ac", False),
     ]
     assert latin.cli("status").returncode == 0
+
+
+@pytest.mark.parametrize(("latin", "character"), [("WIN1252", "\u0416"), ("EUC_JP", "\u20ac")], indirect=["latin"])
+@pytest.mark.parametrize("options", ["", " (format csv)", " where a is not null"])
+def test_copy_data_in_other_encodings(latin: Project, character: str, options: str) -> None:
+    latin.query("create table c (a text)")
+    path = latin.add(1, f"copy c from stdin{options};\nx\n1 {character}\n\\.\n")
+
+    error = failure(latin)
+
+    assert str(error.location) == f"{path}:3:3"
+    assert f"U+{ord(character):04X}" in (error.hint or "")
+
+
+@pytest.mark.parametrize("latin", ["LATIN1", "WIN1252", "EUC_JP"], indirect=True)
+def test_a_column_name_of_copy_is_reported_at_its_place(latin: Project) -> None:
+    path = latin.add(1, 'select 1;\ncopy c ("\u0e01") from stdin;\nx\n\\.\n')
+
+    error = failure(latin)
+
+    assert str(error.location) == f"{path}:2:10"
+    assert "U+0E01" in (error.hint or "")
