@@ -81,11 +81,11 @@ def state_before(statement: str, literal: Callable[[str], str]) -> str:
     effect = effect_of(statement)
     if effect is None:
         return "''"
-    relation = _relation(effect.name, literal)
+    relation = relation_oid(effect.name, literal)
     names = {
         "name": literal(effect.name[-1]) if effect.name else "null",
         "relation": relation,
-        "table": _relation(effect.table, literal),
+        "table": relation_oid(effect.table, literal),
         "table_name": literal(effect.table[-1]) if effect.table else "null",
         "tree": _TREE.format(relation=relation),
     }
@@ -94,7 +94,8 @@ def state_before(statement: str, literal: Callable[[str], str]) -> str:
     return f"({' || '.join(parts)})::text"
 
 
-def _relation(name: Sequence[str], literal: Callable[[str], str]) -> str:
+def relation_oid(name: Sequence[str], literal: Callable[[str], str]) -> str:
+    """Returns an SQL expression for the oid of a relation, null if there is none."""
     if not name:
         return "null::oid"
     *schema, plain = name

@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import SqlMigrateError
-from sqlmigrate.execution.catalog import HERE
+from sqlmigrate.execution.catalog import HERE, relation_oid
 from sqlmigrate.execution.databases import created
 from sqlmigrate.execution.indexes import created_index, reindexed
+from sqlmigrate.execution.replaced import replaced_tables
 from sqlmigrate.execution.verdict import done, repeat
 from sqlmigrate.sql.effect import effect_of
 from sqlmigrate.sql.tokens import tokens
@@ -75,7 +76,9 @@ def judge(connection: Connection, statement: str, begun_state: str) -> Verdict:
     is_same = list(tokens(state["statement"])) == list(tokens(statement))
     if not is_same and effect.kind.startswith(("create database", "create tablespace", "detach", "drop")):
         return repeat(_CHANGED)
+    replaced = replaced_tables(connection, effect, state)
     verdict = _judged(connection, effect, state)
+    verdict = verdict._replace(remarks=(*replaced, *verdict.remarks))
     return verdict if is_same else repeat(_CHANGED, *verdict.remarks)
 
 
@@ -108,7 +111,7 @@ def _judged(connection: Connection, effect: CatalogEffect, state: State) -> Verd
             return reindexed(connection, kind, state)
         case ["drop", kind]:
             return _dropped(connection, kind, effect, state)
-    return _detached(connection, state)
+    return _detached(connection, effect, state)
 
 
 def _dropped(connection: Connection, kind: str, effect: CatalogEffect, state: State) -> Verdict:
@@ -129,12 +132,19 @@ def _dropped(connection: Connection, kind: str, effect: CatalogEffect, state: St
     return repeat(f"{kind} {old} was renamed to {names[0][0]} after the statement was started")
 
 
-def _detached(connection: Connection, state: State) -> Verdict:
+def _is_replaced(connection: Connection, effect: CatalogEffect, state: State) -> bool:
+    child, parent = (relation_oid(name, connection.literal) for name in (effect.name, effect.table))
+    oids = connection.rows(f"select {child}::int8, {parent}::int8")[0]
+    return None not in oids and oids != (state["child"], state["parent"])
+
+
+def _detached(connection: Connection, effect: CatalogEffect, state: State) -> Verdict:
     if state["link"] is None or state["pending"]:
         return repeat()
     rows = connection.rows(_PARTITION, {"parent": state["parent"], "child": state["child"]})
     if not rows:
-        return done()
+        # A table that was created again is not the partition that the statement was started for.
+        return repeat() if _is_replaced(connection, effect, state) else done()
     link, is_pending, parent, child = rows[0]
     if is_pending:
         connection.run(f"alter table {parent} detach partition {child} finalize")
