@@ -14,7 +14,7 @@ from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope, StringsChanged
-from sqlmigrate.execution.failures import Failures
+from sqlmigrate.execution.failures import LOCAL_ONLY, Failures
 from sqlmigrate.execution.heartbeat import Heartbeat
 from sqlmigrate.execution.prepared import observe_strings, with_cuts
 from sqlmigrate.files.source import OpenedScript
@@ -82,6 +82,8 @@ class Executor:
             except (SqlMigrateError, KeyboardInterrupt) as caught:
                 error = caught.error if isinstance(caught, SignalReceived) else caught
                 self._catch_up(prepared)
+                if self._monitor.awaits_standby and isinstance(error, SqlMigrateError):
+                    error.hint = "\n".join(filter(None, [LOCAL_ONLY, error.hint]))
                 if len(self.done) == len(prepared):
                     raise  # the error arrived after the last commit
                 cause = (isinstance(error, StatementFailed) and Lock.lost(error)) or error

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Migration, Step
     from sqlmigrate.target import Locked
 
+LOCAL_ONLY = (
+    "the last migration is committed on this server, but may not be on the synchronous standby:"
+    " check the standby; a rerun does not repeat what is committed"
+)
+
 
 class Failures:
     """Turns the error that ended a run into a `MigrationFailed`, and records it in the history."""

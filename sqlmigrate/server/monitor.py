@@ -107,7 +107,8 @@ class Monitor:
     `look` is what was seen last of the present message, `blockers` are those seen last. `finished` is what the run has
     committed, by name, with milliseconds: more than the server has told where several migrations travel in one message.
     `tick` is to be called now and then while the backend `pid` works, `begin` when something new is sent to it. Only
-    `tick` and `begin` report events.
+    `tick` and `begin` report events. `awaits_standby` is whether the commit was last seen waiting for a
+    synchronous standby.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Monitor:
         self.look: Look | None = None
         self.blockers: tuple[Blocker, ...] = ()
         self.finished: dict[str, int] = {}
+        self.awaits_standby = False
 
     def begin(self) -> None:
         """Restarts the delay: a new message was sent."""
@@ -139,6 +141,7 @@ class Monitor:
         self._is_outdated = self._thread is not None
         self._last = self.look = None
         self.blockers = ()
+        self.awaits_standby = False
 
     def tick(self) -> None:
         """Reports what was seen, and looks again if it is time to; after a failure, waits 30 s."""
@@ -206,6 +209,7 @@ class Monitor:
         self.blockers = seen.blockers or self.blockers
         if seen.blockers and not self._is_reported(seen.blockers):
             self._report(Blocked(seen.name, seen.blockers))
+        self.awaits_standby = seen.is_committed
         if seen.is_committed:
             self._report(Warned(f"{seen.name} {_SYNC}"))
         for progress in seen.progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,3 +183,26 @@ def test_a_commit_that_waits_for_a_synchronous_standby_says_so(project: Project)
             assert process.wait(60) == 0
     finally:
         execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_wait_for_a_standby_says_what_is_committed(project: Project, number: int, code: int) -> None:
+    project.add(1, "create table s (a int);")
+    project.migrator().migrate()
+    project.add(2, "create table t (a int);")
+    execute_on(project.database, "alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
+    try:
+        with running(project, "migrate") as process:
+            assert process.stderr is not None
+            assert "is committed locally, and waits for a synchronous standby" in process.stderr.readline()
+            process.send_signal(number)
+            rest = process.stderr.read()
+            assert process.wait(60) == code
+    finally:
+        execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
+
+    again = project.cli("migrate")
+
+    assert "the last migration is committed on this server, but may not be on the synchronous standby" in rest
+    assert project.value("select to_regclass('t') is not null")
+    assert (again.returncode, project.versions()) == (0, [("v1.0.0-001", True), ("v1.0.0-002", True)])
