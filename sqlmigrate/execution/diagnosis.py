@@ -16,8 +16,10 @@ from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.segments import Cuts
 from sqlmigrate.sql.sqlstate import (
     DUPLICATE,
+    EXHAUSTED,
     GONE,
     NOT_IN_A_TRANSACTION,
+    NOT_NULL,
     NOT_PERMITTED,
     TOO_MANY_LOCKS,
     UNENCODABLE,
@@ -93,6 +95,18 @@ def explain_record_failure(error: RecordFailed, step: PreparedStep, table: Table
     elif error.report.sqlstate == DUPLICATE:
         error.hint = f"run ALTER TABLE {table}_log ALTER COLUMN id RESTART WITH the next id, as the owner of the table"
         return
+    elif error.report.sqlstate == EXHAUSTED:
+        error.hint = (
+            f"the identity column of {table}_log has reached its maximum: as the owner of the table, run"
+            f" ALTER TABLE {table}_log ALTER COLUMN id SET MAXVALUE {2**63 - 1} SET INCREMENT BY 1"
+            " (and RESTART WITH a free id, if it is at that maximum)"
+        )
+        return
+    elif error.report.sqlstate == NOT_NULL:
+        error.hint = (
+            f"column id of {table}_log is no identity column any more: as the owner of the table, run"
+            f" ALTER TABLE {table}_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY"
+        )
     elif error.report.sqlstate != NOT_PERMITTED:  # whose hint depends on the privileges after the rollback
         return
     error.location = _harmful_statement(step, table) or error.location

@@ -134,6 +134,8 @@ class History:
             return 0
         rows = results[2] if len(results) > 2 else self._connection.rows(self._newest)
         newest, restarted_at = rows[0]
+        if restarted_at is None:  # the column has no sequence of its own
+            restarted_at = 0
         if restarted_at < 0:
             raise HistoryError(
                 f"the identity column of {self.tables.log} is behind its rows",

@@ -14,6 +14,8 @@ UNENCODABLE = {"22P05", "22021"}  # untranslatable_character, character_not_in_r
 READ_ONLY = "25006"  # read_only_sql_transaction
 REJECTED_VALUE = "22023"  # invalid_parameter_value
 DUPLICATE = "23505"  # unique_violation
+NOT_NULL = "23502"  # not_null_violation
+EXHAUSTED = "2200H"  # sequence_generator_limit_exceeded
 NOT_PERMITTED = "42501"  # insufficient_privilege
 GONE = {"42P01", "3F000", "42703"}  # undefined_table, invalid_schema_name, undefined_column
 
