@@ -232,9 +232,8 @@ class Migrator:
             migrations, problems, hooks = source.find(self._settings.dir)
             rows, holder = self._target.observed(opened)
         statuses = planner.statuses(migrations, rows)
-        failed = [_failed(status) for status in statuses if status.state is State.FAILED or _is_half_applied(status)]
         scripts = [problem for script in (*migrations, *hooks.present) for problem in _script_problems(script)]
-        unfinished = planner.while_running([*planner.problems(statuses), *failed], holder)
+        unfinished = planner.while_running([*planner.problems(statuses), *planner.failures(statuses)], holder)
         return [*problems, *unfinished, *scripts, *planner.without_down(migrations)]
 
     def baseline(self, version: Version) -> Run:
@@ -381,21 +380,6 @@ def _unambiguous(files: MigrationFiles) -> Sequence[Migration]:
     """Returns the migrations; a repair of a version that has two files could use the checksum of the wrong file."""
     checked(Plan((), tuple(problem for problem in files.problems if problem.code == "duplicate-version")))
     return files.migrations
-
-
-def _failed(status: MigrationStatus) -> Problem:
-    if status.migration is None:
-        message, hint = f"{status.id} failed, and its file does not exist", "run `sqlmigrate repair` to delete its row"
-        return Problem("failed", message, None, hint, ProblemLevel.WARNING)
-    error = status.applied.error_msg if status.applied else ""
-    message = f"{status.id} failed: {error}" if error else f"{status.id} was interrupted"
-    return Problem("failed", message, None, "fix the file, and run `sqlmigrate migrate` again")
-
-
-def _is_half_applied(status: MigrationStatus) -> bool:
-    applied = status.applied
-    is_applying = applied is not None and applied.action != Action.ROLL_BACK.value
-    return status.state is State.PARTIAL and is_applying and status.migration is not None
 
 
 def _script_problems(migration: Migration) -> list[Problem]:

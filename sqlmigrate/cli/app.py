@@ -19,7 +19,7 @@ from sqlmigrate.config.options import CONNECTION, LOG_LEVELS, OPTIONS, OUTPUT, P
 from sqlmigrate.errors import ConfigurationError, SignalReceived, SqlMigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from click.shell_completion import CompletionItem
@@ -102,23 +102,13 @@ def command(
             options = {option.name: arguments.pop(option.name) for option in OPTIONS if option.name in arguments}
             console = Console(arguments.pop("output_format"), options["log_level"])
             file, environment = arguments.pop("config", None), arguments.pop("env", None)
-            try:
+            with _errors_shown(console):
                 check_variables(console)
                 settings = _settings(console, options, file, environment)
                 app = _app(console, settings, "" if arguments.get("dry_run") else name)
                 if name in _SILENT_ON_FILES:
                     app.warn_of_unread_files()
                 function(app, **arguments)
-            except (SqlMigrateError, SignalReceived) as caught:
-                error = caught.error if isinstance(caught, SignalReceived) else caught
-                console.error(error)
-                sys.exit(error.exit_code)
-            except Exception as fault:  # an internal error is also logged and notified
-                console.error(SqlMigrateError(f"internal error: {type(fault).__name__}", hint=_REPORT))
-                raise
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits the run, not the report on it
-                console.close()
 
         made = click.command(name, cls=cls)(run)
         shared = [_format(formats) if option.name == "output_format" and formats else option for option in _SHARED]
@@ -126,6 +116,23 @@ def command(
         return made
 
     return decorate
+
+
+@contextlib.contextmanager
+def _errors_shown(console: Console) -> Iterator[None]:
+    """Shows an error, and exits with its code; closes the console."""
+    try:
+        yield
+    except (SqlMigrateError, SignalReceived) as caught:
+        error = caught.error if isinstance(caught, SignalReceived) else caught
+        console.error(error)
+        sys.exit(error.exit_code)
+    except Exception as fault:  # an internal error is also logged and notified
+        console.error(SqlMigrateError(f"internal error: {type(fault).__name__}", hint=_REPORT))
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits the run, not the report on it
+        console.close()
 
 
 def check_variables(console: Console) -> None:

@@ -144,6 +144,26 @@ def run_in_progress(holder: Holder) -> str:
     return f"another run is in progress, in {holder}"
 
 
+def failures(statuses: Iterable[MigrationStatus]) -> list[Problem]:
+    """Returns a problem for each migration that failed or was interrupted while it was applied."""
+    return [_failed(status) for status in statuses if status.state is State.FAILED or _is_half_applied(status)]
+
+
+def _failed(status: MigrationStatus) -> Problem:
+    if status.migration is None:
+        message, hint = f"{status.id} failed, and its file does not exist", "run `sqlmigrate repair` to delete its row"
+        return Problem("failed", message, None, hint, ProblemLevel.WARNING)
+    error = status.applied.error_msg if status.applied else ""
+    message = f"{status.id} failed: {error}" if error else f"{status.id} was interrupted"
+    return Problem("failed", message, None, "fix the file, and run `sqlmigrate migrate` again")
+
+
+def _is_half_applied(status: MigrationStatus) -> bool:
+    applied = status.applied
+    is_applying = applied is not None and applied.action != Action.ROLL_BACK.value
+    return status.state is State.PARTIAL and is_applying and status.migration is not None
+
+
 def _missing(status: MigrationStatus, newest_file: Version | None) -> Problem | None:
     if status.applied is not None and status.applied.action == FILE_REMOVED:
         return None
