@@ -59,11 +59,10 @@ class Compose:
         return f"{self.name}_default"
 
     def command(self, *arguments: str, files: tuple[str, ...] = ("docker-compose.yml",)) -> list[str]:
-        chosen = [*(["standin.yml"] if (self.directory / "standin.yml").exists() else []), *files]
         return [
             *shlex.split(os.environ["COMPOSE"]),
             *("-p", self.name),
-            *(word for file in chosen for word in ("-f", file)),
+            *(word for file in files for word in ("-f", file)),
             *arguments,
         ]
 
@@ -105,15 +104,15 @@ def compose(image: str, tmp_path: Path) -> Iterator[Compose]:
     """Returns the project before its start. Removes it with its data after the test."""
     for name in ("docker-compose.yml", "docker-compose.dev.yml"):
         shutil.copy(ROOT / name, tmp_path)
-    if os.environ.get("POSTGRES_IMAGE", "").startswith("standin/"):
-        shutil.copy(Path(__file__).with_name("standin.yml"), tmp_path)
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
     secret = tmp_path / ".local" / "secrets" / "db_password"
     secret.parent.mkdir(parents=True)
     secret.write_text(PASSWORD)
     project = Compose(tmp_path, f"sqlmigrate-{os.getpid()}-{tmp_path.name.replace('_', '-')[-20:].strip('-')}".lower())
     yield project
-    project("down", "--volumes", "--timeout", "2", files=("docker-compose.yml", "docker-compose.dev.yml"))
+    for name in ("docker-compose.yml", "docker-compose.dev.yml"):
+        shutil.copy(ROOT / name, tmp_path)  # a test may have removed it
+        project("down", "--volumes", "--remove-orphans", "--timeout", "2", files=(name,))
 
 
 @pytest.fixture

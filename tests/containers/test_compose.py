@@ -8,10 +8,12 @@ import re
 import subprocess
 import time
 
+import psycopg
+
 from tests.containers.conftest import PASSWORD, Compose, docker
 from tests.delivery.workflows import checkout
 
-BOTH = ("docker-compose.yml", "docker-compose.dev.yml")
+DEVELOPMENT = ("docker-compose.dev.yml",)
 
 
 def wait_for(compose: Compose, statement: str) -> None:
@@ -103,14 +105,41 @@ def test_docker_inspect_and_logs_do_not_show_the_password(running: Compose) -> N
         docker("rm", "-f", container)
 
 
+def in_development(compose: Compose, statement: str) -> str:
+    psql = ("psql", "-XAtq", "-U", "postgres", "-d", "alert_agent", "-c", statement)
+    return compose("exec", "-T", "postgres", *psql, files=DEVELOPMENT).strip()
+
+
+def wait_in_development(compose: Compose, statement: str) -> None:
+    deadline = time.monotonic() + 120
+    while in_development(compose, statement) != "t":
+        assert time.monotonic() < deadline, statement
+        time.sleep(0.1)
+
+
+def test_the_file_for_development_starts_the_database_by_itself(compose: Compose) -> None:
+    """As AlertAgent's handbook says: `up -d postgres`, then `--profile migration up migrate`."""
+    for name in ("docker-compose.yml", ".local/secrets/db_password"):
+        (compose.directory / name).unlink()
+
+    compose("up", "-d", "postgres", files=DEVELOPMENT)
+    output = compose("--profile", "migration", "up", "migrate", files=DEVELOPMENT)
+
+    assert "migrations applied" in output
+    assert in_development(compose, "select bool_and(success) from migrations") == "t"
+    address = compose("port", "postgres", "5432", files=DEVELOPMENT).strip()
+    assert address.startswith("127.0.0.1:")
+    with psycopg.connect(f"postgresql://postgres:password@{address}/alert_agent") as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
 def test_a_saved_file_is_applied_in_development(compose: Compose) -> None:
-    compose("up", "-d", files=BOTH)
-    wait_for(compose, "select coalesce((select bool_and(success) from migrations), false)")
+    compose("up", "-d", files=DEVELOPMENT)
+    wait_in_development(compose, "select to_regclass('migrations') is not null")
+    wait_in_development(compose, "select coalesce((select bool_and(success) from migrations), false)")
     (compose.migrations / "V9.0.0-001__saved.up.sql").write_text("create table saved (a int);\n")
 
-    wait_for(compose, "select to_regclass('saved') is not null")
-
-    assert compose("port", "postgres", "5432", files=BOTH).startswith("127.0.0.1:")
+    wait_in_development(compose, "select to_regclass('saved') is not null")
 
 
 def test_migrate_setup_creates_rolls_back_and_removes_the_database(compose: Compose) -> None:
@@ -130,4 +159,5 @@ def test_migrate_setup_creates_rolls_back_and_removes_the_database(compose: Comp
     assert "migrations applied" not in run("scripts/migrate-setup.sh", "--docker")
     run("scripts/migrate-setup.sh", "--docker", "--rollback", "--target", "v2.0.0-001")
     assert len(re.findall(r"^.*\bv\d\S+ .*applied", run("make", "migrate-docker-status"), re.MULTILINE)) == 3
+    run("make", "migrate-docker-validate")
     assert "migrations applied" in run("scripts/migrate-setup.sh", "--docker", "--clean")
