@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that some tests need: PostgreSQL 15, PgBouncer, other shells, promtool, systemd-analyze and
-# Chromium. Does nothing if the programs are installed.
+# Installs the Debian packages that some tests need: PostgreSQL 15, PgBouncer, other shells, promtool, logrotate,
+# systemd-analyze and Chromium. Does nothing if the programs are installed.
 set -euo pipefail
 
 packages=()
@@ -9,6 +9,7 @@ packages=()
 command -v zsh >/dev/null || packages+=(zsh)
 command -v fish >/dev/null || packages+=(fish)
 [[ -x /usr/bin/promtool ]] || packages+=(prometheus)
+[[ -x /usr/sbin/logrotate ]] || packages+=(logrotate)
 [[ -x /usr/bin/systemd-analyze ]] || packages+=(systemd)
 [[ -x /usr/bin/chromium ]] || packages+=(chromium)
 ((${#packages[@]})) || exit 0

@@ -196,3 +196,44 @@ def test_the_exporters_port_is_the_same_everywhere_and_no_other_exporters() -> N
     assert len(ports) == 3
     assert served == set(ports)
     assert not 9100 <= int(ports[0]) <= 9999
+
+
+LOG = "/var/log/alertagent/migration.log"
+LOGGING = [DEPLOY / "cron" / "sqlmigrate", *(DEPLOY / "systemd").glob("sqlmigrate-[mc]*.service")]
+
+
+@pytest.mark.parametrize("path", [*LOGGING, DEPLOY / "compose" / "logs.yml"], ids=lambda path: path.name)
+def test_a_job_writes_the_log_that_logrotate_rotates(project: Project, path: Path) -> None:
+    project.add(1, "create table t (a int);")
+    (setting,) = re.findall(r"(SQLMIGRATE_LOG_FILE)[=:] ?(\S+)", path.read_text())
+    log = project.root / "log" / "migration.log"
+    log.parent.mkdir()
+
+    done = project.cli("migrate", **{setting[0]: setting[1].replace("/var/log/alertagent", str(log.parent))})
+
+    assert setting[1] == LOG
+    assert LOG in re.findall(r"^(\S+) \{$", (DEPLOY / "logrotate" / "sqlmigrate").read_text(), re.MULTILINE)
+    assert done.returncode == 0, done.stderr
+    assert "finished version=v1.0.0-001" in log.read_text()
+
+
+@pytest.mark.debian
+def test_logrotate_rotates_the_log_and_the_next_line_is_in_a_new_file(project: Project) -> None:
+    log = project.root / "migration.log"
+    configuration = project.root / "logrotate"
+    configuration.write_text((DEPLOY / "logrotate" / "sqlmigrate").read_text().replace(LOG, str(log)))
+    command = ["/usr/sbin/logrotate", "--force", "--state", str(project.root / "state"), str(configuration)]
+    for number in (1, 2, 3):
+        project.add(number, "select 1;")
+        assert project.cli("migrate", SQLMIGRATE_LOG_FILE=str(log)).returncode == 0
+        assert f"version=v1.0.0-{number:03d}" in log.read_text()
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert not log.exists()
+
+    assert "version=v1.0.0-003" in log.with_name("migration.log.1").read_text()
+    assert sorted(path.name for path in project.root.glob("migration.log.*")) == [
+        "migration.log.1",
+        "migration.log.2.gz",
+        "migration.log.3.gz",
+    ]
