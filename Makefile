@@ -18,7 +18,7 @@ SYSTEM_CERTIFICATES := $(PYTHON) -c 'import ssl; paths = ssl.get_default_verify_
 .DEFAULT_GOAL := help
 .PHONY: help setup migrate migrate-build migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup \
 	migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker \
-	migrate-docker-status fmt check test test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
+	migrate-docker-status migrate-docker-validate fmt check test test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ migrate-docker:  ## Start PostgreSQL in a container and migrate it from another 
 
 migrate-docker-status:  ## Show the state of each migration in the container's database
 	$(COMPOSE) run --rm migrate status
+
+migrate-docker-validate:  ## Report all problems of the files, and of the history in the container's database
+	$(COMPOSE) run --rm migrate validate
 
 setup: $(VENV)/.dev  ## Install the development tools into .venv
 

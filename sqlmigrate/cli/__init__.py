@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from sqlmigrate.cli.alertagent import Main
 from sqlmigrate.cli.commands import embedded, inspecting, linting, repairing, running, shell, writing
-from sqlmigrate.cli.headings import Group
 from sqlmigrate.version import __version__
 
 _EPILOG = """\b
@@ -16,7 +16,7 @@ Every option is also a variable: --dry-run is SQLMIGRATE_DRY_RUN. Settings can a
 
 
 @click.group(
-    cls=Group,
+    cls=Main,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=_EPILOG,
 )

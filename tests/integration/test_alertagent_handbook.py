@@ -1,0 +1,124 @@
+"""AlertAgent's handbook: each of its commands is on docs/alertagent.md, is explained, and its replacement works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from sqlmigrate.cli import main
+from sqlmigrate.cli.alertagent import refusal
+from tests.project import Project
+from tests.servers import ROOT
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+PAGE = (ROOT / "docs" / "alertagent.md").read_text()
+ROWS = re.findall(r"^\| `([^`]+)` \| (?:`([^`]+)`)?[^|]*\|", PAGE, re.MULTILINE)
+COMMANDS = [(old, new) for old, new in ROWS if old.startswith("./bin/migrate")]
+TARGETS = [old for old, _ in ROWS if old.startswith(("make ", "scripts/"))]
+# What the handbook's `docs/database-migration.md`, its Makefile and the tool's help contain.
+ACTIONS = words("migrate rollback status validate repair info cleanup check lock-status force-unlock generate")
+MAKE = words(
+    "migrate-build migrate migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup"
+    " migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker"
+    " migrate-docker-status migrate-docker-validate"
+)
+VARIABLES = words("DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME MIGRATION_CONCURRENCY MIGRATION_TIMEOUT LOG_LEVEL")
+
+
+def test_the_page_contains_the_whole_handbook() -> None:
+    assert {match[1] for old, _ in COMMANDS if (match := re.search(r"-action=([\w-]+)", old))} == ACTIONS
+    assert {old.split()[1] for old in TARGETS if old.startswith("make")} == MAKE
+    assert {old for old, _ in ROWS} >= VARIABLES
+
+
+@pytest.mark.parametrize(("old", "new"), COMMANDS)
+def test_the_old_command_line_is_answered_with_the_new_one(old: str, new: str, project: Project) -> None:
+    done = project.cli(*shlex.split(old)[1:])
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"→ run {new}\n" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_each_new_command_of_the_page_runs(project: Project) -> None:
+    shutil.copytree(ROOT / "migrations", project.directory, dirs_exist_ok=True)
+    for _, new in COMMANDS:
+        arguments = shlex.split(new)[1:]
+        if "--db-host" in arguments:  # the server of the tests has another address
+            continue
+        if arguments[0] in ("rollback", "repair", "force-unlock"):
+            arguments.append("--yes")
+        done = project.cli(*arguments)
+        assert done.returncode == 0, (new, done.stdout, done.stderr)
+
+
+def test_each_make_target_of_the_page_runs(tmp_path: Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SQLMIGRATE_", "PG", "DB_"))
+    }
+    environment |= {"DATABASE_URL": f"embedded:{tmp_path / 'data'}", "PYTHON": sys.executable, "YES": "1"}
+    for line in TARGETS:
+        runs = "docker" not in line and "build" not in line  # tests/containers and tests/delivery run these
+        given = shlex.split(line)
+        command = given if runs else [given[0], "-n", *given[1:]]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["-action", "rollback", "-version", "v2.0.0-001"], "sqlmigrate rollback --version v2.0.0-001"),
+        (["--action=rollback", "--version=v2.0.0-001"], "sqlmigrate rollback --version v2.0.0-001"),
+        (["-version=v2.0.0-001", "-action=rollback"], "sqlmigrate rollback --version v2.0.0-001"),
+        (["-action=cleanup"], "sqlmigrate cleanup --keep-days 30"),
+        (["-action=validate", "-dry-run"], "sqlmigrate validate --dry-run"),
+        (["-action=validate", "-dry-run=false"], "sqlmigrate validate"),
+        (["-action=validate", "-file=a b.sql"], "sqlmigrate validate 'a b.sql'"),
+        (["-action=info", "-version=v2.0.0-001"], "sqlmigrate info v2.0.0-001"),
+        (["-action=status", "-log-level=warn"], "sqlmigrate status --log-level warning"),
+        (["-action=migrate", "-version=v2.0.0-003"], "sqlmigrate migrate --target v2.0.0-003"),
+        (["-action=generate", "-name=add x", "-timeout=1m"], "sqlmigrate generate 'add x'"),
+    ],
+)
+def test_each_way_to_write_gos_flags_is_understood(arguments: list[str], line: str) -> None:
+    error = refusal(arguments)
+    assert error is not None
+    assert error.hint.splitlines()[0] == f"run {line}"
+    name, *rest = shlex.split(line)[1:]
+    main.commands[name].make_context(name, rest, parent=click.Context(main))
+
+
+@pytest.mark.parametrize("arguments", [["-action"], ["-action="], ["-action=statsu"], ["-action=drop"]])
+def test_an_unknown_action_gets_a_suggestion(project: Project, arguments: list[str]) -> None:
+    done = project.cli(*arguments)
+    assert done.returncode == 2
+    assert re.search(r"did you mean status\?|valid names: migrate, rollback", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["--version"], ["-h"], ["generate", "action"], [], ["-x"]])
+def test_other_command_lines_are_not_taken_for_the_tools(arguments: list[str]) -> None:
+    assert refusal(arguments) is None
+
+
+def test_both_readmes_link_the_page() -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        text = (ROOT / name).read_text()
+        assert "docs/alertagent.md" in text
+        assert "make migrate-setup" in text
+        assert "-action=NAME" in text
