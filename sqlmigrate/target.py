@@ -101,7 +101,9 @@ class Target:
         if settings.database.startswith("embedded:"):
             from sqlmigrate.server import embedded
 
-            return make_conninfo(embedded.start(settings.database.removeprefix("embedded:")), **parts)
+            path = settings.database.removeprefix("embedded:")
+            url = embedded.keep(path).url if settings.keep_running else embedded.start(path)
+            return make_conninfo(url, **parts)
         conninfo = make_conninfo(settings.database, **parts)
         password = password_for(settings, in_url=has_password(conninfo))
         return conninfo if password is None else make_conninfo(conninfo, password=password)

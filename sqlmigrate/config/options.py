@@ -112,6 +112,7 @@ OPTIONS = (
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),
+    Option("keep_running", "", "", ""),
     Option("log_level", "", "", ""),  # `cli.app` defines the options for this and for `format`
     Option("format", "", "", ""),
     Option("allow_paths", "", "", ""),

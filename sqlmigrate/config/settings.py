@@ -66,6 +66,7 @@ class Settings:
     notify_command: tuple[str, ...] = ()
     password_command: tuple[str, ...] = ()
     require_approval: bool = False
+    keep_running: bool = False
     lint_level: str = "off"
     lint: LintTable = LintTable()
 
@@ -108,7 +109,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "dir": _directories,
     "lock_retries": _count,
     "backup_keep": _count,
-    "require_approval": _flag,
+    **dict.fromkeys(("require_approval", "keep_running"), _flag),
     "log_level": _one_of(*LOG_LEVELS),
     "lint_level": _one_of("off", *LINT_LEVELS),
     "format": _one_of("text", "json"),

@@ -88,6 +88,16 @@ def test_a_started_server_keeps_running_after_each_command_until_it_is_stopped(p
     assert place.pid() == 0
 
 
+def test_a_server_keeps_running_by_the_setting(place: Place) -> None:
+    (place.root / "sqlmigrate.toml").write_text("keep_running = true\n")
+    place.run("migrate")
+    pid = place.pid()
+    assert pid
+    place.run("status")
+    assert place.pid() == pid
+    assert "was stopped" in place.run("embedded", "stop")
+
+
 def test_the_status_starts_nothing_and_creates_nothing(place: Place) -> None:
     assert "is not running" in place.run("embedded", "status")
     assert not place.data.exists()

@@ -50,7 +50,15 @@ OF_SETTINGS = [
     ("notify_url", "1", "1"),
     ("push", "1", "1"),
 ]
-OF_FILES = ["notify_command", "password_command", "require_approval", "log_level", "format", "allow_paths"]
+OF_FILES = [
+    "notify_command",
+    "password_command",
+    "require_approval",
+    "keep_running",
+    "log_level",
+    "format",
+    "allow_paths",
+]
 OF_CONNECTION = [
     ("db_host", "host"),
     ("db_port", "port"),
