@@ -199,9 +199,10 @@ class Migrator:
             PlanRefused: The version does not exist.
         """
         with self._target.opened() as opened:
-            statuses = [status for status in self._statuses(opened)[0] if version is None or status.version == version]
+            every = self._statuses(opened)[0]
+            statuses = [status for status in every if version is None or status.version == version]
             if not statuses and version is not None:
-                raise PlanRefused([Problem("unknown-version", f"version {version} does not exist")])
+                raise PlanRefused([planner.unknown_version(version, every)])
             return [_detail(status, log.log_of(*opened, status.id)) for status in statuses]
 
     def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:

@@ -23,6 +23,7 @@ from jinja2 import (
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from sqlmigrate.config.suggestion import did_you_mean, suggestion
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.model import Location
 from sqlmigrate.sql.identifier import identifier, identifiers
@@ -101,8 +102,7 @@ class Templates:
         """
         files = self._files.get(name)
         if files is None:
-            known = ", ".join(sorted(self._files))
-            raise ConfigurationError(f'template "{name}" does not exist', hint=f"use one of {known}")
+            raise ConfigurationError(f'template "{name}" does not exist', hint=suggestion(name, sorted(self._files)))
         about = next(filter(None, map(_ABOUT.match, map(files.source, files.names))), None)
         return Template(name, about[1] if about else "", files.takes(), files.is_custom)
 
@@ -248,7 +248,9 @@ def _check(template: Template, values: Mapping[str, str]) -> None:
     """
     unknown = [name for name in values if name not in template.takes]
     if unknown:
-        raise ConfigurationError(f"template {template.name} has no variable {', '.join(unknown)}", hint=template.wants)
+        hints = (did_you_mean(unknown[0], template.takes), template.wants)
+        message = f"template {template.name} has no variable {', '.join(unknown)}"
+        raise ConfigurationError(message, hint="\n".join(filter(None, hints)))
     missing = [name for name, default in template.takes.items() if default is None and name not in values]
     if missing:
         options = " ".join(f"--set {name}=…" for name in missing)

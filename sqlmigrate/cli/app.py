@@ -13,7 +13,7 @@ import click
 
 from sqlmigrate.cli import completion, variables
 from sqlmigrate.cli.console import Console
-from sqlmigrate.cli.headings import Command, Titled
+from sqlmigrate.cli.headings import Choice, Command, Titled
 from sqlmigrate.cli.signals import Signals
 from sqlmigrate.config.options import CONNECTION, LOG_LEVELS, OPTIONS, OUTPUT, PROJECT, RUN, RUNS
 from sqlmigrate.errors import ConfigurationError, SignalReceived, SqlMigrateError
@@ -211,7 +211,7 @@ def _shared_options() -> list[Titled]:
         _format(("text", "json")),
         Titled(
             ["--log-level"],
-            type=click.Choice(LOG_LEVELS),
+            type=Choice(LOG_LEVELS),
             help="The lowest level of the progress on stderr.  [default: info]",
             heading=OUTPUT,
         ),
@@ -221,7 +221,7 @@ def _shared_options() -> list[Titled]:
 def _format(formats: tuple[str, ...]) -> Titled:
     return Titled(
         ["--format", "output_format"],
-        type=click.Choice(formats),
+        type=Choice(formats),
         help="The output format.  [default: text]",
         heading=OUTPUT,
     )

@@ -8,6 +8,7 @@ import click
 
 from sqlmigrate.cli import variables
 from sqlmigrate.cli.signals import Signals
+from sqlmigrate.config.suggestion import did_you_mean, suggestion
 from sqlmigrate.errors import SignalReceived
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ class Titled(click.Option):
     def __init__(self, *arguments: Any, heading: str, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.heading = heading
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A choice whose error proposes the closest value."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the value, or raises click's usage error."""
+        if value not in self.choices and (hint := did_you_mean(str(value), [str(choice) for choice in self.choices])):
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, self.choices))}; {hint}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Command(click.Command):
@@ -60,6 +71,15 @@ class Group(click.Group):
         for command in commands:
             self.add_command(command)
             self._lists.setdefault(heading, []).append(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command, or proposes the closest one."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}: {suggestion(name, self.commands)}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; a signal outside its own error handling ends it in the same way."""

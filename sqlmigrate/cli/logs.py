@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.cli.pace import Pace
 from sqlmigrate.config.options import LOG_LEVELS
+from sqlmigrate.config.suggestion import did_you_mean
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.events import Began, Event, level_of
 from sqlmigrate.model import Step
@@ -31,7 +32,8 @@ class Log:
 
     def __init__(self, log_format: str, log_level: str, write: Callable[[str], None]) -> None:
         if log_format not in _FORMATS:
-            raise ConfigurationError(f"log-format: {log_format!r} is not one of text, json")
+            hint = did_you_mean(log_format, _FORMATS)
+            raise ConfigurationError(f"log-format: {log_format!r} is not one of text, json", hint=hint)
         self._line = _FORMATS[log_format]
         self._shown = LOG_LEVELS[: LOG_LEVELS.index(log_level) + 1]
         self._write = write

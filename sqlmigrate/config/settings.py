@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config.options import LINT_LEVELS, LOG_LEVELS, OPTIONS
 from sqlmigrate.config.paths import beside, confine
-from sqlmigrate.config.suggestion import suggestion
+from sqlmigrate.config.suggestion import did_you_mean, suggestion
 from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
@@ -96,7 +96,7 @@ def _flag(text: str) -> bool:
 def _one_of(*values: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in values:
-            raise ConfigurationError(f"{text!r} is not one of {', '.join(values)}")
+            raise ConfigurationError(f"{text!r} is not one of {', '.join(values)}", hint=did_you_mean(text, values))
         return text
 
     return read
@@ -279,7 +279,7 @@ def _from_file(path: str, content: dict[str, Any], environment: str | None) -> d
     if environment and environment not in environments:
         raise ConfigurationError(
             f"environment {environment!r} does not exist in {path}",
-            hint=f"its environments: {', '.join(environments) or 'none'}",
+            hint=did_you_mean(environment, environments) or f"its environments: {', '.join(environments) or 'none'}",
         )
     values = _values(path, top_level) | (environments[environment] if environment else {})
     confine(path, values)
@@ -288,7 +288,7 @@ def _from_file(path: str, content: dict[str, Any], environment: str | None) -> d
 
 def _values(path: str, table: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of a table; tables of other environments are checked, too, to report typing errors early."""
-    values = {_setting_name(path, key): value for key, value in table.items()}
+    values = {_setting_name(path, key, value): value for key, value in table.items()}
     for name, value in values.items():
         if any("\0" in str(item) for item in (value if isinstance(value, list) else [value])):
             raise ConfigurationError(f"{path}: {name} contains a NUL character")
@@ -334,8 +334,19 @@ def _content(path: str) -> bytes:
         raise ConfigurationError(f'could not read file "{path}": {error.strerror}') from error
 
 
-def _setting_name(path: str, key: str) -> str:
+def _setting_name(path: str, key: str, value: object) -> str:
     name = key.replace("-", "_")
     if name in _NAMES:
         return name
+    if isinstance(value, dict):
+        raise ConfigurationError(f"{path}: unknown table {key!r}", hint=_table_hint(path, key, value))
     raise ConfigurationError(f"{path}: unknown setting {key!r}", hint=suggestion(name, _NAMES))
+
+
+def _table_hint(path: str, key: str, content: Mapping[str, object]) -> str:
+    """Returns the table that was probably meant: that of the linter, or that of an environment."""
+    above = "tool.sqlmigrate." if os.path.basename(path) == "pyproject.toml" else ""
+    if key.startswith("lint") or did_you_mean(key, ["lint"]):
+        return f"did you mean [{above}lint]?"
+    environment = next((name for name, value in content.items() if isinstance(value, dict)), key)
+    return f"did you mean [{above}environments.{environment}]?"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config import settings
-from sqlmigrate.config.suggestion import suggestion
+from sqlmigrate.config.suggestion import did_you_mean, suggestion
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files.naming import parse_version
 from sqlmigrate.lint.finding import Level
@@ -110,7 +110,8 @@ def _known(what: str, name: str, known: Collection[str], place: str = "") -> str
 def _one_of(*known: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in known:
-            raise ConfigurationError(f"invalid value {value!r}", hint=f"write one of {', '.join(known)}")
+            hints = (did_you_mean(str(value), known), f"write one of {', '.join(known)}")
+            raise ConfigurationError(f"invalid value {value!r}", hint="\n".join(filter(None, hints)))
         return str(value)
 
     return read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.config.suggestion import did_you_mean
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.files.naming import parse_version
 from sqlmigrate.model import (
@@ -218,7 +219,7 @@ def plan_apply(
     """
     found = problems(statuses, out_of_order=out_of_order)
     if target is not None and all(status.version != target for status in statuses):
-        found.append(_unknown(target, "target"))
+        found.append(unknown_version(target, statuses, "target"))
     steps = [
         Step(status.migration, Action.APPLY, status.applied)
         for status in statuses
@@ -247,9 +248,15 @@ def summary_after(statuses: Sequence[MigrationStatus], steps: Sequence[Step], du
     return RunSummary(max(versions, default=None), len(pending), duration_ms)
 
 
-def _unknown(version: Version, role: str) -> Problem:
+def unknown_version(version: Version, statuses: Iterable[MigrationStatus], role: str = "version") -> Problem:
+    """Returns the problem of a version that no file and no row has, with the closest one that exists."""
     message = f"version {version} does not exist"
-    return Problem(f"unknown-{role}", message, None, "run `sqlmigrate status` to list the versions")
+    return Problem(f"unknown-{role}", message, None, _closest_version(version, statuses, "versions"))
+
+
+def _closest_version(version: Version, statuses: Iterable[MigrationStatus], names: str) -> str:
+    close = did_you_mean(str(version), [status.id for status in statuses if status.version])
+    return f"{close} `sqlmigrate status` lists the {names}" if close else f"run `sqlmigrate status` to list the {names}"
 
 
 def plan_rollback(statuses: Sequence[MigrationStatus], to: Version | None = None, steps: int | None = None) -> Plan:
@@ -258,7 +265,7 @@ def plan_rollback(statuses: Sequence[MigrationStatus], to: Version | None = None
     found: list[Problem] = []
     if to is not None:
         if all(status.version != to for status in candidates):
-            hint = "run `sqlmigrate status` to list the applied versions"
+            hint = _closest_version(to, candidates, "applied versions")
             found.append(Problem("unknown-version", f"version {to} is not applied", None, hint))
         candidates = [status for status in candidates if status.version is not None and status.version > to]
     else:
@@ -303,7 +310,7 @@ def plan_baseline(statuses: Sequence[MigrationStatus], version: Version) -> Plan
         and status.version <= version
         and not (status.applied and status.applied.success)
     )
-    return Plan(steps, () if exists else (_unknown(version, "version"),))
+    return Plan(steps, () if exists else (unknown_version(version, statuses),))
 
 
 def migration_of(row: Applied) -> Migration:

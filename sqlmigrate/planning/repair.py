@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import PlanRefused
 from sqlmigrate.model import Migration, MigrationStatus, State
 from sqlmigrate.planning import planner
 
@@ -25,9 +26,15 @@ class Repair:
 
 
 def repairs(migrations: Sequence[Migration], history: History, version: Version | None) -> list[Repair]:
-    """Returns the repairs of one version, or of all."""
+    """Returns the repairs of one version, or of all.
+
+    Raises:
+        PlanRefused: The version does not exist.
+    """
     statuses = planner.statuses(migrations, history.rows())
-    selected = (status for status in statuses if version is None or status.version == version)
+    selected = [status for status in statuses if version is None or status.version == version]
+    if version is not None and not selected:
+        raise PlanRefused([planner.unknown_version(version, statuses)])
     return [repair for status in selected if (repair := _repair(status, history))]
 
 

@@ -92,7 +92,7 @@ def test_an_older_version_is_reported(scratch: Scratch) -> None:
         (["a", "--name", "b"], "exactly one name is required", ""),
         (["订单"], "'订单' is not ASCII", "--description may be in any language"),
         (["!"], "'!' contains no letter or digit", ""),
-        (["a", "--template", "tabel"], 'template "tabel" does not exist', "use one of backfill, column, constraint"),
+        (["a", "--template", "tabel"], 'template "tabel" does not exist', "did you mean table?"),
         (["a", "--template", "index"], "requires --set table=… --set column=…", "variables: table, column, method"),
         (["a", "--set", "table=t"], "template empty has no variable table", "no variables"),
         (["a", "--template", "view", "--set", "view"], "--set view has no value", "--set view=…"),

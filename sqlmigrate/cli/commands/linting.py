@@ -13,7 +13,7 @@ import click
 from sqlmigrate.cli import completion, variables
 from sqlmigrate.cli.app import check_variables
 from sqlmigrate.cli.console import Console
-from sqlmigrate.cli.headings import Command, Titled
+from sqlmigrate.cli.headings import Choice, Command, Titled
 from sqlmigrate.config.options import LINT_LEVELS
 from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 
@@ -211,7 +211,7 @@ def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
 @click.option(
     "--format",
     "output_format",
-    type=click.Choice(("text", "json", "markdown")),
+    type=Choice(("text", "json", "markdown")),
     default="text",
     help="The output format.  [default: text]",
 )

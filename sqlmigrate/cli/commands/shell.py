@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from sqlmigrate.cli.console import Console
+from sqlmigrate.cli.headings import Choice
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script for SHELL; to load it: eval "$(sqlmigrate completion bash)"."""

@@ -1,0 +1,106 @@
+"""A name that does not exist: the error proposes the closest one that does."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.config.suggestion import suggestion
+from tests.cli.test_cli import add_series
+from tests.project import Project
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ("rules index-not-concurent", "did you mean index-not-concurrent?"),
+        ("rules drop_tabel", "did you mean drop-table?"),
+        ("rules nosuch", "the closest names: "),
+        ("statu", "did you mean status?"),
+        ("generat x", "did you mean generate?"),
+        ("lockstatus", "did you mean lock-status?"),
+        ("status --format jsn", "did you mean json?"),
+        ("plan --format markdwn", "did you mean markdown?"),
+        ("rules --format markdwn", "did you mean markdown?"),
+        ("validate migrations --format sarf", "did you mean sarif?"),
+        ("status --log-level dbug", "did you mean debug?"),
+        ("completion bsh", "did you mean bash?"),
+        ("migrate --dry-rn", "--dry-run"),
+        ("migrate --lint eror", "did you mean error?"),
+        ("migrate --log-format jsn", "did you mean json?"),
+        ("validate migrations --preset al", "did you mean all?"),
+        ("validate migrations --fail-on warnin", "did you mean warning?"),
+        ("info v1.0.0-02", "did you mean"),
+        ("info v1.0.0-012", "did you mean v1.0.0-002?"),
+        ("migrate --target v1.0.0-012", "did you mean v1.0.0-002?"),
+        ("plan --target v1.0.0-012", "did you mean v1.0.0-002?"),
+        ("baseline --version v1.0.0-012", "did you mean v1.0.0-002?"),
+        ("rollback --version v1.0.0-012", "did you mean v1.0.0-001?"),
+        ("repair --version v1.0.0-012", "did you mean v1.0.0-002?"),
+        ("generate x --template tabel", "did you mean table?"),
+        ("generate x --template table --set tabel=x", "did you mean table?"),
+        ("status --env prodution", "did you mean production?"),
+        ("migrate --lint of", "did you mean off?"),
+    ],
+)
+def test_the_closest_name_is_proposed(project: Project, arguments: str, hint: str) -> None:
+    add_series(project)
+    project.cli("migrate", "--target", "v1.0.0-001")
+    project.root.joinpath("sqlmigrate.toml").write_text("[environments.production]\n[environments.test]\n")
+
+    run = project.cli(*arguments.split())
+
+    if arguments == "info v1.0.0-02":  # leading zeros do not matter
+        assert run.returncode == 0
+        return
+    assert run.returncode in (1, 2)
+    assert hint in run.stdout + run.stderr, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ('[environment.prod]\nlock_wait = "1s"', "did you mean [environments.prod]?"),
+        ('[env.prod]\nlock_wait = "1s"', "did you mean [environments.prod]?"),
+        ("[enviroments.prod]", "did you mean [environments.prod]?"),
+        ('[production]\nlock_wait = "1s"', "did you mean [environments.production]?"),
+        ('[linter]\npreset = "all"', "did you mean [lint]?"),
+        ('[lnt]\npreset = "all"', "did you mean [lint]?"),
+        ('lock_waits = "1s"', "did you mean lock_wait?"),
+        ('[environments.prod]\nlock_waits = "1s"', "did you mean lock_wait?"),
+        ('[lint]\npresett = "all"', "did you mean preset?"),
+        ('[lint]\npreset = "al"', "did you mean all?"),
+        ('format = "jsn"', "did you mean json?"),
+    ],
+)
+@pytest.mark.parametrize("name", ["sqlmigrate.toml", "pyproject.toml"])
+def test_a_misspelt_table_or_key_of_the_file_is_corrected(project: Project, content: str, hint: str, name: str) -> None:
+    if name == "pyproject.toml":
+        content = f"[tool.sqlmigrate]\n{content}".replace("\n[", "\n[tool.sqlmigrate.")
+        hint = hint.replace("[", "[tool.sqlmigrate.")
+    project.root.joinpath(name).write_text(content)
+    add_series(project, 1)
+
+    run = project.cli("validate", "migrations")
+
+    assert run.returncode == 2
+    assert hint in run.stderr, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "hint"),
+    [
+        ("Drop_Table", ["drop-table", "drop-view"], "did you mean drop-table?"),
+        ("x", ["one", "two"], "valid names: one, two"),
+        ("x", [], "there is none"),
+        ("index", [f"index-{number}" for number in range(30)], "did you mean index-9?"),
+    ],
+)
+def test_one_function_proposes_names(name: str, names: list[str], hint: str) -> None:
+    assert suggestion(name, names) == hint
+
+
+def test_of_many_names_only_the_closest_are_listed() -> None:
+    hint = suggestion("zzz", [f"name{number}" for number in range(100)])
+
+    assert hint.startswith("the closest names: ")
+    assert hint.count(",") == 2
