@@ -102,6 +102,7 @@ def command(
             options = {option.name: arguments.pop(option.name) for option in OPTIONS if option.name in arguments}
             console = Console(arguments.pop("output_format"), options["log_level"])
             file, environment = arguments.pop("config", None), arguments.pop("env", None)
+            arguments.pop("env_file", None)  # it was read before the options
             with _errors_shown(console):
                 check_variables(console)
                 settings = _settings(console, options, file, environment)
@@ -207,6 +208,13 @@ def _shared_options() -> list[Titled]:
             help="An environment in the configuration file.",
             heading=PROJECT,
             shell_complete=completion.offer(completion.environments),
+        ),
+        Titled(
+            ["--env-file"],
+            metavar="FILE",
+            type=click.Path(),
+            help="Read variables from this file, such as .env; those of the environment override them.",
+            heading=PROJECT,
         ),
         _format(("text", "json")),
         Titled(

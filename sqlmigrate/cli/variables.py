@@ -66,6 +66,7 @@ def arguments(command: click.Command, context: click.Context, given: Sequence[st
     The settings are not among them, because `config.settings` reads them for every command.
     """
     parser = command.make_parser(context)
+    _read_env_file(command, parser.parse_args(list(given))[0])
     opts = parser.parse_args(list(given))[0]
     on_command_line = {name for name, value in opts.items() if value and isinstance(value, str | bool | list | tuple)}
     words: list[str] = []
@@ -79,6 +80,20 @@ def arguments(command: click.Command, context: click.Context, given: Sequence[st
                 names |= {str(option.name): variable} if added else {}
     context.meta[_META] = names
     return words
+
+
+def _read_env_file(command: click.Command, opts: Mapping[str, object]) -> None:
+    """Adds the variables of the file of `--env-file` to the environment, whose own variables have priority."""
+    option = next((option for option in command.params if option.name == "env_file"), None)
+    path = opts.get("env_file") or os.environ.get("SQLMIGRATE_ENV_FILE", "")
+    if option is not None and isinstance(path, str) and path:
+        from sqlmigrate.config import env_file  # most projects have none
+
+        try:
+            values = env_file.read(path)
+        except ConfigurationError as error:
+            raise click.UsageError("; ".join(filter(None, [error.message, error.hint]))) from None
+        os.environ.update({name: value for name, value in values.items() if name not in os.environ})
 
 
 def used(context: click.Context) -> Mapping[str, str]:

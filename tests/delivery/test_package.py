@@ -104,11 +104,11 @@ def test_the_wheel_contains_each_file_of_the_package_and_the_license(wheel: Path
     assert f"sqlmigrate-{__version__}.dist-info/licenses/LICENSE" in names
 
 
-def test_pip_installs_three_packages_and_their_dependencies(bare: Environment) -> None:
+def test_pip_installs_four_packages_and_their_dependencies(bare: Environment) -> None:
     listed = bare.run("pip", "list", "--format=freeze", "--disable-pip-version-check")
 
     installed = set(re.findall(r"^([\w-]+)==", listed.lower().replace("_", "-"), re.MULTILINE))
-    required = {"sqlmigrate", "click", "jinja2", "psycopg", "psycopg-binary"}
+    required = {"sqlmigrate", "click", "jinja2", "psycopg", "psycopg-binary", "python-dotenv"}
     assert installed - {"pip", "setuptools"} == required | {"markupsafe", "typing-extensions"}
 
 
