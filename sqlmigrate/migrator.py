@@ -182,6 +182,11 @@ class Migrator:
         """
         return self._runner.rehearse()
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The server as HOST:PORT, and the name of the database, as in the settings."""
+        return self._target.place
+
     def status(self) -> list[MigrationStatus]:
         """Returns the status of each migration, in order. Only `validate` reports misnamed and duplicate files."""
         with self._target.opened() as opened:

@@ -1,4 +1,4 @@
-"""A review as an HTML page that loads nothing from the network; the template is `review.html.j2`."""
+"""HTML pages that load nothing from the network: the frame of all, and the review, from `review.html.j2`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from sqlmigrate import duration
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary
 from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.phrases import DOING, when
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from markupsafe import Markup
 
@@ -42,10 +43,17 @@ def review(made: Review) -> str:
     Raises:
         ConfigurationError: pygments is not installed.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # only this format needs it
+    functions = {"summary": summary, "lines": _highlighter(), "excerpts": _excerpts}
+    return page("review.html.j2", ["review.css"], made=made, doing=DOING, **functions)
+
+
+def page(template: str, styles: Sequence[str], **values: object) -> str:
+    """Returns a page that loads nothing from the network, made of a template and of style sheets of the package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # only HTML needs it
     from markupsafe import Markup
 
-    style = resources.files("sqlmigrate.render").joinpath("review.css").read_text("utf-8")
+    files = resources.files("sqlmigrate.render")
+    style = "".join(files.joinpath(name).read_text("utf-8") for name in styles)
     environment = Environment(
         autoescape=True,
         loader=PackageLoader("sqlmigrate", "render"),
@@ -53,10 +61,10 @@ def review(made: Review) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": in_line, "whole": visible, "groups": _groups, "when": when, "tone": _tone}
-    environment.globals |= {"summary": summary, "lines": _highlighter(), "excerpts": _excerpts, "doing": DOING}
-    page = environment.get_template("review.html.j2")
-    return page.render(made=made, style=Markup(style), style_hash=_hash(style))  # noqa: S704  # the package's own file
+    environment.filters |= {"visible": in_line, "whole": visible, "when": when, "took": duration.shown}
+    environment.filters |= {"groups": _groups, "tone": _tone}
+    made = environment.get_template(template)
+    return made.render(style=Markup(style), style_hash=_hash(style), **values)  # noqa: S704  # the package's own file
 
 
 def _hash(style: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,24 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.app import App
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Version
+    from sqlmigrate.render.timeline import Place
+
+
+_html = functools.partial(click.option, "--html", metavar="FILE", type=click.Path())
 
 
 @command("status")
-def status(app: App) -> None:
+@_html(help="Also write an HTML page with the states and a timeline.")
+def status(app: App, html: str | None) -> None:
     """Show the state of each migration.
 
     TOOK is the duration of the attempt that succeeded, without earlier attempts and the wait for the migration lock.
     """
     statuses = app.migrator.status()
+    if html:
+        from sqlmigrate.render import timeline  # loads jinja2
+
+        app.save(html, timeline.status(statuses, app.migrator.history(), _place(app)))
     app.show(lambda to: to.status(statuses))
 
 
@@ -71,13 +81,26 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
     "--since", type=MomentType(), metavar="WHEN", help="Show entries since a date, a time, or an age such as 7d or 12h."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the last N entries.")
-def history(app: App, version: Version | None, since: datetime | None, limit: int | None) -> None:
+@_html(help="Also write an HTML page with a timeline.")
+def history(app: App, version: Version | None, since: datetime | None, limit: int | None, html: str | None) -> None:
     """Show the log table: each action with its user, time, duration and outcome.
 
     TOOK is the duration of the attempt that succeeded, without earlier attempts and the wait for the migration lock.
     """
     entries = app.migrator.history(version, since, limit)
+    if html:
+        from sqlmigrate.render import timeline
+
+        app.save(html, timeline.history(entries, _place(app)))
     app.show(lambda to: to.history(entries))
+
+
+def _place(app: App) -> Place:
+    from datetime import datetime
+
+    from sqlmigrate.render.timeline import Place
+
+    return Place(*app.migrator.place, app.settings.history_table, datetime.now().astimezone())
 
 
 @command("lock-status")
