@@ -88,6 +88,10 @@ class Migrator:
         """
         return self.run(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
 
+    def create_database(self) -> str:
+        """Creates the database if it does not exist; returns its name, or an empty string if it exists."""
+        return self._target.create_database()
+
     def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
         """Returns the plan that `migrate` would run now. Changes nothing."""
         return self.planned(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))

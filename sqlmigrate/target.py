@@ -96,6 +96,26 @@ class Target:
                     self._on_event(WaitingForServer(error.message.partition(": ")[2], int(waited)))
             time.sleep(_CONNECT_PAUSE)
 
+    def create_database(self) -> str:
+        """Creates the database if it does not exist; returns its name, or an empty string if it exists.
+
+        Raises:
+            ConnectionFailed: The database cannot be connected to for another reason, or cannot be created.
+        """
+        try:
+            self._connect_when_up().close()
+        except ConnectionFailed as failure:
+            from sqlmigrate.server.conninfo import database_in
+            from sqlmigrate.server.creation import create_missing
+
+            name = database_in(self._conninfo())
+            if create_missing(lambda other: self.connect("sqlmigrate", dbname=other), name, failure):
+                from sqlmigrate.events import Notice
+
+                self._on_event(Notice("NOTICE", f'created database "{name}"'))
+                return name
+        return ""
+
     def _conninfo(self) -> str:
         settings, parts = self._settings, dict(self._settings.connection_parts)
         if settings.database.startswith("embedded:"):

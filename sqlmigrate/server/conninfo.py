@@ -124,3 +124,12 @@ def server_of(parameters: Mapping[str, str]) -> str:
     if not host or host.startswith(("/", "@")):  # the directory of a Unix-domain socket
         host = socket.gethostname()
     return f"{host}:{parameters.get('port') or 5432}"
+
+
+def database_in(conninfo: str) -> str:
+    """Returns the name of the database as libpq resolves it, also from a service file; waits for no connection."""
+    link = pq.PGconn.connect_start(conninfo.encode())
+    try:
+        return link.db.decode()
+    finally:
+        link.finish()

@@ -105,7 +105,10 @@ def _place(app: App) -> Place:
 
 @command("lock-status")
 def lock_status(app: App) -> None:
-    """Show the holder of the migration lock, the statement that it runs, and what that waits for."""
+    """Show the holder of the migration lock.
+
+    For a run, it shows the migration, the statement, what that waits for, who blocks it, and who started the run.
+    """
     activity = app.migrator.activity()
     app.show(lambda to: to.activity(activity))
 

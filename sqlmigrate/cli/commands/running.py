@@ -34,9 +34,14 @@ _planned = click.option(
 @dry_run_option(help="Show the plan and the SQL; change nothing.")
 @_out_of_order
 @_planned
-def migrate(app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None) -> None:
+@click.option("--create-database", "create", is_flag=True, help="First create the database if it does not exist.")
+def migrate(
+    app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None, create: bool
+) -> None:
     """Apply the pending migrations."""
     file = _plan_file(path, "apply", target, out_of_order, dry_run)
+    if create:
+        _create_database(app, dry_run)
     request = file.request if file else _apply_request(target, out_of_order)
     if dry_run:
         _preview(app, request)
@@ -60,6 +65,12 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
         app.show(lambda to: to.plan(planned), escape_in_files=False)
         app.confirm("Roll back?", yes=yes)
     app.show_run(app.migrator.run(request, file))
+
+
+def _create_database(app: App, dry_run: bool) -> None:
+    if dry_run:
+        raise ConfigurationError("--create-database and --dry-run cannot be combined", hint="omit one of them")
+    app.migrator.create_database()
 
 
 def _plan_file(path: str | None, action: str, *conflicting: object) -> PlanFile | None:
