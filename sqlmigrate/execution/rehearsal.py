@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError, StatementFailed
 from sqlmigrate.events import Said
+from sqlmigrate.execution.heartbeat import Heartbeat
 from sqlmigrate.execution.message import Message, Part
 from sqlmigrate.execution.prepared import PreparedHook
 from sqlmigrate.files import source
@@ -38,13 +39,17 @@ def rehearse(
     Raises:
         ScriptError: A migration would fail; the error has its location.
     """
+    heartbeat = Heartbeat(on_event)
+    connection.on_tick = heartbeat.beat
     connection.run(session.opening("", {}).text)
     try:
         for step in steps:
+            heartbeat.begin([step])
             connection.run(_settings(connection, step, limits))
             scripts = (step.before, PreparedHook(step.script, step.source), step.after)
             for script, opened in filter(None, scripts):
-                for segment in script.segments:
+                for number, segment in enumerate(script.segments):
+                    step.next = number if script is step.script else step.next
                     if not segment.transactional or not _passes(connection, step, segment, opened, script.path):
                         message = f"line {segment.pieces[0].line}: cannot run inside a transaction block; skipped"
                         on_event(Said(step.step, message))

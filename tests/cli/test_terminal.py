@@ -139,6 +139,32 @@ def test_a_role_without_a_second_connection_sees_the_time(project: Project) -> N
 
 
 @pytest.mark.parametrize(
+    ("script", "shown"),
+    [(f"select 1; {GATE}", "step  X s"), (f"select 1; vacuum; {GATE}", "step  X s, statement 3 of 3")],
+)
+def test_a_long_rehearsal_shows_its_time(project: Project, script: str, shown: str) -> None:
+    gated(project)
+    project.add(1, script)
+    command = project.command("validate", "--dry-run")
+    with terminal(command, project.environment(), project.root) as screen:
+        screen.until_match(f"… v1.0.0-001  {shown}$".replace("X", r"\d+"))
+        screen.until_another_second()
+        open_gate(project)
+        assert screen.end() == 0
+        assert "…" not in screen.text
+
+
+def test_a_long_hook_shows_its_time(project: Project) -> None:
+    gated(project)
+    project.add(1, "select 1;")
+    project.write("before_migrate.sql", f"select 1; {GATE}")
+    with migrating(project) as screen:
+        screen.until_match(r"… before_migrate  \d+ s, statement 2 of 2$")
+        open_gate(project)
+        assert screen.end() == 0
+
+
+@pytest.mark.parametrize(
     ("script", "progress"),
     [
         ("create index on t (slow(i));", r"index build \d+ % of \d+ blocks: scanning table"),
