@@ -136,28 +136,30 @@ class Envelope:
             yield _part(self._session.opening(step.segment.begin, limits), unit)
             yield from self._before(unit, step)
             for piece in step.segment.pieces:
-                part = Part(_closed(step.source, piece), piece.statements, unit, piece)
-                yield self._counted(part, step, number) if step.script.is_counted else part
+                yield self._counted(unit, step, piece, number)  # no variable keeps the text while it is sent
                 number += piece.statements
             if step.on_last_segment:
                 yield from self._hooked(unit, step, step.after)
             yield self._closing(unit, step)
 
-    def _counted(self, part: Part, step: PreparedStep, number: int) -> Part:
-        """Adds a SET before each statement but the first of the segment, whose name the opening has set.
+    def _counted(self, unit: int, step: PreparedStep, piece: Piece, number: int) -> Part:
+        """Returns a piece with a SET before each statement but the first of the segment, whose name the opening sets.
 
         The server sends no result before a message ends or 8 kB are full, and pg_stat_activity shows the whole message.
 
         Args:
-            part: A piece of the script.
+            unit: The index of the step.
             step: The step.
+            piece: A piece of its script.
             number: The number of the first statement of the piece.
         """
-        starts = part.piece.starts if part.piece else ()
+        part = Part(_closed(step.source, piece), piece.statements, unit, piece)
+        if not step.script.is_counted:
+            return part
         first = 1 if number == step.segment.first else 0
-        numbers = range(number + first, number + len(starts))
+        numbers = range(number + first, number + piece.statements)
         names = (self._connection.literal(_name_during(step, statement)) for statement in numbers)
-        return marked(part, starts[first:], [f"set local application_name = {name};" for name in names])
+        return marked(part, piece.starts[first:], [f"set local application_name = {name};" for name in names])
 
     def _before(self, unit: int, step: PreparedStep) -> Iterator[Part]:
         """Yields the hook `before_each`, unless a transaction of the step is already committed."""

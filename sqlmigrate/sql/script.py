@@ -302,7 +302,7 @@ class _Reader:
         self._add_swaps(item)
         if self._number <= MOST_MARKED:
             self._starts.append(self._sent - len(item.text) - self._piece_sent)
-            self._names_itself = self._names_itself or "application_name" in item.text.lower()
+            self._names_itself = self._names_itself or "application_name" in item.text[:PIECE_SIZE].lower()
         if self._piece_end - self._piece.start >= PIECE_SIZE and not copies_from_stdin(item.text):
             self._end_piece()
 

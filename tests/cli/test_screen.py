@@ -65,7 +65,7 @@ def test_a_rollback_has_headings_and_says_where_the_database_is(project: Project
     )
 
 
-@pytest.mark.parametrize("columns", [40, 30, 20])
+@pytest.mark.parametrize("columns", [40, 30, 24])
 def test_a_narrow_window_shows_each_migration_in_one_line(project: Project, columns: int) -> None:
     gated(project)
     name = "add_the_columns_for_the_delivery_addresses"

@@ -170,7 +170,7 @@ def test_a_long_hook_shows_its_time(project: Project) -> None:
         ("create index on t (slow(i));", r"index build \d+ % of \d+ blocks: scanning table"),
         ("create index concurrently on t (slow(i));", r"index build \d+ % of \d+ blocks: scanning table"),
         ("set vacuum_cost_delay = 100; set vacuum_cost_limit = 1; vacuum t;", r"VACUUM \d+ % of \d+ blocks: "),
-        ("set vacuum_cost_delay = 100; set vacuum_cost_limit = 1; analyze t;", r"ANALYZE \d+ % of \d+ blocks: "),
+        ("analyze t;", r"ANALYZE 100 % of \d+ blocks: computing statistics"),
         ("create index i on t (i); cluster t using i;", r"CLUSTER .*: rebuilding index"),
         ("vacuum full t;", r"VACUUM FULL .*: rebuilding index"),
         ("copy t (i) from stdin;\n{rows}\\.\n", r"COPY 1,999 rows"),
@@ -179,7 +179,7 @@ def test_a_long_hook_shows_its_time(project: Project) -> None:
 )  # fmt: skip
 def test_the_progress_of_a_long_statement_is_shown(project: Project, script: str, progress: str) -> None:
     project.query(FILL, SLOW)
-    if "CLUSTER" in progress or "FULL" in progress:
+    if progress.startswith(("ANALYZE", "CLUSTER", "VACUUM FULL")):
         project.query("update t set i = -2000 where i = 2000", "create index on t (slow(i))")
         project.query("create or replace function slow(i int) returns int language plpgsql immutable as "
                       "'begin if i = -2000 then perform pg_sleep(60); end if; return i; end'")  # fmt: skip
