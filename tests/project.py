@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlmigrate import Migrator, load_settings
 from sqlmigrate.events import Event
+from tests import inprocess
 from tests.servers import ROOT, Server, execute
 
 
@@ -53,8 +54,11 @@ class Project:
         return {**kept, **own, **more}
 
     def cli(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs the command line in the project's directory, not on a terminal."""
-        return self.run(self.command(*arguments), stdin, **environment)
+        """Runs the command line in the project's directory, not on a terminal; see `inprocess`."""
+        own = self.environment(**environment)
+        if any(value.startswith("embedded:") for value in (*own.values(), *arguments)):  # it stops with its process
+            return self.run(self.command(*arguments), stdin, **environment)
+        return inprocess.run(arguments, self.root, own, stdin)
 
     def run(self, command: list[str], stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a program in the same way."""

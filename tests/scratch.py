@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests import inprocess
 from tests.servers import ROOT
 
 INDEX = "create index i on t (a);\n"
@@ -33,10 +33,7 @@ class Scratch:
         return path
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sqlmigrate", *arguments]
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd=self.root, env=environment(**more), stdin=None
-        )
+        return inprocess.run(arguments, self.root, environment(**more))
 
     def json(self, *arguments: str, **more: str) -> Any:
         return json.loads(self.run(*arguments, "--format", "json", **more).stdout)
