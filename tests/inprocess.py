@@ -94,9 +94,9 @@ def _descriptors(files: Mapping[int, int]) -> Iterator[None]:
     try:
         for number, file in files.items():
             os.dup2(file, number)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # a stream on a descriptor
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8")
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
         yield
     finally:
         for number, file in saved.items():

@@ -497,7 +497,7 @@ def test_options_are_listed_under_headings() -> None:
     assert [*found] == ["Options:", "Connection:", "Project:", "Run:", "Output:"]
     assert found["Options:"] == {"--version", "--steps", "--dry-run", "--plan", "--yes", "--help"}
     assert {"--database-url", "--history-table"} <= found["Connection:"]
-    assert found["Project:"] == {"--dir", "--config", "--env"}
+    assert found["Project:"] == {"--dir", "--config", "--env", "--env-file"}
     assert {"--lock-wait", "--lock-retries", "--statement-timeout", "--backup", "--push"} <= found["Run:"]
     assert found["Output:"] == {"--format", "--log-level", "--log-format", "--log-file"}
     assert "--preset" in sections("validate")["Linting files:"]

@@ -20,7 +20,12 @@ from tests.project import Project
 SETTINGS = {option.name for option in OPTIONS if option.metavar}
 LINT = {"preset", "postgres_version", "changed_since", "fail_on"}
 # Arguments and options without which a command cannot be called.
-REQUIRED = {"baseline": ["--version", "v1.0.0-001"], "cleanup": ["--keep-days", "7"], "approve": ["plan.json"]}
+REQUIRED = {
+    "baseline": ["--version", "v1.0.0-001"],
+    "cleanup": ["--keep-days", "7"],
+    "approve": ["plan.json"],
+    "embedded": ["status"],
+}
 VALUES = {
     "version": "v1.0.0-002",
     "moment": "2026-01-01",
