@@ -42,7 +42,11 @@ _CAUSES = (
         r"pg_hba\.conf",
         "add a line for this host, user and database to pg_hba.conf, and run SELECT pg_reload_conf()",
     ),
-    _Cause(r"3D000", 'database ".*" does not exist', f"run CREATE DATABASE, or check {_DATABASE}"),
+    _Cause(
+        r"3D000",
+        'database ".*" does not exist',
+        f"check {_DATABASE}; or create it: sqlmigrate migrate --create-database",
+    ),
     _Cause(
         r"42501",
         'permission denied for database ".*"',

@@ -70,7 +70,9 @@ ANSWERS = [
     pytest.param({"user": "outside"}, "connect as the role that it expects", id="peer"),
     pytest.param({"user": "refused"}, "add a line for this host, user and database to pg_hba.conf", id="pg_hba"),
     pytest.param(
-        {"dbname": "nothing"}, "run CREATE DATABASE, or check the name of the database: DB_NAME", id="database"
+        {"dbname": "nothing"},
+        "DB_NAME, or the last part of the URL; or create it: sqlmigrate migrate --create",
+        id="database",
     ),
     pytest.param({"dbname": "closed"}, "ALTER DATABASE … ALLOW_CONNECTIONS", id="closed"),
     pytest.param({"dbname": "private", "user": "barred"}, "run GRANT CONNECT ON DATABASE", id="private"),
@@ -150,7 +152,7 @@ def rejection(state: str, message: str, severity: str = "FATAL") -> bytes:
         ("53300", "sorry, too many clients already", "raise max_connections"),
         ("53300", "remaining connection slots are reserved for roles with the SUPERUSER attribute", "max_connections"),
         ("28P01", 'password authentication failed for user "u"', "check the user and the password"),
-        ("3D000", 'database "d" does not exist', "run CREATE DATABASE"),
+        ("3D000", 'database "d" does not exist', "--create-database"),
         ("28000", 'no pg_hba.conf entry for host "1.2.3.4", user "u", database "d", no encryption', "pg_hba.conf"),
     ],
 )
