@@ -10,7 +10,7 @@ from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.execution.runner import Runner, checked
 from sqlmigrate.files import source
 from sqlmigrate.history import log
-from sqlmigrate.model import Action, Plan, PlanRequest, Problem, ProblemLevel, Run, State
+from sqlmigrate.model import Action, Health, Plan, PlanRequest, Problem, Run, State
 from sqlmigrate.planning import planner
 from sqlmigrate.target import Target
 
@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 
 # Modules that only some commands need are imported there: `check` and `status` are started often, and take little
 # longer than reading the files and the rows.
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The result of `check`: the pending migrations, and the problems of files and history."""
-
-    pending: tuple[MigrationStatus, ...]
-    problems: tuple[Problem, ...]
-
-    @property
-    def up_to_date(self) -> bool:
-        """Whether no migration is pending and no problem is an error."""
-        return not self.pending and not any(problem.level is ProblemLevel.ERROR for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +98,18 @@ class Migrator:
     def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
         """Returns the plan that `rollback` would run now. Changes nothing."""
         return self.planned(_rollback(to, steps))
+
+    def redo(self, steps: int = 1) -> Run:
+        """Rolls back the last migrations and applies them again, as their files are now, under one lock.
+
+        Nothing is run if one of them has no down file or cannot be applied. If one fails after the rollback, the hint
+        of the error lists what is rolled back and not applied again.
+        """
+        return self._runner.redo(steps)
+
+    def plan_redo(self, steps: int = 1) -> Plan:
+        """Returns the plan that `redo` would run now. Changes nothing."""
+        return self._runner.plan_redo(steps)
 
     def run(self, request: PlanRequest, file: PlanFile | None = None) -> Run:
         """Plans a request and runs the plan; with a plan file, runs exactly the plan in the file.

@@ -299,3 +299,16 @@ class Run:
     warnings: tuple[Problem, ...] = ()
     backup: Backup | None = None
     summary: RunSummary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The result of `check`: the pending migrations, and the problems of files and history."""
+
+    pending: tuple[MigrationStatus, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether no migration is pending and no problem is an error."""
+        return not self.pending and not any(problem.level is ProblemLevel.ERROR for problem in self.problems)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from sqlmigrate.cli.renderer import Result
     from sqlmigrate.config.options import Option
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.migrator import Migrator
@@ -60,10 +61,10 @@ class App:
 
         return Migrator(self.settings, self._console.event)
 
-    def show_run(self, run: Run) -> None:
-        """Shows the result of a run, which is also sent to webhooks and commands."""
+    def show_run(self, run: Run, result: Result | None = None) -> None:
+        """Shows the result of a run, which is also sent to webhooks and commands; `result` renders it otherwise."""
         self._console.outcome = run
-        self.show(lambda to: to.run(run))
+        self.show(result or (lambda to: to.run(run)))
 
     def warn_of_unread_files(self, directories: Sequence[str] | None = None) -> None:
         """Warns of files in the migrations directories that are probably meant as migrations, but are not read."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
+    from sqlmigrate.migrator import Detail
+    from sqlmigrate.model import Health, Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
@@ -36,6 +36,7 @@ class Renderer(Protocol[Rendered_co]):
     """A module of `render` that renders every kind of result, as text or as data for JSON."""
 
     def run(self, result: Run, /) -> Rendered_co: ...
+    def redone(self, result: Run, /) -> Rendered_co: ...
     def baseline(self, result: Run, /) -> Rendered_co: ...
     def rehearsal(self, result: Run, /) -> Rendered_co: ...
     def plan(self, result: Plan, sql: Iterable[str] = ..., found: Sequence[Finding] | None = ..., /) -> Rendered_co: ...

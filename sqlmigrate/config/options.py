@@ -31,7 +31,7 @@ class Option(NamedTuple):
 
 
 CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
-RUNS = ("migrate", "rollback")
+RUNS = ("migrate", "rollback", "redo")
 LOG_LEVELS = ("error", "warning", "info", "debug")
 LINT_LEVELS = ("error", "warning", "notice", "info")
 _REHEARSING = (*RUNS, "validate")

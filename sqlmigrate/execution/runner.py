@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.errors import ConfigurationError, PlanRefused
+from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, Plan, PlanRequest, Problem, Run
 from sqlmigrate.planning import planner
@@ -108,6 +108,59 @@ class Runner:
                     opened.history.create()
                     summary = self._execute(locked, ready, files) if ready.steps else None
             return Run(plan.migrations, ready.plan.problems, backup, summary)
+
+    def plan_redo(self, steps: int) -> Plan:
+        """Returns the steps that `redo` would run, with the problems of its scripts."""
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            prepared = self._redo_of(opened, files, opened.history.rows(), steps)
+        problems = [problem for part in prepared for problem in part.plan.problems]
+        every_step = [step for part in prepared for step in part.plan.steps]
+        return Plan(tuple(every_step), (*files.problems, *problems), prepared[1].plan.hooks)
+
+    def redo(self, steps: int) -> Run:
+        """Rolls back the last migrations and applies them again, under one lock.
+
+        Raises:
+            PlanRefused: A file is missing or has errors, files or history have errors, or an approval is required.
+            MigrationFailed: A migration failed.
+        """
+        files = source.find(self._settings.dir)
+        with self._target.locked() as locked:
+            back, forth = self._redo_of(locked, files, locked.rows, steps)
+            checked(Plan((), (*files.problems, *back.plan.problems, *forth.plan.problems)))
+            if not back.steps:
+                return Run((), forth.plan.problems)
+            if missing := self._missing_approvals(locked, back.plan, None):
+                raise PlanRefused(missing)
+            self._enforce_lint_level(back.plan)
+            self._enforce_lint_level(forth.plan)
+            with self._backup(locked.connection, back.plan.migrations) as backup:
+                locked.history.create()
+                summary = self._redo(locked, back, forth, files)
+            return Run(forth.plan.migrations, forth.plan.problems, backup, summary)
+
+    def _redo_of(
+        self, opened: Opened | Locked, files: MigrationFiles, rows: list[Applied], steps: int
+    ) -> tuple[Prepared, Prepared]:
+        back, forth = planner.plan_redo(files.migrations, rows, steps, files.hooks)
+        return self._prepared(opened, back), self._prepared(opened, forth)
+
+    def _redo(self, locked: Locked, back: Prepared, forth: Prepared, files: MigrationFiles) -> RunSummary:
+        is_back = False
+        try:
+            first = self._execute(locked, back, files)
+            is_back = True
+            rows = locked.history.start_new_run()
+            second = self._execute(locked._replace(rows=rows), forth, files)
+        except SqlMigrateError as error:
+            done = {step.migration.id for step in error.done} if isinstance(error, MigrationFailed) else set()
+            left = [step.migration.id for step in forth.plan.migrations if (step.migration.id in done) != is_back]
+            if left:
+                state = f"{', '.join(left)} {'is' if len(left) == 1 else 'are'} rolled back, and not applied again"
+                error.hint = f"{error.hint}\n{state}: `sqlmigrate migrate` applies what is pending".lstrip()
+            raise
+        return second._replace(duration_ms=first.duration_ms + second.duration_ms)
 
     def rehearse(self) -> Run:
         """Runs the pending migrations in a transaction that is rolled back.
@@ -253,7 +306,7 @@ class Runner:
         """Whether the settings or the database require an approval; no setting overrides the database."""
         return self._settings.require_approval or opened.history.requires_approval
 
-    def _missing_approvals(self, opened: Opened, plan: Plan, file: PlanFile | None) -> list[Problem]:
+    def _missing_approvals(self, opened: Opened | Locked, plan: Plan, file: PlanFile | None) -> list[Problem]:
         if not self._requires_approval(opened) or not plan.steps:
             return []
         from sqlmigrate.planning import approval

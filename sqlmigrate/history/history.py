@@ -144,6 +144,12 @@ class History:
         self.records.newest_entry = newest
         return int(restarted_at)
 
+    def start_new_run(self) -> list[Applied]:
+        """Gives the next run on this connection an identifier of its own, and returns the rows that it starts with."""
+        del self.records
+        self.check_log([])
+        return self.rows()
+
     def rows(self) -> list[Applied]:
         """Returns every row of the history table, in no particular order."""
         if not self.format:

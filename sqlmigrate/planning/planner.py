@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.config.suggestion import did_you_mean
@@ -279,6 +280,16 @@ def plan_rollback(statuses: Sequence[MigrationStatus], to: Version | None = None
         ),
         tuple(found),
     )
+
+
+def plan_redo(migrations: Sequence[Migration], rows: Sequence[Applied], steps: int, hooks: Hooks) -> tuple[Plan, Plan]:
+    """Plans `redo`: the rollback of the last migrations, and a run that applies these and no others."""
+    back = plan_rollback(statuses(migrations, rows), None, steps)
+    redone = {step.migration.id for step in back.steps}
+    left = statuses(migrations, [row for row in rows if row.id not in redone])
+    forth = plan_apply(left, out_of_order=True, hooks=hooks)
+    again = [step for step in forth.steps if step.action is Action.HOOK or step.migration.id in redone]
+    return back, replace(forth, steps=tuple(again) if redone else ())
 
 
 def _has_effect(status: MigrationStatus) -> bool:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
-    from sqlmigrate.migrator import Detail, Health
-    from sqlmigrate.model import Holder, Location, MigrationStatus, Plan, Problem, Run, Step
+    from sqlmigrate.migrator import Detail
+    from sqlmigrate.model import Health, Holder, Location, MigrationStatus, Plan, Problem, Run, Step
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
@@ -46,7 +46,7 @@ def run(result: Run) -> Json:
     return {"steps": steps, "problems": [problem(warning) for warning in result.warnings], **backup}
 
 
-baseline = rehearsal = run
+baseline = rehearsal = redone = run
 
 
 def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None) -> Json:

@@ -10,7 +10,7 @@ from click import style
 
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
-from sqlmigrate.model import Action, ProblemLevel, State
+from sqlmigrate.model import Action, Health, ProblemLevel, State
 from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, marked, named, prefix, problem, when
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.migrator import Detail, Health
+    from sqlmigrate.migrator import Detail
     from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
@@ -51,10 +51,14 @@ _DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: 
 
 def run(result: Run) -> str:
     """Returns the warnings, how many migrations ran, where the database is now, and the backup."""
+    return _run(result, _DONE[result.steps[0].action] if result.steps else "")
+
+
+def _run(result: Run, what: str) -> str:
     warnings = [*map(problem, result.warnings)]
     if not result.steps:
         return "\n".join([*warnings, "nothing to do"])
-    done = style(f"{count(result.steps, 'migration')} {_DONE[result.steps[0].action]}", fg="green")
+    done = style(f"{count(result.steps, 'migration')} {what}", fg="green")
     backup = [f"  backup: {result.backup.path}", f"  restore: {result.backup.restore}"] if result.backup else []
     return "\n".join([*warnings, f"{done}{_reached(result.summary)}", *backup])
 
@@ -66,6 +70,11 @@ def _reached(summary: RunSummary | None) -> str:
     is_single = summary.pending == 1
     pending = f"{summary.pending} {'migration is' if is_single else 'migrations are'} pending"
     return f" in {duration.shown(summary.duration_ms)}; {place}, {pending if summary.pending else 'nothing is pending'}"
+
+
+def redone(result: Run) -> str:
+    """Returns the same for `redo`."""
+    return _run(result, "rolled back and applied again")
 
 
 def baseline(result: Run) -> str:

@@ -29,10 +29,11 @@ from sqlmigrate.lint import Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.metrics.families import up
-from sqlmigrate.migrator import Detail, Health
+from sqlmigrate.migrator import Detail
 from sqlmigrate.model import (
     Action,
     Blocker,
+    Health,
     Holder,
     Location,
     Plan,
@@ -159,6 +160,7 @@ ACTIVITY = Activity(
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
     "rehearsal": [(Run((step(1), step(2))),)],
+    "redone": [(Run((step(1),)),), (Run(()),)],
     "baseline": [(Run((step(1),)),)],
     "plan": [
         (Plan((step(1), step("views")), (ODD,)), ["select 1;"]),

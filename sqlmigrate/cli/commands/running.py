@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -13,7 +13,7 @@ from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.app import App
-    from sqlmigrate.model import PlanRequest, Version
+    from sqlmigrate.model import Plan, PlanRequest, Version
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.review import Review
 
@@ -67,6 +67,22 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
     app.show_run(app.migrator.run(request, file))
 
 
+@command("redo")
+@click.option("--steps", type=click.IntRange(min=1), default=1, metavar="N", help="How many migrations.  [default: 1]")
+@dry_run_option(help="Show the plan and the SQL; change nothing.")
+@yes_option
+def redo(app: App, steps: int, dry_run: bool, yes: bool) -> None:
+    """Roll back the last migration and apply it again, as its file is now, under one lock; ask first."""
+    planned = app.migrator.plan_redo(steps)
+    if dry_run:
+        _show_preview(app, planned)
+    if planned.steps and not planned.errors and not yes:
+        app.show(lambda to: to.plan(planned), escape_in_files=False)
+        app.confirm("Roll back and apply again?", yes=yes)
+    run = app.migrator.redo(steps)
+    app.show_run(run, lambda to: to.redone(run))
+
+
 def _create_database(app: App, dry_run: bool) -> None:
     if dry_run:
         raise ConfigurationError("--create-database and --dry-run cannot be combined", hint="omit one of them")
@@ -94,7 +110,10 @@ def _require_alone(option: str, *conflicting: object) -> None:
 
 
 def _preview(app: App, request: PlanRequest) -> None:
-    plan = app.migrator.planned(request)
+    _show_preview(app, app.migrator.planned(request))
+
+
+def _show_preview(app: App, plan: Plan) -> NoReturn:
     found = app.migrator.findings(plan)
     sql = app.migrator.preview(plan)
     app.show(lambda to: to.plan(plan, sql, found), escape_in_files=False)
@@ -184,4 +203,4 @@ def approve(app: App, file: str, yes: bool) -> None:
     app.show(lambda to: to.approved(planned))
 
 
-COMMANDS = (migrate, rollback, plan, approve)
+COMMANDS = (migrate, rollback, redo, plan, approve)
