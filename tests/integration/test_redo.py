@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import MigrationFailed, PlanRefused
-from sqlmigrate.events import Finished
+from sqlmigrate import Migrator, load_settings
+from sqlmigrate.errors import Interrupted, MigrationFailed, PlanRefused
+from sqlmigrate.events import Began, Event, Finished
 from sqlmigrate.model import Action
 from tests.project import Project
 
@@ -122,6 +123,37 @@ def test_what_was_applied_again_before_the_failure_is_not_listed(shop: Project) 
     with pytest.raises(MigrationFailed) as caught:
         shop.migrator().redo(steps=2)
     assert "v1.0.0-003 is rolled back, and not applied again" in caught.value.hint
+
+
+def test_an_interruption_between_the_parts_says_what_is_rolled_back(shop: Project) -> None:
+    runs: list[Began] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Began):
+            runs.append(event)
+            if len(runs) == 2:
+                raise Interrupted(2)
+
+    settings = load_settings({"database_url": shop.database, "dir": (str(shop.directory),)}, {})
+    with pytest.raises(Interrupted) as caught:
+        Migrator(settings, interrupt).redo()
+    assert "v1.0.0-003 is rolled back, and not applied again" in caught.value.hint
+    assert shop.has_free_lock()
+    shop.migrator().migrate()
+    assert shop.versions() == [(f"v1.0.0-00{number}", True) for number in (1, 2, 3)]
+
+
+def test_another_run_cannot_come_between_the_parts(shop: Project) -> None:
+    held: list[bool] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Began):
+            held.append(shop.migrator().lock_holder() is not None)
+
+    settings = load_settings({"database_url": shop.database, "dir": (str(shop.directory),)}, {})
+    Migrator(settings, look).redo()
+    assert held == [True, True]
+    assert shop.has_free_lock()
 
 
 def test_a_failed_first_part_applies_nothing(shop: Project) -> None:
