@@ -107,7 +107,10 @@ class Target:
         except ConnectionFailed as failure:
             from sqlmigrate.server.conninfo import database_in
             from sqlmigrate.server.creation import create_missing
+            from sqlmigrate.server.unreachable import MISSING_DATABASE
 
+            if failure.hint != MISSING_DATABASE:
+                raise
             name = database_in(self._conninfo())
             if create_missing(lambda other: self.connect("sqlmigrate", dbname=other), name, failure):
                 from sqlmigrate.events import Notice

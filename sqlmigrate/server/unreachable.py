@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 _DATABASE = "the name of the database: DB_NAME, or the last part of the URL"
+MISSING_DATABASE = f"run CREATE DATABASE, or check {_DATABASE}; `sqlmigrate migrate --create-database` creates it"
 _PASSWORD = "DB_PASSWORD, DB_PASSWORD_FILE, password_command, or the password in the URL"  # noqa: S105  # no password
 _PLACE = "the host and the port: DB_HOST and DB_PORT, or those in the URL"
 _WAIT = "--connect-wait 60s waits for a server that starts"
@@ -42,11 +43,7 @@ _CAUSES = (
         r"pg_hba\.conf",
         "add a line for this host, user and database to pg_hba.conf, and run SELECT pg_reload_conf()",
     ),
-    _Cause(
-        r"3D000",
-        'database ".*" does not exist',
-        f"check {_DATABASE}; or create it: sqlmigrate migrate --create-database",
-    ),
+    _Cause(r"3D000", 'database ".*" does not exist', MISSING_DATABASE),
     _Cause(
         r"42501",
         'permission denied for database ".*"',

@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.server import creation
 from tests.project import Project
 from tests.servers import execute
 
@@ -103,8 +104,17 @@ def test_a_role_that_may_not_create_databases_gets_the_commands(project: Project
     assert f'run CREATE DATABASE {name} OWNER "{role}", or ALTER ROLE "{role}" CREATEDB' in ran.stderr
 
 
-def test_another_failure_of_the_connection_is_reported_as_it_is(project: Project, missing: str) -> None:
-    ran = project.cli("migrate", "--create-database", DATABASE_URL=url(project, missing, user="nobody_at_all"))
-    assert ran.returncode == 1
-    assert "nobody_at_all" in ran.stderr
-    assert "could not create" not in ran.stderr
+@pytest.mark.parametrize("parts", [{"user": "nobody_at_all"}, {"port": "1"}])
+def test_another_failure_of_the_connection_is_reported_after_one_attempt(
+    project: Project, missing: str, parts: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[str] = []
+    monkeypatch.setattr(creation, "create_missing", lambda *_: attempts.append("another database"))
+    with pytest.raises(ConnectionFailed, match="could not connect to the database"):
+        project.migrator(database_url=url(project, missing, **parts)).create_database()
+    assert attempts == []
+
+
+def test_the_hint_for_a_missing_database_names_the_option(project: Project, missing: str) -> None:
+    ran = project.cli("migrate", DATABASE_URL=url(project, missing))
+    assert "`sqlmigrate migrate --create-database` creates it" in ran.stderr
