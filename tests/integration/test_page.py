@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sqlmigrate.model import Action, PlanRequest, Version
+from sqlmigrate.planning.plan_file import Origin
 from sqlmigrate.planning.review import Review, review
 from sqlmigrate.render import html
 from tests.project import Project
@@ -73,8 +75,9 @@ def alertagent(project: Project, monkeypatch: pytest.MonkeyPatch) -> Review:
 
 def reviewed(project: Project) -> Review:
     found = project.migrator(dir=("migrations",)).review(PlanRequest(Action.APPLY))
-    # The name of a test's database changes from run to run, and would be in the pictures.
-    return review(found.plan, found.request, {**found.inputs, "database": "alertagent"}, found.findings)
+    # The name of a test's database changes from run to run, and would be in the pictures; so would the time.
+    origin = Origin("db.example.com:5432", "deploy (ci@build-7)", datetime(2026, 11, 24, 20, 26, 30, tzinfo=UTC))
+    return review(found.plan, found.request, {**found.inputs, "database": "alertagent"}, found.findings, origin=origin)
 
 
 @pytest.fixture

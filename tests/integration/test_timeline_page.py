@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from sqlmigrate.errors import SqlMigrateError
-from tests.integration.test_page import CONTRAST, browser, opened
+from sqlmigrate.history.log import LogEntry
+from sqlmigrate.planning.planner import statuses
+from sqlmigrate.render import timeline
+from sqlmigrate.render.timeline import Place
+from tests.integration.test_page import CONTRAST, browser, opened, picture
 from tests.project import Project
+from tests.unit.samples import WHEN, failed, migration, row
 
 __all__ = ["browser"]  # the fixture
 
@@ -84,4 +91,34 @@ def test_the_pages_can_be_printed(browser: Browser, pages: tuple[Path, Path]) ->
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.evaluate(CONTRAST) >= 4.5
         assert len(page.pdf()) > 10_000
+        page.close()
+
+
+@pytest.mark.debian
+def test_pictures(browser: Browser, tmp_path: Path) -> None:  # the fixture
+    """The page of a history that always has the same times, for the documentation."""
+    names = ("create_users", "create_orders", "add_total_to_orders", "index_orders", "drop_old_orders")
+    files = [replace(migration(number), name=name) for number, name in enumerate(names, 1)]
+    entry = LogEntry(WHEN, "apply", "", "", "success", 0, "", "app_migrations", "deploy", "build-7", "r1", "")
+    entries = [
+        entry._replace(version=file.id, name=file.name, duration_ms=40 * 9**number, logged_at=WHEN + timedelta(hours=1))
+        for number, file in enumerate(files[:3])
+    ]
+    last = WHEN + timedelta(days=6)
+    entries += [
+        entries[2]._replace(action="rollback", run_id="r2", logged_at=WHEN + timedelta(days=2)),
+        entries[2]._replace(run_id="r3", logged_at=last, duration_ms=2900),
+        entry._replace(version=files[3].id, name=names[3], run_id="r3", logged_at=last, outcome="failure",
+                       duration_ms=61_000, error_msg='column "state" does not exist'),
+    ]  # fmt: skip
+    rows = [row(number, executed_by="app_migrations", executed_at=entries[0].logged_at) for number in (1, 2)]
+    rows += [row(3, executed_by="app_migrations", executed_at=last, duration_ms=2900)]
+    rows += [failed(4, executed_by="app_migrations", executed_at=last, error_msg=entries[-1].error_msg)]
+    place = Place("db.example.com:5432", "alertagent", "public.migrations", last + timedelta(hours=2))
+    written = tmp_path / "status.html"
+    written.write_text(timeline.status(statuses(files, rows), entries, place), encoding="utf-8")
+    for name, width, scheme in (("status.png", 1280, "light"), ("status-phone.png", 390, "dark")):
+        page = opened(browser, written, width, scheme)
+        assert page.locator("article").count() == 3
+        picture(page, name)
         page.close()
