@@ -102,6 +102,40 @@ def test_replicas_take_turns(pooled: Project) -> None:
     assert pooled.has_free_lock()
 
 
+def test_redo_holds_the_lock_over_both_parts(pooled: Project) -> None:
+    pooled.add(1, "create table t (a int)", "drop table t")
+    pooled.add(2, "create index concurrently t_a on t (a)", "drop index t_a")
+    pooled.migrator().migrate()
+    pooled.migrator().redo(steps=2)
+    assert pooled.versions() == [("v1.0.0-001", True), ("v1.0.0-002", True)]
+    assert pooled.value("select count(*) from migrations_log where outcome = 'success'") == 6
+    assert pooled.has_free_lock()
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_lock_status_shows_the_statement_of_the_backend_that_works(project: Project, mode: str) -> None:
+    """It waits for the lock of a table that the other session holds."""
+    project.add(1, "create table t (a int)")
+    project.migrator().migrate()
+    project.add(2, "select 1;\nalter table t add column b int;", name="slow")
+    with bouncer(project, mode) as through, psycopg.connect(project.database) as other:
+        other.execute("lock table t in access share mode")
+        run = through.start("migrate", "--lock-timeout", "10min")
+        while (seen := project.migrator().activity()) is None or " on " not in seen.waits_for:
+            assert run.poll() is None
+            time.sleep(0.05)
+        states = [status.state.value for status in project.migrator().status()]
+        other.rollback()
+        assert run.wait() == 0
+        run.communicate()
+    assert seen.position is not None
+    assert (seen.position.number, seen.position.text, seen.waits_for) == (
+        2, "alter table t add column b int;", "ACCESS EXCLUSIVE on t",
+    )  # fmt: skip
+    assert len(seen.blockers) == 1
+    assert states == ["applied", "running"]
+
+
 def test_a_script_that_needs_a_session_is_refused(pooled: Project) -> None:
     pooled.add(
         1, "create schema app; set search_path = app; create table t (a int); create index concurrently on t (a)"
