@@ -36,7 +36,7 @@ LOG_LEVELS = ("error", "warning", "info", "debug")
 LINT_LEVELS = ("error", "warning", "notice", "info")
 _REHEARSING = (*RUNS, "validate")
 _LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")
-_INSPECTING = ("plan", "approve", "status", "info", "check", "validate", "metrics", "lock-status")
+_INSPECTING = ("plan", "approve", "status", "info", "check", "validate", "metrics", "lock-status", "force-unlock")
 _WITH_FILES = (*RUNS, *_INSPECTING, "baseline", "repair", "generate", "renumber")
 
 OPTIONS = (

@@ -248,7 +248,7 @@ def _move(move: Move) -> Json:
     return {"from": str(move.before), "to": str(move.after), "files": files}
 
 
-def holder(result: Holder | None) -> Json:
+def _holder(result: Holder | None) -> Json:
     """Returns `holder`, which is null if nobody holds the lock."""
     if result is None:
         return {"holder": None}
@@ -259,7 +259,7 @@ def holder(result: Holder | None) -> Json:
 
 def activity(result: Activity | None) -> Json:
     """Returns `holder` and `running`: the step and the statement, what it waits for, and who started the run."""
-    content = holder(result.holder if result else None)
+    content = _holder(result.holder if result else None)
     if result is None or result.run is None:
         return content | {"running": None}
     run, position = result.run, result.position

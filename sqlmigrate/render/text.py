@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.migrator import Detail
-    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
+    from sqlmigrate.model import MigrationStatus, Plan, Problem, Run, RunSummary
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
@@ -263,14 +263,6 @@ def renumbering(result: Renumbering) -> str:
     return "\n".join([*(moves or ["nothing to renumber"]), *map(problem, result.problems)])
 
 
-def holder(result: Holder | None) -> str:
-    """Returns the backend that holds the migration lock."""
-    if result is None:
-        return "nobody holds the migration lock"
-    fields = ("pid", "user", "application", "host", "state", "since", "query")
-    return "\n".join(f"{name:<12} {getattr(result, name)}" for name in fields)
-
-
 def embedded(result: EmbeddedServer) -> str:
     """Returns whether the embedded server runs, and its connection string."""
     if not result.pid:
@@ -287,7 +279,7 @@ def embedded_stopped(result: EmbeddedServer) -> str:
 def activity(result: Activity | None) -> str:
     """Returns the run that holds the migration lock, its statement and what that waits for."""
     if result is None:
-        return holder(None)
+        return "nobody holds the migration lock"
     from sqlmigrate.render import activity
 
     return activity.activity(result)

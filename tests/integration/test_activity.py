@@ -207,6 +207,15 @@ def test_check_says_that_a_repeatable_migration_failed_before(shop: Project) -> 
     assert "  R__views failed at " in shop.cli("check").stdout
 
 
+def test_force_unlock_shows_the_statement_that_would_be_cancelled(shop: Project) -> None:
+    shop.add(2, "select 1;\nselect pg_sleep(600);")
+    with running(shop, "migrate"):
+        until(shop.migrator().activity, sleeps)
+        shown = shop.cli("force-unlock")
+    assert shown.returncode == 2
+    assert re.search(r"^statement    2 of 2: select pg_sleep\(600\);$", shown.stdout, re.MULTILINE), shown.stdout
+
+
 def test_an_interrupted_run_is_not_running(shop: Project) -> None:
     shop.add(2, "select pg_sleep(600);")
     process = shop.start("migrate")

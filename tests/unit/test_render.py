@@ -191,7 +191,6 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "rules": [(FAMILIES,)],
     "rule": [(RULES[0],)],
     "repairs": [([FIX],), ([],)],
-    "holder": [(HOLDER,), (None,)],
     "activity": [(None,), (Activity(HOLDER),), (ACTIVITY,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
@@ -288,7 +287,7 @@ def test_every_event_is_tested() -> None:
         ("problems", [], "valid"),
         ("repairs", [], "nothing to repair"),
         ("repairs", [FIX, FIX], "  v1.0.0-001: update the checksum\n  v1.0.0-001: update the checksum"),
-        ("holder", None, "nobody holds the migration lock"),
+        ("activity", None, "nobody holds the migration lock"),
     ],
 )  # fmt: skip
 def test_a_result_is_rendered_as_short_text(kind: str, value: object, expected: str) -> None:
@@ -359,8 +358,8 @@ def test_info_shows_a_file_without_row_and_a_row_without_file(standing: Any, wor
 
 
 def test_the_holder_of_the_lock_is_shown_field_by_field() -> None:
-    assert [line.split()[0] for line in text.holder(HOLDER).splitlines() if not line.startswith(" ")] == [
-        "pid", "user", "application", "host", "state", "since", "query",
+    assert [line.split()[0] for line in text.activity(Activity(HOLDER)).splitlines() if not line.startswith(" ")] == [
+        "pid", "user", "application", "host", "state", "connected", "query",
     ]  # fmt: skip
 
 
@@ -440,7 +439,7 @@ def test_times_in_json_are_in_iso_format() -> None:
         WHEN
     ] * 4
     assert status[2]["executed_at"] is None
-    assert _parsed(as_json.holder(HOLDER))["holder"]["since"] == WHEN.isoformat()
+    assert _parsed(as_json.activity(Activity(HOLDER)))["holder"]["since"] == WHEN.isoformat()
     migration = _parsed(as_json.info([Detail(STANDING[0], (ENTRY,), 1, 1)]))["migrations"][0]
     assert migration["log"][0]["logged_at"] == WHEN.isoformat()
 

@@ -57,9 +57,10 @@ def cleanup(app: App, keep_days: int, dry_run: bool) -> None:
 @yes_option
 def force_unlock(app: App, yes: bool) -> None:
     """Terminate the backend that holds the migration lock; ask first."""
-    holder = app.migrator.lock_holder()
-    app.show(lambda to: to.holder(holder))
-    if holder is not None:
+    activity = app.migrator.activity()
+    app.show(lambda to: to.activity(activity))
+    if activity is not None:
+        holder = activity.holder
         app.confirm(f"Terminate the backend with pid {holder.pid}?", yes=yes)
         if not app.migrator.unlock(holder.pid):
             raise ConfigurationError(f"pid {holder.pid} no longer holds the migration lock", hint="nothing was changed")
