@@ -64,7 +64,7 @@ class App:
     def show_run(self, run: Run, result: Result | None = None) -> None:
         """Shows the result of a run, which is also sent to webhooks and commands; `result` renders it otherwise."""
         self._console.outcome = run
-        self.show(result or (lambda to: to.run(run)))
+        self.show(result or (lambda to: to.run(run)), is_answer=False)
 
     def warn_of_unread_files(self, directories: Sequence[str] | None = None) -> None:
         """Warns of files in the migrations directories that are probably meant as migrations, but are not read."""
@@ -101,10 +101,13 @@ def command(
         @functools.wraps(function)
         def run(**arguments: Any) -> None:
             options = {option.name: arguments.pop(option.name) for option in OPTIONS if option.name in arguments}
-            console = Console(arguments.pop("output_format"), options["log_level"])
+            is_quiet, is_verbose = arguments.pop("quiet"), arguments.pop("verbose")
+            options["log_level"] = "debug" if is_verbose else options["log_level"]
+            console = Console(arguments.pop("output_format"), options["log_level"], is_quiet=is_quiet)
             file, environment = arguments.pop("config", None), arguments.pop("env", None)
             arguments.pop("env_file", None)  # it was read before the options
             with _errors_shown(console):
+                _require_one(quiet=is_quiet, verbose=is_verbose)
                 check_variables(console)
                 settings = _settings(console, options, file, environment)
                 app = _app(console, settings, "" if arguments.get("dry_run") else name)
@@ -135,6 +138,11 @@ def _errors_shown(console: Console) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits the run, not the report on it
         console.close()
+
+
+def _require_one(**flags: bool) -> None:
+    if all(flags.values()):
+        raise ConfigurationError(f"{' and '.join(f'--{name}' for name in flags)} cannot be combined", hint="omit one")
 
 
 def check_variables(console: Console) -> None:
@@ -224,7 +232,18 @@ def _shared_options() -> list[Titled]:
             help="The lowest level of the progress on stderr.  [default: info]",
             heading=OUTPUT,
         ),
+        *verbosity_options(),
     ]
+
+
+def verbosity_options() -> tuple[Titled, Titled]:
+    """Returns `--quiet` and `--verbose`."""
+    quiet = "Print only errors, and the answer of a command that only reports."
+    verbose = "Show the details of a run: --log-level debug."
+    return (
+        Titled(["--quiet", "-q"], is_flag=True, help=quiet, heading=OUTPUT),
+        Titled(["--verbose", "-v"], is_flag=True, help=verbose, heading=OUTPUT),
+    )
 
 
 def _format(formats: tuple[str, ...]) -> Titled:

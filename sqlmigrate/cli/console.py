@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 class Console:
     """The standard streams of a command.
 
+    A quiet console shows errors and answers; a log file has all lines of its level all the same.
     `close` calls the functions in `on_end` with `outcome`: the `Run`, or the error that ended the command.
     """
 
-    def __init__(self, output_format: str | None = None, log_level: str | None = None) -> None:
+    def __init__(
+        self, output_format: str | None = None, log_level: str | None = None, *, is_quiet: bool = False
+    ) -> None:
         self._from_options = output_format, log_level
+        self._is_quiet = is_quiet
         self.set_defaults("text", "info")
         self._screen = Screen(lambda text, ends_line: _write(text, err=True, nl=ends_line))
         self._json: dict[str, object] = {}
@@ -44,7 +48,7 @@ class Console:
         """Sets the format and the log level that apply if no option gives them."""
         self.output_format = self._from_options[0] or output_format
         self._log_level = self._from_options[1] or log_level
-        self._shown_levels = LOG_LEVELS[: LOG_LEVELS.index(self._log_level) + 1]
+        self._shown_levels = LOG_LEVELS[:1] if self._is_quiet else LOG_LEVELS[: LOG_LEVELS.index(self._log_level) + 1]
 
     def log_to(self, log_format: str, path: str) -> None:
         """Starts to write log lines: to a file, or, if no path is given, as JSON to stderr instead of the progress.
@@ -57,11 +61,16 @@ class Console:
         from sqlmigrate.cli import logs  # most runs keep no log
 
         write = logs.File(path, self.warning).write if path else functools.partial(_write, err=True)
-        self._log = logs.Log(log_format or "text", self._log_level, write)
+        self._log = logs.Log(log_format or "text", self._log_level if path else self._shown_levels[-1], write)
         self._shows_progress = bool(path)
 
     def show(
-        self, result: Result, in_format: Callable[[str], str] | None = None, *, escape_in_files: bool = True
+        self,
+        result: Result,
+        in_format: Callable[[str], str] | None = None,
+        *,
+        escape_in_files: bool = True,
+        is_answer: bool = True,
     ) -> None:
         """Shows a command's result.
 
@@ -70,9 +79,12 @@ class Console:
             in_format: renders the result in any other format of the command; its argument is the format's name.
             escape_in_files: whether to escape control characters even if stdout is not a terminal. psql and
                 Prometheus do not know these escapes.
+            is_answer: whether the user asked for the result; a quiet console omits a report on what was done.
         """
         if self.output_format == "json":
             self._json |= _data(result)
+            return
+        if self._is_quiet and not is_answer:
             return
         self._screen.clear()
         shown = in_format(self.output_format) if in_format and self.output_format != "text" else _text(result)

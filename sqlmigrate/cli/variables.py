@@ -50,6 +50,7 @@ _ALTERNATIVES = (
     {"path", "target", "out_of_order", "version", "steps"},
     {"argument", "name"},
     {"files", "paths"},
+    {"quiet", "verbose", "log_level"},
 )
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 

@@ -39,10 +39,10 @@ def embedded(app: App, action: str, arguments: tuple[str, ...]) -> None:
     match action:
         case "start":
             state = server.keep(path)
-            app.show(lambda to: to.embedded(state))
+            app.show(lambda to: to.embedded(state), is_answer=False)
         case "stop":
             stopped = server.halt(path)
-            app.show(lambda to: to.embedded_stopped(stopped))
+            app.show(lambda to: to.embedded_stopped(stopped), is_answer=False)
         case "status":
             state = server.state(path)
             app.show(lambda to: to.embedded(state))

@@ -72,7 +72,7 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
         sys.exit(1)
     if dry_run:
         run = app.migrator.rehearse()
-        app.show(lambda to: to.rehearsal(run))
+        app.show(lambda to: to.rehearsal(run), is_answer=False)
 
 
 @command("history")
@@ -136,7 +136,7 @@ def metrics(app: App, textfile: str | None, gateway: str | None, serve: str | No
 def _serve(app: App, exporter: Exporter, address: str) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)  # `--timeout` limits runs, not servers
     try:
-        exporter.serve(address, lambda url: app.show(lambda to: to.serving(url)))
+        exporter.serve(address, lambda url: app.show(lambda to: to.serving(url), is_answer=False))
     except SignalReceived as received:  # the normal way to stop a server
         sys.exit(received.error.exit_code)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from sqlmigrate.cli import completion, variables
-from sqlmigrate.cli.app import check_variables
+from sqlmigrate.cli.app import check_variables, verbosity_options
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Choice, Command, Titled
 from sqlmigrate.config.options import LINT_LEVELS
@@ -199,7 +199,7 @@ class _Linting:
 def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
     from sqlmigrate.lint.fix import write
 
-    app.show(lambda to: to.fixes(fixes))
+    app.show(lambda to: to.fixes(fixes), is_answer=not yes)
     if fixes:
         app.confirm("Write these changes?", yes=yes)
     for fix in fixes:
@@ -215,7 +215,7 @@ def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
     default="text",
     help="The output format.  [default: text]",
 )
-def rules(name: str | None, output_format: str) -> None:
+def rules(name: str | None, output_format: str, **_: bool) -> None:
     """List the linter's rules, or show all details of NAME."""
     console = Console(output_format)
     try:
@@ -244,4 +244,5 @@ def _show_rules(console: Console, name: str | None) -> None:
         raise ConfigurationError(f"rule {name!r} does not exist", hint=suggestion(name, rules))
 
 
+rules.params += verbosity_options()  # accepted everywhere; the list is the answer
 COMMANDS = (rules,)

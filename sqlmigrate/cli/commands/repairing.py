@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def baseline(app: App, version: Version) -> None:
     """Mark a version and all versions before it as applied, without running them."""
     run = app.migrator.baseline(version)
-    app.show(lambda to: to.baseline(run))
+    app.show(lambda to: to.baseline(run), is_answer=False)
 
 
 @command("repair")
@@ -28,7 +28,7 @@ def baseline(app: App, version: Version) -> None:
 def repair(app: App, version: Version | None, yes: bool) -> None:
     """Accept changed files, delete failed rows, and forget missing files; list the repairs and ask first."""
     repairs = app.migrator.plan_repair(version)
-    app.show(lambda to: to.repairs(repairs))
+    app.show(lambda to: to.repairs(repairs), is_answer=not yes)
     if repairs:
         app.confirm("Apply these repairs?", yes=yes)
         app.migrator.repair(version)
@@ -50,7 +50,7 @@ def cleanup(app: App, keep_days: int, dry_run: bool) -> None:
         app.show(lambda to: to.prunable(prunable))
     else:
         pruned = app.migrator.cleanup(keep_days)
-        app.show(lambda to: to.pruned(pruned))
+        app.show(lambda to: to.pruned(pruned), is_answer=False)
 
 
 @command("force-unlock")
@@ -58,7 +58,7 @@ def cleanup(app: App, keep_days: int, dry_run: bool) -> None:
 def force_unlock(app: App, yes: bool) -> None:
     """Terminate the backend that holds the migration lock; ask first."""
     activity = app.migrator.activity()
-    app.show(lambda to: to.activity(activity))
+    app.show(lambda to: to.activity(activity), is_answer=not yes)
     if activity is not None:
         holder = activity.holder
         app.confirm(f"Terminate the backend with pid {holder.pid}?", yes=yes)

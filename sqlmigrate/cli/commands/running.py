@@ -197,10 +197,10 @@ def approve(app: App, file: str, yes: bool) -> None:
 
     planned = plan_file.read(file)
     approvable = app.migrator.approvable(planned)
-    app.show(lambda to: to.approvable(approvable), escape_in_files=False)
+    app.show(lambda to: to.approvable(approvable), escape_in_files=False, is_answer=not yes)
     app.confirm(f"Approve this plan ({planned.digest[:12]})?", yes=yes)
     app.migrator.approve(planned)
-    app.show(lambda to: to.approved(planned))
+    app.show(lambda to: to.approved(planned), is_answer=False)
 
 
 COMMANDS = (migrate, rollback, redo, plan, approve)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
+from sqlmigrate.cli.app import verbosity_options
 from sqlmigrate.cli.console import Console
-from sqlmigrate.cli.headings import Choice
+from sqlmigrate.cli.headings import Choice, Command
 
 
-@click.command("completion")
+@click.command("completion", cls=Command)
 @click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 @click.pass_context
-def completion(context: click.Context, shell: str) -> None:
+def completion(context: click.Context, /, shell: str, **_: bool) -> None:
     """Print the completion script for SHELL; to load it: eval "$(sqlmigrate completion bash)"."""
     from click.shell_completion import get_completion_class  # only this command needs it
 
@@ -21,4 +22,5 @@ def completion(context: click.Context, shell: str) -> None:
         Console().text(completion_class(root, {}, "sqlmigrate", "_SQLMIGRATE_COMPLETE").source())
 
 
+completion.params += verbosity_options()
 COMMANDS = (completion,)

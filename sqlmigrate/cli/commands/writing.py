@@ -78,7 +78,7 @@ def renumber(
     request = RenumberRequest(named, base, applied_nowhere=applied_nowhere)
     migrator = app.offline_migrator if applied_nowhere else _migrator(app)
     renumbering = migrator.plan_renumber(request)
-    app.show(lambda to: to.renumbering(renumbering))
+    app.show(lambda to: to.renumbering(renumbering), is_answer=dry_run or not yes)
     if renumbering.moves and not dry_run:
         app.confirm("Rename these files?", yes=yes)
         migrator.renumber(request)
@@ -128,7 +128,7 @@ def init(app: App, directory: str) -> None:
     from sqlmigrate.authoring.scaffold import init
 
     entries = init(directory)
-    app.show(lambda to: to.project(directory, entries))
+    app.show(lambda to: to.project(directory, entries), is_answer=False)
 
 
 COMMANDS = (init, generate, renumber)
