@@ -67,6 +67,19 @@ class Running(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Ran(Event):
+    """A statement ran; `line` is its line in the file, `statement` the start of its text, without a password.
+
+    Only reported with the setting `log_level` "debug". A later statement of the same transaction may still fail.
+    """
+
+    step: Step
+    line: int
+    statement: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished(Event):
     """A step was completed and recorded."""
 
@@ -169,6 +182,7 @@ _LEVELS: dict[type[Event], str] = {
     BackingUp: "debug",
     Began: "debug",
     Running: "debug",
+    Ran: "debug",
     PassedOver: "debug",
     Advancing: "debug",
 }

@@ -239,7 +239,7 @@ def _shared_options() -> list[Titled]:
 def verbosity_options() -> tuple[Titled, Titled]:
     """Returns `--quiet` and `--verbose`."""
     quiet = "Print only errors, and the answer of a command that only reports."
-    verbose = "Show the details of a run: --log-level debug."
+    verbose = "Show each statement and its duration, and other details: --log-level debug."
     return (
         Titled(["--quiet", "-q"], is_flag=True, help=quiet, heading=OUTPUT),
         Titled(["--verbose", "-v"], is_flag=True, help=verbose, heading=OUTPUT),

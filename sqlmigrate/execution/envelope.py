@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError
+from sqlmigrate.execution import timing
 from sqlmigrate.execution.message import Message, Part, marked
 from sqlmigrate.execution.prepared import prepare_hook
 from sqlmigrate.model import Location
@@ -36,11 +37,15 @@ class StringsChanged(ScriptError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The timeouts of a statement, in milliseconds, and how often a step is tried again after a lock timeout."""
+    """The timeouts of a statement, in milliseconds, and how often a step is tried again after a lock timeout.
+
+    With `is_timed`, messages read the clock before each statement.
+    """
 
     lock_timeout: int
     statement_timeout: int
     lock_retries: int
+    is_timed: bool = False
 
 
 class Envelope:
@@ -137,6 +142,8 @@ class Envelope:
             yield from self._before(unit, step)
             for piece in step.segment.pieces:
                 yield self._counted(unit, step, piece, number)  # no variable keeps the text while it is sent
+                if self._limits.is_timed:
+                    yield _part(timing.END, unit)
                 number += piece.statements
             if step.on_last_segment:
                 yield from self._hooked(unit, step, step.after)
@@ -154,12 +161,21 @@ class Envelope:
             number: The number of the first statement of the piece.
         """
         part = Part(_closed(step.source, piece), piece.statements, unit, piece)
+        if self._limits.is_timed and timing.is_timed(step, part):
+            return self._timed(part, step, number)
         if not step.script.is_counted:
             return part
         first = 1 if number == step.segment.first else 0
         numbers = range(number + first, number + piece.statements)
         names = (self._connection.literal(_name_during(step, statement)) for statement in numbers)
         return marked(part, piece.starts[first:], [f"set local application_name = {name};" for name in names])
+
+    def _timed(self, part: Part, step: PreparedStep, number: int) -> Part:
+        """Adds a query of the clock before each statement, which also sets application_name."""
+        starts = part.piece.starts if part.piece else ()
+        names = (_name_during(step, number + at) for at in range(len(starts)))
+        literals = (self._connection.literal(name) if step.script.is_counted else "" for name in names)
+        return marked(part, starts, [timing.mark(literal) for literal in literals])
 
     def _before(self, unit: int, step: PreparedStep) -> Iterator[Part]:
         """Yields the hook `before_each`, unless a transaction of the step is already committed."""

@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import DatabaseError, SignalReceived, SqlMigrateError, StatementFailed
-from sqlmigrate.events import Began, Finished, Notice, PassedOver, Retrying, Running, Said
+from sqlmigrate.events import Began, Finished, Notice, PassedOver, Ran, Retrying, Running, Said
 from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
@@ -17,6 +17,7 @@ from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope, StringsChanged
 from sqlmigrate.execution.failures import LOCAL_ONLY, Failures
 from sqlmigrate.execution.heartbeat import Heartbeat
 from sqlmigrate.execution.prepared import observe_strings, with_cuts
+from sqlmigrate.execution.timing import StatementTimes, shown
 from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
@@ -191,11 +192,14 @@ class Executor:
         """Sends the next segment of each step; returns how many are committed, and the failure of the next one."""
         committed = 0
         self._begin(batch)
+        times = StatementTimes(batch, self._on_event) if self._limits.is_timed else None
         for message in self._envelope.messages(batch):
             count, previous = 0, None
             self._monitor.begin()
             try:
                 for result in self._connection.transmit(message.text, self._copy_data_of(message, batch)):
+                    if times is not None:
+                        times.take(message, count, result)
                     count += 1
                     if result.command == b"COMMIT":
                         self._committed(batch[committed], _duration(previous))
@@ -225,7 +229,13 @@ class Executor:
         if failure is not None:
             self._settle(step, failure)
         else:
+            self._report_alone(step, elapsed_ms)
             self._end_alone(step, elapsed_ms)
+
+    def _report_alone(self, step: PreparedStep, elapsed_ms: int) -> None:
+        if self._limits.is_timed:
+            piece = step.segment.pieces[0]
+            self._on_event(Ran(step.step, piece.line, shown(step.source.text(piece).strip()), elapsed_ms))
 
     def _end_alone(self, step: PreparedStep, elapsed_ms: int) -> None:
         if step.on_last_segment:

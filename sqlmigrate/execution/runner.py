@@ -343,7 +343,8 @@ class Runner:
             locked.history.records.committed_steps,
             self._on_event,
         )
-        limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries)
+        is_timed = settings.log_level == "debug"
+        limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries, is_timed)
         started = time.monotonic()
         try:
             Executor(locked, monitor, limits, self._on_event).run(ready.steps, ready.plan.hooks.after_error)

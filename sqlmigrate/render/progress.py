@@ -64,6 +64,8 @@ def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # 
     match event:
         case events.Finished(step, took):
             return _with_name(f"  {style('✓', fg='green')} ", step, f"  {_took(took)}", "", cells)
+        case events.Ran(step, number, statement, took):
+            return style(f"    {step.migration.id}:{number}  {statement}  {duration.shown(took)}", dim=True)
         case events.Running(step):
             return _with_name("  … ", step, "", "", cells)
         case events.Working(step):

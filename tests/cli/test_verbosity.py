@@ -116,3 +116,88 @@ def test_quiet_and_verbose_exclude_each_other(project: Project) -> None:
 
     assert (run.returncode, "--quiet and --verbose cannot be combined" in run.stderr) == (2, True)
     assert project.cli("status", "--quiet", SQLMIGRATE_VERBOSE="true").returncode == 0
+
+
+STATEMENT = re.compile(r"^    (v[\d.-]+):(\d+)  (.*)  (\d+) ms$", re.MULTILINE)
+
+
+def statements(stderr: str) -> list[tuple[str, str, str]]:
+    return [(version, line, text) for version, line, text, _ in STATEMENT.findall(stderr)]
+
+
+def test_a_verbose_run_shows_each_statement_and_its_time(project: Project) -> None:
+    project.add(
+        1,
+        "-- Two.\ncreate table a (id int);\n\ninsert into a\n  select generate_series(1, 10);\nselect pg_sleep(0.2);\n"
+        "create index concurrently i on a (id);\ncopy a from stdin;\n1\n2\n\\.\n",
+        "drop table a;",
+    )
+    project.add(2, "select 1")
+
+    run = project.cli("migrate", "--verbose")
+
+    assert run.returncode == 0
+    assert statements(run.stderr) == [
+        ("v1.0.0-001", "2", "create table a (id int)"),
+        ("v1.0.0-001", "4", "insert into a select generate_series(1, 10)"),
+        ("v1.0.0-001", "6", "select pg_sleep(0.2)"),
+        ("v1.0.0-001", "7", "create index concurrently i on a (id)"),
+        ("v1.0.0-001", "8", "copy a from stdin"),
+        ("v1.0.0-002", "1", "select 1"),
+    ]
+    assert next(int(took) for *_, text, took in STATEMENT.findall(run.stderr) if "sleep" in text) >= 200
+    assert project.value("select count(*) from a") == 12
+
+    back = project.cli("rollback", "--steps", "2", "--yes", "-v")
+    assert back.returncode == 1  # the second one has no down file
+    assert project.cli("migrate").stderr == ""
+
+
+def test_a_run_that_is_not_verbose_shows_no_statement(project: Project) -> None:
+    project.add(1, "create table a (id int)")
+
+    assert statements(project.cli("migrate").stderr) == []
+
+
+def test_a_verbose_run_shows_the_statements_before_the_one_that_fails(project: Project) -> None:
+    project.add(1, "create table a (id int);\nselect 1;\nselect 1 / 0;\nselect 2;")
+
+    run = project.cli("migrate", "--verbose")
+
+    assert [text for *_, text in statements(run.stderr)] == ["create table a (id int)", "select 1"]
+    assert "V1.0.0-001__step.up.sql:3:1: v1.0.0-001 failed: division by zero" in run.stderr
+    assert project.value("select to_regclass('a') is null")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "set transaction isolation level serializable;\nselect 1;\n",
+        "set session characteristics as transaction isolation level serializable; select 1;",
+        "begin isolation level repeatable read; select 1; commit;",
+        "set application_name = 'mine'; select 1; select 2;",
+        "set search_path = 'nowhere'; select 1; reset search_path; select 2;",
+        "do $$ begin commit; end $$; select 1;",
+        "set standard_conforming_strings = off; select 'a\\\\b'; select 2;",
+        "\\set x 1\nselect :x; select 2;",
+        "select 1;" * 1500,
+    ],
+)
+def test_a_verbose_run_does_what_another_run_does(project: Project, script: str) -> None:
+    project.add(1, script)
+
+    run = project.cli("migrate", "--verbose")
+
+    assert run.returncode == 0, run.stderr
+    assert all(int(took) < 60_000 for *_, took in STATEMENT.findall(run.stderr))
+    assert " min" not in run.stderr
+
+
+def test_a_password_in_a_statement_is_not_shown(project: Project) -> None:
+    project.add(1, "create role verbose_role password 'gehe1m';\ndrop role verbose_role;")
+
+    run = project.cli("migrate", "--verbose", "--log-file", "run.log")
+
+    assert statements(run.stderr)[0][2] == "create role verbose_role password …"
+    assert "gehe1m" not in run.stderr + (project.root / "run.log").read_text()
+    assert "event=ran" in (project.root / "run.log").read_text() or " ran " in (project.root / "run.log").read_text()
