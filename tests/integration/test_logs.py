@@ -39,9 +39,10 @@ def test_a_log_has_one_line_for_each_event(project: Project, log: Path) -> None:
 
     assert run.returncode == 0, run.stderr
     assert "✓ v1.0.0-001" in run.stderr
-    began, running_, finished = log.read_text().splitlines()
+    began, running_, ran, finished = log.read_text().splitlines()
     assert " DEBUG began steps=1 pid=" in began
     assert " DEBUG running version=v1.0.0-001 " in running_
+    assert ' DEBUG ran version=v1.0.0-001 action=apply line=1 statement="create table a (id int)" duration_ms=' in ran
     assert " INFO  finished version=v1.0.0-001 action=apply duration_ms=" in finished
     [[run_id]] = project.query("select distinct run_id from migrations_log")
     assert finished.endswith(f" run={run_id}")

@@ -117,6 +117,7 @@ EVENTS: dict[events.Event, str] = {
         "  ✓ backup  kept/a.dump  12,345 bytes\n    restore: pg_restore a.dump"
     ),
     events.Running(step(1)): "  … v1.0.0-001  step",
+    events.Ran(step(1), 3, "select 1", 12): "    v1.0.0-001:3  select 1  12 ms",
     events.Finished(step("views"), 999): "  ✓ R__views  999 ms",
     events.Finished(step("views"), 1234): "  ✓ R__views  1.2 s  slow",
     events.Working(step(1), 1): "  … v1.0.0-001  step  1 s",
