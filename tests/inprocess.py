@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,14 @@ def run(
     return subprocess.CompletedProcess(["sqlmigrate", *arguments], code, *texts)
 
 
+def needs_a_process(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether the command depends on the start or the end of its process, or would share this one with another."""
+    embedded = any(value.startswith("embedded:") for value in (*arguments, *environment.values()))
+    for_python = any(name.startswith("PYTHON") for name in environment)
+    pushes = "--push" in arguments or "SQLMIGRATE_PUSH" in environment  # a failed push leaves its socket to the end
+    return embedded or for_python or pushes or threading.current_thread() is not threading.main_thread()
+
+
 def _exit_code(arguments: Sequence[str]) -> int:
     """Returns the exit code that the interpreter would return."""
     code: object = 0
@@ -69,6 +78,7 @@ def _process_state() -> Iterator[None]:
     environment, directory, argv = dict(os.environ), os.getcwd(), sys.argv
     streams = sys.stdin, sys.stdout, sys.stderr
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    tempfile.tempdir = None  # each process reads TMPDIR
     for cached in (password._from_command, password._from_pipe):
         cached.cache_clear()
     try:
@@ -83,6 +93,7 @@ def _process_state() -> Iterator[None]:
         os.environ.update(environment)
         time.tzset()
         os.chdir(directory)
+        tempfile.tempdir = None
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from sqlmigrate import Migrator, load_settings
 from sqlmigrate.events import Event
 from tests import inprocess
+from tests.polling import happens
 from tests.servers import ROOT, Server, execute
 
 
@@ -54,11 +54,10 @@ class Project:
         return {**kept, **own, **more}
 
     def cli(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs the command line in the project's directory, not on a terminal; see `inprocess`."""
-        own = self.environment(**environment)
-        if any(value.startswith("embedded:") for value in (*own.values(), *arguments)):  # it stops with its process
+        """Runs the command line in the project's directory, not on a terminal, and in this process if it can be."""
+        if inprocess.needs_a_process(arguments, environment):
             return self.run(self.command(*arguments), stdin, **environment)
-        return inprocess.run(arguments, self.root, own, stdin)
+        return inprocess.run(arguments, self.root, self.environment(**environment), stdin)
 
     def run(self, command: list[str], stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a program in the same way."""
@@ -96,12 +95,7 @@ class Project:
     def has_free_lock(self) -> bool:
         """Whether nobody holds an advisory lock in the database; a closed connection's goes a moment later."""
         ours = "locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
-        deadline = time.monotonic() + 20
-        while self.value(f"select exists (select from pg_locks where {ours})"):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        return True
+        return happens(lambda: not self.value(f"select exists (select from pg_locks where {ours})"))
 
     def schema(self) -> str:
         return self.server.schema(self.database)

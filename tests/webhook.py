@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,6 +19,7 @@ class Webhook:
     url: str = ""
     status: int = 204
     pause: float = 0
+    before_response: Callable[[], object] = lambda: None
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -31,6 +32,7 @@ def listening() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             hook.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             hook.headers.append(dict(self.headers))
+            hook.before_response()
             with contextlib.suppress(OSError):  # whoever waited may have gone
                 for _ in range(round(hook.pause * 10)):  # byte by byte, so that no single read takes long
                     self.wfile.write(b"H" if hook.pause > 1 else b"")

@@ -161,8 +161,8 @@ def lock_is_free(project: Project) -> bool:
     return not project.value(f"select count(*) from pg_locks where {ours} and {backend}")
 
 
-def elapsed(began: float, condition: Callable[[], object], limit: float) -> float:
-    until(condition, limit)
+def elapsed(began: float, condition: Callable[[], object]) -> float:
+    until(condition)
     return time.monotonic() - began
 
 
@@ -189,7 +189,7 @@ def endure(project: Project, net: Network, port: int, name: str, moment: Moment)
             command, stderr=subprocess.PIPE, text=True, cwd=project.root, env=command_environment
         ) as client:
             try:
-                until(lambda: client.poll() is not None or project.value(f"select {moment.is_there}"), 30)
+                until(lambda: client.poll() is not None or project.value(f"select {moment.is_there}"))
                 assert client.poll() is None, client.communicate()
                 net.drop()
                 began = time.monotonic()
@@ -197,7 +197,7 @@ def endure(project: Project, net: Network, port: int, name: str, moment: Moment)
                     client.send_signal(moment.signal)
                 _, stderr = client.communicate(timeout=45)
                 ended = time.monotonic() - began
-                freed = elapsed(began, lambda: lock_is_free(project), 60)
+                freed = elapsed(began, lambda: lock_is_free(project))
             finally:
                 client.kill()
         assert moment.truth in stderr, stderr

@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import cycle
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_killed_run_is_counted_once(mixed: Project, times: int) -> None:
     takes = float(mixed.value(_TOOK))
     rng = random.Random(7)
     outcomes: Counter[int] = Counter()
-    for _ in range(times):
+    while outcomes.total() < times or outcomes[1] <= times // 2:
         reset(mixed)
         moment = rng.uniform(0, takes)
         with Watch.over(mixed) as watch:
@@ -75,8 +76,8 @@ def test_a_killed_run_is_counted_once(mixed: Project, times: int) -> None:
         assert mixed.value(_FAILURES) == failures, about
         agree(mixed, failures, about)
         outcomes[failures] += 1
-    _LOG.info("%s kills: %s interrupted, %s when it was done", times, outcomes[1], outcomes[0])
-    assert outcomes[1] > times // 2
+        takes *= 1 if failures else 0.8  # the machine may be quicker than it was
+    _LOG.info("%s kills: %s interrupted, %s when it was done", outcomes.total(), outcomes[1], outcomes[0])
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(25, marks=pytest.mark.long)])
@@ -88,9 +89,12 @@ def test_a_history_of_killed_runs_adds_up(mixed: Project, times: int) -> None:
     rng = random.Random(8)
     failures = 0
     with Watch.over(mixed) as watch:
-        for command in (MIGRATE, ROLLBACK) * times:
+        for number, command in enumerate(cycle((MIGRATE, ROLLBACK))):
+            if number >= 2 * times and failures:
+                break
             killed_in_the_run(mixed, command, rng.uniform(0, takes))
             wait_until_others_are_gone(mixed)
+            takes *= 1 if interrupted(mixed) else 0.8
             failures += interrupted(mixed)
             assert read(mixed)["migration_failure_total"] == failures
             rerun(mixed, command)
@@ -98,7 +102,6 @@ def test_a_history_of_killed_runs_adds_up(mixed: Project, times: int) -> None:
             mixed.migrator().cleanup(1)
             assert read(mixed)["migration_failure_total"] == failures
     assert watch.decreases == []
-    assert failures > 0
     applied = sum(success for _, success in mixed.versions())
     assert watch.highest["migration_success_total"] - watch.highest["migration_rollback_total"] == applied
 

@@ -10,7 +10,7 @@ import pytest
 
 from sqlmigrate.cli import main
 from tests.faults.mix import MIGRATE, Ordeal
-from tests.faults.waiting import backends, running, timed, until_asleep
+from tests.faults.waiting import backends, ended, running, until_asleep
 from tests.project import Project
 from tests.servers import ROOT
 
@@ -30,14 +30,13 @@ def assert_nothing_is_left(project: Project) -> None:
 @both
 def test_a_signal_ends_a_long_statement(project: Project, number: signal.Signals, code: int) -> None:
     project.add(1, "create table a (id int)")
-    project.add(2, "create table b (id int); select pg_sleep(60)")
+    project.add(2, "create table b (id int); select pg_sleep(3600)")
     with running(project, "migrate") as process:
         until_asleep(project)
         process.send_signal(number)
-        took, (_, stderr) = timed(process.communicate)
+        stderr = ended(process)
 
     assert process.returncode == code
-    assert took < 20
     assert "v1.0.0-002 failed: interrupted by SIG" in stderr
     assert "applied before the failure: v1.0.0-001" in stderr
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
@@ -50,16 +49,15 @@ def test_a_signal_ends_a_statement_outside_a_transaction(project: Project, numbe
     project.add(
         1,
         "create table a (id int);"
-        "create procedure nap() language plpgsql as $$ begin commit; perform pg_sleep(60); end $$",
+        "create procedure nap() language plpgsql as $$ begin commit; perform pg_sleep(3600); end $$",
     )
     project.add(2, "insert into a values (1); call nap(); create table b (id int)")
     with running(project, "migrate") as process:
         until_asleep(project)
         process.send_signal(number)
-        took, (_, stderr) = timed(process.communicate)
+        stderr = ended(process)
 
     assert process.returncode == code
-    assert took < 20
     assert "1 of 3 statements are committed, the next statement may be; a rerun checks the catalog" in stderr
     assert failures(project) == [("v1.0.0-002", f"interrupted by {number.name}")]
     assert_nothing_is_left(project)
@@ -67,31 +65,32 @@ def test_a_signal_ends_a_statement_outside_a_transaction(project: Project, numbe
 
 def test_the_timeout_ends_the_run_and_reports_what_was_applied(project: Project) -> None:
     project.add(1, "create table a (id int)")
-    project.add(2, "create table b (id int); select pg_sleep(60)")
+    project.add(2, "create table b (id int); select pg_sleep(3600)")
 
-    took, run = timed(lambda: project.cli("migrate", "--timeout", "1s"))
+    with running(project, "migrate", "--timeout", "1h") as process:
+        until_asleep(project)
+        process.send_signal(signal.SIGALRM)  # as its timer does after the hour
+        stderr = ended(process)
 
-    assert run.returncode == 1
-    assert took < 20
-    assert "the run took longer than 1 s" in run.stderr
-    assert "applied before the failure: v1.0.0-001" in run.stderr
+    assert process.returncode == 1
+    assert "the run took longer than 3600 s" in stderr
+    assert "applied before the failure: v1.0.0-001" in stderr
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
-    assert failures(project) == [("v1.0.0-002", "the run took longer than 1 s")]
+    assert failures(project) == [("v1.0.0-002", "the run took longer than 3600 s")]
     assert_nothing_is_left(project)
 
 
 def test_a_run_that_waits_for_the_lock_obeys_a_signal(project: Project) -> None:
-    project.add(1, "select pg_sleep(60)")
+    project.add(1, "select pg_sleep(3600)")
     with running(project, "migrate"):
         until_asleep(project)
         with running(project, "migrate") as waiter:
             assert waiter.stderr is not None
             assert "waiting for the migration lock" in waiter.stderr.readline()
             waiter.terminate()
-            took, _ = timed(waiter.wait)
+            ended(waiter)
 
     assert waiter.returncode == 143
-    assert took < 20
 
 
 # Python up to 3.11 wraps an exception that is raised during a class statement, and modules are imported during a run.
@@ -252,7 +251,7 @@ def test_migrate_survives_sigterm_at_random_moments(mixed: Project, times: int) 
 def test_a_signal_ends_a_copy_that_the_server_takes_slowly(project: Project) -> None:
     project.query(
         "create table a (id int, note text)",
-        "create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$",
+        "create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(3600); return new; end $$",
         "create trigger nap before insert on a for each row execute function nap()",
     )
     rows = "".join(f"{n}\t{'x' * 1000}\n" for n in range(10_000))
@@ -260,10 +259,9 @@ def test_a_signal_ends_a_copy_that_the_server_takes_slowly(project: Project) -> 
     with running(project, "migrate") as process:
         until_asleep(project)
         process.terminate()
-        took, (_, stderr) = timed(process.communicate)
+        stderr = ended(process)
 
     assert process.returncode == 143
-    assert took < 20
     assert "v1.0.0-001 failed: interrupted by SIGTERM" in stderr
     assert failures(project) == [("v1.0.0-001", "interrupted by SIGTERM")]
     assert_nothing_is_left(project)

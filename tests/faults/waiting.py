@@ -1,24 +1,17 @@
-"""What tests wait for, and how long it takes."""
+"""What tests wait for."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
+from tests.polling import LIMIT, until
 from tests.project import Project
 
-T = TypeVar("T")
+__all__ = ["LIMIT", "OURS", "backends", "ended", "running", "until", "until_asleep"]
+
 OURS = "datname = current_database() and application_name like 'sqlmigrate%'"
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -36,10 +29,9 @@ def until_asleep(project: Project) -> None:
     until(lambda: project.value(f"select count(*) from pg_stat_activity where {OURS} and wait_event = 'PgSleep'"))
 
 
-def timed(action: Callable[[], T]) -> tuple[float, T]:
-    began = time.monotonic()
-    result = action()
-    return time.monotonic() - began, result
+def ended(process: subprocess.Popen[str]) -> str:
+    """Waits until a process has ended; returns what it wrote to standard error."""
+    return process.communicate(timeout=LIMIT)[1]
 
 
 def backends(project: Project) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.events import WaitingForServer
-from tests.faults.waiting import running, timed
+from tests.faults.waiting import running
 from tests.project import Project
 from tests.proxy import Proxy
 
@@ -60,10 +59,9 @@ def test_a_command_waits_until_the_server_listens(project: Project, closed_port:
 def test_the_wait_has_an_end(project: Project, closed_port: int, host: str) -> None:
     url = make_conninfo(project.database, host=host, port=closed_port)
 
-    took, run = timed(lambda: project.cli("status", "--connect-wait", "1500ms", DATABASE_URL=url))
+    run = project.cli("status", "--connect-wait", "1500ms", DATABASE_URL=url)
 
     assert run.returncode == 1
-    assert 1.4 < took < 15
     assert run.stderr.startswith("  waiting for the server: ")
     assert "could not connect to the database" in run.stderr
 
@@ -81,13 +79,10 @@ def test_without_connect_wait_a_command_fails_at_once(project: Project, closed_p
 def test_what_is_wrong_is_not_waited_for(project: Project, wrong: dict[str, str]) -> None:
     migrator = project.migrator(database_url=make_conninfo(project.database, **wrong), connect_wait="1min")
 
-    began = time.monotonic()
     with pytest.raises(ConnectionFailed) as failed:
         migrator.status()
-    took = time.monotonic() - began
 
     assert "does not exist" in failed.value.message
-    assert took < 10
     assert not [event for event in project.events if isinstance(event, WaitingForServer)]
 
 

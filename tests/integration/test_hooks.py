@@ -7,6 +7,7 @@ import pytest
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, ScriptError
 from sqlmigrate.events import Finished, Notice
+from tests.polling import LIMIT
 from tests.project import Project
 
 SAY = "insert into said (what) values ('{}');"
@@ -199,7 +200,7 @@ def test_hooks_run_again_after_a_lock_timeout(talking: Project) -> None:
         running = talking.start("migrate", "--lock-timeout", "100ms")
         while not talking.value("select exists (select from pg_locks where not granted)"):
             pass
-    _, told = running.communicate(timeout=20)
+    _, told = running.communicate(timeout=LIMIT)
     assert running.returncode == 0, told
     assert said(talking)[1:-1] == ["before_each v1.0.0-001", "after_each v1.0.0-001"]
 

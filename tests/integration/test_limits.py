@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import psycopg
 import pytest
 
@@ -114,17 +112,15 @@ def test_a_run_waits_for_another_run_as_long_as_configured(
     (project.root / "sqlmigrate.toml").write_text(file)
     with psycopg.connect(project.database) as other:
         other.execute("select pg_advisory_lock(%s)", [key_of("public.migrations")])
-        began = time.monotonic()
         run = project.cli("migrate", *options, **variables)
 
     assert run.returncode == 4
-    assert time.monotonic() - began < 30
     assert "could not obtain the migration lock within 0.3 s" in run.stderr
 
 
 @pytest.mark.parametrize(("options", "file"), [(("--timeout", "1s"), 'timeout = "1h"'), ((), 'timeout = "1s"')])
 def test_a_run_stops_after_its_timeout(project: Project, options: tuple[str, ...], file: str) -> None:
-    project.add(1, "select pg_sleep(60);")
+    project.add(1, "select pg_sleep(120);")
     (project.root / "sqlmigrate.toml").write_text(file)
 
     run = project.cli("migrate", *options)

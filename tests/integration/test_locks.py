@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -18,6 +17,7 @@ from psycopg import pq
 
 from sqlmigrate.locks import Mode, hidden_in, locks_of
 from sqlmigrate.locks.hidden import HARMLESS
+from tests.polling import until
 from tests.servers import Server, execute
 from tests.versions import GRANT_LOCKS, has_syntax, later_functions
 
@@ -624,11 +624,7 @@ def test_harmless_functions_are_built_in(connection: psycopg.Connection) -> None
 
 
 def wait_until_waiting(watcher: psycopg.Connection, pid: int) -> None:
-    for _ in range(1000):
-        if watcher.execute("select from pg_locks where pid = %s and not granted", [pid]).rowcount:
-            return
-        time.sleep(0.005)
-    raise AssertionError("it never waited")
+    until(lambda: watcher.execute("select from pg_locks where pid = %s and not granted", [pid]).rowcount)
 
 
 @pytest.mark.parametrize("statement", WORK)

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlmigrate.errors import PlanRefused
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.pooler import keeps_session
+from tests.polling import until
 from tests.project import Project
 
 pytestmark = pytest.mark.debian
@@ -52,9 +52,8 @@ def bouncer(project: Project, mode: str, size: int = 4, round_robin: int = 0) ->
     if owner:
         shutil.chown(directory, owner)
     process = subprocess.Popen(["/usr/sbin/pgbouncer", "-q", directory / "ini"], user=owner)
-    while not (directory / ".s.PGSQL.6432").exists():
-        assert process.poll() is None, (directory / "log").read_text()
-        time.sleep(0.02)
+    until(lambda: (directory / ".s.PGSQL.6432").exists() or process.poll() is not None)
+    assert process.poll() is None, (directory / "log").read_text()
     through = f"host={directory} port=6432 user=postgres dbname={parts['dbname']}"
     try:
         yield Project(project.server, through, project.root)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import psycopg
@@ -12,8 +11,10 @@ import pytest
 
 from sqlmigrate.authoring.renumber import Move, RenumberRequest, do
 from sqlmigrate.errors import ConfigurationError, PlanRefused
+from sqlmigrate.events import WaitingForLock
 from sqlmigrate.files import atomic
 from sqlmigrate.server.lock import key_of
+from tests.polling import until
 from tests.project import Project
 
 pytestmark = pytest.mark.anywhere
@@ -232,7 +233,7 @@ def test_no_file_is_renamed_during_a_run(merged: Project) -> None:
         before = on_disk(merged)
         renaming = threading.Thread(target=merged.migrator().renumber, args=(RenumberRequest(),))
         renaming.start()
-        time.sleep(0.5)
+        until(lambda: any(isinstance(event, WaitingForLock) for event in merged.events))
         assert on_disk(merged) == before
     renaming.join()
     assert on_disk(merged) != before

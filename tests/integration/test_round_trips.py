@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from sqlmigrate.execution import executor
@@ -12,14 +10,12 @@ from tests.project import Project
 from tests.proxy import proxied
 
 
-def timed(project: Project, delay: float) -> tuple[int, float]:
-    """Round trips and seconds of a run over everything, which is taken back afterwards."""
+def round_trips(project: Project, delay: float) -> int:
+    """Returns the number of round trips of a run over everything, which is taken back afterwards."""
     with proxied(project.database, delay) as proxy:
-        began = time.monotonic()
         steps = project.migrator(database_url=proxy.conninfo).migrate().steps
-        took = time.monotonic() - began
     project.migrator().rollback(steps=len(steps))
-    return proxy.round_trips, took
+    return proxy.round_trips
 
 
 def test_a_hundred_migrations_in_at_most_ten_round_trips(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,12 +25,8 @@ def test_a_hundred_migrations_in_at_most_ten_round_trips(project: Project, monke
     for number in range(1, 101):
         project.add(number, f"create table t{number} (id int primary key)", f"drop table t{number}")
 
-    round_trips, quick = timed(project, delay=0)
-    slow_round_trips, slow = timed(project, delay=0.05)
-
-    assert round_trips <= 10
-    assert slow_round_trips <= 10
-    assert slow < quick + 5  # half of what one for each would take
+    assert round_trips(project, delay=0) <= 10
+    assert round_trips(project, delay=0.05) <= 10
 
 
 def test_nothing_to_do_takes_five_round_trips_at_most(project: Project) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sqlmigrate.authoring.template import Templates
 from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.model import Action
 from sqlmigrate.sql.identifier import KEYWORDS
+from tests.faults.waiting import backends, until
 from tests.project import Project
 
 SHOP = """
@@ -145,13 +145,10 @@ def test_a_backfill_continues_after_it_was_killed(shop: Project) -> None:
     filled = "select count(*) from orders where status is not null"
 
     running = shop.start("migrate")
-    while shop.value(filled) < 2000:
-        assert running.poll() is None
-        time.sleep(0.01)
+    until(lambda: shop.value(filled) >= 2000 or running.poll() is not None)
     running.send_signal(signal.SIGKILL)
     running.communicate()
-    while shop.value("select count(*) from pg_stat_activity where application_name like 'sqlmigrate%'"):
-        time.sleep(0.05)
+    until(lambda: not backends(shop))
     done = shop.value(filled)
     transactions = shop.value("select count(distinct xmin::text) from orders where status is not null")
     shop.query("create table seen as select id, xmin::text as by from orders where status is not null")

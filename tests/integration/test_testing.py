@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from sqlmigrate.server import embedded
+from tests import polling
+from tests.proxy import proxied
 from tests.servers import Server, execute
 
 pytest_plugins = ["pytester"]
@@ -127,10 +124,7 @@ def test_the_next_run_drops_the_databases_of_a_killed_run(consumer: pytest.Pytes
 
 
 def until(server: Server, rows: list[tuple[object, ...]]) -> None:
-    deadline = time.monotonic() + 60
-    while execute(server.conninfo, TESTS) != rows:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    polling.until(lambda: execute(server.conninfo, TESTS) == rows)
 
 
 def test_the_databases_of_a_running_run_are_not_dropped(consumer: pytest.Pytester, server: Server) -> None:
@@ -206,27 +200,16 @@ def test_the_embedded_server_is_in_the_cache_directory(
     assert (consumer.path / ".pytest_cache" / "d" / "sqlmigrate" / "postgres" / "PG_VERSION").exists()
 
 
-def test_in_memory_the_first_database_takes_less_than_2_seconds_and_further_ones_less_than_40_milliseconds(
-    consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+def test_a_further_database_takes_few_round_trips(
+    consumer: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a busy machine the limit is a little above the time that the server itself takes for a copy."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # the speed of a disk depends on other programs
-        monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", f"embedded:{memory}/postgres")
-        consumer.makepyfile(USES.format(count=20))
-        run(consumer, passed=20)
-        output = run(consumer, "--durations=0", "-vv", passed=20)
-        copy = statistics.median(copies(f"{memory}/postgres"))
+    def round_trips(tests: int) -> int:
+        consumer.makepyfile(USES.format(count=tests))
+        with proxied(server.conninfo) as proxy:
+            monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", proxy.conninfo)
+            run(consumer, passed=tests)
+        return proxy.round_trips
 
-    first, *further = [float(seconds) for seconds in re.findall(r"^([\d.]+)s setup", output, re.MULTILINE)]
-    assert first < max(2, 100 * copy)
-    assert statistics.median(further) < max(0.040, 2 * copy)
+    round_trips(1)  # makes the template
 
-
-def copies(directory: str) -> Iterator[float]:
-    """Yields the times that the server takes to copy a database."""
-    url = embedded.start(directory)
-    for number in range(20):
-        began = time.monotonic()
-        execute(url, f"create database copy{number}")
-        yield time.monotonic() - began
-    embedded.stop(directory)
+    assert round_trips(11) - round_trips(1) <= 10 * 10

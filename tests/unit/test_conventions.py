@@ -23,6 +23,22 @@ PYTHON_FILES = [
 ]
 
 
+# The modules of the tests that may read the clock or sleep.
+CLOCKS = {
+    "polling.py": "ends a wait that would never end",
+    "inprocess.py": "reads the time zone anew",
+    "unit/test_duration.py": "sets the time zone",
+    "proxy.py": "stands for a slow network",
+    "webhook.py": "stands for a slow server",
+    "prometheus.py": "reads metrics now and then",
+    "faults/mix.py": "strikes at random moments",
+    "faults/test_metrics_kill.py": "kills at random moments",
+    "faults/test_dead_network.py": "logs when the network's death was noticed",
+    "containers/test_compose.py": "logs how long containers take",
+    "containers/test_image.py": "waits for a container",
+}
+
+
 @cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
@@ -72,3 +88,15 @@ def test_modules_and_functions_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
     functions = [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef)]
     assert [place(path, node) for node in functions if (node.end_lineno or 0) - node.lineno + 1 > 40] == []
+
+
+def imported(path: Path) -> set[str]:
+    imports = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = [node.module or "" for node in imports if isinstance(node, ast.ImportFrom)]
+    return {*modules, *(alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names)}
+
+
+def test_tests_wait_for_states_and_read_no_clock() -> None:
+    """A test that measures time or sleeps fails on a busy machine; tests.polling.until() waits for a state."""
+    tests = ROOT / "tests"
+    assert {str(path.relative_to(tests)) for path in tests.rglob("*.py") if "time" in imported(path)} == set(CLOCKS)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.files.atomic import replaced, save
+from tests.polling import LIMIT
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append(path.read_text()))
     reader.start()
     save(str(path), "through")
-    reader.join(10)
+    reader.join(LIMIT)
     assert read == ["through"]
     assert path.is_fifo()
     save("/dev/null", "nowhere")
