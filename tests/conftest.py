@@ -37,7 +37,7 @@ def server() -> Iterator[Server]:
 def database(server: Server) -> Iterator[str]:
     """The connection string of a new, empty database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    execute(server.conninfo, f"create database {name}")
+    execute(server.conninfo, f"create database {name} {server.copy_strategy}")
     yield server.database(name)
     execute(server.conninfo, f"drop database {name} with (force)")
 

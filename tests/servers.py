@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import psycopg
@@ -38,6 +39,11 @@ class Server:
     def version(self) -> int:
         """The major version."""
         return int(str(execute(self.conninfo, "show server_version_num")[0][0])) // 10_000
+
+    @cached_property
+    def copy_strategy(self) -> str:
+        """The option of CREATE DATABASE for files, which takes half of the time of the log; of PostgreSQL 15."""
+        return "strategy file_copy" if self.version >= 15 else ""
 
     def database(self, name: str) -> str:
         return make_conninfo(self.conninfo, dbname=name)

@@ -8,7 +8,7 @@ import secrets
 import shlex
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -20,6 +20,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate import Migrator, load_settings
 from sqlmigrate.cli import main
+from sqlmigrate.config.options import RUNS
+from tests.polling import LIMIT
 from tests.project import Project
 from tests.servers import OwnServer, Server, execute, local
 
@@ -91,16 +93,26 @@ class Watched:
         turn = len(self.seen) + WAYS.index(self.way)
         arguments += ["--log-file", f"{turn}.log", "--log-level", "debug", "--log-format", ("text", "json")[turn % 2]]
         words = command.split()
-        process = self.project.start(
-            *words,
-            *(arguments if words[0] in COMMANDS else ()),
-            **{"SQLMIGRATE_FORMAT": ("json", "text")[turn % 2], **given},
-        )
+        words += arguments if words[0] in COMMANDS else []
+        given = {"SQLMIGRATE_FORMAT": ("json", "text")[turn % 2], **given}
+        code, output = self._watched(words, given) if self._has_processes(words[0]) else self._output(words, given)
+        self.seen.append(f"{command}: {output}")
+        assert "Traceback" not in output
+        return code
+
+    def _has_processes(self, command: str) -> bool:
+        """Whether the password is in the list of processes, or the command starts programs."""
+        return self.way in ("option", "command") or command in RUNS
+
+    def _watched(self, words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        process = self.project.start(*words, **environment)
         with watching(process, self):
-            stdout, stderr = process.communicate(timeout=60)
-        self.seen.append(f"{command}: {stdout}{stderr}")
-        assert "Traceback" not in stderr
-        return process.returncode
+            stdout, stderr = process.communicate(timeout=LIMIT)
+        return process.returncode, stdout + stderr
+
+    def _output(self, words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        done = self.project.cli(*words, **environment)
+        return done.returncode, done.stdout + done.stderr
 
     def given(self, user: str = "app", **elsewhere: str) -> tuple[list[str], dict[str, str]]:
         """The arguments and the environment that give the password in this way."""
