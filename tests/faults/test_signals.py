@@ -222,11 +222,11 @@ sys.setprofile(kill_in_template)
 
 def test_a_signal_in_the_callback_of_a_notice_ends_the_run(project: Project) -> None:
     (project.root / "sitecustomize.py").write_text(IN_A_NOTICE)
-    project.add(1, "do $$ begin raise notice 'hear'; end $$; select pg_sleep(60)")
+    project.add(1, "do $$ begin raise notice 'hear'; end $$; select pg_sleep(120)")
 
-    took, run = timed(lambda: project.cli("migrate", PYTHONPATH=f"{project.root}:{ROOT}"))
+    run = project.cli("migrate", PYTHONPATH=f"{project.root}:{ROOT}")
 
-    assert (run.returncode, took < 30) == (143, True)
+    assert run.returncode == 143
     assert "v1.0.0-001 failed: interrupted by SIGTERM" in run.stderr
 
 

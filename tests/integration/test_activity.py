@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from subprocess import Popen
 
@@ -14,6 +13,7 @@ import pytest
 
 from sqlmigrate.migrator import Migrator
 from sqlmigrate.planning.activity import Activity
+from tests import polling
 from tests.project import Project
 
 pytestmark = pytest.mark.anywhere
@@ -38,13 +38,15 @@ def shop(project: Project) -> Project:
 
 def until(activity: Callable[[], Activity | None], condition: Callable[[Activity], object]) -> Activity:
     """Waits for a state of the holder of the lock."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        seen = activity()
-        if seen is not None and condition(seen):
-            return seen
-        time.sleep(0.05)
-    raise AssertionError(activity())
+    seen: list[Activity] = []
+
+    def has_happened() -> bool:
+        current = activity()
+        seen[:] = [current] if current is not None and condition(current) else []
+        return bool(seen)
+
+    polling.until(has_happened)
+    return seen[0]
 
 
 @contextlib.contextmanager

@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.polling import until
 from tests.servers import quick
 
 
@@ -154,7 +154,7 @@ def test_starts_at_once_start_one_server(place: Place) -> None:
 def test_a_server_that_is_kept_while_a_command_runs_outlives_that_command(place: Place) -> None:
     (place.root / "migrations" / "V1.0.0-002__slow.up.sql").write_text("select pg_sleep(30);")
     slow = place.start("migrate")
-    wait_until(lambda: place.pid() != 0)
+    until(lambda: place.pid() != 0)
     place.run("embedded", "start")
     pid = place.pid()
     slow.send_signal(signal.SIGINT)
@@ -167,7 +167,7 @@ def test_a_killed_server_is_started_again(place: Place) -> None:
     place.run("migrate")
     pid = place.pid()
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not lives(pid))
+    until(lambda: not lives(pid))
 
     assert "is not running" in place.run("embedded", "status")
     assert "1 applied" in place.run("status")
@@ -177,7 +177,7 @@ def test_a_killed_server_is_started_again(place: Place) -> None:
 def test_a_killed_command_does_not_keep_the_server_running(place: Place) -> None:
     (place.root / "migrations" / "V1.0.0-002__slow.up.sql").write_text("select pg_sleep(30);")
     slow = place.start("migrate")
-    wait_until(lambda: place.pid() != 0)
+    until(lambda: place.pid() != 0)
     slow.kill()
     slow.communicate(timeout=60)
 
@@ -225,10 +225,3 @@ def test_another_users_directory_is_refused_and_left_as_it_is(place: Place, acti
 def lives(pid: int) -> bool:
     status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
     return bool(status) and not status.startswith("Z")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

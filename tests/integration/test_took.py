@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import psycopg
 import pytest
 
 from sqlmigrate.events import Blocked, Retrying, WaitingForLock
 from sqlmigrate.server.lock import key_of
-from tests.faults.waiting import timed, until
+from tests.polling import until
 from tests.project import Project
+
+T = TypeVar("T")
 
 
 def took(project: Project) -> float:
     return float(project.value("select duration_ms from migrations")) / 1000
+
+
+def timed(action: Callable[[], T]) -> tuple[float, T]:
+    began = time.monotonic()
+    result = action()
+    return time.monotonic() - began, result
 
 
 def seen(project: Project, kind: type) -> int:

@@ -28,6 +28,7 @@ CLOCKS = {
     "polling.py": "ends a wait that would never end",
     "inprocess.py": "reads the time zone anew",
     "unit/test_duration.py": "sets the time zone",
+    "integration/test_took.py": "measures what the column TOOK measures",
     "proxy.py": "stands for a slow network",
     "webhook.py": "stands for a slow server",
     "prometheus.py": "reads metrics now and then",
