@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
