@@ -24,6 +24,7 @@ REQUIRED = {
     "baseline": ["--version", "v1.0.0-001"],
     "cleanup": ["--keep-days", "7"],
     "approve": ["plan.json"],
+    "completion": ["bash"],
     "embedded": ["status"],
 }
 VALUES = {
