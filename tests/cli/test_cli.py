@@ -496,7 +496,7 @@ def test_options_are_listed_under_headings() -> None:
     assert {"--database-url", "--history-table"} <= found["Connection:"]
     assert found["Project:"] == {"--dir", "--config", "--env", "--env-file"}
     assert {"--lock-wait", "--lock-retries", "--statement-timeout", "--backup", "--push"} <= found["Run:"]
-    assert found["Output:"] == {"--format", "--log-level", "--log-format", "--log-file"}
+    assert found["Output:"] == {"--format", "--log-level", "--log-format", "--log-file", "--quiet", "--verbose"}
     assert "--preset" in sections("validate")["Linting files:"]
 
 
