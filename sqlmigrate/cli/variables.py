@@ -94,7 +94,7 @@ def _read_env_file(command: click.Command, opts: Mapping[str, object]) -> None:
             values = env_file.read(path)
         except ConfigurationError as error:
             raise click.UsageError("; ".join(filter(None, [error.message, error.hint]))) from None
-        os.environ.update({name: value for name, value in values.items() if name not in os.environ})
+        os.environ.update({name: value for name, value in values.items() if not os.environ.get(name)})
 
 
 def used(context: click.Context) -> Mapping[str, str]:

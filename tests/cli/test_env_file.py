@@ -96,3 +96,11 @@ def test_the_library_is_imported_only_when_asked() -> None:
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
 
     assert done.stdout == "False\n"
+
+
+def test_an_empty_variable_counts_as_not_set(project: Project) -> None:
+    add_series(project)
+
+    done = run(project, f"DATABASE_URL='{project.database}'\n", "migrate", "--env-file", ".env", DATABASE_URL="")
+
+    assert (done.returncode, len(project.versions())) == (0, 2)
