@@ -6,8 +6,8 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
