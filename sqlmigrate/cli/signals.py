@@ -11,15 +11,17 @@ from sqlmigrate.errors import Interrupted, SignalReceived, SqlMigrateError, Time
 if TYPE_CHECKING:
     from types import FrameType
 
-# Functions whose exceptions are lost: those of a finalizer, and those of libpq's callback for notices.
-_LOSE_EXCEPTIONS = ("__del__", "_notice_handler")
+# Functions whose exceptions are lost: those of a finalizer, and those of libpq's callback for notices. After an exception
+# in the other functions nobody would end the process that they have started.
+_HOLDING = ("__del__", "_notice_handler", "Popen.__init__", "Popen.__enter__")
 
 
 class Signals:
     """The signals of a command: the first one raises `SignalReceived`, the others are ignored.
 
     A signal that arrives during an import is held until the import has ended: Python up to 3.11 wraps an exception
-    raised in a class statement, and psycopg ignores exceptions while it tries its implementations.
+    raised in a class statement, and psycopg ignores exceptions while it tries its implementations. It is held likewise
+    while a child process starts, which would otherwise survive.
     """
 
     def __init__(self) -> None:
@@ -66,11 +68,11 @@ class Signals:
 
 
 def _outermost_holding(frame: FrameType | None) -> FrameType | None:
-    """Returns the outermost frame that imports a module or would lose an exception, if there is one."""
+    """Returns the outermost frame that imports a module, starts a process or would lose an exception, if any."""
     outermost = None
     while frame is not None:
         code = frame.f_code
-        if code.co_filename.startswith("<frozen importlib") or code.co_name in _LOSE_EXCEPTIONS:
+        if code.co_filename.startswith("<frozen importlib") or code.co_qualname.endswith(_HOLDING):
             outermost = frame
         frame = frame.f_back
     return outermost
