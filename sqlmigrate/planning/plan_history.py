@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.server.connection import Connection
 
+_NEXT = "nothing of it is left to run; for other changes, create a new plan: `sqlmigrate plan --out FILE`"
 # A role that only approves may read the log, but not the table of runs.
 _LAST_ENTRIES = """
 select distinct on (version) version, checksum, outcome, logged_at, db_user, error_msg from {log}
@@ -73,7 +74,9 @@ def explained(
     run, is_complete = _earlier_run(connection, history, file) if changes else ("", False)
     if not run:
         return changes
-    return [Problem("plan-outdated", run, Location(file.path), PLAN_AGAIN), *(() if is_complete else changes)]
+    if is_complete:
+        return [Problem("plan-outdated", run, Location(file.path), _NEXT)]
+    return [Problem("plan-outdated", run, Location(file.path), PLAN_AGAIN), *changes]
 
 
 def moment(at: datetime) -> str:

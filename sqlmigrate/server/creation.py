@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 # The databases of every new server to which ordinary roles can connect.
 _MAINTENANCE = ("postgres", "template1")
-_EXISTS = "select exists (select from pg_catalog.pg_database where datname = {name})"
 _CREATE = "create database {name}"
-# Another run creates the database at the same time.
+# Another run has created the database since the failure, or creates it at the same time.
 _CREATED_MEANWHILE = {DUPLICATE, "42P04"}  # unique_violation of pg_database, duplicate_database
 
 
@@ -27,16 +26,13 @@ def create_missing(connect: Callable[[str], Connection], name: str, failure: Con
     Args:
         connect: Opens a connection to another database of the server.
         name: The name of the database.
-        failure: Why the database could not be connected to. It is raised if the database exists.
+        failure: The error that the database does not exist. It is raised if no other database can be connected to.
 
     Raises:
-        ConnectionFailed: The database exists, or no database of the server can be connected to, or this role may not
-            create a database.
+        ConnectionFailed: No database of the server can be connected to, or this role may not create a database.
     """
     connection = _maintenance(connect, name, failure)
     try:
-        if connection.rows(_EXISTS.format(name=connection.literal(name)))[0][0]:
-            raise failure
         connection.run(_CREATE.format(name=quoted(name)))
     except StatementFailed as error:
         if error.report.sqlstate in _CREATED_MEANWHILE:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
@@ -89,6 +90,19 @@ def test_of_two_runs_one_creates_the_database_and_both_succeed(project: Project,
         thread.join()
     assert errors == []
     assert sorted(created) == ["", "", missing]
+
+
+def test_a_database_that_was_created_since_the_failure_is_no_error(
+    project: Project, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = creation.create_missing
+
+    def late(*arguments: Any) -> bool:
+        assert real(*arguments)  # the other run
+        return real(*arguments)
+
+    monkeypatch.setattr(creation, "create_missing", late)
+    assert project.migrator(database_url=url(project, missing)).create_database() == ""
 
 
 def test_a_role_that_may_not_create_databases_gets_the_commands(project: Project, missing: str) -> None:

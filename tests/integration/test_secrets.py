@@ -45,6 +45,7 @@ COMMANDS = {
     "metrics": "metrics --textfile metrics.prom",
     "lock-status": "lock-status",
     "force-unlock": "force-unlock --yes",
+    "redo": "redo --yes --backup backups",
     "rollback": "rollback --steps 1 --yes --backup backups",
     "baseline": "baseline --version v1.0.0-002",
     "repair": "repair --yes",
