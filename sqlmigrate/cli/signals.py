@@ -11,8 +11,8 @@ from sqlmigrate.errors import Interrupted, SignalReceived, SqlMigrateError, Time
 if TYPE_CHECKING:
     from types import FrameType
 
-# Functions whose exceptions are lost: those of a finalizer, and those of libpq's callback for notices. After an exception
-# in the other functions nobody would end the process that they have started.
+# Functions whose exceptions are lost: those of a finalizer, and those of libpq's callback for notices.
+# An exception in the other functions would leave a process that nobody ends.
 _HOLDING = ("__del__", "_notice_handler", "Popen.__init__", "Popen.__enter__")
 
 
