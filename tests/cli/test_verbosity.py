@@ -19,6 +19,7 @@ SILENT = {
     "approve": ("plan.json", "--yes"),
     "baseline": ("--version", "v1.0.0-002"),
     "repair": ("--yes",),
+    "redo": ("--yes",),
     "cleanup": ("--keep-days", "30"),
     "force-unlock": ("--yes",),
     "renumber": ("--yes",),

@@ -128,6 +128,7 @@ def test_a_signal_during_an_import_is_not_an_internal_error(project: Project, pr
 # A signal at the import of the module that `STRIKE` names.
 AT_AN_IMPORT = """
 import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` ignores it
 class Killer:
     def find_spec(self, name, path=None, target=None):
         if name == os.environ["STRIKE"]:
@@ -137,6 +138,8 @@ sys.meta_path.insert(0, Killer())
 COMMANDS = {
     "migrate": ("migrate",),
     "rollback": ("rollback", "--steps", "1", "--yes"),
+    "redo": ("redo", "--yes"),
+    "embedded": ("embedded", "status"),
     "plan": ("plan",),
     "approve": ("approve", "plan.json", "--yes"),
     "status": ("status",),
@@ -162,6 +165,7 @@ IMPORTS = {
     "generate": ("sqlmigrate.config.settings", "sqlmigrate.authoring.generator", "jinja2"),
     "rules": ("sqlmigrate.lint.rules", "sqlmigrate.render.text"),
     "completion": ("click.shell_completion",),
+    "embedded": ("sqlmigrate.config.settings", "sqlmigrate.server.embedded"),
 }
 
 

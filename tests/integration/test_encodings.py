@@ -76,7 +76,7 @@ def test_any_encoding(latin: Project) -> None:
 
     error = failure(latin)
 
-    assert str(error.location) == f"{path}:2:10"
+    assert str(error.location) == f"{path}:2:9"
     assert latin.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False)]
 
 

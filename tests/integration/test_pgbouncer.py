@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlmigrate.errors import PlanRefused
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.pooler import keeps_session
+from tests.integration.test_activity import until as until_activity
 from tests.polling import until
 from tests.project import Project
 
@@ -121,9 +121,7 @@ def test_lock_status_shows_the_statement_of_the_backend_that_works(project: Proj
     with bouncer(project, mode) as through, psycopg.connect(project.database) as other:
         other.execute("lock table t in access share mode")
         run = through.start("migrate", "--lock-timeout", "10min")
-        while (seen := project.migrator().activity()) is None or " on " not in seen.waits_for:
-            assert run.poll() is None
-            time.sleep(0.05)
+        seen = until_activity(project.migrator().activity, lambda seen: " on " in seen.waits_for)
         states = [status.state.value for status in project.migrator().status()]
         other.rollback()
         assert run.wait() == 0

@@ -69,11 +69,7 @@ ANSWERS = [
     pytest.param({"user": "idle"}, "ALTER ROLE … LOGIN", id="nologin"),
     pytest.param({"user": "outside"}, "connect as the role that it expects", id="peer"),
     pytest.param({"user": "refused"}, "add a line for this host, user and database to pg_hba.conf", id="pg_hba"),
-    pytest.param(
-        {"dbname": "nothing"},
-        "DB_NAME, or the last part of the URL; or create it: sqlmigrate migrate --create",
-        id="database",
-    ),
+    pytest.param({"dbname": "nothing"}, "`sqlmigrate migrate --create-database` creates it", id="database"),
     pytest.param({"dbname": "closed"}, "ALTER DATABASE … ALLOW_CONNECTIONS", id="closed"),
     pytest.param({"dbname": "private", "user": "barred"}, "run GRANT CONNECT ON DATABASE", id="private"),
     pytest.param({"user": "single"}, "raise max_connections, or the CONNECTION LIMIT", id="limit"),
