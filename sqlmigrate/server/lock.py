@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import LockLost, LockNotAvailable, StatementFailed
+from sqlmigrate.errors import ConnectionFailed, LockLost, LockNotAvailable, StatementFailed
 from sqlmigrate.model import Holder
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ _LOST = "sqlmigrate.the_migration_lock_was_lost"
 _TERMINATE = "select pg_catalog.pg_terminate_backend({pid})"
 
 _POLL_MIN, _POLL_MAX = 0.02, 0.5
+_POOL_WAIT = 10  # seconds until a pooler must have a second server connection
 
 
 def key_of(history_table: str) -> int:
@@ -148,9 +149,32 @@ class Lock:
         self._connection.run(_OPEN_XACT + (_NEVER_END if self._connection.server_version >= 170000 else ""))
         is_held, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
         if is_held:
+            self._require_server_connection()
             return self._worker.answers(then)
         self._connection.run("rollback")
         return None
+
+    def _require_server_connection(self) -> None:
+        """Checks that the pooler gives the worker a server connection, while the keeper has another.
+
+        Raises:
+            ConnectionFailed: it has not done so within 10 s.
+        """
+        deadline, on_tick = time.monotonic() + _POOL_WAIT, self._worker.on_tick
+
+        def look() -> None:
+            if time.monotonic() > deadline:
+                raise ConnectionFailed(
+                    "the connection pooler has no second server connection for the run",
+                    hint="raise its pool size to at least 2 (PgBouncer: default_pool_size), or connect to PostgreSQL"
+                    " directly",
+                )
+
+        self._worker.on_tick = look
+        try:
+            self._worker.run("select")
+        finally:
+            self._worker.on_tick = on_tick
 
 
 def _by(backend: Holder | None) -> str:

@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.errors import PlanRefused
+from sqlmigrate.server import lock
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.pooler import keeps_session
 from tests.integration.test_activity import until as until_activity
@@ -188,6 +189,24 @@ def test_one_backend_is_enough_in_session_mode(project: Project) -> None:
         run = through.cli("migrate")
 
         assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("command", ["migrate", "rollback --steps 1 --yes", "validate --dry-run"])
+def test_a_pool_of_one_backend_is_named_in_transaction_mode(
+    project: Project, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(lock, "_POOL_WAIT", 0.5)
+    project.add(1, "create table t ()", "drop table t")
+    project.migrator().migrate()
+    project.add(2, "select 1")
+    with bouncer(project, "transaction", size=1) as through:
+        run = through.cli(*command.split())
+
+    assert run.returncode == 1
+    assert "the connection pooler has no second server connection for the run" in run.stderr
+    assert "default_pool_size" in run.stderr
+    assert project.has_free_lock()
+    assert project.versions() == [("v1.0.0-001", True)]
 
 
 def test_who_blocks_is_named_in_session_mode(in_session_mode: Project, project: Project) -> None:
