@@ -25,6 +25,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """Returns also the public names that are not imported yet; interactive shells complete them."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Imports a public name on first use, so that `sqlmigrate --help` does not load psycopg."""
     if name not in _HOMES:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.execution.runner import Runner, checked
 from sqlmigrate.files import source
+from sqlmigrate.files.naming import as_version
 from sqlmigrate.history import log
 from sqlmigrate.model import Action, Health, Plan, PlanRequest, Problem, Run, State
 from sqlmigrate.planning import planner
@@ -66,24 +67,24 @@ class Migrator:
         self._target = Target(settings, on_event)
         self._runner = Runner(self._target, settings, on_event)
 
-    def migrate(self, target: Version | None = None, *, out_of_order: bool = False) -> Run:
+    def migrate(self, target: Version | str | None = None, *, out_of_order: bool = False) -> Run:
         """Applies the pending migrations.
 
         Args:
             target: The last version to apply. Repeatable migrations run only without a target.
             out_of_order: Also apply pending migrations that are older than the newest applied version.
         """
-        return self.run(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
+        return self.run(PlanRequest(Action.APPLY, as_version(target), out_of_order=out_of_order))
 
     def create_database(self) -> str:
         """Creates the database if it does not exist; returns its name, or an empty string if it exists."""
         return self._target.create_database()
 
-    def plan(self, target: Version | None = None, *, out_of_order: bool = False) -> Plan:
+    def plan(self, target: Version | str | None = None, *, out_of_order: bool = False) -> Plan:
         """Returns the plan that `migrate` would run now. Changes nothing."""
-        return self.planned(PlanRequest(Action.APPLY, target, out_of_order=out_of_order))
+        return self.planned(PlanRequest(Action.APPLY, as_version(target), out_of_order=out_of_order))
 
-    def rollback(self, to: Version | None = None, steps: int | None = None) -> Run:
+    def rollback(self, to: Version | str | None = None, steps: int | None = None) -> Run:
         """Rolls back applied migrations, the newest first.
 
         Args:
@@ -95,7 +96,7 @@ class Migrator:
         """
         return self.run(_rollback(to, steps))
 
-    def plan_rollback(self, to: Version | None = None, steps: int | None = None) -> Plan:
+    def plan_rollback(self, to: Version | str | None = None, steps: int | None = None) -> Plan:
         """Returns the plan that `rollback` would run now. Changes nothing."""
         return self.planned(_rollback(to, steps))
 
@@ -200,12 +201,13 @@ class Migrator:
             self._on_event(Warned(planner.run_in_progress(holder)))
         return statuses
 
-    def info(self, version: Version | None = None) -> list[Detail]:
+    def info(self, version: Version | str | None = None) -> list[Detail]:
         """Returns the details of one version, or of all migrations.
 
         Raises:
             PlanRefused: The version does not exist.
         """
+        version = as_version(version)
         with self._target.opened() as opened:
             every = self._statuses(opened)[0]
             statuses = [status for status in every if version is None or status.version == version]
@@ -245,7 +247,7 @@ class Migrator:
         unfinished = planner.while_running([*planner.problems(statuses), *planner.failures(statuses)], holder)
         return [*problems, *unfinished, *scripts, *planner.without_down(migrations)]
 
-    def baseline(self, version: Version) -> Run:
+    def baseline(self, version: Version | str) -> Run:
         """Marks a version and all versions before it as applied, without running them.
 
         Raises:
@@ -253,21 +255,21 @@ class Migrator:
         """
         files = source.find(self._settings.dir)
         with self._target.locked() as locked:
-            plan = planner.plan_baseline(planner.statuses(files.migrations, locked.rows), version)
+            plan = planner.plan_baseline(planner.statuses(files.migrations, locked.rows), as_version(version))
             plan = checked(replace(plan, problems=(*files.problems, *plan.problems)))
             rows = [locked.history.records.baseline(step.migration) for step in plan.steps]
             locked.history.create()
             locked.connection.run("\n".join(["begin;", *rows, "commit;"]))
             return Run(plan.steps)
 
-    def plan_repair(self, version: Version | None = None) -> list[Repair]:
+    def plan_repair(self, version: Version | str | None = None) -> list[Repair]:
         """Returns the repairs that `repair` would make now. Changes nothing."""
         from sqlmigrate.planning.repair import repairs
 
         with self._target.opened() as opened:
-            return repairs(_unambiguous(source.find(self._settings.dir)), opened.history, version)
+            return repairs(_unambiguous(source.find(self._settings.dir)), opened.history, as_version(version))
 
-    def repair(self, version: Version | None = None) -> list[Repair]:
+    def repair(self, version: Version | str | None = None) -> list[Repair]:
         """Makes the history agree with the files again, and logs each repair.
 
         Updates the checksums of changed files, deletes the rows of failed migrations, and stops reporting files that
@@ -276,7 +278,7 @@ class Migrator:
         from sqlmigrate.planning.repair import repairs
 
         with self._target.locked() as locked:
-            found = repairs(_unambiguous(source.find(self._settings.dir)), locked.history, version)
+            found = repairs(_unambiguous(source.find(self._settings.dir)), locked.history, as_version(version))
             locked.history.create()
             locked.connection.run("\n".join(["begin;", *(repair.sql for repair in found), "commit;"]))
             return found
@@ -344,7 +346,7 @@ class Migrator:
             return is_terminated
 
     def history(
-        self, version: Version | None = None, since: datetime | None = None, limit: int | None = None
+        self, version: Version | str | None = None, since: datetime | None = None, limit: int | None = None
     ) -> list[LogEntry]:
         """Returns the log entries, oldest first, with an entry for each run that ended without a record.
 
@@ -354,7 +356,7 @@ class Migrator:
             limit: Only the last `limit` entries.
         """
         with self._target.opened() as opened:
-            identity = None if version is None else str(version)
+            identity = None if version is None else str(as_version(version))
             return log.entries(*opened, self._target.lock_key, identity, since, limit)
 
     def plan_cleanup(self, keep_days: int) -> Pruned:
@@ -379,10 +381,10 @@ def _detail(status: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
     return Detail(status, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
 
 
-def _rollback(to: Version | None, steps: int | None) -> PlanRequest:
+def _rollback(to: Version | str | None, steps: int | None) -> PlanRequest:
     if (to is None) == (steps is None):
         raise ConfigurationError("exactly one of to and steps is required")
-    return PlanRequest(Action.ROLL_BACK, to, steps)
+    return PlanRequest(Action.ROLL_BACK, as_version(to), steps)
 
 
 def _unambiguous(files: MigrationFiles) -> Sequence[Migration]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.model import Version
@@ -17,6 +17,7 @@ _FILE = re.compile(
     r"(?:V(\d+)\.(\d+)\.(\d+)-(\d+)|R)__([^.].*?)(?:\.(up|down))?\.sql",
     re.IGNORECASE,
 )
+_Given = TypeVar("_Given", bound="Version | None")
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)\.(\d+)-(\d+)\s*", re.IGNORECASE)
 
 # A version or R__ at the start, or an ending such as .psql, .sql.txt or .sql~.
@@ -69,6 +70,15 @@ def parse_version(text: str) -> Version:
     if match is None:
         raise ConfigurationError(f"{text!r} is not a version", hint="write a version such as v2.0.0-001")
     return Version(*map(int, match.groups()))
+
+
+def as_version(given: _Given | str) -> _Given | Version:
+    """Returns a version that may be given as text; None stays None.
+
+    Raises:
+        ConfigurationError: The text is not a version.
+    """
+    return parse_version(given) if isinstance(given, str) else given
 
 
 def file_name(version: Version, name: str, direction: str) -> str:
