@@ -212,6 +212,8 @@ def _sources(
     given: Mapping[str, Any], environ: Mapping[str, str], found: tuple[str, dict[str, Any]], environment: str | None
 ) -> tuple[Mapping[str, Any], ...]:
     """Returns the settings of options, environment and file, in this order of precedence."""
+    for name in given.keys() - set(_NAMES):
+        raise ConfigurationError(f"unknown setting {name!r}", hint=suggestion(name, _NAMES))
     from_file = _from_file(*found, environment or environ.get("SQLMIGRATE_ENV"))
     from_environ = {option.name: text for option in OPTIONS if (text := _in_environ(option, environ))}
     return {name: value for name, value in given.items() if value not in (None, ())}, from_environ, from_file
