@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import variables
+from sqlmigrate.cli import misplaced, variables
 from sqlmigrate.cli.signals import Signals
-from sqlmigrate.config.suggestion import did_you_mean, suggestion
+from sqlmigrate.config.suggestion import did_you_mean
 from sqlmigrate.errors import SignalReceived
 
 if TYPE_CHECKING:
@@ -72,13 +72,22 @@ class Group(click.Group):
             self.add_command(command)
             self._lists.setdefault(heading, []).append(command)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the options before the command; says where to write those of a command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if hint := misplaced.option_hint(error.option_name, self.commands):
+                ctx.fail(f"No such option {error.option_name!r}: {hint}")
+            raise
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Returns the command, or proposes the closest one."""
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
-            ctx.fail(f"No such command {name!r}: {suggestion(name, self.commands)}")
+            ctx.fail(f"No such command {name!r}: {misplaced.command_hint(name, self.commands)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
