@@ -348,6 +348,10 @@ def _setting_name(path: str, key: str, value: object) -> str:
 def _table_hint(path: str, key: str, content: Mapping[str, object]) -> str:
     """Returns the table that was probably meant: that of the linter, or that of an environment."""
     above = "tool.sqlmigrate." if os.path.basename(path) == "pyproject.toml" else ""
+    if key in ("tool", "sqlmigrate"):
+        return (
+            f"write its settings {'directly in [tool.sqlmigrate]' if above else 'at the top of the file, in no table'}"
+        )
     if key.startswith("lint") or did_you_mean(key, ["lint"]):
         return f"did you mean [{above}lint]?"
     environment = next((name for name, value in content.items() if isinstance(value, dict)), key)

@@ -77,6 +77,8 @@ def test_the_closest_name_is_proposed(project: Project, arguments: str, hint: st
         ('[env.prod]\nlock_wait = "1s"', "did you mean [environments.prod]?"),
         ("[enviroments.prod]", "did you mean [environments.prod]?"),
         ('[production]\nlock_wait = "1s"', "did you mean [environments.production]?"),
+        ('[tool.sqlmigrate]\nlock_wait = "1s"', "write its settings "),
+        ('[sqlmigrate]\nlock_wait = "1s"', "write its settings "),
         ('[linter]\npreset = "all"', "did you mean [lint]?"),
         ('[lnt]\npreset = "all"', "did you mean [lint]?"),
         ('lock_waits = "1s"', "did you mean lock_wait?"),
