@@ -169,7 +169,7 @@ def load_for_files(
     found = _file(file, environ)
     sources = _sources(given, environ, found, environment)
     return Settings(
-        **_merged(sources),
+        **_merged(sources, environ, found[0]),
         **_database(sources),
         passwords=_passwords(sources),
         lint=_lint_table(found, environ),
@@ -215,30 +215,38 @@ def _sources(
     for name in given.keys() - set(_NAMES):
         raise ConfigurationError(f"unknown setting {name!r}", hint=suggestion(name, _NAMES))
     from_file = _from_file(*found, environment or environ.get("SQLMIGRATE_ENV"))
-    from_environ = {option.name: text for option in OPTIONS if (text := _in_environ(option, environ))}
+    from_environ = {option.name: environ[name] for option in OPTIONS if (name := _variable(option, environ))}
     return {name: value for name, value in given.items() if value not in (None, ())}, from_environ, from_file
 
 
-def _merged(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _merged(sources: Sequence[Mapping[str, Any]], environ: Mapping[str, str], path: str) -> dict[str, Any]:
+    """Returns the value of each setting; an error names the option, the variable, or the file and its key."""
     names = {setting.name for setting in fields(Settings)}
-    values = {name: value for source in reversed(sources) for name, value in source.items()}
-    return {name: _read(name, value) for name, value in values.items() if name in names}
+    variables = {option.name: _variable(option, environ) for option in OPTIONS}
+    places: tuple[Callable[[str], str], ...] = (
+        lambda name: name.replace("_", "-"),
+        lambda name: variables[name],
+        lambda name: f"{path}: {name}",
+    )
+    values: dict[str, tuple[object, Callable[[str], str]]] = {}
+    for source, place in zip(sources, places, strict=True):
+        values = {name: (value, place) for name, value in source.items()} | values
+    return {name: _read(name, value, place) for name, (value, place) in values.items() if name in names}
 
 
-def _in_environ(option: Option, environ: Mapping[str, str]) -> str:
-    if not option.metavar:
-        return ""
-    value = environ.get(f"SQLMIGRATE_{option.name.upper()}", "")
-    return value or (environ.get(option.env, "") if option.env else "")
+def _variable(option: Option, environ: Mapping[str, str]) -> str:
+    """Returns the name of the variable that sets an option; empty if the environment does not set it."""
+    names = [f"SQLMIGRATE_{option.name.upper()}", option.env] if option.metavar else []
+    return next((name for name in names if name and environ.get(name)), "")
 
 
-def _read(name: str, value: object) -> object:
+def _read(name: str, value: object, place: Callable[[str], str]) -> object:
     try:
         if name in _LISTS and isinstance(value, list | tuple):
             return _not_empty(name, tuple(map(str, value)))
         return _not_empty(name, _READERS.get(name, str)(str(value)))
     except ConfigurationError as error:
-        raise ConfigurationError(f"{name.replace('_', '-')}: {error.message}", hint=error.hint) from None
+        raise ConfigurationError(f"{place(name)}: {error.message}", hint=error.hint) from None
 
 
 def _not_empty(name: str, value: object) -> object:

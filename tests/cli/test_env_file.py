@@ -47,9 +47,9 @@ def test_no_file_is_read_unless_asked(project: Project) -> None:
 @pytest.mark.parametrize(
     ("environ", "arguments", "shown"),
     [
-        ({}, (), "'3x'"),
-        ({"SQLMIGRATE_LOCK_RETRIES": "4x"}, (), "'4x'"),
-        ({"SQLMIGRATE_LOCK_RETRIES": "4x"}, ("--lock-retries", "5x"), "'5x'"),
+        ({}, (), "SQLMIGRATE_LOCK_RETRIES: '3x'"),
+        ({"SQLMIGRATE_LOCK_RETRIES": "4x"}, (), "SQLMIGRATE_LOCK_RETRIES: '4x'"),
+        ({"SQLMIGRATE_LOCK_RETRIES": "4x"}, ("--lock-retries", "5x"), "lock-retries: '5x'"),
     ],
 )
 def test_options_override_the_environment_which_overrides_the_file_of_variables(
@@ -59,7 +59,7 @@ def test_options_override_the_environment_which_overrides_the_file_of_variables(
 
     done = run(project, "SQLMIGRATE_LOCK_RETRIES=3x\n", "migrate", "--env-file", ".env", *arguments, **environ)
 
-    assert (done.returncode, f"lock-retries: {shown} is not a number" in done.stderr) == (2, True)
+    assert (done.returncode, f"error: {shown} is not a number" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_used_is_an_error(project: Project, content: bytes
 def test_values_are_not_expanded(project: Project) -> None:
     done = run(project, "SQLMIGRATE_LOCK_RETRIES='${HOME}$HOME'\n", "migrate", "--env-file", ".env")
 
-    assert "lock-retries: '${HOME}$HOME' is not a number" in done.stderr
+    assert "SQLMIGRATE_LOCK_RETRIES: '${HOME}$HOME' is not a number" in done.stderr
 
 
 def test_the_library_is_imported_only_when_asked() -> None:

@@ -196,16 +196,16 @@ def test_sqlmigrate_toml_takes_precedence_over_pyproject_toml(here: Path) -> Non
         ('lock_timeot = "1s"', "unknown setting 'lock_timeot'", "did you mean lock_timeout?"),
         ("data-base-url = 'x'", "unknown setting 'data-base-url'", "did you mean database_url?"),
         ("zzz = 1", "unknown setting 'zzz'", "valid names: database_url, db_host"),
-        ('lock-wait = "soon"', "lock-wait: 'soon' is not a duration", "unit"),
-        ("lock-wait = 5", "lock-wait: '5' is not a duration", "unit"),
-        ('lock-wait = ["5s"]', "lock-wait: .* is not a duration", "unit"),
-        ("lock-retries = -1", "lock-retries: '-1' is not a number", ""),
-        ('lock-retries = "²"', "lock-retries: '²' is not a number", ""),
-        ("lock-retries = " + "1" * 5000, "lock-retries: |integer string", ""),
-        ('lock-retries = "' + "1" * 5000 + '"', "lock-retries: the number is too large", ""),
+        ('lock-wait = "soon"', "sqlmigrate.toml: lock_wait: 'soon' is not a duration", "unit"),
+        ("lock-wait = 5", "sqlmigrate.toml: lock_wait: '5' is not a duration", "unit"),
+        ('lock-wait = ["5s"]', "sqlmigrate.toml: lock_wait: .* is not a duration", "unit"),
+        ("lock-retries = -1", "sqlmigrate.toml: lock_retries: '-1' is not a number", ""),
+        ('lock-retries = "²"', "sqlmigrate.toml: lock_retries: '²' is not a number", ""),
+        ("lock-retries = " + "1" * 5000, "lock_retries: |integer string", ""),
+        ('lock-retries = "' + "1" * 5000 + '"', "sqlmigrate.toml: lock_retries: the number is too large", ""),
         ('timeout = "99999999999999d"', "timeout: .* is too long", "24d"),
-        ("dir = []", "dir: no directory is given", ""),
-        ('log_level = "loud"', "log-level: 'loud' is not one of error, warning, info, debug", ""),
+        ("dir = []", "sqlmigrate.toml: dir: no directory is given", ""),
+        ('log_level = "loud"', "sqlmigrate.toml: log_level: 'loud' is not one of error, warning, info, debug", ""),
         ('format = "markdown"', "format: 'markdown' is not one of text, json", ""),
         ("environments = 3", "environments must be tables", r"[environments.NAME]"),
         ("[environments]\nproduction = 1", "environments must be tables", r"[environments.NAME]"),
@@ -233,7 +233,7 @@ def test_an_unreadable_file_is_reported(here: Path) -> None:
 
 
 def test_no_directories_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="dir: no directory is given"):
+    with pytest.raises(ConfigurationError, match="SQLMIGRATE_DIR: no directory is given"):
         load(URL, {"SQLMIGRATE_DIR": ":"})
 
 
@@ -418,7 +418,7 @@ def test_a_command_is_a_list_of_words(here: Path, name: str) -> None:
     assert getattr(load(URL, {}), name) == ("a b", "c")
     for value in ('"a b"', '""', "1"):
         (here / "sqlmigrate.toml").write_text(f"{name} = {value}\n")
-        with pytest.raises(ConfigurationError, match=f"{name.replace('_', '-')}: .* is not a list"):
+        with pytest.raises(ConfigurationError, match=f"sqlmigrate.toml: {name}: .* is not a list"):
             load(URL, {})
 
 
