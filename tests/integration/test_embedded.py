@@ -236,3 +236,54 @@ def test_another_users_directory_is_refused_and_left_as_it_is(place: Place, acti
 def lives(pid: int) -> bool:
     status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
     return bool(status) and not status.startswith("Z")
+
+
+@pytest.mark.parametrize("name", ["My Project", "it's (new)", "50% & more #1", "数据 库", "a\tb;c"])
+def test_the_directory_may_have_any_name(place: Place, name: str) -> None:
+    place.data = place.root / name / "data"
+
+    assert "1 migration applied" in place.run("migrate")
+    assert "is running" not in place.run("embedded", "status")
+    place.run("embedded", "start")
+    assert place.run("embedded", "psql", "-Atc", "select count(*) from t").strip() == "0"
+    assert "was stopped" in place.run("embedded", "stop")
+
+
+@pytest.mark.parametrize("name", ["$HOME", "`id`", 'a"b', "a\\b", "a\nb"])
+def test_a_name_that_pg_ctl_would_misread_is_refused(place: Place, name: str) -> None:
+    place.data = place.root / name
+
+    assert "cannot contain" in place.run("status", code=2)
+    assert not place.data.exists()
+
+
+def test_the_home_directory_may_be_written_as_a_tilde(place: Place) -> None:
+    place.data = Path("~/data")
+
+    assert "1 migration applied" in place.run("migrate", HOME=str(place.root))
+    place.run("embedded", "start", HOME=str(place.root))
+    assert f"host={place.root}/data" in place.run("embedded", "status", HOME=str(place.root))
+    place.run("embedded", "stop", HOME=str(place.root))
+    assert not (place.root / "~").exists()
+
+
+def test_a_directory_with_other_files_is_named(place: Place) -> None:
+    place.data = place.root / "migrations"
+
+    shown = place.run("status", code=1)
+
+    assert f'could not start the embedded PostgreSQL server in "{place.data}"' in shown
+    assert "the directory is not empty" in shown
+    assert "Command '" not in shown
+
+
+def test_the_message_of_a_server_that_does_not_start_is_shown(place: Place) -> None:
+    place.run("status")
+    with open(place.data / "postgresql.conf", "a") as file:
+        file.write("no_such_setting = 1\n")
+
+    shown = place.run("status", code=1)
+
+    assert 'postgresql.conf" contains errors' in shown
+    assert str(place.data / "log") in shown
+    assert "Failed postgres command" not in shown
