@@ -229,22 +229,29 @@ def _runs(wheel: Any, pid: int) -> bool:
 
 
 def _forget_the_dead(wheel: Any, path: str) -> None:
-    """Removes the PID file of a killed server, and the killed commands from those that use the server.
+    """Removes the lock files of a killed server, and the killed commands from those that use the server.
 
     The wheel cannot read an incomplete PID file, takes a program that now has the number for the server, and never
     stops a server that a killed command used.
     """
     with wheel.PostgresServer._lock:  # noqa: SLF001  # the wheel's only way
-        file = os.path.join(path, _PID_FILE)
-        with suppress(FileNotFoundError):
-            with open(file) as lines:
-                pid = lines.readline().strip()
-            if not (pid.isdigit() and _runs(wheel, int(pid))):
-                os.remove(file)
+        for file in _lock_files(wheel, path):
+            with suppress(FileNotFoundError):
+                with open(file) as lines:
+                    pid = lines.readline().strip()
+                if not (pid.isdigit() and _runs(wheel, int(pid))):
+                    os.remove(file)
         handles = wheel.DiskList(wheel.Path(path) / _HANDLES)
         users = handles._get()  # noqa: SLF001  # the wheel's only way
         if dead := [user for user in users if not wheel.psutil.pid_exists(user)]:
             handles.put([user for user in users if user not in dead])
+
+
+def _lock_files(wheel: Any, path: str) -> list[str]:
+    """Returns the paths of the server's PID file and of the lock file of its socket."""
+    data = wheel.Path(path).resolve()
+    sockets = wheel.find_suitable_socket_dir(data, wheel.PostgresServer.runtime_path) if data.exists() else data
+    return [os.path.join(path, _PID_FILE), str(sockets / ".s.PGSQL.5432.lock")]
 
 
 @contextmanager
