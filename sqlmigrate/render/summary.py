@@ -131,7 +131,7 @@ def blocked(made: Review) -> list[BlockedTable]:
 def sentence(made: Review) -> str:
     """Returns the effects of the plan in one line."""
     if not made.steps:
-        return "nothing to do"
+        return f"nothing can run: {count(made.plan.errors, 'problem')}" if made.plan.errors else "nothing to do"
     every_statement = [statement for step in all_steps(made) for statement in statements(step)]
     hooks = range(len(all_steps(made)) - len(made.plan.migrations))
     size = [count(made.plan.migrations, "migration"), *([count(hooks, "hook")] if hooks else [])]

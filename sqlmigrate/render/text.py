@@ -90,14 +90,18 @@ def rehearsal(result: Run) -> str:
 def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = ()) -> str:
     """Returns the steps, the problems, the SQL and the lint findings; `found` is None if no linter is installed."""
     lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
-    problems = map(problem, result.problems)
-    return "\n".join([*(lines or ["nothing to do"]), *problems, "", *texts, *_linted(result, found)]).rstrip()
+    nothing = [] if result.errors else ["nothing to do"]
+    return "\n".join(
+        [*(lines or nothing), *map(problem, result.problems), "", *texts, *_linted(result, found)]
+    ).rstrip()
 
 
 def _linted(result: Plan, found: Sequence[Finding] | None) -> list[str]:
     if found is None:
         return [style("not linted: pip install 'sqlmigrate[lint]'", dim=True)]
-    return [findings(found, [step.path for step in result.steps])] if found else []
+    above = {(each.code, each.location.path) for each in result.problems if each.location}
+    others = [finding for finding in found if (finding.rule, finding.location.path) not in above]
+    return [findings(others, [step.path for step in result.steps])] if others else []
 
 
 def approved(file: PlanFile) -> str:

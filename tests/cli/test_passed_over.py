@@ -109,3 +109,24 @@ def test_info_without_migrations_is_no_error(project: Project) -> None:
     run = project.cli("info")
 
     assert (run.returncode, run.stdout, run.stderr) == (0, "no migrations\n", "")
+
+
+@pytest.mark.parametrize(
+    "command", ["migrate --dry-run", "plan", "plan --format markdown", "rollback --steps 1 --dry-run"]
+)
+def test_a_plan_with_only_misnamed_files_does_not_say_that_there_is_nothing_to_do(
+    project: Project, command: str
+) -> None:
+    project.write("001_create.sql", "select 1;")
+
+    run = project.cli(*command.split())
+
+    assert run.returncode == 1
+    assert "not a migration file name" in run.stdout + run.stderr
+    assert "nothing to do" not in run.stdout.lower()
+
+
+def test_a_draft_is_reported_once(project: Project) -> None:
+    project.add(1, "-- sqlmigrate: draft=on\nselect 1;")
+
+    assert project.cli("migrate", "--dry-run").stdout.count("the file is a draft") == 1
