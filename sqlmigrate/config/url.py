@@ -34,6 +34,7 @@ _SCHEMES = {
     "duckdb": "DuckDB",
     "cassandra": "Cassandra",
 }
+_OTHER = "host=HOST dbname=DATABASE"
 _ONLY = "sqlmigrate supports only PostgreSQL"
 _SEARCH_PATH = "write options=-csearch_path%3DSCHEMA instead"
 _DROP = "remove it: sqlmigrate does not need it"
@@ -121,9 +122,11 @@ def explained(text: str, reason: str) -> Refusal:
     name = re.search(r'query parameter: "([\w-]+)"', reason)
     if name and "@" not in text.partition("?")[2] and f"?{name[1]}=" in text.replace("&", "?"):
         return Refusal(f'parameter "{name[1]}" is not one of libpq', "remove it, or write it as libpq's documentation")
+    if "=" not in text and "://" not in text:
+        return Refusal("it is neither a URL nor a list of parameters", f"{_WRITE}, {_OTHER}, or embedded:PATH")
     if _URL.match(text):
         return Refusal(_masked(reason), f"{_WRITE}; in user and password {_ESCAPES}")
-    return Refusal(_masked(reason), f"{_WRITE}, or host=HOST dbname=DATABASE")
+    return Refusal(_masked(reason), f"{_WRITE}, or {_OTHER}")
 
 
 def without_user(message: str) -> str:

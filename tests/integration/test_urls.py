@@ -72,7 +72,13 @@ OTHERS = {
         ("postgresql://postgres:se@cret@host:5432/d", "a character that must be escaped", "write %40 for @"),
         ("POSTGRESQL://u:secret@h/d", 'scheme "POSTGRESQL" is not in lower case', "write postgresql://"),
         ("redis://:secret@h", 'scheme "redis" is that of Redis', "write postgresql://"),
-        ("h:5432/d", "missing", "write postgresql://USER@HOST:PORT/DATABASE, or host=HOST"),
+        ("secret", "it is neither a URL nor a list of parameters", "host=HOST dbname=DATABASE, or embedded:PATH"),
+        ("embeded:.postgres", "it is neither a URL nor a list of parameters", "or embedded:PATH"),
+        (
+            "h:5432/d",
+            "it is neither a URL nor a list of parameters",
+            "write postgresql://USER@HOST:PORT/DATABASE, host=HOST",
+        ),
     ],
 )
 def test_a_url_of_another_program_is_explained(url: str, message: str, hint: str) -> None:
