@@ -172,3 +172,11 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
     names = re.findall(r"`((?:sqlmigrate|tests|scripts|benchmarks|deploy)/[\w./-]+)`", page.read_text())
 
     assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_row_of_a_table_has_as_many_cells_as_its_header(page: Path) -> None:
+    text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        header, *rows = (len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines())
+        assert set(rows) == {header}, table
