@@ -222,7 +222,10 @@ class ServerReport:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The backend that holds the migration lock."""
+    """The backend that holds the migration lock.
+
+    `host` and `state` are empty if this role may not see the activity of the other one.
+    """
 
     pid: int
     user: str
@@ -233,7 +236,8 @@ class Holder:
     query: str
 
     def __str__(self) -> str:
-        return f"pid {self.pid} ({self.user}, {self.application or 'no application name'}, from {self.host})"
+        host = f", from {self.host}" if self.host else ""
+        return f"pid {self.pid} ({self.user}, {self.application or 'no application name'}{host})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +245,7 @@ class Blocker:
     """A backend that holds a lock for which the run waits; `age` is that of its transaction, in seconds.
 
     A prepared transaction has `pid` 0 and state "prepared"; `application` is its identifier, `query` the commands that
-    end it.
+    end it. If this role may not see the activity of the other one, `state` is empty.
     """
 
     pid: int
@@ -260,6 +264,8 @@ class Blocker:
         if not self.pid:
             return f'prepared transaction "{self.application}" ({self.user}, {self.age:.0f} s old): {self.query}'
         name = self.application or "no application name"
+        if not self.state:
+            return f"pid {self.pid} ({self.user}, {name}): only members of pg_read_all_stats see its query"
         query = " ".join(self.query.split())[:100]
         return f"pid {self.pid} ({self.user}, {name}, {self.state} for {self.age:.0f} s): {query}"
 

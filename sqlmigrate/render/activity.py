@@ -11,18 +11,29 @@ from sqlmigrate.render.phrases import DOING, named, when
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.model import Holder
     from sqlmigrate.planning.activity import ActiveRun, Activity
+
+_HIDDEN = "only members of pg_read_all_stats see its statement, and what that waits for"
+_QUERY = 100  # characters; a run sends many statements in one message
 
 
 def activity(result: Activity) -> str:
     """Returns the run, its statement and what that waits for; then the backend that holds the lock."""
-    holder = result.holder
-    fields = [*_work(result)]
-    fields += [(name, str(getattr(holder, name))) for name in ("pid", "user", "application", "host", "state")]
-    fields += [("connected", when(holder.since))] if holder.since else []  # a role may not see it
-    if result.run is None:
-        fields += [("query", " ".join(holder.query.split()))]
+    fields = [*_work(result), *_backend(result.holder, with_query=result.run is None)]
     return "\n".join(f"{name:<12} {in_line(value)}" for name, value in fields)
+
+
+def _backend(holder: Holder, *, with_query: bool) -> Iterator[tuple[str, str]]:
+    for name in ("pid", "user", "application", "host", "state"):
+        if value := getattr(holder, name):
+            yield name, str(value)
+    if holder.since:
+        yield "connected", when(holder.since)
+    if not holder.state:
+        yield "hidden", _HIDDEN
+    elif with_query:
+        yield "query", " ".join(holder.query.split())[:_QUERY]
 
 
 def _work(result: Activity) -> Iterator[tuple[str, str]]:

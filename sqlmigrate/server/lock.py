@@ -41,7 +41,8 @@ _SAME_LOCK = (
 )
 # ASCII only, as all SQL of sqlmigrate: the database may have another encoding than UTF-8.
 _HOLDER = r"""
-select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
+select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''),
+       coalesce(a.client_addr::text, case when a.state is null then '' else 'local' end),
        coalesce(a.state, ''), a.backend_start,
        pg_catalog.regexp_replace(coalesce(a.query, ''), '(password[[:space:]]+)''[^'']*''', E'\\1''...''', 'gi')
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)

@@ -23,7 +23,7 @@ _BLOCKERS = rf"""
 with w as (select a.pid as waiting, w.pid
            from pg_catalog.pg_stat_activity a, pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) w(pid)
            where {{condition}})
-select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type),
+select b.pid, coalesce(b.usename::text, ''), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type, ''),
        coalesce(extract(epoch from pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.backend_start)), 0)::float8,
        pg_catalog.regexp_replace(coalesce(b.query, ''), '(password[[:space:]]+)''[^'']*''', E'\\1''...''', 'gi')
 from (select distinct pid from w) w join pg_catalog.pg_stat_activity b using (pid)

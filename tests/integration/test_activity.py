@@ -227,3 +227,56 @@ def test_an_interrupted_run_is_not_running(shop: Project) -> None:
     assert shop.has_free_lock()
     assert "running" not in shop.cli("status").stdout
     assert shop.cli("lock-status").stdout == "nobody holds the migration lock\n"
+
+
+HIDDEN = "only members of pg_read_all_stats see its"
+
+
+@pytest.fixture
+def stranger(shop: Project) -> Iterator[str]:
+    """A role that owns a table and may use the history, but not see the activity of other roles."""
+    role = f"stranger_{shop.value('select pg_backend_pid()')}"
+    shop.query(
+        f"create role {role} login",
+        f"grant all on schema public to {role}",
+        f"grant all on all tables in schema public to {role}",
+        f"alter table orders owner to {role}",
+    )
+    yield role
+    shop.query(f"reassign owned by {role} to current_user", f"drop owned by {role}", f"drop role {role}")
+
+
+def test_a_role_that_may_not_see_the_run_is_told_who_may(shop: Project, stranger: str) -> None:
+    shop.add(2, "select pg_sleep(600);")
+    with running(shop, "migrate"):
+        until(shop.migrator().activity, sleeps)
+        shown = shop.cli("lock-status", "--db-user", stranger).stdout
+        holder = json.loads(shop.cli("lock-status", "--db-user", stranger, "--format", "json").stdout)["holder"]
+        asked = shop.cli("force-unlock", "--db-user", stranger).stdout
+        waiting = shop.cli("migrate", "--lock-wait", "0s", "--db-user", stranger).stderr
+
+    for text in (shown, asked):
+        assert re.search(rf"^hidden +{HIDDEN} statement, and what that waits for$", text, re.MULTILINE), text
+        assert not re.search("^(host|state|query)", text, re.MULTILINE), text
+    assert (holder["host"], holder["state"]) == ("", "")
+    assert re.search(r"held by pid \d+ \(\w+, sqlmigrate v1.0.0-002[^,]*\)", waiting), waiting
+
+
+def test_a_run_that_may_not_see_its_blocker_names_it_and_says_who_may(shop: Project, stranger: str) -> None:
+    shop.add(2, "alter table orders add column total int;")
+    with locked(shop, "orders"):
+        ran = shop.cli("migrate", "--lock-timeout", "3s", "--lock-retries", "0", "--db-user", stranger)
+
+    assert "None" not in ran.stderr
+    assert re.search(rf"is blocked by pid \d+ \(\w+, report\): {HIDDEN} query", ran.stderr), ran.stderr
+
+
+def test_the_holder_is_shown_with_one_line_of_the_message_of_a_run_that_is_not_ours(shop: Project) -> None:
+    shop.add(2, "select pg_sleep(600);")
+    with running(shop, "migrate"):
+        until(shop.migrator().activity, sleeps)
+        shop.query("update migrations_runs set ended_at = now()")
+        shown = shop.cli("force-unlock").stdout.splitlines()
+
+    assert [line.split()[0] for line in shown] == ["pid", "user", "application", "host", "state", "connected", "query"]
+    assert max(map(len, shown)) < 120
