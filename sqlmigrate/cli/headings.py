@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,16 @@ from sqlmigrate.errors import SignalReceived
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_ONE_HYPHEN = re.compile(r"-[a-z][a-z-]+(?==|$)")
+
+
+def _refuse_one_hyphen(command: click.Command, ctx: click.Context, arguments: Iterable[str]) -> None:
+    """Names the first option that is written with one hyphen, as in Go; click names only its first unknown letter."""
+    names = {name for parameter in command.get_params(ctx) for name in parameter.opts}
+    for match in filter(None, map(_ONE_HYPHEN.match, arguments)):
+        if f"-{match[0]}" in names:
+            raise click.NoSuchOption(match[0], possibilities=[f"-{match[0]}"], ctx=ctx)
 
 
 class Titled(click.Option):
@@ -42,6 +53,9 @@ class Command(click.Command):
             return super().parse_args(ctx, args)
         try:
             return super().parse_args(ctx, [*variables.arguments(self, ctx, args), *args])
+        except click.NoSuchOption:
+            _refuse_one_hyphen(self, ctx, args)
+            raise
         except click.BadParameter as error:
             if error.param and (variable := variables.used(ctx).get(error.param.name or "")):
                 raise click.BadParameter(f"{variable}: {error.message}", ctx, error.param) from None
@@ -65,6 +79,15 @@ class Group(click.Group):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._lists: dict[str, list[click.Command]] = {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the options of the group."""
+        given = [*args]  # click removes what it reads
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            _refuse_one_hyphen(self, ctx, given)
+            raise
 
     def add(self, heading: str, commands: Iterable[click.Command]) -> None:
         """Adds commands under a heading, in this order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sqlmigrate.config.suggestion import suggestion
@@ -120,3 +122,29 @@ def test_of_many_names_only_the_closest_are_listed() -> None:
 
     assert hint.startswith("the closest names: ")
     assert hint.count(",") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["migrate", "-timeout=60m"], "timeout"),
+        (["status", "-log-level", "debug"], "log-level"),
+        (["rollback", "-version=v2.0.0-001"], "version"),
+        (["cleanup", "-keep-days=30"], "keep-days"),
+        (["validate", "-dry-run"], "dry-run"),
+        (["-help"], "help"),
+        (["-version"], "version"),
+    ],
+)
+def test_an_option_with_one_hyphen_is_answered_with_that_of_two(
+    project: Project, arguments: list[str], option: str
+) -> None:
+    done = project.cli(*arguments)
+    assert done.returncode == 2
+    assert re.search(rf"No such option:? '?-{option}'?\.? Did you mean '?--{option}'?\?", done.stderr), done.stderr
+
+
+def test_an_unknown_short_option_is_still_named_by_its_letter(project: Project) -> None:
+    done = project.cli("migrate", "-x")
+    assert done.returncode == 2
+    assert "'-x'" in done.stderr or ": -x" in done.stderr
