@@ -15,6 +15,7 @@ _PAGE = "docs/security.md lists the privileges of each role"
 # What each task needs on each table, in the order of SUFFIXES; docs/security.md has the same.
 _NEEDS = {
     "to migrate": ("INSERT, UPDATE, DELETE", "INSERT", "INSERT, UPDATE", ""),
+    "to approve": ("", "INSERT", "", ""),
     "for cleanup": ("", "INSERT, DELETE", "DELETE", "INSERT, UPDATE"),
 }
 _ROLE = "select pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(pg_catalog.current_database())"
@@ -59,12 +60,15 @@ def advice(connection: Connection, table: TableName, message: str, *, by_script:
 
 
 def _grants(number: int, lacking: list[str]) -> list[tuple[str, str]]:
-    """Returns the missing privileges on a table, with the task that needs them."""
+    """Returns the missing privileges on a table, with the tasks that need them."""
     if "SELECT" in lacking:
         return [("SELECT", "")]
     needs = ((task, rights[number].split(", ")) for task, rights in _NEEDS.items())
-    missing = ((task, [right for right in rights if right in lacking]) for task, rights in needs)
-    return [(", ".join(rights), f", {task}") for task, rights in missing if rights]
+    tasks: dict[str, list[str]] = {}
+    for task, rights in needs:
+        if missing := ", ".join(right for right in rights if right in lacking):
+            tasks.setdefault(missing, []).append(task)
+    return [(missing, f", {' or '.join(of_them)}") for missing, of_them in tasks.items()]
 
 
 def to_create(connection: Connection, table: TableName) -> str:

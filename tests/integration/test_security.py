@@ -43,7 +43,7 @@ WORKS = {
         "rollback --steps 1 --dry-run",
         "cleanup --keep-days 1 --dry-run",
     ],
-    "approver": ["approve plan.json --yes"],
+    "approver": ["approve plan.json --yes", "history", "lock-status"],
     "cleaner": ["cleanup --keep-days 1"],
 }
 
@@ -349,3 +349,13 @@ def test_the_server_certificate_is_verified_as_sslmode_requires(project: Project
     assert refused.returncode == missing.returncode == 1
     assert "certificate verify failed" in refused.stderr
     assert f'root certificate file "{tmp_path / "none"}" does not exist' in missing.stderr
+
+
+def test_a_reader_who_approves_gets_the_grant_for_it(granted: Project) -> None:
+    assert as_role(granted, "reader", "plan --out plan.json").returncode == 0
+    done = as_role(granted, "reader", "approve plan.json --yes")
+    role = own("reader")
+    assert (
+        f"run GRANT INSERT ON public.migrations_log TO {role}, as the owner of the table, to migrate or to approve\n"
+        in (done.stderr)
+    )
