@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Location, Problem
@@ -20,10 +21,10 @@ where action = 'approve' and checksum = %(digest)s
   and logged_at > coalesce((select max(began_at) from {runs}), '-infinity')
 """
 _OTHER_ROLE = "let a user with another database role approve it"
-_HOW = """\
-write the plan:       sqlmigrate plan {rollback}--out plan.json
-let it be approved:   sqlmigrate approve plan.json      (by a user with another database role)
-run it:               sqlmigrate {command} --plan plan.json"""
+_WRITE = "write the plan:       sqlmigrate plan {rollback}--out plan.json\n"
+_APPROVE = """\
+let it be approved:   sqlmigrate approve {path}      (by a user with another database role)
+run it:               sqlmigrate {command} --plan {path}"""
 
 
 def log_entry(history: History, file: PlanFile) -> str:
@@ -33,15 +34,16 @@ def log_entry(history: History, file: PlanFile) -> str:
 
 def _summary(file: PlanFile) -> str:
     versions = [planned["version"] for planned in file.inputs["files"]]
-    return " ".join([file.request.action.value, *dict.fromkeys([*versions[:1], *versions[-1:]])])
+    return f"{file.request.action.value} {' to '.join(dict.fromkeys([*versions[:1], *versions[-1:]]))}"
 
 
 def problems(connection: Connection, history: History, file: PlanFile | None, command: str) -> list[Problem]:
     """Returns what forbids a run that requires the approval of a role other than its own."""
-    hint = _HOW.format(command=command, rollback="--rollback --steps 1 " if command == "rollback" else "")
     if file is None:
+        hint = _WRITE.format(rollback="--rollback --steps 1 " * (command == "rollback"))
+        hint += _APPROVE.format(path="plan.json", command=command)
         return [Problem("not-approved", "this database requires an approved plan", None, hint)]
-    location = Location(file.path)
+    location, hint = Location(file.path), _APPROVE.format(path=shlex.quote(file.path), command=command)
     approvers = _approvers(connection, history, file)
     if False in approvers.values():
         return []

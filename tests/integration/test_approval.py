@@ -240,7 +240,7 @@ def test_the_log_shows_who_approved_which_digest_and_when(release: Project, revi
     rows = release.query(
         "select db_user, checksum, name, outcome, now() - logged_at < interval '1 min' from migrations_log"
     )
-    assert rows == [(f"reviewer_{os.getpid()}", digest, "apply v1.0.0-001 v1.0.0-002", "success", True)]
+    assert rows == [(f"reviewer_{os.getpid()}", digest, "apply v1.0.0-001 to v1.0.0-002", "success", True)]
     assert ok(release, "history").endswith(f"\n    plan {digest}\n")
     assert json.loads(ok(release, "history", "--format", "json"))["history"][0]["checksum"] == digest
 
@@ -319,3 +319,13 @@ def test_a_database_can_require_approvals_whatever_the_configuration_says(projec
 
     project.query(f"alter database {name} reset sqlmigrate.require_approval")
     ok(project, "migrate")
+
+
+def test_a_plan_that_is_not_approved_need_not_be_written_again(release: Project) -> None:
+    for options, command, consent in (((), "migrate", ()), (("--rollback", "--steps", "1"), "rollback", ("--yes",))):
+        assert release.cli("plan", *options, "--out", "a plan.json").returncode == 0
+        shown = refused(release, command, "--plan", "a plan.json", "--env", "production", *consent)
+        assert "write the plan" not in shown
+        assert "let it be approved:   sqlmigrate approve 'a plan.json'      (by a user" in shown
+        assert f"run it:               sqlmigrate {command} --plan 'a plan.json'\n" in shown
+        release.cli("migrate")
