@@ -106,7 +106,8 @@ def command(
             console = Console(arguments.pop("output_format"), options["log_level"], is_quiet=is_quiet)
             file, environment = arguments.pop("config", None), arguments.pop("env", None)
             arguments.pop("env_file", None)  # it was read before the options
-            with _errors_shown(console):
+            is_required = name in _READING or bool(arguments.get("dry_run"))
+            with result_required(console, is_required=is_required), errors_shown(console):
                 _require_one(quiet=is_quiet, verbose=is_verbose)
                 check_variables(console)
                 settings = _settings(console, options, file, environment)
@@ -124,7 +125,19 @@ def command(
 
 
 @contextlib.contextmanager
-def _errors_shown(console: Console) -> Iterator[None]:
+def result_required(console: Console, *, is_required: bool) -> Iterator[None]:
+    """Exits with the code of an error if a required result was lost, and the command exits with 0."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code or not console.has_lost_result:
+            raise
+    if is_required and console.has_lost_result:
+        sys.exit(SqlMigrateError.exit_code)
+
+
+@contextlib.contextmanager
+def errors_shown(console: Console) -> Iterator[None]:
     """Shows an error, and exits with its code; closes the console."""
     try:
         yield
@@ -269,6 +282,8 @@ _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
 # Commands whose result does not contain the problems of the files.
 _SILENT_ON_FILES = ("status", "info", "check", "baseline", "repair", "renumber", "generate")
+# Commands whose only effect is their result: they fail if it cannot be written.
+_READING = ("status", "info", "check", "validate", "plan", "history", "lock-status", "metrics")
 # Commands that do not connect to a database.
 _ON_FILES = ("generate", "init")
 

@@ -29,6 +29,7 @@ class Console:
 
     A quiet console shows errors and answers; a log file has all lines of its level all the same.
     `close` calls the functions in `on_end` with `outcome`: the `Run`, or the error that ended the command.
+    `has_lost_result` is whether stdout could not be written.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Console:
         self._log: Log | None = None
         self._shows_progress = True
         self.outcome: object = None
+        self.has_lost_result = False
         self.on_end: list[Callable[[object], None]] = []
 
     def set_defaults(self, output_format: str, log_level: str) -> None:
@@ -89,7 +91,7 @@ class Console:
         self._screen.clear()
         shown = in_format(self.output_format) if in_format and self.output_format != "text" else _text(result)
         must_escape = escape_in_files or is_terminal(sys.stdout)
-        _write(_printable(shown) if must_escape else shown, color=has_colour(sys.stdout))
+        self._write_result(_printable(shown) if must_escape else shown, color=has_colour(sys.stdout))
 
     def save(self, path: str, text: str) -> None:
         """Writes a text to a file atomically.
@@ -152,9 +154,18 @@ class Console:
     def close(self) -> None:
         """Prints the JSON, as one object for all results and the error of the command, and calls `on_end`."""
         if self._json:
-            _write(_printable(_dump(self._json)))  # JSON has the same escapes
+            self._write_result(_printable(_dump(self._json)))  # JSON has the same escapes
         for listener in self.on_end if self.outcome else ():
             listener(self.outcome)
+
+    def _write_result(self, text: str, *, color: bool | None = None) -> None:
+        try:
+            _try_to_write(text, err=False, nl=True, color=color)
+        except BrokenPipeError:  # the reader has read what it needs
+            pass
+        except OSError as error:
+            self.has_lost_result = True
+            _write(f"could not write the result: {error.strerror}", err=True)
 
 
 def as_json(result: Result) -> str:
@@ -168,15 +179,19 @@ def _write(text: str, *, err: bool = False, nl: bool = True, color: bool | None 
     If that fails, because the reader closed the pipe or the disk is full, the run goes on, and later output of the
     stream is discarded.
     """
+    with contextlib.suppress(OSError):
+        _try_to_write(text, err=err, nl=nl, color=color)
+
+
+def _try_to_write(text: str, *, err: bool, nl: bool, color: bool | None) -> None:
     try:
         click.echo(text, err=err, nl=nl, color=color)
-    except OSError as error:
+    except OSError:
         stream = sys.stderr if err else sys.stdout
         null_device = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null_device, stream.fileno())  # the exit flushes the stream's buffer, which would fail again
         os.close(null_device)
-        if not err and not isinstance(error, BrokenPipeError):
-            _write(f"could not write the result: {error.strerror}", err=True)
+        raise
 
 
 # The renderers are imported when there is something to show.

@@ -37,6 +37,37 @@ def test_unwritable_output_does_not_stop_a_migration(project: Project, redirecti
 
 
 @pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("status", 1), ("info", 1), ("check", 1), ("validate", 1), ("plan", 1), ("history", 1), ("lock-status", 1),
+        ("metrics", 1), ("status --format json", 1), ("plan --format markdown", 1), ("migrate --dry-run", 1),
+        ("rules", 1), ("repair --yes", 0), ("migrate", 0),
+    ],
+)  # fmt: skip
+def test_a_command_that_only_reads_fails_if_its_result_cannot_be_written(
+    project: Project, command: str, code: int
+) -> None:
+    project.add(1, "create table t (a int);", "drop table t;")
+    assert project.cli("migrate").returncode == 0
+    line = " ".join(project.command(*command.split()))
+
+    full, closed = (
+        subprocess.run(
+            ["bash", "-o", "pipefail", "-c", f"{line} {to}"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=project.environment(),
+            cwd=project.root,
+        )
+        for to in (">/dev/full", "| true")
+    )
+
+    assert (full.returncode, full.stderr) == (code, "could not write the result: No space left on device\n")
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
     ("name", "text"), [("before_each", "vacuum;"), ("after_error", "\\gexec\n"), ("V1.0.0-002__x.up", "\\gexec\n")]
 )
 def test_a_plan_that_migrate_would_refuse_shows_its_problems_and_cannot_be_approved(

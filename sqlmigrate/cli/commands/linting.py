@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from sqlmigrate.cli import completion, variables
-from sqlmigrate.cli.app import check_variables, verbosity_options
+from sqlmigrate.cli.app import check_variables, errors_shown, result_required, verbosity_options
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Choice, Command, Titled
 from sqlmigrate.config.options import LINT_LEVELS
-from sqlmigrate.errors import ConfigurationError, SqlMigrateError
+from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -218,14 +218,9 @@ def _fix(app: App, fixes: Sequence[Fix], *, yes: bool) -> None:
 def rules(name: str | None, output_format: str, **_: bool) -> None:
     """List the linter's rules, or show all details of NAME."""
     console = Console(output_format)
-    try:
+    with result_required(console, is_required=True), errors_shown(console):
         check_variables(console)
         _show_rules(console, name)
-    except SqlMigrateError as error:
-        console.error(error)
-        sys.exit(error.exit_code)
-    finally:
-        console.close()
 
 
 def _show_rules(console: Console, name: str | None) -> None:
