@@ -90,6 +90,11 @@ class Refusal(NamedTuple):
 
 def refusal(text: str) -> Refusal | None:
     """Returns why a connection string is another program's, or would be misread; None if libpq can try it."""
+    bare = text.strip().strip("'\"")
+    if bare != text and _URL.match(bare):
+        if text.strip() != text:
+            return Refusal("it starts or ends with white space", "remove the white space")
+        return Refusal("it is enclosed in quotation marks", "remove them; `docker run --env-file` does not")
     match = _URL.match(text)
     if match is None:
         return _without_slashes(text)
@@ -121,7 +126,9 @@ def explained(text: str, reason: str) -> Refusal:
     """Returns why libpq could not parse a connection string, given libpq's message."""
     name = re.search(r'query parameter: "([\w-]+)"', reason)
     if name and "@" not in text.partition("?")[2] and f"?{name[1]}=" in text.replace("&", "?"):
-        return Refusal(f'parameter "{name[1]}" is not one of libpq', "remove it, or write it as libpq's documentation")
+        return Refusal(
+            f'parameter "{name[1]}" is not one of libpq', "remove it, or check its spelling in libpq's documentation"
+        )
     if "=" not in text and "://" not in text:
         return Refusal("it is neither a URL nor a list of parameters", f"{_WRITE}, {_OTHER}, or embedded:PATH")
     if _URL.match(text):
