@@ -40,6 +40,11 @@ _LOCALE_PROVIDER = 15
 # The connection parameters that the restore command shows. It never shows the password.
 _SHOWN = ("host", "hostaddr", "port", "user", "sslmode", "sslrootcert", "sslcert", "sslkey")
 _NAME = "sqlmigrate backup"
+# Whether pg_dump can read every table, whoever owns it, and whatever its policies are.
+_READS_ALL = """
+select rolsuper or rolbypassrls and pg_catalog.pg_has_role(oid, 'pg_read_all_data', 'usage')
+from pg_catalog.pg_roles where rolname = current_user
+"""
 _PAUSE = 1  # seconds between two checks for blockers
 # The dump has the database's encoding, and a service file cannot refer to another service.
 _NOT_FOR_PG_DUMP = ("client_encoding", "service", "servicefile")
@@ -103,7 +108,12 @@ def back_up(
             check()
             on_event(BackingUp(directory, round(time.monotonic() - started)))
 
-        _dump(programs, parameters, path, beat)
+        try:
+            _dump(programs, parameters, path, beat)
+        except BackupFailed as error:
+            if not connection.rows(_READS_ALL)[0][0]:
+                error.hint += "\ndocs/backup.md lists the privileges that pg_dump needs"
+            raise
         _prune(path, database, keep)
     except OSError as error:
         raise BackupFailed(f"could not make the backup: {error.filename or path}: {error.strerror}") from error

@@ -382,3 +382,36 @@ def test_the_database_postgres_is_restored_from_template1(server: Server, kept: 
         connection.close()
 
     assert "dbname=template1" in made.restore
+
+
+@pytest.mark.parametrize(
+    ("refuses", "mends"),
+    [
+        ("revoke all on kept from public", "grant pg_read_all_data to {}"),
+        ("alter table kept enable row level security", "alter role {} bypassrls"),
+    ],
+)
+def test_a_role_that_may_not_read_every_table_is_sent_to_the_privileges(
+    project: Project, kept: Path, refuses: str, mends: str
+) -> None:
+    role = f"migrator_{os.getpid()}"
+    project.add(1, "create table app.a (a int);")
+    project.query(
+        "create table kept (id int)",
+        f"create role {role} login",
+        f"create schema app authorization {role}",
+        refuses,
+        *([f"grant pg_read_all_data to {role}"] if "level" in refuses else []),
+    )
+    options = ("--backup", str(kept), "--history-table", "app.migrations", "--db-user", role)
+    try:
+        refused = project.cli("migrate", *options)
+        project.query(*mends.replace("{}", role).split("; "))
+        done = project.cli("migrate", *options)
+    finally:
+        project.query(f"drop owned by {role} cascade", f"drop role {role}")
+
+    assert refused.returncode == 1
+    assert "  → docs/backup.md lists the privileges that pg_dump needs\n" in refused.stderr
+    assert "  → nothing was migrated\n" in refused.stderr
+    assert done.returncode == 0, done
