@@ -80,15 +80,6 @@ class Group(click.Group):
         super().__init__(*arguments, **keywords)
         self._lists: dict[str, list[click.Command]] = {}
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Reads the options of the group."""
-        given = [*args]  # click removes what it reads
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption:
-            _refuse_one_hyphen(self, ctx, given)
-            raise
-
     def add(self, heading: str, commands: Iterable[click.Command]) -> None:
         """Adds commands under a heading, in this order."""
         for command in commands:
@@ -97,9 +88,11 @@ class Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the options before the command; says where to write those of a command."""
+        given = [*args]  # click removes what it reads
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            _refuse_one_hyphen(self, ctx, given)
             if hint := misplaced.option_hint(error.option_name, self.commands):
                 ctx.fail(f"No such option {error.option_name!r}: {hint}")
             raise
