@@ -18,6 +18,8 @@ from sqlmigrate.cli.alertagent import refusal
 from tests.project import Project
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.anywhere  # AlertAgent requires PostgreSQL 15
+
 
 def words(text: str) -> set[str]:
     return set(text.split())
