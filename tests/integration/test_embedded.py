@@ -185,6 +185,18 @@ def test_a_killed_server_is_started_again(place: Place) -> None:
     assert place.pid() not in (0, pid)
 
 
+@pytest.mark.usefixtures("reaper")
+def test_a_killed_server_that_nobody_waits_for_is_started_again(place: Place) -> None:
+    place.run("embedded", "start")
+    pid = place.pid()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not lives(pid))
+
+    place.run("embedded", "start")
+    assert place.pid() not in (0, pid)
+    os.waitpid(pid, 0)
+
+
 def test_a_killed_command_does_not_keep_the_server_running(place: Place) -> None:
     (place.root / "migrations" / "V1.0.0-002__slow.up.sql").write_text("select pg_sleep(30);")
     slow = place.start("migrate")
