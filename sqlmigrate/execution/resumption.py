@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.psql import ClientState
 
 _STRINGS = "standard_conforming_strings"
-_CREATE_AGAIN = "create it again behind the statements that are done, or rewrite the statements that use it"
+_CREATE_AGAIN = "create it again after the statements that are done, or rewrite the statements that use it"
 
 
 class _SessionState(NamedTuple):
@@ -60,7 +60,7 @@ def problems(step: Step, opened: OpenedScript) -> Iterator[Problem]:
             "session-unknown",
             f"{step.migration.id} may need settings that its committed part made in a block or a query",
             Location(step.path),
-            "if it does, repeat them behind the statements that are done",
+            "if it does, repeat them after the statements that are done",
             ProblemLevel.WARNING,
         )
     objects = dict.fromkeys(state.objects if state is not None else opened.script.objects)

@@ -18,7 +18,7 @@ _SCHEME = "embedded:"
 
 
 class _WithArguments(Command):
-    """A command that passes everything behind the word `psql` on, also options."""
+    """A command that passes everything after the word `psql` on, also options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Separates the arguments of psql."""
