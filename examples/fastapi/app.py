@@ -1,6 +1,10 @@
 """A FastAPI application that migrates its database before it serves requests.
 
-DATABASE_URL=… uvicorn app:app
+pip install fastapi uvicorn sqlmigrate
+DATABASE_URL=postgresql://… uvicorn app:app
+
+DATABASE_URL must be a URL that psycopg reads. With an embedded server, that is the URL that `sqlmigrate embedded start`
+prints, not embedded:PATH.
 """
 
 from __future__ import annotations
