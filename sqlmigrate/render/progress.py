@@ -63,7 +63,8 @@ def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # 
     """Returns the line for an event; with `cells`, the names of migrations are shortened so that it fits."""
     match event:
         case events.Finished(step, took):
-            return _with_name(f"  {style('✓', fg='green')} ", step, f"  {_took(took)}", "", cells)
+            done = "  rolled back" if step.action is Action.ROLL_BACK else ""  # `redo` does both
+            return _with_name(f"  {style('✓', fg='green')} ", step, f"{done}  {_took(took)}", "", cells)
         case events.Ran(step, number, statement, took):
             return style(f"    {step.migration.id}:{number}  {statement}  {duration.shown(took)}", dim=True)
         case events.Running(step):

@@ -196,3 +196,10 @@ def test_a_dry_run_shows_both_parts_and_changes_nothing(shop: Project) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.index("drop table t3;") < ran.stdout.index("create table t3 (id int);")
     assert log(shop) == []
+
+
+def test_each_line_says_whether_it_is_the_way_back(shop: Project) -> None:
+    back, forth = shop.cli("redo", "--yes").stderr.splitlines()
+
+    assert "  rolled back  " in back
+    assert "rolled back" not in forth
