@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlmigrate.errors import ConfigurationError, ScriptError, StatementFailed
 from sqlmigrate.files import source
@@ -17,13 +17,14 @@ from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.segments import cuts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from sqlmigrate.history.history import History
     from sqlmigrate.model import Applied, Blocker, Holder
     from sqlmigrate.server.connection import Connection
 
+T = TypeVar("T")
 # A run's backend is that of the lock, so a run that was interrupted is not active.
 _RUN = f"""
 select r.run_id, r.action, r.began_at, r.db_user, r.os_user, r.host, pg_catalog.cardinality(r.versions), u.version,
@@ -46,6 +47,7 @@ from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation
 where l.pid = {pid} and l.locktype = 'relation' and not l.granted
   and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
 """
+_BEGIN = "begin isolation level read committed read only; set local lock_timeout = '1s'"
 _PASSWORD = re.compile(r"(password\s+)'[^']*'", re.IGNORECASE)
 
 
@@ -105,7 +107,7 @@ def activity(connection: Connection, history: History, key: int, directories: Se
     if worker is None:
         return Activity(holder, run)
     pid, name, is_active, query_start, xact_start, wait_event = worker
-    step = _step(run, directories, history.rows())
+    step = _step(run, directories, _unless_locked(connection, history.rows))
     if not is_active:
         return Activity(holder, run, step)
     awaited = [_as_documented(lock) for (lock,) in connection.rows(_AWAITED.format(pid=pid))]
@@ -123,11 +125,19 @@ def activity(connection: Connection, history: History, key: int, directories: Se
 def _run_of(connection: Connection, history: History, pid: int) -> ActiveRun | None:
     if history.format < 2:
         return None
-    try:
-        rows = connection.rows(history.tables.fill(_RUN, pid=pid))
-    except StatementFailed:  # not permitted
-        return None
+    rows = _unless_locked(connection, lambda: connection.rows(history.tables.fill(_RUN, pid=pid)))
     return ActiveRun(*rows[0]) if rows else None
+
+
+def _unless_locked(connection: Connection, read: Callable[[], list[T]]) -> list[T]:
+    """Reads a history table; returns no rows if it stays locked, perhaps by the run itself, or is not permitted."""
+    connection.run(_BEGIN)
+    try:
+        return read()
+    except StatementFailed:
+        return []
+    finally:
+        connection.run("rollback")
 
 
 def _step(run: ActiveRun, directories: Sequence[str], rows: Iterable[Applied]) -> Step | None:

@@ -14,6 +14,7 @@ import pytest
 from sqlmigrate.migrator import Migrator
 from sqlmigrate.planning.activity import Activity
 from tests import polling
+from tests.faults.waiting import until_asleep
 from tests.project import Project
 
 pytestmark = pytest.mark.anywhere
@@ -280,3 +281,18 @@ def test_the_holder_is_shown_with_one_line_of_the_message_of_a_run_that_is_not_o
 
     assert [line.split()[0] for line in shown] == ["pid", "user", "application", "host", "state", "connected", "query"]
     assert max(map(len, shown)) < 120
+
+
+def test_a_run_that_locks_the_history_can_be_seen_and_ended(shop: Project) -> None:
+    tables = "migrations, migrations_log, migrations_runs, migrations_totals"
+    shop.add(2, f"lock table {tables} in access exclusive mode;\nselect pg_sleep(600);")
+    with running(shop, "migrate") as process:
+        until_asleep(shop)
+        shown = shop.cli("lock-status")
+        unlocked = shop.cli("force-unlock", "--yes")
+        process.wait(60)
+
+    for done in (shown, unlocked):
+        assert done.returncode == 0, done
+        assert re.search(r"^application +sqlmigrate v1.0.0-002 2/2$", done.stdout, re.MULTILINE), done
+    assert process.returncode == 1
