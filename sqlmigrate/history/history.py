@@ -47,6 +47,7 @@ from (select pg_catalog.max(id) as id from {log}) n,
      (select pg_catalog.pg_get_serial_sequence({log_name}, 'id')::regclass as id) s
 """
 _OTHER = "choose another table with --history-table schema.name"
+_BY_AN_ADMINISTRATOR = "or let an administrator run the first `sqlmigrate migrate`, as docs/security.md describes"
 _ROWS = "select {columns} from {history}"
 
 
@@ -230,4 +231,4 @@ class History:
         from sqlmigrate.history.grants import to_create  # only a failure needs it
 
         grant = to_create(self._connection, self.table)
-        return f"run {grant}, or {_OTHER}" if grant else _OTHER
+        return f"run {grant}, or {_OTHER}\n{_BY_AN_ADMINISTRATOR}" if grant else _OTHER

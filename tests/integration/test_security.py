@@ -194,6 +194,10 @@ def test_a_role_that_cannot_create_the_tables_gets_the_grant(project: Project, t
     try:
         done = project.cli("migrate", "--history-table", table, DB_USER=role)
         assert re.search(rf"run GRANT CREATE ON {object_}.* TO {role}, or choose another table", done.stderr), done
+        assert (
+            "→ or let an administrator run the first `sqlmigrate migrate`, as docs/security.md describes\n"
+            in done.stderr
+        )
     finally:
         project.query(f"drop role {role}")
 
