@@ -32,9 +32,10 @@ select r.run_id, r.action, r.began_at, r.db_user, r.os_user, r.host, pg_catalog.
 from {{runs}} r, lateral (select {UNDONE_VERSION} as version) u
 where r.ended_at is null and r.backend_pid = {{pid}} order by r.began_at desc limit 1
 """
-# Behind a transaction pooler, another backend than the holder of the lock runs the statements.
+# Behind a transaction pooler, another backend than the holder of the lock runs the statements. The state and the times
+# are hidden from some roles, but its name and its locks are not.
 _WORKER = """
-select a.pid, a.application_name, coalesce(a.state, '') = 'active', a.query_start, a.xact_start,
+select a.pid, a.application_name, coalesce(a.state, 'active') = 'active', a.query_start, a.xact_start,
        coalesce(nullif(pg_catalog.concat_ws(': ', a.wait_event_type, a.wait_event), 'Client: ClientRead'), '')
 from pg_catalog.pg_stat_activity a
 where a.pid = {pid}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Holder
     from sqlmigrate.planning.activity import ActiveRun, Activity
 
-_HIDDEN = "only members of pg_read_all_stats see its statement, and what that waits for"
+_HIDDEN = "only members of pg_read_all_stats see its host, its state, and since when it runs"
 _QUERY = 100  # characters; a run sends many statements in one message
 
 

@@ -248,17 +248,20 @@ def stranger(shop: Project) -> Iterator[str]:
 
 
 def test_a_role_that_may_not_see_the_run_is_told_who_may(shop: Project, stranger: str) -> None:
-    shop.add(2, "select pg_sleep(600);")
-    with running(shop, "migrate"):
-        until(shop.migrator().activity, sleeps)
+    shop.add(2, "select 1;\nalter table orders add column total int;")
+    with locked(shop, "orders"), running(shop, "migrate", "--lock-timeout", "10min"):
+        until(shop.migrator().activity, waits)
         shown = shop.cli("lock-status", "--db-user", stranger).stdout
         holder = json.loads(shop.cli("lock-status", "--db-user", stranger, "--format", "json").stdout)["holder"]
         asked = shop.cli("force-unlock", "--db-user", stranger).stdout
         waiting = shop.cli("migrate", "--lock-wait", "0s", "--db-user", stranger).stderr
 
     for text in (shown, asked):
-        assert re.search(rf"^hidden +{HIDDEN} statement, and what that waits for$", text, re.MULTILINE), text
-        assert not re.search("^(host|state|query)", text, re.MULTILINE), text
+        assert re.search(rf"^hidden +{HIDDEN} host, its state, and since when it runs$", text, re.MULTILINE), text
+        assert re.search(r"^statement +2 of 2: alter table orders", text, re.MULTILINE), text
+        assert re.search(r"^waits for +ACCESS EXCLUSIVE on orders$", text, re.MULTILINE), text
+        assert re.search(rf"^blocked by +pid \d+ \(\w+, report\): {HIDDEN} query$", text, re.MULTILINE), text
+        assert not re.search("^(host|state|query) ", text, re.MULTILINE), text
     assert (holder["host"], holder["state"]) == ("", "")
     assert re.search(r"held by pid \d+ \(\w+, sqlmigrate v1.0.0-002[^,]*\)", waiting), waiting
 
