@@ -47,7 +47,7 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
     choice = os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
     kind, _, path = choice.partition(":")
     serve = {"embedded": lambda: _embedded(path or _in_cache(request.config)), "container": _container}
-    with serve.get(kind, lambda: contextlib.nullcontext(choice))() as url:
+    with serve.get(kind, lambda: _given(choice))() as url:
         yield url
 
 
@@ -131,6 +131,20 @@ def _embedded(path: str) -> Iterator[str]:
         yield url
     finally:
         embedded.stop(path)
+
+
+@contextlib.contextmanager
+def _given(url: str) -> Iterator[str]:
+    from sqlmigrate.errors import ConfigurationError, ConnectionFailed
+    from sqlmigrate.server.conninfo import make_conninfo
+
+    try:
+        make_conninfo(url)
+    except ConnectionFailed as error:
+        raise ConfigurationError(
+            f"SQLMIGRATE_TEST_SERVER is not embedded, embedded:PATH, container or a URL: {error.message}"
+        ) from error
+    yield url
 
 
 @contextlib.contextmanager

@@ -179,6 +179,19 @@ def test_a_refused_migration_reports_its_location(consumer: pytest.Pytester) -> 
     result.stdout.re_match_lines([r".*PlanRefused: nothing was run: .*V1.0.0-002__step.up.sql:2:1: .*gexec"])
 
 
+@pytest.mark.parametrize("choice", ["docker", "localhost:5432", "mysql://h/d"])
+def test_a_misspelled_server_is_explained(
+    consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    write(consumer, 1, "create table t ();")
+    monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", choice)
+
+    result = consumer.runpytest_subprocess(*WITHOUT)
+
+    result.assert_outcomes(errors=3)
+    assert "SQLMIGRATE_TEST_SERVER is not embedded, embedded:PATH, container or a URL: " in result.stdout.str()
+
+
 def test_a_run_without_the_fixtures_imports_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "import sys\ndef test_it():\n"
