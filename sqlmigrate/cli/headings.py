@@ -44,6 +44,12 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # generic only since clic
         return super().convert(value, param, ctx)
 
 
+class Count(click.IntRange):
+    """A whole number; click's error calls it an integer range."""
+
+    name = "whole number"
+
+
 class Command(click.Command):
     """A command whose help lists its own options first, then the shared options under their headings."""
 

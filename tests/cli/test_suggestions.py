@@ -148,3 +148,12 @@ def test_an_unknown_short_option_is_still_named_by_its_letter(project: Project) 
     done = project.cli("migrate", "-x")
     assert done.returncode == 2
     assert "'-x'" in done.stderr or ": -x" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", ["rollback --steps two", "redo --steps 1.5", "history --limit x", "cleanup --keep-days 1y"]
+)
+def test_a_number_is_not_called_a_range(project: Project, arguments: str) -> None:
+    run = project.cli(*arguments.split())
+
+    assert (run.returncode, "is not a valid whole number." in run.stderr) == (2, True), run.stderr

@@ -30,7 +30,7 @@ REQUIRED = {
 VALUES = {
     "version": "v1.0.0-002",
     "moment": "2026-01-01",
-    "integer range": "3",
+    "whole number": "3",
     "path": "some/where",
     "text": "a=b",
 }

@@ -12,6 +12,7 @@ import click
 
 from sqlmigrate.cli.app import MomentType, VersionType, command, dry_run_option, version_option
 from sqlmigrate.cli.commands import linting
+from sqlmigrate.cli.headings import Count
 from sqlmigrate.errors import ConfigurationError, SignalReceived
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
 @click.option(
     "--since", type=MomentType(), metavar="WHEN", help="Show entries since a date, a time, or an age such as 7d or 12h."
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the last N entries.")
+@click.option("--limit", type=Count(min=1), metavar="N", help="Show only the last N entries.")
 @_html(help="Also write an HTML page with a timeline.")
 def history(app: App, version: Version | None, since: datetime | None, limit: int | None, html: str | None) -> None:
     """Show the log table: each action with its user, time, duration and outcome.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.app import command, dry_run_option, version_option, yes_option
+from sqlmigrate.cli.headings import Count
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def repair(app: App, version: Version | None, yes: bool) -> None:
 @command("cleanup")
 @click.option(
     "--keep-days",
-    type=click.IntRange(1, 36500),
+    type=Count(1, 36500),
     required=True,
     metavar="N",
     help="Keep the log entries of the last N days.",

@@ -9,6 +9,7 @@ import click
 
 from sqlmigrate.cli.app import VersionType, command, dry_run_option, version_option, yes_option
 from sqlmigrate.cli.console import as_json
+from sqlmigrate.cli.headings import Count
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _out_of_order = click.option(
     "--out-of-order", is_flag=True, help="Also apply pending migrations older than the newest applied one."
 )
 _back_to = version_option(help="Roll back all newer versions; this version stays applied.")
-_steps = click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
+_steps = click.option("--steps", type=Count(min=1), metavar="N", help="Roll back the last N migrations.")
 _planned = click.option(
     "--plan", "path", metavar="FILE", type=click.Path(), help="Run exactly this plan file; see `sqlmigrate plan --out`."
 )
@@ -68,7 +69,7 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
 
 
 @command("redo")
-@click.option("--steps", type=click.IntRange(min=1), default=1, metavar="N", help="How many migrations.  [default: 1]")
+@click.option("--steps", type=Count(min=1), default=1, metavar="N", help="How many migrations.  [default: 1]")
 @dry_run_option(help="Show the plan and the SQL; change nothing.")
 @yes_option
 def redo(app: App, steps: int, dry_run: bool, yes: bool) -> None:
