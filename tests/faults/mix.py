@@ -193,17 +193,18 @@ class Ordeal:
     template: str = "template1"
 
     def endure(self, count: int, seed: int) -> None:
-        """Strikes so many times, and on until one in four has hit.
+        """Strikes so many times, and on until a quarter of so many have hit.
 
-        A strike that comes too late lets the next ones come earlier: a machine may be quicker than it just was.
+        A machine may be quicker or slower than it just was: a strike can come too late, and some also too early. If
+        most do, the strikes spread over the whole run.
         """
         takes, schema = self.undisturbed()
         rng = random.Random(seed)
         outcomes = Counter[int]()
-        while outcomes.total() < count or outcomes[0] > 0.75 * outcomes.total():
-            code = self._struck(rng.uniform(0.25 * takes, takes), schema)
-            outcomes[code] += 1
-            takes *= 0.8 if code == 0 else 1
+        while outcomes.total() < count or outcomes.total() - outcomes[0] < max(count // 4, 1):
+            assert outcomes.total() < 20 * count, "the strikes hit nothing"
+            earliest = 0.25 if 2 * outcomes[0] <= outcomes.total() else 0.02
+            outcomes[self._struck(rng.uniform(earliest * takes, takes), schema)] += 1
         _LOG.info("%s: %s in %.2f s, exit codes %s", self.command[0], outcomes.total(), takes, dict(outcomes))
 
     def undisturbed(self) -> tuple[float, str]:
