@@ -217,11 +217,13 @@ class Migrator:
 
     def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:
         """Returns the statuses, and if a migration is unfinished, the backend that holds the migration lock."""
-        from sqlmigrate.planning.activity import active_run
+        from sqlmigrate.planning.activity import run_of
+        from sqlmigrate.server import lock
 
         rows, holder = self._target.observed(opened)
         statuses = planner.statuses(source.find(self._settings.dir).migrations, rows)
-        run = active_run(*opened, self._target.lock_key)
+        backend = holder or lock.holder(opened.connection, self._target.lock_key)
+        run = run_of(*opened, backend.pid) if backend else None
         running = run.version if run else ""
         return [replace(status, state=State.RUNNING) if status.id == running else status for status in statuses], holder
 

@@ -13,8 +13,6 @@ from sqlmigrate.model import Action, Step
 from sqlmigrate.server import lock
 from sqlmigrate.server.monitor import blocking_backend
 from sqlmigrate.server.program import parsed, program_name
-from sqlmigrate.sql.scanner import statements
-from sqlmigrate.sql.segments import cuts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -89,18 +87,12 @@ class Activity:
     blockers: tuple[Blocker, ...] = ()
 
 
-def active_run(connection: Connection, history: History, key: int) -> ActiveRun | None:
-    """Returns the run that holds the lock; None if there is none, or if this role cannot read the table of runs."""
-    holder = lock.holder(connection, key)
-    return _run_of(connection, history, holder.pid) if holder else None
-
-
 def activity(connection: Connection, history: History, key: int, directories: Sequence[str]) -> Activity | None:
     """Returns what the holder of the lock does; None if nobody holds it."""
     holder = lock.holder(connection, key)
     if holder is None:
         return None
-    run = _run_of(connection, history, holder.pid)
+    run = run_of(connection, history, holder.pid)
     if run is None or not run.version:
         return Activity(holder, run)
     program = connection.literal(program_name(run.version))
@@ -123,7 +115,8 @@ def activity(connection: Connection, history: History, key: int, directories: Se
     )
 
 
-def _run_of(connection: Connection, history: History, pid: int) -> ActiveRun | None:
+def run_of(connection: Connection, history: History, pid: int) -> ActiveRun | None:
+    """Returns the run of the backend that holds the lock; None if there is none, or if this role cannot see it."""
     if history.format < 2:
         return None
     rows = _unless_locked(connection, lambda: connection.rows(history.tables.fill(_RUN, pid=pid)))
@@ -153,6 +146,9 @@ def _step(run: ActiveRun, directories: Sequence[str], rows: Iterable[Applied]) -
 
 def _position(step: Step, number: int) -> Position | None:
     """Returns the statement with the number, or the next one if it runs outside a transaction block and has none: 0."""
+    from sqlmigrate.sql.scanner import statements  # `status` asks only for the run
+    from sqlmigrate.sql.segments import cuts_of
+
     try:
         script, opened = source.open_script(step.path, cuts_of(step))
     except ScriptError:

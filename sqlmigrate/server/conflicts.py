@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-# Each mode as pg_locks names it, with the modes that it conflicts with.
-CONFLICTS = {
-    "AccessShareLock": ("AccessExclusiveLock",),
-    "RowShareLock": ("ExclusiveLock", "AccessExclusiveLock"),
-    "RowExclusiveLock": ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"),
-    "ShareUpdateExclusiveLock": (
-        "ShareUpdateExclusiveLock",
-        "ShareLock",
-        "ShareRowExclusiveLock",
-        "ExclusiveLock",
-        "AccessExclusiveLock",
-    ),
-    "ShareLock": (
-        "RowExclusiveLock",
-        "ShareUpdateExclusiveLock",
-        "ShareRowExclusiveLock",
-        "ExclusiveLock",
-        "AccessExclusiveLock",
-    ),
-    "ShareRowExclusiveLock": (
-        "RowExclusiveLock",
-        "ShareUpdateExclusiveLock",
-        "ShareLock",
-        "ShareRowExclusiveLock",
-        "ExclusiveLock",
-        "AccessExclusiveLock",
-    ),
-    "ExclusiveLock": (
-        "RowShareLock",
-        "RowExclusiveLock",
-        "ShareUpdateExclusiveLock",
-        "ShareLock",
-        "ShareRowExclusiveLock",
-        "ExclusiveLock",
-        "AccessExclusiveLock",
-    ),
-    "AccessExclusiveLock": (
-        "AccessShareLock",
-        "RowShareLock",
-        "RowExclusiveLock",
-        "ShareUpdateExclusiveLock",
-        "ShareLock",
-        "ShareRowExclusiveLock",
-        "ExclusiveLock",
-        "AccessExclusiveLock",
-    ),
+# Each mode as pg_locks names it, from 1, the weakest, to 8, the strongest, with the numbers of those it conflicts with.
+_TABLE = {
+    "AccessShareLock": (8,),
+    "RowShareLock": (7, 8),
+    "RowExclusiveLock": (5, 6, 7, 8),
+    "ShareUpdateExclusiveLock": (4, 5, 6, 7, 8),
+    "ShareLock": (3, 4, 6, 7, 8),
+    "ShareRowExclusiveLock": (3, 4, 5, 6, 7, 8),
+    "ExclusiveLock": (2, 3, 4, 5, 6, 7, 8),
+    "AccessExclusiveLock": (1, 2, 3, 4, 5, 6, 7, 8),
 }
+CONFLICTS = {mode: tuple([*_TABLE][number - 1] for number in numbers) for mode, numbers in _TABLE.items()}
 _PAIRS = ", ".join(f"('{mode}', '{other}')" for mode, others in CONFLICTS.items() for other in others)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
-from collections.abc import Iterator
 
 import pytest
-from psycopg.conninfo import make_conninfo
 
+from tests.integration.test_approval import reviewer
 from tests.project import Project
 
+__all__ = ["reviewer"]  # the fixture
 pytestmark = pytest.mark.anywhere
 
 WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+"
@@ -23,15 +22,6 @@ WITHOUT_PARSER = (
     "from sqlmigrate.cli import main\n"
     "main()\n"
 )
-
-
-@pytest.fixture
-def reviewer(project: Project) -> Iterator[str]:
-    """The database, for the role that approves."""
-    role = f"approver_{os.getpid()}"
-    project.query(f"drop role if exists {role}", f"create role {role} login superuser")
-    yield make_conninfo(project.database, user=role)
-    project.query(f"drop owned by {role}", f"drop role {role}")
 
 
 @pytest.fixture
@@ -171,7 +161,7 @@ def test_another_run_of_other_migrations_is_not_a_run_of_the_plan(planned: Proje
 def test_a_plan_that_is_approved_already_says_by_whom(planned: Project, reviewer: str) -> None:
     run(planned, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
     shown = run(planned, "approve", "plan.json", "--yes")
-    assert re.search(rf"note: approved by approver_\d+ at {WHEN}\n", shown)
+    assert re.search(rf"note: approved by reviewer_\d+ at {WHEN}\n", shown)
 
 
 def test_an_expired_approval_says_so(planned: Project, reviewer: str) -> None:
@@ -183,9 +173,9 @@ def test_an_expired_approval_says_so(planned: Project, reviewer: str) -> None:
         " values ('x', 'rollback', 'v9.0.0-001', '', '', 'failure', '', '', '')"
     )
     refused = run(planned, "migrate", "--plan", "plan.json", code=1)
-    assert re.search(rf"the approval by approver_\d+ at {WHEN} has expired: a run has started since", refused), refused
+    assert re.search(rf"the approval by reviewer_\d+ at {WHEN} has expired: a run has started since", refused), refused
     shown = run(planned, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
-    assert re.search(rf"note: approved by approver_\d+ at {WHEN}; this approval has expired\n", shown)
+    assert re.search(rf"note: approved by reviewer_\d+ at {WHEN}; this approval has expired\n", shown)
     run(planned, "migrate", "--plan", "plan.json")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,27 +168,9 @@ def server_name(mode: Mode) -> str:
     return f"{mode.value.title().replace(' ', '')}Lock"
 
 
-def test_a_commit_that_waits_for_a_synchronous_standby_says_so(project: Project) -> None:
-    project.migrator().migrate()
-    project.add(1, "create table s (a int);")
-    project.migrator().migrate()
-    project.add(2, "create table t (a int);")
-    execute_on(project.database, "alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
-    try:
-        with running(project, "migrate") as process:
-            assert process.stderr is not None
-            line = process.stderr.readline()
-            execute_on(
-                project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()"
-            )
-            assert "is committed locally, and waits for a synchronous standby" in line
-            assert process.wait(60) == 0
-    finally:
-        execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_wait_for_a_standby_says_what_is_committed(project: Project, number: int, code: int) -> None:
+@contextlib.contextmanager
+def waiting_for_a_standby(project: Project) -> Iterator[subprocess.Popen[str]]:
+    """A run of a second migration whose commit waits for a standby that does not exist, until the block ends."""
     project.add(1, "create table s (a int);")
     project.migrator().migrate()
     project.add(2, "create table t (a int);")
@@ -195,11 +179,29 @@ def test_an_interrupted_wait_for_a_standby_says_what_is_committed(project: Proje
         with running(project, "migrate") as process:
             assert process.stderr is not None
             assert "is committed locally, and waits for a synchronous standby" in process.stderr.readline()
-            process.send_signal(number)
-            rest = process.stderr.read()
-            assert process.wait(60) == code
+            yield process
     finally:
-        execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
+        stop_waiting(project)
+
+
+def stop_waiting(project: Project) -> None:
+    execute_on(project.server.conninfo, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
+
+
+def test_a_commit_that_waits_for_a_synchronous_standby_says_so(project: Project) -> None:
+    project.migrator().migrate()
+    with waiting_for_a_standby(project) as process:
+        stop_waiting(project)
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_wait_for_a_standby_says_what_is_committed(project: Project, number: int, code: int) -> None:
+    with waiting_for_a_standby(project) as process:
+        assert process.stderr is not None
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(60) == code
 
     again = project.cli("migrate")
 
