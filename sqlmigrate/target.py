@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.config.password import password_for
@@ -12,7 +13,7 @@ from sqlmigrate.history.history import History
 from sqlmigrate.history.tables import parse_table_name
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.conninfo import has_password, is_up, make_conninfo, place_in, server_of
-from sqlmigrate.server.network import SAME_SERVER
+from sqlmigrate.server.network import SAME_SERVER, WATCHER
 from sqlmigrate.sql.sqlstate import NOT_PERMITTED, READ_ONLY, REJECTED_VALUE
 from sqlmigrate.version import __version__
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Applied, Holder
     from sqlmigrate.server.connection import Connection, Row
     from sqlmigrate.server.lock import Lock
+    from sqlmigrate.server.monitor import Monitor
     from sqlmigrate.server.session import Session
 
 # The lock and the session are imported where they are used, so that commands that only read start quickly.
@@ -55,6 +57,22 @@ def connect_beside(parameters: Mapping[str, str], application_name: str, **parts
         ConnectionFailed: The server rejects the connection.
     """
     return connect(make_conninfo("", **{**parameters, **SAME_SERVER, **parts}), application_name)
+
+
+class _Watch:
+    """Reports what blocks the queries of a connection. Makes its monitor when a query waits, and never before."""
+
+    def __init__(self, make_monitor: Callable[[], Monitor]) -> None:
+        self._make_monitor = make_monitor
+        self._monitor: Monitor | None = None
+
+    def __call__(self) -> None:
+        self._monitor = self._monitor or self._make_monitor()
+        self._monitor.tick()
+
+    def close(self) -> None:
+        if self._monitor is not None:
+            self._monitor.close()
 
 
 class Target:
@@ -142,6 +160,7 @@ class Target:
     def opened(self) -> Iterator[Opened]:
         """Opens a connection and surveys the history; the connection is closed at the end of the block."""
         connection = self._connect_when_up()
+        watch = connection.on_tick = _Watch(lambda: self.monitor(connection, connection.backend_pid))
         try:
             history = History(connection, self.table, __version__, lambda: self._keeps_session(connection))
             history.survey()
@@ -150,7 +169,16 @@ class Target:
             self.explain(error, connection)
             raise
         finally:
+            watch.close()
             connection.close()
+
+    def monitor(self, connection: Connection, pid: int, committed_steps: str = "") -> Monitor:
+        """Returns a monitor of a backend on the server of a connection; it has no connection yet."""
+        from sqlmigrate.server.monitor import Monitor
+
+        parameters = connection.parameters
+        open_connection = partial(connect_beside, parameters, "sqlmigrate monitor", **WATCHER)
+        return Monitor(open_connection, pid, self._on_event, committed_steps)
 
     def explain(self, error: SqlMigrateError, connection: Connection) -> None:
         """Adds to an error of the server the hint for which the database must be asked."""

@@ -331,18 +331,11 @@ class Runner:
     def _execute(self, locked: Locked, ready: Prepared, files: MigrationFiles) -> RunSummary:
         from sqlmigrate.execution.envelope import Limits
         from sqlmigrate.execution.executor import Executor
-        from sqlmigrate.server.monitor import Monitor
-        from sqlmigrate.server.network import WATCHER
-        from sqlmigrate.target import connect_beside
 
-        settings, parameters = self._settings, locked.connection.parameters
-        monitor = Monitor(
-            lambda: connect_beside(parameters, "sqlmigrate monitor", **WATCHER),
-            # A session pooler sends a PID of its own.
-            locked.connection.backend_pid if locked.history.pooled else locked.lock.pid,
-            locked.history.records.committed_steps,
-            self._on_event,
-        )
+        settings = self._settings
+        # A session pooler sends a PID of its own.
+        pid = locked.connection.backend_pid if locked.history.pooled else locked.lock.pid
+        monitor = self._target.monitor(locked.connection, pid, locked.history.records.committed_steps)
         is_timed = settings.log_level == "debug"
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries, is_timed)
         started = time.monotonic()

@@ -101,6 +101,12 @@ class Result:
         """The first column of the first row as text; None if the result has no rows, or the value is null."""
         return self._result.get_value(0, 0) if self._result.ntuples else None
 
+    def rows_in(self, link: psycopg.Connection[Row]) -> list[Row]:
+        """Returns the rows as Python values; the link knows their types."""
+        reader = adapt.Transformer.from_context(link)
+        reader.set_pgresult(self._result)
+        return reader.load_rows(0, self._result.ntuples, tuple)
+
 
 class Connection:
     """A connection to PostgreSQL.
@@ -169,12 +175,9 @@ class Connection:
         Raises:
             StatementFailed, ConnectionLost
         """
+        results = list(self.transmit(_OUTPUT + text))[_OUTPUT.count(";") :]
         with self._door():
-            cursor = self._link.execute((_OUTPUT + text).encode())
-            answers = [_rows_of(cursor)]
-            while cursor.nextset():
-                answers.append(_rows_of(cursor))
-            return answers[_OUTPUT.count(";") :]
+            return [result.rows_in(self._link) for result in results]
 
     def literal(self, value: str | int) -> str:
         """Returns a value as a SQL literal, for messages; the database's encoding may lack characters of it."""
@@ -331,10 +334,6 @@ class Connection:
                 diagnostic.context or "",
             )
         )
-
-
-def _rows_of(cursor: psycopg.Cursor[Row]) -> list[Row]:
-    return cursor.fetchall() if cursor.description else []
 
 
 def _report(result: PGresult) -> ServerReport:

@@ -68,7 +68,7 @@ union all select 'COPY', tuples_processed, 0, 'rows' from pg_catalog.pg_stat_pro
 # blocker within a lock_timeout of 1 s.
 _DELAY = 0.4
 _INTERVAL = 0.4
-_BLIND = "the migration runs, but what it waits for and how far it is cannot be shown"
+_BLIND = "what the command waits for and how far it is cannot be shown"
 _SYNC = "is committed locally, and waits for a synchronous standby (synchronous_standby_names)"
 _PAUSE = 30  # seconds after a failure
 _END = 0.2  # seconds to wait for the last look
@@ -115,8 +115,8 @@ class Monitor:
         self,
         open_connection: Callable[[], Connection],
         pid: int,
-        committed_steps: str,
         on_event: Callable[[Event], None],
+        committed_steps: str = "",
     ) -> None:
         self._open = open_connection
         self._pid = pid
@@ -185,7 +185,7 @@ class Monitor:
         blockers = blocking_backend(connection, self._pid)
         full_name, is_committed = next(iter(connection.rows(_NAME, pid)), ("", False))
         name, statement = parsed(full_name)
-        rows = self._finished_on(connection)
+        rows = self._finished_on(connection) if self._committed_steps else None
         finished = {row[0]: row[1] for row in rows} if rows is not None else None
         latest = time.monotonic() - min(row[2] for row in rows) if rows else 0
         progress = () if blockers else tuple(Advancing(name, *row) for row in connection.rows(_PROGRESS, pid))

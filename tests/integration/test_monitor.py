@@ -29,7 +29,7 @@ def deaf() -> Iterator[socket.socket]:
 def test_a_monitor_that_hears_nothing_does_not_delay_the_run(deaf: socket.socket) -> None:
     events: list[Event] = []
     address = f"host=127.0.0.1 port={deaf.getsockname()[1]} sslmode=disable connect_timeout=3600"
-    monitor = Monitor(lambda: connect(address, "monitor"), 1, "select '', 1, 0", events.append)
+    monitor = Monitor(lambda: connect(address, "monitor"), 1, events.append)
 
     monitor.begin()
     monitor._next = 0
@@ -52,7 +52,7 @@ def test_a_monitor_that_is_closed_while_it_looks_leaves_no_connection(project: P
         may_connect.wait(30)
         return connect(project.database, "late monitor")
 
-    monitor = Monitor(open_late, 1, "select '', 1, 0", lambda _: None)  # type: ignore[arg-type]
+    monitor = Monitor(open_late, 1, lambda _: None)  # type: ignore[arg-type]
     monitor.begin()
     monitor._next = 0
     monitor.tick()
