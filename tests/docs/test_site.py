@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -18,31 +16,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sqlmigrate.cli import main
+from tests.docs.conftest import build
 from tests.docs.pages import PAGES
 from tests.servers import ROOT
 
 pytestmark = pytest.mark.anywhere
 
 CHROMIUM = "/usr/bin/chromium"
-
-
-def build(directory: Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-    )
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("site")
-    process = build(directory)
-    assert process.returncode == 0, process.stderr
-    return directory
 
 
 class Links(HTMLParser):
