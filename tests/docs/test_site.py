@@ -201,3 +201,25 @@ def test_search_finds_a_message(browser: Browser, site: Path, address: str, serv
     page.keyboard.type("half-rolled-back")
     page.locator(".md-search-result__item a[href*='troubleshooting.html']").first.wait_for(timeout=10_000)
     page.close()
+
+
+LAST_COLUMNS = """() => [...document.querySelectorAll("article table:not([class])")].map((table) => {
+  const right = () => Math.round(table.rows[0].lastElementChild.getBoundingClientRect().right);
+  const before = right();
+  table.closest(".md-typeset__scrollwrap").scrollLeft = 10_000;
+  return [table.rows[0].innerText, before, right()];
+})"""
+
+
+@pytest.mark.debian
+def test_each_table_shows_its_last_column_on_a_phone(browser: Browser, site: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    tables = []
+    for path in site.glob("*.html"):
+        page.goto(path.as_uri())
+        tables += [(path.name, *table) for table in page.evaluate(LAST_COLUMNS)]
+    page.close()
+
+    assert len(tables) > 80
+    assert [table for table in tables if table[-1] > 390] == []
+    assert {name for name, _, before, _ in tables if before > 390} <= {"coming-from.html"}  # of six columns
