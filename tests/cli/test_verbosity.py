@@ -30,7 +30,7 @@ ANSWERS = {
     "status": ((), "v1.0.0-001"),
     "info": (("v1.0.0-001",), "checksum"),
     "check": ((), "1 pending"),
-    "validate": ((), "valid"),
+    "validate": (("migrations", "--preset", "all"), "no primary key"),
     "history": ((), "apply"),
     "lock-status": ((), "nobody holds"),
     "metrics": ((), "migration_"),
@@ -72,6 +72,38 @@ def test_a_quiet_command_that_reports_prints_its_answer(project: Project, name: 
 
     assert answer in run.stdout
     assert run.stderr == ""
+
+
+QUESTIONS = {"check": (), "validate": (), "validate FILES": ("migrations",)}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_quiet_check_that_finds_nothing_prints_nothing(project: Project, name: str) -> None:
+    project.add(1, "create table t1 (id bigint primary key)", "drop table t1")
+    project.cli("migrate")
+    command, *_ = name.split()
+
+    assert project.cli(command, *QUESTIONS[name]).stdout != ""
+    run = project.cli(command, *QUESTIONS[name], "-q")
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    in_json = project.cli(command, *QUESTIONS[name], "-q", "--format", "json")
+    assert json.loads(in_json.stdout)["version"] >= 1
+
+
+def test_a_quiet_check_prints_what_it_finds(project: Project) -> None:
+    project.add(1, "create table t1 (id int)")
+
+    assert project.cli("check", "-q").stdout == "1 pending: v1.0.0-001\n"
+    assert "no down file" in project.cli("validate", "-q").stdout
+    assert "no primary key" in project.cli("validate", "migrations", "--preset", "all", "-q").stdout
+    assert "<testsuites" in project.cli("validate", "migrations", "-q", "--format", "junit").stdout
+
+
+def test_a_quiet_status_prints_only_its_table(project: Project) -> None:
+    run = prepared(project).cli("status", "-q")
+
+    assert (run.stdout, run.stderr) == (project.cli("status").stdout, "")
 
 
 def test_a_quiet_command_prints_its_error(project: Project) -> None:

@@ -54,7 +54,7 @@ def info(app: App, version: Version | None) -> None:
 def check(app: App) -> None:
     """Exit 0 if the database is up to date, 3 if migrations are pending or invalid, for use at container start."""
     health = app.migrator.check()
-    app.show(lambda to: to.health(health))
+    app.show(lambda to: to.health(health), is_answer=not health.up_to_date)
     sys.exit(0 if health.up_to_date else 3)
 
 
@@ -68,7 +68,7 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
         linting.lint(app, request, dry_run=dry_run)
     request.require_no_options(app.output_format)
     problems = app.migrator.validate()
-    app.show(lambda to: to.problems(problems))
+    app.show(lambda to: to.problems(problems), is_answer=bool(problems))
     if any(problem.level.value == "error" for problem in problems):
         sys.exit(1)
     if dry_run:

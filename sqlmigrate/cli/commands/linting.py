@@ -140,6 +140,7 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
     app.show(
         lambda to: to.findings(found, linting.paths),
         lambda output_format: _in_format(output_format, found, linting.paths),
+        is_answer=bool(found) or app.output_format != "text",
     )
     sys.exit(bool(at_least(found, chosen.fail_on)))
 
