@@ -135,12 +135,12 @@ def _embedded(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _given(url: str) -> Iterator[str]:
-    from sqlmigrate.errors import ConfigurationError, ConnectionFailed
+    from sqlmigrate.errors import ConfigurationError
     from sqlmigrate.server.conninfo import make_conninfo
 
     try:
         make_conninfo(url)
-    except ConnectionFailed as error:
+    except ConfigurationError as error:
         raise ConfigurationError(
             f"SQLMIGRATE_TEST_SERVER is not embedded, embedded:PATH, container or a URL: {error.message}"
         ) from error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*?):(?://|(?=postgresql:|postgres:))(.*)", re.DOTALL)
 _OWN = ("postgresql", "postgres")
@@ -78,6 +81,16 @@ _FOREIGN = {
         for name in ("search_path", "statement_timeout", "lock_timeout", "timezone", "TimeZone", "role")
     },
 }
+# libpq reads these numbers after it has found the host, or has connected to it.
+_NUMBERS = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
+_PORTS = 65535
 _PARAMETER = re.compile(r"[?&]([A-Za-z][\w-]*)=")
 
 
@@ -134,6 +147,25 @@ def explained(text: str, reason: str) -> Refusal:
     if _URL.match(text):
         return Refusal(_masked(reason), f"{_WRITE}; in user and password {_ESCAPES}")
     return Refusal(_masked(reason), f"{_WRITE}, or {_OTHER}")
+
+
+def invalid_number(parameters: Mapping[str, object]) -> Refusal | None:
+    """Returns which parameter is not a number; the value of the port may be a part of the password."""
+    ports = str(parameters.get("port", "")).split(",")
+    if not all(port == "" or (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) <= _PORTS) for port in ports):
+        hint = f"check DB_PORT or the URL: {_WRITE}; in user and password {_ESCAPES}"
+        return Refusal(f"the port is not a number from 1 to {_PORTS}", hint)
+    for name in _NUMBERS:
+        if not re.fullmatch(r"\s*([+-]?[0-9]+\s*)?", str(parameters.get(name, ""))):
+            return Refusal(f'parameter "{name}" is not a number', f"write {name}=5 without a unit, or remove it")
+    return None
+
+
+def rejected(reason: str) -> Refusal:
+    """Returns why libpq rejects a value, given its message."""
+    return Refusal(
+        _masked(reason) if "@" in reason else reason, "check the parameter in libpq's documentation, or remove it"
+    )
 
 
 def without_user(message: str) -> str:

@@ -14,7 +14,7 @@ from psycopg import adapt, pq
 from sqlmigrate.config.url import without_user
 from sqlmigrate.errors import ConnectionFailed, ConnectionLost, DatabaseError, StatementFailed
 from sqlmigrate.model import OLDEST_POSTGRES, ServerReport
-from sqlmigrate.server.conninfo import advice, with_defaults
+from sqlmigrate.server.conninfo import advice, first_line, require_valid, with_defaults
 from sqlmigrate.server.encoding import storable
 from sqlmigrate.server.network import wait
 
@@ -46,15 +46,17 @@ def connect(conninfo: str, application_name: str) -> Connection:
 
     Raises:
         ConnectionFailed: contains libpq's reason, but no password.
+        ConfigurationError: libpq rejects a parameter.
         DatabaseError: the server's version is not supported.
     """
     complete = with_defaults(conninfo, application_name=application_name, client_encoding="UTF8")
     try:
         link = psycopg.connect(complete, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
+        require_valid(complete)
         message = without_user(str(error))
         raise ConnectionFailed(
-            f"could not connect to the database: {_first_line(message)}", hint=advice(complete, message)
+            f"could not connect to the database: {first_line(message)}", hint=advice(complete, message)
         ) from None
     link.adapters.register_loader("timestamptz", _MomentLoader)
     connection = Connection(link)
@@ -323,11 +325,11 @@ class Connection:
         if self.lost:
             return _lost(str(error))
         if not isinstance(error, psycopg.Error) or error.sqlstate is None:
-            return DatabaseError(_first_line(str(error)))
+            return DatabaseError(first_line(str(error)))
         diagnostic = error.diag
         return StatementFailed(
             ServerReport(
-                diagnostic.message_primary or _first_line(str(error)),
+                diagnostic.message_primary or first_line(str(error)),
                 error.sqlstate,
                 diagnostic.message_detail or "",
                 diagnostic.message_hint or "",
@@ -355,14 +357,10 @@ def _report(result: PGresult) -> ServerReport:
 
 def _lost(reason: str) -> ConnectionLost:
     return ConnectionLost(
-        f"the connection was lost: {_first_line(reason)}",
+        f"the connection was lost: {first_line(reason)}",
         hint=RUN_AGAIN,
     )
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]

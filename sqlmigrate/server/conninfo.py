@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import pq, sql
 
-from sqlmigrate.config.url import explained, refusal
-from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.config.url import explained, invalid_number, refusal, rejected
+from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.server.network import CLIENT, as_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlmigrate.config.url import Refusal
+
 _PROBE = 5  # seconds
+_NOWHERE = "/nonexistent/sqlmigrate"
 _ANSWER = re.compile(rb'\tErrorResponse\t.* C "(\w{5})" .*?(?: R "(\w+)" \\x00)?$', re.MULTILINE)
 _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 
@@ -42,17 +45,44 @@ def make_conninfo(url: str, **parts: str) -> str:
     """Returns a connection string for libpq from a URL or connection string; `parts` override its parameters.
 
     Raises:
-        ConnectionFailed: libpq cannot parse it, or would misread it.
+        ConfigurationError: libpq cannot parse it, or would misread it.
     """
     if refused := refusal(url):
-        raise ConnectionFailed(f"invalid connection string: {refused.message}", hint=refused.hint)
+        raise _invalid(refused)
     try:
-        return psycopg.conninfo.make_conninfo(url, **parts)
+        conninfo = psycopg.conninfo.make_conninfo(url, **parts)
     except UnicodeEncodeError:
-        raise ConnectionFailed("invalid connection string: not valid UTF-8") from None
+        raise ConfigurationError("invalid connection string: not valid UTF-8") from None
     except psycopg.Error as error:
-        reason = explained(url, str(error).strip().partition("\n")[0])
-        raise ConnectionFailed(f"invalid connection string: {reason.message}", hint=reason.hint) from None
+        raise _invalid(explained(url, first_line(str(error)))) from None
+    if refused := invalid_number(psycopg.conninfo.conninfo_to_dict(conninfo)):
+        raise _invalid(refused)
+    return conninfo
+
+
+def require_valid(conninfo: str) -> None:
+    """Checks that libpq accepts all parameters: it then fails to connect to a socket that does not exist.
+
+    Raises:
+        ConfigurationError: it rejects one.
+    """
+    parameters = psycopg.conninfo.conninfo_to_dict(conninfo)
+    hosts = str(parameters.get("host") or parameters.get("hostaddr") or "").split(",")
+    elsewhere = psycopg.conninfo.make_conninfo(conninfo, host=",".join([_NOWHERE] * len(hosts)), hostaddr="")
+    link = pq.PGconn.connect_start(elsewhere.encode())
+    reason = link.error_message.decode(errors="replace")
+    link.finish()
+    if _NOWHERE not in reason:
+        raise _invalid(rejected(first_line(reason)))
+
+
+def _invalid(refused: Refusal) -> ConfigurationError:
+    return ConfigurationError(f"invalid connection string: {refused.message}", hint=refused.hint)
+
+
+def first_line(message: str) -> str:
+    """Leaves out the lines about further attempts."""
+    return message.strip().partition("\n")[0]
 
 
 def place_in(url: str, **parts: str) -> dict[str, str]:
@@ -61,7 +91,7 @@ def place_in(url: str, **parts: str) -> dict[str, str]:
     A value that neither defines, and every value of an invalid setting, is empty.
     """
     parameters: dict[str, str | int | None] = {}
-    with suppress(ConnectionFailed):
+    with suppress(ConfigurationError):
         parameters = psycopg.conninfo.conninfo_to_dict(make_conninfo(url, **parts))
     return {key: str(parameters.get(key) or os.environ.get(variable, "")) for key, variable in _VARIABLES.items()}
 

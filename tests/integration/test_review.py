@@ -7,7 +7,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.execution import recovery
 from sqlmigrate.execution.catalog import state_before
 from sqlmigrate.server.connection import Connection, connect
@@ -63,6 +63,6 @@ def test_a_drop_of_a_database_that_still_exists_is_not_treated_as_done(project: 
 
 
 def test_the_rest_of_a_password_with_an_at_sign_is_not_shown_as_the_host() -> None:
-    with pytest.raises(ConnectionFailed) as failed:
+    with pytest.raises(ConfigurationError) as failed:
         make_conninfo("postgresql://u:first@s3cr3t@localhost.invalid/d")
     assert "s3cr3t" not in failed.value.message

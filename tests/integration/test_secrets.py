@@ -292,6 +292,6 @@ def test_an_unavailable_password_exits_with_2(project: Project, command: str, se
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DB_PASSWORD", "DB_NAME"])
 def test_an_error_does_not_show_a_setting_that_is_not_utf_8(project: Project, name: str) -> None:
     done = project.cli("status", **{name: os.fsdecode(b"of-nobody\xe9")})
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "not valid UTF-8" in done.stderr
     assert "of-nobody" not in done.stdout + done.stderr

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sqlmigrate.errors import ConnectionFailed, SqlMigrateError
+from sqlmigrate.errors import ConfigurationError, SqlMigrateError
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.conninfo import make_conninfo
 from tests.project import Project
@@ -88,7 +88,7 @@ OTHERS = {
     ],
 )
 def test_a_url_of_another_program_is_explained(url: str, message: str, hint: str) -> None:
-    with pytest.raises(ConnectionFailed) as failed:
+    with pytest.raises(ConfigurationError) as failed:
         make_conninfo(url)
 
     assert failed.value.message.startswith("invalid connection string: ")
@@ -105,9 +105,53 @@ def test_no_part_of_a_password_is_printed(project: Project, separator: str, host
 
     run = project.cli("status", DATABASE_URL=url)
 
-    assert run.returncode == 1, run
+    assert run.returncode in (1, 2), run
     assert "first" not in run.stdout + run.stderr
     assert "second" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://u@h/d", 'scheme "mysql" is that of MySQL'),
+        ("secret", "it is neither a URL nor a list of parameters"),
+        ("postgresql://127.0.0.1:port/d", "the port is not a number from 1 to 65535"),
+        ("postgresql://127.0.0.1:99999/d", "the port is not a number from 1 to 65535"),
+        ("postgresql://first:1,127.0.0.1:0/d", "the port is not a number from 1 to 65535"),
+        ("postgresql://127.0.0.1:1/d?unknown=1", 'parameter "unknown" is not one of libpq'),
+        ("postgresql://127.0.0.1:1/d?keepalives=on", 'parameter "keepalives" is not a number'),
+        ("postgresql://127.0.0.1:1/d?connect_timeout=5s", 'parameter "connect_timeout" is not a number'),
+        ("postgresql://127.0.0.1:1/d?sslmode=on", 'invalid sslmode value: "on"'),
+        ("postgresql://127.0.0.1:1/d?target_session_attrs=rw", 'invalid target_session_attrs value: "rw"'),
+        ("host=127.0.0.1,localhost port=1,1,1", "could not match 3 port numbers to 2 hosts"),
+        ("service=nowhere", 'definition of service "nowhere" not found'),
+        ("postgresql://user:first/?sslmode=second@127.0.0.1/d", "the port is not a number"),
+        ("postgresql://127.0.0.1:1/d?sslmode=secret@host", 'invalid sslmode value: "…"'),
+    ],
+)
+def test_an_invalid_connection_string_is_an_error_of_the_configuration(
+    project: Project, url: str, message: str
+) -> None:
+    for arguments in (("status",), ("check",), ("migrate", "--connect-wait", "60s")):
+        run = project.cli(*arguments, DATABASE_URL=url)
+
+        assert (run.returncode, run.stdout) == (2, ""), run.stderr
+        assert run.stderr.startswith(f"error: invalid connection string: {message}")
+        assert "  → " in run.stderr
+
+
+@pytest.mark.parametrize("variables", [{"DB_PORT": "port"}, {"DB_PORT": "0"}])
+def test_an_invalid_part_is_an_error_of_the_configuration(project: Project, variables: dict[str, str]) -> None:
+    run = project.cli("status", DATABASE_URL="", DB_HOST="127.0.0.1", DB_NAME="d", **variables)
+
+    assert (run.returncode, "the port is not a number from 1 to 65535" in run.stderr) == (2, True), run.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://127.0.0.1:1/d", "postgresql://nohost.invalid/d", "host=/nowhere", "host=a.invalid,b.invalid"]
+)
+def test_a_server_that_cannot_be_reached_is_no_error_of_the_configuration(project: Project, url: str) -> None:
+    assert project.cli("status", DATABASE_URL=url).returncode == 1
 
 
 @pytest.mark.parametrize("separator", ["#", "?", "&x=", "=", "$"])
