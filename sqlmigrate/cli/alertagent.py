@@ -11,9 +11,11 @@ from sqlmigrate.config.suggestion import suggestion
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import click
+
+    from sqlmigrate.config.settings import Settings
 
 _FLAG = re.compile(r"--?([a-z][a-z-]*)(?:=(.*))?", re.DOTALL)
 _SWITCHES = ("dry-run", "help")
@@ -34,6 +36,8 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "force-unlock": {},
     "generate": {"name": ""},
 }
+# The variables that only the earlier tool read, with our setting.
+_VARIABLES = {"MIGRATION_TIMEOUT": "timeout"}
 _PASSWORD = "set DB_PASSWORD instead of -db-password, which `ps` shows to all users of the host"  # noqa: S105  # no password
 _PAGE = "docs/alertagent.md lists all commands"
 
@@ -62,6 +66,13 @@ def refusal(arguments: Sequence[str]) -> ConfigurationError | None:
         return ConfigurationError(message, hint=f"{suggestion(action, _ACTIONS)}\n{_PAGE}")
     hints = [f"run {command_line(action, flags)}", *([_PASSWORD] if "db-password" in flags else []), _PAGE]
     return ConfigurationError(message, hint="\n".join(hints))
+
+
+def ignored_variables(environ: Mapping[str, str], options: Collection[str], settings: Settings) -> Iterator[str]:
+    """Yields a warning for each variable of the earlier tool whose setting the command has, and nobody has set."""
+    for variable, setting in _VARIABLES.items():
+        if environ.get(variable) and setting in options and not getattr(settings, setting):
+            yield f"{variable} has no effect: set SQLMIGRATE_{setting.upper()}"
 
 
 def command_line(action: str, flags: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import completion, variables
+from sqlmigrate.cli import alertagent, completion, variables
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Choice, Command, Titled
 from sqlmigrate.cli.signals import Signals
@@ -112,6 +112,8 @@ def command(
                 check_variables(console)
                 settings = _settings(console, options, file, environment)
                 app = _app(console, settings, "" if arguments.get("dry_run") else name)
+                for warning in alertagent.ignored_variables(os.environ, options, settings):
+                    app.warn(warning)
                 if name in _SILENT_ON_FILES:
                     app.warn_of_unread_files()
                 function(app, **arguments)

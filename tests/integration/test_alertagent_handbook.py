@@ -82,6 +82,32 @@ def test_each_make_target_of_the_page_runs(tmp_path: Path) -> None:
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("arguments", [["migrate"], ["status"], ["validate"], ["embedded", "status"]])
+def test_a_variable_of_the_handbook_that_has_no_effect_is_answered_with_ours(
+    project: Project, arguments: list[str]
+) -> None:
+    project.add(1, "select 1")
+    warning = "warning: MIGRATION_TIMEOUT has no effect: set SQLMIGRATE_TIMEOUT"
+
+    assert warning in project.cli(*arguments, MIGRATION_TIMEOUT="60m").stderr
+    assert warning not in project.cli(*arguments, MIGRATION_TIMEOUT="60m", SQLMIGRATE_TIMEOUT="60m").stderr
+    assert warning not in project.cli(*arguments, "--quiet", MIGRATION_TIMEOUT="60m").stderr
+    assert warning not in project.cli(*arguments, MIGRATION_TIMEOUT="", LOG_LEVEL="debug").stderr
+
+
+def test_a_variable_of_the_handbook_in_a_file_is_answered_too(project: Project) -> None:
+    (project.root / ".env").write_text("MIGRATION_TIMEOUT=60m\n")
+
+    run = project.cli("status", "--env-file", ".env", "--log-file", "run.log")
+
+    assert "MIGRATION_TIMEOUT has no effect" in run.stderr
+    assert "MIGRATION_TIMEOUT has no effect" in (project.root / "run.log").read_text()
+
+
+def test_a_variable_of_the_handbook_is_not_answered_where_ours_has_no_effect(project: Project) -> None:
+    assert project.cli("generate", "step", MIGRATION_TIMEOUT="60m").stderr == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
