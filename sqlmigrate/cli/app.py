@@ -106,7 +106,7 @@ def command(
             console = Console(arguments.pop("output_format"), options["log_level"], is_quiet=is_quiet)
             file, environment = arguments.pop("config", None), arguments.pop("env", None)
             arguments.pop("env_file", None)  # it was read before the options
-            is_required = name in _READING or bool(arguments.get("dry_run"))
+            is_required = name in _READING or bool(arguments.get("dry_run")) or arguments.get("action") == "status"
             with result_required(console, is_required=is_required), errors_shown(console):
                 _require_one(quiet=is_quiet, verbose=is_verbose)
                 check_variables(console)
@@ -129,6 +129,7 @@ def command(
 @contextlib.contextmanager
 def result_required(console: Console, *, is_required: bool) -> Iterator[None]:
     """Exits with the code of an error if a required result was lost, and the command exits with 0."""
+    console.requires_result = is_required
     try:
         yield
     except SystemExit as end:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -29,7 +29,7 @@ class Console:
 
     A quiet console shows errors and answers; a log file has all lines of its level all the same.
     `close` calls the functions in `on_end` with `outcome`: the `Run`, or the error that ended the command.
-    `has_lost_result` is whether stdout could not be written.
+    `has_lost_result` is whether stdout could not be written, and `requires_result` whether that is an error.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Console:
         self._shows_progress = True
         self.outcome: object = None
         self.has_lost_result = False
+        self.requires_result = False
         self.on_end: list[Callable[[object], None]] = []
 
     def set_defaults(self, output_format: str, log_level: str) -> None:
@@ -106,7 +107,7 @@ class Console:
 
     def text(self, text: str) -> None:
         """Shows a text for another program, unchanged."""
-        click.echo(text)
+        self._write_result(text)
 
     def event(self, event: Event) -> None:
         """Shows and logs an event at once."""
@@ -161,11 +162,17 @@ class Console:
     def _write_result(self, text: str, *, color: bool | None = None) -> None:
         try:
             _try_to_write(text, err=False, nl=True, color=color)
-        except BrokenPipeError:  # the reader has read what it needs
-            pass
         except OSError as error:
+            self.lose_result(error)
+
+    def lose_result(self, error: OSError) -> None:
+        """Reports that stdout could not be written, unless the reader has read what it needs."""
+        _discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
             self.has_lost_result = True
-            _write(f"could not write the result: {error.strerror}", err=True)
+            level, colour = ("error", "red") if self.requires_result else ("warning", "yellow")
+            message = f"{click.style(f'{level}:', fg=colour)} could not write the result: {error.strerror}"
+            _write(message, err=True, color=has_colour(sys.stderr))
 
 
 def as_json(result: Result) -> str:
@@ -187,11 +194,15 @@ def _try_to_write(text: str, *, err: bool, nl: bool, color: bool | None) -> None
     try:
         click.echo(text, err=err, nl=nl, color=color)
     except OSError:
-        stream = sys.stderr if err else sys.stdout
-        null_device = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null_device, stream.fileno())  # the exit flushes the stream's buffer, which would fail again
-        os.close(null_device)
+        _discard(sys.stderr if err else sys.stdout)
         raise
+
+
+def _discard(stream: TextIO) -> None:
+    """Discards the stream's later output: the exit flushes its buffer, which would fail again."""
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, stream.fileno())
+    os.close(null_device)
 
 
 # The renderers are imported when there is something to show.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli import misplaced, variables
+from sqlmigrate.cli import misplaced, usage, variables
 from sqlmigrate.cli.signals import Signals
 from sqlmigrate.config.suggestion import did_you_mean
 from sqlmigrate.errors import SignalReceived
@@ -50,7 +50,20 @@ class Count(click.IntRange):
     name = "whole number"
 
 
-class Command(click.Command):
+class _Reporting(click.Command):
+    """A command that reports errors of usage in the form of all other errors."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads the arguments; they may ask for the help, which is written here."""
+        if extra.get("resilient_parsing"):  # the shell completes a word
+            return super().make_context(info_name, args, parent, **extra)
+        with usage.errors_reported(f"{parent.command_path} {info_name}" if parent else info_name or ""):
+            return super().make_context(info_name, args, parent, **extra)
+
+
+class Command(_Reporting):
     """A command whose help lists its own options first, then the shared options under their headings."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -79,7 +92,7 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-class Group(click.Group):
+class Group(_Reporting, click.Group):
     """A group whose help lists the commands under headings, with the whole first sentence of each."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -100,7 +113,7 @@ class Group(click.Group):
         except click.NoSuchOption as error:
             _refuse_one_hyphen(self, ctx, given)
             if hint := misplaced.option_hint(error.option_name, self.commands):
-                ctx.fail(f"No such option {error.option_name!r}: {hint}")
+                ctx.fail(f"No such option {error.option_name!r}; {hint}")
             raise
 
     def resolve_command(
@@ -109,7 +122,8 @@ class Group(click.Group):
         """Returns the command, or proposes the closest one."""
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
-            ctx.fail(f"No such command {name!r}: {misplaced.command_hint(name, self.commands)}")
+            with usage.errors_reported(ctx.command_path):
+                ctx.fail(f"No such command {name!r}; {misplaced.command_hint(name, self.commands)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

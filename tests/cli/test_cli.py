@@ -68,8 +68,8 @@ def test_failure_exits_with_1(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("migrate", "--nonsense"), "No such option"),
-        (("migrat",), "No such command"),
+        (("migrate", "--nonsense"), "no such option"),
+        (("migrat",), "no such command"),
         (("migrate", "--target", "seven"), "is not a version"),
         (("migrate", "--lock-wait", "5"), "lock-wait: '5' is not a duration"),
         (("migrate", "--lock-retries", "many"), "'many' is not a number"),
@@ -80,7 +80,7 @@ def test_failure_exits_with_1(project: Project) -> None:
         (("migrate", "--format", "xml"), "'xml' is not one of"),
         (("rollback",), "exactly one of --version and --steps is required"),
         (("rollback", "--steps", "0"), "0 is not in the range"),
-        (("baseline",), "Missing option '--version'"),
+        (("baseline",), "missing option '--version'"),
     ],
 )
 def test_a_usage_error_exits_with_2(project: Project, arguments: tuple[str, ...], message: str) -> None:

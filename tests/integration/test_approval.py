@@ -221,7 +221,7 @@ def test_neither_options_nor_environment_can_disable_the_approval(release: Proje
     assert "not-approved" in refused(release, "migrate", "--env", "production", REQUIRE_APPROVAL="0")
     variable = refused(release, "migrate", "--env", "production", SQLMIGRATE_REQUIRE_APPROVAL="false")
     assert "only the configuration file can contain require_approval" in variable
-    assert "No such option" in refused(release, "migrate", "--env", "production", "--require-approval=false")
+    assert "no such option" in refused(release, "migrate", "--env", "production", "--require-approval=false")
     assert release.value("select to_regclass('migrations')") is None
 
 

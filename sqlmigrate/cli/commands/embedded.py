@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.app import command
-from sqlmigrate.cli.headings import Command
+from sqlmigrate.cli.headings import Choice, Command
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class _WithArguments(Command):
 
 
 @command("embedded", cls=_WithArguments)
-@click.argument("action", type=click.Choice(["start", "stop", "status", "psql"]))
+@click.argument("action", type=Choice(["start", "stop", "status", "psql"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PSQL ARGUMENTS]...")
 def embedded(app: App, action: str, arguments: tuple[str, ...]) -> None:
     """Start the server of embedded:PATH and keep it running, stop it, show its status, or run its psql."""

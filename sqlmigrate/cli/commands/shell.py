@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli.app import verbosity_options
+from sqlmigrate.cli.app import result_required, verbosity_options
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Choice, Command
 
@@ -19,7 +19,9 @@ def completion(context: click.Context, /, shell: str, **_: bool) -> None:
     completion_class = get_completion_class(shell)
     if completion_class is not None:
         root = context.find_root().command
-        Console().text(completion_class(root, {}, "sqlmigrate", "_SQLMIGRATE_COMPLETE").source())
+        console = Console()
+        with result_required(console, is_required=True):
+            console.text(completion_class(root, {}, "sqlmigrate", "_SQLMIGRATE_COMPLETE").source())
 
 
 completion.params += verbosity_options()
