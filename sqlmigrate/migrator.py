@@ -125,6 +125,10 @@ class Migrator:
         """Returns the plan that `run` would run now. Changes nothing."""
         return self._runner.plan(request)
 
+    def runnable(self, request: PlanRequest, file: PlanFile | None = None) -> Plan:
+        """Returns the plan that `run` would run now; raises `PlanRefused` where `run` would. Changes nothing."""
+        return self._runner.runnable(request, file)
+
     def preview(self, plan: Plan) -> Iterator[str]:
         """Yields, for each step, the SQL that would be sent, with a comment where the history row is written."""
         from sqlmigrate.planning.review import preview
@@ -245,7 +249,7 @@ class Migrator:
             migrations, problems, hooks = source.find(self._settings.dir)
             rows, holder = self._target.observed(opened)
         statuses = planner.statuses(migrations, rows)
-        scripts = [problem for script in (*migrations, *hooks.present) for problem in _script_problems(script)]
+        scripts = [problem for script in (*migrations, *hooks.present) for problem in source.script_problems(script)]
         unfinished = planner.while_running([*planner.problems(statuses), *planner.failures(statuses)], holder)
         return [*problems, *unfinished, *scripts, *planner.without_down(migrations)]
 
@@ -393,8 +397,3 @@ def _unambiguous(files: MigrationFiles) -> Sequence[Migration]:
     """Returns the migrations; a repair of a version that has two files could use the checksum of the wrong file."""
     checked(Plan((), tuple(problem for problem in files.problems if problem.code == "duplicate-version")))
     return files.migrations
-
-
-def _script_problems(migration: Migration) -> list[Problem]:
-    paths = (migration.up, migration.down) if migration.down else (migration.up,)
-    return [problem for path in paths for problem in source.read(path).problems]

@@ -99,6 +99,11 @@ class Applied:
     session: str = ""
     begun_state: str = ""
 
+    @property
+    def took(self) -> int | None:
+        """The duration in milliseconds; None if the migration was marked as applied without running it."""
+        return None if self.action == "baseline" else self.duration_ms
+
 
 class Action(Enum):
     """What a step does; the values are stored in the history table and in the log table."""

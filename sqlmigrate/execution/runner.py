@@ -109,12 +109,24 @@ class Runner:
                     summary = self._execute(locked, ready, files) if ready.steps else None
             return Run(plan.migrations, ready.plan.problems, backup, summary)
 
+    def runnable(self, request: PlanRequest, file: PlanFile | None) -> Plan:
+        """Returns the plan that `run` would run, after the checks that `run` makes under the lock.
+
+        Raises:
+            PlanRefused: As `run`, or another run is in progress.
+        """
+        files = source.find(self._settings.dir)
+        with self._target.opened() as opened:
+            rows, holder = self._target.observed(opened)
+            return self._ready(opened, plan_for(request, files, rows, holder), rows, file).plan
+
     def plan_redo(self, steps: int) -> Plan:
-        """Returns the steps that `redo` would run, with the problems of its scripts."""
+        """Returns the steps that `redo` would run, with all problems for which it would be refused."""
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             prepared = self._redo_of(opened, files, opened.history.rows(), steps)
-        problems = [problem for part in prepared for problem in part.plan.problems]
+            problems = [problem for part in prepared for problem in part.plan.problems]
+            problems += self._missing_approvals(opened, prepared[0].plan, None)
         every_step = [step for part in prepared for step in part.plan.steps]
         return Plan(tuple(every_step), (*files.problems, *problems), prepared[1].plan.hooks)
 
@@ -264,15 +276,15 @@ class Runner:
         plan: Plan,
         rows: list[Applied],
         file: PlanFile | None,
-        earlier: Prepared,
+        earlier: Prepared | None = None,
     ) -> Prepared:
         """Prepares and checks a plan that is about to be run.
 
         If `earlier` is the same plan, its scripts are not read and linted again: a later change of a file is detected
         when the file is sent.
         """
-        is_same = earlier.plan == plan
-        prepared = earlier if is_same else self._prepared(opened, plan)
+        is_same = earlier is not None and earlier.plan == plan
+        prepared = earlier if earlier is not None and is_same else self._prepared(opened, plan)
         checked(prepared.plan)
         problems = self._outdated(opened, prepared, rows, file) if file is not None else []
         if problems := [*problems, *self._missing_approvals(opened, plan, file)]:

@@ -334,3 +334,9 @@ def _order(migration: Migration) -> tuple[bool, tuple[int, ...], str]:
 def _down_without_up(file: NamedFile) -> Problem:
     message = f"{file.name.id} has a down file but no up file"
     return Problem("down-without-up", message, Location(file.path), "add the up file")
+
+
+def script_problems(migration: Migration) -> list[Problem]:
+    """Returns the problems of both files of a migration."""
+    paths = (migration.up, migration.down) if migration.down else (migration.up,)
+    return [problem for path in paths for problem in read(path).problems]

@@ -103,6 +103,11 @@ class LogEntry(NamedTuple):
     run_id: str
     checksum: str
 
+    @property
+    def took(self) -> int | None:
+        """The duration in milliseconds; None if no script was run, or the run was interrupted: it has no checksum."""
+        return self.duration_ms if self.action in ("apply", "rollback") and self.checksum else None
+
 
 class Total(NamedTuple):
     """The totals of the entries of one kind. `buckets` counts the entries up to each of `BOUNDS`, and all entries."""

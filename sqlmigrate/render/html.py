@@ -9,11 +9,10 @@ from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from sqlmigrate import duration
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary
 from sqlmigrate.render.escape import in_line, visible
-from sqlmigrate.render.phrases import DOING, when
+from sqlmigrate.render.phrases import DOING, took, when
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +60,7 @@ def page(template: str, styles: Sequence[str], **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": in_line, "whole": visible, "when": when, "took": duration.shown}
+    environment.filters |= {"visible": in_line, "whole": visible, "when": when, "took": took}
     environment.filters |= {"groups": _groups, "tone": _tone}
     made = environment.get_template(template)
     return made.render(style=Markup(style), style_hash=_hash(style), **values)  # noqa: S704  # the package's own file

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from click import style
 
+from sqlmigrate import duration
 from sqlmigrate.model import Action, ProblemLevel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlmigrate.model import Applied, Location, Problem, Step
@@ -38,6 +40,11 @@ def named(step: Step) -> str:
     return f"{step.migration.id}  {step.migration.name}" if step.migration.version else step.migration.id
 
 
+def took(milliseconds: int | None) -> str:
+    """Returns a duration as a cell of a table."""
+    return "–" if milliseconds is None else duration.shown(milliseconds)
+
+
 def problem(problem: Problem) -> str:
     """Returns a problem with its location, the line of the file, and the hint."""
     level = style(problem.level.value, fg="red" if problem.level is ProblemLevel.ERROR else "yellow")
@@ -48,6 +55,16 @@ def problem(problem: Problem) -> str:
             *hint_lines(problem.hint),
         ]
     )
+
+
+def listed(problems: Iterable[Problem]) -> list[str]:
+    """Returns each problem; a hint of several problems in succession is shown once, behind the last of them."""
+    in_order = [*problems]
+    hints = [*(each.hint for each in in_order[1:]), ""]
+    return [
+        problem(replace(each, hint="") if each.hint == following else each)
+        for each, following in zip(in_order, hints, strict=False)
+    ]
 
 
 def marked(location: Location | None) -> list[str]:

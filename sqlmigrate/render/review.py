@@ -10,7 +10,7 @@ from click import style
 from sqlmigrate.render import summary
 from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.levels import COLOURS
-from sqlmigrate.render.phrases import DOING, named, problem, when
+from sqlmigrate.render.phrases import DOING, listed, named, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def review(made: Review, *, is_complete: bool = True) -> str:
     hooks = [line for hook in made.hooks for line in (*_step(hook), "")]
     around = [style("hooks around each migration, or after an error:", bold=True), *hooks] if hooks else []
     losses = _irreversible(made) if is_complete else []
-    return "\n".join([*steps, *around, *losses, *map(problem, made.plan.problems), *_end(made)])
+    return "\n".join([*steps, *around, *losses, *listed(made.plan.problems), *_end(made)])
 
 
 def approvable(result: Approvable) -> str:
@@ -51,7 +51,7 @@ def approvable(result: Approvable) -> str:
     losses = [style("cannot be undone, according to the plan file:", fg="red"), *lost, ""] if lost else []
     steps = [f"  {DOING[step.action]:<9}  {in_line(named(step))}" for step in result.plan.steps]
     hint = style("locks are not shown: pip install 'sqlmigrate[lint]'", dim=True)
-    return "\n".join([*lines, *losses, *steps, "", *result.sql, *map(problem, result.plan.problems), hint])
+    return "\n".join([*lines, *losses, *steps, "", *result.sql, *listed(result.plan.problems), hint])
 
 
 def _head(file: PlanFile, host: str) -> Iterator[str]:

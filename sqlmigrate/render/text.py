@@ -11,7 +11,7 @@ from click import style
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
-from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, marked, named, prefix, problem, when
+from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, listed, marked, named, prefix, took, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +55,7 @@ def run(result: Run) -> str:
 
 
 def _run(result: Run, what: str) -> str:
-    warnings = [*map(problem, result.warnings)]
+    warnings = listed(result.warnings)
     if not result.steps:
         return "\n".join([*warnings, "nothing to do"])
     done = style(f"{count(result.steps, 'migration')} {what}", fg="green")
@@ -91,9 +91,7 @@ def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | Non
     """Returns the steps, the problems, the SQL and the lint findings; `found` is None if no linter is installed."""
     lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
     nothing = [] if result.errors else ["nothing to do"]
-    return "\n".join(
-        [*(lines or nothing), *map(problem, result.problems), "", *texts, *_linted(result, found)]
-    ).rstrip()
+    return "\n".join([*(lines or nothing), *listed(result.problems), "", *texts, *_linted(result, found)]).rstrip()
 
 
 def _linted(result: Plan, found: Sequence[Finding] | None) -> list[str]:
@@ -185,7 +183,7 @@ def _status_row(status: MigrationStatus) -> tuple[str, ...]:
     identity = status.id if status.version else "repeatable"
     if row is None:
         return identity, status.name, status.state.value, "", ""
-    return identity, status.name, status.state.value, when(row.executed_at), duration.shown(row.duration_ms)
+    return identity, status.name, status.state.value, when(row.executed_at), took(row.took)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -205,11 +203,13 @@ def _detail_lines(detail: Detail) -> list[str]:
         pairs += [("checksum on disk", status.migration.checksum), ("plan", _size(detail))]
     if row := status.applied:
         pairs += [("checksum applied", row.checksum), ("description", row.description)]
-        pairs += [("executed", f"{when(row.executed_at)} by {row.executed_by} in {duration.shown(row.duration_ms)}")]
+        time = "" if row.took is None else f" in {took(row.took)}"
+        pairs += [("executed", f"{when(row.executed_at)} by {row.executed_by}{time}")]
         pairs += [("statements done", f"{row.statements_done} of {row.statements}")] if row.statements else []
         pairs += [("error", row.error_msg)] if row.error_msg else []
     for entry in detail.log:
-        summary = f"{when(entry.logged_at)} {entry.action} {entry.outcome} {duration.shown(entry.duration_ms)}"
+        time = "" if entry.took is None else f" {took(entry.took)}"
+        summary = f"{when(entry.logged_at)} {entry.action} {entry.outcome}{time}"
         pairs.append(("log", f"{summary} by {entry.db_user} ({entry.os_user}@{entry.host}) {entry.error_msg}".rstrip()))
     return [style(f"{status.id} {status.name}", bold=True), *(f"  {key:<17} {value}" for key, value in pairs)]
 
@@ -246,7 +246,7 @@ def problems(result: Sequence[Problem]) -> str:
     ordered = sorted(result, key=lambda problem: problem.level is not ProblemLevel.ERROR)
     errors = sum(problem.level is ProblemLevel.ERROR for problem in result)
     end = f"{count(range(errors), 'error')}, {count(range(len(result) - errors), 'warning')}"
-    return "\n".join([*map(problem, ordered), end]) if result else style("valid", fg="green")
+    return "\n".join([*listed(ordered), end]) if result else style("valid", fg="green")
 
 
 def repairs(result: Sequence[Repair]) -> str:
@@ -264,7 +264,7 @@ def project(directory: str, entries: Sequence[Entry]) -> str:
 def renumbering(result: Renumbering) -> str:
     """Returns each renamed file with its new path, and the problems."""
     moves = [f"  {old} → {new}" for move in result.moves for old, new in move.files]
-    return "\n".join([*(moves or ["nothing to renumber"]), *map(problem, result.problems)])
+    return "\n".join([*(moves or ["nothing to renumber"]), *listed(result.problems)])
 
 
 def embedded(result: EmbeddedServer) -> str:
@@ -305,7 +305,7 @@ def history(result: Sequence[LogEntry]) -> str:
 def _entry(entry: LogEntry) -> tuple[str, ...]:
     who = f"{entry.db_user} ({entry.os_user}@{entry.host})"
     migration = f"{entry.version} {entry.name}".strip() if entry.version != entry.name else entry.version
-    return when(entry.logged_at), entry.action, migration, entry.outcome, duration.shown(entry.duration_ms), who
+    return when(entry.logged_at), entry.action, migration, entry.outcome, took(entry.took), who
 
 
 def prunable(result: Pruned) -> str:
@@ -338,7 +338,7 @@ def serving(url: str) -> str:
 def error(failure: SqlMigrateError) -> str:
     """Returns the error with its location, the server's report, the completed steps, and the hints."""
     if isinstance(failure, PlanRefused):
-        return "\n".join([*map(problem, failure.problems), style(failure.message, fg="red"), *hint_lines(failure.hint)])
+        return "\n".join([*listed(failure.problems), style(failure.message, fg="red"), *hint_lines(failure.hint)])
     lines = [f"{style('error', fg='red')}: {prefix(failure.location)}{failure.message}", *marked(failure.location)]
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)

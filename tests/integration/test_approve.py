@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.cli.test_cli import on_terminal
 from tests.integration.test_approval import reviewer
 from tests.project import Project
 
@@ -203,3 +204,55 @@ def test_the_json_of_approve_has_the_losses_and_the_notes(planned: Project) -> N
     assert shown["problems"] == []
     assert shown["notes"][0].startswith("approved by ")
     assert len(shown["approved"]) == 64
+
+
+def test_a_hint_that_several_problems_share_is_shown_once(planned: Project, reviewer: str) -> None:
+    planned.root.joinpath("sqlmigrate.toml").write_text("require_approval = true\n")
+    planned.add(2, "select 1 / 0;", "select 1;")
+    run(planned, "plan", "--out", "plan.json")
+    run(planned, "approve", "plan.json", "--yes", DATABASE_URL=reviewer)
+    run(planned, "migrate", "--plan", "plan.json", code=1)
+    planned.add(4, "select 1;")
+
+    shown = run(planned, "migrate", "--plan", "plan.json", code=1)
+
+    assert shown.count("[plan-outdated]") >= 2
+    assert "[not-approved]" in shown
+    lines = [line for line in shown.splitlines() if line.startswith("  → ")]
+    assert len(lines) == len(set(lines)), shown
+
+
+def test_an_approval_is_required_before_the_prompt(planned: Project, reviewer: str) -> None:
+    run(planned, "migrate", "--plan", "plan.json")
+    planned.root.joinpath("sqlmigrate.toml").write_text("require_approval = true\n")
+    run(planned, "plan", "--rollback", "--steps", "1", "--out", "back.json")
+    for arguments in (("rollback", "--plan", "back.json"), ("rollback", "--steps", "1"), ("redo",)):
+        code, screen = on_terminal(planned, *arguments, answer="y\n")
+
+        assert code == 1
+        assert "[not-approved]" in screen
+        assert "Roll back" not in screen
+
+    run(planned, "approve", "back.json", "--yes", DATABASE_URL=reviewer)
+    code, screen = on_terminal(planned, "rollback", "--plan", "back.json", answer="y\n")
+    assert (code, "Roll back?" in screen) == (0, True), screen
+
+
+def test_an_outdated_rollback_is_refused_before_the_prompt(planned: Project) -> None:
+    run(planned, "migrate", "--plan", "plan.json")
+    run(planned, "plan", "--rollback", "--steps", "1", "--out", "back.json")
+    planned.add(4, "select 1;", "select 1;")
+    run(planned, "migrate")
+
+    code, screen = on_terminal(planned, "rollback", "--plan", "back.json", answer="y\n")
+
+    assert (code, "[plan-outdated]" in screen, "Roll back?" in screen) == (1, True, False)
+
+
+def test_findings_of_the_linter_are_refused_before_the_prompt(planned: Project) -> None:
+    run(planned, "migrate", "--plan", "plan.json")
+    planned.add(3, "drop table old;", "create index on orders (id);", name="forget")
+
+    code, screen = on_terminal(planned, "rollback", "--steps", "1", "--lint", "warning", answer="y\n")
+
+    assert (code, "Roll back?" in screen, "[index-not-concurrent]" in screen) == (1, False, True), screen

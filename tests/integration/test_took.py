@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,38 @@ def timed(action: Callable[[], T]) -> tuple[float, T]:
 
 def seen(project: Project, kind: type) -> int:
     return sum(isinstance(event, kind) for event in project.events)
+
+
+def test_what_ran_no_script_has_no_duration(project: Project) -> None:
+    project.add(1, "create table a ()", "drop table a")
+    project.add(2, "select 1")
+    project.cli("baseline", "--version", "v1.0.0-001")
+    project.cli("migrate")
+    project.cli("plan", "--rollback", "--version", "v1.0.0-001", "--out", "plan.json")
+    project.query(
+        "insert into migrations_log (run_id, action, version, name, checksum, outcome, os_user, host, tool_version)"
+        " select 'x', action, 'v1.0.0-002', '', checksum, 'failure', '', '', ''"
+        " from (values ('apply', ''), ('rollback', ''), ('unlock', ''), ('repair', 'c'), ('approve', 'd'))"
+        " v (action, checksum)"
+    )
+
+    status = {line.split()[0]: line for line in project.cli("status").stdout.splitlines() if line.startswith("v")}
+    assert status["v1.0.0-001"].rstrip().endswith("  –")
+    assert status["v1.0.0-002"].rstrip().endswith(" ms")
+    entries = [line.split() for line in project.cli("history").stdout.splitlines()[1:] if line.startswith("20")]
+    shown = [(words[3], "–" in words) for words in entries]
+    assert shown == [
+        ("baseline", True), ("apply", False), ("apply", True), ("rollback", True), ("unlock", True), ("repair", True),
+        ("approve", True),
+    ]  # fmt: skip
+    info = project.cli("info").stdout
+    assert info.count(" ms") == 2
+    assert "0 ms" not in info.partition("v1.0.0-002")[0]
+    assert all(
+        entry["duration_ms"] >= 0 for entry in json.loads(project.cli("history", "--format", "json").stdout)["history"]
+    )
+    project.cli("history", "--html", "history.html")
+    assert (project.root / "history.html").read_text().count('<td class="took">–</td>') == 6
 
 
 def test_a_wait_for_a_table_lock_within_the_attempt_that_succeeds_is_included(project: Project) -> None:

@@ -241,11 +241,20 @@ def test_text_and_json_have_the_same_functions() -> None:
 
 @pytest.mark.parametrize(("kind", "values"), CASES)
 def test_every_result_and_error_has_text_and_json(kind: str, values: tuple[Any, ...]) -> None:
-    said = unstyle(getattr(text, kind)(*values))
+    said = unstyle(getattr(phrases if kind == "problem" else text, kind)(*values))
     assert said
     assert said == said.strip("\n")
     data = getattr(as_json, kind)(*values)
     assert _parsed(data) == data
+
+
+def test_a_hint_that_problems_in_succession_share_is_shown_once() -> None:
+    first, second, other = (
+        replace(WRONG, message=name, hint=hint) for name, hint in (("a", "h"), ("b", "h"), ("c", ""))
+    )
+
+    assert unstyle("\n".join(phrases.listed([first, second, other, first]))).count("→ h") == 2
+    assert phrases.listed([]) == []
 
 
 @pytest.mark.parametrize(("event", "expected"), EVENTS.items(), ids=lambda event: type(event).__name__)

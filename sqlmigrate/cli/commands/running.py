@@ -10,7 +10,7 @@ import click
 from sqlmigrate.cli.app import VersionType, command, dry_run_option, version_option, yes_option
 from sqlmigrate.cli.console import as_json
 from sqlmigrate.cli.headings import Count
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.errors import ConfigurationError, PlanRefused
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.app import App
@@ -61,10 +61,8 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
     request = file.request if file else _rollback_request(version, steps)
     if dry_run:
         _preview(app, request)
-    planned = app.migrator.planned(request)
-    if planned.steps and not planned.errors and not yes:
-        app.show(lambda to: to.plan(planned), escape_in_files=False)
-        app.confirm("Roll back?", yes=yes)
+    if not yes:
+        _ask(app, app.migrator.runnable(request, file), "Roll back?")
     app.show_run(app.migrator.run(request, file))
 
 
@@ -74,14 +72,25 @@ def rollback(app: App, version: Version | None, steps: int | None, dry_run: bool
 @yes_option
 def redo(app: App, steps: int, dry_run: bool, yes: bool) -> None:
     """Roll back the last migration and apply it again, as its file is now, under one lock; ask first."""
-    planned = app.migrator.plan_redo(steps)
     if dry_run:
-        _show_preview(app, planned)
-    if planned.steps and not planned.errors and not yes:
-        app.show(lambda to: to.plan(planned), escape_in_files=False)
-        app.confirm("Roll back and apply again?", yes=yes)
+        _show_preview(app, app.migrator.plan_redo(steps))
+    if not yes:
+        _ask(app, app.migrator.plan_redo(steps), "Roll back and apply again?")
     run = app.migrator.redo(steps)
     app.show_run(run, lambda to: to.redone(run))
+
+
+def _ask(app: App, plan: Plan, question: str) -> None:
+    """Shows a plan and asks, unless it is empty.
+
+    Raises:
+        PlanRefused: the plan has errors. They are not left to the run: it could be accepted then, and nobody was asked.
+    """
+    if plan.errors:
+        raise PlanRefused(plan.errors)
+    if plan.steps:
+        app.show(lambda to: to.plan(plan), escape_in_files=False)
+        app.confirm(question, yes=False)
 
 
 def _create_database(app: App, dry_run: bool) -> None:
