@@ -272,6 +272,11 @@ def activity(result: Activity | None) -> Json:
     return content | {"running": running}
 
 
+def terminated(result: Holder) -> Json:
+    """Returns `terminated`, the pid of the backend."""
+    return {"terminated": result.pid}
+
+
 def embedded(result: EmbeddedServer) -> Json:
     """Returns `embedded`: the server's directory, its PID or null, its URL, and whether it keeps running."""
     return {"embedded": result._asdict() | {"pid": result.pid or None, "url": result.url or None}}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.migrator import Detail
-    from sqlmigrate.model import MigrationStatus, Plan, Problem, Run, RunSummary
+    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
@@ -287,6 +287,11 @@ def activity(result: Activity | None) -> str:
     from sqlmigrate.render import activity
 
     return activity.activity(result)
+
+
+def terminated(result: Holder) -> str:
+    """Returns what `force-unlock` did."""
+    return style(f"terminated the backend with pid {result.pid}", fg="green")
 
 
 def history(result: Sequence[LogEntry]) -> str:

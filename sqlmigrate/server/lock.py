@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConnectionFailed, LockLost, LockNotAvailable, StatementFailed
 from sqlmigrate.model import Holder
+from sqlmigrate.sql.sqlstate import NOT_PERMITTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,10 @@ where {same}
 """
 _LOST = "sqlmigrate.the_migration_lock_was_lost"
 _TERMINATE = "select pg_catalog.pg_terminate_backend({pid})"
+_MAY_TERMINATE = (
+    "run it as the role of that backend, or as a member of pg_signal_backend;"
+    " only a superuser may terminate the backend of a superuser"
+)
 
 _POLL_MIN, _POLL_MAX = 0.02, 0.5
 _POOL_WAIT = 10  # seconds until a pooler must have a second server connection
@@ -68,7 +73,11 @@ def holder(connection: Connection, key: int) -> Holder | None:
 
 def terminate(connection: Connection, pid: int) -> bool:
     """Terminates a backend, which releases its lock; returns False if the backend has already ended."""
-    return bool(connection.rows(_TERMINATE.format(pid=int(pid)))[0][0])
+    try:
+        return bool(connection.rows(_TERMINATE.format(pid=int(pid)))[0][0])
+    except StatementFailed as error:
+        error.hint = _MAY_TERMINATE if error.report.sqlstate == NOT_PERMITTED else error.hint
+        raise
 
 
 def is_lock(key: int) -> str:

@@ -237,12 +237,14 @@ def test_the_holder_of_the_lock_is_shown(project: Project, name: str, arguments:
 def test_force_unlock_terminates_only_the_holder_and_logs_it(project: Project) -> None:
     applied(project)
     with psycopg.connect(project.database) as bystander, lock_held(project) as other:
+        pid = other.info.backend_pid
         done = project.cli("force-unlock", "--yes")
         with pytest.raises(psycopg.OperationalError):
             other.execute("select 1")
         bystander.execute("select 1")
 
     assert done.returncode == 0
+    assert done.stdout.endswith(f"\nterminated the backend with pid {pid}\n")
     assert "nobody holds" in project.cli("lock-status").stdout
     assert project.query("select action, outcome from migrations_log order by id desc limit 1") == [
         ("unlock", "success")

@@ -266,6 +266,20 @@ def test_a_role_that_may_not_see_the_run_is_told_who_may(shop: Project, stranger
     assert re.search(r"held by pid \d+ \(\w+, sqlmigrate v1.0.0-002[^,]*\)", waiting), waiting
 
 
+def test_a_role_that_may_not_terminate_the_holder_learns_which_role_may(shop: Project, stranger: str) -> None:
+    shop.add(2, "select 1;\nselect pg_sleep(600);")
+    with running(shop, "migrate"):
+        until(shop.migrator().activity, sleeps)
+        refused = shop.cli("force-unlock", "--yes", "--db-user", stranger)
+        content = shop.cli("force-unlock", "--yes", "--format", "json")
+
+    assert refused.returncode == 1
+    assert "terminated the backend" not in refused.stdout
+    assert "or as a member of pg_signal_backend" in refused.stderr, refused.stderr
+    data = json.loads(content.stdout)
+    assert data["terminated"] == data["holder"]["pid"]
+
+
 def test_a_run_that_may_not_see_its_blocker_names_it_and_says_who_may(shop: Project, stranger: str) -> None:
     shop.add(2, "alter table orders add column total int;")
     with locked(shop, "orders"):

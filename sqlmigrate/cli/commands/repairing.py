@@ -65,6 +65,7 @@ def force_unlock(app: App, yes: bool) -> None:
         app.confirm(f"Terminate the backend with pid {holder.pid}?", yes=yes)
         if not app.migrator.unlock(holder.pid):
             raise ConfigurationError(f"pid {holder.pid} no longer holds the migration lock", hint="nothing was changed")
+        app.show(lambda to: to.terminated(holder), is_answer=False)
 
 
 COMMANDS = (baseline, repair, cleanup, force_unlock)
