@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.message import Message
     from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.history.tables import TableName
-    from sqlmigrate.model import ServerReport
+    from sqlmigrate.model import Blocker, ServerReport
 
 # The context of an error in COPY data, such as `COPY t, line 3, column a: "x"`, in each language of PostgreSQL.
 _COPY_LINE = re.compile(r"(?:COPY .*?, [^\W\d]+ |.*?のCOPY、行 |.*? 복사, )(\d+)")
@@ -135,6 +135,16 @@ def _unencodable(report: ServerReport) -> str:
     return bytes.fromhex("".join(_BYTE.findall(report.message))).decode("utf-8", "replace")[:1]
 
 
+def blocked_by(blockers: Sequence[Blocker]) -> list[str]:
+    """Returns the hints that name each blocker; for a session, also how to end it."""
+    return [hint for blocker in blockers for hint in (f"blocked by {blocker}", _end(blocker)) if hint]
+
+
+def _end(blocker: Blocker) -> str:
+    query = f"SELECT pg_terminate_backend({blocker.pid})"
+    return f"to end it and roll back its transaction, run {query}" if blocker.pid else ""  # its query ends the other
+
+
 def advice(report: ServerReport, step: PreparedStep, *, is_overdue: bool) -> str:
     """Returns the hint for a timeout, or for an error that psql avoids; an empty string for any other error.
 
@@ -142,9 +152,12 @@ def advice(report: ServerReport, step: PreparedStep, *, is_overdue: bool) -> str
     """
     match report.sqlstate:
         case "55P03":
-            return "wait until the other session ends, or increase --lock-timeout or --lock-retries (also directives)"
+            return (
+                "wait until the other session ends, or increase --lock-timeout or --lock-retries,"
+                " or write `-- sqlmigrate: lock-timeout=…` at the head of the file"
+            )
         case "57014" if is_overdue:
-            return "increase --statement-timeout, or set the directive at the head of the file"
+            return "increase --statement-timeout, or write `-- sqlmigrate: statement-timeout=…` at the head of the file"
         case "42P07" if any(_ON_COMMIT_DROP.search(step.source.text(piece)) for piece in step.segment.pieces):
             return (
                 "psql commits after each statement, which drops ON COMMIT DROP tables;"

@@ -12,7 +12,7 @@ from sqlmigrate.errors import DatabaseError, SignalReceived, SqlMigrateError, St
 from sqlmigrate.events import Began, Finished, Notice, PassedOver, Ran, Retrying, Running, Said
 from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
-from sqlmigrate.execution.diagnosis import Failure, advice, failure_of, new_cuts
+from sqlmigrate.execution.diagnosis import Failure, advice, blocked_by, failure_of, new_cuts
 from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope, StringsChanged
 from sqlmigrate.execution.failures import LOCAL_ONLY, Failures
 from sqlmigrate.execution.heartbeat import Heartbeat
@@ -294,7 +294,7 @@ class Executor:
             )
             with_cuts(step, cuts)
         else:
-            blockers = [f"blocked by {blocker}" for blocker in self._monitor.blockers if is_temporary]
+            blockers = blocked_by(self._monitor.blockers) if is_temporary else ()
             error.hint = "\n".join(
                 filter(None, [*blockers, error.hint or advice(error.report, step, is_overdue=self._is_overdue(step))])
             )

@@ -407,6 +407,7 @@ def test_a_lock_timeout_names_the_blocker(project: Project) -> None:
     project.query("create table t (a int)")
     path = project.add(1, "-- sqlmigrate: lock-timeout=1s\nselect 1;\nalter table t add column b int;")
     with psycopg.connect(project.database, application_name="the reader") as reader:
+        pid = reader.info.backend_pid
         reader.execute("select * from t")
         closer = threading.Timer(10, reader.cancel)
         closer.start()
@@ -414,7 +415,9 @@ def test_a_lock_timeout_names_the_blocker(project: Project) -> None:
         closer.cancel()
 
     assert "lock timeout" in error.message
+    assert f"to end it and roll back its transaction, run SELECT pg_terminate_backend({pid})\n" in error.hint
     assert "--lock-retries" in error.hint
+    assert "`-- sqlmigrate: lock-timeout=…`" in error.hint
     assert str(error.location) == f"{path}:3:1"
     assert any("the reader" in str(event) for event in project.events)
 
@@ -427,6 +430,7 @@ def test_only_a_timeout_gets_the_hint_to_raise_it(project: Project, text: str, o
     stderr = project.cli("migrate", "--statement-timeout", "300ms").stderr
     assert "SQLSTATE: 57014" in stderr
     assert stderr.count("increase --statement-timeout") == offers
+    assert stderr.count("`-- sqlmigrate: statement-timeout=…`") == offers
 
 
 def test_the_history_stores_the_start_of_a_very_long_error(project: Project) -> None:

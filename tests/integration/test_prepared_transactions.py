@@ -100,6 +100,7 @@ def test_the_error_of_a_lock_timeout_names_the_prepared_transaction(project: Pro
         project.migrator().migrate()
 
     assert 'prepared transaction "left behind"' in failed.value.hint
+    assert "pg_terminate_backend" not in failed.value.hint
     assert len([event for event in project.events if isinstance(event, Blocked)]) == 1
     execute_on(project.database, "rollback prepared 'left behind'")
 
