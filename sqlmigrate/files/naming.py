@@ -76,8 +76,11 @@ def as_version(given: _Given | str) -> _Given | Version:
     """Returns a version that may be given as text; None stays None.
 
     Raises:
-        ConfigurationError: The text is not a version.
+        ConfigurationError: It is not a version.
     """
+    if not isinstance(given, str | Version | None):
+        hint = 'write a version such as "v2.0.0-001"; a number of migrations is steps=N'
+        raise ConfigurationError(f"{given!r} is not a version", hint=hint)
     return parse_version(given) if isinstance(given, str) else given
 
 

@@ -52,6 +52,15 @@ def test_text_that_is_no_version_is_refused(project: Project, call: Callable[[Mi
         call(project.migrator())
 
 
+def test_a_number_is_no_version(project: Project) -> None:
+    project.add(1, "create table t ();")
+
+    for call in (Migrator.rollback, Migrator.plan_rollback, Migrator.migrate, Migrator.info, Migrator.baseline):
+        with pytest.raises(ConfigurationError, match="1 is not a version") as caught:
+            call(project.migrator(), 1)  # type: ignore[arg-type]
+        assert caught.value.hint == 'write a version such as "v2.0.0-001"; a number of migrations is steps=N'
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("databse_url", "did you mean database_url?"), ("dirs", "did you mean dir?"), ("env", "valid names: ")],
