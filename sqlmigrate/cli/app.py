@@ -182,6 +182,8 @@ def _settings(console: Console, options: dict[str, Any], file: str | None, envir
     early = [options[name] or os.environ.get(f"SQLMIGRATE_{name.upper()}", "") for name in ("log_format", "log_file")]
     console.log_to(*early)
     settings = load_for_files(options, os.environ, file, environment)
+    if options.get("backup_keep") and not settings.backup:
+        raise ConfigurationError("--backup-keep requires --backup", hint="name the directory of the backups")
     console.set_defaults(settings.format, settings.log_level)
     console.log_to(settings.log_format, settings.log_file)
     return settings

@@ -126,6 +126,16 @@ def test_a_run_with_nothing_to_do_makes_no_backup(project: Project, kept: Path) 
     assert not kept.exists()
 
 
+def test_a_number_of_backups_without_a_directory_is_refused(project: Project, kept: Path) -> None:
+    project.add(1, "create table a (id int);")
+    refused = project.cli("migrate", "--backup-keep", "3")
+
+    assert refused.returncode == 2
+    assert "error: --backup-keep requires --backup\n" in refused.stderr
+    assert nothing_is_migrated(project)
+    assert project.cli("migrate", "--backup-keep", "3", SQLMIGRATE_BACKUP=str(kept)).returncode == 0
+
+
 def test_old_backups_of_the_same_database_are_deleted(project: Project, kept: Path) -> None:
     kept.mkdir()
     database = conninfo_to_dict(project.database)["dbname"]
