@@ -211,7 +211,7 @@ def health(result: Health) -> Json:
     }
 
 
-def problems(result: Sequence[Problem]) -> Json:
+def problems(result: Sequence[Problem], _: str = "") -> Json:
     """Returns `problems`."""
     return {"problems": [*map(problem, result)]}
 

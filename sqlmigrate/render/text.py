@@ -241,12 +241,12 @@ def _failures(result: Health) -> list[str]:
     ]
 
 
-def problems(result: Sequence[Problem]) -> str:
-    """Returns every problem, errors first, and the totals."""
+def problems(result: Sequence[Problem], scope: str = "") -> str:
+    """Returns every problem, errors first, and the totals; `scope` is written before them."""
     ordered = sorted(result, key=lambda problem: problem.level is not ProblemLevel.ERROR)
     errors = sum(problem.level is ProblemLevel.ERROR for problem in result)
-    end = f"{count(range(errors), 'error')}, {count(range(len(result) - errors), 'warning')}"
-    return "\n".join([*listed(ordered), end]) if result else style("valid", fg="green")
+    end = f"{scope}{count(range(errors), 'error')}, {count(range(len(result) - errors), 'warning')}"
+    return "\n".join([*listed(ordered), end]) if result else style(f"{scope}valid", fg="green")
 
 
 def repairs(result: Sequence[Repair]) -> str:

@@ -68,7 +68,8 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
         linting.lint(app, request, dry_run=dry_run)
     request.require_no_options(app.output_format)
     problems = app.migrator.validate()
-    app.show(lambda to: to.problems(problems), is_answer=bool(problems))
+    scope = "files and history: " if dry_run else ""  # the verdict on the rehearsal follows
+    app.show(lambda to: to.problems(problems, scope), is_answer=bool(problems))
     if any(problem.level.value == "error" for problem in problems):
         sys.exit(1)
     if dry_run:
