@@ -113,6 +113,7 @@ def test_a_server_can_be_connected_to_by_the_url_that_is_shown(place: Place) -> 
 
 def test_psql_gets_its_arguments_and_its_exit_code_is_returned(place: Place) -> None:
     assert place.run("embedded", "psql", "-XAtc", "select 40 + 2") == "42\n"
+    assert place.run("embedded", "psql", "--", "-XAtc", "select 40 + 2") == "42\n"
     assert place.run("embedded", "psql", "-XAt", stdin="select 'from stdin';") == "from stdin\n"
     assert "psql is the PostgreSQL interactive terminal" in place.run("embedded", "psql", "--help")
     assert 'relation "nothing" does not exist' in place.run(

@@ -23,7 +23,8 @@ class _WithArguments(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Separates the arguments of psql."""
         at = args.index("psql") + 1 if "psql" in args else len(args)
-        return super().parse_args(ctx, [*args[:at], "--", *args[at:]] if at < len(args) else args)
+        own, passed_on = args[:at], args[at:]
+        return super().parse_args(ctx, [*own, *["--"] * (passed_on[:1] != ["--"]), *passed_on])
 
 
 @command("embedded", cls=_WithArguments)
