@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -70,7 +71,8 @@ class File:
         try:
             self._append("")
         except OSError as error:
-            raise ConfigurationError(f'could not open log file "{path}": {error.strerror}') from error
+            hint = f'create directory "{os.path.dirname(path)}"' if isinstance(error, FileNotFoundError) else ""
+            raise ConfigurationError(f'could not open log file "{path}": {error.strerror}', hint=hint) from error
 
     def write(self, line: str) -> None:
         """Appends a line at once."""

@@ -165,7 +165,10 @@ def test_a_log_file_that_was_moved_is_created_again(project: Project, log: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--log-file", "/nowhere/log"), 'could not open log file "/nowhere/log": No such file or directory'),
+        (
+            ("--log-file", "/nowhere/log"),
+            'could not open log file "/nowhere/log": No such file or directory\n  → create directory "/nowhere"\n',
+        ),
         (("--log-format", "xml"), "log-format: 'xml' is not one of text, json"),
     ],
 )
