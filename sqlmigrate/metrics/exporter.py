@@ -10,6 +10,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 from urllib.parse import SplitResult, unquote, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -108,7 +109,8 @@ class Exporter:
             send = families.client("exposition").push_to_gateway
             _in_time(lambda: send(address, "sqlmigrate", collected, group, timeout=_PUSH_TIMEOUT, handler=handler))
         except OSError as error:
-            raise SqlMigrateError(f"could not push the metrics to {where}: {error}") from None
+            reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
+            raise SqlMigrateError(f"could not push the metrics to {where}: {reason}") from None
         except (ValueError, HTTPException) as error:  # their messages may contain the path, and a token in it
             raise SqlMigrateError(f"could not push the metrics to {where}: {type(error).__name__}") from None
 

@@ -188,6 +188,7 @@ def test_a_gateways_path_is_not_printed(project: Project, url: str) -> None:
     exporter.close()
 
     assert "tok" not in failed.value.message
+    assert "<" not in failed.value.message
 
 
 @pytest.mark.parametrize("named", ["service=slow", "PGSERVICE"])
