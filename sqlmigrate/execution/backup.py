@@ -41,6 +41,7 @@ _LOCALE_PROVIDER = 15
 _SHOWN = ("host", "hostaddr", "port", "user", "sslmode", "sslrootcert", "sslcert", "sslkey")
 _NAME = "sqlmigrate backup"
 # Whether pg_dump can read every table, whoever owns it, and whatever its policies are.
+_NOTHING = "nothing was migrated"
 _READS_ALL = """
 select rolsuper or rolbypassrls and pg_catalog.pg_has_role(oid, 'pg_read_all_data', 'usage')
 from pg_catalog.pg_roles where rolname = current_user
@@ -116,7 +117,8 @@ def back_up(
             raise
         _prune(path, database, keep)
     except OSError as error:
-        raise BackupFailed(f"could not make the backup: {error.filename or path}: {error.strerror}") from error
+        message = f"could not make the backup: {error.filename or path}: {error.strerror}"
+        raise BackupFailed(message, hint=_NOTHING) from error
     return Backup(path, _restore(programs, server, parameters, path))
 
 
@@ -127,7 +129,9 @@ def _programs_for(server: int) -> _Programs:
     if suitable:
         return min(suitable, key=lambda programs: programs.version)
     package = f"postgresql-client-{server}"
-    hint = f"install PostgreSQL's client programs {server} or newer (Debian: {package}), or put them on PATH"
+    hint = (
+        f"install PostgreSQL's client programs {server} or newer (Debian: {package}), or put them on PATH\n{_NOTHING}"
+    )
     if not installed:
         raise BackupFailed("could not make the backup: pg_dump not found", hint=hint)
     newest = max(installed, key=lambda programs: programs.version)
@@ -204,7 +208,7 @@ def _run(command: list[str], path: str, environment: dict[str, str], check: Call
         first, *rest = stderr.strip().splitlines() or [f"exit code {program.returncode}"]
         raise BackupFailed(
             f"could not make the backup in {os.path.dirname(path)}: {first}",
-            hint="\n".join([*rest, "nothing was migrated"]),
+            hint="\n".join([*rest, _NOTHING]),
         )
 
 

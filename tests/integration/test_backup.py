@@ -174,6 +174,7 @@ def test_without_pg_dump_nothing_is_migrated(project: Project, kept: Path, tools
         project.migrator(backup=str(kept)).migrate()
 
     assert f"postgresql-client-{project.server.version}" in caught.value.hint
+    assert caught.value.hint.endswith("\nnothing was migrated")
     assert caught.value.exit_code == 1
     assert nothing_is_migrated(project)
 
@@ -263,7 +264,7 @@ def test_a_directory_that_cannot_be_created_is_an_error(project: Project, kept: 
     run = project.cli("migrate", "--backup", str(kept))
 
     assert run.returncode == 1
-    assert f"could not make the backup: {kept}: File exists" in run.stderr
+    assert f"could not make the backup: {kept}: File exists\n  → nothing was migrated\n" in run.stderr
     assert nothing_is_migrated(project)
 
 
