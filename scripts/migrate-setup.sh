@@ -9,7 +9,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,7s/^# \{0,1\}//p' "scripts/${0##*/}" >&2
+  sed -n '2,7s/^# \{0,1\}//p' "scripts/${0##*/}"
+}
+
+refuse() {
+  echo "migrate-setup: $1" >&2
+  usage >&2
   exit 2
 }
 
@@ -19,12 +24,14 @@ while (($#)); do
     --clean) clean=yes ;;
     --docker) docker=yes ;;
     --rollback) rollback=yes ;;
-    --target) target=${2:-}; shift ;;
-    *) usage ;;
+    --target) target=${2:-}; shift || true; [[ -n $target ]] || refuse "--target requires a version" ;;
+    --help | -h) usage; exit ;;
+    *) refuse "unknown option $1" ;;
   esac
-  shift || usage
+  shift
 done
-if [[ -n $rollback && -z $target || -z $rollback && -n $target || -n $rollback && -n $clean ]]; then usage; fi
+if [[ -n $rollback && -z $target || -z $rollback && -n $target ]]; then refuse "--rollback and --target VERSION require each other"; fi
+if [[ -n $rollback && -n $clean ]]; then refuse "--rollback and --clean cannot be combined"; fi
 
 secrets=.local/secrets
 read -ra compose <<<"${COMPOSE:-docker-compose}"

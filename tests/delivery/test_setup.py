@@ -82,9 +82,26 @@ def test_a_rollback_without_a_version_shows_the_usage(tree: Path) -> None:
     assert "make migrate-rollback VERSION=v2.0.0-001" in run(tree, "make", "migrate-rollback", code=2)
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["--rollback"], ["--target", "v1.0.0-001"], ["--target"]])
-def test_invalid_arguments_print_the_usage(tree: Path, arguments: list[str]) -> None:
-    assert "migrate-setup.sh" in run(tree, "scripts/migrate-setup.sh", *arguments, code=2)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nonsense"], "unknown option --nonsense"),
+        (["--rollback"], "--rollback and --target VERSION require each other"),
+        (["--target", "v1.0.0-001"], "--rollback and --target VERSION require each other"),
+        (["--target"], "--target requires a version"),
+        (["--rollback", "--target", "v1.0.0-001", "--clean"], "--rollback and --clean cannot be combined"),
+    ],
+)
+def test_invalid_arguments_print_the_error_and_the_usage(tree: Path, arguments: list[str], message: str) -> None:
+    output = run(tree, "scripts/migrate-setup.sh", *arguments, code=2)
+
+    assert output.startswith(f"migrate-setup: {message}\n")
+    assert "migrate-setup.sh --docker " in output
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_printed_and_is_no_error(tree: Path, option: str) -> None:
+    assert "migrate-setup.sh --docker " in run(tree, "scripts/migrate-setup.sh", option)
 
 
 def test_clean_does_not_remove_the_database_of_database_url(tree: Path) -> None:
