@@ -61,8 +61,9 @@ class Failures:
         location = error.location if isinstance(error, SqlMigrateError) else None
         if not self._connection.lost:
             self._record(step, message)
+        what = "rollback of " if step.step.action is Action.ROLL_BACK else ""
         failed = MigrationFailed(
-            f"{step.step.migration.id} failed: {message}",
+            f"{what}{step.step.migration.id} failed: {message}",
             step.step,
             [finished for finished in done if finished.action is not Action.HOOK],
             location,
@@ -92,6 +93,8 @@ class Failures:
 
     def _hint(self, step: PreparedStep, error: SqlMigrateError | KeyboardInterrupt, done: Sequence[Step]) -> str:
         hint = error.hint if isinstance(error, SqlMigrateError) else ""
+        if self._connection.lost and step.step.action is Action.ROLL_BACK:  # a second `--steps 1` is one more
+            return "the last rollback may be committed: check `sqlmigrate status` before you run the command again"
         if self._connection.lost:
             return f"the last migration may be committed; {hint if isinstance(error, ConnectionLost) else RUN_AGAIN}"
         outcome = _outcome(step, done)
@@ -111,4 +114,6 @@ def _outcome(step: PreparedStep, done: Sequence[Step]) -> str:
         )
     if committed:
         return f"{committed} of {script.statements} statements are committed; a rerun continues after them"
+    if step.step.action is Action.ROLL_BACK:
+        return f"the rollback was undone completely: {step.step.migration.id} is still applied"
     return "the migration was rolled back completely"

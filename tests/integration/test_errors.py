@@ -270,6 +270,31 @@ def test_a_batch_of_several_messages_reports_the_failed_migration(project: Proje
     assert [success for _, success in project.versions()] == [True] * 117 + [False]
 
 
+def test_a_failed_rollback_says_that_the_migration_is_still_applied(project: Project) -> None:
+    project.add(1, "create table t (a int);", down="drop table t;\nselect 1 / 0;")
+    project.migrator().migrate()
+
+    with pytest.raises(MigrationFailed) as failed:
+        project.migrator().rollback(steps=1)
+
+    assert failed.value.message == "rollback of v1.0.0-001 failed: division by zero"
+    assert failed.value.hint == "the rollback was undone completely: v1.0.0-001 is still applied"
+    assert project.versions() == [("v1.0.0-001", True)]
+
+
+def test_a_rollback_that_loses_its_connection_is_not_to_be_repeated_unseen(project: Project) -> None:
+    """A second `--steps 1` would roll back one more migration, if the first one is committed."""
+    project.add(1, "create table t (a int);", down="drop table t;\nselect pg_terminate_backend(pg_backend_pid());")
+    project.migrator().migrate()
+
+    with pytest.raises(MigrationFailed) as failed:
+        project.migrator().rollback(steps=1)
+
+    assert failed.value.hint == (
+        "the last rollback may be committed: check `sqlmigrate status` before you run the command again"
+    )
+
+
 def test_the_next_run_retries_a_failed_migration(project: Project) -> None:
     project.add(1, "create table t (a int);\nselect 1 / 0;")
     error = failed(project)
