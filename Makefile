@@ -22,7 +22,7 @@ SYSTEM_CERTIFICATES := $(PYTHON) -c 'import ssl; paths = ssl.get_default_verify_
 	migrate-docker-status migrate-docker-validate fmt check test test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 migrate: $(VENV)/.run  ## Apply migrations/ to the database of DATABASE_URL; by default an embedded PostgreSQL
 	$(BIN)/sqlmigrate migrate
