@@ -156,8 +156,9 @@ def _failed(status: MigrationStatus) -> Problem:
         message, hint = f"{status.id} failed, and its file does not exist", "run `sqlmigrate repair` to delete its row"
         return Problem("failed", message, None, hint, ProblemLevel.WARNING)
     error = status.applied.error_msg if status.applied else ""
-    message = f"{status.id} failed: {error}" if error else f"{status.id} was interrupted"
-    return Problem("failed", message, None, "fix the file, and run `sqlmigrate migrate` again")
+    if not error:
+        return Problem("failed", f"{status.id} was interrupted", None, "run `sqlmigrate migrate` again: it continues")
+    return Problem("failed", f"{status.id} failed: {error}", None, "fix the file, and run `sqlmigrate migrate` again")
 
 
 def _is_half_applied(status: MigrationStatus) -> bool:

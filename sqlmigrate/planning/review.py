@@ -264,9 +264,12 @@ def _without_public(relation: str) -> str:
 
 
 def preview(step: Step, history_table: str) -> str:
-    """Returns the SQL of a step, with psql variables as written; comments mark where it is recorded."""
-    script, opened = source.open_script(step.path)
+    """Returns the SQL that is left of a step, with psql variables as written; comments mark where it is recorded."""
+    cuts = cuts_of(step)
+    script, opened = source.open_script(step.path, cuts)
     lines = [f"-- {step.migration.id} {step.migration.name} ({step.path})"]
+    if cuts.skip:
+        lines.append(f"-- ({cuts.skip} of {script.statements} statements are committed; the run continues after them)")
     for segment in script.segments:
         texts = [_with_semicolon(opened, replace(piece, swaps=())) for piece in segment.pieces]
         record = f"-- (sqlmigrate records the migration in {history_table} here)"

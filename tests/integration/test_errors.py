@@ -424,6 +424,33 @@ def test_transaction_off_commits_each_statement(project: Project) -> None:
     assert project.query("select a from t") == [(1,)]
 
 
+@pytest.mark.parametrize("direction", ["migrate", "rollback"])
+def test_a_dry_run_shows_only_what_is_left_of_a_partly_done_step(project: Project, direction: str) -> None:
+    text = "-- sqlmigrate: transaction=off\ncreate table t (a int);\nselect 1 / 0;"
+    if direction == "migrate":
+        project.add(1, text)
+    else:
+        project.add(1, "select 1;", down=text)
+        project.migrator().migrate()
+    command = [direction, *["--steps", "1"] * (direction == "rollback")]
+    assert project.cli(*command, *["--yes"] * (direction == "rollback")).returncode == 1
+
+    shown = project.cli(*command, "--dry-run").stdout
+
+    assert "create table" not in shown
+    assert "-- (1 of 2 statements are committed; the run continues after them)\nbegin;\nselect 1 / 0;" in shown
+
+
+def test_an_interrupted_migration_needs_no_change_of_its_file(project: Project) -> None:
+    project.add(1, "-- sqlmigrate: transaction=off\ncreate table t (a int);\nselect 1 / 0;")
+    failed(project)
+    project.query("update migrations set error_msg = ''")
+
+    shown = project.cli("validate").stdout
+
+    assert "v1.0.0-001 was interrupted [failed]\n  → run `sqlmigrate migrate` again: it continues" in shown
+
+
 def test_a_lock_timeout_names_the_blocker(project: Project) -> None:
     import threading
 
