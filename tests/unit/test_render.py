@@ -192,6 +192,7 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "rule": [(RULES[0],)],
     "repairs": [([FIX],), ([],)],
     "activity": [(None,), (Activity(HOLDER),), (ACTIVITY,)],
+    "terminated": [(HOLDER,)],
     "history": [
         ([ENTRY, ENTRY._replace(version="R__views", name="R__views", outcome="success", error_msg="")],),
         ([],),
