@@ -41,7 +41,7 @@ _LOCALE_PROVIDER = 15
 _SHOWN = ("host", "hostaddr", "port", "user", "sslmode", "sslrootcert", "sslcert", "sslkey")
 _NAME = "sqlmigrate backup"
 # Whether pg_dump can read every table, whoever owns it, and whatever its policies are.
-_NOTHING = "nothing was migrated"
+_NOTHING = "nothing was run"
 _READS_ALL = """
 select rolsuper or rolbypassrls and pg_catalog.pg_has_role(oid, 'pg_read_all_data', 'usage')
 from pg_catalog.pg_roles where rolname = current_user

@@ -162,7 +162,7 @@ def test_a_failed_backup_deletes_no_older_backup(project: Project, kept: Path, t
     with pytest.raises(BackupFailed, match=f"could not make the backup in {kept}: pg_dump: error: no more") as caught:
         project.migrator(backup=str(kept), backup_keep="1").migrate()
 
-    assert caught.value.hint == "pg_dump: hint: none\nnothing was migrated"
+    assert caught.value.hint == "pg_dump: hint: none\nnothing was run"
     assert list(kept.iterdir()) == [old]
     assert nothing_is_migrated(project)
 
@@ -174,7 +174,7 @@ def test_without_pg_dump_nothing_is_migrated(project: Project, kept: Path, tools
         project.migrator(backup=str(kept)).migrate()
 
     assert f"postgresql-client-{project.server.version}" in caught.value.hint
-    assert caught.value.hint.endswith("\nnothing was migrated")
+    assert caught.value.hint.endswith("\nnothing was run")
     assert caught.value.exit_code == 1
     assert nothing_is_migrated(project)
 
@@ -264,7 +264,7 @@ def test_a_directory_that_cannot_be_created_is_an_error(project: Project, kept: 
     run = project.cli("migrate", "--backup", str(kept))
 
     assert run.returncode == 1
-    assert f"could not make the backup: {kept}: File exists\n  → nothing was migrated\n" in run.stderr
+    assert f"could not make the backup: {kept}: File exists\n  → nothing was run\n" in run.stderr
     assert nothing_is_migrated(project)
 
 
@@ -424,5 +424,5 @@ def test_a_role_that_may_not_read_every_table_is_sent_to_the_privileges(
 
     assert refused.returncode == 1
     assert "  → docs/backup.md lists the privileges that pg_dump needs\n" in refused.stderr
-    assert "  → nothing was migrated\n" in refused.stderr
+    assert "  → nothing was run\n" in refused.stderr
     assert done.returncode == 0, done
