@@ -145,12 +145,14 @@ def _end(blocker: Blocker) -> str:
     return f"to end it and roll back its transaction, run {query}" if blocker.pid else ""  # its query ends the other
 
 
-def advice(report: ServerReport, step: PreparedStep, *, is_overdue: bool) -> str:
-    """Returns the hint for a timeout, or for an error that psql avoids; an empty string for any other error.
+def advice(error: StatementFailed, step: PreparedStep, *, is_overdue: bool) -> str:
+    """Returns the hint for a timeout, a missing privilege, or an error that psql avoids; otherwise an empty string.
 
     `is_overdue` tells the statement timeout from a cancel request, which has the same SQLSTATE.
     """
-    match report.sqlstate:
+    match error.report.sqlstate:
+        case "42501" if not isinstance(error, RecordFailed):
+            return "the role needs this privilege: docs/security.md describes the role that migrates"
         case "55P03":
             return (
                 "wait until the other session ends, or increase --lock-timeout or --lock-retries,"

@@ -296,7 +296,7 @@ class Executor:
         else:
             blockers = blocked_by(self._monitor.blockers) if is_temporary else ()
             error.hint = "\n".join(
-                filter(None, [*blockers, error.hint or advice(error.report, step, is_overdue=self._is_overdue(step))])
+                filter(None, [*blockers, error.hint or advice(error, step, is_overdue=self._is_overdue(step))])
             )
             raise error
 

@@ -451,6 +451,24 @@ def test_an_interrupted_migration_needs_no_change_of_its_file(project: Project) 
     assert "v1.0.0-001 was interrupted [failed]\n  → run `sqlmigrate migrate` again: it continues" in shown
 
 
+def test_a_missing_privilege_is_not_looked_for_in_the_file(project: Project) -> None:
+    role = f"powerless_{project.value('select pg_backend_pid()')}"
+    project.add(1, "select 1;")
+    project.migrator().migrate()
+    project.query(f"create role {role} login")
+    try:
+        project.query(f"grant select, insert, update, delete on migrations, migrations_log, migrations_runs to {role}")
+        project.query(f"create schema theirs; grant usage on schema theirs to {role}")
+        project.add(2, "create table theirs.t (a int);")
+
+        shown = project.cli("migrate", "--db-user", role).stderr
+
+        assert "permission denied for schema theirs" in shown
+        assert "  → the role needs this privilege: docs/security.md describes the role that migrates\n" in shown
+    finally:
+        project.query(f"drop owned by {role}; drop role {role}")
+
+
 def test_a_lock_timeout_names_the_blocker(project: Project) -> None:
     import threading
 
