@@ -47,7 +47,9 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
     choice = os.environ.get("SQLMIGRATE_TEST_SERVER", "embedded")
     kind, _, path = choice.partition(":")
     serve = {"embedded": lambda: _embedded(path or _in_cache(request.config)), "container": _container}
-    with serve.get(kind, lambda: _given(choice))() as url:
+    with contextlib.ExitStack() as stack:
+        with _reported():
+            url = stack.enter_context(serve.get(kind, lambda: _given(choice))())
         yield url
 
 
@@ -63,20 +65,31 @@ def _clones(
 ) -> Iterator[_Clones]:
     from sqlmigrate.server.connection import connect
 
-    settings = _settings(request.config.rootpath, postgres_server, migration_settings)
-    connection = connect(postgres_server, "sqlmigrate testing")
-    try:
-        clones = _Clones(connection, postgres_server, _template(connection, postgres_server, settings))
+    with contextlib.ExitStack() as stack:
+        with _reported():
+            settings = _settings(request.config.rootpath, postgres_server, migration_settings)
+            connection = stack.enter_context(contextlib.closing(connect(postgres_server, "sqlmigrate testing")))
+            clones = _Clones(connection, postgres_server, _template(connection, postgres_server, settings))
         yield clones
         clones.drop_last()
-    finally:
-        connection.close()
 
 
 @pytest.fixture
 def migrated_database(_clones: _Clones) -> str:
     """The URL of a new database with all migrations, for this test only; the next test drops it."""
     return _url(_clones.server, _clones.make())
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Reports an error without pytest's traceback, which shows arguments: the URL of the server has a password."""
+    from sqlmigrate.errors import SqlMigrateError
+
+    try:
+        yield
+    except SqlMigrateError as error:
+        hints = (f"  → {hint}" for hint in error.hint.splitlines())
+        pytest.fail("\n".join([f"{type(error).__name__}: {error}", *hints]), pytrace=False)
 
 
 class _Clones:

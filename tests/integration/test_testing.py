@@ -167,7 +167,21 @@ def test_a_failed_migration_reports_its_location(consumer: pytest.Pytester) -> N
     result = consumer.runpytest_subprocess(*WITHOUT)
 
     result.assert_outcomes(errors=3)
-    assert "V1.0.0-002__step.up.sql:2:1: v1.0.0-002 failed: division by zero" in result.stdout.str()
+    output = result.stdout.str()
+    assert "V1.0.0-002__step.up.sql:2:1: v1.0.0-002 failed: division by zero" in output
+    assert "  → the migration was rolled back completely" in output
+    assert "executor.py" not in output
+
+
+def test_a_server_that_cannot_be_reached_is_reported_with_what_to_do(
+    consumer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLMIGRATE_TEST_SERVER", "postgresql://u:secret@127.0.0.1:1/x")
+    result = consumer.runpytest_subprocess(*WITHOUT)
+    result.assert_outcomes(errors=3)
+    result.stdout.re_match_lines(["ConnectionFailed: could not connect .*Connection refused", "  → no server listens"])
+    assert "connection.py" not in result.stdout.str()
+    assert "secret" not in result.stdout.str()
 
 
 def test_a_refused_migration_reports_its_location(consumer: pytest.Pytester) -> None:
