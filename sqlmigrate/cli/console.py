@@ -12,7 +12,7 @@ import click
 
 from sqlmigrate.cli.screen import Screen, has_colour, is_terminal
 from sqlmigrate.config.options import LOG_LEVELS
-from sqlmigrate.errors import ConfigurationError
+from sqlmigrate.errors import ConfigurationError, SignalReceived
 from sqlmigrate.files import atomic
 
 if TYPE_CHECKING:
@@ -146,11 +146,15 @@ class Console:
             _write(_printable(text), err=True, color=has_colour(sys.stderr))
 
     def ask(self, question: str) -> bool:
-        """Prompts the user; without a terminal the answer is no."""
+        """Prompts the user; without a terminal, and at Ctrl-D, the answer is no."""
         self._screen.clear()
-        with contextlib.suppress(click.Abort):  # Ctrl-D
+        try:
             return sys.stdin.isatty() and click.confirm(question, err=True)
-        return False
+        except click.Abort as abort:
+            _write("", err=True)  # ends the line of the question
+            if isinstance(abort.__context__, SignalReceived):  # click replaces it
+                raise abort.__context__ from None
+            return False
 
     def close(self) -> None:
         """Prints the JSON, as one object for all results and the error of the command, and calls `on_end`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from tests.cli.test_terminal import GATE, gated, locked, migrating, open_gate
 from tests.project import Project
-from tests.terminal import terminal
+from tests.terminal import Terminal, terminal
 
 
 def test_a_run_of_200_migrations_has_a_line_for_each_below_its_version(project: Project) -> None:
@@ -161,6 +162,28 @@ def test_a_dumb_terminal_gets_lines_and_no_control_sequences(project: Project) -
         assert screen.end() == 0
         assert b"\x1b" not in screen.received
         assert len([row for row in screen.rows if "waiting" in row]) > 1, screen.text
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "code", "message"),
+    [
+        (lambda screen: screen.press("\x03"), 130, "error: interrupted by SIGINT"),
+        (lambda screen: screen.process.terminate(), 143, "error: interrupted by SIGTERM"),
+        (lambda screen: screen.press("\x04"), 2, "error: not confirmed, nothing was changed"),
+    ],
+)
+def test_a_signal_at_a_prompt_ends_the_command_as_at_any_moment(
+    project: Project, interrupt: Callable[[Terminal], None], code: int, message: str
+) -> None:
+    project.add(1, "select 1;", down="select 1;")
+    project.migrator().migrate()
+    command = project.command("rollback", "--steps", "1")
+    with terminal(command, project.environment(), project.root) as screen:
+        screen.until("Roll back? [y/N]:")
+        interrupt(screen)
+        assert screen.end() == code
+        assert message in screen.rows
+    assert project.versions() == [("v1.0.0-001", True)]
 
 
 def test_ctrl_c_leaves_nothing_of_the_line_that_was_redrawn(project: Project) -> None:
