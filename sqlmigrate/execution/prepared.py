@@ -228,7 +228,7 @@ def _marked_as_failed(step: Step) -> Problem:
 def _prefix_changed(step: Step, done: int) -> Problem:
     return Problem(
         "done-part-changed",
-        f"statements 1 to {done} of {step.migration.id} are done, but this part of the file was changed afterwards",
+        f"the committed part of {step.migration.id}, up to statement {done}, was changed afterwards",
         Location(step.path),
         "restore that part of the file, and change only the statements after it",
     )

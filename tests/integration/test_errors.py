@@ -353,6 +353,7 @@ def test_a_changed_committed_part_is_refused(project: Project) -> None:
 
     (problem,) = refused.value.problems
     assert problem.code == "done-part-changed"
+    assert problem.message == "the committed part of v1.0.0-001, up to statement 4, was changed afterwards"
     assert str(problem.location) == str(path)
     assert "restore that part of the file" in problem.hint
     assert project.query("select a from t") == [(1,)]
