@@ -46,6 +46,11 @@ _READS_ALL = """
 select rolsuper or rolbypassrls and pg_catalog.pg_has_role(oid, 'pg_read_all_data', 'usage')
 from pg_catalog.pg_roles where rolname = current_user
 """
+_CREATES = """
+select r.rolsuper or r.rolcreatedb and pg_catalog.pg_has_role(r.oid, d.datdba, 'usage')
+from pg_catalog.pg_roles r, pg_catalog.pg_database d
+where r.rolname = session_user and d.datname = pg_catalog.current_database()
+"""
 _PAUSE = 1  # seconds between two checks for blockers
 # The dump has the database's encoding, and a service file cannot refer to another service.
 _NOT_FOR_PG_DUMP = ("client_encoding", "service", "servicefile")
@@ -119,7 +124,7 @@ def back_up(
     except OSError as error:
         message = f"could not make the backup: {error.filename or path}: {error.strerror}"
         raise BackupFailed(message, hint=_NOTHING) from error
-    return Backup(path, _restore(programs, server, parameters, path))
+    return Backup(path, _restore(programs, connection, path))
 
 
 def _programs_for(server: int) -> _Programs:
@@ -228,16 +233,18 @@ def _prune(path: str, database: str, keep: int) -> None:
         os.remove(os.path.join(directory, name))
 
 
-def _restore(programs: _Programs, server: int, parameters: Mapping[str, str], path: str) -> str:
+def _restore(programs: _Programs, connection: Connection, path: str) -> str:
     """Returns the shell command that restores the backup.
 
     It connects to another database, because it drops this one. If it cannot drop the database, it must stop: otherwise
     it would add the rows a second time. A newer pg_restore starts with a setting that an older server does not know, so
     it cannot use --exit-on-error; then dropdb drops the database. For a server that does not know LOCALE_PROVIDER, the
-    command removes it from CREATE DATABASE.
+    command removes it from CREATE DATABASE. A role that may drop the database but not create it would leave none.
     """
+    server, parameters = connection.server_version // 10000, connection.parameters
     other = "template1" if parameters["dbname"] == "postgres" else "postgres"
     shown = {key: parameters[key] for key in _SHOWN if key in parameters}
+    shown |= {} if connection.rows(_CREATES)[0][0] else {"user": "SUPERUSER"}
     conninfo = shlex.quote(make_conninfo("", dbname=other, **shown))
     restore, source = shlex.quote(programs.path("pg_restore")), f"--dbname={conninfo} {shlex.quote(path)}"
     if programs.version == server:

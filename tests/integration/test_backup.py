@@ -385,6 +385,41 @@ def test_a_database_of_any_name_and_encoding_is_backed_up(project: Project, kept
         execute(project.server.conninfo, f"drop database {quoted} with (force)")
 
 
+@pytest.mark.parametrize(
+    ("attribute", "owner", "user"),
+    [
+        ("createdb", "{role}", "{role}"),
+        ("nocreatedb", "{role}", "SUPERUSER"),
+        ("createdb", "current_user", "SUPERUSER"),
+        ("superuser", "current_user", "{role}"),
+    ],
+)
+def test_the_restore_command_drops_no_database_that_its_role_could_not_create(
+    project: Project, kept: Path, attribute: str, owner: str, user: str
+) -> None:
+    database = conninfo_to_dict(project.database)["dbname"]
+    role = f"restorer_{project.value('select pg_backend_pid()')}"
+    execute(
+        project.server.conninfo,
+        f"create role {role} login {attribute}",
+        f"grant pg_read_all_data to {role}",
+        f'alter database "{database}" owner to {owner.format(role=role)}',
+    )
+    try:
+        connection = connect(make_conninfo(project.database, user=role), "test")
+        try:
+            made = backup.back_up(connection, str(kept), 0, "v1")
+        finally:
+            connection.close()
+        assert f"user={user.format(role=role)}" in made.restore
+        if user == "SUPERUSER":
+            with pytest.raises(subprocess.CalledProcessError):
+                restore(made.restore)
+            assert project.value("select 1") == 1
+    finally:
+        execute(project.server.conninfo, f'alter database "{database}" owner to current_user', f"drop role {role}")
+
+
 def test_the_database_postgres_is_restored_from_template1(server: Server, kept: Path) -> None:
     connection = connect(make_conninfo(server.conninfo, dbname="postgres"), "test")
     try:
