@@ -13,7 +13,7 @@ from sqlmigrate.errors import (
     RecordFailed,
     SqlMigrateError,
 )
-from sqlmigrate.events import Notice
+from sqlmigrate.events import Warned
 from sqlmigrate.execution.diagnosis import explain_record_failure
 from sqlmigrate.model import Action
 from sqlmigrate.server.connection import RUN_AGAIN
@@ -79,7 +79,7 @@ class Failures:
             self._connection.run(message.text)
             self._session.clean()
         except SqlMigrateError as error:
-            self._on_event(Notice("WARNING", f"{hook.up} failed: {error.message}"))
+            self._on_event(Warned(f"{hook.up} failed: {error.message}"))
 
     def _record(self, step: PreparedStep, message: str) -> None:
         duration = round((time.monotonic() - step.started) * 1000) if step.started else 0

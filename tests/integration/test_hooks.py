@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, ScriptError
-from sqlmigrate.events import Finished, Notice
+from sqlmigrate.events import Finished, Warned
 from tests.polling import LIMIT
 from tests.project import Project
 
@@ -154,7 +154,7 @@ def test_a_failed_error_hook_does_not_hide_the_first_error(talking: Project) -> 
     with pytest.raises(MigrationFailed, match="division by zero"):
         talking.migrator().migrate()
 
-    warnings = [event.message for event in talking.events if isinstance(event, Notice)]
+    warnings = [event.message for event in talking.events if isinstance(event, Warned)]
     assert any("after_error.sql failed: column" in message for message in warnings)
     assert talking.has_free_lock()
 
