@@ -11,7 +11,7 @@ _UNPRINTABLE = (
 )
 _PATTERN = re.compile(_UNPRINTABLE)
 # The styles of sqlmigrate's own output hide nothing, even if a server's message contains them.
-_PATTERN_EXCEPT_STYLES = re.compile(rf"(\x1b\[(?:0|1|2|31|32|33|36)m|\r\n)|{_UNPRINTABLE}")
+_PATTERN_EXCEPT_STYLES = re.compile(rf"(\x1b\[(?:0|1|2|31|32|33|36|90)m|\r\n)|{_UNPRINTABLE}")
 
 
 def visible(text: str) -> str:
