@@ -20,10 +20,23 @@ _ONE_HYPHEN = re.compile(r"-[a-z][a-z-]+(?==|$)")
 
 def _refuse_one_hyphen(command: click.Command, ctx: click.Context, arguments: Iterable[str]) -> None:
     """Names the first option that is written with one hyphen, as in Go; click names only its first unknown letter."""
-    names = {name for parameter in command.get_params(ctx) for name in parameter.opts}
+    names = _names(command, ctx)
     for match in filter(None, map(_ONE_HYPHEN.match, arguments)):
         if f"-{match[0]}" in names:
             raise click.NoSuchOption(match[0], possibilities=[f"-{match[0]}"], ctx=ctx)
+
+
+def _refuse_arguments(command: click.Command, ctx: click.Context, given: Iterable[str]) -> None:
+    """Names the option that the first argument lacks, if the command takes no arguments."""
+    if any(isinstance(parameter, click.Argument) for parameter in command.params):
+        return
+    extra = command.make_parser(ctx).parse_args(args=[*given])[1]
+    if extra and (option := misplaced.missing_option(extra[0], _names(command, ctx))):
+        ctx.fail(f"Got unexpected extra argument ({extra[0]}): did you mean {option}?")
+
+
+def _names(command: click.Command, ctx: click.Context) -> set[str]:
+    return {name for parameter in command.get_params(ctx) for name in parameter.opts}
 
 
 class Titled(click.Option):
@@ -70,14 +83,22 @@ class Command(_Reporting):
         """Reads the options of the environment before those of the command line, which override them."""
         if ctx.resilient_parsing:  # the shell completes a word
             return super().parse_args(ctx, args)
+        given = [*args]  # click removes what it reads
         try:
             return super().parse_args(ctx, [*variables.arguments(self, ctx, args), *args])
-        except click.NoSuchOption:
-            _refuse_one_hyphen(self, ctx, args)
+        except click.NoSuchOption as error:
+            _refuse_one_hyphen(self, ctx, given)
+            if option := misplaced.other_option(error.option_name, _names(self, ctx)):
+                ctx.fail(f"No such option {error.option_name!r}: did you mean {option}?")
             raise
         except click.BadParameter as error:
+            if isinstance(error, click.MissingParameter):
+                _refuse_arguments(self, ctx, given)
             if error.param and (variable := variables.used(ctx).get(error.param.name or "")):
                 raise click.BadParameter(f"{variable}: {error.message}", ctx, error.param) from None
+            raise
+        except click.UsageError:
+            _refuse_arguments(self, ctx, given)
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -193,7 +193,7 @@ def _rollback_request(version: Version | None, steps: int | None) -> PlanRequest
 
     if (version is None) == (steps is None):
         raise ConfigurationError(
-            "exactly one of --version and --steps is required", hint="run `sqlmigrate rollback --steps 1`"
+            "exactly one of --version and --steps is required", hint="for the last migration, write --steps 1"
         )
     return PlanRequest(Action.ROLL_BACK, version, steps)
 
