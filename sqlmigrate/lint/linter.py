@@ -23,7 +23,7 @@ from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schem
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
-from sqlmigrate.sql.directive import DRAFT, FINISH
+from sqlmigrate.sql.directive import faults
 from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.tree import qualified, relation, walk
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
-_DRAFT = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\bdraft=on\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
 # Linting fewer files takes no longer than reading the cache.
 _MANY = 50
@@ -205,6 +204,7 @@ class _FileLinter:
         self._number = 0
         self._starts: list[tuple[int, int]] = []
         self._last: Statement | None = None
+        self._has_begun = False  # the first statement was read, except BEGIN
         self._routines: dict[str, Statement] = {}
 
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
@@ -219,7 +219,7 @@ class _FileLinter:
                 self._take(unit)
         except ScriptError as error:
             self._catalog.mark_uncertain("a file cannot be read to its end")
-            self._report("syntax", error.location or Location(self._moment.path), error.message)
+            self._report("syntax", error.location or Location(self._moment.path), error.message, error.hint)
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if observations := self._selection.observed(self._moment, deployed):
@@ -239,9 +239,11 @@ class _FileLinter:
             self._catalog.mark_uncertain("a statement cannot be parsed")
             item = unit.item
             location = locate(self._moment.path, item.text, unit.fault.at or 0, item.line, item.column)
-            self._report("syntax", location, unit.fault.message)
+            self._report("syntax", location, unit.fault.message, unit.safer)
+            self._has_begun = self._has_begun or not unit.safer
         elif unit.statement is not None:
             self._run(unit.statement)
+            self._has_begun = self._has_begun or unit.statement.kind != "TransactionStmt"
 
     def _run(self, statement: Statement) -> None:
         state, self._last = self._state, statement
@@ -319,11 +321,14 @@ class _FileLinter:
         head = self._number == 1
         if head:
             self._state.each_alone = _EACH_ALONE.search(space.text) is not None
-            if draft := _DRAFT.search(space.text):
-                location = locate(self._moment.path, space.text, draft.start(), space.line, space.column)
-                self._report("draft", location, DRAFT, FINISH)
+        self._read_directives(space)
         for ignore in ignores_in(self._moment.path, space, head=head):
             self._ignores.append((self._number - ignore.trailing, ignore))
+
+    def _read_directives(self, space: Item) -> None:
+        for fault in faults(space.text, is_late=self._has_begun):
+            location = locate(self._moment.path, space.text, fault.at, space.line, space.column)
+            self._report(fault.code, location, fault.message, fault.hint)
 
     def _reported(self) -> list[Finding]:
         """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""

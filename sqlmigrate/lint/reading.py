@@ -11,6 +11,7 @@ from sqlmigrate.lint.schema.state import Statement
 from sqlmigrate.sql.item import Item, Kind
 from sqlmigrate.sql.parser import SyntaxFault, parse
 from sqlmigrate.sql.plpgsql import read_bodies
+from sqlmigrate.sql.psql import unsupported
 from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.tree import kind_and_body, options
 
@@ -30,12 +31,13 @@ _ROWS_ONLY = re.compile(r"(?:insert|update|delete|merge|comment|grant|revoke|ana
 
 
 class Unit(NamedTuple):
-    """A statement, or its syntax error, with the white space and comments before it."""
+    """A statement, or its syntax error and how to avoid it, with the white space and comments before it."""
 
     statement: Statement | None
     item: Item
     before: Item | None
     fault: SyntaxFault | None = None
+    safer: str = ""
 
 
 def units(path: str, chunks: Iterable[str], *, schema_only: bool = False) -> Iterator[Unit]:
@@ -107,7 +109,7 @@ def _scanned(path: str, chunks: Iterable[str], *, schema_only: bool) -> Iterator
             elif item.kind is Kind.COMMAND and item.hint is not None:
                 yield from _parsed(path, waiting)
                 waiting, size = [], 0
-                yield Unit(None, item, space, SyntaxFault(f"{item.text.split()[0]} is a psql meta-command", 0))
+                yield Unit(None, item, space, SyntaxFault(unsupported(item.text), 0), item.hint)
                 space = None
             if size > _BATCH:
                 yield from _parsed(path, waiting)

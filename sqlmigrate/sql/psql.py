@@ -193,6 +193,12 @@ _ESCAPE = re.compile(r"''|\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|(.))", re.DOTALL
 _CONTROL = {"n": "\n", "t": "\t", "b": "\b", "r": "\r", "f": "\f"}
 
 
+def unsupported(text: str) -> str:
+    """Returns the message for a meta-command that sqlmigrate refuses."""
+    name = f"\\{command_at(text, 0).name}"
+    return f"psql meta-command {name} is not supported"
+
+
 def command_at(text: str, at: int, variables: Mapping[str, str] | None = None) -> MetaCommand:
     r"""Reads the meta-command at an offset of a text, which contains the end of its line.
 

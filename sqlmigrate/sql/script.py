@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ConfigurationError, ScriptError
 from sqlmigrate.model import Location, Problem, ProblemLevel
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.directive import DIRECTIVE, DRAFT, FINISH, assignments, value_of
+from sqlmigrate.sql.directive import DIRECTIVE, DRAFT, FINISH, LATE, MOVE, assignments, value_of
 from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.item import Item, Kind
-from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at
+from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at, unsupported
 from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.segments import MOST_MARKED, PIECE_SIZE, STATEMENT_SIZE, Cuts, Piece, Script, Segment
 from sqlmigrate.sql.session_objects import (
@@ -191,9 +191,7 @@ class _Reader:
 
     def _take_directives(self, text: str, place: Location) -> None:
         if self._number:
-            self._refuse(
-                "directive", "a directive must be before the first statement", place, "move it to the head of the file"
-            )
+            self._refuse("directive", LATE, place, MOVE)
             return
         for key, value in assignments(text):
             try:
@@ -212,8 +210,7 @@ class _Reader:
         if item.hint is None:
             self._steering.append(f"{self._path}:{item.line}: {item.text.strip()}")
             return
-        message = f"psql meta-command {name} is not supported"
-        self._refuse("psql-command", message, _place(self._path, item), item.hint)
+        self._refuse("psql-command", unsupported(item.text), _place(self._path, item), item.hint)
 
     def _take_statement(self, item: Item, start: int) -> None:
         sort, reason = sort_of(item.text)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.lint import Decider, Finding, Level, Options, lint
+from sqlmigrate.sql.script import parse
 
 
 def found(tmp_path: Path, sql: str, *earlier: str, preset: str = "safety") -> list[Finding]:
@@ -250,3 +251,21 @@ def test_syntax_error_makes_the_schema_uncertain(tmp_path: Path) -> None:
         finding.rule for finding in found(tmp_path, sql, "create table t (a int);", preset="all")
     ]
     assert found(tmp_path, sql, "create table t (a int); creat index on t (a);", preset="all") == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "message", "safer"),
+    [
+        (
+            "\\i other.sql",
+            r"psql meta-command \i is not supported",
+            "copy the included SQL into this file, or into another migration",
+        ),
+        ("select 'abc", "unterminated quoted string", "terminate it"),
+    ],
+)
+def test_what_a_run_refuses_has_the_message_and_the_hint_of_the_run(
+    tmp_path: Path, sql: str, message: str, safer: str
+) -> None:
+    assert [(finding.message, finding.safer) for finding in found(tmp_path, sql)] == [(message, safer)]
+    assert [(problem.message, problem.hint) for problem in parse("a.sql", [sql]).problems] == [(message, safer)]

@@ -10,7 +10,7 @@ _SAFE = "-- sqlmigrate: ignore=index-not-concurrent (twelve rows)\ncreate index 
 SYNTAX = Rule(
     name="syntax",
     level=Level.ERROR,
-    stake="The statement has a syntax error, so the migration fails.",
+    stake="The statement cannot be parsed, so the migration fails.",
     safe="select 1;",
     examples=(
         bad("selec 1;"),
@@ -63,4 +63,24 @@ DRAFT = Rule(
         good("-- a draft\nselect '-- sqlmigrate: draft=on';"),
     ),
 )
-RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, DRAFT)
+DIRECTIVE = Rule(
+    name="directive",
+    level=Level.ERROR,
+    stake="sqlmigrate refuses a file with a directive that it does not know, that has an invalid value, or that comes "
+    "after a statement. It ignores a directive without a colon.",
+    safe="-- sqlmigrate: lock-timeout=1s lock-retries=30\nselect 1;",
+    examples=(
+        bad("-- sqlmigrate: lock-timeot=1s\nselect 1;"),
+        bad("-- sqlmigrate: lock-timeout=1\nselect 1;"),
+        bad("-- sqlmigrate: transaction=yes\nselect 1;"),
+        bad("select 1;\n-- sqlmigrate: lock-timeout=1s\nselect 2;"),
+        bad("-- sqlmigrate lock-timeout=1s\nselect 1;"),
+        good("-- sqlmigrate: lock-timeout=1s lock-retries=30\nselect 1;"),
+        good("-- Add tags.\n\n  --sqlmigrate: Transaction=OFF\nselect 1;"),
+        good("begin;\n-- sqlmigrate: lock-timeout=1s\nselect 1;\ncommit;"),
+        good("\\timing on\n-- sqlmigrate: lock-timeout=1s\nselect 1;"),
+        good("-- sqlmigrate runs this without lock-timeout=1s\nselect '-- sqlmigrate: a=b';"),
+        good("select 1\n-- sqlmigrate: lock-timeot=1s\n;"),
+    ),
+)
+RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, DRAFT, DIRECTIVE)
