@@ -1,6 +1,6 @@
 """A FastAPI application that migrates its database before it serves requests.
 
-pip install fastapi uvicorn sqlmigrate
+pip install fastapi uvicorn ../..   # sqlmigrate from this repository
 DATABASE_URL=postgresql://… uvicorn app:app
 
 DATABASE_URL must be a URL that psycopg reads. With an embedded server, that is the URL that `sqlmigrate embedded start`

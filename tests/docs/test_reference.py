@@ -186,3 +186,11 @@ def test_each_row_of_a_table_has_as_many_cells_as_its_header(page: Path) -> None
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         header, *rows = (len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines())
         assert set(rows) == {header}, table
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_block_installs_the_program_that_has_our_name_on_pypi(page: Path) -> None:
+    blocks = re.findall(r"^ *```.*?^ *```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    installs = [line for block in blocks for line in block.splitlines() if "pip install" in line]
+
+    assert [line for line in installs if re.search(r"install.*['\" ]sqlmigrate(\[\w+\])?(['\"]|$)", line)] == []
