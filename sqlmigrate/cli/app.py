@@ -19,7 +19,7 @@ from sqlmigrate.config.options import CONNECTION, LOG_LEVELS, OPTIONS, OUTPUT, P
 from sqlmigrate.errors import ConfigurationError, SignalReceived, SqlMigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from click.shell_completion import CompletionItem
@@ -66,13 +66,19 @@ class App:
         self._console.outcome = run
         self.show(result or (lambda to: to.run(run)), is_answer=False)
 
-    def warn_of_unread_files(self, directories: Sequence[str] | None = None) -> None:
-        """Warns of files in the migrations directories that are probably meant as migrations, but are not read."""
+    def warn_of_unread_files(self, directories: Sequence[str] | None = None, reported: Collection[str] = ()) -> None:
+        """Warns of files in the migrations directories that are probably meant as migrations, but are not read.
+
+        Args:
+            directories: the directories to search, instead of all.
+            reported: files that the command reports itself.
+        """
         from sqlmigrate.files import listing
 
         with contextlib.suppress(SqlMigrateError):  # the command reports it
             for problem in listing.unread(self.settings.dir if directories is None else directories):
-                self.warn(f"{problem.location}: {problem.message}")
+                if problem.location is None or problem.location.path not in reported:
+                    self.warn(f"{problem.location}: {problem.message}")
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Prompts the user, unless `yes` is given.

@@ -92,7 +92,7 @@ def unread_file(path: str, file_name: str, files: Sequence[tuple[str, str]]) -> 
         )
     if shown != path:
         return [Problem("misnamed", "the file name is not valid UTF-8", Location(shown), "rename the file")]
-    return [_misnamed(path)] if parse_file_name(file_name) is None else []
+    return [misnamed(path)] if parse_file_name(file_name) is None else []
 
 
 def _is_backup(file_name: str, files: Sequence[tuple[str, str]]) -> bool:
@@ -103,7 +103,8 @@ _PASSED_OVER = "the file is passed over: its name does not end in .sql"
 _RENAME = "rename the file, or move it out of the migrations directory"
 
 
-def _misnamed(path: str) -> Problem:
+def misnamed(path: str) -> Problem:
+    """Returns the problem of a file in the migrations directories that has neither a migration's nor a hook's name."""
     hint = f"name the file {PATTERN}, or R__{{name}}.sql for a repeatable migration"
     name = os.path.basename(path).lower()
     if name in HOOKS:

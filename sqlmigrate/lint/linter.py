@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.config.suggestion import closest
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
+from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
@@ -212,6 +213,9 @@ class _FileLinter:
         if self._moment.twin:
             message = f"{os.path.basename(self._moment.twin)} has the same version"
             self._report("duplicate-version", Location(self._moment.path, 1, 1), message, "sqlmigrate renumber")
+        if self._moment.stray:
+            problem = misnamed(self._moment.path)
+            self._report(problem.code, Location(self._moment.path, 1, 1), problem.message, problem.hint)
         try:
             for unit in units(
                 self._moment.path, self._selection.text(self._moment.path), schema_only=not self._moment.linted

@@ -6,6 +6,7 @@ import os
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlmigrate.files.listing import HOOKS
 from sqlmigrate.files.naming import parse_file_name
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ _WORTH_IT = 100
 class Moment(NamedTuple):
     """A file in the order; a file that is not `linted` is only read for the schema that it creates.
 
-    A file that is not `known` has no migration's name, so that no file precedes it. `twin` is another up file of the
-    same version.
+    A file that is not `known` has no migration's name, so that no file precedes it; among migrations it is a `stray`,
+    which sqlmigrate refuses. `twin` is another up file of the same version.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Moment(NamedTuple):
     linted: bool
     known: bool = True
     twin: str = ""
+    stray: bool = False
 
 
 def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator[list[Moment]]:
@@ -42,7 +44,8 @@ def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator
     homes: dict[str, str] = {}
     for path in paths:
         if parse_file_name(os.path.basename(path)) is None:
-            yield [Moment(path, down=_looks_down(path), linted=True, known=False)]
+            stray = _is_stray(path, directories)
+            yield [Moment(path, down=_looks_down(path), linted=True, known=False, stray=stray)]
             continue
         parent = os.path.dirname(path) or "."
         group = homes[parent] if parent in homes else homes.setdefault(parent, _home(parent, directories))
@@ -119,6 +122,13 @@ def _home(parent: str, directories: Sequence[str]) -> str:
         if os.path.commonpath([real, os.path.realpath(directory)]) == os.path.realpath(directory):
             return directory
     return parent
+
+
+def _is_stray(path: str, directories: Sequence[str]) -> bool:
+    parent = os.path.dirname(path) or "."
+    home = _home(parent, directories)
+    is_hook = os.path.basename(path) in HOOKS and os.path.realpath(parent) == os.path.realpath(home)
+    return home in directories and not is_hook and any(_files(home, below=True))
 
 
 def _files(directory: str, *, below: bool) -> Iterator[str]:

@@ -130,3 +130,28 @@ def test_a_draft_is_reported_once(project: Project) -> None:
     project.add(1, "-- sqlmigrate: draft=on\nselect 1;")
 
     assert project.cli("migrate", "--dry-run").stdout.count("the file is a draft") == 1
+
+
+@pytest.mark.parametrize("named", ["migrations", "migrations/sub/V2__b.sql"])
+def test_the_linter_refuses_a_misnamed_file_beside_migrations(project: Project, named: str) -> None:
+    project.add(1, "create table a (id bigint primary key);")
+    project.write("sub/V2__b.sql", "select 1;")
+
+    run = project.cli("validate", named)
+
+    assert (run.returncode, run.stdout.count("not a migration file name [misnamed]")) == (1, 1)
+    assert "name the file V{major}.{minor}.{patch}-{sequence}__{name}.up.sql" in run.stdout
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["migrations/V1__a.sql", "migrations/before_migrate.sql", "seeds/a.sql"])
+def test_the_linter_accepts_a_hook_a_file_elsewhere_and_the_files_of_another_tool(project: Project, name: str) -> None:
+    if "V1" not in name:
+        project.add(1, "create table a (id bigint primary key);")
+    path = project.root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("select 1;")
+
+    run = project.cli("validate", name)
+
+    assert (run.returncode, run.stdout) == (0, "no findings in 1 file\n")

@@ -132,8 +132,9 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
         )
     chosen = settings.read({name: getattr(request, name) for name in _SETTINGS}, app.settings.lint)
     linting = _Linting(chosen, app.settings.dir, request.named, replay=request.replay)
-    app.warn_of_unread_files(_migration_directories(app.settings.dir, request.named))
     found = linting.findings()
+    strays = {finding.location.path for finding in found if finding.rule == "misnamed"}
+    app.warn_of_unread_files(_migration_directories(app.settings.dir, request.named), strays)
     if request.fix:
         _fix(app, linting.fixes(found, ignore=request.fix_mode == "ignore"), yes=request.yes)
         found = linting.findings()

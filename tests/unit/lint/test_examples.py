@@ -28,7 +28,7 @@ def test_example_has_the_documented_finding(rule: Rule, example: Example, tmp_pa
     file = tmp_path / example.name
     file.write_text(example.sql)
     options = Options("all", {}, example.postgres, dict(example.naming), replay=rule in server_only.RULES)
-    findings = lint([str(file)], options=options)
+    findings = lint([str(file)], [str(tmp_path)], options)
     levels = {finding.level for finding in findings if finding.rule == rule.name}
     expected = {rule.level} if example.bad else {Level.INFO} if example.unsure else set()
     assert levels == expected, [finding.message for finding in findings]

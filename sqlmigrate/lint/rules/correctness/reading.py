@@ -51,6 +51,19 @@ DUPLICATE_VERSION = Rule(
         Example("select 1;", name="R__a.sql"),
     ),
 )
+MISNAMED = Rule(
+    name="misnamed",
+    level=Level.ERROR,
+    stake="sqlmigrate runs nothing while a migrations directory contains an SQL file without a migration's name.",
+    safe="-- V1.0.0-002__create_tags.up.sql, or R__create_tags.sql for a repeatable migration",
+    examples=(
+        Example("select 1;", "select 1;", bad=True, name="V2__example.sql"),
+        Example("select 1;", "select 1;", bad=True, name="example.sql"),
+        Example("select 1;", "select 1;", name="before_migrate.sql"),
+        Example("select 1;", name="example.sql"),
+        good("select 1;"),
+    ),
+)
 DRAFT = Rule(
     name="draft",
     level=Level.ERROR,
@@ -83,4 +96,4 @@ DIRECTIVE = Rule(
         good("select 1\n-- sqlmigrate: lock-timeot=1s\n;"),
     ),
 )
-RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, DRAFT, DIRECTIVE)
+RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, MISNAMED, DRAFT, DIRECTIVE)
