@@ -269,3 +269,11 @@ def test_what_a_run_refuses_has_the_message_and_the_hint_of_the_run(
 ) -> None:
     assert [(finding.message, finding.safer) for finding in found(tmp_path, sql)] == [(message, safer)]
     assert [(problem.message, problem.hint) for problem in parse("a.sql", [sql]).problems] == [(message, safer)]
+
+
+def test_a_commit_without_begin_is_not_said_to_be_refused_because_a_run_accepts_it(tmp_path: Path) -> None:
+    sql = "create table a (id bigint primary key);\ncommit;\nselect 1;"
+    script = parse("a.sql", [sql])
+
+    assert (script.problems, len(script.segments)) == ((), 2)
+    assert rules(found(tmp_path, sql)) == ["commit-without-begin"]

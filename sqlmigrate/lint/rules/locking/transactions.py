@@ -116,8 +116,6 @@ def _check_control(case: Case) -> Iterator[Hit]:
     sort, reason = sort_of(case.statement.text)
     if sort is Sort.REFUSED:
         yield Hit(*REFUSED[reason])
-    elif sort is Sort.COMMIT and not case.state.own_block:
-        yield Hit("COMMIT without BEGIN", "remove it, or add BEGIN before its statements")
 
 
 REFUSED_CONTROL = Rule(
@@ -128,21 +126,43 @@ REFUSED_CONTROL = Rule(
     safe="begin;\nalter table t add a int;\ncommit;",
     check=_check_control,
     examples=(
-        bad("alter table t add a int; commit;"),
         bad("alter table t add a int; rollback;"),
         bad("begin; alter table t add a int; rollback;"),
         bad("begin; alter table t add a int;"),
-        bad("begin; alter table t add a int; commit; commit;"),
         bad("begin; alter table t add a int; prepare transaction 'x';"),
         bad("begin; alter table t add a int; commit and chain;"),
         bad("begin read only; select 1; commit;"),
         bad("discard all;"),
         good("begin; alter table t add a int; commit;"),
+        good("alter table t add a int; commit;"),
         good("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("savepoint s; alter table t add a int; rollback to savepoint s; release savepoint s;"),
         good("begin isolation level serializable; select 1; commit;"),
         good("discard temp;"),
         good("do $$ begin perform 1; end $$;"),
+    ),
+)
+
+
+def _check_commit(case: Case) -> Iterator[Hit]:
+    if sort_of(case.statement.text)[0] is Sort.COMMIT and not case.state.own_block:
+        yield Hit("COMMIT without BEGIN", "remove it, or add BEGIN before its statements")
+
+
+COMMIT_WITHOUT_BEGIN = Rule(
+    name="commit-without-begin",
+    level=Level.WARNING,
+    on=("TransactionStmt",),
+    stake="The statements before it and those after it commit separately, so the file can stop half-way. In psql it "
+    "has no effect: each statement outside a block commits on its own.",
+    safe="begin;\nalter table t add a int;\ncommit;",
+    check=_check_commit,
+    examples=(
+        bad("alter table t add a int; commit;"),
+        bad("alter table t add a int; commit; alter table t add b int;"),
+        bad("begin; alter table t add a int; commit; commit;"),
+        good("begin; alter table t add a int; commit;"),
+        good("alter table t add a int;"),
     ),
 )
 
@@ -271,4 +291,4 @@ SET_LOCAL = Rule(
 )
 
 
-RULES = (NOT_IN_TRANSACTION, REFUSED_CONTROL, OWN_TRANSACTION, ENUM_VALUE, SET_LOCAL)
+RULES = (NOT_IN_TRANSACTION, REFUSED_CONTROL, COMMIT_WITHOUT_BEGIN, OWN_TRANSACTION, ENUM_VALUE, SET_LOCAL)
