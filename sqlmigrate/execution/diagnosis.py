@@ -21,6 +21,7 @@ from sqlmigrate.sql.sqlstate import (
     NOT_IN_A_TRANSACTION,
     NOT_NULL,
     NOT_PERMITTED,
+    SYNTAX,
     TOO_MANY_LOCKS,
     UNENCODABLE,
     needs_commit,
@@ -73,6 +74,8 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
         error.location = source.place_of_row(step.step.path, blame.part.piece, row, character)
     else:
         error.location = source.with_line_text(blame.place(step.step.path))
+        if _is_cut_off(error.report, error.location):
+            error.hint = "the file ends before the statement is complete"
     if blame.part.piece is None:
         return Failure(RecordFailed(error.report, error.location, error.hint), blame.part.unit, -1, is_unplaced)
     if blame.number is None or blame.part.hook:
@@ -80,6 +83,13 @@ def failure_of(error: StatementFailed, message: Message, count: int, batch: Sequ
     earlier = takewhile(lambda piece: piece != blame.part.piece, step.segment.pieces)
     statement = step.segment.first + sum(piece.statements for piece in earlier) + blame.number
     return Failure(error, blame.part.unit, statement, is_unplaced)
+
+
+def _is_cut_off(report: ServerReport, location: Location) -> bool:
+    # The server names the semicolon that the message adds, which is not in the file.
+    return (
+        report.sqlstate == SYNTAX and location.column is not None and not location.text[location.column - 1 :].strip()
+    )
 
 
 def explain_record_failure(error: RecordFailed, step: PreparedStep, table: TableName) -> None:

@@ -17,6 +17,7 @@ DUPLICATE = "23505"  # unique_violation
 NOT_NULL = "23502"  # not_null_violation
 EXHAUSTED = "2200H"  # sequence_generator_limit_exceeded
 NOT_PERMITTED = "42501"  # insufficient_privilege
+SYNTAX = "42601"  # syntax_error
 GONE = {"42P01", "3F000", "42703"}  # undefined_table, invalid_schema_name, undefined_column
 
 

@@ -208,6 +208,22 @@ def test_an_error_reports_its_location(project: Project, name: str) -> None:
     assert project.value("select to_regclass('behind') is null")
 
 
+@pytest.mark.parametrize(
+    "sql", ["select 1;\ncreate table a (id int\n", "create table a (id int", "create table a (id int -- the key\n"]
+)
+def test_a_statement_that_the_end_of_the_file_cuts_off_is_said_to_be_incomplete(project: Project, sql: str) -> None:
+    project.add(1, sql)
+
+    assert failed(project).hint.startswith("the file ends before the statement is complete")
+
+
+@pytest.mark.parametrize("sql", ["create table a (id int;\n", "create table a (id inte ger);"])
+def test_another_syntax_error_is_not_said_to_be_at_the_end_of_the_file(project: Project, sql: str) -> None:
+    project.add(1, sql)
+
+    assert "the file ends" not in failed(project).hint
+
+
 DEFERRED = (
     "create table a (id int primary key);\n"
     "create table b (a int references a deferrable initially deferred);\n{}insert into b values (1);\n{}"
