@@ -25,6 +25,7 @@ from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
 from sqlmigrate.sql.directive import faults
+from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.tree import qualified, relation, walk
 
@@ -237,6 +238,11 @@ class _FileLinter:
         self._starts.append((unit.item.line, unit.item.column))
         if unit.before is not None:
             self._read_comments(unit.before)
+        for item in dict.fromkeys((unit.before, unit.item)) if self._moment.linted else ():
+            if item is not None and "--" in item.text and (problem := way_back(self._moment.path, item)):
+                self._report(
+                    problem.code, problem.location or Location(self._moment.path), problem.message, problem.hint
+                )
         if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:

@@ -96,4 +96,16 @@ DIRECTIVE = Rule(
         good("select 1\n-- sqlmigrate: lock-timeot=1s\n;"),
     ),
 )
-RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, MISNAMED, DRAFT, DIRECTIVE)
+OTHER_TOOL = Rule(
+    name="other-tool",
+    level=Level.ERROR,
+    stake="The file contains the rollback part of another tool's migration, and sqlmigrate would run both parts.",
+    safe="-- the lines below it are in the .down.sql file\ncreate table t (id bigint primary key);",
+    examples=(
+        bad("-- +goose Up\nselect 1;\n\n-- +goose Down\nselect 2;"),
+        bad("-- migrate:up\nselect 1;\n-- migrate:down\n"),
+        good("-- +goose Up\nselect 1;"),
+        good("select '\n-- migrate:down\n';"),
+    ),
+)
+RULES = (SYNTAX, UNUSED_IGNORE, DUPLICATE_VERSION, MISNAMED, DRAFT, DIRECTIVE, OTHER_TOOL)
