@@ -52,6 +52,10 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # generic only since clic
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the value, or raises click's usage error."""
+        if str(value).lower() == "html" and ctx and "--html" in _names(ctx.command, ctx):
+            self.fail(
+                f"{value!r} is not one of {', '.join(map(repr, self.choices))}; did you mean --html FILE?", param, ctx
+            )
         if value not in self.choices and (hint := did_you_mean(str(value), [str(choice) for choice in self.choices])):
             self.fail(f"{value!r} is not one of {', '.join(map(repr, self.choices))}; {hint}", param, ctx)
         return super().convert(value, param, ctx)

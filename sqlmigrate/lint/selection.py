@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.settings import LintSettings
 
-_git = partial(git.ask, what="what changed", hint="give --changed-since a commit or a branch")
+_git = partial(
+    git.ask,
+    what="what changed",
+    hint="give --changed-since a commit or a branch; in CI, fetch the whole history (fetch-depth: 0)",
+)
 _PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]]+\]")
 _MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 

@@ -272,7 +272,8 @@ def preview(step: Step, history_table: str) -> str:
         lines.append(f"-- ({cuts.skip} of {script.statements} statements are committed; the run continues after them)")
     for segment in script.segments:
         texts = [_with_semicolon(opened, replace(piece, swaps=())) for piece in segment.pieces]
-        record = f"-- (sqlmigrate records the migration in {history_table} here)"
+        recorded = "rollback" if step.action is Action.ROLL_BACK else "migration"
+        record = f"-- (sqlmigrate records the {recorded} in {history_table} here)"
         begin = f"{segment.begin or 'begin'};"
         lines += [begin, *texts, record, "commit;"] if segment.transactional else [*texts, record]
     return "\n".join(lines) + "\n"

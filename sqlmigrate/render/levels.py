@@ -23,4 +23,4 @@ def totals(findings: Iterable[Finding]) -> str:
 
 
 def _total(number: int, level: Level) -> str:
-    return f"{number} unsure" if level is Level.INFO else count(range(number), level.value)
+    return f"{number} info" if level is Level.INFO else count(range(number), level.value)

@@ -79,7 +79,7 @@ def test_text_shows_the_source_of_a_finding_and_the_totals() -> None:
     shown = unstyle(text.findings(FOUND, PATHS))
     assert "(from earlier migrations)" in shown
     assert "(reported by the server)" in shown
-    assert shown.endswith("1 error, 1 warning, 1 notice, 1 unsure in 3 files")
+    assert shown.endswith("1 error, 1 warning, 1 notice, 1 info in 3 files")
     assert "\x1b" not in shown
     assert "\x00" not in shown
     assert unstyle(text.findings((), PATHS)) == "no findings in 3 files"

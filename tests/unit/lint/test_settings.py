@@ -247,7 +247,9 @@ def test_git_error_is_reported() -> None:
     git("init", "-q")
     with pytest.raises(ConfigurationError, match="git could not report what changed") as caught:
         select(["m"], LintSettings(changed_since="--nowhere"))
-    assert caught.value.hint == "give --changed-since a commit or a branch"
+    assert caught.value.hint == (
+        "give --changed-since a commit or a branch; in CI, fetch the whole history (fetch-depth: 0)"
+    )
 
 
 def test_missing_git_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
