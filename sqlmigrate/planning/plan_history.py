@@ -111,7 +111,7 @@ def _outcome(entries: Sequence[_LastEntry], number: int) -> str:
     when = f"at {moment(last.logged_at)} by {last.db_user}"
     failed = [f"; {entry.version} failed: {_first_line(entry)}" for entry in entries if entry.outcome != "success"]
     if done == number:
-        return f"this plan has been run {when}"
+        return f"this plan was run {when}"
     if done:
         was = "was" if done == 1 else "were"
         return "".join([f"{done} of {number} migrations of this plan {was} run {when}", *failed])

@@ -131,7 +131,7 @@ def use_up(project: Project) -> None:
     [
         (edit_plan, "was edited: its digest does not match its content"),
         (forge_plan, "the plan shows other SQL than the files contain"),
-        (use_up, "this plan has been run at "),
+        (use_up, "this plan was run at "),
         (
             lambda project: project.add(2, "select 1 / 0;") and project.cli("migrate"),
             "the history table had 0 rows and now has 2",

@@ -113,7 +113,7 @@ def test_a_plan_file_with_an_invalid_maker_is_refused(planned: Project, made: ob
 def test_a_used_plan_says_when_it_was_run_and_by_whom(planned: Project, command: str, runs: str) -> None:
     run(planned, *runs.split())
     shown = run(planned, *command.split(), code=1)
-    assert re.search(rf"this plan has been run at {WHEN} by \S+ \[plan-outdated\]", shown)
+    assert re.search(rf"this plan was run at {WHEN} by \S+ \[plan-outdated\]", shown)
     assert "history table had" not in shown
     assert "approved: " not in shown
 
@@ -122,7 +122,7 @@ def test_a_used_rollback_plan_says_so(planned: Project) -> None:
     run(planned, "migrate")
     run(planned, "plan", "--rollback", "--version", "v1.0.0-001", "--out", "back.json")
     run(planned, "rollback", "--plan", "back.json", "--yes")
-    assert "this plan has been run at " in run(planned, "approve", "back.json", code=1)
+    assert "this plan was run at " in run(planned, "approve", "back.json", code=1)
 
 
 def test_a_plan_that_was_run_in_part_says_how_far(planned: Project) -> None:
@@ -147,7 +147,7 @@ def test_a_plan_that_was_run_and_rolled_back_can_be_approved_again(planned: Proj
     run(planned, "migrate", "--plan", "plan.json")
     run(planned, "rollback", "--steps", "2", "--yes")
     shown = run(planned, "approve", "plan.json", "--yes")
-    assert re.search(rf"note: this plan has been run at {WHEN} by \S+\n", shown)
+    assert re.search(rf"note: this plan was run at {WHEN} by \S+\n", shown)
     assert "approved: " in shown
 
 
@@ -156,7 +156,7 @@ def test_another_run_of_other_migrations_is_not_a_run_of_the_plan(planned: Proje
     run(planned, "rollback", "--steps", "1", "--yes")
     shown = run(planned, "approve", "plan.json", code=1)
     assert "the plan is out of date" in shown
-    assert "has been run" not in shown
+    assert "was run at" not in shown
 
 
 def test_a_plan_that_is_approved_already_says_by_whom(planned: Project, reviewer: str) -> None:
