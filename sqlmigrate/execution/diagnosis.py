@@ -11,10 +11,11 @@ from sqlmigrate.errors import RecordFailed
 from sqlmigrate.files import source
 from sqlmigrate.history.records import HISTORY_LOST, RECORD_LOST
 from sqlmigrate.history.tables import SUFFIXES
-from sqlmigrate.model import Location
+from sqlmigrate.model import Action, Location
 from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.segments import Cuts
 from sqlmigrate.sql.sqlstate import (
+    CONTAINED,
     DUPLICATE,
     EXHAUSTED,
     GONE,
@@ -156,7 +157,7 @@ def _end(blocker: Blocker) -> str:
 
 
 def advice(error: StatementFailed, step: PreparedStep, *, is_overdue: bool) -> str:
-    """Returns the hint for a timeout, a missing privilege, or an error that psql avoids; otherwise an empty string.
+    """Returns the hint for a timeout, a missing privilege, an object that exists, or an error that psql avoids; or "".
 
     `is_overdue` tells the statement timeout from a cancel request, which has the same SQLSTATE.
     """
@@ -174,6 +175,11 @@ def advice(error: StatementFailed, step: PreparedStep, *, is_overdue: bool) -> s
             return (
                 "psql commits after each statement, which drops ON COMMIT DROP tables;"
                 " for the same, write `-- sqlmigrate: transaction=off` at the head of the file"
+            )
+        case state if state in CONTAINED and step.step.action is Action.APPLY and step.step.migration.version:
+            return (
+                "if the database already contains everything that this file creates,"
+                f" run `sqlmigrate baseline --version {step.step.migration.id}`"
             )
     return ""
 

@@ -224,6 +224,33 @@ def test_another_syntax_error_is_not_said_to_be_at_the_end_of_the_file(project: 
     assert "the file ends" not in failed(project).hint
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "create table there (a int);",
+        "alter table there add column a int;",
+        "create schema there;",
+        "create type mood as enum ();",
+        "create function f() returns int language sql as 'select 1';",
+        "create index there_a on there (a);",
+        "alter table there add constraint positive check (a > 0);",
+    ],
+)
+def test_a_migration_of_what_the_database_already_contains_proposes_the_baseline(project: Project, sql: str) -> None:
+    project.query(
+        "create table there (a int constraint positive check (a > 0)); create index there_a on there (a); "
+        "create schema there; create type mood as enum (); create function f() returns int language sql as 'select 1'"
+    )
+    project.add(1, sql, "select 1;")
+
+    assert "sqlmigrate baseline --version v1.0.0-001" in failed(project).hint
+    assert project.cli("baseline", "--version", "v1.0.0-001").returncode == 0
+    project.query("create table gone (a int)")
+    project.write("V1.0.0-001__step.down.sql", "create table gone (a int);")
+    rollback = project.cli("rollback", "--steps", "1", "--yes")
+    assert (rollback.returncode, "baseline" in rollback.stderr) == (1, False)
+
+
 DEFERRED = (
     "create table a (id int primary key);\n"
     "create table b (a int references a deferrable initially deferred);\n{}insert into b values (1);\n{}"
