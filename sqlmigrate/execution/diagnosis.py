@@ -176,12 +176,17 @@ def advice(error: StatementFailed, step: PreparedStep, *, is_overdue: bool) -> s
                 "psql commits after each statement, which drops ON COMMIT DROP tables;"
                 " for the same, write `-- sqlmigrate: transaction=off` at the head of the file"
             )
-        case state if state in CONTAINED and step.step.action is Action.APPLY and step.step.migration.version:
+        case state if state in CONTAINED and _begins(step):
             return (
                 "if the database already contains everything that this file creates,"
                 f" run `sqlmigrate baseline --version {step.step.migration.id}`"
             )
     return ""
+
+
+def _begins(step: PreparedStep) -> bool:
+    """Whether a version is applied of which nothing is committed yet."""
+    return step.step.action is Action.APPLY and bool(step.step.migration.version) and step.segment.first == 0
 
 
 def new_cuts(step: PreparedStep, failure: Failure) -> Cuts | None:

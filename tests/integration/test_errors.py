@@ -251,6 +251,13 @@ def test_a_migration_of_what_the_database_already_contains_proposes_the_baseline
     assert (rollback.returncode, "baseline" in rollback.stderr) == (1, False)
 
 
+def test_no_baseline_is_proposed_for_a_migration_of_which_a_part_is_committed(project: Project) -> None:
+    project.query("create table there (a int)")
+    project.add(1, "begin; create table first (a int); commit; create table there (a int);")
+
+    assert "baseline" not in failed(project).hint
+
+
 DEFERRED = (
     "create table a (id int primary key);\n"
     "create table b (a int references a deferrable initially deferred);\n{}insert into b values (1);\n{}"
