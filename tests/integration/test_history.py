@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import socket
 import threading
 
@@ -591,3 +592,26 @@ def test_rows_read_under_the_lock_are_not_older_than_the_lock(project: Project) 
         answers = Lock(connection, 1).acquire(0, print, Sql("select pg_sleep(1);", 1), "select a from t")
     meanwhile.join()
     assert answers == [[(1,)]]
+
+
+def test_a_repair_on_trial_shows_what_it_would_change_and_changes_nothing(project: Project) -> None:
+    project.add(1, "create table a ()")
+    project.add(2, "select 1")
+    project.cli("migrate")
+    project.add(1, "create table a (); -- better")
+    (project.directory / "V1.0.0-002__step.up.sql").unlink()
+    before = project.query("select * from migrations"), log(project)
+
+    for arguments in (("--dry-run",), ("--dry-run", "--yes"), ("--dry-run", "--quiet")):
+        run = project.cli("repair", *arguments)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout.splitlines() == [
+            "  v1.0.0-001: update the checksum to that of the file",
+            "  v1.0.0-002: mark the file as removed",
+        ]
+    one = json.loads(project.cli("repair", "--dry-run", "--version", "v1.0.0-002", "--format", "json").stdout)
+
+    assert [repair["version"] for repair in one["repairs"]] == ["v1.0.0-002"]
+    assert (project.query("select * from migrations"), log(project)) == before
+    assert project.cli("repair", SQLMIGRATE_DRY_RUN="true").returncode == 0
+    assert (project.query("select * from migrations"), log(project)) == before

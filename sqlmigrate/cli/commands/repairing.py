@@ -25,12 +25,13 @@ def baseline(app: App, version: Version) -> None:
 
 @command("repair")
 @version_option(help="Repair only this version.")
+@dry_run_option(help="Show the repairs; change nothing.")
 @yes_option
-def repair(app: App, version: Version | None, yes: bool) -> None:
+def repair(app: App, version: Version | None, dry_run: bool, yes: bool) -> None:
     """Accept changed files, delete failed rows, and forget missing files; list the repairs and ask first."""
     repairs = app.migrator.plan_repair(version)
-    app.show(lambda to: to.repairs(repairs), is_answer=not yes)
-    if repairs:
+    app.show(lambda to: to.repairs(repairs), is_answer=dry_run or not yes)
+    if repairs and not dry_run:
         app.confirm("Apply these repairs?", yes=yes)
         app.migrator.repair(version)
 
