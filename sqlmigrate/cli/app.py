@@ -228,6 +228,7 @@ def _shared_options() -> list[Titled]:
     """Returns the options that several commands share; sharing the objects keeps `--help` fast."""
     return [
         *(_setting(option) for option in OPTIONS if option.metavar),
+        _KEEP_RUNNING,
         Titled(
             ["--config"],
             metavar="FILE",
@@ -289,6 +290,13 @@ def _setting(option: Option) -> Titled:
 
 
 _REPORT = "report it with the traceback; the history table shows what was committed"
+_KEEP_RUNNING = Titled(
+    ["--keep-running"],
+    is_flag=True,
+    default=None,  # leaves it to the configuration file
+    help="Leave the server of embedded:PATH running.",
+    heading=CONNECTION,
+)
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
 # Commands whose result does not contain the problems of the files.

@@ -37,7 +37,8 @@ _NAMES = {
 _SETTINGS = {option.name for option in OPTIONS if option.metavar} | {"config", "env", "env_file"}
 _LINT_SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
 _WITHOUT_OPTION = ("SQLMIGRATE_LINT", "SQLMIGRATE_LINT_MEMORY", "SQLMIGRATE_LINT_SINCE", "SQLMIGRATE_IMAGE")
-_OUTPUT = ("output_format", "log_level", "quiet", "verbose")
+# These do not change what a command does to the database.
+_HARMLESS = ("output_format", "log_level", "quiet", "verbose", "keep_running")
 _FILE_ONLY = {f"{PREFIX}{option.name.upper()}": option.name for option in OPTIONS if not option.metavar}
 # Kubernetes sets them in each pod for a Service whose name starts with sqlmigrate.
 _KUBERNETES = re.compile(r"SQLMIGRATE_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
@@ -105,7 +106,7 @@ def used(context: click.Context) -> Mapping[str, str]:
 
 def notice(context: click.Context) -> str:
     """Returns a sentence with the variables that decide what a command does; empty without them."""
-    names = [variable for name, variable in used(context).items() if name not in _OUTPUT]
+    names = [variable for name, variable in used(context).items() if name not in _HARMLESS]
     return f"set by the environment: {', '.join(names)}" if names else ""
 
 

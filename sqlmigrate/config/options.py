@@ -112,8 +112,9 @@ OPTIONS = (
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),
+    # `cli.app` defines the options of these three.
     Option("keep_running", "", "", ""),
-    Option("log_level", "", "", ""),  # `cli.app` defines the options for this and for `format`
+    Option("log_level", "", "", ""),
     Option("format", "", "", ""),
     Option("allow_paths", "", "", ""),
 )

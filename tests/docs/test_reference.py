@@ -49,7 +49,9 @@ def test_the_variable_and_the_default_of_a_setting_are_correct(option: Option) -
     defaults = {field.name: field.default for field in fields(Settings)}
 
     assert variable == option.env
-    assert ("in the file only" in text) == (not option.metavar and option.name not in ("format", "log_level"))
+    assert ("in the file only" in text) == (
+        not option.metavar and option.name not in ("format", "log_level", "keep_running")
+    )
     if default not in ("", "libpq's"):
         assert parsed(option.name, default) == defaults[option.name]
 

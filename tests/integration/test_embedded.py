@@ -99,6 +99,23 @@ def test_a_server_keeps_running_by_the_setting(place: Place) -> None:
     assert "was stopped" in place.run("embedded", "stop")
 
 
+@pytest.mark.parametrize(("options", "variable"), [(["--keep-running"], ""), ([], "true")])
+def test_a_server_keeps_running_by_the_option(place: Place, options: list[str], variable: str) -> None:
+    place.run("migrate", *options, SQLMIGRATE_KEEP_RUNNING=variable)
+    pid = place.pid()
+    assert pid
+    place.run("status")
+    assert place.pid() == pid
+    assert "was stopped" in place.run("embedded", "stop")
+
+
+def test_the_option_is_stronger_than_the_file(place: Place) -> None:
+    (place.root / "sqlmigrate.toml").write_text("keep_running = false\n")
+    place.run("status", "--keep-running")
+    assert place.pid()
+    assert "was stopped" in place.run("embedded", "stop")
+
+
 def test_the_status_starts_nothing_and_creates_nothing(place: Place) -> None:
     assert "is not running" in place.run("embedded", "status")
     assert not place.data.exists()
