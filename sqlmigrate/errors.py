@@ -62,12 +62,16 @@ class ScriptError(SqlMigrateError):
 
 
 class PlanRefused(SqlMigrateError):
-    """The plan has problems; `problems` contains all of them."""
+    """The plan has problems; `problems` contains all of them.
 
-    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
-        count = len(problems)
-        super().__init__(f"nothing was run: {count} problem{'s' if count != 1 else ''}", hint=hint)
+    `outcome` is what they prevented; it is empty for a command that only reads.
+    """
+
+    def __init__(self, problems: Sequence[Problem], hint: str = "", outcome: str = "nothing was run") -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(f"{outcome}: {count}" if outcome else problems[0].message, hint=hint)
         self.problems = tuple(problems)
+        self.outcome = outcome
 
     def __str__(self) -> str:
         if not self.problems:
@@ -75,7 +79,7 @@ class PlanRefused(SqlMigrateError):
         first, *others = self.problems
         place = f"{first.location}: " if first.location else ""
         more = f" (and {len(others)} more)" if others else ""
-        return f"nothing was run: {place}{first.message} [{first.code}]{more}"
+        return f"{self.outcome}: {place}{first.message} [{first.code}]{more}".removeprefix(": ")
 
 
 class DatabaseError(SqlMigrateError):

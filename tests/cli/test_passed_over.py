@@ -155,3 +155,17 @@ def test_the_linter_accepts_a_hook_a_file_elsewhere_and_the_files_of_another_too
     run = project.cli("validate", name)
 
     assert (run.returncode, run.stdout) == (0, "no findings in 1 file\n")
+
+
+@pytest.mark.parametrize("command", ["info v9.9.9-001", "migrate --dry-run --lint warning", "plan --lint warning"])
+def test_a_command_that_only_reads_does_not_say_that_nothing_was_run(project: Project, command: str) -> None:
+    project.add(1, "create table a (id int)")
+    project.cli("migrate")
+    project.add(2, "create index i on a (id)")
+
+    run = project.cli(*command.split())
+
+    assert run.returncode == 1
+    assert "error: " in run.stderr
+    assert "nothing was run" not in run.stderr
+    assert "nothing was run" in project.cli("migrate", "--lint", "warning").stderr
