@@ -64,7 +64,16 @@ class App:
     def show_run(self, run: Run, result: Result | None = None) -> None:
         """Shows the result of a run, which is also sent to webhooks and commands; `result` renders it otherwise."""
         self._console.outcome = run
-        self.show(result or (lambda to: to.run(run)), is_answer=False)
+        empty = () if run.steps else self.empty_directories
+        self.show(result or (lambda to: to.run(run, empty)), is_answer=False)
+
+    @property
+    def empty_directories(self) -> Sequence[str]:
+        """The migrations directories, if they contain no migration."""
+        from sqlmigrate.files import listing, naming
+
+        names = (name for _, name in listing.files_in(self.settings.dir))
+        return () if any(map(naming.parse_file_name, names)) else self.settings.dir
 
     def warn_of_unread_files(self, directories: Sequence[str] | None = None, reported: Collection[str] = ()) -> None:
         """Warns of files in the migrations directories that are probably meant as migrations, but are not read.

@@ -36,7 +36,7 @@ VERSION = 1
 Json = dict[str, object]
 
 
-def run(result: Run) -> Json:
+def run(result: Run, _: Sequence[str] = ()) -> Json:
     """Returns `steps` in the order in which they ran, `problems`, `backup` if there is one, and `summary`."""
     backup: Json = {"backup": result.backup._asdict()} if result.backup else {}
     if result.summary:
@@ -49,7 +49,9 @@ def run(result: Run) -> Json:
 baseline = rehearsal = redone = run
 
 
-def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None) -> Json:
+def plan(
+    result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None, _: Sequence[str] = ()
+) -> Json:
     """Returns `steps`, the `sql` of each step in the same order, `problems`, and `findings` if the SQL was linted."""
     linted = {} if found is None else findings(found)
     return {
@@ -160,7 +162,7 @@ def templates(result: Sequence[Template]) -> Json:
     return {"templates": templates}
 
 
-def status(result: Sequence[MigrationStatus]) -> Json:
+def status(result: Sequence[MigrationStatus], _: Sequence[str] = ()) -> Json:
     """Returns `migrations` in order."""
     return {"migrations": [*map(_status, result)]}
 
@@ -176,7 +178,7 @@ def _status(status: MigrationStatus) -> Json:
     }
 
 
-def info(result: Sequence[Detail]) -> Json:
+def info(result: Sequence[Detail], _: Sequence[str] = ()) -> Json:
     """Returns `migrations`, each with the details of its file, its row and its log entries."""
     return {"migrations": [*map(_detail, result)]}
 

@@ -49,15 +49,20 @@ _COLOURS = {
 _DONE = {Action.APPLY: "applied", Action.ROLL_BACK: "rolled back", Action.HOOK: "applied"}
 
 
-def run(result: Run) -> str:
-    """Returns the warnings, how many migrations ran, where the database is now, and the backup."""
-    return _run(result, _DONE[result.steps[0].action] if result.steps else "")
+def run(result: Run, empty: Sequence[str] = ()) -> str:
+    """Returns the warnings, how many migrations ran, where the database is now, and the backup.
+
+    Args:
+        result: The result.
+        empty: The migrations directories, if they contain no migration.
+    """
+    return _run(result, _DONE[result.steps[0].action] if result.steps else "", empty)
 
 
-def _run(result: Run, what: str) -> str:
+def _run(result: Run, what: str, empty: Sequence[str] = ()) -> str:
     warnings = listed(result.warnings)
     if not result.steps:
-        return "\n".join([*warnings, "nothing to do"])
+        return "\n".join([*warnings, _no_migrations(empty) if empty else "nothing to do"])
     done = style(f"{count(result.steps, 'migration')} {what}", fg="green")
     backup = [f"  backup: {result.backup.path}", f"  restore: {result.backup.restore}"] if result.backup else []
     return "\n".join([*warnings, f"{done}{_reached(result.summary)}", *backup])
@@ -87,10 +92,17 @@ def rehearsal(result: Run) -> str:
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
 
 
-def plan(result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = ()) -> str:
+def _no_migrations(directories: Sequence[str]) -> str:
+    names = ", ".join(f'"{directory}"' for directory in directories)
+    return f"no migrations in {names}" if names else "no migrations"
+
+
+def plan(
+    result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = (), empty: Sequence[str] = ()
+) -> str:
     """Returns the steps, the problems, the SQL and the lint findings; `found` is None if no linter is installed."""
     lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
-    nothing = [] if result.errors else ["nothing to do"]
+    nothing = [] if result.errors else [_no_migrations(empty) if empty else "nothing to do"]
     return "\n".join([*(lines or nothing), *listed(result.problems), "", *texts, *_linted(result, found)]).rstrip()
 
 
@@ -165,7 +177,7 @@ def templates(result: Sequence[Template]) -> str:
     return "\n".join(f"{template.name:<12} {template.about}\n{'':<12} {template.wants}" for template in result)
 
 
-def status(result: Sequence[MigrationStatus]) -> str:
+def status(result: Sequence[MigrationStatus], directories: Sequence[str] = ()) -> str:
     """Returns a table of the migrations, and how many have each state."""
     rows = [("VERSION", "NAME", "STATE", "WHEN", "TOOK"), *map(_status_row, result)]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
@@ -175,7 +187,7 @@ def status(result: Sequence[MigrationStatus]) -> str:
         lines[number] = lines[number].replace(f" {state.value} ", f" {style(state.value, fg=_COLOURS[state])} ")
     counts = Counter(migration.state for migration in result)
     summary = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
-    return "\n".join([*lines, "", summary]) if result else "no migrations"
+    return "\n".join([*lines, "", summary]) if result else _no_migrations(directories)
 
 
 def _status_row(status: MigrationStatus) -> tuple[str, ...]:
@@ -190,9 +202,9 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
 
 
-def info(result: Sequence[Detail]) -> str:
+def info(result: Sequence[Detail], directories: Sequence[str] = ()) -> str:
     """Returns the details of each migration: its file, its row in the history table, and its log entries."""
-    return "\n\n".join("\n".join(_detail_lines(detail)) for detail in result) or "no migrations"
+    return "\n\n".join("\n".join(_detail_lines(detail)) for detail in result) or _no_migrations(directories)
 
 
 def _detail_lines(detail: Detail) -> list[str]:

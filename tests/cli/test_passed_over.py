@@ -105,10 +105,23 @@ def test_json_has_the_warnings_of_a_run(project: Project) -> None:
     assert [warning["code"] for warning in run["problems"]] == ["passed-over"]
 
 
-def test_info_without_migrations_is_no_error(project: Project) -> None:
-    run = project.cli("info")
+@pytest.mark.parametrize("command", ["status", "info", "migrate", "migrate --dry-run"])
+def test_a_command_without_migrations_names_the_directory(project: Project, command: str) -> None:
+    (project.directory / "seeds").mkdir()
+    (project.directory / "README.md").write_text("Migrations.")
 
-    assert (run.returncode, run.stdout, run.stderr) == (0, "no migrations\n", "")
+    run = project.cli(*command.split(), "--dir", "migrations")
+    assert (run.returncode, run.stdout, run.stderr) == (0, 'no migrations in "migrations"\n', "")
+    two = project.cli(*command.split(), "--dir", "migrations", "--dir", "migrations/seeds")
+    assert two.stdout == 'no migrations in "migrations", "migrations/seeds"\n'
+
+
+def test_a_command_with_migrations_but_nothing_to_do_says_so(project: Project) -> None:
+    project.add(1, "select 1")
+    project.cli("migrate")
+
+    for command in ("migrate", "migrate --dry-run"):
+        assert project.cli(*command.split()).stdout == "nothing to do\n"
 
 
 @pytest.mark.parametrize(

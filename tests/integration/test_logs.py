@@ -207,6 +207,7 @@ def test_the_configuration_file_may_name_the_log_file(project: Project) -> None:
 
 
 def test_a_run_with_nothing_to_do_loads_no_logging(project: Project) -> None:
+    project.add(1, "select 1")
     project.cli("migrate")
     late = [
         "sqlmigrate.cli.logs",

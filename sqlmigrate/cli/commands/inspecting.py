@@ -39,7 +39,7 @@ def status(app: App, html: str | None) -> None:
         from sqlmigrate.render import timeline  # loads jinja2
 
         app.save(html, timeline.status(statuses, app.migrator.history(), _place(app)))
-    app.show(lambda to: to.status(statuses))
+    app.show(lambda to: to.status(statuses, app.settings.dir))
 
 
 @command("info")
@@ -47,7 +47,7 @@ def status(app: App, html: str | None) -> None:
 def info(app: App, version: Version | None) -> None:
     """Show all details of VERSION, or of all versions."""
     details = app.migrator.info(version)
-    app.show(lambda to: to.info(details))
+    app.show(lambda to: to.info(details, app.settings.dir))
 
 
 @command("check")

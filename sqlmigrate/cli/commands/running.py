@@ -126,7 +126,8 @@ def _preview(app: App, request: PlanRequest) -> None:
 def _show_preview(app: App, plan: Plan) -> NoReturn:
     found = app.migrator.findings(plan)
     sql = app.migrator.preview(plan)
-    app.show(lambda to: to.plan(plan, sql, found), escape_in_files=False)
+    empty = () if plan.steps else app.empty_directories
+    app.show(lambda to: to.plan(plan, sql, found, empty), escape_in_files=False)
     app.migrator.enforce_lint_level(found or ())
     sys.exit(1 if plan.errors else 0)
 
