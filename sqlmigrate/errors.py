@@ -64,14 +64,14 @@ class ScriptError(SqlMigrateError):
 class PlanRefused(SqlMigrateError):
     """The plan has problems; `problems` contains all of them.
 
-    `outcome` is what they prevented; it is empty for a command that only reads.
+    `prevents_run` is false for a command that only reads.
     """
 
-    def __init__(self, problems: Sequence[Problem], hint: str = "", outcome: str = "nothing was run") -> None:
+    def __init__(self, problems: Sequence[Problem], hint: str = "", *, prevents_run: bool = True) -> None:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__(f"{outcome}: {count}" if outcome else problems[0].message, hint=hint)
+        super().__init__(f"nothing was run: {count}" if prevents_run else problems[0].message, hint=hint)
         self.problems = tuple(problems)
-        self.outcome = outcome
+        self.prevents_run = prevents_run
 
     def __str__(self) -> str:
         if not self.problems:
@@ -79,7 +79,8 @@ class PlanRefused(SqlMigrateError):
         first, *others = self.problems
         place = f"{first.location}: " if first.location else ""
         more = f" (and {len(others)} more)" if others else ""
-        return f"{self.outcome}: {place}{first.message} [{first.code}]{more}".removeprefix(": ")
+        text = f"{place}{first.message} [{first.code}]{more}"
+        return f"nothing was run: {text}" if self.prevents_run else text
 
 
 class DatabaseError(SqlMigrateError):

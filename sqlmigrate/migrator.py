@@ -216,7 +216,7 @@ class Migrator:
             every = self._statuses(opened)[0]
             statuses = [status for status in every if version is None or status.version == version]
             if not statuses and version is not None:
-                raise PlanRefused([planner.unknown_version(version, every)], outcome="")
+                raise PlanRefused([planner.unknown_version(version, every)], prevents_run=False)
             return [_detail(status, log.log_of(*opened, status.id)) for status in statuses]
 
     def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:

@@ -70,7 +70,7 @@ def enforce_lint_level(findings: Sequence[Finding], level: str) -> None:
     """
     if refused := _at_least(findings, level):
         number = "1 finding" if len(refused) == 1 else f"{len(refused)} findings"
-        raise PlanRefused([Problem("lint", f"{number} of level {level} or above")], _HINT, outcome="")
+        raise PlanRefused([Problem("lint", f"{number} of level {level} or above")], _HINT, prevents_run=False)
 
 
 def _at_least(findings: Sequence[Finding], level: str) -> list[Finding]:

@@ -355,8 +355,8 @@ def serving(url: str) -> str:
 def error(failure: SqlMigrateError) -> str:
     """Returns the error with its location, the server's report, the completed steps, and the hints."""
     if isinstance(failure, PlanRefused):
-        outcome = [style(failure.message, fg="red")] if failure.outcome else []
-        return "\n".join([*listed(failure.problems), *outcome, *hint_lines(failure.hint)])
+        summary = [style(failure.message, fg="red")] if failure.prevents_run else []
+        return "\n".join([*listed(failure.problems), *summary, *hint_lines(failure.hint)])
     lines = [f"{style('error', fg='red')}: {prefix(failure.location)}{failure.message}", *marked(failure.location)]
     cause = failure.__cause__
     report = cause.report if isinstance(cause, StatementFailed) else getattr(failure, "report", None)

@@ -70,7 +70,7 @@ def test_a_refused_plan_as_text_names_its_first_problem(count: int, more: str) -
 def test_a_refused_plan_without_a_location_or_a_problem_has_a_text_too() -> None:
     assert str(PlanRefused([Problem("approval", "not approved")])) == "nothing was run: not approved [approval]"
     assert str(PlanRefused([])) == "nothing was run: 0 problems"
-    only_read = PlanRefused([Problem("unknown-version", "it does not exist")], outcome="")
+    only_read = PlanRefused([Problem("unknown-version", "it does not exist")], prevents_run=False)
     assert (only_read.message, str(only_read)) == ("it does not exist", "it does not exist [unknown-version]")
 
 
