@@ -197,7 +197,8 @@ class Envelope:
             statements, is_new = step.script.statements, step.ordinary and step.step.row is None
             guard = self._guard_of(step)
             record = self._records.step_end(step.step, step.description, statements, guard, is_new=is_new)
-            return _part(self._session.wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
+            wipe = Sql() if step.keeps_session else self._session.wipe
+            return _part(wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
         record = self._records.step_progress(step.step, step.description, step.progress, self._guard_of(step))
         return _part(self._session.reset_role + durability + record + _COMMIT, unit)
 

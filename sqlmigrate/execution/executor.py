@@ -63,6 +63,7 @@ class Executor:
         self._count = _BATCH_MIN
         self._reported: set[str] = set()
         self._lost: set[tuple[str, SessionObject]] = set()  # said to be lost if the run is interrupted
+        self._hides_code: bool | None = None
         self._running: PreparedStep | None = None
         self._sent = 0.0
         self.done: list[Step] = []
@@ -97,7 +98,9 @@ class Executor:
         self._connection.on_tick = lambda: self._tick(prepared)
         self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
         steps = tuple(step.step for step in prepared)
-        self._connection.run(self._records.run_start(steps, self._lock_pid))
+        # An event trigger may have changed the session while the tables of the history were created.
+        reset = f"begin;\n{self._session.wipe.text}commit;"
+        self._connection.run(self._records.run_start(steps, self._lock_pid) + reset)
         self._on_event(Began(self._records.run_id, self._connection.backend_pid, steps))
         for step in prepared:
             for command in step.script.steering:
@@ -191,6 +194,7 @@ class Executor:
     def _attempt(self, batch: Sequence[PreparedStep]) -> tuple[int, Failure | None]:
         """Sends the next segment of each step; returns how many are committed, and the failure of the next one."""
         committed = 0
+        self._choose_resets(batch)
         self._begin(batch)
         times = StatementTimes(batch, self._on_event) if self._limits.is_timed else None
         for message in self._envelope.messages(batch):
@@ -208,6 +212,19 @@ class Executor:
             except StatementFailed as error:
                 return committed, failure_of(error, message, count, batch)
         return committed, None
+
+    def _choose_resets(self, batch: Sequence[PreparedStep]) -> None:
+        """Chooses the steps after which the session need not be reset.
+
+        A step that is not plain may create an event trigger, so the steps behind it in the message are reset as well.
+        """
+        is_plain = True
+        for step in batch:
+            is_plain = is_plain and step.is_plain
+            if is_plain and self._hides_code is None:
+                self._hides_code = self._session.hides_code()
+            step.keeps_session = is_plain and not self._hides_code
+        self._hides_code = self._hides_code if is_plain else None
 
     def _copy_data_of(self, message: Message, batch: Sequence[PreparedStep]) -> Callable[[int], Iterable[bytes]]:
         def copy_data(count: int) -> Iterable[bytes]:

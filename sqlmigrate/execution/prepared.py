@@ -33,7 +33,8 @@ class PreparedStep:
     last commit waits for the disk, `first` and `last` that no other step of the run precedes or follows. `earlier_row`
     is a migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
     `begun` is true if this is a statement outside a transaction block that may have been started, and `begun_state`
-    what existed before it. `tries` counts the retries, and `started` is the monotonic time of the first message, or 0.
+    what existed before it. `keeps_session` is true if the step cannot change the session. `tries` counts the retries,
+    and `started` is the monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -51,6 +52,7 @@ class PreparedStep:
     earlier_row: str = ""
     next: int = 0
     opened: bool = False
+    keeps_session: bool = False
     tries: int = 0
     started: float = 0.0
 
@@ -67,6 +69,11 @@ class PreparedStep:
         if not is_fresh or segments[0].size >= PIECE_SIZE:
             return False
         return not any(piece.ends_message for piece in segments[0].pieces)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no statement of the step and its hooks can change the session, unless an event trigger runs code."""
+        return self.ordinary and self.script.is_plain and self.before is None and self.after is None
 
     @property
     def description(self) -> str:

@@ -82,6 +82,9 @@ _KEEP_STATE = f"""select pg_catalog.set_config('{_STATE_NAME}', pg_catalog.json_
     'session_authorization', session_user::text, 'role', pg_catalog.current_setting('role'),
     'objects', (select pg_catalog.json_agg(pg_catalog.json_build_array(o.kind, o.name))
                 from ({_OBJECTS}) o(kind, name)))::text, true);"""
+# Code that a statement may run although its text shows none, and a schema that would make its objects temporary.
+_HIDES_CODE = """select exists (select from pg_catalog.pg_event_trigger where evtenabled <> 'D')
+    or pg_catalog.current_setting('search_path') like '%pg\\_temp%'"""
 STATE = f"pg_catalog.current_setting('{_STATE_NAME}')"
 
 
@@ -136,6 +139,10 @@ class Session:
         (result,) = self._connection.transmit(query)
         restored: dict[str, str] = json.loads(result.value or b"{}")
         return restored
+
+    def hides_code(self) -> bool:
+        """Whether even a plain statement may change the session: an event trigger may run code."""
+        return bool(self._connection.rows(_HIDES_CODE)[0][0])
 
     def prepared(self, settings: Mapping[str, str | int]) -> str:
         """Returns the SQL of the settings for statements that run outside a transaction."""

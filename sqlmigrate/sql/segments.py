@@ -94,7 +94,8 @@ class Script:
     SET statements among the skipped statements, on which the rest of the script may depend, `objects` the temporary
     objects that they created; `hides_session` is true if one may have changed the session otherwise. `carried` are the
     objects that a segment needs from the session of an earlier segment, among the others. `sets_session` is
-    true if the text of any statement shows a change of the session, `may_change_session` if any may change it.
+    true if the text of any statement shows a change of the session, `may_change_session` if any may change it;
+    `is_plain` if no statement can change it, unless an event trigger runs code.
     `skipped_checksum` is the checksum of the skipped statements. `steering` lists the ignored psql meta-commands.
     `names_itself` is true if a statement may set application_name.
     """
@@ -111,6 +112,7 @@ class Script:
     sets_session: bool
     hides_session: bool
     may_change_session: bool
+    is_plain: bool
     steering: tuple[str, ...]
     problems: tuple[Problem, ...]
     names_itself: bool = False
