@@ -9,7 +9,7 @@ from sqlmigrate.errors import ScriptError
 from sqlmigrate.execution import timing
 from sqlmigrate.execution.message import Message, Part, marked
 from sqlmigrate.execution.prepared import prepare_hook
-from sqlmigrate.model import Location
+from sqlmigrate.model import Action, Location
 from sqlmigrate.server.program import program_name
 from sqlmigrate.server.session import STATE, client_state, has_escapes
 from sqlmigrate.sql.text import Sql
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BEGUN_STATE = "sqlmigrate.begun_state"
 # The approximate size of a message, in characters.
 MESSAGE_SIZE = 1024 * 1024
+_FEW = 3  # steps, whose records take the server longer to prepare than to plan
 
 
 class StringsChanged(ScriptError):
@@ -60,9 +61,7 @@ class Envelope:
 
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
-        for message in _packed(self._parts(batch)):
-            self.check_settings(message, batch)
-            yield message
+        return _packed(self._parts(batch))
 
     def check_settings(self, message: Message, batch: Sequence[PreparedStep]) -> None:
         """Checks that the server will read a message as the scanner did; a function may have changed its settings.
@@ -92,7 +91,7 @@ class Envelope:
         """
         look = Sql(f"select pg_catalog.set_config('{_BEGUN_STATE}', {begun_state}, true);\n", 1)
         value = f"pg_catalog.current_setting('{_BEGUN_STATE}')"
-        guard = self._guard_of(step)
+        guard = self._guard_of(step, step.earlier_row)
         record = self._records.step_progress(step.step, step.description, progress, guard, elapsed_ms, value)
         closing = _part(look + self._session.reset_role + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._before(0, step)), closing])
@@ -105,7 +104,9 @@ class Envelope:
     def end(self, step: PreparedStep, elapsed_ms: int) -> Message:
         """Returns a transaction that records the end of a script that ends outside a transaction block."""
         statements = step.script.statements
-        record = self._records.step_end(step.step, step.description, statements, self._guard_of(step), elapsed_ms)
+        record = self._records.step_end(
+            step.step, step.description, statements, self._guard_of(step, step.earlier_row), elapsed_ms
+        )
         closing = _part(self._session.wipe + self._end_of_run(step) + record + _COMMIT)
         return Message([_part(_BEGIN), *self._limited(self._hooked(0, step, step.after)), closing])
 
@@ -134,11 +135,15 @@ class Envelope:
         )
 
     def _parts(self, batch: Sequence[PreparedStep]) -> Iterator[Part]:
+        executing = [False, *(len(batch) > _FEW and self._can_execute(step) for step in batch), False]
         for unit, step in enumerate(batch):
+            before, executes, after = executing[unit : unit + 3]
             number = step.segment.first
             limits = self._limits_of(step, patient=step.segment.patient)
             limits["application_name"] = _name_during(step, number)
             yield _part(self._session.opening(step.segment.begin, limits), unit)
+            if executes and not before:
+                yield _part(self._records.prepared_ends(step.step.action, self._guard_of(step, None)), unit)
             yield from self._before(unit, step)
             for piece in step.segment.pieces:
                 yield self._counted(unit, step, piece, number)  # no variable keeps the text while it is sent
@@ -147,7 +152,10 @@ class Envelope:
                 number += piece.statements
             if step.on_last_segment:
                 yield from self._hooked(unit, step, step.after)
-            yield self._closing(unit, step)
+            if executes:
+                yield self._executed(unit, step, is_last=not after)
+            else:
+                yield self._closing(unit, step)
 
     def _counted(self, unit: int, step: PreparedStep, piece: Piece, number: int) -> Part:
         """Returns a piece with a SET before each statement but the first of the segment, whose name the opening sets.
@@ -188,22 +196,31 @@ class Envelope:
             yield _part(Sql(f"set local sqlmigrate.version = {version};\n", 1), unit)
             yield from _parts_of(hook, unit)
 
+    def _can_execute(self, step: PreparedStep) -> bool:
+        """Whether a prepared statement can record the step: it has no row, and its script leaves the session alone."""
+        is_new = step.step.action is Action.APPLY and step.step.row is None
+        is_recorded_alike = is_new or step.step.action is Action.ROLL_BACK
+        return is_recorded_alike and step.keeps_session and not step.first and not self._session.is_pooled
+
+    def _executed(self, unit: int, step: PreparedStep, *, is_last: bool) -> Part:
+        record = self._records.executed_end(step.step, step.description, step.script.statements, step.earlier_row)
+        rest = self._records.deallocated_ends if is_last else Sql()
+        return _part(_durability(step) + self._end_of_run(step) + record + rest + _COMMIT, unit)
+
     def _closing(self, unit: int, step: PreparedStep) -> Part:
-        # WAL is ordered: a server crash can only lose the last migrations, each together with its history row, and the
-        # last commit of the run makes all of them durable. The RESET ALL of the wipe would reset an earlier SET.
-        durable = step.durable and step.on_last_segment
-        durability = Sql() if durable else Sql("set local synchronous_commit = off;\n", 1)
         if step.on_last_segment:
             statements, is_new = step.script.statements, step.ordinary and step.step.row is None
-            guard = self._guard_of(step)
+            guard = self._guard_of(step, step.earlier_row)
             record = self._records.step_end(step.step, step.description, statements, guard, is_new=is_new)
             wipe = Sql() if step.keeps_session else self._session.wipe
-            return _part(wipe + durability + self._end_of_run(step) + record + _COMMIT, unit)
-        record = self._records.step_progress(step.step, step.description, step.progress, self._guard_of(step))
-        return _part(self._session.reset_role + durability + record + _COMMIT, unit)
+            return _part(wipe + _durability(step) + self._end_of_run(step) + record + _COMMIT, unit)
+        guard = self._guard_of(step, step.earlier_row)
+        record = self._records.step_progress(step.step, step.description, step.progress, guard)
+        return _part(self._session.reset_role + _durability(step) + record + _COMMIT, unit)
 
-    def _guard_of(self, step: PreparedStep) -> str:
-        return f"{self._guard} and {self._records.is_intact(step.earlier_row, is_first=step.first)}"
+    def _guard_of(self, step: PreparedStep, earlier_row: str | None) -> str:
+        is_kept = f" and {self._session.is_kept()}" if step.keeps_session else ""
+        return f"{self._guard}{is_kept} and {self._records.is_intact(earlier_row, is_first=step.first)}"
 
     def _end_of_run(self, step: PreparedStep) -> Sql:
         return self._records.run_end if step.last else Sql()
@@ -225,6 +242,13 @@ _COMMIT = Sql("commit;\n", 1)
 def _name_during(step: PreparedStep, number: int) -> str:
     counter = (number + 1, step.script.statements) if step.script.is_counted else ()
     return program_name(step.step.migration.id, *counter)
+
+
+def _durability(step: PreparedStep) -> Sql:
+    # WAL is ordered: a server crash can only lose the last migrations, each together with its history row, and the
+    # last commit of the run makes all of them durable. The RESET ALL of the wipe would reset an earlier SET.
+    is_durable = step.durable and step.on_last_segment
+    return Sql() if is_durable else Sql("set local synchronous_commit = off;\n", 1)
 
 
 def _part(sql: Sql, unit: int = 0) -> Part:

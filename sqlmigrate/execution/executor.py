@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from sqlmigrate.errors import DatabaseError, SignalReceived, SqlMigrateError, St
 from sqlmigrate.events import Began, Finished, Notice, PassedOver, Ran, Retrying, Running, Said
 from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
+from sqlmigrate.execution.batches import Batch, Batches
 from sqlmigrate.execution.diagnosis import Failure, advice, blocked_by, failure_of, new_cuts
-from sqlmigrate.execution.envelope import MESSAGE_SIZE, Envelope, StringsChanged
+from sqlmigrate.execution.envelope import Envelope, StringsChanged
 from sqlmigrate.execution.failures import LOCAL_ONLY, Failures
 from sqlmigrate.execution.heartbeat import Heartbeat
 from sqlmigrate.execution.prepared import observe_strings, with_cuts
@@ -37,10 +39,6 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.session_objects import SessionObject
     from sqlmigrate.target import Locked
 
-# The number of migrations in one message: at first, at most, and the duration of a message in seconds above which the
-# next message has fewer. The client cannot report any migration of a message before the server has answered it all.
-_BATCH_MIN, _BATCH_MAX, _BATCH_SECONDS = 64, 256, 2
-
 
 class Executor:
     """Runs steps on a connection that holds the migration lock. `done` lists the finished steps."""
@@ -54,16 +52,16 @@ class Executor:
         self._lock_pid = locked.lock.pid
         guard = locked.lock.guard()
         self._envelope = Envelope(self._connection, self._session, self._records, guard, limits)
-        self._alone = Alone(self._connection, self._envelope, monitor, on_event)
-        self._failures = Failures(locked, guard, self._envelope, on_event)
+        self._alone = Alone(self._connection, self._envelope, monitor, self._tell)
+        self._failures = Failures(locked, guard, self._envelope, self._tell)
         self._monitor = monitor
-        self._heartbeat = Heartbeat(on_event)
+        self._heartbeat = Heartbeat(self._tell)
         self._limits = limits
         self._on_event = on_event
-        self._count = _BATCH_MIN
         self._reported: set[str] = set()
         self._lost: set[tuple[str, SessionObject]] = set()  # said to be lost if the run is interrupted
-        self._hides_code: bool | None = None
+        self._finished: list[tuple[Step, int]] = []  # to be reported while the server works
+        self._look_ahead: Callable[[], None] = lambda: None
         self._running: PreparedStep | None = None
         self._sent = 0.0
         self.done: list[Step] = []
@@ -74,14 +72,17 @@ class Executor:
         Raises:
             MigrationFailed: A step failed; the error lists the steps that were finished before it.
         """
+        self._batches = batches = Batches(prepared, self._envelope)
         self._start(prepared)
         _choose_earlier_rows(prepared, self._rows)
         position = 0
         while position < len(prepared):
-            batch = self._batch(prepared[position:])
             try:
-                position += self._run_batch(batch) if batch else self._run_segments(prepared[position])
+                batch = batches.at(position)
+                self._look_ahead = partial(batches.look_ahead, position + max(len(batch.steps), 1))
+                position += self._run_batch(batch) if batch.steps else self._run_segments(prepared[position])
             except (SqlMigrateError, KeyboardInterrupt) as caught:
+                self._report_finished()
                 error = caught.error if isinstance(caught, SignalReceived) else caught
                 self._catch_up(prepared)
                 if self._monitor.awaits_standby and isinstance(error, SqlMigrateError):
@@ -93,54 +94,49 @@ class Executor:
                 if after_error is not None:
                     self._failures.run_hook(after_error, failed)
                 raise failed from cause
+        self._report_finished()
 
     def _start(self, prepared: Sequence[PreparedStep]) -> None:
         self._connection.on_tick = lambda: self._tick(prepared)
-        self._connection.on_notice = lambda severity, message: self._on_event(Notice(severity, message))
+        self._connection.on_notice = lambda severity, message: self._tell(Notice(severity, message))
         steps = tuple(step.step for step in prepared)
         # An event trigger may have changed the session while the tables of the history were created.
-        reset = f"begin;\n{self._session.wipe.text}commit;"
-        self._connection.run(self._records.run_start(steps, self._lock_pid) + reset)
-        self._on_event(Began(self._records.run_id, self._connection.backend_pid, steps))
+        reset = f"begin;\n{self._session.wipe.text}commit;{self._session.hides_code}"
+        *_, hides_code = self._connection.transmit(self._records.run_start(steps, self._lock_pid) + reset)
+        self._batches.skips_resets = hides_code.value == b"f"
+        self._tell(Began(self._records.run_id, self._connection.backend_pid, steps))
         for step in prepared:
             for command in step.script.steering:
-                self._on_event(PassedOver(step.step, command))
+                self._tell(PassedOver(step.step, command))
 
-    def _batch(self, prepared: Sequence[PreparedStep]) -> list[PreparedStep]:
-        """Returns the ordinary steps for the next message."""
-        batch: list[PreparedStep] = []
-        size = 0
-        for step in prepared:
-            size += step.script.segments[0].size if step.ordinary else MESSAGE_SIZE
-            if size >= MESSAGE_SIZE or len(batch) == self._count:
-                break
-            batch.append(step)
-        return batch
-
-    def _run_batch(self, batch: list[PreparedStep]) -> int:
+    def _run_batch(self, batch: Batch) -> int:
         """Runs ordinary steps in one message; returns how many of them are committed."""
         started = time.monotonic()
-        committed, failure = self._attempt(batch)
+        steps = batch.steps
+        committed, failure = self._attempt(steps, batch.messages)
         if failure is None:
-            is_fast = time.monotonic() - started < _BATCH_SECONDS
-            self._count = min(self._count * 2, _BATCH_MAX) if is_fast else max(self._count // 2, 1)
-        elif failure.unit > committed or (failure.is_unplaced and len(batch) > committed + 1):
+            self._batches.adapt(time.monotonic() - started)
+        elif self._session.may_have_changed(failure.error):
+            self._batches.skips_resets = False
+            self._connection.run("rollback")
+        elif failure.unit > committed or (failure.is_unplaced and len(steps) > committed + 1):
             # The server parses a message before it runs any of it, so a syntax error prevents the steps before it from
             # running: run these first. An earlier message may have opened a transaction for one of them.
             if self._connection.in_transaction:
                 self._connection.run("rollback")
-            end = (committed + len(batch)) // 2 if failure.is_unplaced else failure.unit
-            return committed + self._run_batch(batch[committed:end])
+            end = (committed + len(steps)) // 2 if failure.is_unplaced else failure.unit
+            earlier = steps[committed:end]
+            messages = self._envelope.messages(earlier)
+            return committed + self._run_batch(Batch(batch.position + committed, earlier, messages))
         else:
-            self._settle(batch[failure.unit], failure)
+            self._settle(steps[failure.unit], failure)
         return committed
 
     def _run_segments(self, step: PreparedStep) -> int:
         """Runs a script of several segments, or the rest of a script that is partly done; returns 1."""
+        step.keeps_session = False
         if len(step.script.segments) > 1:
-            self._on_event(
-                Said(step.step, f"runs in {len(step.script.segments)} segments; each is recorded separately")
-            )
+            self._tell(Said(step.step, f"runs in {len(step.script.segments)} segments; each is recorded separately"))
         self._connection.run(self._envelope.prepared(step))
         self._restore_session(step)
         if not step.script.segments:
@@ -160,7 +156,7 @@ class Executor:
         if not step.segment.transactional:
             self._run_alone(step)
             return
-        _, failure = self._attempt([step])
+        _, failure = self._attempt([step], self._envelope.messages([step]))
         if failure is not None:
             self._settle(step, failure)
         else:
@@ -172,7 +168,7 @@ class Executor:
             self._connection.run(setting)
         if (start := resumption.start_of(step.step)) is not None:
             for name, value in self._session.restart(start).items():
-                self._on_event(Said(step.step, f'{name} is "{value}" again, as when the migration was started'))
+                self._tell(Said(step.step, f'{name} is "{value}" again, as when the migration was started'))
         if settings := resumption.settings_of(step.step):
             self._connection.run(self._session.restored(settings))
         for item in step.script.carried:
@@ -181,7 +177,7 @@ class Executor:
     def _say_lost(self, step: PreparedStep, item: SessionObject) -> None:
         if (step.step.migration.id, item) not in self._lost:
             self._lost.add((step.step.migration.id, item))
-            self._on_event(Said(step.step, f"if the run is interrupted, a rerun cannot restore the {item}"))
+            self._tell(Said(step.step, f"if the run is interrupted, a rerun cannot restore the {item}"))
 
     def _end_segment(self, step: PreparedStep) -> None:
         step.next += 1
@@ -191,40 +187,33 @@ class Executor:
             for item in resumption.lost_later(state, opened, step.next):
                 self._say_lost(step, item)
 
-    def _attempt(self, batch: Sequence[PreparedStep]) -> tuple[int, Failure | None]:
+    def _attempt(self, steps: Sequence[PreparedStep], messages: Iterable[Message]) -> tuple[int, Failure | None]:
         """Sends the next segment of each step; returns how many are committed, and the failure of the next one."""
         committed = 0
-        self._choose_resets(batch)
-        self._begin(batch)
-        times = StatementTimes(batch, self._on_event) if self._limits.is_timed else None
-        for message in self._envelope.messages(batch):
+        self._begin(steps)
+        times = StatementTimes(steps, self._tell) if self._limits.is_timed else None
+        for message in messages:
             count, previous = 0, None
+            self._envelope.check_settings(message, steps)
             self._monitor.begin()
             try:
-                for result in self._connection.transmit(message.text, self._copy_data_of(message, batch)):
+                rows, use_wait = self._copy_data_of(message, steps), partial(self._use_wait, steps[0])
+                for result in self._connection.transmit(message.text, rows, use_wait):
                     if times is not None:
                         times.take(message, count, result)
                     count += 1
                     if result.command == b"COMMIT":
-                        self._committed(batch[committed], _duration(previous))
+                        self._committed(steps[committed], _duration(previous))
                         committed += 1
                     previous = result
             except StatementFailed as error:
-                return committed, failure_of(error, message, count, batch)
+                return committed, failure_of(error, message, count, steps)
         return committed, None
 
-    def _choose_resets(self, batch: Sequence[PreparedStep]) -> None:
-        """Chooses the steps after which the session need not be reset.
-
-        A step that is not plain may create an event trigger, so the steps behind it in the message are reset as well.
-        """
-        is_plain = True
-        for step in batch:
-            is_plain = is_plain and step.is_plain
-            if is_plain and self._hides_code is None:
-                self._hides_code = self._session.hides_code()
-            step.keeps_session = is_plain and not self._hides_code
-        self._hides_code = self._hides_code if is_plain else None
+    def _use_wait(self, step: PreparedStep) -> None:
+        """Reports what is finished, and builds the next message, while the server runs one."""
+        self._announce(step)
+        self._look_ahead()
 
     def _copy_data_of(self, message: Message, batch: Sequence[PreparedStep]) -> Callable[[int], Iterable[bytes]]:
         def copy_data(count: int) -> Iterable[bytes]:
@@ -242,17 +231,21 @@ class Executor:
         if is_done:
             self._end_alone(step, 0)
             return
-        elapsed_ms, failure = self._alone.run(step, lambda: self._begin([step]))
+        elapsed_ms, failure = self._alone.run(step, lambda: self._begin_alone(step))
         if failure is not None:
             self._settle(step, failure)
         else:
             self._report_alone(step, elapsed_ms)
             self._end_alone(step, elapsed_ms)
 
+    def _begin_alone(self, step: PreparedStep) -> None:
+        self._begin([step])
+        self._announce(step)
+
     def _report_alone(self, step: PreparedStep, elapsed_ms: int) -> None:
         if self._limits.is_timed:
             piece = step.segment.pieces[0]
-            self._on_event(Ran(step.step, piece.line, shown(step.source.text(piece).strip()), elapsed_ms))
+            self._tell(Ran(step.step, piece.line, shown(step.source.text(piece).strip()), elapsed_ms))
 
     def _end_alone(self, step: PreparedStep, elapsed_ms: int) -> None:
         if step.on_last_segment:
@@ -267,19 +260,33 @@ class Executor:
 
     def _begin(self, batch: Sequence[PreparedStep]) -> None:
         """Notes that a message is sent; the later steps start later, which the record of a failure corrects."""
-        if batch[0] is not self._running:
-            self._running = batch[0]
-            self._on_event(Running(batch[0].step))
         self._heartbeat.begin(batch)
         self._sent = time.monotonic()
         for step in batch:
             step.started = step.started or self._sent
 
+    def _announce(self, step: PreparedStep) -> None:
+        """Reports what is finished, and the step that is running."""
+        self._report_finished()
+        if step is not self._running:
+            self._running = step
+            self._tell(Running(step.step))
+
     def _committed(self, step: PreparedStep, duration_ms: int) -> None:
         step.opened = True
         if step.on_last_segment:
             self.done.append(step.step)
-            self._report(step.step, duration_ms)
+            self._finished.append((step.step, duration_ms))
+
+    def _tell(self, event: Event) -> None:
+        """Reports an event, after the steps that were finished before it."""
+        self._report_finished()
+        self._on_event(event)
+
+    def _report_finished(self) -> None:
+        finished, self._finished = self._finished, []
+        for step, duration_ms in finished:
+            self._report(step, duration_ms)
 
     def _report(self, step: Step, duration_ms: int) -> None:
         if step.migration.id not in self._reported:
@@ -306,7 +313,7 @@ class Executor:
         if is_temporary and step.tries < retries:
             self._pause(step, error)
         elif cuts := new_cuts(step, failure):
-            self._on_event(
+            self._tell(
                 Said(step.step, f"{error.location}: {error.message}; sqlmigrate runs the file again in segments")
             )
             with_cuts(step, cuts)
@@ -324,7 +331,7 @@ class Executor:
     def _pause(self, step: PreparedStep, error: StatementFailed) -> None:
         step.tries += 1
         pause = min(0.25 * 2**step.tries, 10) * random.uniform(0.5, 1.0)  # jitter
-        self._on_event(Retrying(step.step, error.report.message, self._monitor.blockers, pause))
+        self._tell(Retrying(step.step, error.report.message, self._monitor.blockers, pause))
         time.sleep(pause)
 
     def _catch_up(self, prepared: Sequence[PreparedStep]) -> None:

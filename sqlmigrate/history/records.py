@@ -66,9 +66,20 @@ _ROW_DURATION = "(select duration_ms from {history} where version = {version})"
 # Three searches by primary key: after TRUNCATE or DELETE, a row that must be there is missing.
 _IS_INTACT = f"""case when exists (select from {{runs}} where run_id = {{run_id}}){{row}}{{entry}}
     then true else pg_catalog.current_setting('{HISTORY_LOST}')::bool end"""
-_HAS_ROW = " and exists (select from {history} where version = {version} and success)"
+_HAS_ROW = " and ({version} = '' or exists (select from {history} where version = {version} and success))"
 _HAS_OLD_ENTRY = " and exists (select from {log} where id = {newest})"
 _HAS_NEW_ENTRY = " and exists (select from {log} where id > {newest} and run_id = {run_id})"
+# The records of many steps differ in their values only, and PostgreSQL plans them once. Each has all parameters.
+_PARAMETERS = {
+    "version": "$1",
+    "name": "$2",
+    "checksum": "$3",
+    "description": "$4",
+    **dict.fromkeys(("statements", "statements_done", "statements_begun"), "$5"),
+}
+_EARLIER_ROW = "$6"
+_PREPARED = ("sqlmigrate_row", "sqlmigrate_entry")
+_PREPARE = "prepare {name} (text, text, text, text, int, text) as {statement}\n"
 _OUTCOME = "case when {guard} then 'success' end"
 _APPLY_FAILED = """
 insert into {history} as m (version, name, description, checksum, duration_ms, success, error_msg, action)
@@ -133,16 +144,18 @@ class Records:
         values = {"versions": ids, "action": f"'{action.value}'", "lock_pid": str(lock_pid)}
         return self._tables.fill(_RUN_START, **self._run, **values, interrupted=self._literal(INTERRUPTED))
 
-    def is_intact(self, row: str, *, is_first: bool) -> str:
+    def is_intact(self, row: str | None = None, *, is_first: bool = False) -> str:
         """SQL that is true if no script has emptied the history tables, and an error otherwise.
 
         Args:
-            row: the migration of a row that must exist, or empty if none is known.
+            row: the migration of a row that must exist, or empty if none is known; None for a parameter of
+                `prepared_ends`.
             is_first: this run has not yet added an entry to the log.
         """
-        values = self._run | {"version": self._literal(row), "newest": str(self.newest_entry)}
+        version = _EARLIER_ROW if row is None else self._literal(row)
+        values = self._run | {"version": version, "newest": str(self.newest_entry)}
         has_entry = _HAS_NEW_ENTRY if not is_first else _HAS_OLD_ENTRY if self.newest_entry else ""
-        fragments = {"row": _HAS_ROW if row else "", "entry": has_entry}
+        fragments = {"row": "" if row == "" else _HAS_ROW, "entry": has_entry}
         filled = {name: self._tables.fill(fragment, **values) for name, fragment in fragments.items()}
         return self._tables.fill(_IS_INTACT, **values, **filled)
 
@@ -177,14 +190,39 @@ class Records:
         if step.action is Action.HOOK:
             outcome = _OUTCOME.format(guard=guard)
             return Sql(self._tables.fill(_LOG_ROW, duration=values["elapsed"], outcome=outcome, **values), 1)
-        condition = _IS_ROLLED_BACK if step.action is Action.ROLL_BACK else _IS_APPLIED
-        values["outcome"] = _OUTCOME.format(guard=f"{guard} and {self._is_written(condition, values)}")
-        if step.action is Action.ROLL_BACK:
-            return Sql(self._tables.fill(_DELETE_ROW + _LOG_ROW, duration=values["elapsed"], **values), 2)
-        # Most rows are new, and an upsert takes the server nearly twice as long as an insert.
-        record = _INSERT_ROW if is_new else _INSERT_ROW + _OR_UPDATE
-        duration = self._tables.fill(_ROW_DURATION, **values)
-        return Sql(self._tables.fill(record + ";" + _LOG_ROW, duration=duration, **values), 2)
+        ends = self._ends(step.action, values, guard, is_new=is_new)
+        return Sql("".join(ends), len(ends))
+
+    def prepared_ends(self, action: Action, guard: str) -> Sql:
+        """Prepares the statements that `executed_end` executes; `guard` contains `is_intact()`."""
+        values = self._row_values("", Progress(0, 0, 0, ""), "true") | self._run | _PARAMETERS
+        values |= {"action": f"'{action.value}'", "elapsed": self._tables.fill(_ELAPSED)}
+        ends = zip(_PREPARED, self._ends(action, values, guard, is_new=True), strict=True)
+        return Sql("".join(_PREPARE.format(name=name, statement=end) for name, end in ends), len(_PREPARED))
+
+    def executed_end(self, step: Step, description: str, statements: int, earlier_row: str) -> Sql:
+        """Records the end of a step for which the history table has no row, or which is rolled back."""
+        migration = step.migration
+        texts = map(self._literal, (migration.id, migration.name, migration.checksum, description))
+        values = f"{', '.join(texts)}, {statements}, {self._literal(earlier_row)}"
+        return Sql("".join(f"execute {name} ({values});\n" for name in _PREPARED), len(_PREPARED))
+
+    @property
+    def deallocated_ends(self) -> Sql:
+        """Drops what `prepared_ends` prepared."""
+        return Sql("".join(f"deallocate {name};\n" for name in _PREPARED), len(_PREPARED))
+
+    def _ends(self, action: Action, values: Mapping[str, str], guard: str, *, is_new: bool) -> list[str]:
+        """Returns the statement that writes or deletes the row, and that which writes the entry of the log."""
+        condition = _IS_ROLLED_BACK if action is Action.ROLL_BACK else _IS_APPLIED
+        outcome = _OUTCOME.format(guard=f"{guard} and {self._is_written(condition, values)}")
+        if action is Action.ROLL_BACK:
+            statements, duration = (_DELETE_ROW, _LOG_ROW), values["elapsed"]
+        else:
+            # Most rows are new, and an upsert takes the server nearly twice as long as an insert.
+            record = _INSERT_ROW if is_new else _INSERT_ROW + _OR_UPDATE
+            statements, duration = (f"{record};", _LOG_ROW), self._tables.fill(_ROW_DURATION, **values)
+        return [self._tables.fill(text, duration=duration, outcome=outcome, **values) for text in statements]
 
     def step_progress(
         self,

@@ -188,12 +188,18 @@ class Connection:
         encoding = (self._wire.parameter_status(b"server_encoding") or b"UTF8").decode()
         return pq.Escaping(self._wire).escape_literal(storable(value, encoding).encode()).decode()
 
-    def transmit(self, text: str, rows: Callable[[int], Iterable[bytes]] | None = None) -> Iterator[Result]:
+    def transmit(
+        self,
+        text: str,
+        rows: Callable[[int], Iterable[bytes]] | None = None,
+        on_sent: Callable[[], None] = lambda: None,
+    ) -> Iterator[Result]:
         """Sends one message, however many statements, and yields a result for each as it comes.
 
         Args:
             text: the SQL.
             rows: A function that returns COPY data; its argument is the number of results so far.
+            on_sent: A function that is called while the server runs the message.
 
         Raises:
             StatementFailed: After the last successful result; the server ran nothing after the failed statement.
@@ -204,6 +210,8 @@ class Connection:
             del text  # and the query, which libpq copies: each may have hundreds of megabytes
             self._wire.send_query(query)
             del query
+            self._flush()
+            on_sent()
             yield from self._receive(rows or (lambda _: ()))
 
     def run(self, text: str) -> None:

@@ -12,6 +12,7 @@ from sqlmigrate.sql.text import Sql
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sqlmigrate.errors import StatementFailed
     from sqlmigrate.server.connection import Connection
 
 # The server notices within a second that the client has died, instead of at the end of the statement. A server on
@@ -82,9 +83,10 @@ _KEEP_STATE = f"""select pg_catalog.set_config('{_STATE_NAME}', pg_catalog.json_
     'session_authorization', session_user::text, 'role', pg_catalog.current_setting('role'),
     'objects', (select pg_catalog.json_agg(pg_catalog.json_build_array(o.kind, o.name))
                 from ({_OBJECTS}) o(kind, name)))::text, true);"""
-# Code that a statement may run although its text shows none, and a schema that would make its objects temporary.
-_HIDES_CODE = """select exists (select from pg_catalog.pg_event_trigger where evtenabled <> 'D')
-    or pg_catalog.current_setting('search_path') like '%pg\\_temp%'"""
+_HAS_EVENT_TRIGGER = "exists (select from pg_catalog.pg_event_trigger where evtenabled <> 'D')"
+_MAY_HAVE_CHANGED = "sqlmigrate.an_event_trigger_may_have_changed_the_session"
+# A search_path that begins with pg_temp makes every object temporary.
+_HIDES_CODE = f"select {_HAS_EVENT_TRIGGER} or pg_catalog.current_setting('search_path') like '%pg\\_temp%';"
 STATE = f"pg_catalog.current_setting('{_STATE_NAME}')"
 
 
@@ -97,7 +99,7 @@ class Session:
 
     def __init__(self, connection: Connection, *, pooled: bool, checks_client: bool = True) -> None:
         self._connection = connection
-        self._pooled = pooled
+        self.is_pooled = pooled
         version = connection.server_version
         endless = {name: "0" for name, since in _ENDING.items() if version >= since}
         checks = {_CHECK_INTERVAL[0]: _CHECK_INTERVAL[1]} if checks_client else {}
@@ -106,6 +108,7 @@ class Session:
         self._limits = {name: 0 for name in endless if name != "idle_session_timeout"} if pooled else {}
         self.start = _lines(start)
         self.wipe = _lines([*_WIPE, *start])
+        self.hides_code = _HIDES_CODE
         self.reset_role = _lines(_RESET_ROLE)
         self.keep_state = _lines([_KEEP_STATE])
 
@@ -114,6 +117,17 @@ class Session:
         assigned = {**self._limits, **settings}
         assignments = [f"set local {key} = {self._connection.literal(value)};" for key, value in assigned.items()]
         return _lines([f"{begin or 'begin'};", *assignments])
+
+    @staticmethod
+    def is_kept() -> str:
+        """Returns SQL that is true after plain statements, and an error if an event trigger may have run code."""
+        error = f"pg_catalog.current_setting('{_MAY_HAVE_CHANGED}')::bool"
+        return f"case when {_HAS_EVENT_TRIGGER} then {error} else true end"
+
+    @staticmethod
+    def may_have_changed(error: StatementFailed) -> bool:
+        """Whether `is_kept` caused the error."""
+        return _MAY_HAVE_CHANGED in error.report.message
 
     def restored(self, settings: Mapping[str, str]) -> str:
         """Returns the SQL that gives settings their values for the rest of the session."""
@@ -140,13 +154,9 @@ class Session:
         restored: dict[str, str] = json.loads(result.value or b"{}")
         return restored
 
-    def hides_code(self) -> bool:
-        """Whether even a plain statement may change the session: an event trigger may run code."""
-        return bool(self._connection.rows(_HIDES_CODE)[0][0])
-
     def prepared(self, settings: Mapping[str, str | int]) -> str:
         """Returns the SQL of the settings for statements that run outside a transaction."""
-        if self._pooled:
+        if self.is_pooled:
             return ""
         return "".join(f"set {key} = {self._connection.literal(value)};" for key, value in settings.items())
 

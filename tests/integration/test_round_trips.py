@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.execution import executor
+from sqlmigrate.execution import batches
 from sqlmigrate.server import monitor
 from tests.project import Project
 from tests.proxy import proxied
@@ -20,7 +20,7 @@ def round_trips(project: Project, delay: float) -> int:
 
 def test_a_hundred_migrations_in_at_most_ten_round_trips(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     # What a message takes longer on a busy machine costs smaller messages, and a look at who is in the way.
-    monkeypatch.setattr(executor, "_BATCH_SECONDS", 60)
+    monkeypatch.setattr(batches, "_SECONDS", 60)
     monkeypatch.setattr(monitor, "_DELAY", 60)
     for number in range(1, 101):
         project.add(number, f"create table t{number} (id int primary key)", f"drop table t{number}")
