@@ -26,13 +26,13 @@ from sqlmigrate.server.connection import Connection
 key, sent = sys.argv.pop(1), sys.argv.pop(1) == "sent"
 numbers, transmit = count(1), Connection.transmit
 
-def doomed(self, text, rows=None):
+def doomed(self, text, *more):
     if key == str(next(numbers)) or (not key.isdigit() and key in text and "begun_state" not in text):
         if sent:
             self._wire.send_query(text.encode())
             while self._wire.flush(): pass
         os.kill(os.getpid(), signal.SIGKILL)
-    return transmit(self, text, rows)
+    return transmit(self, text, *more)
 
 Connection.transmit = doomed
 main()
