@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -157,10 +157,11 @@ class PassedOver(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """A notice or warning of the server, as psql shows it."""
+    """A notice or warning of the server, as psql shows it; `has_next` is true if another one follows at once."""
 
     severity: str
     message: str
+    has_next: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

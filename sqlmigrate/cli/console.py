@@ -18,6 +18,7 @@ from sqlmigrate.files import atomic
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sqlmigrate.cli.feed import Feed
     from sqlmigrate.cli.logs import Log
     from sqlmigrate.cli.renderer import Renderer, Result
     from sqlmigrate.errors import SqlMigrateError
@@ -39,6 +40,7 @@ class Console:
         self._is_quiet = is_quiet
         self.set_defaults("text", "info")
         self._screen = Screen(lambda text, ends_line: _write(text, err=True, nl=ends_line))
+        self._feed: Feed | None = None
         self._json: dict[str, object] = {}
         self._log: Log | None = None
         self._shows_progress = True
@@ -128,10 +130,11 @@ class Console:
             _write(f"  {_printable(text)}", err=True)
 
     def _progress(self, event: Event) -> None:
-        from sqlmigrate.events import level_of
+        if self._feed is None:
+            from sqlmigrate.cli.feed import Feed  # imports the modules that render
 
-        shows_level = level_of(event) in self._shown_levels
-        self._screen.show(event, shows_level=shows_level, shows_live=shows_level or "info" in self._shown_levels)
+            self._feed = Feed(self._screen)
+        self._feed.show(event, self._shown_levels)
 
     def error(self, error: SqlMigrateError) -> None:
         """Shows and logs an error; with `--format json` it is also the result on stdout."""

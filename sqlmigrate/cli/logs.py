@@ -99,7 +99,7 @@ def _name(event: Event) -> str:
 def _values(event: Event) -> dict[str, object]:
     """Returns the fields of an event for the log; a step becomes its version, a tuple of steps its length."""
     values: dict[str, object] = {}
-    for field in fields(event):
+    for field in filter(lambda field: field.compare, fields(event)):
         value = getattr(event, field.name)
         if isinstance(value, Step):
             values |= {"version": value.migration.id, "action": value.action.value}

@@ -98,7 +98,7 @@ class Executor:
 
     def _start(self, prepared: Sequence[PreparedStep]) -> None:
         self._connection.on_tick = lambda: self._tick(prepared)
-        self._connection.on_notice = lambda severity, message: self._tell(Notice(severity, message))
+        self._connection.on_notices = self._report_notices
         steps = tuple(step.step for step in prepared)
         # An event trigger may have changed the session while the tables of the history were created.
         reset = f"begin;\n{self._session.wipe.text}commit;{self._session.hides_code}"
@@ -282,6 +282,12 @@ class Executor:
         """Reports an event, after the steps that were finished before it."""
         self._report_finished()
         self._on_event(event)
+
+    def _report_notices(self, notices: Sequence[tuple[str, str]]) -> None:
+        self._report_finished()
+        for severity, message in notices[:-1]:
+            self._on_event(Notice(severity, message, has_next=True))
+        self._on_event(Notice(*notices[-1]))
 
     def _report_finished(self) -> None:
         finished, self._finished = self._finished, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from click import style
@@ -14,6 +15,8 @@ from sqlmigrate.render.escape import printable
 from sqlmigrate.render.phrases import count, named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from sqlmigrate.model import Holder, Step
 
 _SLOW = 1000  # milliseconds
@@ -93,12 +96,23 @@ def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # 
             return style(f"    {step.migration.id}: {message}", dim=True)
         case events.PassedOver(_, command):
             return style(f"    {command}: skipped", dim=True)
-        case events.Notice(severity, message):
-            text = f"{severity}: {message}".replace("\n", "\n    ")
-            return style(f"    {text}", dim=severity != "WARNING" or None)
+        case events.Notice():
+            return notices([event])
         case events.Warned(message):
             return style(f"  warning: {message}", fg="yellow")
     return str(event)
+
+
+def notices(gathered: Sequence[events.Notice]) -> str:
+    """Returns the lines for notices that came together."""
+    blocks = groupby(gathered, lambda event: event.severity == "WARNING")
+    return "\n".join(_block(group, is_dim=not is_warning) for is_warning, group in blocks)
+
+
+def _block(group: Iterable[events.Notice], *, is_dim: bool) -> str:
+    lines = "\n".join([f"{event.severity}: {event.message}" for event in group])
+    text = printable("    " + lines.replace("\n", "\n    "))
+    return style(text, dim=True) if is_dim else text
 
 
 def _with_name(head: str, step: Step, tail: str, state: str, cells: int) -> str:

@@ -31,6 +31,12 @@ RUN_AGAIN = "run the command again: it continues after the last committed migrat
 _CANCEL_TIMEOUT = 2  # seconds
 _ACTUAL = ("host", "hostaddr", "port", "user", "password")
 _FIELDS = pq.DiagnosticField
+_NOTICE_FIELDS = (
+    _FIELDS.SEVERITY_NONLOCALIZED,
+    _FIELDS.MESSAGE_PRIMARY,
+    _FIELDS.MESSAGE_DETAIL,
+    _FIELDS.MESSAGE_HINT,
+)
 # A parameter that libpq sets although its value is not the compiled-in default. Older client programs reject it.
 _FILLED_IN = {b"sslcertmode": b"allow"}
 
@@ -113,16 +119,17 @@ class Result:
 class Connection:
     """A connection to PostgreSQL.
 
-    `on_notice` is called with the severity of each notice, and its message, detail and hint;
-    `on_tick` about every 0.2 s of waiting.
+    `on_notices` is called with the notices that were received together: the severity of each, and its message, detail
+    and hint; `on_tick` about every 0.2 s of waiting.
     """
 
     def __init__(self, link: psycopg.Connection[Row]) -> None:
         self._link = link
         self._wire = link.pgconn
-        self.on_notice: Callable[[str, str], None] = lambda *_: None
+        self.on_notices: Callable[[list[tuple[str, str]]], None] = lambda _: None
         self.on_tick: Callable[[], None] = lambda *_: None
-        link.add_notice_handler(self._notice)
+        self._notices: list[tuple[bytes | None, ...]] = []  # libpq's callback loses exceptions, so it only collects
+        self._wire.notice_handler = self._notice_handler
 
     @property
     def server_version(self) -> int:
@@ -271,10 +278,17 @@ class Connection:
 
     def _next(self) -> PGresult | None:
         self._flush()
-        while self._wire.is_busy():
+        while self._is_busy():
             self._wait(select.POLLIN)
             self._wire.consume_input()
-        return self._wire.get_result()
+        result = self._wire.get_result()
+        self._deliver_notices()
+        return result
+
+    def _is_busy(self) -> bool:
+        is_busy = bool(self._wire.is_busy())
+        self._deliver_notices()
+        return is_busy
 
     def _flush(self) -> None:
         """Sends buffered data, and reads meanwhile: otherwise client and server could wait for each other."""
@@ -309,10 +323,13 @@ class Connection:
             return _lost(_text(result.error_message))
         return StatementFailed(_report(result))
 
-    def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
-        more = {"DETAIL": notice.message_detail, "HINT": notice.message_hint}
-        lines = [f"{name}:  {text}" for name, text in more.items() if text]
-        self.on_notice(notice.severity_nonlocalized or "", "\n".join([notice.message_primary or "", *lines]))
+    def _notice_handler(self, notice: PGresult) -> None:
+        self._notices.append(tuple(map(notice.error_field, _NOTICE_FIELDS)))
+
+    def _deliver_notices(self) -> None:
+        if self._notices:
+            notices, self._notices = self._notices, []
+            self.on_notices([_shown(*notice) for notice in notices])
 
     @contextmanager
     def _door(self) -> Iterator[None]:
@@ -344,6 +361,15 @@ class Connection:
                 diagnostic.context or "",
             )
         )
+
+
+def _shown(severity: bytes | None, message: bytes | None, detail: bytes | None, hint: bytes | None) -> tuple[str, str]:
+    """Returns the severity of a notice, and its message, detail and hint as psql shows them."""
+    text = message or b""
+    if detail or hint:
+        more = {b"DETAIL": detail, b"HINT": hint}
+        text = b"\n".join([text, *(name + b":  " + part for name, part in more.items() if part)])
+    return _text(severity or b""), _text(text)
 
 
 def _report(result: PGresult) -> ServerReport:

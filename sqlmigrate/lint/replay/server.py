@@ -224,11 +224,10 @@ class _Observed(_FileRun):
         super().__init__(connection, path)
         self._before: dict[int, str] = dict(connection.rows(_RELATIONS))
         self._said: list[str] = []
-        connection.on_notice = self._hear
+        connection.on_notices = self._hear
 
-    def _hear(self, severity: str, message: str) -> None:
-        if severity == "DEBUG":
-            self._said.append(message)
+    def _hear(self, notices: Sequence[tuple[str, str]]) -> None:
+        self._said += (message for severity, message in notices if severity == "DEBUG")
 
     def _sent(self, item: Item, copy: Piece | None) -> Observation:
         self._said.clear()
