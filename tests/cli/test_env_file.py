@@ -67,7 +67,7 @@ def test_options_override_the_environment_which_overrides_the_file_of_variables(
     [
         (None, 'could not read file ".env": No such file or directory'),
         (b"\xff\xfe", 'could not read file ".env": it is not UTF-8'),
-        (b"A=1\n\nnot an assignment\n", ".env:3: the line is not an assignment; write NAME=value"),
+        (b"A=1\n\nnot an assignment\n", ".env:3: the line is not an assignment\n  → write NAME=value"),
         (b"A=1\nB='secret\n", ".env:2: the line is not an assignment"),
         (b"A\n", ".env:1: the line is not an assignment"),
         (b"SQLMIGRATE_TARGETS=v1.0.0-001\n", "unknown variable SQLMIGRATE_TARGETS"),
