@@ -186,10 +186,10 @@ def environments(file: str | None, environ: Mapping[str, str]) -> tuple[str, ...
 
 
 def lint_table(file: str | None, environ: Mapping[str, str]) -> LintTable:
-    """Returns the linter's settings, without checking their content.
+    """Returns the linter's settings, as they are written.
 
     Raises:
-        ConfigurationError: the configuration file cannot be read, or its `lint` is not a table.
+        ConfigurationError: the configuration file cannot be read, or a mistake in its table `lint` is obvious.
     """
     return _lint_table(_file(file, environ), environ)
 
@@ -199,6 +199,10 @@ def _lint_table(found: tuple[str, dict[str, Any]], environ: Mapping[str, str]) -
     lint = content.get("lint", {})
     if not isinstance(lint, dict):
         raise ConfigurationError(f"{path}: lint is not a table", hint="write [tool.sqlmigrate.lint] or [lint]")
+    if lint:
+        from sqlmigrate.config.lint_table import read
+
+        read(path, lint)  # reports mistakes early; `lint.settings` also knows the rules
     return LintTable(path, lint, {name: text for name, text in environ.items() if name.startswith("SQLMIGRATE_LINT_")})
 
 

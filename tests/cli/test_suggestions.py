@@ -139,6 +139,36 @@ def test_one_function_proposes_names(name: str, names: list[str], hint: str) -> 
     assert suggestion(name, names) == hint
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'presett = "all"',
+        'preset = "al"',
+        'fail_on = "x"',
+        'postgres_version = "9"',
+        'rules = {drop-table = "fatal"}',
+        'naming = {tables = "a"}',
+        'naming = {table = "["}',
+        "exclude = 3",
+        "files = 'a'",
+        "rules = 5",
+    ],
+)
+def test_each_command_that_reads_the_file_reports_mistakes_of_the_linters_table(project: Project, line: str) -> None:
+    project.root.joinpath("sqlmigrate.toml").write_text(f"[lint]\n{line}\n")
+    add_series(project, 1)
+
+    messages = set()
+    for command in ("status", "check", "migrate", "plan", "generate x", "validate", "validate migrations"):
+        run = project.cli(*command.split())
+        assert (run.returncode, run.stdout) == (2, ""), command
+        messages.add(run.stderr)
+
+    [message] = messages
+    assert message.startswith("error: sqlmigrate.toml: ")
+    assert "lint" in message
+
+
 def test_of_many_names_only_the_closest_are_listed() -> None:
     hint = suggestion("zzz", [f"name{number}" for number in range(100)])
 
