@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from sqlmigrate.errors import MigrationFailed
 from sqlmigrate.server.connection import Connection, Result
 from tests.plain_statements import PLAIN
 from tests.project import Project
@@ -98,3 +99,45 @@ def test_only_migrations_that_may_change_the_session_are_followed_by_a_reset(
 
     (message,) = (text for text in sent if "create view" in text)
     assert message.count("reset all;") == 1
+
+
+def test_no_script_sees_the_statements_that_record_plain_migrations(project: Project) -> None:
+    for number in (*range(1, 7), *range(8, 15)):
+        project.add(number, f"create table t{number} (a int);", f"drop table t{number};")
+    project.add(7, "create table seen as select name from pg_prepared_statements;", "drop table seen;")
+
+    project.migrator().migrate()
+
+    assert project.query("select * from seen") == []
+    assert project.query("select outcome, count(*) from migrations_log group by 1") == [("success", 14)]
+    project.migrator().rollback(steps=14)
+    assert project.query("select * from migrations") == []
+    assert project.query("select outcome, count(*) from migrations_log group by 1") == [("success", 28)]
+
+
+def test_the_records_of_plain_migrations_have_the_values_of_each(project: Project) -> None:
+    for number in range(1, 9):
+        comments = "\ncomment on table t is 'x';" * number
+        project.add(number, f"-- it's no. {number} \\ ü\ncreate table if not exists t (a int);{comments}")
+
+    steps = project.migrator().migrate().steps
+
+    assert project.query(
+        "select version, name, description, checksum, statements from migrations order by version"
+    ) == [
+        (step.migration.id, step.migration.name, f"it's no. {number} \\ ü", step.migration.checksum, number + 1)
+        for number, step in enumerate(steps, 1)
+    ]
+
+
+def test_a_script_that_deletes_the_rows_of_the_history_is_blamed_among_plain_ones(project: Project) -> None:
+    project.add(1, "create table t1 (a int);")
+    project.migrator().migrate()
+    for number in (2, 3, 4, 6, 7, 8, 9):
+        project.add(number, f"create table t{number} (a int);")
+    project.add(5, "delete from migrations;")
+
+    with pytest.raises(MigrationFailed, match="deleted or changed rows"):
+        project.migrator().migrate()
+
+    assert project.query("select max(version) from migrations") == [("v1.0.0-005",)]
