@@ -237,14 +237,16 @@ def test_no_successful_command_shows_the_password(watched: Watched, recorded: No
     assert "PATH=" in (root / "notified").read_text()
 
 
-NO_CONNECTION = ({"user": "other"}, {"dbname": "nowhere"}, {"host": "127.0.0.1", "port": "1"}, {"port": "one"})
+INVALID = {"port": "one"}
+NO_CONNECTION = ({"user": "other"}, {"dbname": "nowhere"}, {"host": "127.0.0.1", "port": "1"}, INVALID)
 
 
 def test_no_failed_command_shows_the_password(watched: Watched) -> None:
     project, failures = watched.project, cycle(NO_CONNECTION)
     assert watched.run("plan --out plan.json") == 0
     for command in list(COMMANDS.values())[WAYS.index(watched.way) % 3 :: 3]:
-        assert watched.run(command, **next(failures)) == 1, watched.seen[-1]
+        failure = next(failures)
+        assert watched.run(command, **failure) == (2 if failure == INVALID else 1), watched.seen[-1]
     for _, command in OFFLINE.values():
         assert watched.run(command) in (1, 2), watched.seen[-1]
     for text in ("select 1 / 0;", "select pg_terminate_backend(pg_backend_pid());", b"\xff"):
