@@ -116,14 +116,13 @@ class Executor:
         committed, failure = self._attempt(steps, batch.messages)
         if failure is None:
             self._batches.adapt(time.monotonic() - started)
-        elif self._session.may_have_changed(failure.error):
+            return committed
+        self._session.clean()
+        if self._session.may_have_changed(failure.error):
             self._batches.skips_resets = False
-            self._connection.run("rollback")
         elif failure.unit > committed or (failure.is_unplaced and len(steps) > committed + 1):
             # The server parses a message before it runs any of it, so a syntax error prevents the steps before it from
-            # running: run these first. An earlier message may have opened a transaction for one of them.
-            if self._connection.in_transaction:
-                self._connection.run("rollback")
+            # running: run these first.
             end = (committed + len(steps)) // 2 if failure.is_unplaced else failure.unit
             earlier = steps[committed:end]
             messages = self._envelope.messages(earlier)

@@ -8,7 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from sqlmigrate import Migrator, load_settings
 from sqlmigrate.errors import MigrationFailed
+from sqlmigrate.events import Event, Retrying
 from sqlmigrate.server.connection import Connection, Result
 from tests.plain_statements import PLAIN
 from tests.project import Project
@@ -141,3 +143,37 @@ def test_a_script_that_deletes_the_rows_of_the_history_is_blamed_among_plain_one
         project.migrator().migrate()
 
     assert project.query("select max(version) from migrations") == [("v1.0.0-005",)]
+
+
+def test_a_plain_migration_is_tried_again_after_a_lock_timeout(project: Project) -> None:
+    project.query("create table busy (a int)")
+    for number in (1, 2, 3, 5, 6, 7):
+        project.add(number, f"create table t{number} (a int);")
+    project.add(4, "-- sqlmigrate: lock-timeout=100ms\nalter table busy add column b int;")
+    settings = load_settings({"database_url": project.database, "dir": (str(project.directory),)}, {})
+    retries: list[Event] = []
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table busy in access exclusive mode")
+
+        def release(event: Event) -> None:
+            if isinstance(event, Retrying):
+                retries.append(event)
+                other.rollback()
+
+        Migrator(settings, release).migrate()
+
+    assert len(retries) == 1
+    assert project.value("select count(*) from migrations where success") == 7
+
+
+def test_the_plain_migrations_before_a_syntax_error_are_applied(project: Project) -> None:
+    for number in (1, 2, 3, 4, 5, 7, 8):
+        project.add(number, f"create table t{number} (a int);")
+    project.add(6, "create table t6 (a int;")
+
+    with pytest.raises(MigrationFailed, match="syntax error"):
+        project.migrator().migrate()
+    project.add(6, "create table t6 (a int);")
+    project.migrator().migrate()
+
+    assert project.value("select count(*) from migrations where success") == 8
