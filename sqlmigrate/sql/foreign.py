@@ -28,7 +28,7 @@ _QUOTED = re.compile(r"\$(\w*)\$.*?\$\1\$|'[^']*'|\"[^\"]*\"|/\*.*?\*/", re.DOTA
 
 def way_back(path: str, item: Item) -> Problem | None:
     """Returns the problem with a comment of an item that starts the rollback part of another tool's file."""
-    if item.kind not in (Kind.SPACE, Kind.STATEMENT):
+    if item.kind not in (Kind.SPACE, Kind.STATEMENT) or not _MARKER.search(item.source):
         return None
     # White space has no quotes, but it may have a marker in a comment that starts before it.
     text = _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), item.source)

@@ -10,8 +10,9 @@ from sqlmigrate.sql.tokens import tokens
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-_CREATES = re.compile(r"(?:create|prepare|declare|select|with)\b", re.IGNORECASE)
-_INTERESTING = re.compile(r"\b(?:temp|temporary|pg_temp|prepare|declare)\b", re.IGNORECASE)
+_TEMPORARY = re.compile(r"\b(?:temp|temporary|pg_temp)\b", re.IGNORECASE)
+_CREATES = re.compile(r"(?:create|select|with)\b", re.IGNORECASE)
+_NAMES = re.compile(r"(?:prepare|declare)\b", re.IGNORECASE)
 _SEQUENCE_VALUE = re.compile(r"\b(lastval|currval)\s*\(", re.IGNORECASE)
 _DRAWS_VALUE = re.compile(r"\bnextval\s*\(|\binsert\b", re.IGNORECASE)
 _RUNS_CODE = re.compile(r"(?:do|call|select|with)\b", re.IGNORECASE)
@@ -48,7 +49,7 @@ class SessionObject(NamedTuple):
 
 def session_objects(statement: str) -> Iterator[SessionObject]:
     """Yields the objects that a statement creates and that end with the session, not with the transaction."""
-    if not _CREATES.match(statement) or not _INTERESTING.search(statement):
+    if not _NAMES.match(statement) and not (_CREATES.match(statement) and _TEMPORARY.search(statement)):
         return
     words = _words(statement)
     match words:
