@@ -208,7 +208,7 @@ def test_a_signal_during_an_import_before_the_run_is_the_result_in_json(project:
 IN_A_NOTICE = """
 import os, signal, sys
 def kill_in_notice(frame, event, argument):
-    if frame.f_code.co_qualname == "Connection._notice" and frame.f_locals["notice"].message_primary == "hear":
+    if frame.f_code.co_qualname == "Connection._notice_handler" and b"hear" in frame.f_locals["notice"].error_message:
         sys.setprofile(None)
         os.kill(os.getpid(), signal.SIGTERM)
 sys.setprofile(kill_in_notice)
