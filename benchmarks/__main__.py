@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-
 from benchmarks.linters import lint
+from benchmarks.measuring import BIN, SQLMIGRATE, Timing, compare, create_database, directory, timed, write_migrations
+from benchmarks.migrating import migrate, psql
 from tests.servers import ROOT, Server, embedded
 
-MIGRATION = """create table t{n} (
-    id         bigint      generated always as identity primary key,
-    name       text        not null,
-    created_at timestamptz not null default now()
-);
-create index t{n}_name_idx on t{n} (name);
-comment on table t{n} is 'The table of migration {n}';
-"""
 CHANGE = """
 set local lock_timeout = '2s';
 alter table t{before} add column note text;
@@ -58,9 +45,6 @@ end
 $$;
 create trigger touch before insert or update on t{n} for each row execute function touch_{n}();
 """
-NUMBERS = itertools.count()
-BIN = Path(sys.executable).parent
-SQLMIGRATE: list[str | Path] = [BIN / "sqlmigrate"]
 SQUAWK = "2.70.0"
 
 
@@ -77,79 +61,10 @@ def main() -> None:
         shutil.rmtree(data, ignore_errors=True)
 
 
-@contextmanager
-def database(server: Server) -> Iterator[str]:
-    """Creates a database; its connection string is also in DATABASE_URL.
-
-    No database is dropped before the end: after thousands of files were deleted, ext4 creates new files slowly for
-    minutes, and a table with its indexes needs six files.
-    """
-    name = f"bench_{next(NUMBERS)}"
-    with psycopg.connect(server.conninfo, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-        connection.execute("checkpoint")
-    os.environ["DATABASE_URL"] = make_conninfo(server.conninfo, dbname=name)
-    yield os.environ["DATABASE_URL"]
-
-
-@contextmanager
-def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="sqlmigrate-bench-") as name:
-        path = Path(name)
-        os.environ["SQLMIGRATE_DIR"] = str(path / "migrations")
-        (path / "migrations").mkdir()
-        yield path
-
-
-def write_migrations(path: Path, count: int) -> list[Path]:
-    files = [path / "migrations" / f"V1.0.0-{n:05d}__t{n}.up.sql" for n in range(1, count + 1)]
-    for n, file in enumerate(files, 1):
-        file.write_text(MIGRATION.format(n=n))
-    return files
-
-
-def timed(command: list[str | Path], code: int = 0) -> tuple[float, int]:
-    """Returns the wall-clock seconds and the peak memory in MB of a process that must exit with that code."""
-    start_time = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == code, errors
-    return time.perf_counter() - start_time, usage.ru_maxrss // 1024
-
-
-def compare(
-    title: str, rounds: int, ours: Callable[[], tuple[float, int]], theirs: Callable[[], tuple[float, int]]
-) -> None:
-    """Runs both alternately, so that a slower machine slows both, and prints the medians and their ratio."""
-    pairs = [(ours(), theirs()) for _ in range(rounds)]
-    our_seconds, their_seconds = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
-    ratio = statistics.median(pair[0][0] / pair[1][0] for pair in pairs)
-    memory = max(pair[0][1] for pair in pairs)
-    print(f"{title:<52} {our_seconds:8.3f} s {their_seconds:8.3f} s   ratio {ratio:5.2f}   {memory:4d} MB", flush=True)
-
-
-def migrate(server: Server) -> None:
-    with directory() as path:
-        files = write_migrations(path, 1000)
-        script = path / "all.psql"
-        script.write_text("".join(f"begin;\n\\i {file}\ncommit;\n" for file in files))
-
-        def ours() -> tuple[float, int]:
-            with database(server):
-                return timed([*SQLMIGRATE, "migrate"])
-
-        def theirs() -> tuple[float, int]:
-            with database(server) as conninfo:
-                return timed([server.bin / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-f", script])
-
-        compare("1,000 migrations: sqlmigrate, psql", 5, ours, theirs)
-
-
 def nothing_to_do(server: Server) -> None:
     for count in (1000, 10_000):
-        with directory() as path, database(server):
+        with directory() as path:
+            create_database(server)
             write_migrations(path, count)
             timed([*SQLMIGRATE, "migrate"])
             bare: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "bare.py", path / "migrations"]
@@ -163,13 +78,12 @@ def single_file(server: Server, title: str, write: Callable[[Path], None]) -> No
         file = path / "migrations" / "V1.0.0-001__data.up.sql"
         write(file)
 
-        def ours() -> tuple[float, int]:
-            with database(server):
-                return timed([*SQLMIGRATE, "migrate"])
+        def ours() -> Timing:
+            create_database(server)
+            return timed([*SQLMIGRATE, "migrate"])
 
-        def theirs() -> tuple[float, int]:
-            with database(server) as conninfo:
-                return timed([server.bin / "psql", "-Xq1", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-f", file])
+        def theirs() -> Timing:
+            return timed(psql(server, create_database(server), "-1", "-f", file))
 
         compare(title, 3, ours, theirs)
 
