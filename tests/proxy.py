@@ -1,4 +1,4 @@
-"""A proxy in front of the server that counts round trips, and can delay each."""
+"""A proxy in front of the server that counts round trips and results, and can delay each round trip."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class Proxy:
         self._delay = delay
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.round_trips = 0
+        self.results = 0
+        self._counting = threading.Lock()
         port = self._listener.getsockname()[1]
         self.conninfo = make_conninfo(conninfo, host="127.0.0.1", port=port)
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,9 +48,15 @@ class Proxy:
         answered.set()
 
         def back() -> None:
+            received = bytearray()
+            in_messages = False
             with contextlib.suppress(OSError):
                 while data := server.recv(65536):
                     answered.set()
+                    in_messages = in_messages or data not in (b"N", b"S")  # the answer to a request for TLS
+                    received += data if in_messages else b""
+                    with self._counting:  # each connection has its thread
+                        self.results += _results(received)
                     client.sendall(data)
 
         threading.Thread(target=back, daemon=True).start()
@@ -59,6 +67,19 @@ class Proxy:
                     self.round_trips += 1
                     time.sleep(self._delay)
                 server.sendall(data)
+
+
+def _results(received: bytearray) -> int:
+    """Removes the complete messages of the server and returns how many of them end a statement without an error."""
+    results = start = 0
+    while len(received) >= start + 5:
+        end = start + 1 + int.from_bytes(received[start + 1 : start + 5])
+        if end > len(received):
+            break
+        results += received[start] in b"CI"  # CommandComplete, EmptyQueryResponse
+        start = end
+    del received[:start]
+    return results
 
 
 @contextlib.contextmanager
