@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError, PlanRefused
@@ -229,7 +229,7 @@ class Migrator:
         backend = holder or lock.holder(opened.connection, self._target.lock_key)
         run = run_of(*opened, backend.pid) if backend else None
         running = run.version if run else ""
-        return [replace(status, state=State.RUNNING) if status.id == running else status for status in statuses], holder
+        return [status._replace(state=State.RUNNING) if status.id == running else status for status in statuses], holder
 
     def check(self) -> Health:
         """Checks whether the database is up to date. Sends only queries, and does not acquire the lock."""
@@ -262,7 +262,7 @@ class Migrator:
         files = source.find(self._settings.dir)
         with self._target.locked() as locked:
             plan = planner.plan_baseline(planner.statuses(files.migrations, locked.rows), as_version(version))
-            plan = checked(replace(plan, problems=(*files.problems, *plan.problems)))
+            plan = checked(plan._replace(problems=(*files.problems, *plan.problems)))
             rows = [locked.history.records.baseline(step.migration) for step in plan.steps]
             locked.history.create()
             locked.connection.run("\n".join(["begin;", *rows, "commit;"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,8 +24,7 @@ class Version(NamedTuple):
         return f"v{self.major}.{self.minor}.{self.patch}-{self.sequence:03d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A location in a file. Lines and columns start at 1, columns count characters; `text` is the text of the line."""
 
     path: str
@@ -45,8 +43,7 @@ class ProblemLevel(Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that the user has to decide or fix. `code` does not change, so that scripts can rely on it."""
 
     code: str
@@ -56,8 +53,7 @@ class Problem:
     level: ProblemLevel = ProblemLevel.ERROR
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """A migration on disk: versioned, or repeatable and without a version.
 
     `id` is its name in the history table: `v2.0.0-001`, or `R__refresh_views`. `checksum` is that of the up file.
@@ -71,8 +67,7 @@ class Migration:
     down: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """A row of the history table; the fields are the columns, in the same order.
 
     While `success` is false, the script is unfinished: `action` is its direction, `statements_done` the number of its
@@ -130,8 +125,7 @@ class State(Enum):
     RUNNING = "running"
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationStatus:
+class MigrationStatus(NamedTuple):
     """A migration and its state. It has a file (`migration`), a row (`applied`), or both."""
 
     id: str
@@ -142,8 +136,7 @@ class MigrationStatus:
     applied: Applied | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A migration and the action to take on it; `row` is its row in the history table when the plan was made."""
 
     migration: Migration
@@ -156,8 +149,7 @@ class Step:
         return (self.action is Action.ROLL_BACK and self.migration.down) or self.migration.up
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
+class PlanRequest(NamedTuple):
     """The input from which a plan is made.
 
     `version` is the last version to apply, or the version to roll back to. `steps` is the number of migrations to roll
@@ -170,8 +162,7 @@ class PlanRequest:
     out_of_order: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(NamedTuple):
     """The configured hooks: SQL files that run around migrations, each as a migration without a version."""
 
     before_migrate: Migration | None = None
@@ -192,8 +183,7 @@ class Hooks:
         return tuple(hook for hook in (self.before_each, self.after_each, self.after_error) if hook)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Steps to run, and the problems found. Hooks that run once are steps; the other hooks are in `hooks`."""
 
     steps: tuple[Step, ...]
@@ -211,8 +201,7 @@ class Plan:
         return tuple(problem for problem in self.problems if problem.level is ProblemLevel.ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerReport:
+class ServerReport(NamedTuple):
     """An error message of PostgreSQL, field by field, with libpq's names; `position` counts characters from 1."""
 
     message: str
@@ -225,8 +214,7 @@ class ServerReport:
     source_function: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """The backend that holds the migration lock.
 
     `host` and `state` are empty if this role may not see the activity of the other one.
@@ -245,8 +233,7 @@ class Holder:
         return f"pid {self.pid} ({self.user}, {self.application or 'no application name'}{host})"
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
+class Blocker(NamedTuple):
     """A backend that holds a lock for which the run waits; `age` is that of its transaction, in seconds.
 
     A prepared transaction has `pid` 0 and state "prepared"; `application` is its identifier, `query` the commands that
@@ -302,8 +289,7 @@ class RunSummary(NamedTuple):
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """The result of a run: its steps in order, its warnings, the backup that was made before it, and its summary."""
 
     steps: tuple[Step, ...]
@@ -312,8 +298,7 @@ class Run:
     summary: RunSummary | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """The result of `check`: the pending migrations, and the problems of files and history."""
 
     pending: tuple[MigrationStatus, ...]

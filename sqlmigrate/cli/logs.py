@@ -103,7 +103,7 @@ def _values(event: Event) -> dict[str, object]:
         value = getattr(event, field.name)
         if isinstance(value, Step):
             values |= {"version": value.migration.id, "action": value.action.value}
-        elif isinstance(value, tuple):
+        elif type(value) is tuple:  # not a named tuple, which has its own text
             values[field.name] = len(value) if field.name == "steps" else "; ".join(map(str, value))
         elif value not in (None, ""):
             values[field.name] = value if isinstance(value, int | float) else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
@@ -129,7 +129,7 @@ def prepare(plan: Plan, client: ClientState, *, pooled: bool) -> Prepared:
         step.durable = step.step in final or step.last
         if step.step.action is not Action.HOOK:
             step.before, step.after = before, after
-    return Prepared(replace(plan, problems=(*plan.problems, *problems)) if problems else plan, steps)
+    return Prepared(plan._replace(problems=(*plan.problems, *problems)) if problems else plan, steps)
 
 
 def prepare_hook(hook: Migration, client: ClientState) -> PreparedHook:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError
@@ -56,7 +55,7 @@ def plan_for(request: PlanRequest, files: MigrationFiles, rows: list[Applied], h
     `holder` is the backend that holds the migration lock while a migration is unfinished.
     """
     plan = planner.plan(request, planner.statuses(files.migrations, rows), files.hooks)
-    return replace(plan, problems=(*files.problems, *planner.while_running(plan.problems, holder)))
+    return plan._replace(problems=(*files.problems, *planner.while_running(plan.problems, holder)))
 
 
 def checked(plan: Plan) -> Plan:

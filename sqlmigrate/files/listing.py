@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError, ScriptError
-from sqlmigrate.files.naming import PATTERN, parse_file_name, resembles_migration
+from sqlmigrate.files.naming import PATTERN, is_migration, resembles_migration
 from sqlmigrate.model import Hooks, Location, Problem, ProblemLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HOOKS = {f"{field.name}.sql" for field in fields(Hooks)}
+HOOKS = {f"{name}.sql" for name in Hooks._fields}
 
 
 def unread(directories: Sequence[str]) -> list[Problem]:
@@ -23,13 +22,13 @@ def unread(directories: Sequence[str]) -> list[Problem]:
         ConfigurationError: A directory does not exist or cannot be read.
     """
     tops = {os.path.realpath(directory) for directory in directories}
-    files = sorted(files_in(directories))
+    files = list(files_in(directories))
+    names = {name for _, name in files}
     return [
         problem
-        for path, name in files
-        if not (parse_file_name(name) and path.isascii())
-        and not (name in HOOKS and os.path.realpath(os.path.dirname(path)) in tops)
-        for problem in unread_file(path, name, files)
+        for path, name in sorted(file for file in files if not (is_migration(file[1]) and file[0].isascii()))
+        if not (name in HOOKS and os.path.realpath(os.path.dirname(path)) in tops)
+        for problem in unread_file(path, name, names)
     ]
 
 
@@ -60,17 +59,18 @@ def files_in(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
         visited.add(real)
         try:
             with os.scandir(directory) as entries:
-                visible = [(entry, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+            waiting += [entry.path for entry in visible if entry.is_dir()]
         except OSError as error:
             message = f'could not read directory "{error.filename or directory}": {error.strerror}'
             raise ConfigurationError(message) from error
-        waiting += [entry.path for entry, is_directory in visible if is_directory]
-        for entry, is_directory in visible:
-            if is_directory:
-                continue
-            if _is_sql(entry.name) and not entry.is_file() and os.path.exists(entry.path):
-                raise ScriptError("not a regular file", Location(entry.path))  # reading from a pipe may block
-            yield entry.path, entry.name
+        for entry in visible:
+            if entry.is_file():
+                yield entry.path, entry.name
+            elif not entry.is_dir():
+                if _is_sql(entry.name) and os.path.exists(entry.path):
+                    raise ScriptError("not a regular file", Location(entry.path))  # reading from a pipe may block
+                yield entry.path, entry.name
 
 
 def _is_sql(file_name: str) -> bool:
@@ -82,21 +82,24 @@ def in_utf8(path: str) -> str:
     return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")
 
 
-def unread_file(path: str, file_name: str, files: Sequence[tuple[str, str]]) -> list[Problem]:
-    """Returns the problem of a file that is neither a migration nor a hook; nothing if it is not meant as one."""
+def unread_file(path: str, file_name: str, names: set[str]) -> list[Problem]:
+    """Returns the problem of a file that is neither a migration nor a hook; nothing if it is not meant as one.
+
+    `names` are the names of all files.
+    """
     shown = in_utf8(path)
     if not _is_sql(file_name):
-        is_meant = resembles_migration(file_name) and not _is_backup(file_name, files)
+        is_meant = resembles_migration(file_name) and not _is_backup(file_name, names)
         return (
             [Problem("passed-over", _PASSED_OVER, Location(shown), _RENAME, ProblemLevel.WARNING)] if is_meant else []
         )
     if shown != path:
         return [Problem("misnamed", "the file name is not valid UTF-8", Location(shown), "rename the file")]
-    return [misnamed(path)] if parse_file_name(file_name) is None else []
+    return [] if is_migration(file_name) else [misnamed(path)]
 
 
-def _is_backup(file_name: str, files: Sequence[tuple[str, str]]) -> bool:
-    return file_name.endswith(".bak") and any(name == file_name.removesuffix(".bak") for _, name in files)
+def _is_backup(file_name: str, names: set[str]) -> bool:
+    return file_name.endswith(".bak") and file_name.removesuffix(".bak") in names
 
 
 _PASSED_OVER = "the file is passed over: its name does not end in .sql"

@@ -40,6 +40,12 @@ class Name(NamedTuple):
     direction: str
 
 
+def is_migration(file_name: str) -> bool:
+    """Returns whether a file name is that of a migration."""
+    match = _FILE.fullmatch(file_name)
+    return match is not None and (match[1] is not None or match[6] is None)
+
+
 def parse_file_name(file_name: str) -> Name | None:
     """Returns the parts of a file name, or None if it is not a migration file name."""
     match = _FILE.fullmatch(file_name)

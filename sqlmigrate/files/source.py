@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.segments import Cuts, Piece, Script
 
-_CHUNK = 1024 * 1024
 _BLOCK = 64 * 1024  # malloc maps and unmaps memory for each read of more than 128 KiB
 
 
@@ -65,13 +64,14 @@ def find(directories: Sequence[str]) -> MigrationFiles:
     problems: list[Problem] = []
     tops = {os.path.realpath(directory) for directory in directories}
     files = sorted(files_in(directories))
+    names = {file_name for _, file_name in files}
     for path, file_name in files:
         if file_name in HOOKS and os.path.realpath(os.path.dirname(path)) in tops:
             problems += _add_hook(hooks, path)
         elif (name := parse_file_name(file_name)) is not None and in_utf8(path) == path:
             problems += _add_file(downs if name.direction == "down" else ups, NamedFile(name, path))
         else:
-            problems += unread_file(path, file_name, files)
+            problems += unread_file(path, file_name, names)
     problems += [_down_without_up(file) for identity, file in downs.items() if identity not in ups]
     migrations = [_migration(file, downs.get(identity)) for identity, file in ups.items()]
     return MigrationFiles(sorted(migrations, key=_order), problems, Hooks(**hooks))
@@ -93,21 +93,24 @@ def checksum(path: str) -> str:
     Raises:
         ScriptError: The file cannot be read.
     """
-    digest = _TextDigest()
     try:
         file = os.open(path, os.O_RDONLY)  # creating a file object takes as long as hashing a small file
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
-        size = os.fstat(file).st_size
-        digest.add(os.read(file, min(size, _CHUNK)).removeprefix(codecs.BOM_UTF8))
-        while size > _CHUNK and (block := os.read(file, _CHUNK)):
+        block = os.read(file, _BLOCK)
+        text = block.removeprefix(codecs.BOM_UTF8)
+        if len(block) < _BLOCK:  # the whole file
+            return hashlib.sha256(_with_newlines(text)).hexdigest()
+        digest = _TextDigest()
+        digest.add(text)
+        while block := os.read(file, _BLOCK):
             digest.add(block)
+        return digest.in_hex()
     except OSError as error:
         raise _unreadable(path, error) from error
     finally:
         os.close(file)
-    return digest.in_hex()
 
 
 def open_script(path: str, cuts: Cuts | None = None, client: ClientState | None = None) -> OpenedScript:
@@ -127,7 +130,7 @@ def open_script(path: str, cuts: Cuts | None = None, client: ClientState | None 
         with suppress(ScriptError):  # it is a problem of the script
             deque(chunks, maxlen=0)  # reads the rest for the checksum
     problems = (
-        replace(problem, location=with_line_text(problem.location) if problem.location else None)
+        problem._replace(location=with_line_text(problem.location) if problem.location else None)
         for problem in parsed.problems
     )
     opened = Source(path, digest.in_hex())
@@ -230,7 +233,7 @@ def with_line_text(location: Location) -> Location:
         return location
     with _open(location.path) as file:
         line = next(islice(file, location.line - 1, None), b"")
-    return replace(location, text=line.decode("utf-8-sig", "replace").rstrip("\r\n"))
+    return location._replace(text=line.decode("utf-8-sig", "replace").rstrip("\r\n"))
 
 
 def place_of_row(path: str, piece: Piece, row: int, character: str = "") -> Location:
@@ -238,7 +241,7 @@ def place_of_row(path: str, piece: Piece, row: int, character: str = "") -> Loca
     with _open(path) as file:
         line = _line_of(file, piece.rows[0] if piece.rows else piece.end) + row - 1
     place = with_line_text(Location(path, line, 1))
-    return replace(place, column=max((place.text or "").find(character), 0) + 1)
+    return place._replace(column=max((place.text or "").find(character), 0) + 1)
 
 
 def _with_newlines(block: bytes) -> bytes:
@@ -295,7 +298,7 @@ def _texts(path: str, file: BinaryIO, digest: _TextDigest | None = None) -> Iter
 def _line_of(file: BinaryIO, offset: int) -> int:
     """Returns the number of the line that contains a byte. The position of the file is lost."""
     file.seek(0)
-    blocks = iter(lambda: file.read(min(_CHUNK, offset - file.tell())), b"")
+    blocks = iter(lambda: file.read(min(_BLOCK, offset - file.tell())), b"")
     return 1 + sum(block.count(b"\n") for block in blocks)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history.tables import TableName
     from sqlmigrate.server.connection import Connection, Row
 
-_COLUMNS = ("version", *(field.name for field in fields(Applied)[1:]))
+_COLUMNS = ("version", *Applied._fields[1:])
 _SURVEY = """
 select pg_catalog.pg_backend_pid(),
        pg_catalog.to_regnamespace({schema_name}) is not null,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -280,7 +280,7 @@ def checksum_of(step: Step) -> str:
 
 
 def _as_texts(row: Applied) -> list[str]:
-    return [str(value) for value in astuple(replace(row, executed_at=row.executed_at.astimezone(UTC)))]
+    return [str(value) for value in row._replace(executed_at=row.executed_at.astimezone(UTC))]
 
 
 def digest_of(content: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.config.suggestion import did_you_mean
@@ -290,7 +289,7 @@ def plan_redo(migrations: Sequence[Migration], rows: Sequence[Applied], steps: i
     left = statuses(migrations, [row for row in rows if row.id not in redone])
     forth = plan_apply(left, out_of_order=True, hooks=hooks)
     again = [step for step in forth.steps if step.action is Action.HOOK or step.migration.id in redone]
-    return back, replace(forth, steps=tuple(again) if redone else ())
+    return back, forth._replace(steps=tuple(again) if redone else ())
 
 
 def _has_effect(status: MigrationStatus) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def test_the_pages_can_be_printed(browser: Browser, pages: tuple[Path, Path]) ->
 def test_pictures(browser: Browser, tmp_path: Path) -> None:  # the fixture
     """The page of a history that always has the same times, for the documentation."""
     names = ("create_users", "create_orders", "add_total_to_orders", "index_orders", "drop_old_orders")
-    files = [replace(migration(number), name=name) for number, name in enumerate(names, 1)]
+    files = [migration(number)._replace(name=name) for number, name in enumerate(names, 1)]
     entry = LogEntry(WHEN, "apply", "", "", "success", 0, "", "app_migrations", "deploy", "build-7", "r1", "")
     entries = [
         entry._replace(version=file.id, name=file.name, duration_ms=40 * 9**number, logged_at=WHEN + timedelta(hours=1))

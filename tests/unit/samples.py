@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +43,7 @@ def row(number: int | str, **changes: Any) -> Applied:
         statements_begun=2,
         done_checksum="",
     )
-    return replace(done, **changes)
+    return done._replace(**changes)
 
 
 def failed(number: int | str, **changes: Any) -> Applied:

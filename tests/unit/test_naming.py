@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.files.naming import Bump, Name, file_name, following, parse_file_name, parse_version, slug
+from sqlmigrate.files.naming import Bump, Name, file_name, following, is_migration, parse_file_name, parse_version, slug
 from sqlmigrate.model import Version
 
 NUMBERS = st.integers(0, 10**9)
@@ -44,6 +44,7 @@ def test_a_migration_is_named_by_its_file(text: str, version: Version | None, na
     found = parse_file_name(text)
     assert found is not None
     assert (found.version, found.name, found.direction) == (version, name, direction)
+    assert is_migration(text)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,7 @@ def test_a_migration_is_named_by_its_file(text: str, version: Version | None, na
 )  # fmt: skip
 def test_any_other_file_is_misnamed(text: str) -> None:
     assert parse_file_name(text) is None
+    assert not is_migration(text)
 
 
 @pytest.mark.parametrize(("text", "identity"), [("V2.0.0-5__a.up.sql", "v2.0.0-005"), ("R__Views.sql", "R__Views")])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -58,7 +57,7 @@ def test_other_events_are_always_due() -> None:
 def test_a_blocker_is_due_once() -> None:
     pace = Pace()
     first, second = (Blocker(pid, "app", "web", "active", 1, "select 1") for pid in (8, 9))
-    older = replace(first, age=2)
+    older = first._replace(age=2)
     blocked = [
         events.Blocked("sqlmigrate v1.0.0-001", (first,)),
         events.Blocked("sqlmigrate v1.0.0-001", (older,)),

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -327,7 +325,7 @@ class _Counted(Version):
 
 
 def _comparisons(count: int) -> int:
-    files = [replace(migration(number), version=_Counted(1, 0, 0, number)) for number in range(1, count + 1)]
+    files = [migration(number)._replace(version=_Counted(1, 0, 0, number)) for number in range(1, count + 1)]
     _Counted.compared = 0
     statuses(files, [row(number) for number in range(1, count + 1)])
     return _Counted.compared

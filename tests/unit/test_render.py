@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -338,7 +337,7 @@ def test_status_shows_a_table_and_totals() -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_each_state_has_a_colour(state: State) -> None:
-    said = text.status([replace(STANDING[2], state=state)])
+    said = text.status([STANDING[2]._replace(state=state)])
     assert unstyle(said) != said
 
 

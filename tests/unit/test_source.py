@@ -14,6 +14,7 @@ from sqlmigrate.model import Location
 from sqlmigrate.sql.segments import Cuts, Piece
 
 BOM = b"\xef\xbb\xbf"
+BLOCK = 64 * 1024
 MEBIBYTE = 1024 * 1024
 
 
@@ -175,8 +176,12 @@ LONG = (b"x" * 98 + b"\n") * 32_000
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\n", b"select 1;\n-- \xc3\xa9\n", LONG, b"x" * (MEBIBYTE - 1) + b"\nselect 1;\n"],
-    ids=["empty", "newline", "short", "long", "newline at the edge"],
+    "text",
+    [
+        b"", b"\n", b"select 1;\n-- \xc3\xa9\n", LONG, b"x" * (MEBIBYTE - 1) + b"\nselect 1;\n",
+        *(b"x" * (BLOCK - distance) + b"\nselect 1;\n" for distance in range(6)),
+        *(b"x" * (BLOCK - distance) + b"\n" for distance in range(6)),
+    ],
 )  # fmt: skip
 def test_the_checksum_is_that_of_the_text_without_bom_and_with_newlines(tmp_path: Path, text: bytes) -> None:
     expected = hashlib.sha256(text).hexdigest()
@@ -185,7 +190,7 @@ def test_the_checksum_is_that_of_the_text_without_bom_and_with_newlines(tmp_path
         assert checksum(_write(tmp_path / "f.sql", content)) == expected
 
 
-@pytest.mark.parametrize("length", range(MEBIBYTE - 5, MEBIBYTE + 2))
+@pytest.mark.parametrize("length", [*range(BLOCK - 5, BLOCK + 2), *range(MEBIBYTE - 5, MEBIBYTE + 2)])
 def test_a_crlf_may_be_split_between_two_blocks(tmp_path: Path, length: int) -> None:
     content = b"x" * length + b"\r\n\r\r\n" + b"y" * MEBIBYTE + b"\r"
     expected = hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -67,7 +66,7 @@ def test_status_shows_each_state_with_who_and_when_and_the_error() -> None:
         [migration(1), migration(2), migration(3), migration(4)],
         [row(1), failed(2, error_msg="division by zero"), partial(3)],
     )
-    page = timeline.status([*standing, replace(standing[3], state=State.RUNNING)], [], PLACE)
+    page = timeline.status([*standing, standing[3]._replace(state=State.RUNNING)], [], PLACE)
     table = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("<tbody>") : page.index("</tbody>")]).split())
     assert table == (
         "v1.0.0-001 step applied 2026-01-02 03:04:05 UTC 1.2 s dba"
@@ -79,7 +78,7 @@ def test_status_shows_each_state_with_who_and_when_and_the_error() -> None:
 
 def test_every_state_has_a_colour() -> None:
     standing = statuses([migration(1)], [])
-    page = timeline.status([replace(standing[0], state=state) for state in State], [], PLACE)
+    page = timeline.status([standing[0]._replace(state=state) for state in State], [], PLACE)
     assert all(f">{state.value}</b>" in page for state in State)
 
 
@@ -96,7 +95,7 @@ def test_every_field_of_the_log_is_escaped(field: str) -> None:
 
 
 def test_the_names_of_migrations_and_of_the_database_are_escaped() -> None:
-    standing = statuses([replace(migration(1), name=ATTACK)], [failed(1, error_msg=ATTACK, executed_by=ATTACK)])
+    standing = statuses([migration(1)._replace(name=ATTACK)], [failed(1, error_msg=ATTACK, executed_by=ATTACK)])
     page = timeline.status(standing, [], Place(ATTACK, ATTACK, ATTACK, WHEN))
     assert "<script>" not in page
     assert "\x1b" not in page

@@ -62,7 +62,7 @@ def remember(key: str, observations: Sequence[Observation]) -> None:
 
 
 def _observation(row: dict[str, Any], path: str) -> Observation:
-    start = replace(Location(**row["start"]), path=path)
+    start = Location(path, *row["start"][1:])
     return Observation(start, tuple(Effect(*effect) for effect in row["effects"]), row["alone"])
 
 

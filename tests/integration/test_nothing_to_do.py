@@ -1,0 +1,46 @@
+"""What a command costs that has nothing to do: it is started often. Everything is counted, nothing is timed."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from tests.project import Project
+
+COMMANDS = ("migrate", "check", "status")
+# Counts what the command opens and lists, in a process of its own: an audit hook cannot be removed.
+COUNT = """
+import collections, json, sys
+import click, psycopg
+counts = collections.Counter()
+def count(event, arguments):
+    if event in ("open", "os.scandir") and str(arguments[0]).startswith(sys.argv[1]):
+        counts[event] += 1
+sys.addaudithook(count)
+from sqlmigrate.cli import main
+try:
+    main(sys.argv[2:], standalone_mode=False)
+except SystemExit as end:
+    assert not end.code, end.code
+print(json.dumps(counts), file=sys.stderr)
+"""
+
+
+def _counted(project: Project, program: str, command: str) -> dict[str, int]:
+    for number in range(1, 21):
+        project.add(number, f"create table t{number} (a int);", "drop table t{number};")
+    project.migrator().migrate()
+    run = project.run([sys.executable, "-c", program, str(project.directory), command])
+    assert run.returncode == 0, run.stderr
+    counts: dict[str, int] = json.loads(run.stderr.splitlines()[-1])
+    return counts
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_up_file_is_opened_once_and_no_down_file(project: Project, command: str) -> None:
+    counts = _counted(project, COUNT, command)
+
+    assert counts["open"] == 20
+    assert counts["os.scandir"] <= 2  # one more for the warnings of files that are not read
