@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.execution.runner import Runner, checked
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
 # longer than reading the files and the rows.
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(NamedTuple):
     """The status of a migration, its log entries, and the number of statements and segments of its up file."""
 
     standing: MigrationStatus
@@ -221,13 +219,15 @@ class Migrator:
 
     def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:
         """Returns the statuses, and if a migration is unfinished, the backend that holds the migration lock."""
-        from sqlmigrate.planning.activity import run_of
         from sqlmigrate.server import lock
 
         rows, holder = self._target.observed(opened)
         statuses = planner.statuses(source.find(self._settings.dir).migrations, rows)
-        backend = holder or lock.holder(opened.connection, self._target.lock_key)
-        run = run_of(*opened, backend.pid) if backend else None
+        if not (backend := holder or lock.holder(opened.connection, self._target.lock_key)):
+            return statuses, None
+        from sqlmigrate.planning.activity import run_of
+
+        run = run_of(*opened, backend.pid)
         running = run.version if run else ""
         return [status._replace(state=State.RUNNING) if status.id == running else status for status in statuses], holder
 

@@ -7,6 +7,7 @@ error. A test that needs a process (signals, a terminal, a server that ends with
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -77,6 +78,7 @@ def _process_state() -> Iterator[None]:
     """Restores what a command changes in its process."""
     environment, directory, argv = dict(os.environ), os.getcwd(), sys.argv
     streams = sys.stdin, sys.stdout, sys.stderr
+    threshold = gc.get_threshold()
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     tempfile.tempdir = None  # each process reads TMPDIR
     for cached in (password._from_command, password._from_pipe):
@@ -85,6 +87,8 @@ def _process_state() -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.stdin, sys.stdout, sys.stderr = streams

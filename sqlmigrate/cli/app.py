@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import signal
 import sys
@@ -59,6 +60,8 @@ class App:
         """A migrator for a command that works on files; it requires no database as long as it does not connect."""
         from sqlmigrate.migrator import Migrator  # loads psycopg, which other commands do not need
 
+        gc.freeze()  # the modules live as long as the process: no collection goes through them, not even the last
+        gc.set_threshold(_COLLECTION)
         return Migrator(self.settings, self._console.event)
 
     def show_run(self, run: Run, result: Result | None = None) -> None:
@@ -298,6 +301,7 @@ def _setting(option: Option) -> Titled:
     )
 
 
+_COLLECTION = 10_000  # new objects; nearly all of a command live until its end
 _REPORT = "report it with the traceback; the history table shows what was committed"
 _KEEP_RUNNING = Titled(
     ["--keep-running"],

@@ -41,7 +41,7 @@ def statuses(migrations: Sequence[Migration], rows: Iterable[Applied]) -> list[M
     versions = {id_: version_of_file[id_] if id_ in version_of_file else _version(id_) for id_ in row_of}
     newest = max((version for id_, version in versions.items() if version and row_of[id_].success), default=None)
     newest_file = max((file.version for file in migrations if file.version), default=())
-    is_older = any(
+    is_older = (newest or ()) > newest_file and any(
         version and row_of[id_].success and row_of[id_].action != FILE_REMOVED and version > newest_file
         for id_, version in versions.items()
     )

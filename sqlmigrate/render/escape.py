@@ -10,8 +10,9 @@ _UNPRINTABLE = (
     r"\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
 _PATTERN = re.compile(_UNPRINTABLE)
-# The styles of sqlmigrate's own output hide nothing, even if a server's message contains them.
-_PATTERN_EXCEPT_STYLES = re.compile(rf"(\x1b\[(?:0|1|2|31|32|33|36|90)m|\r\n)|{_UNPRINTABLE}")
+# The styles of sqlmigrate's own output hide nothing, even if a server's message contains them; neither does CRLF. The
+# set of characters comes first, because re searches fast for one.
+_PATTERN_EXCEPT_STYLES = re.compile(rf"{_UNPRINTABLE}(?<!\x1b(?=\[(?:0|1|2|31|32|33|36|90)m))(?<!\r(?=\n))")
 
 
 def visible(text: str) -> str:
@@ -26,7 +27,7 @@ def in_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """Returns the text with escapes for a terminal; keeps the styles of sqlmigrate's output."""
-    return _PATTERN_EXCEPT_STYLES.sub(lambda match: match[1] or _escape(match[0]), text)
+    return _PATTERN_EXCEPT_STYLES.sub(lambda match: _escape(match[0]), text)
 
 
 def _escape(character: str) -> str:

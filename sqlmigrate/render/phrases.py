@@ -32,7 +32,7 @@ def failure(row: Applied) -> str:
 
 def when(moment: datetime) -> str:
     """Returns a point in time with its time zone."""
-    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+    return f"{moment.isoformat(' ')[:19]} {moment.tzname()}"  # strftime takes three times as long
 
 
 def named(step: Step) -> str:

@@ -179,15 +179,19 @@ def templates(result: Sequence[Template]) -> str:
 
 def status(result: Sequence[MigrationStatus], directories: Sequence[str] = ()) -> str:
     """Returns a table of the migrations, and how many have each state."""
-    rows = [("VERSION", "NAME", "STATE", "WHEN", "TOOK"), *map(_status_row, result)]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = [_aligned(row, widths) for row in rows]
-    for number, migration in enumerate(result, 1):
-        state = migration.state
-        lines[number] = lines[number].replace(f" {state.value} ", f" {style(state.value, fg=_COLOURS[state])} ")
-    counts = Counter(migration.state for migration in result)
-    summary = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
-    return "\n".join([*lines, "", summary]) if result else _no_migrations(directories)
+    if not result:
+        return _no_migrations(directories)
+    header = ("VERSION", "NAME", "STATE", "WHEN", "TOOK")
+    rows = [*map(_status_row, result)]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    coloured = {
+        state.value: style(state.value, fg=colour) + " " * (widths[2] - len(state.value))
+        for state, colour in _COLOURS.items()
+    }
+    lines = _aligned([header, *((*row[:2], coloured[row[2]], *row[3:]) for row in rows)], widths)
+    counts = Counter(row[2] for row in rows)
+    summary = ", ".join(f"{counts[state.value]} {state.value}" for state in State if state.value in counts)
+    return "\n".join([*lines, "", summary])
 
 
 def _status_row(status: MigrationStatus) -> tuple[str, ...]:
@@ -198,8 +202,9 @@ def _status_row(status: MigrationStatus) -> tuple[str, ...]:
     return identity, status.name, status.state.value, when(row.executed_at), took(row.took)
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+def _aligned(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    line = "  ".join(f"{{:<{width}}}" for width in widths)
+    return [line.format(*row) for row in rows]
 
 
 def info(result: Sequence[Detail], directories: Sequence[str] = ()) -> str:
@@ -309,8 +314,8 @@ def terminated(result: Holder) -> str:
 def history(result: Sequence[LogEntry]) -> str:
     """Returns one line per log entry, the newest last; below it the error, or the digest of the approved plan."""
     rows = [("WHEN", "ACTION", "MIGRATION", "OUTCOME", "TOOK", "WHO"), *map(_entry, result)]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    lines = [_aligned(row, widths).rstrip() for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [line.rstrip() for line in _aligned(rows, widths)]
     for number, entry in enumerate(result, 1):
         if entry.outcome != "success":
             lines[number] = style(lines[number], fg="red")
