@@ -41,7 +41,7 @@ _WITHOUT_OPTION = ("SQLMIGRATE_LINT", "SQLMIGRATE_LINT_MEMORY", "SQLMIGRATE_LINT
 _HARMLESS = ("output_format", "log_level", "quiet", "verbose", "keep_running")
 _FILE_ONLY = {f"{PREFIX}{option.name.upper()}": option.name for option in OPTIONS if not option.metavar}
 # Kubernetes sets them in each pod for a Service whose name starts with sqlmigrate.
-_KUBERNETES = re.compile(r"SQLMIGRATE_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_KUBERNETES = r"SQLMIGRATE_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 _TESTS = "SQLMIGRATE_TEST_"
 # An option on the command line makes the variables of the others ineffective.
 _ALTERNATIVES = (
@@ -116,14 +116,14 @@ def check(environ: Mapping[str, str], root: click.Group) -> None:
     Raises:
         ConfigurationError: a variable is misspelt, or has no effect.
     """
-    if not (names := [name for name, value in environ.items() if name.startswith(PREFIX) and value]):
-        return
     known = {*_WITHOUT_OPTION, *(f"{PREFIX}{option.name.upper()}" for option in OPTIONS if option.metavar)}
+    if not (names := [name for name in environ if name.startswith(PREFIX) and environ[name] and name not in known]):
+        return
     for command in root.commands.values():
         options = (option for option in command.params if isinstance(option, click.Option))
         known |= {variable_of(command.name or "", option) for option in options}
     for name in names:
-        is_foreign = name.startswith(_TESTS) or _KUBERNETES.fullmatch(name) or environ[name].startswith("tcp://")
+        is_foreign = name.startswith(_TESTS) or re.fullmatch(_KUBERNETES, name) or environ[name].startswith("tcp://")
         if name not in known and not is_foreign:
             raise ConfigurationError(f"unknown variable {name}", hint=_hint(name, known))
 

@@ -21,8 +21,8 @@ _Given = TypeVar("_Given", bound="Version | None")
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)\.(\d+)-(\d+)\s*", re.IGNORECASE)
 
 # A version or R__ at the start, or an ending such as .psql, .sql.txt or .sql~.
-_RESEMBLES = re.compile(r"(?:v\d[\d.]*(?:-\d+)?|r)__.*|.*\.\w*sql(?:\.\w+|~)?", re.IGNORECASE)
-_LEFT = re.compile(r"(?:~|\.(?:orig|rej|sw[a-p]|tmp|j2))$", re.IGNORECASE)
+_RESEMBLES = r"(?i)(?:v\d[\d.]*(?:-\d+)?|r)__.*|.*\.\w*sql(?:\.\w+|~)?"
+_LEFT = r"(?i)(?:~|\.(?:orig|rej|sw[a-p]|tmp|j2))$"
 
 PATTERN = "V{major}.{minor}.{patch}-{sequence}__{name}.up.sql"
 
@@ -63,7 +63,7 @@ def resembles_migration(file_name: str) -> bool:
 
     Files that editors and git leave behind are not, and neither are templates.
     """
-    return _RESEMBLES.fullmatch(file_name) is not None and _LEFT.search(file_name) is None
+    return re.fullmatch(_RESEMBLES, file_name) is not None and re.search(_LEFT, file_name) is None
 
 
 def parse_version(text: str) -> Version:

@@ -9,7 +9,6 @@ _UNPRINTABLE = (
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f"
     r"\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
-_PATTERN = re.compile(_UNPRINTABLE)
 # The styles of sqlmigrate's own output hide nothing, even if a server's message contains them; neither does CRLF. The
 # set of characters comes first, because re searches fast for one.
 _PATTERN_EXCEPT_STYLES = re.compile(rf"{_UNPRINTABLE}(?<!\x1b(?=\[(?:0|1|2|31|32|33|36|90)m))(?<!\r(?=\n))")
@@ -17,7 +16,7 @@ _PATTERN_EXCEPT_STYLES = re.compile(rf"{_UNPRINTABLE}(?<!\x1b(?=\[(?:0|1|2|31|32
 
 def visible(text: str) -> str:
     """Returns the text with escapes, so that a reader sees exactly what will run."""
-    return _PATTERN.sub(lambda match: _escape(match[0]), text)
+    return re.sub(_UNPRINTABLE, lambda match: _escape(match[0]), text)
 
 
 def in_line(text: str) -> str:

@@ -26,7 +26,7 @@ LATE = (
 # Counts what the command opens and lists, in a process of its own: an audit hook cannot be removed.
 COUNT = (
     f"LATE = {LATE}"
-    + """
+    """
 import collections, gc, json, sys
 import click, psycopg
 counts = collections.Counter()
