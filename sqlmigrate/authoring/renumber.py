@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,21 +74,20 @@ def plan(directories: Sequence[str], rows: Sequence[Applied], request: RenumberR
     """
     arrivals = _arrivals(directories, request.base)
     candidates = _candidates(source.named_files(directories), arrivals or {})
-    applied = {
-        candidate for candidate in candidates if _is_applied(candidate, candidates, {row.id: row for row in rows})
-    }
+    twins = _by_version(candidates)
+    row_of = {row.id: row for row in rows}
+    applied = {candidate for candidate in candidates if _is_applied(candidate, twins[candidate.version], row_of)}
     if request.named:
         moving, problems = _named(candidates, applied, request.named)
     else:
-        moving, problems = _due(candidates, applied, rows)
+        moving, problems = _due(twins, applied, rows)
         if moving and arrivals is not None:
             moving |= _behind(min(candidate.version for candidate in moving), candidates, applied)
-    staying = {candidate.version for candidate in candidates if candidate not in moving} | {*_versions(rows)}
-    moves = tuple(_moves(sorted(moving, key=_order), staying))
-    return Renumbering(
-        moves,
-        (*problems, *_overtaken(moves, [candidate for candidate in candidates if candidate not in applied | moving])),
-    )
+    staying = [candidate for candidate in candidates if candidate not in moving]
+    versions = {candidate.version for candidate in staying} | {*_versions(rows)}
+    moves = tuple(_moves(sorted(moving, key=_order), versions))
+    others = (candidate for candidate in staying if candidate not in applied)
+    return Renumbering(moves, (*problems, *_overtaken(moves, others)))
 
 
 def do(moves: Sequence[Move]) -> None:
@@ -110,21 +110,32 @@ def _arrivals(directories: Sequence[str], base: str | None) -> dict[str, int] | 
 
 
 def _candidates(named: Iterable[NamedFile], arrivals: Mapping[str, int]) -> list[Candidate]:
-    ups = [file for file in named if file.name.version and file.name.direction != "down"]
-    downs = [file for file in named if file.name.version and file.name.direction == "down"]
+    files = [*named]
+    ups = [file for file in files if file.name.direction != "down"]
+    downs: dict[Version | None, list[NamedFile]] = defaultdict(list)
+    for file in files:
+        if file.name.direction == "down":
+            downs[file.name.version].append(file)
+    counts = Counter(up.name.version for up in ups)
     candidates = []
     for up in ups:
         version, name = up.name.version, up.name.name
-        is_alone = sum(file.name.version == version for file in ups) == 1
-        paths = [file.path for file in downs if file.name.version == version and (is_alone or file.name.name == name)]
+        paths = [file.path for file in downs[version] if counts[version] == 1 or file.name.name == name]
         down = min(paths, key=lambda path: os.path.dirname(path) != os.path.dirname(up.path), default=None)
-        migration = Migration(up.name.id, version, name, up.path, source.checksum(up.path), down)
         if version:
+            migration = Migration(up.name.id, version, name, up.path, source.checksum(up.path), down)
             candidates.append(Candidate(version, migration, arrivals.get(up.path)))
     return candidates
 
 
-def _is_applied(candidate: Candidate, candidates: Sequence[Candidate], rows: Mapping[str, Applied]) -> bool:
+def _by_version(candidates: Iterable[Candidate]) -> dict[Version, list[Candidate]]:
+    twins: dict[Version, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        twins[candidate.version].append(candidate)
+    return twins
+
+
+def _is_applied(candidate: Candidate, twins: Sequence[Candidate], rows: Mapping[str, Applied]) -> bool:
     """Returns whether the row in the history table belongs to the candidate.
 
     Of several candidates with the same version, the checksum decides, then the name; otherwise it belongs to all.
@@ -132,10 +143,9 @@ def _is_applied(candidate: Candidate, candidates: Sequence[Candidate], rows: Map
     row = rows.get(candidate.migration.id)
     if row is None:
         return False
-    twins = [twin.migration for twin in candidates if twin.version == candidate.version]
-    by_text = [twin for twin in twins if twin.checksum == row.checksum]
-    by_name = [twin for twin in by_text or twins if twin.name == row.name]
-    return candidate.migration in (by_name or by_text or twins)
+    by_text = [twin for twin in twins if twin.migration.checksum == row.checksum]
+    by_name = [twin for twin in by_text or twins if twin.migration.name == row.name]
+    return candidate in (by_name or by_text or twins)
 
 
 def _named(
@@ -170,7 +180,7 @@ def _is_named(candidate: Candidate, text: str) -> bool:
 
 
 def _due(
-    candidates: Sequence[Candidate], applied: set[Candidate], rows: Iterable[Applied]
+    candidates: Mapping[Version, Iterable[Candidate]], applied: set[Candidate], rows: Iterable[Applied]
 ) -> tuple[set[Candidate], list[Problem]]:
     """Returns the migrations to renumber, and the problems.
 
@@ -180,8 +190,8 @@ def _due(
     moving: set[Candidate] = set()
     problems = []
     newest = max((version for version in _versions(row for row in rows if row.success)), default=None)
-    for version in sorted({candidate.version for candidate in candidates}):
-        twins = sorted((candidate for candidate in candidates if candidate.version == version), key=_order)
+    for version in sorted(candidates):
+        twins = sorted(candidates[version], key=_order)
         staying = [twin for twin in twins if twin in applied] or _first(twins)
         if len(staying) > 1:
             problems.append(_undecided(staying, applied))
@@ -222,10 +232,10 @@ def _versions(rows: Iterable[Applied]) -> Iterator[Version]:
 
 
 def _moves(moving: Iterable[Candidate], staying: set[Version]) -> Iterator[Move]:
-    versions = set(staying)
+    newest: Iterable[Version] = staying
     for candidate in moving:
-        after = following(versions)
-        versions.add(after)
+        after = following(newest)
+        newest = [after]
         paths = [path for path in (candidate.migration.up, candidate.migration.down) if path]
         yield Move(candidate.version, after, tuple((path, _renamed(path, after)) for path in paths))
 
@@ -272,9 +282,9 @@ def _late(candidate: Candidate) -> Problem:
 
 def _overtaken(moves: Sequence[Move], others: Iterable[Candidate]) -> Iterator[Problem]:
     """Yields a warning for each migration of this branch that ran after a moved migration and now runs before it."""
+    first = next(iter(moves), None)  # the new versions are after all others
     for candidate in others:
-        passing = [move for move in moves if move.before < candidate.version < move.after]
-        if passing and candidate.arrived is None:
-            message = f"{candidate.migration.id} now runs before {passing[0].after}"
+        if first and first.before < candidate.version and candidate.arrived is None:
+            message = f"{candidate.migration.id} now runs before {first.after}"
             hint = "if it depends on that migration, renumber it as well"
             yield Problem("overtaken", message, Location(candidate.migration.up), hint, ProblemLevel.WARNING)
