@@ -215,7 +215,8 @@ class Migrator:
             statuses = [status for status in every if version is None or status.version == version]
             if not statuses and version is not None:
                 raise PlanRefused([planner.unknown_version(version, every)], prevents_run=False)
-            return [_detail(status, log.log_of(*opened, status.id)) for status in statuses]
+            entries = log.by_migration(*opened, "" if version is None else str(version))
+            return [_detail(status, entries[status.id]) for status in statuses]
 
     def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:
         """Returns the statuses, and if a migration is unfinished, the backend that holds the migration lock."""
@@ -227,8 +228,7 @@ class Migrator:
             return statuses, None
         from sqlmigrate.planning.activity import run_of
 
-        run = run_of(*opened, backend.pid)
-        running = run.version if run else ""
+        running = run.version if (run := run_of(*opened, backend.pid)) else ""
         return [status._replace(state=State.RUNNING) if status.id == running else status for status in statuses], holder
 
     def check(self) -> Health:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.history.tables import INTERRUPTED, UNDONE_VERSION
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 BOUNDS = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 60_000, 300_000, 900_000, 1_800_000, 3_600_000)
 
 _COLUMNS = "logged_at, action, version, name, outcome, duration_ms, error_msg, db_user, os_user, host, run_id, checksum"
-_LOG_OF = f"select {_COLUMNS} from {{log}} where version = %(version)s order by id"
+_LOG_OF = f"select {_COLUMNS} from {{log}} where %(version)s in ('', version) order by id"
 # The statements after this query have a later snapshot. If a run does not hold the lock according to this query, they
 # see the end of the run if it was recorded. A run that started later than this query did not hold the lock yet.
 _LOCK_HOLDER = """
@@ -137,12 +138,13 @@ class Pruned(NamedTuple):
     runs: int
 
 
-def log_of(connection: Connection, history: History, identity: str) -> list[LogEntry]:
-    """Returns the log entries of one migration, oldest first."""
-    if not history.format:
-        return []
-    rows = connection.rows(history.tables.fill(_LOG_OF), {"version": identity})
-    return [LogEntry(*row) for row in rows]
+def by_migration(connection: Connection, history: History, identity: str = "") -> dict[str, list[LogEntry]]:
+    """Returns the log entries of one migration, or of each, oldest first."""
+    entries: dict[str, list[LogEntry]] = defaultdict(list)
+    if history.format:
+        for row in connection.rows(history.tables.fill(_LOG_OF), {"version": identity}):
+            entries[row[2]].append(LogEntry(*row))
+    return entries
 
 
 def entries(

@@ -37,3 +37,17 @@ def test_nothing_to_do_takes_five_round_trips_at_most(project: Project) -> None:
         assert project.migrator(database_url=proxy.conninfo).migrate().steps == ()
 
     assert proxy.round_trips <= 5
+
+
+@pytest.mark.parametrize("method", ["status", "info", "check", "validate", "history"])
+def test_a_command_that_reads_takes_as_many_round_trips_for_many_migrations(project: Project, method: str) -> None:
+    counts = []
+    for total in (1, 20):
+        for number in range(1, total + 1):
+            project.add(number, f"create table t{number} ();")
+        project.migrator().migrate()
+        with proxied(project.database) as proxy:
+            getattr(project.migrator(database_url=proxy.conninfo), method)()
+        counts.append(proxy.round_trips)
+
+    assert counts[1] <= counts[0] + 3  # a long answer arrives in pieces
