@@ -23,10 +23,11 @@ def unread(directories: Sequence[str]) -> list[Problem]:
     """
     tops = {os.path.realpath(directory) for directory in directories}
     files = list(files_in(directories))
-    names = {name for _, name in files}
+    others = sorted((path, name) for path, name in files if not (is_migration(name) and path.isascii()))
+    names = {name for _, name in files} if others else set()
     return [
         problem
-        for path, name in sorted(file for file in files if not (is_migration(file[1]) and file[0].isascii()))
+        for path, name in others
         if not (name in HOOKS and os.path.realpath(os.path.dirname(path)) in tops)
         for problem in unread_file(path, name, names)
     ]

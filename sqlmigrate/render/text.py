@@ -182,14 +182,15 @@ def status(result: Sequence[MigrationStatus], directories: Sequence[str] = ()) -
     if not result:
         return _no_migrations(directories)
     header = ("VERSION", "NAME", "STATE", "WHEN", "TOOK")
-    rows = [*map(_status_row, result)]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    columns = [*zip(header, *map(_status_row, result), strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    counts = Counter(columns[2])
     coloured = {
         state.value: style(state.value, fg=colour) + " " * (widths[2] - len(state.value))
         for state, colour in _COLOURS.items()
     }
-    lines = _aligned([header, *((*row[:2], coloured[row[2]], *row[3:]) for row in rows)], widths)
-    counts = Counter(row[2] for row in rows)
+    columns[2] = tuple(coloured.get(state, state) for state in columns[2])
+    lines = _aligned(zip(*columns, strict=True), widths)
     summary = ", ".join(f"{counts[state.value]} {state.value}" for state in State if state.value in counts)
     return "\n".join([*lines, "", summary])
 
