@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from click import style
@@ -62,7 +61,7 @@ def listed(problems: Iterable[Problem]) -> list[str]:
     in_order = [*problems]
     hints = [*(each.hint for each in in_order[1:]), ""]
     return [
-        problem(replace(each, hint="") if each.hint == following else each)
+        problem(each._replace(hint="") if each.hint == following else each)
         for each, following in zip(in_order, hints, strict=False)
     ]
 

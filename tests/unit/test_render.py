@@ -250,7 +250,7 @@ def test_every_result_and_error_has_text_and_json(kind: str, values: tuple[Any, 
 
 def test_a_hint_that_problems_in_succession_share_is_shown_once() -> None:
     first, second, other = (
-        replace(WRONG, message=name, hint=hint) for name, hint in (("a", "h"), ("b", "h"), ("c", ""))
+        WRONG._replace(message=name, hint=hint) for name, hint in (("a", "h"), ("b", "h"), ("c", ""))
     )
 
     assert unstyle("\n".join(phrases.listed([first, second, other, first]))).count("→ h") == 2
