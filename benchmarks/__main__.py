@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from benchmarks.cpu import BARE, NO_OPS, growth, milliseconds
 from benchmarks.linters import lint
 from benchmarks.measuring import BIN, SQLMIGRATE, Timing, compare, create_database, directory, timed, write_migrations
 from benchmarks.migrating import migrate, psql
@@ -47,8 +47,6 @@ end
 $$;
 create trigger touch before insert or update on t{n} for each row execute function touch_{n}();
 """
-BARE = ROOT / "benchmarks" / "bare.py"
-NO_OPS = ("migrate", "check", "status")
 SQUAWK = "2.70.0"
 
 
@@ -75,40 +73,6 @@ def nothing_to_do(server: Server) -> None:
             for command in NO_OPS:
                 title = f"no-op {command}, {count:,} files: sqlmigrate, bare script"
                 compare(title, 15, partial(timed, [*SQLMIGRATE, command]), partial(timed, bare))
-
-
-def milliseconds(server: Server) -> None:
-    columns = []
-    for count in (1000, 10_000):
-        with directory() as path:
-            create_database(server)
-            write_migrations(path, count)
-            timed([*SQLMIGRATE, "migrate"])
-            programs: dict[str, list[str | Path]] = {"`bare.py`": [sys.executable, BARE, path / "migrations"]}
-            columns.append(_column(programs | {f"`{name}`": [*SQLMIGRATE, name] for name in NO_OPS}))
-    for name in columns[0]:
-        print(f"| {name} | {' | '.join(f'{each[name]:.1f}' for each in columns)} |")
-
-
-def _column(programs: Mapping[str, Sequence[str | Path]]) -> dict[str, float]:
-    """Returns the milliseconds of each stage, and of each of these programs as a whole."""
-    least: dict[str, float] = {}
-    for _ in range(15):
-        output, total = _cpu([sys.executable, "-m", "benchmarks.milliseconds"])
-        taken: dict[str, float] = json.loads(output)
-        taken["Python ends"] = total - sum(taken.values())
-        taken |= {name: _cpu(program)[1] for name, program in programs.items()}
-        least = {name: min(value, least.get(name, value)) for name, value in taken.items()}
-    return {name: seconds * 1000 for name, seconds in least.items()}
-
-
-def _cpu(program: Sequence[str | Path]) -> tuple[str, float]:
-    """Returns what a program writes to stderr, and the seconds of CPU time that it takes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # In a directory without a pyproject.toml, which would be parsed.
-    done = subprocess.run(program, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done.stderr, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def single_file(server: Server, title: str, write: Callable[[Path], None]) -> None:
@@ -193,6 +157,7 @@ BENCHMARKS = {
     "start": start,
     "nothing_to_do": nothing_to_do,
     "milliseconds": milliseconds,
+    "growth": growth,
     "migrate": migrate,
     "peers": peers,
     "inserts": inserts,

@@ -1,6 +1,6 @@
 """Names each millisecond of CPU time, user and system, of a command that has nothing to do.
 
-`python -m benchmarks milliseconds` runs this module in processes of its own, and prints the least time of each stage.
+`milliseconds` in `cpu.py` runs this module in processes of its own, and prints the least time of each stage.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 def stages() -> Iterator[str]:
     """Does what `status` does; yields the name of each stage after it."""
     yield "Python starts"
-    import psycopg  # noqa: F401  # the import is what is measured
+    import psycopg  # noqa: F401  # to measure it
 
     yield "import psycopg"
     import click
 
     yield "import click"
-    import sqlmigrate.cli  # noqa: F401  # the import is what is measured
+    import sqlmigrate.cli  # noqa: F401  # to measure it
 
     yield "the commands and their options"
     from sqlmigrate.config.settings import load
     from sqlmigrate.files import listing, source
-    from sqlmigrate.migrator import Migrator  # noqa: F401  # the import is what is measured
+    from sqlmigrate.migrator import Migrator  # noqa: F401  # to measure it
     from sqlmigrate.planning import planner
     from sqlmigrate.render import escape, text
     from sqlmigrate.target import Target
