@@ -102,10 +102,11 @@ def _reasons(kind: str, node: Node) -> Iterator[str]:
     elif kind in DEPENDING:
         yield from DEPENDING[kind](node)
     elif kind in _CALLING:
-        yield from _called(node)
+        yield from called_in(node)
 
 
-def _called(node: Node) -> Iterator[str]:
+def called_in(node: Node) -> Iterator[str]:
+    """Yields why the functions that an expression or a statement calls may lock more."""
     for kind, body in walk(node):
         match kind:
             case "ExecuteStmt":  # in CREATE TABLE … AS, and in EXPLAIN
