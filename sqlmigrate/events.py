@@ -140,6 +140,14 @@ class Retrying(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StepFailed(Event):
+    """A step, or a statement of it, failed; the run ends when those that run beside it have ended."""
+
+    step: Step
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Said(Event):
     """Information about a step: for example, that its script runs in several segments."""
 
@@ -179,6 +187,7 @@ _LEVELS: dict[type[Event], str] = {
     WaitingForLock: "warning",
     Blocked: "warning",
     Retrying: "warning",
+    StepFailed: "warning",
     Warned: "warning",
     BackingUp: "debug",
     Began: "debug",

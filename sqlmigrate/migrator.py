@@ -226,10 +226,10 @@ class Migrator:
         statuses = planner.statuses(source.find(self._settings.dir).migrations, rows)
         if not (backend := holder or lock.holder(opened.connection, self._target.lock_key)):
             return statuses, None
-        from sqlmigrate.planning.activity import run_of
+        from sqlmigrate.planning.activity import running
 
-        running = run.version if (run := run_of(*opened, backend.pid)) else ""
-        return [status._replace(state=State.RUNNING) if status.id == running else status for status in statuses], holder
+        active = running(*opened, self._target.lock_key, backend.pid, [each.id for each in statuses])
+        return [status._replace(state=State.RUNNING) if status.id in active else status for status in statuses], holder
 
     def check(self) -> Health:
         """Checks whether the database is up to date. Sends only queries, and does not acquire the lock."""

@@ -72,9 +72,10 @@ class Applied(NamedTuple):
 
     While `success` is false, the script is unfinished: `action` is its direction, `statements_done` the number of its
     committed statements, and `statements_begun` the number of started statements. They differ by one if a statement
-    that cannot run inside a transaction block was started and its end is unknown; `begun_state` is what existed before
-    it, see `execution.catalog`. `done_checksum` is the checksum of the text of the committed statements. `session` is
-    JSON with the state of the session after them: see `execution.resumption`; it is empty if it was not recorded.
+    that cannot run inside a transaction block was started and its end is unknown, and by more if several were started
+    side by side; `begun_state` is what existed before, see `execution.catalog` and `execution.several`.
+    `done_checksum` is the checksum of the text of the committed statements. `session` is JSON with the state of the
+    session after them: see `execution.resumption`; it is empty if it was not recorded.
     """
 
     id: str
@@ -183,12 +184,29 @@ class Hooks(NamedTuple):
         return tuple(hook for hook in (self.before_each, self.after_each, self.after_error) if hook)
 
 
+class Wave(NamedTuple):
+    """Consecutive steps that run side by side, or a single step.
+
+    `reason` states why the next step is not among them, or why the only one runs alone; it may be empty.
+    `statements` are the first and the last number of statements of the only step that run side by side.
+    """
+
+    steps: tuple[Step, ...]
+    reason: str = ""
+    statements: tuple[tuple[int, int], ...] = ()
+
+
 class Plan(NamedTuple):
-    """Steps to run, and the problems found. Hooks that run once are steps; the other hooks are in `hooks`."""
+    """Steps to run, and the problems found. Hooks that run once are steps; the other hooks are in `hooks`.
+
+    If the plan was made for several `connections`, it has `waves`.
+    """
 
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
     hooks: Hooks = Hooks()
+    connections: int = 1
+    waves: tuple[Wave, ...] = ()
 
     @property
     def migrations(self) -> tuple[Step, ...]:

@@ -22,6 +22,7 @@ class Feed:
         self._pace = Pace()
         self._lines = ProgressLines()
         self._notices: list[events.Notice] = []
+        self._running: dict[str, events.Event] = {}  # the last event of each step that was sent and has not ended
 
     def show(self, event: events.Event, levels: Sequence[str]) -> None:
         """Shows an event, if its level is one of `levels`."""
@@ -30,12 +31,25 @@ class Feed:
             return
         if isinstance(event, events.Began):
             self._lines.begin(event.steps)
+        self._note(event)
         shows_level = events.level_of(event) in levels
         if self._screen.can_redraw and isinstance(event, events.LIVE):
             if shows_level or "info" in levels:
-                self._screen.redraw(lambda cells: live(event, cells))
+                running = [*self._running.values()]
+                beside = running if len(running) > 1 and event in running else ()
+                self._screen.redraw(lambda cells: live(event, cells, beside))
         elif shows_level and not isinstance(event, events.Advancing) and self._pace.is_due(event):
             self._screen.append("\n".join(self._lines.lines(event, self._screen.cells)))
+
+    def _note(self, event: events.Event) -> None:
+        """Notes which steps run; of those that were sent in one message, only the first one."""
+        match event:
+            case events.Running(step):
+                self._running[step.migration.id] = event
+            case events.Working(step) if step.migration.id in self._running:
+                self._running[step.migration.id] = event
+            case events.Finished(step) | events.StepFailed(step):
+                self._running.pop(step.migration.id, None)
 
     def _gather(self, notice: events.Notice, levels: Sequence[str]) -> None:
         """Keeps a notice until the last one that came with it: a loop may raise thousands."""

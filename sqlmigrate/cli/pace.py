@@ -15,6 +15,7 @@ class Pace:
     def __init__(self) -> None:
         self._subject: object = None
         self._next = 0
+        self._steps: dict[object, tuple[int, int]] = {}  # the last seconds, and the next ones
         self._blocked: object = None
 
     def is_due(self, event: Event) -> bool:
@@ -26,12 +27,24 @@ class Pace:
         if not isinstance(event, Working | WaitingForLock | WaitingForServer | BackingUp):
             return True
         subject = _subject(event)
+        if isinstance(event, Working):  # several steps may run at the same time
+            return self._is_step_due(subject, event.seconds)
         if subject == self._subject and event.seconds < self._next:
             return False
-        self._subject = subject
-        later = (moment for moment in _MOMENTS if moment > event.seconds)
-        self._next = next(later, (event.seconds // _LAST_INTERVAL + 1) * _LAST_INTERVAL)
+        self._subject, self._next = subject, _after(event.seconds)
         return True
+
+    def _is_step_due(self, subject: object, seconds: int) -> bool:
+        last, due = self._steps.get(subject, (0, 0))
+        is_due = seconds >= due or seconds < last  # it has started again
+        self._steps[subject] = seconds, _after(seconds) if is_due else due
+        return is_due
+
+
+def _after(seconds: int) -> int:
+    """Returns the next moment at which a line is due."""
+    later = (moment for moment in _MOMENTS if moment > seconds)
+    return next(later, (seconds // _LAST_INTERVAL + 1) * _LAST_INTERVAL)
 
 
 def _subject(event: Event) -> object:

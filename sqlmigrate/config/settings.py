@@ -41,7 +41,7 @@ class Settings:
     `password_command` follows them. `dir` lists the directories of the migrations. `history_table` is `schema.name`.
     Durations are in milliseconds; 0 means no limit, or no wait. `backup` is a directory or empty; `backup_keep` 0
     keeps all. Commands are lists of arguments, run without a shell. Findings at `lint_level` or above refuse a run,
-    unless it is "off".
+    unless it is "off". `parallel` is how many migrations `migrate` may run side by side.
     """
 
     database: str = field(default="", repr=False)  # may contain a password
@@ -53,6 +53,7 @@ class Settings:
     lock_wait: int = 300_000
     lock_timeout: int = 5_000
     lock_retries: int = 10
+    parallel: int = 1
     statement_timeout: int = 0
     timeout: int = 0
     log_format: str = "text"
@@ -83,6 +84,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    if (count := _count(text)) < 1:
+        raise ConfigurationError("the number must be at least 1")
+    return count
+
+
 def _arguments(text: str) -> tuple[str, ...]:
     raise ConfigurationError(f"{text!r} is not a list", hint='write ["program", "argument", …]; no shell runs it')
 
@@ -108,6 +115,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("notify_command", "password_command"), _arguments),
     "dir": _directories,
     "lock_retries": _count,
+    "parallel": _positive,
     "backup_keep": _count,
     **dict.fromkeys(("require_approval", "keep_running"), _flag),
     "log_level": _one_of(*LOG_LEVELS),

@@ -30,7 +30,10 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of a plan. With `skips_resets`, the session is not reset after steps that cannot change it."""
+    """The batches of a plan, up to the step before the position `end`.
+
+    With `skips_resets`, the session is not reset after steps that cannot change it.
+    """
 
     def __init__(self, prepared: Sequence[PreparedStep], envelope: Envelope) -> None:
         self._prepared = prepared
@@ -38,6 +41,7 @@ class Batches:
         self._count = _MIN
         self._ahead: Batch | None = None
         self.skips_resets = False
+        self.end = len(prepared)
 
     def at(self, position: int) -> Batch:
         """Returns the batch that begins at a position; it is empty if the step there is not ordinary."""
@@ -46,7 +50,7 @@ class Batches:
 
     def look_ahead(self, position: int) -> None:
         """Builds the messages of the batch at a position, if it is not built yet."""
-        if self._ahead is None:
+        if self._ahead is None and position < self.end:
             batch = self._chosen(position)
             with suppress(SqlMigrateError):  # raised when it is the batch's turn
                 self._ahead = batch._replace(messages=list(batch.messages))
@@ -58,7 +62,7 @@ class Batches:
     def _chosen(self, position: int) -> Batch:
         steps: list[PreparedStep] = []
         size = 0
-        for step in islice(self._prepared, position, position + self._count):
+        for step in islice(self._prepared, position, min(position + self._count, self.end)):
             size += step.script.segments[0].size if step.ordinary else MESSAGE_SIZE
             if size >= MESSAGE_SIZE:
                 break

@@ -94,6 +94,11 @@ def state_before(statement: str, literal: Callable[[str], str]) -> str:
     return f"({' || '.join(parts)})::text"
 
 
+def several(states: Sequence[str]) -> str:
+    """Returns an SQL expression for the states of several statements, from the expression for each."""
+    return f"pg_catalog.json_build_array({', '.join(states)})::text"
+
+
 def relation_oid(name: Sequence[str], literal: Callable[[str], str]) -> str:
     """Returns an SQL expression for the oid of a relation, null if there is none."""
     if not name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -198,7 +199,7 @@ class Envelope:
 
     def _can_execute(self, step: PreparedStep) -> bool:
         """Whether a prepared statement can record the step: it has no row, and its script leaves the session alone."""
-        is_new = step.step.action is Action.APPLY and step.step.row is None
+        is_new = step.step.action is Action.APPLY and not step.has_row
         is_recorded_alike = is_new or step.step.action is Action.ROLL_BACK
         return is_recorded_alike and step.keeps_session and not step.first and not self._session.is_pooled
 
@@ -209,13 +210,14 @@ class Envelope:
 
     def _closing(self, unit: int, step: PreparedStep) -> Part:
         if step.on_last_segment:
-            statements, is_new = step.script.statements, step.ordinary and step.step.row is None
+            statements, is_new = step.script.statements, step.ordinary and not step.has_row
             guard = self._guard_of(step, step.earlier_row)
             record = self._records.step_end(step.step, step.description, statements, guard, is_new=is_new)
             wipe = Sql() if step.keeps_session else self._session.wipe
             return _part(wipe + _durability(step) + self._end_of_run(step) + record + _COMMIT, unit)
         guard = self._guard_of(step, step.earlier_row)
-        record = self._records.step_progress(step.step, step.description, step.progress, guard)
+        states = self._connection.literal(json.dumps(step.other_states) if step.other_states else "")
+        record = self._records.step_progress(step.step, step.description, step.progress, guard, begun_state=states)
         return _part(self._session.reset_role + _durability(step) + record + _COMMIT, unit)
 
     def _guard_of(self, step: PreparedStep, earlier_row: str | None) -> str:

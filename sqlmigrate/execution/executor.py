@@ -72,15 +72,13 @@ class Executor:
         Raises:
             MigrationFailed: A step failed; the error lists the steps that were finished before it.
         """
-        self._batches = batches = Batches(prepared, self._envelope)
+        self._batches = Batches(prepared, self._envelope)
         self._start(prepared)
         _choose_earlier_rows(prepared, self._rows)
         position = 0
         while position < len(prepared):
             try:
-                batch = batches.at(position)
-                self._look_ahead = partial(batches.look_ahead, position + max(len(batch.steps), 1))
-                position += self._run_batch(batch) if batch.steps else self._run_segments(prepared[position])
+                position += self._advance(prepared, position)
             except (SqlMigrateError, KeyboardInterrupt) as caught:
                 self._report_finished()
                 error = caught.error if isinstance(caught, SignalReceived) else caught
@@ -95,6 +93,12 @@ class Executor:
                     self._failures.run_hook(after_error, failed)
                 raise failed from cause
         self._report_finished()
+
+    def _advance(self, prepared: Sequence[PreparedStep], position: int) -> int:
+        """Runs the steps from a position on that can run next; returns how many of them are finished."""
+        batch = self._batches.at(position)
+        self._look_ahead = partial(self._batches.look_ahead, position + max(len(batch.steps), 1))
+        return self._run_batch(batch) if batch.steps else self._run_segments(prepared[position])
 
     def _start(self, prepared: Sequence[PreparedStep]) -> None:
         self._connection.on_tick = lambda: self._tick(prepared)
@@ -138,6 +142,8 @@ class Executor:
             self._tell(Said(step.step, f"runs in {len(step.script.segments)} segments; each is recorded separately"))
         self._connection.run(self._envelope.prepared(step))
         self._restore_session(step)
+        if step.other_states:
+            self._alone.clean_up(step)
         if not step.script.segments:
             self._record_end(step, 0)
         while step.next < len(step.script.segments):
@@ -337,7 +343,10 @@ class Executor:
         step.tries += 1
         pause = min(0.25 * 2**step.tries, 10) * random.uniform(0.5, 1.0)  # jitter
         self._tell(Retrying(step.step, error.report.message, self._monitor.blockers, pause))
-        time.sleep(pause)
+        self._sleep(pause)
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def _catch_up(self, prepared: Sequence[PreparedStep]) -> None:
         """Ends the open transaction, and reads which steps were committed whose result the client did not receive."""

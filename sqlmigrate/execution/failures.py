@@ -108,9 +108,9 @@ def _outcome(step: PreparedStep, done: Sequence[Step]) -> str:
     if step.step.action is Action.HOOK and any(finished.action is not Action.HOOK for finished in done):
         return "the migrations are applied; a rerun does not run the hook: fix it, and run it with psql"
     if step.begun:
+        others = "some of the others" if step.other_states else "the next statement"
         return (
-            f"{committed} of {script.statements} statements are committed, the next statement may be;"
-            " a rerun checks the catalog"
+            f"{committed} of {script.statements} statements are committed, {others} may be; a rerun checks the catalog"
         )
     if committed:
         return f"{committed} of {script.statements} statements are committed; a rerun continues after them"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
@@ -33,8 +34,9 @@ class PreparedStep:
     last commit waits for the disk, `first` and `last` that no other step of the run precedes or follows. `earlier_row`
     is a migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
     `begun` is true if this is a statement outside a transaction block that may have been started, and `begun_state`
-    what existed before it. `keeps_session` is true if the step cannot change the session. `tries` counts the retries,
-    and `started` is the monotonic time of the first message, or 0.
+    what existed before it; `other_states` are those of the other statements that an earlier run started side by side.
+    `keeps_session` is true if the step cannot change the session, `has_row` if the history table has a row for the
+    migration. `tries` counts the retries, and `started` is the monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -44,6 +46,8 @@ class PreparedStep:
     client: ClientState
     begun: bool = False
     begun_state: str = ""
+    other_states: list[str] = field(default_factory=list)
+    has_row: bool = False
     before: PreparedHook | None = None
     after: PreparedHook | None = None
     durable: bool = False
@@ -84,7 +88,8 @@ class PreparedStep:
     def progress(self) -> Progress:
         """The progress to record when the next segment is done."""
         end = self.segment.end
-        return Progress(self.script.statements, end, end, self.segment.done_checksum)
+        begun = end + bool(self.other_states)
+        return Progress(self.script.statements, end, begun, self.segment.done_checksum)
 
     @property
     def progress_begun(self) -> Progress:
@@ -188,7 +193,11 @@ def _prepared(step: Step, client: ClientState) -> PreparedStep:
     begun = is_unfinished(step) and step.row is not None and step.row.statements_begun > step.row.statements_done
     state = step.row.begun_state if begun and step.row is not None else ""
     client = resumption.client_of(step, client)
-    return PreparedStep(step, *source.open_script(step.path, cuts, client), cuts, client, begun, state)
+    others: list[str] = []
+    if state.startswith("["):  # of several statements, which were started side by side
+        begun, state, others = False, "", [*filter(None, json.loads(state))]
+    opened = source.open_script(step.path, cuts, client)
+    return PreparedStep(step, *opened, cuts, client, begun, state, others, step.row is not None)
 
 
 def _problems(prepared: PreparedStep, *, pooled: bool) -> list[Problem]:

@@ -38,6 +38,11 @@ def settings_of(step: Step) -> Mapping[str, str]:
     return state.settings if state is not None else {}
 
 
+def settings_in(recorded: str) -> Mapping[str, str]:
+    """Returns the settings in a recorded state of the session, with its user and role."""
+    return _state(recorded).settings
+
+
 def start_of(step: Step) -> Mapping[str, str] | None:
     """Returns the settings with which the session of the committed part started; None if they are not recorded."""
     state = _recorded(step)

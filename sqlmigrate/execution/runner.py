@@ -97,6 +97,7 @@ class Runner:
             plan = plan_for(request, files, rows)
             if not plan.steps and not plan.errors and not opened.history.outdated and file is None:
                 return Run((), plan.problems)
+            connections = self._connections(opened, request)
             earlier = self._prepared(opened, plan)
             if not earlier.plan.errors:
                 self._enforce_lint_level(plan)  # it takes long, and no other run waits for it here
@@ -105,7 +106,7 @@ class Runner:
                 ready = self._ready(opened, plan, locked.rows, file, earlier)
                 with self._backup(opened.connection, plan.migrations) as backup:
                     opened.history.create()
-                    summary = self._execute(locked, ready, files) if ready.steps else None
+                    summary = self._execute(locked, ready, files, connections) if ready.steps else None
             return Run(plan.migrations, ready.plan.problems, backup, summary)
 
     def runnable(self, request: PlanRequest, file: PlanFile | None) -> Plan:
@@ -199,7 +200,18 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
-            return self._prepared(opened, plan_for(request, files, rows, holder)).plan
+            prepared = self._prepared(opened, plan_for(request, files, rows, holder))
+            return self._divided(opened, prepared, request)
+
+    def _divided(self, opened: Opened, prepared: Prepared, request: PlanRequest) -> Plan:
+        """Returns the plan with its waves, if the settings allow migrations to run side by side."""
+        connections = self._connections(opened, request)
+        if connections < 2 or prepared.plan.errors:
+            return prepared.plan
+        from sqlmigrate.execution.division import Division
+
+        division = Division(opened.connection, opened.history.tables, prepared.steps)
+        return prepared.plan._replace(connections=connections, waves=tuple(division.waves(prepared.steps)))
 
     def review(self, request: PlanRequest) -> Review:
         """Returns the plan with its SQL, locks and lint findings, for the people who approve it.
@@ -210,8 +222,8 @@ class Runner:
         files = source.find(self._settings.dir)
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
-            plan = self._prepared(opened, plan_for(request, files, rows, holder)).plan
-            return self._reviewed(opened, plan, request, rows)
+            prepared = self._prepared(opened, plan_for(request, files, rows, holder))
+            return self._reviewed(opened, self._divided(opened, prepared, request), request, rows)
 
     def _reviewed(self, opened: Opened, plan: Plan, request: PlanRequest, rows: list[Applied]) -> Review:
         from sqlmigrate.planning import lint_gate, plan_file, review
@@ -339,7 +351,20 @@ class Runner:
         directory, keep = self._settings.backup, self._settings.backup_keep
         return backed_up(connection, directory, keep, steps[0].migration.id, self._on_event)
 
-    def _execute(self, locked: Locked, ready: Prepared, files: MigrationFiles) -> RunSummary:
+    def _connections(self, opened: Opened, request: PlanRequest) -> int:
+        """Returns how many migrations may run side by side.
+
+        Raises:
+            ConfigurationError: Several may, but the connection or the installation does not allow it.
+        """
+        if self._settings.parallel < 2 or request.action is not Action.APPLY:
+            return 1
+        from sqlmigrate.execution.parallel import require_sessions  # most runs are serial
+
+        require_sessions(opened.history)
+        return self._settings.parallel
+
+    def _execute(self, locked: Locked, ready: Prepared, files: MigrationFiles, connections: int = 1) -> RunSummary:
         from sqlmigrate.execution.envelope import Limits
         from sqlmigrate.execution.executor import Executor
 
@@ -351,7 +376,12 @@ class Runner:
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries, is_timed)
         started = time.monotonic()
         try:
-            Executor(locked, monitor, limits, self._on_event).run(ready.steps, ready.plan.hooks.after_error)
+            executor = Executor(locked, monitor, limits, self._on_event)
+            if connections > 1:
+                from sqlmigrate.execution.parallel import ParallelExecutor
+
+                executor = ParallelExecutor(locked, monitor, limits, self._on_event, connections)
+            executor.run(ready.steps, ready.plan.hooks.after_error)
         finally:
             monitor.close()
         duration_ms = round((time.monotonic() - started) * 1000)

@@ -144,6 +144,15 @@ class History:
         self.records.newest_entry = newest
         return int(restarted_at)
 
+    def beside(self, connection: Connection) -> History:
+        """Returns the history on another connection, which records steps of the same run at the same time."""
+        other = History(connection, self.table, self._tool_version)
+        other.format = self.format
+        other.records.run_id = self.records.run_id
+        other.records.newest_entry = self.records.newest_entry
+        other.records.is_shared = True
+        return other
+
     def start_new_run(self) -> list[Applied]:
         """Gives the next run on this connection an identifier of its own, and returns the rows that it starts with."""
         del self.records

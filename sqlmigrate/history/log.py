@@ -37,7 +37,7 @@ select greatest(r.began_at, (select pg_catalog.max(l.logged_at) from {{log}} l w
        0::bigint as duration_ms,
        {{interrupted}} as error_msg, r.db_user, r.os_user, r.host, r.run_id, null::bigint as id
 from {{runs}} r
-where r.ended_at is null and r.began_at < pg_catalog.transaction_timestamp()
+where r.ended_at is null and {UNDONE_VERSION} <> '' and r.began_at < pg_catalog.transaction_timestamp()
   and r.backend_pid is distinct from nullif(pg_catalog.current_setting('sqlmigrate.lock_pid'), '')::integer
 """
 _LOGGED = f"select {_COLUMNS}, id from {{log}}"

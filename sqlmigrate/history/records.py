@@ -24,6 +24,8 @@ _LONGEST_ERROR = 8192
 # migration before it in the message ended, which the newest log entry shows; whichever is later.
 _ELAPSED = """greatest(0, extract(epoch from pg_catalog.clock_timestamp() - greatest(pg_catalog.transaction_timestamp(),
     (select logged_at from {log} order by id desc limit 1))) * 1000)::bigint"""
+_ELAPSED_BESIDE = """(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())
+    * 1000)::bigint"""
 # The client learns of a message's commits only at the end of the message. The migration that failed therefore started
 # when the newest log entry was written, which may be later than the client's own start time.
 _SINCE_LAST = """least({duration}, (select (extract(epoch from pg_catalog.clock_timestamp() - logged_at) * 1000)::bigint
@@ -106,7 +108,7 @@ insert into {{log}} (run_id, action, version, name, checksum, outcome, error_msg
                    db_user, os_user, host, client_addr, backend_pid, tool_version)
 select r.run_id, r.action, {UNDONE_VERSION}, '', '', 'failure', {{interrupted}},
        r.db_user, r.os_user, r.host, r.client_addr, r.backend_pid, r.tool_version
-from {{runs}} r where r.ended_at is null;
+from {{runs}} r where r.ended_at is null and {UNDONE_VERSION} <> '';
 update {{runs}} set ended_at = pg_catalog.clock_timestamp() where ended_at is null;
 insert into {{runs}} (run_id, action, versions, os_user, host, backend_pid, tool_version)
 values ({{run_id}}, {{action}}, array[{{versions}}]::text[], {{os_user}}, {{host}}, {{lock_pid}}, {{tool}});
@@ -123,10 +125,12 @@ class Records:
     """SQL texts that record the progress of one run, and what `baseline`, `repair` and other commands do.
 
     `guard` is SQL that is true while the migration lock is held, and an error otherwise. `newest_entry` is the largest
-    id in the log when the lock was acquired, or 0.
+    id in the log when the lock was acquired, or 0. `is_shared` is true while other connections record steps of the same
+    run: the newest log entry may then be that of another step.
     """
 
     newest_entry = 0
+    is_shared = False
 
     def __init__(self, literal: Callable[[str], str], tables: Tables, tool_version: str) -> None:
         self._literal = literal
@@ -260,7 +264,7 @@ class Records:
         values = self._values(step.action.value, step.migration) | {
             "description": self._literal(description),
             "error_msg": self._literal(message[:_LONGEST_ERROR]),
-            "duration": self._tables.fill(_SINCE_LAST, duration=duration_ms),
+            "duration": str(duration_ms) if self.is_shared else self._tables.fill(_SINCE_LAST, duration=duration_ms),
             "outcome": "'failure'",
         }
         row = {Action.APPLY: _APPLY_FAILED, Action.ROLL_BACK: _ROLLBACK_FAILED, Action.HOOK: ""}[step.action]
@@ -321,7 +325,8 @@ class Records:
         self, step: Step, description: str, progress: Progress, success: str, elapsed_ms: int | None
     ) -> dict[str, str]:
         values = self._values(step.action.value, step.migration) | self._row_values(description, progress, success)
-        return values | {"elapsed": self._tables.fill(_ELAPSED) if elapsed_ms is None else str(elapsed_ms)}
+        elapsed = _ELAPSED_BESIDE if self.is_shared else self._tables.fill(_ELAPSED)
+        return values | {"elapsed": elapsed if elapsed_ms is None else str(elapsed_ms)}
 
     def _row_values(self, description: str, progress: Progress, success: str) -> dict[str, str]:
         return {

@@ -76,7 +76,10 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The holder of the lock; its run, if it is one of sqlmigrate; the statement that runs, and what it waits for."""
+    """The holder of the lock; its run, if it is one of sqlmigrate; the statement that runs, and what it waits for.
+
+    `beside` are the other connections that run statements of the run at the same time: their PIDs, and their programs.
+    """
 
     holder: Holder
     run: ActiveRun | None = None
@@ -85,6 +88,7 @@ class Activity:
     since: datetime | None = None
     waits_for: str = ""
     blockers: tuple[Blocker, ...] = ()
+    beside: tuple[tuple[int, str], ...] = ()
 
 
 def activity(connection: Connection, history: History, key: int, directories: Sequence[str]) -> Activity | None:
@@ -112,6 +116,7 @@ def activity(connection: Connection, history: History, key: int, directories: Se
         xact_start or query_start,
         " and ".join(awaited) or wait_event,
         blocking_backend(connection, pid),
+        tuple(worker for worker in lock.workers(connection, key) if worker[0] != pid),
     )
 
 
@@ -121,6 +126,15 @@ def run_of(connection: Connection, history: History, pid: int) -> ActiveRun | No
         return None
     rows = _unless_locked(connection, lambda: connection.rows(history.tables.fill(_RUN, pid=pid)))
     return ActiveRun(*rows[0]) if rows else None
+
+
+def running(connection: Connection, history: History, key: int, pid: int, ids: Iterable[str]) -> set[str]:
+    """Returns those of the migrations that the run of the backend that holds the lock has come to and not completed."""
+    run = run_of(connection, history, pid)
+    if run is None:
+        return set()
+    programs = {parsed(program)[0] for _, program in lock.workers(connection, key)}
+    return {run.version, *(identity for identity in ids if program_name(identity) in programs)}
 
 
 def _unless_locked(connection: Connection, read: Callable[[], list[T]]) -> list[T]:

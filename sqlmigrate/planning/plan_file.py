@@ -116,7 +116,8 @@ def read(path: str) -> PlanFile:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         digest = content.pop("digest")
-        content.pop("findings", None)
+        for key in ("findings", "connections", "waves"):
+            content.pop(key, None)
         origin = _origin(content.pop("made", None))
         request, inputs, shown = _request(content["asked"]), _inputs(content["plan"]), _shown_in(content)
         plan = PlanFile(path, digest, request, inputs, shown, _irreversible(content), origin)

@@ -49,6 +49,8 @@ def _work(result: Activity) -> Iterator[tuple[str, str]]:
         yield "waits for", result.waits_for
     for blocker in result.blockers:
         yield "blocked by", str(blocker)
+    for pid, program in result.beside:
+        yield "beside", f"{program}, pid {pid}"
 
 
 def _run(result: Activity, run: ActiveRun) -> Iterator[tuple[str, str]]:

@@ -58,6 +58,7 @@ def plan(
         "steps": [_step(step) for step in result.steps],
         "sql": list(texts),
         "problems": [*map(problem, result.problems)],
+        **_waves(result),
         **linted,
     }
 
@@ -68,7 +69,23 @@ def review(made: Review) -> Json:
     from sqlmigrate.planning.review import document  # loads the scanner, which no other result needs
 
     origin = {"made": origin_as_json(made.origin)} if made.origin else {}
-    return {"digest": made.digest, **origin, **document(made), **findings(made.findings)}
+    divided = _waves(made.plan)
+    return {"digest": made.digest, **origin, **document(made), **divided, **findings(made.findings)}
+
+
+def _waves(plan: Plan) -> Json:
+    """Returns `connections` and `waves`; nothing for a serial plan."""
+    if plan.connections < 2:
+        return {}
+    waves = [
+        {
+            "steps": [step.migration.id for step in wave.steps],
+            "reason": wave.reason,
+            "statements": [list(pair) for pair in wave.statements],
+        }
+        for wave in plan.waves
+    ]
+    return {"connections": plan.connections, "waves": waves}
 
 
 def approvable(result: Approvable) -> Json:
@@ -270,6 +287,7 @@ def activity(result: Activity | None) -> Json:
     running["since"] = result.since.isoformat() if result.since else None
     running["waits_for"] = result.waits_for
     running["blockers"] = [*map(str, result.blockers)]
+    running["beside"] = [{"pid": pid, "application": program} for pid, program in result.beside]
     running["statement"] = position._asdict() if position else None
     return content | {"running": running}
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError
-from sqlmigrate.render import summary
+from sqlmigrate.render import summary, waves
 from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.phrases import DOING, took, when
 
@@ -42,7 +42,7 @@ def review(made: Review) -> str:
     Raises:
         ConfigurationError: pygments is not installed.
     """
-    functions = {"summary": summary, "lines": _highlighter(), "excerpts": _excerpts}
+    functions = {"summary": summary, "lines": _highlighter(), "excerpts": _excerpts, "waves": waves}
     return page("review.html.j2", ["review.css"], made=made, doing=DOING, **functions)
 
 

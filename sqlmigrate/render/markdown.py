@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.render import summary
+from sqlmigrate.render import summary, waves
 from sqlmigrate.render.escape import in_line
 from sqlmigrate.render.phrases import DOING, count
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.model import Problem
+    from sqlmigrate.model import Problem, Wave
     from sqlmigrate.planning.review import Review, ReviewedStep
     from sqlmigrate.render.summary import BlockedTable, Excerpt, TransactionExcerpt
 
@@ -72,6 +72,7 @@ def _page(made: Review, sql: list[str]) -> str:
         "",
         *_table(made),
         *_section("Problems", map(_problem, made.plan.problems)),
+        *_section("Waves", map(_wave, made.plan.waves)),
         *_section("Blocked tables", map(_blocked, summary.blocked(made))),
         *_section("Irreversible steps", map(_irreversible, summary.irreversible(made))),
         *_section("Statements that may take further locks", _hidden(made)),
@@ -80,6 +81,10 @@ def _page(made: Review, sql: list[str]) -> str:
         f"Digest: `{made.digest}`",
     ]
     return "\n".join(lines)
+
+
+def _wave(wave: Wave) -> str:
+    return f"{_escaped(waves.members(wave))}{f' ({_escaped(wave.reason)})' if wave.reason else ''}"
 
 
 def _table(made: Review) -> list[str]:

@@ -57,9 +57,26 @@ def _group_of(step: Step) -> str:
     return f"v{version.major}.{version.minor}.{version.patch}" if version else "repeatable"
 
 
-def live(event: events.Event, cells: int) -> str:
-    """Returns the line for an event that has not ended, which fits into `cells`, without a line feed."""
+def live(event: events.Event, cells: int, beside: Sequence[events.Event] = ()) -> str:
+    """Returns the line for an event that has not ended, which fits into `cells`, without a line feed.
+
+    `beside` are the last events of all steps that run at the same time, if there are several.
+    """
+    if beside:
+        return cut(printable(f"  … {'; '.join(map(_short, beside))}"), cells)
     return cut(printable(line(event, cells).replace("\n", " ")), cells)
+
+
+def _short(event: events.Event) -> str:
+    """Returns the step, its time and how far it is; of a blocker only the PID, as lines name each."""
+    match event:
+        case events.Working(step):
+            pids = ", ".join(blocker.prepared or f"pid {blocker.pid}" for blocker in event.blockers)
+            state = style(f", blocked by {pids}", fg="yellow") if pids else _state(event)
+            return f"{step.migration.id}  {duration.whole(event.seconds)}{state}"
+        case events.Running(step):
+            return step.migration.id
+    return ""
 
 
 def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # one case per event
@@ -79,8 +96,7 @@ def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # 
         case events.BackingUp(directory, seconds):
             return f"  … backing up to {directory}{_elapsed(seconds)}"
         case events.BackedUp(path, restore, size):
-            length = style(f"{size:,} bytes", dim=True)
-            return f"  {style('✓', fg='green')} backup  {path}  {length}\n    restore: {restore}"
+            return f"{_backed_up(path, size)}\n    restore: {restore}"
         case events.WaitingForServer(reason, seconds):
             return style(f"  waiting for the server{_elapsed(seconds)}: {reason}", fg="yellow")
         case events.WaitingForLock(holder, seconds):
@@ -89,9 +105,10 @@ def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # 
             return "\n".join(style(f"  {application} is blocked by {blocker}", fg="yellow") for blocker in blockers)
         case events.Advancing(application):
             return f"  … {application}: {event}"
-        case events.Retrying(step, reason, blockers, pause):
-            blocked_by = "".join(f"; blocked by {blocker}" for blocker in blockers)
-            return style(f"  {step.migration.id}: {reason}{blocked_by}; retrying in {pause:.1f} s", fg="yellow")
+        case events.Retrying():
+            return style(_retrying(event), fg="yellow")
+        case events.StepFailed(step, message):
+            return style(f"  {step.migration.id} failed: {message}; waiting for what runs beside it", fg="yellow")
         case events.Said(step, message):
             return style(f"    {step.migration.id}: {message}", dim=True)
         case events.PassedOver(_, command):
@@ -101,6 +118,15 @@ def line(event: events.Event, cells: int = 0) -> str:  # noqa: C901, PLR0912  # 
         case events.Warned(message):
             return style(f"  warning: {message}", fg="yellow")
     return str(event)
+
+
+def _backed_up(path: str, size: int) -> str:
+    return f"  {style('✓', fg='green')} backup  {path}  {style(f'{size:,} bytes', dim=True)}"
+
+
+def _retrying(event: events.Retrying) -> str:
+    blocked_by = "".join(f"; blocked by {blocker}" for blocker in event.blockers)
+    return f"  {event.step.migration.id}: {event.reason}{blocked_by}; retrying in {event.pause:.1f} s"
 
 
 def notices(gathered: Sequence[events.Notice]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate.render import summary
+from sqlmigrate.render import summary, waves
 from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.levels import COLOURS
 from sqlmigrate.render.phrases import DOING, listed, named, when
@@ -37,7 +37,8 @@ def review(made: Review, *, is_complete: bool = True) -> str:
     hooks = [line for hook in made.hooks for line in (*_step(hook), "")]
     around = [style("hooks around each migration, or after an error:", bold=True), *hooks] if hooks else []
     losses = _irreversible(made) if is_complete else []
-    return "\n".join([*steps, *around, *losses, *listed(made.plan.problems), *_end(made)])
+    divided = [*waves.lines(made.plan), ""] if made.plan.waves else []
+    return "\n".join([*steps, *around, *divided, *losses, *listed(made.plan.problems), *_end(made)])
 
 
 def approvable(result: Approvable) -> str:

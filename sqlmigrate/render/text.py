@@ -11,6 +11,7 @@ from click import style
 from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
+from sqlmigrate.render import waves
 from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, listed, marked, named, prefix, took, when
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def plan(
     """Returns the steps, the problems, the SQL and the lint findings; `found` is None if no linter is installed."""
     lines = [f"  {DOING[step.action]:<9}  {named(step)}" for step in result.steps]
     nothing = [] if result.errors else [_no_migrations(empty) if empty else "nothing to do"]
-    return "\n".join([*(lines or nothing), *listed(result.problems), "", *texts, *_linted(result, found)]).rstrip()
+    divided = waves.lines(result)
+    problems = listed(result.problems)
+    return "\n".join([*(lines or nothing), *divided, *problems, "", *texts, *_linted(result, found)]).rstrip()
 
 
 def _linted(result: Plan, found: Sequence[Finding] | None) -> list[str]:

@@ -226,6 +226,11 @@ class Connection:
         for _ in self.transmit(text):
             pass
 
+    def check(self) -> None:
+        """Raises ConnectionLost if the server has ended the idle connection; there is no round trip."""
+        with self._door():
+            self._wire.consume_input()
+
     def settle(self) -> None:
         """Cancels the running message: after an interruption between two results, the server still runs the rest."""
         if self._wire.transaction_status == pq.TransactionStatus.ACTIVE:
@@ -351,16 +356,10 @@ class Connection:
             return _lost(str(error))
         if not isinstance(error, psycopg.Error) or error.sqlstate is None:
             return DatabaseError(first_line(str(error)))
-        diagnostic = error.diag
-        return StatementFailed(
-            ServerReport(
-                diagnostic.message_primary or first_line(str(error)),
-                error.sqlstate,
-                diagnostic.message_detail or "",
-                diagnostic.message_hint or "",
-                diagnostic.context or "",
-            )
-        )
+        shown = error.diag
+        message = shown.message_primary or first_line(str(error))
+        detail, hint, context = shown.message_detail or "", shown.message_hint or "", shown.context or ""
+        return StatementFailed(ServerReport(message, error.sqlstate, detail, hint, context))
 
 
 def _shown(severity: bytes | None, message: bytes | None, detail: bytes | None, hint: bytes | None) -> tuple[str, str]:
@@ -390,10 +389,7 @@ def _report(result: PGresult) -> ServerReport:
 
 
 def _lost(reason: str) -> ConnectionLost:
-    return ConnectionLost(
-        f"the connection was lost: {first_line(reason)}",
-        hint=RUN_AGAIN,
-    )
+    return ConnectionLost(f"the connection was lost: {first_line(reason)}", hint=RUN_AGAIN)
 
 
 def _text(raw: bytes) -> str:

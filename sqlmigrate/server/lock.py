@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 # Never the blocking pg_advisory_lock(): a session that waits in it holds a snapshot, and CREATE INDEX CONCURRENTLY
 # waits for the end of all snapshots. If the lock's holder builds an index, both wait forever.
 # The lock is acquired twice, so that `_IS_HELD` can release and acquire one of the two without losing the lock.
+# The workers of `migrate --parallel` hold the second key in share mode: if the connection of their run dies, the next
+# run waits for their statements.
 _TRY = (
-    "select coalesce(case when pg_catalog.pg_try_advisory_lock({key}) then pg_catalog.pg_try_advisory_lock({key}) end,"
-    " false), pg_catalog.pg_backend_pid()"
+    "select coalesce(case when pg_catalog.pg_try_advisory_lock({key}) then"
+    " case when pg_catalog.pg_try_advisory_xact_lock({workers}) then pg_catalog.pg_try_advisory_lock({key})"
+    " else not pg_catalog.pg_advisory_unlock({key}) end end, false), pg_catalog.pg_backend_pid()"
 )
 # With repeatable read as the database's default, the rows read under the lock would be as old as the start of the wait.
 _BEGIN = "begin isolation level read committed;"
@@ -31,7 +34,19 @@ _IS_HELD = "case when pg_catalog.pg_advisory_unlock({key}) then pg_catalog.pg_tr
 _KEEPER_HOLDS = "exists (select from pg_catalog.pg_locks l where l.pid = {pid} and {same})"
 # Sent by the simple query protocol, which leaves backend_xmin NULL while the transaction is idle: CREATE INDEX
 # CONCURRENTLY does not wait for it.
-_TRY_XACT = "select pg_catalog.pg_try_advisory_xact_lock({key}), pg_catalog.pg_backend_pid()"
+_TRY_XACT = (
+    "select pg_catalog.pg_try_advisory_xact_lock({key}) and pg_catalog.pg_try_advisory_xact_lock({workers}),"
+    " pg_catalog.pg_backend_pid()"
+)
+# Twice, as the lock itself.
+_SHARE = (
+    "select pg_catalog.pg_try_advisory_lock_shared({workers}) and pg_catalog.pg_try_advisory_lock_shared({workers}),"
+    " pg_catalog.pg_backend_pid()"
+)
+_IS_SHARED = (
+    "case when pg_catalog.pg_advisory_unlock_shared({workers})"
+    " then pg_catalog.pg_try_advisory_lock_shared({workers}) end"
+)
 _OPEN_XACT = "begin; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
 _NEVER_END = "; set local transaction_timeout = 0"  # PostgreSQL 17
 _UNLOCK = "select pg_catalog.pg_advisory_unlock({key})"
@@ -47,7 +62,12 @@ select a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''),
        coalesce(a.state, ''), a.backend_start,
        pg_catalog.regexp_replace(coalesce(a.query, ''), '(password[[:space:]]+)''[^'']*''', E'\\1''...''', 'gi')
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
-where {same}
+where ({same}) or ({workers}) order by ({same}) desc limit 1
+"""
+_WORKERS = """
+select a.pid, coalesce(a.application_name, '')
+from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
+where {workers} and coalesce(a.state, 'active') = 'active' order by a.application_name
 """
 _LOST = "sqlmigrate.the_migration_lock_was_lost"
 _TERMINATE = "select pg_catalog.pg_terminate_backend({pid})"
@@ -66,9 +86,15 @@ def key_of(history_table: str) -> int:
 
 
 def holder(connection: Connection, key: int) -> Holder | None:
-    """Returns the backend that holds the lock."""
-    rows = connection.rows(_HOLDER.format(same=is_lock(key)))
+    """Returns the backend that holds the lock, or a worker that is left of a run whose connection has ended."""
+    rows = connection.rows(_HOLDER.format(same=is_lock(key), workers=is_lock(key_of_workers(key))))
     return Holder(*rows[0]) if rows else None
+
+
+def workers(connection: Connection, key: int) -> list[tuple[int, str]]:
+    """Returns the busy workers of a run with several connections: their PIDs, and their programs."""
+    rows = connection.rows(_WORKERS.format(workers=is_lock(key_of_workers(key))))
+    return [(pid, program) for pid, program in rows]
 
 
 def terminate(connection: Connection, pid: int) -> bool:
@@ -78,6 +104,11 @@ def terminate(connection: Connection, pid: int) -> bool:
     except StatementFailed as error:
         error.hint = _MAY_TERMINATE if error.report.sqlstate == NOT_PERMITTED else error.hint
         raise
+
+
+def key_of_workers(key: int) -> int:
+    """Returns the key that the workers of a run share, from that of the migration lock."""
+    return key ^ 1
 
 
 def is_lock(key: int) -> str:
@@ -133,7 +164,9 @@ class Lock:
     def guard(self) -> str:
         """Returns SQL that is true while the lock is held, and raises an error on the server otherwise."""
         held = _KEEPER_HOLDS if self._pooled else _IS_HELD
-        test = held.format(key=self._key, pid=self.pid, same=is_lock(self._key))
+        return self._raising(held.format(key=self._key, pid=self.pid, same=is_lock(self._key)))
+
+    def _raising(self, test: str) -> str:
         return f"case when {test} then true else pg_catalog.current_setting('{_LOST}')::bool end"
 
     @staticmethod
@@ -149,7 +182,7 @@ class Lock:
     def _tried(self, first: Sql, then: str) -> list[list[Row]] | None:
         if self._pooled:
             return self._tried_for_transaction(then)
-        setup = self._connection.answers(f"{_BEGIN}{first.text}{_TRY.format(key=self._key)};{then};commit")
+        setup = self._connection.answers(f"{_BEGIN}{first.text}{self._filled(_TRY)};{then};commit")
         tried = 1 + first.results
         is_held, self.pid = setup[tried][0]
         return setup[tried + 1 : -1] if is_held else None
@@ -157,12 +190,15 @@ class Lock:
     def _tried_for_transaction(self, then: str) -> list[list[Row]] | None:
         """Sends `then` on the worker: the keeper's open transaction would keep the tables that it reads locked."""
         self._connection.run(_OPEN_XACT + (_NEVER_END if self._connection.server_version >= 170000 else ""))
-        is_held, self.pid = self._connection.rows(_TRY_XACT.format(key=self._key))[0]
+        is_held, self.pid = self._connection.rows(self._filled(_TRY_XACT))[0]
         if is_held:
             self._require_server_connection()
             return self._worker.answers(then)
         self._connection.run("rollback")
         return None
+
+    def _filled(self, query: str) -> str:
+        return query.format(key=self._key, workers=key_of_workers(self._key))
 
     def _require_server_connection(self) -> None:
         """Checks that the pooler gives the worker a server connection, while the keeper has another.
@@ -185,6 +221,26 @@ class Lock:
             self._worker.run("select")
         finally:
             self._worker.on_tick = on_tick
+
+
+class SharedLock(Lock):
+    """The part of a worker in the migration lock, held until its connection closes; `lock` is that of its run.
+
+    Raises:
+        LockLost: the run does not hold the lock any more, and another one does.
+    """
+
+    def __init__(self, connection: Connection, lock: Lock) -> None:
+        super().__init__(connection, lock._key)  # noqa: SLF001  # the same class
+        self._holder = lock.pid
+        is_held, self.pid = connection.rows(self._filled(_SHARE))[0]
+        if not is_held:
+            raise LockLost("the migration lock was lost while the migration ran")
+
+    def guard(self) -> str:
+        """Returns SQL that is true while the run holds the lock, and raises an error on the server otherwise."""
+        held = _KEEPER_HOLDS.format(pid=self._holder, same=is_lock(self._key))
+        return self._raising(f"{held} and {self._filled(_IS_SHARED)}")
 
 
 def _by(backend: Holder | None) -> str:

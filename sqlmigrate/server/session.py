@@ -100,6 +100,7 @@ class Session:
     def __init__(self, connection: Connection, *, pooled: bool, checks_client: bool = True) -> None:
         self._connection = connection
         self.is_pooled = pooled
+        self._checks_client = checks_client
         version = connection.server_version
         endless = {name: "0" for name, since in _ENDING.items() if version >= since}
         checks = {_CHECK_INTERVAL[0]: _CHECK_INTERVAL[1]} if checks_client else {}
@@ -111,6 +112,12 @@ class Session:
         self.hides_code = _HIDES_CODE
         self.reset_role = _lines(_RESET_ROLE)
         self.keep_state = _lines([_KEEP_STATE])
+
+    def beside(self, connection: Connection) -> Session:
+        """Starts the session of another connection in the same way."""
+        other = Session(connection, pooled=self.is_pooled, checks_client=self._checks_client)
+        connection.run(other.start.text)
+        return other
 
     def opening(self, begin: str, settings: Mapping[str, str | int]) -> Sql:
         """Returns the SQL that starts a transaction with settings."""

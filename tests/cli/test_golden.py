@@ -117,7 +117,42 @@ def baselined(project: Project) -> None:
     project.migrator().baseline(Version(1, 0, 0, 1))
 
 
+def divided(project: Project) -> None:
+    """Waves, and each kind of reason against one."""
+    project.add(
+        1,
+        "create table users (id int primary key, name text);"
+        " create table orders (id int primary key, user_id int references users, at date);"
+        " create table events (id int, at date) partition by range (at);"
+        " create table events_1 partition of events for values from ('2026-01-01') to ('2027-01-01');"
+        " create table notes (id int primary key, at date);"
+        " create materialized view late_notes as select * from notes",
+        "drop table users;",
+        name="create_tables",
+    )
+    project.migrator().migrate()
+    project.add(2, "create index users_name_idx on users (name);", name="index_users")
+    project.add(3, "create index events_at_idx on events (at);", name="index_events")
+    project.add(4, "create index concurrently notes_at_idx on notes (at);", name="index_notes")
+    project.add(5, "create index orders_at_idx on orders (at);", name="index_orders")
+    project.add(6, "analyze users;", name="analyze_users")
+    project.add(7, "vacuum events_1;", name="vacuum_events")
+    project.add(8, "reindex index events_at_idx; analyze new_table;", name="reindex_events")
+    project.add(9, "refresh materialized view late_notes;", name="refresh_notes")
+    project.add(10, "analyze notes;", name="analyze_notes")
+    project.add(11, "create table new_table ();", name="create_table")
+    project.add(
+        12,
+        "-- sqlmigrate: transaction=off\n"
+        "create index concurrently users_id_idx on users (id);\ncreate index concurrently notes_id_idx on notes (id);",
+        name="index_both",
+    )
+    project.add(13, "create index on new_table ((1));", name="index_new_table")
+    project.add(14, "drop index concurrently users_name_idx;", name="drop_index")
+
+
 SCENES = {
+    "migrate_dry_run_parallel": Scene(divided, "migrate --dry-run --parallel 2"),
     "migrate": Scene(pending, "migrate"),
     "migrate_nothing": Scene(applied, "migrate"),
     "migrate_no_files": Scene(nothing, "migrate"),

@@ -90,6 +90,32 @@ def test_migrates_and_rolls_back_with_concurrently(pooled: Project) -> None:
     assert pooled.has_free_lock()
 
 
+@pytest.mark.parametrize("command", [("migrate",), ("migrate", "--dry-run"), ("plan",)])
+def test_parallel_is_refused_before_anything_runs(pooled: Project, command: tuple[str, ...]) -> None:
+    pooled.add(1, "create table t ()")
+
+    run = pooled.cli(*command, "--parallel", "2")
+
+    assert run.returncode == 2
+    assert "migrations cannot run side by side behind a transaction pooler" in run.stderr
+    assert "MIGRATION_CONCURRENCY" in run.stderr
+    assert pooled.value("select to_regclass('t') is null")
+    assert pooled.cli("migrate", "--parallel", "1").returncode == 0
+
+
+def test_parallel_works_behind_a_pooler_in_session_mode(in_session_mode: Project) -> None:
+    project = in_session_mode
+    project.add(1, "create table a (x int); create table b (x int)")
+    project.add(2, "create index a_x on a (x)")
+    project.add(3, "create index concurrently b_x on b (x)")
+    project.add(4, "create index concurrently a_y on a ((x + 1)); create index concurrently b_y on b ((x + 1))")
+
+    assert len(project.migrator(parallel="2").migrate().steps) == 4
+
+    assert project.value("select count(*) from pg_indexes where schemaname = 'public' and indexname ~ '_[xy]$'") == 4
+    assert project.has_free_lock()
+
+
 def test_replicas_take_turns(pooled: Project) -> None:
     for number in range(1, 6):
         pooled.add(number, f"create table t{number} (); select pg_sleep(0.05)")

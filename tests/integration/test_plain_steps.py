@@ -10,7 +10,7 @@ import pytest
 
 from sqlmigrate import Migrator, load_settings
 from sqlmigrate.errors import MigrationFailed
-from sqlmigrate.events import Event, Finished, Notice, Retrying
+from sqlmigrate.events import Event, Retrying
 from sqlmigrate.server.connection import Connection, Result
 from tests.plain_statements import PLAIN
 from tests.project import Project
@@ -177,20 +177,3 @@ def test_the_plain_migrations_before_a_syntax_error_are_applied(project: Project
     project.migrator().migrate()
 
     assert project.value("select count(*) from migrations where success") == 8
-
-
-def test_a_notice_is_reported_between_the_migrations_before_and_after_it(project: Project) -> None:
-    for number in (1, 2, 4):
-        project.add(number, f"create table t{number} (a int);")
-    project.add(3, "drop table if exists missing;")
-
-    project.migrator().migrate()
-
-    reported = [event for event in project.events if isinstance(event, Finished | Notice)]
-    assert [event.step.migration.id[-1] if isinstance(event, Finished) else "notice" for event in reported] == [
-        "1",
-        "2",
-        "notice",
-        "3",
-        "4",
-    ]

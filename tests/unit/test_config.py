@@ -29,7 +29,7 @@ def test_the_defaults_are_those_of_the_help() -> None:
     said = {option.name: match[1] for option in OPTIONS if (match := re.search(r"\[default: ([\w.]+)", option.help))}
     shown = {"dir": "migrations", "history_table": "public.migrations", "lock_retries": "10", "lock_wait": "5min"}
     shown |= {"lock_timeout": "5s", "statement_timeout": "0", "timeout": "0", "log_format": "text", "backup_keep": "0"}
-    shown |= {"lint_level": "off", "connect_wait": "0"}
+    shown |= {"lint_level": "off", "connect_wait": "0", "parallel": "1"}
     assert said == shown
     assert load(URL | said, {}) == load(URL, {})
 
@@ -41,6 +41,7 @@ OF_SETTINGS = [
     ("lock_wait", "1s", 1000),
     ("lock_timeout", "1s", 1000),
     ("lock_retries", "1", 1),
+    ("parallel", "2", 2),
     ("statement_timeout", "1s", 1000),
     ("timeout", "1s", 1000),
     ("log_format", "1", "1"),
@@ -65,6 +66,18 @@ OF_CONNECTION = [
     ("db_user", "user"),
     ("db_name", "dbname"),
 ]
+
+
+def test_the_variable_of_alertagent_sets_parallel_and_our_own_one_overrides_it() -> None:
+    assert load(URL, {"MIGRATION_CONCURRENCY": "2"}).parallel == 2
+    assert load(URL, {"MIGRATION_CONCURRENCY": "2", "SQLMIGRATE_PARALLEL": "3"}).parallel == 3
+    assert load({**URL, "parallel": "4"}, {"MIGRATION_CONCURRENCY": "2"}).parallel == 4
+
+
+@pytest.mark.parametrize(("text", "message"), [("0", "must be at least 1"), ("two", "is not a number")])
+def test_parallel_is_a_positive_number(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"MIGRATION_CONCURRENCY: .*{message}"):
+        load(URL, {"MIGRATION_CONCURRENCY": text})
 
 
 def test_every_option_is_tested() -> None:

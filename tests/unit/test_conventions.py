@@ -33,6 +33,7 @@ CLOCKS = {
     "webhook.py": "stands for a slow server",
     "prometheus.py": "reads metrics now and then",
     "faults/mix.py": "strikes at random moments",
+    "faults/test_parallel.py": "kills at random moments",
     "faults/test_metrics_kill.py": "kills at random moments",
     "faults/test_dead_network.py": "logs when the network's death was noticed",
     "containers/test_compose.py": "logs how long containers take",

@@ -49,6 +49,14 @@ def test_the_next_migration_and_another_holder_are_due_at_once() -> None:
     assert [pace.is_due(wait) for wait in waits] == [True, False, True, True, False, True]
 
 
+def test_two_migrations_that_run_at_the_same_time_have_a_rhythm_each() -> None:
+    pace = Pace()
+    seen = [(seconds, number) for seconds in range(12) for number in (1, 2)]
+    due = [pair for pair in seen if pace.is_due(events.Working(step(pair[1]), pair[0]))]
+    assert due == [(seconds, number) for seconds in (0, 1, 2, 5, 10) for number in (1, 2)]
+    assert pace.is_due(events.Working(step(1), 1))
+
+
 def test_other_events_are_always_due() -> None:
     pace = Pace()
     assert all(pace.is_due(events.Notice("NOTICE", "again")) for _ in range(3))

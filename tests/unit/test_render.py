@@ -41,6 +41,7 @@ from sqlmigrate.model import (
     Run,
     ServerReport,
     State,
+    Wave,
 )
 from sqlmigrate.planning.activity import ActiveRun, Activity, Position
 from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
@@ -136,6 +137,7 @@ EVENTS: dict[events.Event, str] = {
     events.Advancing("a", "index build: scanning table", 1, 3): "  … a: index build 33 % of 3 blocks: scanning table",
     events.Advancing("a", "copying", 17, 0): "  … a: copying 17 blocks",
     events.Advancing("a", "copying", 0, 0): "  … a: copying",
+    events.StepFailed(step(1), "it exists"): "  v1.0.0-001 failed: it exists; waiting for what runs beside it",
     events.Retrying(step(1), "lock timeout", (BLOCKER,), 0.25): (
         "  v1.0.0-001: lock timeout; blocked by pid 9 (app, no application name, idle in transaction for 12 s):"
         " select 1; retrying in 0.2 s"
@@ -165,6 +167,13 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
         (Plan((step(1), step("views")), (ODD,)), ["select 1;"]),
         (Plan(()),),
         (Plan((step(1, Action.ROLL_BACK),)),),
+        (
+            Plan(
+                (step(1), step(2)),
+                connections=2,
+                waves=(Wave((step(1), step(2)), "both"), Wave((step(1),), "", ((1, 8),))),
+            ),
+        ),
     ],
     "review": [(Review(Plan(()), PlanRequest(Action.APPLY), INPUTS, (), (), "ab" * 32),)],
     "approvable": [
