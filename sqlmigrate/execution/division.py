@@ -12,7 +12,7 @@ from sqlmigrate.planning.work import Work, work_of
 from sqlmigrate.sql.scanner import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.execution.prepared import PreparedStep
     from sqlmigrate.history.tables import Tables
@@ -48,37 +48,48 @@ class Division:
         """Whether nothing can run side by side."""
         return self._next_start[0] == len(self._works) and not self._is_divided
 
-    def next(self, steps: Sequence[PreparedStep], position: int) -> tuple[int, bool]:
+    def next(self, position: int) -> tuple[int, bool]:
         """Returns how many steps come next, and whether they run side by side."""
         start = self._next_start[position]
         if start > position:
             return start - position, False
-        count = self._groups(steps, position, is_preview=False)[0].end
+        count = self._count(self._works[position : position + _LONGEST_WAVE])
         return count, count > 1
 
     def segments(self, step: PreparedStep) -> range:
         """Returns the next segments of a step; if there are several of them, their statements run side by side."""
-        alone = [] if self._barrier else [*takewhile(lambda segment: not segment.transactional, _rest(step))]
-        works = [_work_of_segment(step, segment) for segment in alone]
-        end = self._grouped(works, [""] * len(works), is_preview=False)[0].end if len(works) > 1 else 1
-        return range(step.next, step.next + end)
+        rest = step.script.segments[step.next : step.next + _LONGEST_WAVE]
+        alone = () if self._barrier else takewhile(lambda segment: not segment.transactional, rest)
+        return range(step.next, step.next + self._count(_work_of_segment(step, segment) for segment in alone))
+
+    def _count(self, works: Iterable[Work]) -> int:
+        """Returns how many of the works, from the first one on, run side by side.
+
+        The catalog is not read if the names show that only one does.
+        """
+        members: list[Work] = []
+        for work in works:
+            if work.barrier or any(not work.relations.isdisjoint(member.relations) for member in members):
+                break
+            members.append(work)
+        return self._grouped(members, [""] * len(members), is_preview=False)[0].end if len(members) > 1 else 1
 
     def waves(self, steps: Sequence[PreparedStep]) -> Iterator[Wave]:
         """Yields the waves as far as the catalog shows them now."""
         position = 0
         while position < len(steps):
-            for group in self._groups(steps, position, is_preview=True):
+            for group in self._groups(steps, position):
                 members = steps[position + group.start : position + group.end]
                 inside = tuple(self._inside(members[0])) if len(members) == 1 else ()
                 yield Wave(tuple(step.step for step in members), "" if inside else group.reason, inside)
             position += group.end
 
-    def _groups(self, steps: Sequence[PreparedStep], position: int, *, is_preview: bool) -> list[Stretch]:
+    def _groups(self, steps: Sequence[PreparedStep], position: int) -> list[Stretch]:
         """Divides the steps from a position on, up to the next barrier, or that barrier alone."""
         members = steps[position : position + _LONGEST_WAVE]
         works = [*takewhile(lambda work: not work.barrier, self._works[position : position + len(members)])]
         works = works or self._works[position : position + 1]
-        return self._grouped(works, [step.step.migration.id for step in members], is_preview=is_preview)
+        return self._grouped(works, [step.step.migration.id for step in members], is_preview=True)
 
     def _grouped(self, works: Sequence[Work], names: Sequence[str], *, is_preview: bool) -> list[Stretch]:
         found = relations(self._connection, (name for work in works for name in work.relations), self._tables)
@@ -124,10 +135,6 @@ def _is_divided(step: PreparedStep) -> bool:
         not first.barrier and not second.barrier and first.relations.isdisjoint(second.relations)
         for first, second in pairwise(works)
     )
-
-
-def _rest(step: PreparedStep) -> Sequence[Segment]:
-    return step.script.segments[step.next :]
 
 
 def _work_of_segment(step: PreparedStep, segment: Segment) -> Work:

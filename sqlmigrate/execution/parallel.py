@@ -185,7 +185,7 @@ class ParallelExecutor(Executor):
     def _advance(self, prepared: Sequence[PreparedStep], position: int) -> int:
         if self._division is None:
             return super()._advance(prepared, position)
-        count, is_wave = self._division.next(prepared, position)
+        count, is_wave = self._division.next(position)
         if is_wave and isinstance(prepared, list):
             return self._run_wave(prepared, position, position + count)
         self._batches.end = position + count
@@ -256,7 +256,7 @@ class ParallelExecutor(Executor):
         return first
 
     def _run_segment(self, step: PreparedStep) -> None:
-        is_alone = self._division is not None and not step.segment.transactional
+        is_alone = not step.segment.transactional and step.step.action is not Action.HOOK  # no row has its session
         numbers = self._division.segments(step) if self._division is not None and is_alone else range(0)
         if len(numbers) > 1:
             self._run_group(step, numbers)
@@ -267,8 +267,8 @@ class ParallelExecutor(Executor):
         """Runs the statements of consecutive segments side by side, and records them together."""
         started = time.monotonic()
         states = self._several.start(step, numbers)
-        is_changed = step.script.may_change_session and step.step.action is not Action.HOOK
-        settings = settings_in(self._alone.record_session(step)) if states and is_changed else {}
+        is_changed = states and step.script.may_change_session
+        settings = settings_in(self._alone.record_session(step)) if is_changed else {}
         step.begun = True
         self._begin_alone(step)
         copies = (replace(step, next=number) for number in states)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import SqlMigrateError, StatementFailed
@@ -26,7 +26,8 @@ class Several(Alone):
     others, so that a rerun asks the catalog about each.
     """
 
-    _kept: Sequence[str] = ()  # the states of statements that an earlier run completed
+    _done: Mapping[int, str] = MappingProxyType({})  # the states before statements that an earlier run completed
+    _beyond: Sequence[str] = ()  # the states before statements that follow the group
 
     def start(self, step: PreparedStep, numbers: Sequence[int]) -> dict[int, str]:
         """Records that the statements of these segments may have been started.
@@ -36,8 +37,9 @@ class Several(Alone):
         Raises:
             SqlMigrateError: The same as `Alone.is_done`, or the server would read a statement differently.
         """
-        done = self._done(step, numbers)
-        self._kept = step.other_states = [*step.other_states, *done.values()]
+        self._done = done = self._completed(step, numbers)
+        self._beyond = step.other_states
+        step.other_states = [*done.values(), *self._beyond]
         left = [number for number in numbers if number not in done]
         if not left:
             return {}
@@ -49,10 +51,10 @@ class Several(Alone):
         progress = step.progress_begun._replace(begun=step.script.segments[numbers[-1]].end)
         recorded = self._transact(step, self._envelope.journal(step, progress, 0, expressions))[-2].value or b"[]"
         states = dict(zip(left, json.loads(recorded), strict=False))
-        step.other_states = [*filter(None, states.values()), *self._kept]
+        step.other_states += filter(None, states.values())
         return states
 
-    def _done(self, step: PreparedStep, numbers: Iterable[int]) -> dict[int, str]:
+    def _completed(self, step: PreparedStep, numbers: Iterable[int]) -> dict[int, str]:
         """Returns the segments whose statements an earlier run started and completed, with the states before them."""
         first, done = step.next, {}
         try:
@@ -78,14 +80,14 @@ class Several(Alone):
         """
         failed = {**self._kept_indexes(step, states, errors), **errors}
         if not failed:
-            step.other_states, step.begun = [], True
+            step.other_states, step.begun = [*self._beyond], True
             return None
         step.next = first = min(failed)
-        left = {number: state for number, state in states.items() if number >= first}
+        left = {number: state for number, state in ({**self._done, **states}).items() if number >= first}
         for number, error in failed.items():
             if isinstance(error, StatementFailed) and error.report.sqlstate in recovery.REFUSALS:
                 left[number] = states[number] if recovery.left_index(self._connection, states[number]) else ""
-        step.other_states = [*filter(None, chain(left.values(), self._kept))]
+        step.other_states = [*filter(None, left.values()), *self._beyond]
         step.begun, step.begun_state = bool(step.other_states), ""
         progress = step.progress_begun
         self._journal(step, progress if step.begun else progress._replace(begun=progress.done), elapsed_ms)

@@ -147,10 +147,12 @@ class Worker:
         at = time.monotonic()
         if self._monitor.awaits_standby and isinstance(error, SqlMigrateError):
             error.hint = "\n".join(filter(None, [LOCAL_ONLY, error.hint]))
-        if not self._connection.lost:
-            self._executor.clean_up()
-        self.ended = Ended(self, error, at)
-        self._queue.put(self.ended)
+        try:
+            if not self._connection.lost:
+                self._executor.clean_up()
+        finally:
+            self.ended = Ended(self, error, at)
+            self._queue.put(self.ended)
 
     @property
     def is_busy(self) -> bool:

@@ -545,9 +545,19 @@ INVALID = "select indexrelid::regclass::text from pg_index where not indisvalid"
         ),
         EIGHT.replace("create index concurrently b_x", "vacuum b;\ncreate index concurrently b_x"),
         EIGHT.replace("b_x on b (x)", "b_y on b (y)"),
+        EIGHT.replace("b_x on b (x)", "b_y on b (y)").replace(
+            "create index concurrently d_x", "select 1;\ncreate index concurrently d_x"
+        ),
         "".join(EIGHT.splitlines(keepends=True)[number] for number in (0, 3, 2, 1)),
     ],
-    ids=["removed", "with a statement before it", "with one outside a transaction", "replaced", "in another order"],
+    ids=[
+        "removed",
+        "with a statement before it",
+        "with one outside a transaction",
+        "replaced",
+        "in two groups",
+        "in another order",
+    ],
 )
 def test_the_rest_of_a_file_may_be_changed_after_a_failure(
     project: Project, text: str, options: tuple[str, ...]
