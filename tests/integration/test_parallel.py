@@ -423,6 +423,59 @@ def test_fewer_connections_than_wanted_are_enough(project: Project) -> None:
         project.query("drop owned by limited cascade", "drop role limited")
 
 
+def test_the_hooks_of_a_run_run_once_before_and_after_the_wave(project: Project) -> None:
+    prepare(project, "create index concurrently a_x on a (x)", "create index b_x on b (x)")
+    project.query("create table told (id int generated always as identity, what text)")
+    for name in ("before_migrate", "after_migrate"):
+        count = "select count(*) from pg_class where relname in ('a_x', 'b_x')"
+        project.write(f"{name}.sql", f"insert into told (what) select '{name} ' || ({count})")
+
+    run = project.cli("migrate", MIGRATION_CONCURRENCY="2")
+
+    assert run.returncode == 0, run.stderr
+    assert project.query("select what from told order by id") == [("before_migrate 0",), ("after_migrate 2",)]
+    assert project.value("select count(*) from migrations_runs where ended_at is null") == 0
+
+
+def test_the_statement_timeout_ends_one_migration_of_a_wave(project: Project) -> None:
+    prepare(project, "create index concurrently a_x on a (x)", "create index concurrently b_x on b (x)")
+    with locked(project, "a"):
+        run = project.cli("migrate", "--parallel", "2", "--statement-timeout", "300ms")
+
+    assert run.returncode == 1
+    assert "v1.0.0-002 failed: canceling statement due to statement timeout" in run.stderr
+    assert "increase --statement-timeout" in run.stderr
+    assert project.versions()[1:] == [("v1.0.0-002", False), ("v1.0.0-003", True)]
+
+
+def test_a_directive_of_a_file_holds_for_its_statements_side_by_side(project: Project) -> None:
+    prepare(project, f"-- sqlmigrate: statement-timeout=300ms\n{EIGHT}")
+    with locked(project, "b"):
+        run = project.cli("migrate", "--parallel", "4")
+
+    assert run.returncode == 1
+    assert "V1.0.0-002__step.up.sql:3:1: v1.0.0-002 failed: canceling statement due to statement timeout" in run.stderr
+    assert "increase --statement-timeout" in run.stderr
+    assert project.cli("migrate").returncode == 0
+    assert len(valid_indexes(project)) == 4
+
+
+def test_a_rollback_stays_serial(project: Project) -> None:
+    project.add(1, BASE, "drop table a, b, c, d")
+    project.add(2, "create index a_x on a (x)", "drop index a_x")
+    project.add(3, "create index b_x on b (x)", "drop index b_x")
+    project.migrator(parallel="2").migrate()
+    project.migrator(parallel="2").rollback(steps=3)
+    assert applied(project) == []
+
+
+@pytest.mark.parametrize("number", [1, 70])
+def test_a_long_wave_and_a_long_run_of_dependent_migrations_end(project: Project, number: int) -> None:
+    tables = "".join(f"create table t{n} (x int);" for n in range(number))
+    prepare(project, *(f"create index i{n} on t{n % number} (x)" for n in range(70)), tables=tables)
+    assert len(project.migrator(parallel="3").migrate().steps) == 70
+
+
 # What a person sees
 
 
