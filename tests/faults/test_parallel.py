@@ -147,3 +147,17 @@ def test_the_end_of_the_connection_of_a_worker_is_a_failure_of_its_migration(pro
     assert project.versions()[1:] == [("v1.0.0-002", False), ("v1.0.0-003", True)]
     assert project.migrator(parallel="2").migrate().steps
     assert len(applied(project)) == 3
+
+
+def test_replicas_that_start_at_once_take_turns(project: Project) -> None:
+    """Each of those that wait polls for the lock: a session that waited in it would keep a snapshot."""
+    prepare(project, *KINDS, tables=TABLES)
+    replicas = [project.start("migrate", *options) for options in (("--parallel", "2"), ("--parallel", "3"), ())]
+    ends = [(replica.communicate()[1], replica.returncode) for replica in replicas]
+    assert [code for _, code in ends] == [0, 0, 0], ends
+    counts = project.query("select version, count(*) from migrations_log where outcome = 'success' group by 1")
+    assert len(counts) == len(KINDS) + 1
+    assert {count for _, count in counts} == {1}
+    assert project.query("select * from migrations_log where outcome = 'failure'") == []
+    assert project.query(INVALID) == []
+    assert project.has_free_lock()

@@ -406,6 +406,25 @@ def test_a_run_waits_for_the_workers_of_a_run_whose_connection_was_ended(project
     assert project.query("select indexrelid::regclass::text from pg_index where not indisvalid") == []
 
 
+def test_no_worker_commits_after_the_run_has_lost_the_lock(project: Project) -> None:
+    prepare(project, "create index a_x on a (x)", "create index b_x on b (x)")
+    with running(project, "migrate", "--parallel", "2") as process:
+        with locked(project, "a", "b"):
+            until(lambda: len(waiting(project)) == 2)
+            process.send_signal(signal.SIGSTOP)
+            project.query(END_HOLDER)
+        ours = f"select count(*) from pg_stat_activity where {OURS} and state = 'active'"
+        until(lambda: project.value(ours) == 0)
+        assert project.value("select count(*) from pg_class where relname in ('a_x', 'b_x')") == 0
+        assert project.versions()[1:] == [("v1.0.0-002", False), ("v1.0.0-003", False)]
+        process.send_signal(signal.SIGCONT)
+        _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert "the connection was lost" in stderr or "the migration lock was lost" in stderr
+    project.migrator().migrate()
+    assert len(applied(project)) == 3
+
+
 def test_fewer_connections_than_wanted_are_enough(project: Project) -> None:
     prepare(project, "create index a_x on a (x)", "create index b_x on b (x)")
     owned = ("a", "b", *(f"migrations{suffix}" for suffix in ("", "_log", "_runs", "_totals")))
