@@ -62,24 +62,21 @@ partner(number, oid, via) as (
 touched(number, oid, via) as (
     select t.number, t.oid, pg_catalog.min(t.via)
     from (select * from kin union all select * from partner) t group by 1, 2),
-called(number, oid, evaluated) as (
-    select k.number, d.refobjid, true
-    from (select distinct number, oid from down) k
-    join pg_catalog.pg_index i on i.indrelid = k.oid
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
-        and d.refclassid = 'pg_catalog.pg_proc'::regclass
-    union all
-    select k.number, d.refobjid, true
-    from (select distinct number, oid from down) k
-    join pg_catalog.pg_constraint c on c.conrelid = k.oid and c.contype = 'c'
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = c.oid
-        and d.refclassid = 'pg_catalog.pg_proc'::regclass
-    union all
-    select r.number, coalesce(o.oprcode, d.refobjid), false
-    from (select distinct number, oid from reads) r
+depending(number, classid, objid, evaluated) as (
+    select k.number, 'pg_catalog.pg_class'::regclass, i.indexrelid, true
+    from down k join pg_catalog.pg_index i on i.indrelid = k.oid
+    union
+    select k.number, 'pg_catalog.pg_constraint'::regclass, c.oid, true
+    from down k join pg_catalog.pg_constraint c on c.conrelid = k.oid and c.contype = 'c'
+    union
+    select r.number, 'pg_catalog.pg_rewrite'::regclass, w.oid, false
+    from reads r
     join pg_catalog.pg_class c on c.oid = r.oid and c.relkind in ('v', 'm')
-    join pg_catalog.pg_rewrite w on w.ev_class = r.oid
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = w.oid
+    join pg_catalog.pg_rewrite w on w.ev_class = r.oid),
+called(number, oid, evaluated) as (
+    select p.number, coalesce(o.oprcode, d.refobjid), p.evaluated
+    from depending p
+    join pg_catalog.pg_depend d on d.classid = p.classid and d.objid = p.objid
         and d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
     left join pg_catalog.pg_operator o
         on o.oid = d.refobjid and d.refclassid = 'pg_catalog.pg_operator'::regclass),

@@ -42,6 +42,11 @@ create function g(int) returns int language sql stable as 'select count(*)::int 
 create table calling (a int, b int);
 create index calling_f on calling (f(a));
 create table checked (a int, b int, constraint c check (f(a) > 0) not valid);
+create function same(int, int) returns boolean language plpgsql immutable as 'begin return $1 = $2; end';
+create operator === (function = same, leftarg = int, rightarg = int);
+create table compared (a int, b int, constraint c check (a === b) not valid);
+create index compared_a on compared (a) where a === 1;
+create materialized view comparing as select a from lone where a === b;
 create materialized view reading as select g(a) from lone;
 create table guarded (a int);
 alter table guarded enable row level security;
@@ -111,6 +116,8 @@ def test_two_statements_touch(connection: Connection, first: str, second: str, s
         ("reindex table pg_catalog.pg_class", "pg_catalog.pg_class is a table of the system"),
         ("vacuum migrations", "migrations is a table of sqlmigrate"),
         ("refresh materialized view reading", "reading reads through the function g"),
+        ("refresh materialized view comparing", "comparing reads through the function same"),
+        ("alter table compared validate constraint c", "an index or a constraint of compared calls the function same"),
         ("refresh materialized view of_guarded", "of_guarded reads a table with row-level security"),
         ("refresh materialized view of_remote", "of_remote reads a foreign table"),
         ("analyze calling", "an index or a constraint of calling calls the function f"),
