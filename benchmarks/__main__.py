@@ -16,6 +16,7 @@ from benchmarks.cpu import BARE, NO_OPS, growth, milliseconds
 from benchmarks.linters import lint
 from benchmarks.measuring import BIN, SQLMIGRATE, Timing, compare, create_database, directory, timed, write_migrations
 from benchmarks.migrating import migrate, psql
+from benchmarks.parallel import parallel
 from benchmarks.peers import peers
 from tests.servers import ROOT, Server, embedded
 
@@ -160,6 +161,7 @@ BENCHMARKS = {
     "growth": growth,
     "migrate": migrate,
     "peers": peers,
+    "parallel": parallel,
     "inserts": inserts,
     "copy": copy,
     "lint": lint,
