@@ -228,7 +228,7 @@ class Migrator:
             return statuses, None
         from sqlmigrate.planning.activity import running
 
-        active = running(*opened, self._target.lock_key, backend.pid, [each.id for each in statuses])
+        active = running(*opened, self._target.lock_key, backend.pid, [status.id for status in statuses])
         return [status._replace(state=State.RUNNING) if status.id in active else status for status in statuses], holder
 
     def check(self) -> Health:
