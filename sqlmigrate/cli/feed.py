@@ -35,7 +35,7 @@ class Feed:
         shows_level = events.level_of(event) in levels
         if self._screen.can_redraw and isinstance(event, events.LIVE):
             if shows_level or "info" in levels:
-                running = [*self._running.values()]
+                running = [self._running[identity] for identity in sorted(self._running)]
                 beside = running if len(running) > 1 and event in running else ()
                 self._screen.redraw(lambda cells: live(event, cells, beside))
         elif shows_level and not isinstance(event, events.Advancing) and self._pace.is_due(event):

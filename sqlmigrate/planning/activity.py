@@ -104,6 +104,8 @@ def activity(connection: Connection, history: History, key: int, directories: Se
     if worker is None:
         return Activity(holder, run)
     pid, name, is_active, query_start, xact_start, wait_event = worker
+    if parsed(name)[0] != program_name(run.version):  # the run has gone on since its rows were read
+        run = run_of(connection, history, holder.pid) or run
     step = _step(run, directories, _unless_locked(connection, history.rows))
     if not is_active:
         return Activity(holder, run, step)
