@@ -86,7 +86,10 @@ _KEEP_STATE = f"""select pg_catalog.set_config('{_STATE_NAME}', pg_catalog.json_
 _HAS_EVENT_TRIGGER = "exists (select from pg_catalog.pg_event_trigger where evtenabled <> 'D')"
 _MAY_HAVE_CHANGED = "sqlmigrate.an_event_trigger_may_have_changed_the_session"
 # A search_path that begins with pg_temp makes every object temporary.
-_HIDES_CODE = f"select {_HAS_EVENT_TRIGGER} or pg_catalog.current_setting('search_path') like '%pg\\_temp%';"
+# Without a backslash, whose meaning depends on standard_conforming_strings.
+_HIDES_CODE = (
+    f"select {_HAS_EVENT_TRIGGER} or pg_catalog.strpos(pg_catalog.current_setting('search_path'), 'pg_temp') > 0;"
+)
 STATE = f"pg_catalog.current_setting('{_STATE_NAME}')"
 
 
