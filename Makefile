@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Three workers on two cores: tests mostly wait for a server or a program. The tests of a file run in one worker. In
+# Five workers on two cores: tests mostly wait for a server or a program. The tests of a file run in one worker. In
 # the order of the folders, tests/unit/ comes last, whose many short files keep all workers busy to the end.
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 5 --dist loadfile --no-loadscope-reorder
 DAYS   ?= 30
 COMPOSE ?= $(if $(shell command -v docker-compose),docker-compose,docker compose)
 export DATABASE_URL ?= embedded:.local/postgres

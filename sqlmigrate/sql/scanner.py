@@ -297,6 +297,11 @@ class _Scanner:
                 message = f"the value of psql variable {swap.source} contains a semicolon, a backslash or a variable"
                 self._refuse(at, message, "write the value where it is used")
 
+    def _has_value(self, start: int, end: int) -> bool:
+        """Whether a part of the text between two offsets was substituted."""
+        starts = ((self._at + swap.at, len(swap.sent)) for swap in self._swaps)
+        return any(start < at + length and at < end for at, length in starts)
+
     def _plain_end(self) -> int:
         """Returns the end of a statement in which only strings can contain a semicolon, or 0: most INSERTs."""
         end = self._text.find(";", self._at) + 1
@@ -319,7 +324,7 @@ class _Scanner:
 
     def _dollar_end(self, start: int) -> int | None:
         tag = _DOLLAR.match(self._text, start)
-        if tag is None:
+        if tag is None or self._has_value(start, tag.end()):  # psql reads the tag before the variable in it
             return start + 1
         end = self._text.find(tag[0], tag.end())
         if end < 0:

@@ -55,6 +55,7 @@ def _outcome(chunks: list[str]) -> tuple[list[Item], tuple[object, ...] | None]:
 
 @given(_SQL, st.lists(st.integers(0, 5), min_size=1, max_size=20))
 @example("select 1;\n}", [1])
+@example("$:{?x}$", [4])
 @example(":::'x'reset all;", [2])
 @example(r"select E'a''\'; x';", [16, 1])
 @example("select E'a'\n'b\\'; c';", [17, 1])
