@@ -3,13 +3,15 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Five workers on two cores: tests mostly wait for a server or a program. The tests of a file run in one worker. In
+# Four workers on two cores: tests mostly wait for a server or a program. The tests of a file run in one worker. In
 # the order of the folders, tests/unit/ comes last, whose many short files keep all workers busy to the end.
-PARALLEL := -n 5 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 DAYS   ?= 30
 COMPOSE ?= $(if $(shell command -v docker-compose),docker-compose,docker compose)
 export DATABASE_URL ?= embedded:.local/postgres
 export COMPOSE
+# Without byte code, each of the thousand processes of the tests would compile every module.
+export PYTHONDONTWRITEBYTECODE :=
 # Behind a company's TLS proxy, only the system's certificate store contains the proxy's CA. uv reads that store only when
 # one of these variables is set: UV_SYSTEM_CERTS since uv 0.11, UV_NATIVE_TLS before.
 export UV_NATIVE_TLS ?= true

@@ -11,6 +11,7 @@ from sqlmigrate.events import Advancing, Blocked, Warned
 from sqlmigrate.model import Blocker
 from sqlmigrate.server.conflicts import conflicting
 from sqlmigrate.server.program import parsed
+from sqlmigrate.sql.sqlstate import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +199,9 @@ class Monitor:
             return None
 
     def _take(self, seen: Look | SqlMigrateError | None) -> None:
+        if isinstance(seen, StatementFailed) and seen.report.sqlstate in TEMPORARY:
+            self._next = time.monotonic() + _INTERVAL  # another session holds a lock on a catalog for a moment
+            return
         if not isinstance(seen, Look):
             self._next = time.monotonic() + _PAUSE
             self._warn(seen)

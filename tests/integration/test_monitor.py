@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from sqlmigrate.errors import StatementFailed
 from sqlmigrate.events import Event, Notice, Warned
 from sqlmigrate.server.connection import connect
 from sqlmigrate.server.monitor import Monitor
@@ -145,3 +146,26 @@ def test_the_detail_of_a_servers_own_notice_is_reported(project: Project) -> Non
 
     notices = [event.message for event in project.events if isinstance(event, Notice)]
     assert notices == ["drop cascades to 2 other objects\nDETAIL:  drop cascades to view v1\ndrop cascades to view v2"]
+
+
+def test_a_catalog_that_is_locked_for_a_moment_does_not_blind_the_monitor(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never waits for a lock; after a lock timeout it looks again soon, and warns of nothing."""
+    monkeypatch.setattr("sqlmigrate.server.monitor._PAUSE", 3600)
+    events: list[Event] = []
+    monitor = Monitor(lambda: connect(project.database, "monitor"), 1, events.append)
+    monitor._look()
+    with psycopg.connect(project.database) as other:
+        other.execute("lock table pg_catalog.pg_authid in access exclusive mode")
+        monitor._look()
+        monitor._take(monitor._seen)
+        assert isinstance(monitor._seen, StatementFailed)
+
+    def looks_again() -> bool:
+        monitor.tick()
+        return monitor.look is not None
+
+    until(looks_again)
+    assert events == []
+    monitor.close()
