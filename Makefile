@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Four workers on two cores: tests mostly wait for a server or a program. The tests of a file run in one worker. In
+# Three workers on two cores: tests mostly wait for a server or a program. The tests of a file run in one worker. In
 # the order of the folders, tests/unit/ comes last, whose many short files keep all workers busy to the end.
-PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+ORDINARY := not long and not debian and not container and not workflow
 DAYS   ?= 30
 COMPOSE ?= $(if $(shell command -v docker-compose),docker-compose,docker compose)
 export DATABASE_URL ?= embedded:.local/postgres
@@ -21,7 +22,7 @@ SYSTEM_CERTIFICATES := $(PYTHON) -c 'import ssl; paths = ssl.get_default_verify_
 .DEFAULT_GOAL := help
 .PHONY: help setup migrate migrate-build migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup \
 	migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker \
-	migrate-docker-status migrate-docker-validate fmt check test test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
+	migrate-docker-status migrate-docker-validate fmt check test test-slow test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,12 +76,15 @@ migrate-docker-validate:  ## Report all problems of the files, and of the histor
 
 setup: $(VENV)/.dev  ## Install the development tools into .venv
 
-test: $(VENV)/.dev  ## Run the tests on an embedded PostgreSQL 18; COVERAGE=1 also checks the coverage, in twice the time
-	$(BIN)/pytest $(PARALLEL) -m "not long and not debian and not container and not workflow" $(if $(COVERAGE),--cov --cov-report=)
+test: $(VENV)/.dev  ## Run the tests on an embedded PostgreSQL 18; COVERAGE=1 also runs the slow ones, and checks the coverage
+	$(BIN)/pytest $(PARALLEL) -m "$(ORDINARY) $(if $(COVERAGE),,and not slow)" $(if $(COVERAGE),--cov --cov-report=)
 ifdef COVERAGE
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planning/planner.py,sqlmigrate/execution/message.py,sqlmigrate/sql/[cis]*.py,sqlmigrate/locks/*,sqlmigrate/files/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
 endif
+
+test-slow: $(VENV)/.dev  ## Run the slow tests: secrets, the pytest plugin, the embedded server, terminals, short fault tests
+	$(BIN)/pytest $(PARALLEL) -m "$(ORDINARY) and slow"
 
 test-pg15: $(VENV)/.dev  ## Run the tests that need a server on Debian's PostgreSQL 15, with PgBouncer, promtool and Chromium
 	scripts/install-debian.sh
@@ -99,7 +103,7 @@ test-containers: $(VENV)/.dev  ## Test the image and the compose files; run some
 test-workflows: $(VENV)/.dev  ## Run the steps of the workflows and of the action, and actionlint (needs Go)
 	$(BIN)/pytest -m "workflow and not container" tests/delivery
 
-test-all: test test-pg15 test-versions test-faults test-containers test-workflows  ## Run all tests, on PostgreSQL 14 to 18, with the long fault tests
+test-all: test test-slow test-pg15 test-versions test-faults test-containers test-workflows  ## Run all tests, on PostgreSQL 14 to 18, with the long fault tests
 
 test-faults: $(VENV)/.dev  ## Run the long fault tests: kill -9, lost connections, races
 	$(BIN)/pytest -m long --no-header

@@ -15,6 +15,8 @@ from tests.faults.waiting import running
 from tests.project import Project
 from tests.terminal import Terminal, terminal
 
+pytestmark = pytest.mark.slow
+
 # A statement that runs until the test opens the gate, and waits for no lock.
 GATE = "do $$ begin while not exists (select from gate) loop perform pg_sleep(0.02); end loop; end $$;"
 # Runs for a minute, or until the client ends.

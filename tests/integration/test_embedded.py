@@ -20,6 +20,8 @@ import pytest
 from tests.polling import until
 from tests.servers import quick
 
+pytestmark = pytest.mark.slow
+
 
 class Place:
     """A directory with migrations, whose database is an embedded server."""

@@ -26,7 +26,7 @@ from tests.prometheus import Samples, parsed
 from tests.proxy import proxied
 from tests.servers import LOCAL_BIN, Server, local
 
-pytestmark = pytest.mark.anywhere
+pytestmark = [pytest.mark.anywhere, pytest.mark.slow]
 
 _LOG = logging.getLogger(__name__)
 CONNECTIONS = "select count(*) from pg_stat_activity where application_name = 'sqlmigrate exporter'"

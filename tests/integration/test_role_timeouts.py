@@ -8,6 +8,8 @@ from tests import versions
 from tests.integration.test_pgbouncer import bouncer
 from tests.project import Project
 
+pytestmark = pytest.mark.slow
+
 SLOW = "create table t{0} (a int); select pg_sleep(0.4);"
 SLOW_SEGMENTS = "create table t{0} (a int); create index concurrently on t{0} (a); select pg_sleep(0.4);"
 SETTINGS = {

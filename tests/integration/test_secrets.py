@@ -27,7 +27,7 @@ from tests.servers import OwnServer, Server, execute, local
 
 # Whatever is done to what stands between them, pieces that are shown are found.
 
-pytestmark = pytest.mark.anywhere
+pytestmark = [pytest.mark.anywhere, pytest.mark.slow]
 
 PIECES = tuple(secrets.token_hex(6) for _ in range(3))
 SECRET = f"{PIECES[0]}@:/'%41{PIECES[1]}\" é\\#?{PIECES[2]}"

@@ -15,6 +15,8 @@ from tests import polling
 from tests.proxy import proxied
 from tests.servers import Server, execute
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 # Plugins that these tests do not need, and that take two thirds of the start-up time of pytest.
