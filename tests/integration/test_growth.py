@@ -36,6 +36,10 @@ CALLS: dict[str, Callable[[Migrator], object]] = {
 COUNTS = (1, 80, 160, 320)  # the first calls import modules
 
 
+# Twice the work has the factor 2, a quadratic term 4; the file system gives the files in another order each time.
+_LINEAR = 3
+
+
 def _counted(call: Callable[[], object]) -> int:
     calls = 0
 
@@ -64,7 +68,7 @@ def test_twice_the_migrations_take_at_most_twice_the_work(project: Project, monk
 
 def _more_than_twice(work: Mapping[str, Iterable[int]]) -> dict[str, float]:
     growth = {name: (large - medium) / (medium - small) for name, (_, small, medium, large) in work.items()}
-    return {name: factor for name, factor in growth.items() if factor > 2.2}
+    return {name: factor for name, factor in growth.items() if factor > _LINEAR}
 
 
 def _renumber(directory: Path, rows: list[Applied]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def bouncer(project: Project, mode: str, size: int = 4, round_robin: int = 0) ->
     if owner:
         shutil.chown(directory, owner)
     process = subprocess.Popen(["/usr/sbin/pgbouncer", "-q", directory / "ini"], user=owner)
-    until(lambda: (directory / ".s.PGSQL.6432").exists() or process.poll() is not None)
+    until(lambda: _listens(directory / ".s.PGSQL.6432") or process.poll() is not None)
     assert process.poll() is None, (directory / "log").read_text()
     through = f"host={directory} port=6432 user=postgres dbname={parts['dbname']}"
     try:
@@ -63,6 +64,12 @@ def bouncer(project: Project, mode: str, size: int = 4, round_robin: int = 0) ->
         process.terminate()
         process.wait()
         shutil.rmtree(directory)
+
+
+def _listens(path: Path) -> bool:
+    """Whether a connection is accepted; the socket exists before that."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
