@@ -20,7 +20,8 @@ _OBJECT = (
 )
 # CREATE TABLE stores its expressions; CREATE TABLE AS and the bounds of PARTITION OF evaluate theirs, and have no "("
 # after the name, or an AS. An index build restores the settings after the functions that it calls, and cannot change
-# the role or create temporary tables. ADD COLUMN with a default, a check or a domain evaluates it for each row.
+# the role or create temporary tables. ADD COLUMN with a default, a check or a domain evaluates it for each row; a comma
+# in ALTER TABLE may add such an action.
 _PLAIN = re.compile(
     rf"""(?:
       comment\s+on\b
@@ -31,7 +32,8 @@ _PLAIN = re.compile(
     | create\s+type\s+{_NAME}\s+as\s+(?:enum\s*)?\(
     | create\s+schema\s+(?:if\s+not\s+exists\s+)?{_PART}\s*;?\s*$
     | alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?{_NAME}\s+(?:
-        rename\b | owner\s+to\b | set\s*(?:\(|schema\b) | (?:enable|disable|force|no\s+force)\b
+        rename\b | set\s+schema\b | owner\s+to\s+{_PART}\s*;?\s*$ | set\s*\([^()]*\)\s*;?\s*$
+        | (?:enable|disable|force|no\s+force)\b[^,]*$
         | drop\s+(?:column|constraint)\s+(?:if\s+exists\s+)?{_PART}(?:\s+(?:cascade|restrict))?\s*;?\s*$
         | add\s+(?:column\s+)?(?:if\s+not\s+exists\s+)?{_PART}\s+(?:{_TYPE})
           (?:\s*\([\d\s,]*\))?(?:\s*\[\s*\])?(?:\s+not)?(?:\s+null)?\s*;?\s*$
