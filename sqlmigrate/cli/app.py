@@ -76,7 +76,7 @@ class App:
         from sqlmigrate.files import listing, naming
 
         names = (name for _, name in listing.files_in(self.settings.dir))
-        return () if any(map(naming.parse_file_name, names)) else self.settings.dir
+        return () if any(map(naming.is_migration, names)) else self.settings.dir
 
     def warn_of_unread_files(self, directories: Sequence[str] | None = None, reported: Collection[str] = ()) -> None:
         """Warns of files in the migrations directories that are probably meant as migrations, but are not read.

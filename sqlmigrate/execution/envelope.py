@@ -209,13 +209,12 @@ class Envelope:
         return _part(_durability(step) + self._end_of_run(step) + record + rest + _COMMIT, unit)
 
     def _closing(self, unit: int, step: PreparedStep) -> Part:
+        guard = self._guard_of(step, step.earlier_row)
         if step.on_last_segment:
             statements, is_new = step.script.statements, step.ordinary and not step.has_row
-            guard = self._guard_of(step, step.earlier_row)
             record = self._records.step_end(step.step, step.description, statements, guard, is_new=is_new)
             wipe = Sql() if step.keeps_session else self._session.wipe
             return _part(wipe + _durability(step) + self._end_of_run(step) + record + _COMMIT, unit)
-        guard = self._guard_of(step, step.earlier_row)
         states = self._connection.literal(json.dumps(step.other_states) if step.other_states else "")
         record = self._records.step_progress(step.step, step.description, step.progress, guard, begun_state=states)
         return _part(self._session.reset_role + _durability(step) + record + _COMMIT, unit)

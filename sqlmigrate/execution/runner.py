@@ -376,11 +376,12 @@ class Runner:
         limits = Limits(settings.lock_timeout, settings.statement_timeout, settings.lock_retries, is_timed)
         started = time.monotonic()
         try:
-            executor = Executor(locked, monitor, limits, self._on_event)
             if connections > 1:
                 from sqlmigrate.execution.parallel import ParallelExecutor
 
-                executor = ParallelExecutor(locked, monitor, limits, self._on_event, connections)
+                executor: Executor = ParallelExecutor(locked, monitor, limits, self._on_event, connections)
+            else:
+                executor = Executor(locked, monitor, limits, self._on_event)
             executor.run(ready.steps, ready.plan.hooks.after_error)
         finally:
             monitor.close()
