@@ -88,6 +88,11 @@ class Project:
     def value(self, statement: str) -> Any:
         return self.query(statement)[0][0]
 
+    def backends(self, condition: str) -> list[int]:
+        """The pids of the backends that meet a condition: of this database only, as tests share a server."""
+        where = f"datname = current_database() and pid <> pg_backend_pid() and ({condition})"
+        return [row[0] for row in self.query(f"select pid from pg_stat_activity where {where}")]
+
     def versions(self) -> Sequence[tuple[str, bool]]:
         """Version and success of each row of the history, in order."""
         return [(row[0], row[1]) for row in self.query("select version, success from migrations order by version")]

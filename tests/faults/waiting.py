@@ -20,6 +20,10 @@ def running(project: Project, *command: str, **environment: str) -> Iterator[sub
     with project.start(*command, **environment) as process:
         try:
             yield process
+        except AssertionError as error:
+            process.kill()
+            error.add_note(f"The command in the background wrote:\n{process.communicate()[1]}")
+            raise
         finally:
             process.kill()
 
@@ -36,5 +40,4 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 def backends(project: Project) -> list[int]:
     """The processes that serve sqlmigrate in this project's database, but for monitors."""
-    rows = project.query(f"select pid from pg_stat_activity where {OURS} and application_name <> 'sqlmigrate monitor'")
-    return [row[0] for row in rows]
+    return project.backends("application_name like 'sqlmigrate%' and application_name <> 'sqlmigrate monitor'")

@@ -213,8 +213,7 @@ def test_a_reader_sees_the_log_before_or_after_a_cleanup(project: Project) -> No
     with psycopg.connect(project.database) as blocker:
         blocker.execute("lock table migrations_runs in share mode")
         with running(project, "cleanup", "--keep-days", "1"):
-            waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-            until(lambda: project.value(waits + " and datname = current_database()"))
+            until(lambda: project.backends("wait_event_type = 'Lock'"))
             assert {**read(project), "migration_lock_held": 0.0} == before
             blocker.rollback()
             until(lambda: not project.value("select count(*) from migrations_log where action = 'apply'"))

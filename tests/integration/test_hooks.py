@@ -198,7 +198,7 @@ def test_hooks_run_again_after_a_lock_timeout(talking: Project) -> None:
     with psycopg.connect(talking.database) as other:
         other.execute("lock table busy in access share mode")
         running = talking.start("migrate", "--lock-timeout", "100ms")
-        while not talking.value("select exists (select from pg_locks where not granted)"):
+        while not talking.backends("wait_event_type = 'Lock'"):
             pass
     _, told = running.communicate(timeout=LIMIT)
     assert running.returncode == 0, told

@@ -55,8 +55,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def is_waiting(project: Project, verb: str = "drop") -> bool:
-    query = f"select exists (select from pg_stat_activity where query ~* '^{verb} index' and wait_event_type = 'Lock')"
-    return bool(project.value(query))
+    return bool(project.backends(f"query ~* '^{verb} index' and wait_event_type = 'Lock'"))
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_monitor_that_is_closed_while_it_looks_leaves_no_connection(project: P
     assert thread is not None
     thread.join(30)
 
-    until(lambda: not project.value("select count(*) from pg_stat_activity where application_name = 'late monitor'"))
+    until(lambda: not project.backends("application_name = 'late monitor'"))
 
 
 @pytest.mark.parametrize("limit", ["connection limit 1", "connection limit 1 noinherit"])

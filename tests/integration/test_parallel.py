@@ -163,14 +163,7 @@ def test_what_is_not_started_when_another_one_fails_stays_pending(project: Proje
     with locked(project, "b"):
         process = project.start("migrate", "--parallel", "2")
         until(lambda: waiting(project) == ["sqlmigrate v1.0.0-003"])
-        until(
-            lambda: (
-                project.value(
-                    "select count(*) from pg_stat_activity where state = 'idle' and application_name = 'sqlmigrate'"
-                )
-                == 2
-            )
-        )
+        until(lambda: len(project.backends("state = 'idle' and application_name = 'sqlmigrate'")) == 2)
     process.communicate()
 
     assert project.versions() == [("v1.0.0-001", True), ("v1.0.0-002", False), ("v1.0.0-003", True)]

@@ -151,14 +151,12 @@ def test_a_client_killed_between_two_segments_leaves_the_settings_in_the_history
     with psycopg.connect(table.database) as reader:
         reader.execute("lock table t in row exclusive mode")
         process = table.start("migrate")
-        query = (
-            "select exists (select from pg_stat_activity where query ~* '^create index' and wait_event_type = 'Lock')"
-        )
-        while not table.value(query):
+        while not table.backends("query ~* '^create index' and wait_event_type = 'Lock'"):
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    table.query("select pg_terminate_backend(pid) from pg_stat_activity where query ~* '^create index concurrently'")
+    for pid in table.backends("query ~* '^create index concurrently'"):
+        table.query(f"select pg_terminate_backend({pid})")
     assert table.has_free_lock()
 
     table.migrator().migrate()
