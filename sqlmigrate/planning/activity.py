@@ -31,20 +31,21 @@ from {{runs}} r, lateral (select {UNDONE_VERSION} as version) u
 where r.ended_at is null and r.backend_pid = {{pid}} order by r.began_at desc limit 1
 """
 # Behind a transaction pooler, another backend than the holder of the lock runs the statements. The state and the times
-# are hidden from some roles, but its name and its locks are not.
+# are hidden from some roles, but its name and its locks are not. One query reads both, so that they belong to the same
+# statement of the script.
 _WORKER = """
 select a.pid, a.application_name, coalesce(a.state, 'active') = 'active', a.query_start, a.xact_start,
-       coalesce(nullif(pg_catalog.concat_ws(': ', a.wait_event_type, a.wait_event), 'Client: ClientRead'), '')
+       coalesce(nullif(pg_catalog.concat_ws(': ', a.wait_event_type, a.wait_event), 'Client: ClientRead'), ''),
+       array(
+           select pg_catalog.format('%s on %s', l.mode, c.relname)
+           from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation
+           where l.pid = a.pid and l.locktype = 'relation' and not l.granted and l.database =
+               (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+       )
 from pg_catalog.pg_stat_activity a
 where a.pid = {pid}
    or a.datname = pg_catalog.current_database() and pg_catalog.starts_with(a.application_name, {program})
 order by pg_catalog.starts_with(a.application_name, {program}) desc limit 1
-"""
-_AWAITED = """
-select pg_catalog.format('%s on %s', l.mode, c.relname)
-from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation
-where l.pid = {pid} and l.locktype = 'relation' and not l.granted
-  and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
 """
 _BEGIN = "begin isolation level read committed read only; set local lock_timeout = '1s'"
 _PASSWORD = re.compile(r"(password\s+)'[^']*'", re.IGNORECASE)
@@ -103,20 +104,19 @@ def activity(connection: Connection, history: History, key: int, directories: Se
     worker = next(iter(connection.rows(_WORKER.format(pid=holder.pid, program=program))), None)
     if worker is None:
         return Activity(holder, run)
-    pid, name, is_active, query_start, xact_start, wait_event = worker
+    pid, name, is_active, query_start, xact_start, wait_event, locks = worker
     if parsed(name)[0] != program_name(run.version):  # the run has gone on since its rows were read
         run = run_of(connection, history, holder.pid) or run
     step = _step(run, directories, _unless_locked(connection, history.rows))
     if not is_active:
         return Activity(holder, run, step)
-    awaited = [_as_documented(lock) for (lock,) in connection.rows(_AWAITED.format(pid=pid))]
     return Activity(
         holder,
         run,
         step,
         _position(step, parsed(name)[1]) if step else None,
         xact_start or query_start,
-        " and ".join(awaited) or wait_event,
+        " and ".join(map(_as_documented, locks)) or wait_event,
         blocking_backend(connection, pid),
         tuple(worker for worker in lock.workers(connection, key) if worker[0] != pid),
     )

@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from subprocess import Popen
+from typing import Any
 
 import psycopg
 import pytest
 
 from sqlmigrate.migrator import Migrator
 from sqlmigrate.planning.activity import Activity
+from sqlmigrate.server.connection import Connection
 from tests import polling
 from tests.faults.waiting import until_asleep
 from tests.project import Project
@@ -94,6 +96,36 @@ def test_the_statement_that_waits_for_a_lock_is_shown_with_its_file_and_its_bloc
     assert "begin;" not in shown
     assert (data["version"], data["statement"]["number"], data["statement"]["line"]) == ("v1.0.0-002", 2, 3)
     assert "report" in data["blockers"][0]
+
+
+def test_the_statement_is_the_one_that_waits_for_the_lock(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The migration goes on to its next statement behind the query that reads which statement runs."""
+    shop.add(2, "alter table orders add a int;\nalter table customers add b int;")
+    waits_for_customers = (
+        "select exists (select from pg_locks where relation = 'customers'::regclass and not granted and"
+        " database = (select oid from pg_database where datname = current_database()))"
+    )
+    rows = Connection.rows
+    orders = contextlib.ExitStack()
+
+    def rows_and_the_next_statement(connection: Connection, query: str, *values: Any) -> list[Any]:
+        answer = rows(connection, query, *values)
+        if "query_start" in query:
+            orders.close()
+            polling.until(lambda: shop.value(waits_for_customers))
+        return answer
+
+    with locked(shop, "customers"), orders:
+        orders.enter_context(locked(shop, "orders"))
+        with running(shop, "migrate", "--lock-timeout", "10min"):
+            until(shop.migrator().activity, waits)
+            monkeypatch.setattr(Connection, "rows", rows_and_the_next_statement)
+            seen = shop.migrator().activity()
+            monkeypatch.undo()
+
+    assert seen is not None
+    assert seen.position is not None
+    assert seen.waits_for.endswith(seen.position.text.split()[2])
 
 
 def test_the_statement_that_runs_is_known_by_its_number(shop: Project) -> None:
