@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.polling import LIMIT
 from tests.project import Project
 from tests.servers import Server, execute, serve, server_choice
 
@@ -40,6 +41,13 @@ def database(server: Server) -> Iterator[str]:
     execute(server.conninfo, f"create database {name} {server.copy_strategy}")
     yield server.database(name)
     execute(server.conninfo, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts do not depend on the machine: what takes long makes messages smaller, and opens a second connection."""
+    monkeypatch.setattr("sqlmigrate.execution.batches._SECONDS", LIMIT)
+    monkeypatch.setattr("sqlmigrate.server.network._TICK", LIMIT)
 
 
 @pytest.fixture

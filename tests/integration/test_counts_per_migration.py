@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from sqlmigrate import Migrator
-from sqlmigrate.execution import batches
-from sqlmigrate.server import monitor
 from tests.project import Project
 from tests.proxy import proxied
 
@@ -80,12 +78,8 @@ def _counts(project: Project, opened_files: OpenedFiles, call: Callable[[Migrato
         return Counts(proxy.results, proxy.round_trips, files())
 
 
-def test_the_counts_of_each_migration_are_bounded(
-    project: Project, opened_files: OpenedFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A message that takes long on a busy machine makes the next messages smaller, and the monitor look for blockers.
-    monkeypatch.setattr(batches, "_SECONDS", 60)
-    monkeypatch.setattr(monitor, "_DELAY", 60)
+@pytest.mark.usefixtures("unhurried")
+def test_the_counts_of_each_migration_are_bounded(project: Project, opened_files: OpenedFiles) -> None:
     counts: dict[str, list[Counts]] = {name: [] for name in CALLS}
     for total in (SMALL, LARGE):
         for n in range(1, total + 1):
