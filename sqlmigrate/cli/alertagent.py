@@ -21,20 +21,21 @@ _FLAG = re.compile(r"--?([a-z][a-z-]*)(?:=(.*))?", re.DOTALL)
 _SWITCHES = ("dry-run", "help")
 _LEVELS = {"warn": "warning", "fatal": "error", "panic": "error"}
 _CONNECTION = ("db-host", "db-port", "db-user", "db-name")
-_RUN = (*_CONNECTION, "log-level", "timeout")
+_ON_FILES = ("log-level", "help")
+_RUN = (*_CONNECTION, "timeout", *_ON_FILES)
 # The flags that each action took, with ours; an empty string is an argument without an option.
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "migrate": {"version": "--target", "dry-run": "--dry-run"},
     "rollback": {"version": "--version", "dry-run": "--dry-run"},
     "status": {},
     "validate": {"file": "", "dry-run": "--dry-run"},
-    "repair": {"version": "--version"},
+    "repair": {"version": "--version", "dry-run": "--dry-run"},
     "info": {"version": ""},
     "cleanup": {"keep-days": "--keep-days", "dry-run": "--dry-run"},
     "check": {},
     "lock-status": {},
     "force-unlock": {},
-    "generate": {"name": "", "description": "--description"},
+    "generate": {"name": "", "description": "--description", "dry-run": "--dry-run"},
 }
 # The flags without which the new command line would be refused.
 _REQUIRED = {"rollback": "version", "generate": "name"}
@@ -68,8 +69,9 @@ def refusal(arguments: Sequence[str]) -> ConfigurationError | None:
         return ConfigurationError(f"AlertAgent's earlier tool has no -action={action}", hint=hint)
     options = _options(action, flags)
     hints = [f"run {command_line(action, flags)}"]
-    if left_out := [f"-{name}" for name in flags if name not in options and name not in ("action", "db-password")]:
-        hints.append(f"it leaves out {', '.join(left_out)}, for which the command has no option")
+    answered = {"action", "db-password", *options, *(name for name in _SWITCHES if flags.get(name) == "false")}
+    if left_out := [f"-{name}" for name in flags if name not in answered]:
+        hints.append(f"it leaves out {', '.join(left_out)}, which the new command does not have")
     hints += [*([_PASSWORD] if "db-password" in flags else []), _PAGE]
     return ConfigurationError(f"-action={action} is a command line of AlertAgent's earlier tool", hint="\n".join(hints))
 
@@ -85,7 +87,7 @@ def command_line(action: str, flags: Mapping[str, str]) -> str:
     """Returns our command line for an action and its flags."""
     given = {"keep-days": "30", **flags} if action == "cleanup" else dict(flags)
     if required := _REQUIRED.get(action):
-        given.setdefault(required, required.upper())
+        given[required] = given.get(required) or required.upper()
     words = ["sqlmigrate", action]
     for name, option in _options(action, flags).items():
         value = given.get(name, "")
@@ -97,7 +99,7 @@ def command_line(action: str, flags: Mapping[str, str]) -> str:
 
 
 def _options(action: str, flags: Mapping[str, str]) -> dict[str, str]:
-    options = {**_ACTIONS[action], **({} if action == "generate" else {name: f"--{name}" for name in _RUN})}
+    options = {**_ACTIONS[action], **{name: f"--{name}" for name in (_ON_FILES if action == "generate" else _RUN)}}
     if action == "validate" and flags.get("file"):  # the linter has no rehearsal
         del options["dry-run"]
     return options
