@@ -16,7 +16,7 @@ from sqlmigrate.server.session import STATE, client_state, has_escapes
 from sqlmigrate.sql.text import Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.errors import MigrationFailed
     from sqlmigrate.execution.prepared import PreparedHook, PreparedStep
@@ -59,6 +59,12 @@ class Envelope:
         self._records = records
         self._guard = guard
         self._limits = limits
+        # Settings of the steps that prepared statements record: to set them once takes less time than in each step.
+        self._shared: dict[str, str | int] = {
+            "lock_timeout": limits.lock_timeout,
+            "statement_timeout": limits.statement_timeout,
+            "synchronous_commit": "off",
+        }
 
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
@@ -142,6 +148,10 @@ class Envelope:
             number = step.segment.first
             limits = self._limits_of(step, patient=step.segment.patient)
             limits["application_name"] = _name_during(step, number)
+            if executes and not before:
+                yield _part(_assigned(self._shared), unit)
+            if executes:
+                limits = {name: value for name, value in limits.items() if self._shared.get(name) != value}
             yield _part(self._session.opening(step.segment.begin, limits), unit)
             if executes and not before:
                 yield _part(self._records.prepared_ends(step.step.action, self._guard_of(step, None)), unit)
@@ -155,6 +165,8 @@ class Envelope:
                 yield from self._hooked(unit, step, step.after)
             if executes:
                 yield self._executed(unit, step, is_last=not after)
+                if not after:
+                    yield _part(_reset(self._shared), unit)
             else:
                 yield self._closing(unit, step)
 
@@ -206,7 +218,7 @@ class Envelope:
     def _executed(self, unit: int, step: PreparedStep, *, is_last: bool) -> Part:
         record = self._records.executed_end(step.step, step.description, step.script.statements, step.earlier_row)
         rest = self._records.deallocated_ends if is_last else Sql()
-        return _part(_durability(step) + self._end_of_run(step) + record + rest + _COMMIT, unit)
+        return _part(_durable(step) + self._end_of_run(step) + record + rest + _COMMIT, unit)
 
     def _closing(self, unit: int, step: PreparedStep) -> Part:
         guard = self._guard_of(step, step.earlier_row)
@@ -250,6 +262,19 @@ def _durability(step: PreparedStep) -> Sql:
     # last commit of the run makes all of them durable. The RESET ALL of the wipe would reset an earlier SET.
     is_durable = step.durable and step.on_last_segment
     return Sql() if is_durable else Sql("set local synchronous_commit = off;\n", 1)
+
+
+def _durable(step: PreparedStep) -> Sql:
+    """Returns the SQL that makes a step durable whose session has synchronous_commit off."""
+    return Sql("set local synchronous_commit = default;\n", 1) if step.durable else Sql()
+
+
+def _assigned(settings: Mapping[str, str | int]) -> Sql:
+    return Sql("".join(f"set {name} = {value};\n" for name, value in settings.items()), len(settings))
+
+
+def _reset(settings: Mapping[str, str | int]) -> Sql:
+    return Sql("".join(f"reset {name};\n" for name in settings), len(settings))
 
 
 def _part(sql: Sql, unit: int = 0) -> Part:

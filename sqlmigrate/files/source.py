@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files.listing import HOOKS, files_in, in_utf8, unread_file
@@ -19,6 +19,7 @@ from sqlmigrate.model import Hooks, Location, Migration, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import BufferedReader
 
     from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.segments import Cuts, Piece, Script
@@ -249,7 +250,7 @@ def _with_newlines(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> BufferedReader:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a device has no end, and opening a pipe may block
             raise ScriptError("not a regular file", Location(path))
@@ -262,25 +263,27 @@ def _unreadable(path: str, error: OSError) -> ScriptError:
     return ScriptError(f"could not read the file: {error.strerror}", Location(path))
 
 
-def _skip_bom(file: BinaryIO) -> int:
+def _skip_bom(file: BufferedReader) -> int:
     """Moves a newly opened file behind its BOM, and returns the size of the BOM in bytes."""
     size = len(codecs.BOM_UTF8)
-    return size if file.read(size) == codecs.BOM_UTF8 else file.seek(0)
+    return len(file.read(size)) if file.peek(size)[:size] == codecs.BOM_UTF8 else 0
 
 
-def _texts(path: str, file: BinaryIO, digest: _TextDigest | None = None) -> Iterator[str]:
+def _texts(path: str, file: BufferedReader, digest: _TextDigest | None = None) -> Iterator[str]:
     """Yields the text of an open file in chunks, from its position, and adds its bytes to the digest.
 
     Raises:
         ScriptError: The text is not valid UTF-8, or contains a NUL character, which PostgreSQL cannot store.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    while True:
+    is_last = False
+    while not is_last:
         block = file.read(_BLOCK)
+        is_last = len(block) < _BLOCK
         if digest is not None:
             digest.add(block)
         try:
-            text = decoder.decode(block, final=not block)
+            text = decoder.decode(block, final=is_last)
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             location = Location(path, _line_of(file, file.tell() - len(error.object) + error.start))
@@ -291,11 +294,9 @@ def _texts(path: str, file: BinaryIO, digest: _TextDigest | None = None) -> Iter
             raise ScriptError("the file contains a NUL character", location, "save the file as UTF-8, without NUL")
         if text:
             yield text
-        if not block:
-            return
 
 
-def _line_of(file: BinaryIO, offset: int) -> int:
+def _line_of(file: BufferedReader, offset: int) -> int:
     """Returns the number of the line that contains a byte. The position of the file is lost."""
     file.seek(0)
     blocks = iter(lambda: file.read(min(_BLOCK, offset - file.tell())), b"")

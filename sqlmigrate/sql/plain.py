@@ -43,16 +43,16 @@ _PLAIN = re.compile(
     | drop\s+(?:{_OBJECT})\b(?!\s+concurrently\b)
     | (?:grant|revoke)\b
     )""",
-    re.IGNORECASE | re.VERBOSE,
+    re.VERBOSE,
 )
 # In a CREATE TABLE, AS stands before IDENTITY or the expression of a generated column.
-_QUERY = re.compile(r"\bas\b(?!\s+identity\b)(?!\s*\(\s*(?!(?:select|with|values|table)\b)[\w\"])", re.IGNORECASE)
-_TEMPORARY = re.compile(r"\bpg_temp\b", re.IGNORECASE)
-_TABLE = re.compile(r"create\s+(?:unlogged\s+)?table\b", re.IGNORECASE)
+_QUERY = re.compile(r"\bas\b(?!\s+identity\b)(?!\s*\(\s*(?!(?:select|with|values|table)\b)[\w\"])")
+_TABLE = re.compile(r"create\s+(?:unlogged\s+)?table\b")
 
 
 def is_plain(statement: str) -> bool:
     """Whether a statement cannot change a setting or the role, or leave an object in the session."""
-    if not _PLAIN.match(statement) or _TEMPORARY.search(statement):
+    text = statement.lower()  # re takes twice as long to ignore the case
+    if "pg_temp" in text or not _PLAIN.match(text):
         return False
-    return not (_TABLE.match(statement) and _QUERY.search(statement))
+    return not (_TABLE.match(text) and _QUERY.search(text))

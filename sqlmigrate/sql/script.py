@@ -322,8 +322,16 @@ class _Reader:
             text, rows = self._text.digest(), self._rows.digest()
             swaps, self._swaps = tuple(self._swaps), []
             starts, self._starts = tuple(self._starts), []
-            ended = replace(self._piece, end=self._piece_end, statements=self._piece_statements, starts=starts)
-            self._draft.pieces.append(replace(ended, swaps=swaps, digest=text, rows_digest=rows))
+            ended = replace(
+                self._piece,
+                end=self._piece_end,
+                statements=self._piece_statements,
+                swaps=swaps,
+                digest=text,
+                rows_digest=rows,
+                starts=starts,
+            )
+            self._draft.pieces.append(ended)
             self._piece = None
 
     def _end_segment(self) -> None:

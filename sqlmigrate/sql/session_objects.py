@@ -18,10 +18,10 @@ _DRAWS_VALUE = re.compile(r"\bnextval\s*\(|\binsert\b", re.IGNORECASE)
 _RUNS_CODE = re.compile(r"(?:do|call|select|with)\b", re.IGNORECASE)
 _CHANGES_SESSION = re.compile(r"\b(?:set_config|set|temp|temporary|pg_temp)\b", re.IGNORECASE)
 # A call of a function that is probably not one of PostgreSQL's own: its name follows CALL, SELECT or PERFORM.
+_CALLING = ("call", "select", "perform")
 _CALLS = re.compile(
-    r"\b(?:call|select|perform)\s+(?:\*\s+from\s+)?"
-    r"(?!(?:pg_catalog\.)?(?:set_config|setval|nextval|count|coalesce|pg_\w+)\b)[\w.\"]+\s*\(",
-    re.IGNORECASE,
+    rf"\b(?:{'|'.join(_CALLING)})\s+(?:\*\s+from\s+)?"
+    r"(?!(?:pg_catalog\.)?(?:set_config|setval|nextval|count|coalesce|pg_\w+)\b)[\w.\"]+\s*\("
 )
 # These statements leave nothing in the session, unless they create a temporary object.
 _LEAVES_NOTHING = re.compile(
@@ -49,7 +49,9 @@ class SessionObject(NamedTuple):
 
 def session_objects(statement: str) -> Iterator[SessionObject]:
     """Yields the objects that a statement creates and that end with the session, not with the transaction."""
-    if not _NAMES.match(statement) and not (_CREATES.match(statement) and _TEMPORARY.search(statement)):
+    # To look for a part of the pattern first takes a fraction of the time.
+    is_temporary = "temp" in statement.lower() and _CREATES.match(statement) and _TEMPORARY.search(statement)
+    if not is_temporary and not _NAMES.match(statement):
         return
     words = _words(statement)
     match words:
@@ -113,7 +115,8 @@ def may_change_session(statement: str, objects: Collection[SessionObject]) -> bo
 
 def calls_function(statement: str) -> bool:
     """Whether a statement may call a function that is not PostgreSQL's own."""
-    return _CALLS.search(statement) is not None
+    text = statement.lower()  # and re takes twice as long to ignore the case
+    return any(word in text for word in _CALLING) and _CALLS.search(text) is not None
 
 
 def first_use(name: str, scripts: Iterable[str]) -> int | None:
@@ -131,7 +134,7 @@ def first_call(name: str, scripts: Iterable[str]) -> int | None:
     for index, statement in enumerate(scripts):
         if any(created.name == name for created in session_objects(statement)):
             return None
-        if _CALLS.search(statement):
+        if calls_function(statement):
             return index
     return None
 
