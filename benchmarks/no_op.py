@@ -28,7 +28,7 @@ def stages() -> Iterator[str]:
 
     yield "the commands and their options"
     from sqlmigrate.config.settings import load
-    from sqlmigrate.files import listing, source
+    from sqlmigrate.files import source
     from sqlmigrate.migrator import Migrator  # noqa: F401  # to measure it
     from sqlmigrate.planning import planner
     from sqlmigrate.render import escape, text
@@ -38,8 +38,6 @@ def stages() -> Iterator[str]:
     yield "the other modules"
     settings = load({}, os.environ)
     yield "settings"
-    listing.unread(settings.dir)
-    yield "warnings of files that are not read (`check`, `status`)"
     with Target(settings, lambda _: None).opened() as opened:
         yield "connect, find the history table"
         files = source.find(settings.dir)

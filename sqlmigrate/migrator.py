@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history.log import LogEntry, Pruned
     from sqlmigrate.lint import Finding
     from sqlmigrate.metrics.exporter import Exporter
-    from sqlmigrate.model import Applied, Holder, Migration, MigrationStatus, Version
+    from sqlmigrate.model import Applied, Holder, MigrationStatus, Version
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
@@ -196,12 +196,7 @@ class Migrator:
     def status(self) -> list[MigrationStatus]:
         """Returns the status of each migration, in order. Only `validate` reports misnamed and duplicate files."""
         with self._target.opened() as opened:
-            statuses, holder = self._statuses(opened)
-        if holder is not None:
-            from sqlmigrate.events import Warned
-
-            self._on_event(Warned(planner.run_in_progress(holder)))
-        return statuses
+            return self._statuses(opened)
 
     def info(self, version: Version | str | None = None) -> list[Detail]:
         """Returns the details of one version, or of all migrations.
@@ -211,30 +206,42 @@ class Migrator:
         """
         version = as_version(version)
         with self._target.opened() as opened:
-            every = self._statuses(opened)[0]
+            every = self._statuses(opened)
             statuses = [status for status in every if version is None or status.version == version]
             if not statuses and version is not None:
                 raise PlanRefused([planner.unknown_version(version, every)], prevents_run=False)
             entries = log.by_migration(*opened, "" if version is None else str(version))
             return [_detail(status, entries[status.id]) for status in statuses]
 
-    def _statuses(self, opened: Opened) -> tuple[list[MigrationStatus], Holder | None]:
-        """Returns the statuses, and if a migration is unfinished, the backend that holds the migration lock."""
-        from sqlmigrate.server import lock
-
+    def _statuses(self, opened: Opened) -> list[MigrationStatus]:
+        """Returns the statuses, and warns of a run in progress if a migration is unfinished."""
         rows, holder = self._target.observed(opened)
-        statuses = planner.statuses(source.find(self._settings.dir).migrations, rows)
-        if not (backend := holder or lock.holder(opened.connection, self._target.lock_key)):
-            return statuses, None
+        statuses = planner.statuses(self._files().migrations, rows)
+        if not (backend := holder or self._target.holder(opened)):
+            return statuses
+        if holder is not None:
+            self._warn(planner.run_in_progress(holder))
         from sqlmigrate.planning.activity import running
 
         active = running(*opened, self._target.lock_key, backend.pid, [status.id for status in statuses])
-        return [status._replace(state=State.RUNNING) if status.id in active else status for status in statuses], holder
+        return [status._replace(state=State.RUNNING) if status.id in active else status for status in statuses]
+
+    def _files(self) -> MigrationFiles:
+        """Returns the files for a result that does not contain their problems, and warns of those that are not read."""
+        files = source.find(self._settings.dir)
+        for problem in files.unread:
+            self._warn(f"{problem.location}: {problem.message}")
+        return files
+
+    def _warn(self, message: str) -> None:
+        from sqlmigrate.events import Warned
+
+        self._on_event(Warned(message))
 
     def check(self) -> Health:
         """Checks whether the database is up to date. Sends only queries, and does not acquire the lock."""
         with self._target.opened() as opened:
-            migrations, problems, _ = source.find(self._settings.dir)
+            migrations, problems, _ = self._files()
             rows, holder = self._target.observed(opened)
         statuses = planner.statuses(migrations, rows)
         pending = {step.migration.id for step in planner.plan_apply(statuses).steps}
@@ -273,7 +280,7 @@ class Migrator:
         from sqlmigrate.planning.repair import repairs
 
         with self._target.opened() as opened:
-            return repairs(_unambiguous(source.find(self._settings.dir)), opened.history, as_version(version))
+            return repairs(source.find(self._settings.dir), opened.history, as_version(version))
 
     def repair(self, version: Version | str | None = None) -> list[Repair]:
         """Makes the history agree with the files again, and logs each repair.
@@ -284,7 +291,7 @@ class Migrator:
         from sqlmigrate.planning.repair import repairs
 
         with self._target.locked() as locked:
-            found = repairs(_unambiguous(source.find(self._settings.dir)), locked.history, as_version(version))
+            found = repairs(source.find(self._settings.dir), locked.history, as_version(version))
             locked.history.create()
             locked.connection.run("\n".join(["begin;", *(repair.sql for repair in found), "commit;"]))
             return found
@@ -322,10 +329,8 @@ class Migrator:
 
     def lock_holder(self) -> Holder | None:
         """Returns the backend that holds the migration lock."""
-        from sqlmigrate.server import lock
-
         with self._target.opened() as opened:
-            return lock.holder(opened.connection, self._target.lock_key)
+            return self._target.holder(opened)
 
     def activity(self) -> Activity | None:
         """Returns what the holder of the migration lock does; None if nobody holds the lock."""
@@ -343,7 +348,7 @@ class Migrator:
 
         with self._target.opened() as opened:
             connection, history = opened
-            holder = lock.holder(connection, self._target.lock_key)
+            holder = self._target.holder(opened)
             if holder is None or holder.pid != pid:
                 return False
             is_terminated = lock.terminate(connection, pid)
@@ -391,9 +396,3 @@ def _rollback(to: Version | str | None, steps: int | None) -> PlanRequest:
     if (to is None) == (steps is None):
         raise ConfigurationError("exactly one of to and steps is required")
     return PlanRequest(Action.ROLL_BACK, as_version(to), steps)
-
-
-def _unambiguous(files: MigrationFiles) -> Sequence[Migration]:
-    """Returns the migrations; a repair of a version that has two files could use the checksum of the wrong file."""
-    checked(Plan((), tuple(problem for problem in files.problems if problem.code == "duplicate-version")))
-    return files.migrations

@@ -208,10 +208,14 @@ class Target:
         rows = opened.history.rows()
         if all(row.success for row in rows):
             return rows, None
+        holder = self.holder(opened)
+        return (rows, holder) if holder else (opened.history.rows(), None)  # the run may have ended in between
+
+    def holder(self, opened: Opened) -> Holder | None:
+        """Returns the backend that holds the migration lock."""
         from sqlmigrate.server import lock
 
-        holder = lock.holder(opened.connection, self.lock_key)
-        return (rows, holder) if holder else (opened.history.rows(), None)  # the run may have ended in between
+        return lock.holder(opened.connection, self.lock_key)
 
     @contextmanager
     def locked(self) -> Iterator[Locked]:

@@ -312,8 +312,8 @@ _KEEP_RUNNING = Titled(
 )
 _SHARED = _shared_options()
 _COMMANDS = {option.name: option.commands for option in OPTIONS if option.commands}
-# Commands whose result does not contain the problems of the files.
-_SILENT_ON_FILES = ("status", "info", "check", "baseline", "repair", "renumber", "generate")
+# Commands whose result does not contain the problems of the files, and whose migrator does not warn of them.
+_SILENT_ON_FILES = ("baseline", "repair", "renumber", "generate")
 # Commands whose only effect is their result: they fail if it cannot be written.
 _READING = ("status", "info", "check", "validate", "plan", "history", "lock-status", "metrics")
 # Commands that do not connect to a database.

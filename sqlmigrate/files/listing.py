@@ -12,6 +12,7 @@ from sqlmigrate.model import Hooks, Location, Problem, ProblemLevel
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+UNREAD = ("misnamed", "passed-over")  # the codes of the problems of files that are not read
 HOOKS = {f"{name}.sql" for name in Hooks._fields}
 
 

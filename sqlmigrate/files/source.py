@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
-from sqlmigrate.files.listing import HOOKS, files_in, in_utf8, unread_file
+from sqlmigrate.files.listing import HOOKS, UNREAD, files_in, in_utf8, unread_file
 from sqlmigrate.files.naming import Name, parse_file_name
 from sqlmigrate.model import Hooks, Location, Migration, Problem
 
@@ -33,6 +33,11 @@ class MigrationFiles(NamedTuple):
     migrations: list[Migration]
     problems: list[Problem]
     hooks: Hooks
+
+    @property
+    def unread(self) -> Iterator[Problem]:
+        """The problems of files that are probably meant as migrations, but are not read."""
+        return (problem for problem in self.problems if problem.code in UNREAD)
 
 
 class NamedFile(NamedTuple):

@@ -10,8 +10,7 @@ from sqlmigrate.model import Migration, MigrationStatus, State
 from sqlmigrate.planning import planner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from sqlmigrate.files.source import MigrationFiles
     from sqlmigrate.history.history import History
     from sqlmigrate.model import Version
 
@@ -25,13 +24,15 @@ class Repair:
     sql: str
 
 
-def repairs(migrations: Sequence[Migration], history: History, version: Version | None) -> list[Repair]:
+def repairs(files: MigrationFiles, history: History, version: Version | None) -> list[Repair]:
     """Returns the repairs of one version, or of all.
 
     Raises:
-        PlanRefused: The version does not exist.
+        PlanRefused: The version does not exist, or two files have the same version.
     """
-    statuses = planner.statuses(migrations, history.rows())
+    if ambiguous := [problem for problem in files.problems if problem.code == "duplicate-version"]:
+        raise PlanRefused(ambiguous)  # a repair could use the checksum of the wrong file
+    statuses = planner.statuses(files.migrations, history.rows())
     selected = [status for status in statuses if version is None or status.version == version]
     if version is not None and not selected:
         raise PlanRefused([planner.unknown_version(version, statuses)])

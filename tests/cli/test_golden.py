@@ -220,6 +220,7 @@ def compared(name: str, shown: str) -> None:
 def test_text_equals_the_golden_file(project: Project, name: str) -> None:
     scene = SCENES[name]
     scene.before(project)
+    assert project.has_free_lock()
 
     done = project.cli(*scene.arguments.split())
 
@@ -233,6 +234,7 @@ def test_text_equals_the_golden_file(project: Project, name: str) -> None:
 def test_json_equals_the_golden_file(project: Project, name: str) -> None:
     scene = SCENES[name]
     scene.before(project)
+    assert project.has_free_lock()
 
     done = project.cli(*scene.arguments.split(), "--format", "json", "--log-level", "error")
 
