@@ -31,6 +31,9 @@ _BEGUN_STATE = "sqlmigrate.begun_state"
 # The approximate size of a message, in characters.
 MESSAGE_SIZE = 1024 * 1024
 _FEW = 3  # steps, whose records take the server longer to prepare than to plan
+# The number of brief rollbacks in one transaction, and the milliseconds for which it waits for a lock while it holds
+# those of the steps before.
+_JOINED, _JOINED_WAIT = 16, 100
 
 
 class StringsChanged(ScriptError):
@@ -65,6 +68,7 @@ class Envelope:
             "statement_timeout": limits.statement_timeout,
             "synchronous_commit": "off",
         }
+        self.joins_rollbacks = True
 
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """Yields messages of bounded size with the next segment of each step; reads the files lazily."""
@@ -143,16 +147,16 @@ class Envelope:
 
     def _parts(self, batch: Sequence[PreparedStep]) -> Iterator[Part]:
         executing = [False, *(len(batch) > _FEW and self._can_execute(step) for step in batch), False]
+        joined = [*self._joined(batch, executing[1:]), False]
         for unit, step in enumerate(batch):
             before, executes, after = executing[unit : unit + 3]
             number = step.segment.first
-            limits = self._limits_of(step, patient=step.segment.patient)
-            limits["application_name"] = _name_during(step, number)
             if executes and not before:
                 yield _part(_assigned(self._shared), unit)
-            if executes:
-                limits = {name: value for name, value in limits.items() if self._shared.get(name) != value}
-            yield _part(self._session.opening(step.segment.begin, limits), unit)
+            if joined[unit]:
+                yield _part(self._joining(step), unit)
+            else:
+                yield _part(self._opening(step, executes=executes, is_joined=joined[unit + 1]), unit)
             if executes and not before:
                 yield _part(self._records.prepared_ends(step.step.action, self._guard_of(step, None)), unit)
             yield from self._before(unit, step)
@@ -163,12 +167,32 @@ class Envelope:
                 number += piece.statements
             if step.on_last_segment:
                 yield from self._hooked(unit, step, step.after)
-            if executes:
-                yield self._executed(unit, step, is_last=not after)
-                if not after:
-                    yield _part(_reset(self._shared), unit)
-            else:
-                yield self._closing(unit, step)
+            record = self._executed(step) if executes else self._closing(step)
+            yield _recorded(record, unit, Sql() if joined[unit + 1] else _COMMIT)
+            if executes and not after:
+                yield _part(self._records.deallocated_ends + _reset(self._shared), unit)
+
+    def _joined(self, batch: Sequence[PreparedStep], executing: Sequence[bool]) -> Iterator[bool]:
+        """Yields for each step whether it runs in the transaction of the step before it."""
+        count = 0
+        for step, executes in zip(batch, executing, strict=False):
+            can_join = self.joins_rollbacks and executes and step.is_brief_rollback
+            count = count % _JOINED + 1 if can_join else 0
+            yield count > 1
+
+    def _opening(self, step: PreparedStep, *, executes: bool, is_joined: bool) -> Sql:
+        """Returns the SQL that starts the transaction of a step; `is_joined` means that the next step joins it."""
+        limits = self._limits_of(step, patient=step.segment.patient)
+        limits["application_name"] = _name_during(step, step.segment.first)
+        if executes:
+            limits = {name: value for name, value in limits.items() if self._shared.get(name) != value}
+        if is_joined:
+            limits["lock_timeout"] = min(self._limits.lock_timeout or _JOINED_WAIT, _JOINED_WAIT)
+        return self._session.opening(step.segment.begin, limits)
+
+    def _joining(self, step: PreparedStep) -> Sql:
+        name = self._connection.literal(_name_during(step, step.segment.first))
+        return Sql(f"set local application_name = {name};\n", 1)
 
     def _counted(self, unit: int, step: PreparedStep, piece: Piece, number: int) -> Part:
         """Returns a piece with a SET before each statement but the first of the segment, whose name the opening sets.
@@ -215,21 +239,20 @@ class Envelope:
         is_recorded_alike = is_new or step.step.action is Action.ROLL_BACK
         return is_recorded_alike and step.keeps_session and not step.first and not self._session.is_pooled
 
-    def _executed(self, unit: int, step: PreparedStep, *, is_last: bool) -> Part:
+    def _executed(self, step: PreparedStep) -> Sql:
         record = self._records.executed_end(step.step, step.description, step.script.statements, step.earlier_row)
-        rest = self._records.deallocated_ends if is_last else Sql()
-        return _part(_durable(step) + self._end_of_run(step) + record + rest + _COMMIT, unit)
+        return _durable(step) + self._end_of_run(step) + record
 
-    def _closing(self, unit: int, step: PreparedStep) -> Part:
+    def _closing(self, step: PreparedStep) -> Sql:
         guard = self._guard_of(step, step.earlier_row)
         if step.on_last_segment:
             statements, is_new = step.script.statements, step.ordinary and not step.has_row
             record = self._records.step_end(step.step, step.description, statements, guard, is_new=is_new)
             wipe = Sql() if step.keeps_session else self._session.wipe
-            return _part(wipe + _durability(step) + self._end_of_run(step) + record + _COMMIT, unit)
+            return wipe + _durability(step) + self._end_of_run(step) + record
         states = self._connection.literal(json.dumps(step.other_states) if step.other_states else "")
         record = self._records.step_progress(step.step, step.description, step.progress, guard, begun_state=states)
-        return _part(self._session.reset_role + _durability(step) + record + _COMMIT, unit)
+        return self._session.reset_role + _durability(step) + record
 
     def _guard_of(self, step: PreparedStep, earlier_row: str | None) -> str:
         is_kept = f" and {self._session.is_kept()}" if step.keeps_session else ""
@@ -279,6 +302,11 @@ def _reset(settings: Mapping[str, str | int]) -> Sql:
 
 def _part(sql: Sql, unit: int = 0) -> Part:
     return Part(sql.text, sql.results, unit)
+
+
+def _recorded(record: Sql, unit: int, end: Sql) -> Part:
+    text = record + end
+    return Part(text.text, text.results, unit, record=record.results)
 
 
 def _closed(opened: Source, piece: Piece) -> str:

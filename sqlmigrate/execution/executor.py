@@ -124,6 +124,8 @@ class Executor:
         self._session.clean()
         if self._session.may_have_changed(failure.error):
             self._batches.skips_resets = False
+        elif self._envelope.joins_rollbacks and steps[failure.unit].is_brief_rollback:
+            self._envelope.joins_rollbacks = False  # each of the next steps has a transaction of its own
         elif failure.unit > committed or (failure.is_unplaced and len(steps) > committed + 1):
             # The server parses a message before it runs any of it, so a syntax error prevents the steps before it from
             # running: run these first.
@@ -194,11 +196,12 @@ class Executor:
 
     def _attempt(self, steps: Sequence[PreparedStep], messages: Iterable[Message]) -> tuple[int, Failure | None]:
         """Sends the next segment of each step; returns how many are committed, and the failure of the next one."""
+        durations: list[int] = []  # of the steps in the current transaction
         committed = 0
         self._begin(steps)
         times = StatementTimes(steps, self._tell) if self._limits.is_timed else None
         for message in messages:
-            count, previous = 0, None
+            count = 0
             self._envelope.check_settings(message, steps)
             self._monitor.begin()
             try:
@@ -207,10 +210,13 @@ class Executor:
                     if times is not None:
                         times.take(message, count, result)
                     count += 1
+                    if count in message.records:
+                        durations.append(_duration(result))
                     if result.command == b"COMMIT":
-                        self._committed(steps[committed], _duration(previous))
-                        committed += 1
-                    previous = result
+                        for duration in durations:
+                            self._committed(steps[committed], duration)
+                            committed += 1
+                        durations.clear()
             except StatementFailed as error:
                 return committed, failure_of(error, message, count, steps)
         return committed, None

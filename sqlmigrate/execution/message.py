@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 class Part:
     """Text of one origin: a piece of a script, or SQL of sqlmigrate, for which `piece` is None.
 
-    `unit` is the index of its step in the batch, `results` the number of statements in it. `hook` is the path of the
-    hook that contains the piece, or empty if the step's script contains it. `marks` are the offset and the length of
-    each statement of sqlmigrate in the text: the n-th last one is before the n-th last statement of the piece.
+    `unit` is the index of its step in the batch, `results` the number of statements in it. `record` is the number of
+    results up to the record of a step, which is its duration, or 0 if the part records nothing. `hook` is the path of
+    the hook that contains the piece, or empty if the step's script contains it. `marks` are the offset and the length
+    of each statement of sqlmigrate in the text: the n-th last one is before the n-th last statement of the piece.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Part:
     piece: Piece | None = None
     hook: str = ""
     marks: tuple[tuple[int, int], ...] = ()
+    record: int = 0
 
     @property
     def plain(self) -> str:
@@ -73,12 +75,14 @@ def marked(part: Part, starts: Sequence[int], marks: Sequence[str]) -> Part:
 
 
 class Message:
-    """Parts that are sent together as one simple query."""
+    """Parts that are sent together as one simple query. `records` are the numbers of the results that record steps."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
         self._starts = [0, *accumulate(len(part.text) for part in parts)]
         self._results = list(accumulate(part.results for part in parts))
+        starts = zip(parts, [0, *self._results], strict=False)
+        self.records = {start + part.record for part, start in starts if part.record}
 
     @property
     def text(self) -> str:

@@ -80,6 +80,11 @@ class PreparedStep:
         return self.ordinary and self.script.is_plain and self.before is None and self.after is None
 
     @property
+    def is_brief_rollback(self) -> bool:
+        """Whether the step only drops objects, in a short time, and its file sets no limits for itself."""
+        return self.step.action is Action.ROLL_BACK and self.script.only_drops and not self.script.directives
+
+    @property
     def description(self) -> str:
         """The description in the script, or the name of the migration in words."""
         return self.script.description or self.step.migration.name.replace("_", " ")

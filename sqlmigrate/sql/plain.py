@@ -48,6 +48,7 @@ _PLAIN = re.compile(
 # In a CREATE TABLE, AS stands before IDENTITY or the expression of a generated column.
 _QUERY = re.compile(r"\bas\b(?!\s+identity\b)(?!\s*\(\s*(?!(?:select|with|values|table)\b)[\w\"])")
 _TABLE = re.compile(r"create\s+(?:unlogged\s+)?table\b")
+_DROP = re.compile(r"drop\b|alter\s+table\b.*\sdrop\s+(?:column|constraint)\s", re.DOTALL)
 
 
 def is_plain(statement: str) -> bool:
@@ -56,3 +57,8 @@ def is_plain(statement: str) -> bool:
     if "pg_temp" in text or not _PLAIN.match(text):
         return False
     return not (_TABLE.match(text) and _QUERY.search(text))
+
+
+def is_plain_drop(statement: str) -> bool:
+    """Whether a plain statement drops an object or a part of a table: its time does not depend on the rows."""
+    return _DROP.match(statement.lower()) is not None and is_plain(statement)

@@ -13,7 +13,7 @@ from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
 from sqlmigrate.sql.directive import DIRECTIVE, DRAFT, FINISH, LATE, MOVE, assignments, value_of
 from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.item import Item, Kind
-from sqlmigrate.sql.plain import is_plain
+from sqlmigrate.sql.plain import is_plain, is_plain_drop
 from sqlmigrate.sql.psql import UNCONNECTED, ClientState, Swap, command_at, unsupported
 from sqlmigrate.sql.scanner import scan
 from sqlmigrate.sql.segments import MOST_MARKED, PIECE_SIZE, STATEMENT_SIZE, Cuts, Piece, Script, Segment
@@ -115,6 +115,7 @@ class _Reader:
         self._hides_session = False
         self._may_change_session = False
         self._is_plain = True
+        self._only_drops = True
         self._may_change_strings = False  # since the server was last asked
         self._steering: list[str] = []
         self._digest = _Digest()
@@ -176,6 +177,7 @@ class _Reader:
             self._hides_session,
             self._may_change_session,
             self._is_plain,
+            self._only_drops,
             tuple(self._steering),
             tuple(self.problems),
             self._names_itself,
@@ -257,7 +259,8 @@ class _Reader:
         hides = hides_session_change(item.text)
         self._sets_session = self._sets_session or sort is Sort.SESSION or bool(objects) or hides
         self._may_change_session = self._may_change_session or may_change_session(item.text, objects)
-        self._is_plain = self._is_plain and is_plain(item.text)
+        self._only_drops = self._only_drops and is_plain_drop(item.text)
+        self._is_plain = self._is_plain and (self._only_drops or is_plain(item.text))
         if number < self._cuts.skip:
             self._objects += objects
             self._hides_session = self._hides_session or (hides and sort is not Sort.SESSION)

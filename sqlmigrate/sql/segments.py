@@ -95,7 +95,8 @@ class Script:
     objects that they created; `hides_session` is true if one may have changed the session otherwise. `carried` are the
     objects that a segment needs from the session of an earlier segment, among the others. `sets_session` is
     true if the text of any statement shows a change of the session, `may_change_session` if any may change it;
-    `is_plain` if no statement can change it, unless an event trigger runs code.
+    `is_plain` if no statement can change it, unless an event trigger runs code; `only_drops` if each drops something,
+    in a time that does not depend on the rows.
     `skipped_checksum` is the checksum of the skipped statements. `steering` lists the ignored psql meta-commands.
     `names_itself` is true if a statement may set application_name.
     """
@@ -113,6 +114,7 @@ class Script:
     hides_session: bool
     may_change_session: bool
     is_plain: bool
+    only_drops: bool
     steering: tuple[str, ...]
     problems: tuple[Problem, ...]
     names_itself: bool = False

@@ -1,0 +1,118 @@
+"""Rollbacks that only drop something: several of them run in one transaction, unless one fails or waits for a lock."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from sqlmigrate.errors import MigrationFailed
+from sqlmigrate.events import Finished
+from tests.project import Project
+
+TRANSACTIONS = "select count(distinct xmin::text) from migrations_log where action = 'rollback' and outcome = 'success'"
+LEFT = "select coalesce(array_agg(version order by version), '{}') from migrations"
+
+
+def versions(*numbers: int) -> list[str]:
+    return [f"v1.0.0-{number:03}" for number in numbers]
+
+
+@pytest.fixture
+def tables(project: Project) -> Project:
+    for number in range(1, 41):
+        project.add(number, f"create table t{number} (a int primary key, b int);", f"drop table t{number};")
+    return project
+
+
+def rolled_back(project: Project, steps: int) -> list[str]:
+    """Rolls back, and returns the versions of the events, in order."""
+    project.events.clear()
+    project.migrator().rollback(steps=steps)
+    return [event.step.migration.id for event in project.events if isinstance(event, Finished)]
+
+
+def test_sixteen_rollbacks_share_a_transaction(tables: Project) -> None:
+    tables.migrator().migrate()
+
+    assert rolled_back(tables, 40) == versions(*range(40, 0, -1))
+
+    assert tables.value(TRANSACTIONS) == 4  # the first rollback is alone, and 39 follow
+    assert tables.value(LEFT) == []
+    assert tables.value("select count(*) from pg_class where relname ~ '^t[0-9]'") == 0
+    assert tables.value("select bool_and(duration_ms >= 0) from migrations_log")
+
+
+@pytest.mark.parametrize(
+    ("down", "transactions"),
+    [
+        ("drop table t5;", 2),
+        ("-- Drops t5.\ndrop index if exists nothing;\n\nDROP TABLE IF EXISTS t5;", 2),
+        ("alter table t5 drop column b; drop table t5;", 2),
+        ("alter table t5 alter column b type bigint; drop table t5;", 4),
+        ("alter table t5 drop column b, alter column a type bigint; drop table t5;", 4),
+        ("delete from t5; drop table t5;", 4),
+        ("do $$ begin drop table t5; end $$;", 4),
+        ("create table drops (a int); drop table t5;", 4),
+        ("-- sqlmigrate: lock-timeout=3s\ndrop table t5;", 4),
+        ("-- sqlmigrate: lock-retries=0\ndrop table t5;", 4),
+    ],
+)
+def test_only_drops_without_limits_of_their_own_share_a_transaction(
+    tables: Project, down: str, transactions: int
+) -> None:
+    tables.add(5, "create table t5 (a int primary key, b int);", down)
+    tables.migrator().migrate("v1.0.0-008")
+
+    assert rolled_back(tables, 8) == versions(*range(8, 0, -1))
+
+    assert tables.value(TRANSACTIONS) == transactions
+
+
+@pytest.mark.parametrize("blocked", [1, 4, 5, 7, 8])
+def test_a_failure_undoes_no_rollback_before_it(tables: Project, blocked: int) -> None:
+    tables.migrator().migrate("v1.0.0-008")
+    tables.query(f"create view reader as select b from t{blocked}")
+
+    with pytest.raises(MigrationFailed, match=f"rollback of v1.0.0-00{blocked} failed: cannot drop table t{blocked}"):
+        tables.migrator().rollback(steps=8)
+
+    assert tables.value(LEFT) == versions(*range(1, blocked + 1))
+    assert tables.value("select count(*) from pg_class where relname ~ '^t[0-9]$'") == blocked
+
+    tables.query("drop view reader")
+    assert rolled_back(tables, blocked) == versions(*range(blocked, 0, -1))
+
+
+def test_a_syntax_error_undoes_no_rollback_before_it(tables: Project) -> None:
+    tables.add(5, "create table t5 ();", "drop table t5 nothing;")
+    tables.migrator().migrate("v1.0.0-008")
+
+    with pytest.raises(MigrationFailed, match="syntax error") as failed:
+        tables.migrator().rollback(steps=8)
+
+    assert failed.value.location is not None
+    assert failed.value.location.line == 1
+    assert tables.value(LEFT) == versions(*range(1, 6))
+
+
+def test_a_locked_table_is_waited_for_without_the_locks_of_other_rollbacks(tables: Project) -> None:
+    tables.migrator().migrate("v1.0.0-008")
+    with psycopg.connect(tables.database) as other:
+        other.execute("lock table t4 in access share mode")
+        with pytest.raises(MigrationFailed, match="lock timeout") as failed:
+            tables.migrator(lock_timeout="2s", lock_retries="0").rollback(steps=8)
+
+    assert failed.value.step.migration.id == "v1.0.0-004"
+    assert tables.value(LEFT) == versions(1, 2, 3, 4)
+    assert tables.value(TRANSACTIONS) == 4
+    assert rolled_back(tables, 4) == versions(4, 3, 2, 1)
+
+
+def test_a_short_lock_timeout_stays_short(tables: Project) -> None:
+    tables.migrator().migrate("v1.0.0-008")
+    with psycopg.connect(tables.database) as other:
+        other.execute("lock table t8 in access share mode")
+        with pytest.raises(MigrationFailed, match="lock timeout"):
+            tables.migrator(lock_timeout="10ms", lock_retries="0").rollback(steps=8)
+
+    assert tables.value(LEFT) == versions(*range(1, 9))
