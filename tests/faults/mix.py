@@ -46,6 +46,12 @@ def _ordinary(number: int, *more: str) -> Mixed:
     return Mixed(number, up + "\n".join(more), [name, entry, *unseen], down + "\n".join(more), [name, entry, *unseen])
 
 
+def _brief(number: int) -> Mixed:
+    """A migration whose rollback can share a transaction with others."""
+    name = f"a{number}"
+    return Mixed(number, f"create table {name} (id int);\n", [name], f"drop table {name};\n", [name])
+
+
 MIX = (
     Mixed(
         1,
@@ -114,6 +120,7 @@ MIX = (
         "reindex table concurrently a13_1;\ndrop table a13_1;\ndrop table a13;\n",
         ["", "a13_1", "a13"],
     ),
+    *(_brief(number) for number in range(14, 21)),
 )
 MIGRATE = ("migrate",)
 ROLLBACK = ("rollback", "--version", MIX[0].version, "--yes")
