@@ -145,7 +145,7 @@ def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
 
 def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:
     try:
-        embedded = read_bodies(statement.text).statements
+        embedded = read_bodies(statement.text, {statement.kind: statement.body}).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
     texts = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
