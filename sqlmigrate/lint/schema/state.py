@@ -60,7 +60,8 @@ class FileState:
     file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
     transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `locked` are the
     tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
-    each with the first such statement. `advisory` is whether the file takes advisory locks.
+    each with the first such statement. `advisory` is whether the file takes advisory locks. `locks` is what
+    `exclusively_locked` found for the current statement.
     """
 
     file: int
@@ -78,6 +79,7 @@ class FileState:
     locked: dict[Name, Statement] = field(default_factory=dict)
     written: dict[Name, Statement] = field(default_factory=dict)
     advisory: bool = False
+    locks: tuple[Statement, list[Name]] | None = None
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)
