@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name
-from sqlmigrate.sql.tree import bodies, columns_in, relation, strings
+from sqlmigrate.sql.tree import bodies, by_identity, columns_in, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +29,12 @@ _NOT_NULL = ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 def column_of(node: Node, created: Creation | None) -> Column:
     """Returns the column of a ColumnDef, without its constraints."""
+    column = _column_of(node)
+    return column if created is None else replace(column, created=created)
+
+
+@by_identity
+def _column_of(node: Node) -> Column:
     constraints = {body["contype"]: body for body in column_constraints(node)}
     generated = constraints.get("CONSTR_GENERATED")
     serial = "typeName" in node and is_serial(node["typeName"])
@@ -41,7 +47,6 @@ def column_of(node: Node, created: Creation | None) -> Column:
         identity=constraints.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
         generated=generated_kind(generated) if generated else "",
         collation=collation_of(node),
-        created=created,
     )
 
 
