@@ -32,7 +32,7 @@ class Hit(NamedTuple):
     unless: Callable[[Catalog], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """A statement, or one subcommand of an ALTER TABLE, with the schema and the file's state before it.
 

@@ -1,6 +1,7 @@
 """The part of the schema that the files create.
 
-The objects are immutable; the catalog is mutable and cheap to copy. An unknown object or value is None. A `partial`
+No object is ever changed (it is not frozen, as a frozen dataclass takes twice as long to create); the catalog is
+mutable and cheap to copy. An unknown object or value is None. A `partial`
 table may have further columns, constraints and indexes: an unlisted column may exist.
 """
 
@@ -27,7 +28,7 @@ class Creation(NamedTuple):
     transaction: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Column:
     """A column; None means unknown. `generated` is "stored", "virtual" or empty."""
 
@@ -41,7 +42,7 @@ class Column:
     created: Creation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Constraint:
     """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude."""
 
@@ -62,7 +63,7 @@ class Constraint:
         return self.valid and self.enforced
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Index:
     """An index; for a key that is an expression, `columns` has an empty string and `expressions` the parse tree.
 
@@ -84,7 +85,7 @@ class Index:
     created: Creation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Table:
     """A relation with columns; `kind` is table, partitioned, view, matview or foreign.
 
@@ -128,7 +129,7 @@ class Table:
         return next((constraint for constraint in self.constraints if constraint.kind == "primary"), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserType:
     """A type that a file created: `kind` is enum, domain, composite, range or shell.
 
@@ -145,7 +146,7 @@ class UserType:
     created: Creation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Function:
     """A function or procedure; of overloaded functions, the last one created. `node` is the body of its CREATE."""
 
