@@ -238,11 +238,10 @@ class _FileLinter:
         self._starts.append((unit.item.line, unit.item.column))
         if unit.before is not None:
             self._read_comments(unit.before)
-        for item in dict.fromkeys((unit.before, unit.item)) if self._moment.linted else ():
-            if item is not None and "--" in item.text and (problem := way_back(self._moment.path, item)):
-                self._report(
-                    problem.code, problem.location or Location(self._moment.path), problem.message, problem.hint
-                )
+        if self._moment.linted and unit.before is not unit.item:
+            self._look_for_way_back(unit.before)
+        if self._moment.linted:
+            self._look_for_way_back(unit.item)
         if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
@@ -254,6 +253,10 @@ class _FileLinter:
         elif unit.statement is not None:
             self._run(unit.statement)
             self._has_begun = self._has_begun or unit.statement.kind != "TransactionStmt"
+
+    def _look_for_way_back(self, item: Item | None) -> None:
+        if item is not None and "--" in item.text and (problem := way_back(self._moment.path, item)):
+            self._report(problem.code, problem.location or Location(self._moment.path), problem.message, problem.hint)
 
     def _run(self, statement: Statement) -> None:
         state, self._last = self._state, statement
@@ -315,10 +318,10 @@ class _FileLinter:
         self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
-        if (self._number, finding) not in self._findings:
-            self._findings[self._number, finding] = None
-            if unless is not None:
-                self._unless[finding] = unless
+        count = len(self._findings)
+        self._findings.setdefault((self._number, finding))
+        if unless is not None and len(self._findings) > count:
+            self._unless[finding] = unless
 
     def _report(self, rule: str, location: Location, message: str, safer: str = "") -> None:
         level = self._selection.levels[rule]
@@ -345,7 +348,7 @@ class _FileLinter:
         used: set[int] = set()
         findings = []
         for number, finding in self._findings:
-            if finding in self._unless and self._unless[finding](self._catalog):
+            if self._unless and finding in self._unless and self._unless[finding](self._catalog):
                 continue
             by = [
                 at for at, (below, ignore) in enumerate(self._ignores) if _covers(ignore, below, number, finding.rule)
