@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -130,19 +131,19 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
     number = 0
     for moments in runs:
         catalog, deployed = Catalog(), list[str]()
-        up, up_number, origin, pending = None, 0, None, set[int]()
+        up, up_number, pending = None, 0, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
-            schema = catalog.copy() if moment.down else catalog
             state = FileState(number, moment.path, moment.down)
             if moment.path in selection.pending:
                 pending.add(number)
                 state.pending = pending
             if up is not None and takes_back(moment, up):
-                state.undoes, state.origin = up_number, origin
-            if after is not None and takes_back(after, moment):
-                origin = catalog.copy()
-            findings += _FileLinter(moment, state, schema, selection).findings(deployed)
+                state.undoes = up_number
+            if not moment.down:
+                catalog.journal.start(records=after is not None and takes_back(after, moment))
+            with catalog.taken_back() if moment.down else nullcontext():
+                findings += _FileLinter(moment, state, catalog, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
                 up, up_number = moment, number
@@ -210,7 +211,7 @@ class _FileLinter:
         self._routines: dict[str, Statement] = {}
 
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
-        self._catalog.search_path = self._state.search_path
+        self._catalog.search_path, self._catalog.changed = self._state.search_path, set()
         if self._moment.twin:
             message = f"{os.path.basename(self._moment.twin)} has the same version"
             self._report("duplicate-version", Location(self._moment.path, 1, 1), message, "sqlmigrate renumber")

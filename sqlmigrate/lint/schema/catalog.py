@@ -7,11 +7,17 @@ table may have further columns, constraints and indexes: an unlisted column may 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from itertools import compress
+from operator import is_not
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from sqlmigrate.lint.schema.datatype import BUILT_IN
+from sqlmigrate.lint.schema.journal import Journal, Members, Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterator
 
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
+_RECORDED = (Journal, Objects, Members)
 
 
 class Creation(NamedTuple):
@@ -129,6 +136,9 @@ class Table:
         return next((constraint for constraint in self.constraints if constraint.kind == "primary"), None)
 
 
+_NONE = Table(("", ""))
+
+
 @dataclass(slots=True)
 class UserType:
     """A type that a file created: `kind` is enum, domain, composite, range or shell.
@@ -160,33 +170,65 @@ class Function:
 class Catalog:
     """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
-    `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did.
-    `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
+    `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did. `users` are
+    the tables that may have a column of a type, or a trigger with a function, by the unqualified name of the type or
+    function. `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `changed`
+    are the tables that the current file created or changed, `complete` those that may not be partial. `dropped` are the
     relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
-    that a DO block may have changed.
-    `uncertain` is the reason why a statement may have changed any object, or empty.
+    that a DO block may have changed. `uncertain` is the reason why a statement may have changed any object, or empty.
+    `journal` records the changes since the last up file before its down file.
     """
 
     def __init__(self) -> None:
-        self.tables: dict[Name, Table] = {}
-        self.referrers: dict[Name, tuple[Name, ...]] = {}
-        self.default_partitions: dict[Name, Name] = {}
-        self.index_tables: dict[Name, Name] = {}
-        self.sequences: dict[Name, Creation] = {}
-        self.types: dict[Name, UserType] = {}
-        self.functions: dict[Name, Function] = {}
-        self.schemas: dict[str, Creation] = {}
-        self.dropped: set[Name] = set()
-        self.uncertain_names: set[str] = set()
+        self.journal = Journal()
+        self.tables = Objects[Name, Table](self.journal)
+        self.referrers = Objects[Name, tuple[Name, ...]](self.journal)
+        self.default_partitions = Objects[Name, Name](self.journal)
+        self.index_tables = Objects[Name, Name](self.journal)
+        self.sequences = Objects[Name, Creation](self.journal)
+        self.types = Objects[Name, UserType](self.journal)
+        self.functions = Objects[Name, Function](self.journal)
+        self.schemas = Objects[str, Creation](self.journal)
+        self.changed: set[Name] = set()
+        self.users = Objects[str, tuple[Name, ...]](self.journal)
+        self.complete = Members[Name](self.journal)
+        self.dropped = Members[Name](self.journal)
+        self.uncertain_names = Members[str](self.journal)
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 
-    def copy(self) -> Catalog:
-        """Returns an independent copy."""
-        copy = Catalog()
-        for name, value in vars(self).items():
-            setattr(copy, name, value.copy() if isinstance(value, dict | set) else value)
-        return copy
+    @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """Takes back in the end all changes that are made meanwhile."""
+        rest = {name: _copy(value) for name, value in vars(self).items() if not isinstance(value, _RECORDED)}
+        records, mark = self.journal.records, len(self.journal.changes)
+        self.journal.records = True
+        try:
+            yield
+        finally:
+            self.journal.take_back(mark)
+            del self.journal.changes[mark:]
+            self.journal.records = records
+            vars(self).update(rest)
+
+    def changes(self) -> tuple[Catalog, Catalog]:
+        """Returns the objects that the journal has changes of, as they were before and as they are now."""
+        after = self._with_changed()
+        values = self.journal.take_back(0)
+        before = self._with_changed()
+        self.journal.repeat(0, values)
+        return before, after
+
+    def _with_changed(self) -> Catalog:
+        part = Catalog()
+        part.uncertain, part.uncertain_names = self.uncertain, self.uncertain_names
+        keys: dict[int, set[Any]] = {}
+        for change in self.journal.changes:
+            keys.setdefault(id(change.of), set()).add(change.key)
+        for name, objects in vars(self).items():
+            if isinstance(objects, Objects) and id(objects) in keys:
+                vars(part)[name].update({key: objects[key] for key in objects.in_order(keys[id(objects)])})
+        return part
 
     def name_to_create(self, name: Name) -> Name:
         """Returns the name with the schema in which CREATE puts the object."""
@@ -243,9 +285,13 @@ class Catalog:
 
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
-        previous = self.tables.get(table.name) or Table(table.name)
+        previous = self.tables.get(table.name) or _NONE
         self.tables[table.name] = table
+        self.changed.add(table.name)
         self.dropped.discard(table.name)
+        if not table.partial:
+            self.complete.add(table.name)
+        self._note_users(previous, table)
         for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
             self.dropped.discard(index.name)
@@ -275,9 +321,36 @@ class Catalog:
     def mark_uncertain(self, reason: str) -> None:
         """Records that any object may have been changed: from now on every table is partial."""
         self.uncertain = reason
-        for name, table in self.tables.items():
-            if not table.partial:
+        for name in list(self.complete):
+            self.complete.discard(name)
+            table = self.tables.get(name)
+            if table is not None and not table.partial:
                 self.tables[name] = replace(table, partial=True)
+
+    def changed_tables(self) -> list[Table]:
+        """Returns the tables that the current file created or changed and that still exist, in order of creation."""
+        return [self.tables[name] for name in self.tables.in_order(self.changed)]
+
+    def using(self, name: str) -> list[Table]:
+        """Returns the tables that may use a type or function of this unqualified name, in order of creation."""
+        return [self.tables[user] for user in self.tables.in_order(self.users.get(name, ()))]
+
+    def _note_users(self, previous: Table, table: Table) -> None:
+        types = (column.type.name for column in _new(previous.columns, table.columns) if column.type is not None)
+        names = [name.rpartition(".")[2] for name in types if name not in BUILT_IN]
+        if table.triggers is not previous.triggers:
+            names += [function[1] for key, function in table.triggers.items() if key not in previous.triggers]
+        for name in names:
+            self.users[name] = (*self.users.get(name, ()), table.name)
+
+
+def _new(old: dict[str, T], new: dict[str, T]) -> Iterator[T]:
+    """Yields the new and changed values; written for speed, as a table may have a thousand columns."""
+    return compress(new.values(), map(is_not, new.values(), map(old.get, new)))
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, dict | set | list) else value
 
 
 def _added(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
+    from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate sets it for every segment
@@ -56,12 +56,12 @@ class FileState:
     Files and transactions have numbers: `file` is the number of this file, `transaction` the number of the current
     transaction in this file. `in_transaction` is whether the current statement runs in a transaction, `own_block`
     whether the file contains the BEGIN. `pending` are the numbers of the files up to this one that will be deployed
-    together. `undoes` is the number of the up file that a down file rolls back, `origin` the schema before that up
-    file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
-    transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `locked` are the
-    tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
-    each with the first such statement. `advisory` is whether the file takes advisory locks. `locks` is what
-    `exclusively_locked` found for the current statement.
+    together. `undoes` is the number of the up file that a down file rolls back, or -1. `before` are the statements
+    of the current transaction, `earlier` the statements of the file's earlier transactions; of INSERT, COPY, SELECT
+    and COMMENT they contain only the first of a transaction. `locked` are the tables in use that the transaction
+    has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows, each with the first such
+    statement. `advisory` is whether the file takes advisory locks. `locks` is what `exclusively_locked` found for
+    the current statement.
     """
 
     file: int
@@ -69,7 +69,6 @@ class FileState:
     down: bool = False
     pending: AbstractSet[int] = frozenset()
     undoes: int = -1
-    origin: Catalog | None = None
     each_alone: bool = False
     transaction: int = 0
     in_transaction: bool = True

@@ -1,12 +1,16 @@
-"""The work of the linter grows as the number of statements does: counted as the calls of Python functions."""
+"""The work of the linter grows as the number of statements and files does: counted as lines, and calls of functions."""
 
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
-from sqlmigrate.lint import lint
+from sqlmigrate.lint import Options, lint
+
+TraceFunction = Callable[[FrameType, str, Any], Any]
 
 TABLE = "create table t (id int primary key);\n"
 # Each kind of file has text before, for the statement of a number, and after.
@@ -36,28 +40,85 @@ KINDS = {
 }
 
 
-def _calls(directory: Path, kind: str, count: int) -> int:
-    before, statement, after = KINDS[kind]
-    sql = "\n".join((before, *(statement.format(number, number + 1) for number in range(count)), after))
-    path = directory / "V1.0.0-001__a.up.sql"
-    path.write_text(sql)
-    calls = 0
+# Each kind of file of many has an up file, and a down file unless it is empty.
+FILES = {
+    "tables that reference the one before": ("create table t{0} (id int primary key, r int references t{1});", ""),
+    "tables, each with a down file": ("create table t{0} (id int primary key);", "drop table t{0};"),
+    "down files that keep the table": ("create table t{0} (a int); create type e{0} as enum ('a');", "select 1;"),
+    "types that are dropped": ("create type e{0} as enum ('a'); create table t{0} (a int); drop type e{0};", ""),
+    "types that are renamed": (
+        "create type e{0} as enum ('a'); create table t{0} (a int); alter type e{0} rename to f{0};",
+        "",
+    ),
+    "functions that are dropped": (
+        "create function f{0}() returns int return 1; create table t{0} (a int); drop function f{0}();",
+        "",
+    ),
+    "domains that are checked": (
+        "create domain d{0} as int; create table t{0} (a d{0}); alter domain d{0} add check (value > {0});",
+        "",
+    ),
+    "syntax errors": ("create table t{0} (a int); create tabel;", ""),
+    "blocks that may change any object": ("create table t{0} (a int); do $$ begin execute x; end $$;", ""),
+}
 
-    def counted(_: FrameType, event: str, __: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
 
-    sys.setprofile(counted)
+def _work(paths: Iterable[Path], options: Options | None = None) -> int:
+    count = 0
+
+    def called(_: FrameType, event: str, __: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    def traced(_: FrameType, event: str, __: object) -> TraceFunction:
+        nonlocal count
+        count += event == "line"
+        return traced
+
+    names = sorted(map(str, paths))
+    before = sys.gettrace()
+    sys.setprofile(called)
+    sys.settrace(traced)
     try:
-        lint([str(path)])
+        lint(names, options=options)
     finally:
+        sys.settrace(before)
         sys.setprofile(None)
-    return calls
+    return count
+
+
+def _statements(directory: Path, kind: str, count: int) -> list[Path]:
+    before, statement, after = KINDS[kind]
+    path = directory / "V1.0.0-001__a.up.sql"
+    path.write_text("\n".join((before, *(statement.format(number, number + 1) for number in range(count)), after)))
+    return [path]
+
+
+def _files(directory: Path, kind: str, count: int) -> list[Path]:
+    for number in range(count):
+        for direction, sql in zip(("up", "down"), FILES[kind], strict=True):
+            if sql:
+                path = directory / f"V1.0.0-{number + 1:03d}__a.{direction}.sql"
+                path.write_text(sql.format(number, max(number - 1, 0)))
+    return list(directory.iterdir())
+
+
+def _is_linear(counts: list[int]) -> bool:
+    """Whether the counts of work for n, 2n and 4n grow as n does."""
+    first, second = counts[1] - counts[0], counts[2] - counts[1]
+    return second <= 2.1 * first
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_twice_the_statements_take_at_most_twice_the_work(kind: str, tmp_path: Path) -> None:
-    _calls(tmp_path, kind, 10)  # imports modules
-    counts = [_calls(tmp_path, kind, count) for count in (150, 300, 600)]
-    first, second = counts[1] - counts[0], counts[2] - counts[1]
-    assert second <= 2.1 * first, counts
+    _work(_statements(tmp_path, kind, 10))  # imports modules
+    counts = [_work(_statements(tmp_path, kind, count)) for count in (150, 300, 600)]
+    assert _is_linear(counts), counts
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_twice_the_files_take_at_most_twice_the_work(kind: str, tmp_path: Path) -> None:
+    every_rule = Options(preset="all")
+    _work(_files(tmp_path, kind, 10), every_rule)  # imports modules
+    counts = [_work(_files(tmp_path, kind, count), every_rule) for count in (50, 100, 200)]
+    assert _is_linear(counts), counts

@@ -11,7 +11,7 @@ from sqlmigrate.lint.schema.interpret.tables import new_name
 from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Creation, Name, Table
     from sqlmigrate.sql.parser import Node
@@ -214,24 +214,26 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         yield from _of_type(case, [catalog.resolve(name, catalog.types) for name in names])
     elif kind == "OBJECT_SCHEMA":
-        for table in _sure_tables(catalog):
-            if table.name[0] in {name for _, name in names}:
+        for table in catalog.tables.values():
+            if table.name[0] in {name for _, name in names} and _is_sure(catalog, table.name):
                 yield _dependent(case, table.name[1], table.name[0], table.created)
 
 
-def _sure_tables(catalog: Catalog) -> Iterator[Table]:
-    return (table for table in catalog.tables.values() if _is_sure(catalog, table.name))
+def _sure_tables(catalog: Catalog, used: Iterable[Name]) -> list[Table]:
+    """Returns the tables that may use one of some types or functions."""
+    users = [table.name for _, name in used for table in catalog.using(name)]
+    return [catalog.tables[name] for name in catalog.tables.in_order(users) if _is_sure(catalog, name)]
 
 
 def _of_function(case: Case, dropped: list[Name]) -> Iterator[Hit]:
-    for table in _sure_tables(case.catalog):
+    for table in _sure_tables(case.catalog, dropped):
         for trigger, function in table.triggers.items():
             if function in dropped:
                 yield _dependent(case, f"trigger {trigger} of {table.name[1]}", function[1], table.created)
 
 
 def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
-    for table in _sure_tables(case.catalog):
+    for table in _sure_tables(case.catalog, dropped):
         for column in (column for column in table.columns.values() if column.type):
             used = [name for name in dropped if column.type and is_named(case.catalog, column.type.name, name)]
             if used:

@@ -19,10 +19,11 @@ _SHOWN = 3
 
 
 def _check_down(case: Case) -> Iterator[Hit]:
-    before, after, state = case.state.origin, case.catalog, case.state
+    state = case.state
     runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
-    if before is None or after.uncertain or runs_code:
+    if state.undoes < 0 or case.catalog.uncertain or runs_code:
         return
+    before, after = case.catalog.changes()
     differences = [difference for difference in _differences(before, after, state.undoes) if difference]
     if differences:
         more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""

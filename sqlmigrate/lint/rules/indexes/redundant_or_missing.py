@@ -66,7 +66,7 @@ REDUNDANT = Rule(
 
 def _check_foreign_key(case: Case) -> Iterator[Hit]:
     """Checks at the end of the file, since the index may follow the constraint."""
-    tables = (table for table in list(case.catalog.tables.values()) if not table.partial and not table.bound)
+    tables = (table for table in case.catalog.changed_tables() if not table.partial and not table.bound)
     for table in tables:
         for key in table.constraints:
             is_added = key.created is not None and key.created.file == case.state.file and key.kind == "foreign"

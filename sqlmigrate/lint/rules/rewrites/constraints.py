@@ -315,7 +315,7 @@ def _check_domain_constraint(case: Case) -> Iterator[Hit]:
 
 def _is_used(case: Case, domain: Name) -> bool:
     """Whether an existing table has, or may have, a column of the domain."""
-    tables = [table for table in case.catalog.tables.values() if not is_new(case, table.name)]
+    tables = [table for table in case.catalog.using(domain[1]) if not is_new(case, table.name)]
     types = (column.type for table in tables for column in table.columns.values())
     return bool(case.catalog.uncertain) or any(type_ and type_.name.rpartition(".")[2] == domain[1] for type_ in types)
 

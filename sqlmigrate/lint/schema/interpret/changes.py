@@ -97,7 +97,7 @@ def _drop_type(catalog: Catalog, name: Name) -> None:
     """Drops a type and the columns of the type: with such columns, DROP succeeds only with CASCADE."""
     catalog.types.pop(name, None)
     catalog.dropped.add(name)
-    for table in list(catalog.tables.values()):
+    for table in catalog.using(name[1]):
         kept = {
             key: column
             for key, column in table.columns.items()
@@ -255,7 +255,7 @@ def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
     catalog.types[old[0], new] = replace(user_type, name=(old[0], new))
     catalog.dropped.add(old)
     names = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
-    for table in list(catalog.tables.values()):
+    for table in catalog.using(old[1]):
         columns = {
             name: replace(column, type=column.type._replace(name=names[column.type.name]))
             for name, column in table.columns.items()
