@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from sqlmigrate.model import Location
 from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.sql.item import Item
 
@@ -35,6 +36,22 @@ class Ignore:
     whole_file: bool
     trailing: bool = False
     from_squawk: bool = False
+
+
+class Covering:
+    """Finds the comments that suppress a finding; each is named by its number in the list."""
+
+    def __init__(self, ignores: Iterable[tuple[int, Ignore]]) -> None:
+        """The numbers of the comments by the number of the statement, or None for the whole file, and by rule."""
+        self._numbers: dict[tuple[int | None, str], list[int]] = {}
+        for at, (statement, ignore) in enumerate(ignores):
+            key = None if ignore.whole_file else statement, ignore.rule
+            self._numbers.setdefault(key, []).append(at)
+
+    def of(self, statement: int, rule: str) -> list[int]:
+        """Returns the numbers of the comments that suppress the findings of a rule in a statement."""
+        keys = product((statement, None), (rule, EVERYTHING)) if self._numbers else ()
+        return [at for key in keys for at in self._numbers.get(key, ())]
 
 
 def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:

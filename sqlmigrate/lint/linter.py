@@ -15,8 +15,8 @@ from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
 from sqlmigrate.lint.finding import Finding, Level
-from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
-from sqlmigrate.lint.reading import Unit, called, inner_statements, units
+from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within
+from sqlmigrate.lint.reading import Routines, Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import REMOVED, RULES
@@ -28,7 +28,7 @@ from sqlmigrate.model import Location
 from sqlmigrate.sql.directive import faults
 from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.place import locate
-from sqlmigrate.sql.tree import qualified, relation, walk
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -208,7 +208,7 @@ class _FileLinter:
         self._starts: list[tuple[int, int]] = []
         self._last: Statement | None = None
         self._has_begun = False  # the first statement was read, except BEGIN
-        self._routines: dict[str, Statement] = {}
+        self._routines = Routines()
 
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
         self._catalog.search_path, self._catalog.changed = self._state.search_path, set()
@@ -280,11 +280,9 @@ class _FileLinter:
             case "DoStmt":
                 yield inner_statements(statement)
             case "CreateFunctionStmt":
-                self._routines[qualified(statement.body["funcname"])[1]] = statement
-            case "SelectStmt" | "CallStmt" if self._routines:
-                calls = (body for kind, body in walk(statement.body) if kind in ("FuncCall", "funccall"))
-                names = {qualified(body.get("funcname", ()))[1] for body in calls}
-                yield from (called(statement, routine) for name, routine in self._routines.items() if name in names)
+                self._routines.add(statement)
+            case "SelectStmt" | "CallStmt":
+                yield from (called(statement, routine) for routine in self._routines.called_by(statement))
 
     def _step(self, statement: Statement) -> None:
         body, created = statement.body, self._state.created
@@ -347,13 +345,12 @@ class _FileLinter:
     def _reported(self) -> list[Finding]:
         """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
         used: set[int] = set()
+        covering = Covering(self._ignores)
         findings = []
         for number, finding in self._findings:
             if self._unless and finding in self._unless and self._unless[finding](self._catalog):
                 continue
-            by = [
-                at for at, (below, ignore) in enumerate(self._ignores) if _covers(ignore, below, number, finding.rule)
-            ]
+            by = covering.of(number, finding.rule)
             used.update(by)
             if not by:
                 findings.append(finding)
@@ -368,10 +365,6 @@ class _FileLinter:
 
     def _is_off(self, rule: str) -> bool:
         return rule in self._selection.levels and rule not in self._selection.on
-
-
-def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
-    return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
 
 
 def _unused(ignore: Ignore, rules: Collection[str]) -> str:

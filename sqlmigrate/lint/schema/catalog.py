@@ -173,7 +173,7 @@ class Catalog:
     `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did. `users` are
     the tables that may have a column of a type, or a trigger with a function, by the unqualified name of the type or
     function. `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `changed`
-    are the tables that the current file created or changed, `complete` those that may not be partial. `dropped` are the
+    are the tables that the current file created or changed, `whole` those that may not be partial. `dropped` are the
     relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
     that a DO block may have changed. `uncertain` is the reason why a statement may have changed any object, or empty.
     `journal` records the changes since the last up file before its down file.
@@ -191,7 +191,7 @@ class Catalog:
         self.schemas = Objects[str, Creation](self.journal)
         self.changed: set[Name] = set()
         self.users = Objects[str, tuple[Name, ...]](self.journal)
-        self.complete = Members[Name](self.journal)
+        self.whole = Members[Name](self.journal)
         self.dropped = Members[Name](self.journal)
         self.uncertain_names = Members[str](self.journal)
         self.uncertain = ""
@@ -212,23 +212,29 @@ class Catalog:
             vars(self).update(rest)
 
     def changes(self) -> tuple[Catalog, Catalog]:
-        """Returns the objects that the journal has changes of, as they were before and as they are now."""
-        after = self._with_changed()
+        """Returns the catalog as it was before the changes in the journal, and as it is now.
+
+        Both show only the objects that were changed if one iterates over them. The present catalog finds all by name.
+        """
+        after = self._with_changed(all_by_name=True)
         values = self.journal.take_back(0)
-        before = self._with_changed()
+        before = self._with_changed(all_by_name=False)
         self.journal.repeat(0, values)
         return before, after
 
-    def _with_changed(self) -> Catalog:
-        part = Catalog()
-        part.uncertain, part.uncertain_names = self.uncertain, self.uncertain_names
+    def _with_changed(self, *, all_by_name: bool) -> Catalog:
         keys: dict[int, set[Any]] = {}
         for change in self.journal.changes:
             keys.setdefault(id(change.of), set()).add(change.key)
-        for name, objects in vars(self).items():
-            if isinstance(objects, Objects) and id(objects) in keys:
-                vars(part)[name].update({key: objects[key] for key in objects.in_order(keys[id(objects)])})
-        return part
+        catalog = Catalog()
+        for name, value in vars(self).items():
+            changed = (
+                value.part(keys.get(id(value), ()), value if all_by_name else {})
+                if isinstance(value, Objects)
+                else value
+            )
+            setattr(catalog, name, changed)
+        return catalog
 
     def name_to_create(self, name: Name) -> Name:
         """Returns the name with the schema in which CREATE puts the object."""
@@ -290,7 +296,7 @@ class Catalog:
         self.changed.add(table.name)
         self.dropped.discard(table.name)
         if not table.partial:
-            self.complete.add(table.name)
+            self.whole.add(table.name)
         self._note_users(previous, table)
         for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
@@ -321,8 +327,8 @@ class Catalog:
     def mark_uncertain(self, reason: str) -> None:
         """Records that any object may have been changed: from now on every table is partial."""
         self.uncertain = reason
-        for name in list(self.complete):
-            self.complete.discard(name)
+        for name in list(self.whole):
+            self.whole.discard(name)
             table = self.tables.get(name)
             if table is not None and not table.partial:
                 self.tables[name] = replace(table, partial=True)

@@ -99,6 +99,10 @@ class Objects(dict[K, V]):
         """Returns those of the keys that exist, each once, in the order of the dict."""
         return sorted({key for key in keys if key in self}, key=self._places.__getitem__)
 
+    def part(self, keys: Iterable[K], by_name: Mapping[K, V]) -> Part[K, V]:
+        """Returns a dict that has only some keys if one iterates over it, and finds further ones by name."""
+        return Part({key: self[key] for key in self.in_order(keys)}, by_name)
+
     def take_back(self, change: Change) -> Any:
         """Takes back a change, and returns the value after it."""
         value = self.get(change.key, _NOTHING)
@@ -130,6 +134,24 @@ class Objects(dict[K, V]):
                 break
             behind.append(other)
         return reversed(behind)
+
+
+class Part(dict[K, V]):
+    """A part of a dict, for iteration; its keys are found in the whole dict too."""
+
+    def __init__(self, items: Mapping[K, V], by_name: Mapping[K, V]) -> None:
+        super().__init__(items)
+        self._by_name = by_name
+
+    def __missing__(self, key: K) -> V:
+        return self._by_name[key]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self._by_name
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Returns the value of a key, or the default."""
+        return super().get(key, self._by_name.get(key, default))
 
 
 class Members(set[K]):

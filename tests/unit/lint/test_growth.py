@@ -36,6 +36,13 @@ KINDS = {
     "functions": ("", "create function f{0}() returns int language sql as 'select {0}';", ""),
     "values of an enum type": ("create type e as enum ('a');", "alter type e add value 'b{0}';", ""),
     "EXECUTEs of a DO block": (TABLE + "do $$ begin\n", "execute 'alter table t add column c{0} int';", "end $$;"),
+    "statements that a comment ignores": ("", "-- sqlmigrate: ignore=drop-table (x)\ndrop table t{0};", ""),
+    "tables that are locked": ("", "lock table t{0};", ""),
+    "functions that are called": (
+        "",
+        "create function f{0}() returns int language sql as 'select {0}'; select f{0}();",
+        "",
+    ),
     "statements of a DO block": (TABLE + "do $$ begin\n", "insert into t values ({0});", "end $$;"),
 }
 

@@ -195,18 +195,20 @@ def _check_several(case: Case) -> Iterator[Hit]:
     if not held or case.state.down:  # a down file may revert several up files in one transaction
         return
     names = exclusively_locked(case.statement, case.catalog, case.state)
-    unrelated = [name for name in names if not any(_are_related(case, name, locked) for locked in held)]
+    unrelated = [name for name in names if not _is_related(case, name)]
     if unrelated:
         lock = _lock_on(case, next(iter(held)))
         message = f"the statement waits for an ACCESS EXCLUSIVE lock on {unrelated[0][1]} while {lock}"
         yield Hit(message, "change each table in a separate file")
 
 
-def _are_related(case: Case, first: Name, second: Name) -> bool:
-    """Whether the tables are the same, parent and child, or have a common parent."""
-    tables = case.catalog.tables
-    families = [{name, *(tables[name].parents if name in tables else ())} for name in (first, second)]
-    return not families[0].isdisjoint(families[1])
+def _is_related(case: Case, name: Name) -> bool:
+    """Whether a locked table is the table itself, its parent or its child, or has the same parent."""
+    held, table = case.state.locked, case.catalog.tables.get(name)
+    family = (name, *(table.parents if table else ()))
+    return any(
+        relative in held or any(child.name in held for child in case.catalog.children(relative)) for relative in family
+    )
 
 
 _REFERS = "create table r (id int primary key); create table t (a int references r); create table u (a int); "
