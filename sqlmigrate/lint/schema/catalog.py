@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from itertools import compress, islice
 from operator import is_not
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.lint.schema.journal import Journal, Members, Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sized
 
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
+# What a table has more is not kept: each change of a table takes time in proportion to what it has. PostgreSQL allows
+# 1,600 columns.
+_COLUMNS = 1600
+_PARTS = 500
 _RECORDED = (Journal, Objects, Members)
 
 
@@ -292,6 +296,8 @@ class Catalog:
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
         previous = self.tables.get(table.name) or _NONE
+        if len(table.columns) > _COLUMNS or any(len(parts) > _PARTS for parts in _parts(table)):
+            table = _shortened(table)
         self.tables[table.name] = table
         self.changed.add(table.name)
         self.dropped.discard(table.name)
@@ -348,6 +354,23 @@ class Catalog:
             names += [function[1] for key, function in table.triggers.items() if key not in previous.triggers]
         for name in names:
             self.users[name] = (*self.users.get(name, ()), table.name)
+
+
+def _parts(table: Table) -> tuple[Sized, ...]:
+    return table.constraints, table.indexes, table.triggers, table.policies
+
+
+def _shortened(table: Table) -> Table:
+    """Returns a table with as many columns, constraints and so on as are kept; it is partial."""
+    return replace(
+        table,
+        columns=dict(islice(table.columns.items(), _COLUMNS)),
+        constraints=table.constraints[:_PARTS],
+        indexes=table.indexes[:_PARTS],
+        triggers=dict(islice(table.triggers.items(), _PARTS)),
+        policies=table.policies[:_PARTS],
+        partial=True,
+    )
 
 
 def _new(old: dict[str, T], new: dict[str, T]) -> Iterator[T]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sqlmigrate.lint import Options, lint
+from sqlmigrate.lint.schema import catalog
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
@@ -47,6 +48,14 @@ KINDS = {
 }
 
 
+# Of a table only so much is kept as it can have in practice.
+PARTS = {
+    "constraints": "alter table t add constraint c{0} check (id > {0});",
+    "foreign keys": "alter table t add constraint c{0} foreign key (id) references u;",
+    "validated constraints": "alter table t add constraint c{0} check (id > 0) not valid; "
+    "alter table t validate constraint c{0};",
+    "triggers": "create trigger g{0} before insert on t for each row execute function f();",
+}
 # Each kind of file of many has an up file, and a down file unless it is empty.
 FILES = {
     "tables that reference the one before": ("create table t{0} (id int primary key, r int references t{1});", ""),
@@ -121,6 +130,24 @@ def test_twice_the_statements_take_at_most_twice_the_work(kind: str, tmp_path: P
     _work(_statements(tmp_path, kind, 10))  # imports modules
     counts = [_work(_statements(tmp_path, kind, count)) for count in (150, 300, 600)]
     assert _is_linear(counts), counts
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_parts_of_one_table_take_the_same_work_each_once_it_has_many(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_PARTS", 50)
+    monkeypatch.setitem(KINDS, kind, (TABLE, PARTS[kind], ""))
+    test_twice_the_statements_take_at_most_twice_the_work(kind, tmp_path)
+
+
+def test_a_table_with_more_columns_than_a_table_can_have_is_partial() -> None:
+    schema = catalog.Catalog()
+    name = ("public", "t")
+    columns = {f"c{number}": catalog.Column(f"c{number}") for number in range(1700)}
+    schema.put(catalog.Table(name, columns=columns))
+    assert len(schema.tables[name].columns) == 1600
+    assert schema.tables[name].partial
 
 
 @pytest.mark.parametrize("kind", FILES)
