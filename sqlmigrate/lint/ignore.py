@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from sqlmigrate.config.suggestion import closest
 from sqlmigrate.model import Location
 from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlmigrate.sql.item import Item
 
@@ -36,6 +37,16 @@ class Ignore:
     whole_file: bool
     trailing: bool = False
     from_squawk: bool = False
+
+
+def unused(ignore: Ignore, rules: Collection[str]) -> str:
+    """Returns what is wrong with a comment that suppresses nothing."""
+    if not ignore.rule:
+        return "the comment names no rule; write ignore=rule, rule (reason)"
+    if ignore.rule in rules:
+        return f"the comment has no effect: {ignore.rule} finds nothing here"
+    close = closest(ignore.rule, rules)
+    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close}?" if close else "")
 
 
 class Covering:

@@ -9,20 +9,19 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from sqlmigrate.config.suggestion import closest
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
 from sqlmigrate.lint.finding import Finding, Level
-from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within
+from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within, unused
 from sqlmigrate.lint.reading import Routines, Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import REMOVED, RULES
-from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.schema.state import FileState, Statement
+from sqlmigrate.lint.snapshot import Keeper, Points
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
 from sqlmigrate.sql.directive import faults
@@ -35,11 +34,14 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.replay.observation import Observation
     from sqlmigrate.lint.replay.server import Replay
+    from sqlmigrate.lint.schema.catalog import Catalog
     from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
+# The findings, and the schemas to store, by run.
+Result = tuple[list[Finding], dict[str, bytes]]
 # Linting fewer files takes no longer than reading the cache.
 _MANY = 50
 
@@ -84,7 +86,7 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     runs = list(timelines(order, earlier))
     many = sum(map(len, runs)) >= _MANY
     remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
-    findings = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
+    findings = _remembered(runs, chosen) if remembers else _shared(runs, Points(), chosen)[0]
     return sorted(findings, key=lambda finding: (order[finding.location.path], finding.location.line or 0))
 
 
@@ -97,40 +99,43 @@ def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]
     rest = without(runs, stored)
     new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
     if new:
-        for finding in _shared(rest, options):
+        found, schemas = _shared(*memory.resumed(rest, options.pending), options)
+        for finding in found:
             new[finding.location.path].append(finding)
-        memory.remember(stored | new)
+        memory.remember(stored | new, schemas)
     return [finding for some in (stored | new).values() for finding in some]
 
 
-def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+def _shared(runs: Sequence[list[Moment]], points: Points, options: Options) -> Result:
     parts = shares(runs, 1 if options.replay else options.processes)
-    return _together(parts, options) if len(parts) > 1 else _lint(parts[0], options)
+    return _together(parts, points, options) if len(parts) > 1 else _lint(parts[0], points, options)
 
 
-def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:
+def _together(parts: Sequence[list[list[Moment]]], points: Points, options: Options) -> Result:
     """Lints the parts in parallel, the first part in this process."""
     from concurrent.futures import ProcessPoolExecutor  # only many files need it
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
-        futures = [others.submit(_lint, part, options) for part in parts[1:]]
-        return [*_lint(parts[0], options), *(finding for future in futures for finding in future.result())]
+        futures = [others.submit(_lint, part, points, options) for part in parts[1:]]
+        results = [_lint(parts[0], points, options), *(future.result() for future in futures)]
+    schemas = {run: schema for _, schemas in results for run, schema in schemas.items()}
+    return [finding for findings, _ in results for finding in findings], schemas
 
 
-def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
-    selection = _Selection(options)
+def _lint(runs: Iterable[list[Moment]], points: Points, options: Options) -> Result:
+    selection, keeper = _Selection(options), Keeper(points)
     try:
-        return _findings(selection, runs)
+        return _findings(selection, keeper, runs), keeper.kept()
     finally:
         selection.close()
 
 
-def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
+def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]]) -> list[Finding]:
     findings: list[Finding] = []
-    number = 0
     for moments in runs:
-        catalog, deployed = Catalog(), list[str]()
+        deployed = list[str]()
+        catalog, number = keeper.start(moments[0].path)
         up, up_number, pending = None, 0, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
@@ -141,12 +146,14 @@ def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Findi
             if up is not None and takes_back(moment, up):
                 state.undoes = up_number
             if not moment.down:
+                keeper.before(moment.path, catalog, number)
                 catalog.journal.start(records=after is not None and takes_back(after, moment))
             with catalog.taken_back() if moment.down else nullcontext():
                 findings += _FileLinter(moment, state, catalog, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
                 up, up_number = moment, number
+        keeper.after(moments[-1].path, catalog, number)
     return findings
 
 
@@ -313,7 +320,7 @@ class _FileLinter:
     def _report_hit(self, rule: Rule, case: Case, hit: Hit) -> None:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
-        location = _location(case.statement, hit.node or case.node)
+        location = case.statement.location_of(hit.node or case.node)
         self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
@@ -359,33 +366,9 @@ class _FileLinter:
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)
             if level is not None and at not in used and not is_exempt:
                 findings.append(
-                    Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels))
+                    Finding("unused-ignore", level, ignore.location, unused(ignore, self._selection.levels))
                 )
         return findings
 
     def _is_off(self, rule: str) -> bool:
         return rule in self._selection.levels and rule not in self._selection.on
-
-
-def _unused(ignore: Ignore, rules: Collection[str]) -> str:
-    if not ignore.rule:
-        return "the comment names no rule; write ignore=rule, rule (reason)"
-    if ignore.rule in rules:
-        return f"the comment has no effect: {ignore.rule} finds nothing here"
-    close = closest(ignore.rule, rules)
-    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close}?" if close else "")
-
-
-def _location(statement: Statement, node: Node) -> Location:
-    """Returns the location of a node if it has one, or else of the statement."""
-    at = node.get("location") or _inner_location(node)
-    if statement.inner or not at or at <= statement.start:
-        return statement.location
-    before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
-    return locate(statement.path, statement.text, len(before), statement.line, statement.column)
-
-
-def _inner_location(node: Node) -> int:
-    """A subcommand of ALTER TABLE has no location itself; its definition has."""
-    definition = node.get("def", {})
-    return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)

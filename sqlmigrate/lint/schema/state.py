@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Creation
 from sqlmigrate.model import Location
 from sqlmigrate.sql.classify import Sort, sort_of
+from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ class Statement(NamedTuple):
         """The location of its first character, with the text of the line."""
         text = self.inner or " " * (self.column - 1) + self.text.partition("\n")[0].rstrip("\r")
         return Location(self.path, self.line, self.column, text)
+
+    def location_of(self, node: Node) -> Location:
+        """Returns the location of a node if it has one, or else of the statement."""
+        at = node.get("location") or _inner_location(node)
+        if self.inner or not at or at <= self.start:
+            return self.location
+        before = self.text.encode()[: at - self.start].decode(errors="ignore")
+        return locate(self.path, self.text, len(before), self.line, self.column)
 
     @property
     def commands(self) -> tuple[Node, ...]:
@@ -182,6 +191,12 @@ class FileState:
             if strings(call.get("funcname", ()))[-1:] == ["set_config"] and len(arguments) == 3:
                 settings = self.local_settings if arguments[2] else self.settings
                 self._put(settings, str(arguments[0]), None if arguments[1] is None else str(arguments[1]))
+
+
+def _inner_location(node: Node) -> int:
+    """A subcommand of ALTER TABLE has no location itself; its definition has."""
+    definition = node.get("def", {})
+    return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)
 
 
 def _sort(statement: Statement) -> Sort:
