@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.cache import Cache, digest, fingerprint
@@ -110,8 +109,8 @@ def _chain(run: Iterable[Moment], question: str) -> Iterable[tuple[str, str, str
 
 
 def _row(finding: Finding) -> list[Any]:
-    rule, level, (_, *place), message, safer, decider = astuple(finding)
-    return [rule, level.value, place, message, safer, decider.value]
+    _, *place = finding.location
+    return [finding.rule, finding.level.value, place, finding.message, finding.safer, finding.decided_by.value]
 
 
 def _finding(row: list[Any], path: str) -> Finding:
