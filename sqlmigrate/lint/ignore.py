@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OURS = re.compile(r"--[ \t]*sqlmigrate:[ \t]*ignore[ \t]*=[ \t]*(.*)", re.IGNORECASE)
 _SQUAWK = re.compile(r"(?:--|/\*)[ \t]*squawk-ignore(-file)?(?![\w-])[ \t]*:?[ \t]*([^\n*]*)", re.IGNORECASE)
 _REASON = re.compile(r"\(.*\)\s*$")
-_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_BLANK_LINE = re.compile(r"\n(?=[ \t\r]*\n)")
 EVERYTHING = "*"
 
 
@@ -70,27 +70,23 @@ def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:
 
     A comment at the head of the file, above a blank line, holds for the whole file.
     """
-    for match in _OURS.finditer(space.text):
-        whole = head and _BLANK_LINE.search(space.text, match.end()) is not None
-        place, trailing = _place(path, space, match), not head and _is_trailing(space, match)
+    last_blank = max((match.start() for match in _BLANK_LINE.finditer(space.text)), default=-1) if head else -1
+    first_end = space.text.find("\n")
+    for match, place in _placed(path, space, _OURS):
+        trailing = not head and (first_end < 0 or match.start() <= first_end)
+        whole = last_blank >= match.end()
         yield from (Ignore(rule, place, whole, trailing) for rule in _names(match[1]) or [""])
-    for match in _SQUAWK.finditer(space.text):
-        place = _place(path, space, match)
+    for match, place in _placed(path, space, _SQUAWK):
         for rule in _squawk_names(match[2]) or [EVERYTHING]:
             yield from (Ignore(own, place, bool(match[1]), from_squawk=True) for own in SQUAWK.get(rule, (rule,)))
 
 
 def ignores_within(path: str, statement: Item) -> Iterator[Ignore]:
     """Yields the rules that the comments in a statement, such as a DO block, suppress for the whole statement."""
-    for match in _OURS.finditer(statement.text):
-        line = statement.text[: match.start()].rpartition("\n")[2]
-        if "'" not in line:  # after a quote it is part of a string
-            place = _place(path, statement, match)
+    for match, place in _placed(path, statement, _OURS):
+        start = statement.text.rfind("\n", 0, match.start()) + 1
+        if "'" not in statement.text[start : match.start()]:  # after a quote it is part of a string
             yield from (Ignore(rule, place, whole_file=False) for rule in _names(match[1]) or [""])
-
-
-def _is_trailing(space: Item, match: re.Match[str]) -> bool:
-    return "\n" not in space.text[: match.start()]
 
 
 def _names(text: str) -> list[str]:
@@ -103,8 +99,13 @@ def _squawk_names(text: str) -> list[str]:
     return [name for name in re.split(r"[,\s]+", text.strip()) if name]
 
 
-def _place(path: str, space: Item, match: re.Match[str]) -> Location:
-    return Location(path, *after(space.text[: match.start()], space.line, space.column), match[0].strip())
+def _placed(path: str, item: Item, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], Location]]:
+    """Yields the matches of a pattern with their locations."""
+    at, line, column = 0, item.line, item.column
+    for match in pattern.finditer(item.text):
+        line, column = after(item.text[at : match.start()], line, column)
+        at = match.start()
+        yield match, Location(path, line, column, match[0].strip())
 
 
 # squawk's rules, and the rules of sqlmigrate that report the same.

@@ -28,7 +28,7 @@ DEFAULT_PATH = ("public",)
 # What a table has more is not kept: each change of a table takes time in proportion to what it has. PostgreSQL allows
 # 1,600 columns.
 _COLUMNS = 1600
-_PARTS = 500
+PARTS = 500
 _RECORDED = (Journal, Objects, Members)
 
 
@@ -296,14 +296,15 @@ class Catalog:
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
         previous = self.tables.get(table.name) or _NONE
-        if len(table.columns) > _COLUMNS or any(len(parts) > _PARTS for parts in _parts(table)):
+        if len(table.columns) > _COLUMNS or any(len(parts) > PARTS for parts in _parts(table)):
             table = _shortened(table)
         self.tables[table.name] = table
         self.changed.add(table.name)
         self.dropped.discard(table.name)
-        if not table.partial:
+        if not table.partial and table.name not in self.whole:
             self.whole.add(table.name)
-        self._note_users(previous, table)
+        if table.columns is not previous.columns or table.triggers is not previous.triggers:
+            self._note_users(previous, table)
         for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
             self.dropped.discard(index.name)
@@ -365,10 +366,10 @@ def _shortened(table: Table) -> Table:
     return replace(
         table,
         columns=dict(islice(table.columns.items(), _COLUMNS)),
-        constraints=table.constraints[:_PARTS],
-        indexes=table.indexes[:_PARTS],
-        triggers=dict(islice(table.triggers.items(), _PARTS)),
-        policies=table.policies[:_PARTS],
+        constraints=table.constraints[:PARTS],
+        indexes=table.indexes[:PARTS],
+        triggers=dict(islice(table.triggers.items(), PARTS)),
+        policies=table.policies[:PARTS],
         partial=True,
     )
 

@@ -62,7 +62,10 @@ class Objects(dict[K, V]):
         if self._journal.records:
             place = self._places.get(key, 0)
             self._journal.changes.append(Change(self, key, self.get(key, _NOTHING), place))
-        self.repeat(key, value)
+        if key not in self:
+            self._places[key] = self._next
+            self._next += 1
+        super().__setitem__(key, value)
 
     def __delitem__(self, key: K) -> None:
         if self._journal.records:
@@ -122,7 +125,7 @@ class Objects(dict[K, V]):
             super().__delitem__(key)
             del self._places[key]
             return
-        if key not in self._places:
+        if key not in self:
             self._places[key] = self._next
             self._next += 1
         super().__setitem__(key, value)

@@ -56,6 +56,21 @@ PARTS = {
     "alter table t validate constraint c{0};",
     "triggers": "create trigger g{0} before insert on t for each row execute function f();",
 }
+# What one statement or comment can have many of.
+INPUTS = {
+    "comments that ignore a rule": ("", "-- sqlmigrate: ignore=drop-table (x)\n", "drop table t;"),
+    "comments for squawk": ("", "-- squawk-ignore ban-drop-table\n", "drop table t;"),
+    "comments in a statement": ("drop table t\n", "-- sqlmigrate: ignore=drop-table (x)\n", ";"),
+    "columns": ("create table t (a int", ", c{0} int", ");"),
+    "added columns": ("alter table t add a int", ", add c{0} int", ";"),
+    "tables that are dropped": ("drop table t", ", t{0}", ";"),
+    "values": ("insert into t values (0)", ", ({0})", ";"),
+    "common table expressions": ("with a0 as (select 1)", ", a{1} as (select * from a{0})", " select 1;"),
+    "strings": ("select 'a'", ", 'b''{0}'", ";"),
+    "dollar quotes": ("select 'a'", ", $b$ x $b$", ";"),
+    "statements of a body": ("create function f() returns int language sql as $$ ", "select {0}; ", "$$;"),
+    "syntax errors": ("", "selec {0};\n", ""),
+}
 # Each kind of file of many has an up file, and a down file unless it is empty.
 FILES = {
     "tables that reference the one before": ("create table t{0} (id int primary key, r int references t{1});", ""),
@@ -110,6 +125,13 @@ def _statements(directory: Path, kind: str, count: int) -> list[Path]:
     return [path]
 
 
+def _input(directory: Path, kind: str, count: int) -> list[Path]:
+    before, part, after = INPUTS[kind]
+    path = directory / "V1.0.0-001__a.up.sql"
+    path.write_text("".join((before, *(part.format(number, number + 1) for number in range(count)), after)))
+    return [path]
+
+
 def _files(directory: Path, kind: str, count: int) -> list[Path]:
     for number in range(count):
         for direction, sql in zip(("up", "down"), FILES[kind], strict=True):
@@ -128,7 +150,14 @@ def _is_linear(counts: list[int]) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_twice_the_statements_take_at_most_twice_the_work(kind: str, tmp_path: Path) -> None:
     _work(_statements(tmp_path, kind, 10))  # imports modules
-    counts = [_work(_statements(tmp_path, kind, count)) for count in (150, 300, 600)]
+    counts = [_work(_statements(tmp_path, kind, count)) for count in (100, 200, 400)]
+    assert _is_linear(counts), counts
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_twice_the_parts_take_at_most_twice_the_work(kind: str, tmp_path: Path) -> None:
+    _work(_input(tmp_path, kind, 10))  # imports modules
+    counts = [_work(_input(tmp_path, kind, count)) for count in (150, 300, 600)]
     assert _is_linear(counts), counts
 
 
@@ -136,7 +165,7 @@ def test_twice_the_statements_take_at_most_twice_the_work(kind: str, tmp_path: P
 def test_parts_of_one_table_take_the_same_work_each_once_it_has_many(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "_PARTS", 50)
+    monkeypatch.setattr(catalog, "PARTS", 50)
     monkeypatch.setitem(KINDS, kind, (TABLE, PARTS[kind], ""))
     test_twice_the_statements_take_at_most_twice_the_work(kind, tmp_path)
 

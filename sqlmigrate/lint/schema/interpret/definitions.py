@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.lint.schema import catalog as catalogs
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name
@@ -99,6 +100,8 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, crea
     An unnamed NOT NULL of a column is stored only as `Column.not_null`.
     """
     if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
+        return table
+    if len(table.constraints) > catalogs.PARTS:  # the catalog keeps no more
         return table
     constraint = constraint_of(node, column, catalog, created)
     used = index_used(catalog, table, node)
