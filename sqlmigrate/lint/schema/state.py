@@ -49,8 +49,10 @@ class Statement(NamedTuple):
         at = node.get("location") or _inner_location(node)
         if self.inner or not at or at <= self.start:
             return self.location
-        before = self.text.encode()[: at - self.start].decode(errors="ignore")
-        return locate(self.path, self.text, len(before), self.line, self.column)
+        before = at - self.start
+        if not self.text.isascii():
+            before = len(self.text.encode()[:before].decode(errors="ignore"))
+        return locate(self.path, self.text, before, self.line, self.column)
 
     @property
     def commands(self) -> tuple[Node, ...]:
