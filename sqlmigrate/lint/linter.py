@@ -126,9 +126,17 @@ def _together(parts: Sequence[list[list[Moment]]], points: Points, options: Opti
 def _lint(runs: Iterable[list[Moment]], points: Points, options: Options) -> Result:
     selection, keeper = _Selection(options), Keeper(points)
     try:
-        return _findings(selection, keeper, runs), keeper.kept()
+        return _findings(selection, keeper, runs), _dumped(keeper)
     finally:
         selection.close()
+
+
+def _dumped(keeper: Keeper) -> dict[str, bytes]:
+    if not keeper.kept:
+        return {}
+    from sqlmigrate.lint.stored import dump  # only many files need it
+
+    return {run: dump(snapshots) for run, snapshots in keeper.kept.items()}
 
 
 def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]]) -> list[Finding]:

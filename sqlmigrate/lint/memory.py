@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.cache import Cache, digest, fingerprint
 from sqlmigrate.lint.finding import Decider, Finding, Level
-from sqlmigrate.lint.snapshot import Points, load
+from sqlmigrate.lint.snapshot import Points
+from sqlmigrate.lint.stored import load
 from sqlmigrate.model import Location
 
 if TYPE_CHECKING:

@@ -1,28 +1,14 @@
-"""The schema before the last file of a directory and after it, stored so that the files before need not be read again.
-
-It is pickled, because that takes a tenth of the time that it takes to read the files. Only the classes of the catalog
-are unpickled, so a damaged or foreign file cannot run code.
-"""
+"""The schema before the last file of a directory and after it, kept so that the files before need not be read again."""
 
 from __future__ import annotations
 
-import gc
-import io
-import pickle
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmigrate.lint.schema import catalog as catalogs
-from sqlmigrate.lint.schema import datatype
 from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.journal import Journal, Members, Objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# What a damaged file can raise.
-_DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError)
-_MODULES = {module.__name__: module for module in (catalogs, datatype)}
 
 
 class Snapshot(NamedTuple):
@@ -62,11 +48,11 @@ class Points(NamedTuple):
 
 
 class Keeper:
-    """Keeps the schemas at some points."""
+    """Keeps the schemas at some points: `kept` has them by the name of the run, and by key."""
 
     def __init__(self, points: Points) -> None:
         self._points = points
-        self._kept: dict[str, dict[str, Snapshot]] = {}
+        self.kept: dict[str, dict[str, Snapshot]] = {}
 
     def start(self, first: str) -> tuple[Catalog, int]:
         """Returns the schema before the first file of a run, and the number of the file before it."""
@@ -81,40 +67,10 @@ class Keeper:
         """Keeps the schema after a file, if it is to be kept."""
         self._keep(self._points.after.get(path), catalog, number)
 
-    def kept(self) -> dict[str, bytes]:
-        """Returns the schemas that were kept, by the name of the run."""
-        return {run: dump(snapshots) for run, snapshots in self._kept.items()}
-
     def _keep(self, place: tuple[str, str] | None, catalog: Catalog, number: int) -> None:
         if place is not None:
             run, key = place
-            self._kept.setdefault(run, {})[key] = Snapshot.of(catalog, number)
-
-
-def dump(snapshots: Mapping[str, Snapshot]) -> bytes:
-    """Returns snapshots by key as bytes."""
-    return pickle.dumps({key: tuple(snapshot) for key, snapshot in snapshots.items()}, pickle.HIGHEST_PROTOCOL)
-
-
-def load(data: bytes) -> dict[str, Snapshot]:
-    """Returns the snapshots, or nothing if the bytes are damaged."""
-    collects = gc.isenabled()
-    gc.disable()  # a collection would go through all objects again and again
-    try:
-        with suppress(*_DAMAGE):
-            return {str(key): Snapshot(*value) for key, value in _Unpickler(io.BytesIO(data)).load().items()}
-        return {}
-    finally:
-        if collects:
-            gc.enable()
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        found = getattr(_MODULES.get(module), name, None)
-        if not isinstance(found, type) or found.__module__ != module:
-            raise pickle.UnpicklingError(f"{module}.{name} is not part of a catalog")
-        return found
+            self.kept.setdefault(run, {})[key] = Snapshot.of(catalog, number)
 
 
 def _plain(value: Any) -> Any:

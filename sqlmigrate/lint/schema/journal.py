@@ -15,7 +15,7 @@ V = TypeVar("V")
 _NOTHING: Any = object()
 
 
-class Change(NamedTuple):
+class KeyChange(NamedTuple):
     """A change of one key, with its value and its place before; `behind` are the keys behind one that was removed."""
 
     of: Objects[Any, Any] | Members[Any]
@@ -30,7 +30,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.records = False
-        self.changes: list[Change] = []
+        self.changes: list[KeyChange] = []
 
     def start(self, *, records: bool) -> None:
         """Forgets all changes; `records` is whether the next ones are recorded."""
@@ -61,7 +61,7 @@ class Objects(dict[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         if self._journal.records:
             place = self._places.get(key, 0)
-            self._journal.changes.append(Change(self, key, self.get(key, _NOTHING), place))
+            self._journal.changes.append(KeyChange(self, key, self.get(key, _NOTHING), place))
         if key not in self:
             self._places[key] = self._next
             self._next += 1
@@ -69,7 +69,7 @@ class Objects(dict[K, V]):
 
     def __delitem__(self, key: K) -> None:
         if self._journal.records:
-            change = Change(self, key, self[key], self._places[key], tuple(self._behind(key)))
+            change = KeyChange(self, key, self[key], self._places[key], tuple(self._behind(key)))
             self._journal.changes.append(change)
         self.repeat(key, _NOTHING)
 
@@ -102,11 +102,11 @@ class Objects(dict[K, V]):
         """Returns those of the keys that exist, each once, in the order of the dict."""
         return sorted({key for key in keys if key in self}, key=self._places.__getitem__)
 
-    def part(self, keys: Iterable[K], by_name: Mapping[K, V]) -> Part[K, V]:
+    def part(self, keys: Iterable[K], by_name: Mapping[K, V]) -> Subset[K, V]:
         """Returns a dict that has only some keys if one iterates over it, and finds further ones by name."""
-        return Part({key: self[key] for key in self.in_order(keys)}, by_name)
+        return Subset({key: self[key] for key in self.in_order(keys)}, by_name)
 
-    def take_back(self, change: Change) -> Any:
+    def take_back(self, change: KeyChange) -> Any:
         """Takes back a change, and returns the value after it."""
         value = self.get(change.key, _NOTHING)
         if change.old is _NOTHING:
@@ -139,7 +139,7 @@ class Objects(dict[K, V]):
         return reversed(behind)
 
 
-class Part(dict[K, V]):
+class Subset(dict[K, V]):
     """A part of a dict, for iteration; its keys are found in the whole dict too."""
 
     def __init__(self, items: Mapping[K, V], by_name: Mapping[K, V]) -> None:
@@ -181,7 +181,7 @@ class Members(set[K]):
             self.add(member)
         return self
 
-    def take_back(self, change: Change) -> Any:
+    def take_back(self, change: KeyChange) -> Any:
         """Takes back a change, and returns the value after it."""
         value = change.key if change.key in self else _NOTHING
         self.repeat(change.key, change.old)
@@ -196,4 +196,4 @@ class Members(set[K]):
 
     def _record(self, key: object, old: Any) -> None:
         if self._journal.records:
-            self._journal.changes.append(Change(self, key, old))
+            self._journal.changes.append(KeyChange(self, key, old))
