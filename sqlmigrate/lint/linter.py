@@ -311,6 +311,7 @@ class _FileLinter:
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, created)
+            self._state.locks = None  # the schema is another one now
 
     def _subject(self, body: Node) -> tuple[str, str]:
         node = body.get("relation")
