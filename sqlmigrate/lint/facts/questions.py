@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.rows import is_truncated
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type
 from sqlmigrate.sql.tree import columns_in, strings
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def is_new(case: Case, name: Name | None = None) -> bool:
-    """Returns whether no application can use the table: it is temporary, or this file created it."""
-    table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
-    return table is not None and case.state.hides(table)
+    """Returns whether no application can use the table: it is temporary, this file created it, or it is truncated."""
+    resolved = case.name if name is None else case.catalog.resolve(name)
+    table = case.catalog.tables.get(resolved)
+    return (table is not None and case.state.hides(table)) or is_truncated(case.catalog, case.state, resolved)
 
 
 def table_decider(case: Case, table: Table | None) -> Decider:
@@ -33,7 +35,7 @@ def proves_not_null(table: Table | None, column: str) -> bool:
         return False
     definition = table.columns.get(column)
     return bool(definition and definition.not_null) or any(
-        _implies_not_null(check.expression, column) for check in table.checks
+        implies_not_null(check.expression, column) for check in table.checks
     )
 
 
@@ -82,15 +84,14 @@ def conjuncts(expression: Node | None) -> Iterator[Node]:
         yield expression
 
 
-def _implies_not_null(expression: Node | None, column: str) -> bool:
+def implies_not_null(expression: Node | None, column: str) -> bool:
+    """Returns whether a condition is not true where the column is NULL, by IS NOT NULL."""
     for part in conjuncts(expression):
         test = part.get("NullTest", {})
         tested = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", []))
         if test.get("nulltesttype") == "IS_NOT_NULL" and tested[-1:] == [column]:
             return True
         either = part.get("BoolExpr", {})
-        if either.get("boolop") == "OR_EXPR" and all(
-            _implies_not_null(argument, column) for argument in either["args"]
-        ):
+        if either.get("boolop") == "OR_EXPR" and all(implies_not_null(argument, column) for argument in either["args"]):
             return True
     return False

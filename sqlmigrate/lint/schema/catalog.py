@@ -43,7 +43,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude."""
+    """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude.
+
+    `on_delete` is the action of a foreign key as in pg_constraint.confdeltype.
+    """
 
     name: str
     kind: str
@@ -54,6 +57,7 @@ class Constraint:
     references: Name | None = None
     referenced: tuple[str, ...] = ()
     no_inherit: bool = False
+    on_delete: str = ""
     created: Creation | None = None
 
     @property

@@ -49,6 +49,21 @@ class Statement(NamedTuple):
         return tuple(item["AlterTableCmd"] for item in self.body.get("cmds", ()))
 
 
+class Rows(NamedTuple):
+    """What the statements of a file did to the rows of a table.
+
+    `some` is whether the table has rows, or None for "cannot tell". `transaction` is the transaction in which that
+    became so, `truncated` whether by TRUNCATE. `nulls` are the columns that are known to contain a NULL. A `ruled`
+    table has rewrite rules, so that nothing about its rows is known from then on.
+    """
+
+    some: bool | None
+    transaction: int = 0
+    truncated: bool = False
+    nulls: frozenset[str] = frozenset()
+    ruled: bool = False
+
+
 @dataclass(slots=True)
 class FileState:
     """The state of a file before the current statement.
@@ -60,7 +75,8 @@ class FileState:
     file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
     transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `locked` are the
     tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
-    each with the first such statement. `advisory` is whether the file takes advisory locks.
+    each with the first such statement. `advisory` is whether the file takes advisory locks. `rows` are the tables whose
+    rows the file inserted or deleted.
     """
 
     file: int
@@ -78,6 +94,7 @@ class FileState:
     locked: dict[Name, Statement] = field(default_factory=dict)
     written: dict[Name, Statement] = field(default_factory=dict)
     advisory: bool = False
+    rows: dict[Name, Rows] = field(default_factory=dict)
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)

@@ -255,7 +255,8 @@ REFRESH_FAILS = Rule(
 def _check_detach(case: Case) -> Iterator[Hit]:
     node, parent = case.node["def"]["PartitionCmd"], case.name[1]
     partition = relation(node["name"])
-    if not (node.get("concurrent") or is_new(case) or is_new(case, partition)):
+    child = case.catalog.table(partition)
+    if not (node.get("concurrent") or is_new(case) or (child is not None and case.state.hides(child))):
         safer = f"alter table {parent} detach partition {partition[1]} concurrently;"
         yield Hit(locks_all("DETACH PARTITION", parent), safer)
 
