@@ -165,8 +165,9 @@ class Catalog:
 
     `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did.
     `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
-    relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
-    that a DO block may have changed.
+    relations, indexes and types that a file dropped or renamed. `owners` are the table and the column that own a
+    sequence, `owned` the sequences that a table owns, or once did. `uncertain_names` are the unqualified names of
+    objects that a DO block may have changed.
     `uncertain` is the reason why a statement may have changed any object, or empty.
     """
 
@@ -176,6 +177,8 @@ class Catalog:
         self.default_partitions: dict[Name, Name] = {}
         self.index_tables: dict[Name, Name] = {}
         self.sequences: dict[Name, Creation] = {}
+        self.owners: dict[Name, tuple[Name, str]] = {}
+        self.owned: dict[Name, tuple[Name, ...]] = {}
         self.types: dict[Name, UserType] = {}
         self.functions: dict[Name, Function] = {}
         self.schemas: dict[str, Creation] = {}
@@ -260,11 +263,35 @@ class Catalog:
             self.default_partitions |= dict.fromkeys(table.parents, table.name)
 
     def drop(self, name: Name) -> None:
-        """Removes a relation with columns, and its indexes."""
+        """Removes a relation with columns, its indexes, and the sequences that it owns."""
         table = self.tables.pop(name, None)
         self.dropped.add(name)
+        self.drop_owned(name)
         for index in table.indexes if table else ():
             self.index_tables.pop(index.name, None)
+
+    def owned_by(self, table: Name) -> list[tuple[Name, str]]:
+        """Returns the sequences that a table owns, each with its column."""
+        owners = [(sequence, self.owners.get(sequence, (None, ""))) for sequence in self.owned.get(table, ())]
+        return [(sequence, column) for sequence, (owner, column) in owners if owner == table]
+
+    def set_owner(self, sequence: Name, table: Name, column: str) -> None:
+        """Makes a column of a table the owner of a sequence."""
+        if self.owners.get(sequence, (None, ""))[0] != table:
+            self.owned[table] = (*self.owned.get(table, ()), sequence)
+        self.owners[sequence] = table, column
+
+    def drop_owned(self, table: Name, column: str | None = None) -> None:
+        """Removes the sequences that a table owns, or one of its columns."""
+        for sequence, by in self.owned_by(table):
+            if column in (None, by):
+                self.drop_sequence(sequence)
+
+    def drop_sequence(self, name: Name) -> None:
+        """Removes a sequence."""
+        self.sequences.pop(name, None)
+        self.owners.pop(name, None)
+        self.dropped.add(name)
 
     def drop_index(self, name: Name) -> None:
         """Removes an index."""

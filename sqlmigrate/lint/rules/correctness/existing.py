@@ -105,7 +105,7 @@ def _is_temporary(catalog: Catalog, node: Node) -> bool:
 
 def _renamed(case: Case) -> Iterator[Existing]:
     kind, new, table = case.node["renameType"], case.node.get("newname", ""), case.table
-    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX"):
+    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX", "OBJECT_SEQUENCE"):
         yield from _relation(case.catalog, (case.name[0], new))
     elif table and kind == "OBJECT_COLUMN" and new in table.columns:
         yield f"column {new} of {case.name[1]} already exists", case.name, table.columns[new].created
@@ -174,6 +174,7 @@ EXISTS = Rule(
         good("alter table t add column a bigint, drop column a;", _T),
         good("create table s.t (a int);", _T),
         good("create table t (a int);", _T + "drop table t;"),
+        good("drop table t; create sequence s;", _T + "create sequence s owned by t.a;"),
         good("alter table t add column a int;", _T + "alter table t drop column a;"),
         good("create temp table t (a int);", _T),
         good("alter type mood add value if not exists 'ok';", _MOOD),

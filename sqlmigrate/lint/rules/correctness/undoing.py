@@ -185,6 +185,8 @@ UNDONE = Rule(
         down("drop table t;", "do $$ begin execute format('create table %I (a int)', 't'); end $$;"),
         down("drop schema s cascade;", "create schema s; create table s.t (a int);"),
         down("create table t (a int);", "drop table t;"),
+        down("drop table t;", "create table t (a int); create sequence s; alter sequence s owned by t.a;"),
+        down("drop table t;", "create table t (a int); create sequence s;", bad=True),
     ),
 )
 

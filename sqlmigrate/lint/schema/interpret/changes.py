@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.interpret.definitions import changed
+from sqlmigrate.lint.schema.interpret.sequences import rename_owner, rename_owning_column, rename_sequence
 from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def drop(catalog: Catalog, node: Node, _: Creation) -> None:
         elif kind in ROUTINES:
             catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
         elif kind == "OBJECT_SEQUENCE":
-            sequence = catalog.resolve(name, catalog.sequences)
-            catalog.sequences.pop(sequence, None)
-            catalog.dropped.add(sequence)
+            catalog.drop_sequence(catalog.resolve(name, catalog.sequences))
         elif kind == "OBJECT_SCHEMA":
             _drop_schema(catalog, name[1])
     if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
@@ -52,7 +51,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     name, part = relation(node.get("relation", {})), node.get("subname", "")
-    if kind in RELATIONS:
+    sequence = catalog.resolve(name, catalog.sequences)
+    if kind == "OBJECT_SEQUENCE" or (kind == "OBJECT_TABLE" and sequence in catalog.sequences):
+        rename_sequence(catalog, sequence, (sequence[0], new))
+    elif kind in RELATIONS:
         _rename_table(catalog, name, new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, name, new)
@@ -72,7 +74,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
 def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
-    if kind in RELATIONS:
+    if kind == "OBJECT_SEQUENCE":
+        old = catalog.resolve(relation(node["relation"]), catalog.sequences)
+        rename_sequence(catalog, old, (schema, old[1]))
+    elif kind in RELATIONS:
         old = catalog.resolve(relation(node["relation"]))
         _replace_name(catalog, old, (schema, old[1]))
     elif kind in TYPES:
@@ -117,7 +122,9 @@ def _drop_schema(catalog: Catalog, schema: str) -> None:
     catalog.schemas.pop(schema, None)
     for name in [name for name in catalog.tables if name[0] == schema]:
         catalog.drop(name)
-    for objects in (catalog.types, catalog.functions, catalog.sequences):
+    for name in [name for name in catalog.sequences if name[0] == schema]:
+        catalog.drop_sequence(name)
+    for objects in (catalog.types, catalog.functions):
         for name in [name for name in objects if name[0] == schema]:
             objects.pop(name)
 
@@ -145,6 +152,7 @@ def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
     table = catalog.tables.get(old)
     if table is None:
         return
+    rename_owner(catalog, old, new)
     catalog.drop(old)
     indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
@@ -195,6 +203,7 @@ def _with_index_name(catalog: Catalog, table: Table, old: str, new: str) -> Tabl
 
 def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.touch(name)
+    rename_owning_column(catalog, table.name, old, new)
 
     def renamed(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(new if name == old else name for name in names)
@@ -277,3 +286,5 @@ def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
         catalog.schemas[new] = catalog.schemas.pop(old)
     for name in [name for name in catalog.tables if name[0] == old]:
         _replace_name(catalog, name, (new, name[1]))
+    for name in [name for name in catalog.sequences if name[0] == old]:
+        rename_sequence(catalog, name, (new, name[1]))

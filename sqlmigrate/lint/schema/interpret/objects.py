@@ -208,11 +208,6 @@ def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
         catalog.functions[function.name] = replace(function, volatility=str(actions["volatility"]))
 
 
-def create_sequence(catalog: Catalog, node: Node, created: Creation) -> None:
-    """Applies CREATE SEQUENCE."""
-    catalog.sequences.setdefault(new_name(catalog, node["sequence"]), created)
-
-
 def create_schema(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SCHEMA without its elements."""
     catalog.schemas.setdefault(node.get("schemaname", ""), created)

@@ -166,7 +166,7 @@ def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation
 
 
 def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
-    """Drops a column with its indexes and constraints."""
+    """Drops a column with its indexes, constraints and sequences."""
     name = command["name"]
     columns = {key: column for key, column in table.columns.items() if key != name}
     indexes = tuple(index for index in table.indexes if name not in index_columns(index))
@@ -174,6 +174,7 @@ def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> 
         if index not in indexes:
             catalog.index_tables.pop(index.name, None)
     constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
+    catalog.drop_owned(table.name, name)
     return replace(table, columns=columns, indexes=indexes, constraints=constraints)
 
 
