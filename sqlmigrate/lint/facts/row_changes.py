@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.rows import NO_COLUMNS, UNKNOWN, family_of, is_emptied, rows_in
+from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS, dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.interpret.tables import new_name
@@ -35,13 +36,6 @@ def defaults_to_null(catalog: Catalog, column: Column) -> bool:
         return False
     domain = catalog.type(column.type.name)
     return domain is None or domain.default is None
-
-
-def is_null(expression: Node) -> bool:
-    """Returns whether an expression is NULL or a cast of it."""
-    if "TypeCast" in expression:
-        return is_null(expression["TypeCast"].get("arg", {}))
-    return bool(expression.get("A_Const", {}).get("isnull"))
 
 
 def forget_rows(state: FileState) -> None:

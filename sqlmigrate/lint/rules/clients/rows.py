@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, implies_not_null
-from sqlmigrate.lint.facts.row_changes import is_null
 from sqlmigrate.lint.facts.rows import NO_COLUMNS, is_emptied, rows_in
 from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relation_in_use, table_column
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value
 from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.definitions import column_of, constrained_columns
 from sqlmigrate.lint.schema.narrowing import is_narrower
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
