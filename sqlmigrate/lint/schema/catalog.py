@@ -165,9 +165,9 @@ class Catalog:
 
     `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did.
     `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
-    relations, indexes and types that a file dropped or renamed. `owners` are the table and the column that own a
-    sequence, `owned` the sequences that a table owns, or once did. `uncertain_names` are the unqualified names of
-    objects that a DO block may have changed.
+    relations, indexes and types that a file dropped or renamed, `dropped_constraints` the constraints. `owners` are the
+    table and the column that own a sequence, `owned` the sequences that a table owns, or once did. `uncertain_names`
+    are the unqualified names of objects that a DO block may have changed.
     `uncertain` is the reason why a statement may have changed any object, or empty.
     """
 
@@ -183,6 +183,7 @@ class Catalog:
         self.functions: dict[Name, Function] = {}
         self.schemas: dict[str, Creation] = {}
         self.dropped: set[Name] = set()
+        self.dropped_constraints: set[Name] = set()
         self.uncertain_names: set[str] = set()
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
@@ -255,6 +256,7 @@ class Catalog:
         for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
             self.dropped.discard(index.name)
+            self.dropped_constraints.discard(index.name)
         references = (constraint.references for constraint in _added(previous.constraints, table.constraints))
         named = (*_added(previous.reads, table.reads), *_added(previous.parents, table.parents), *references)
         for name in filter(None, named):
@@ -269,6 +271,7 @@ class Catalog:
         self.drop_owned(name)
         for index in table.indexes if table else ():
             self.index_tables.pop(index.name, None)
+            self.dropped.add(index.name)
 
     def owned_by(self, table: Name) -> list[tuple[Name, str]]:
         """Returns the sequences that a table owns, each with its column."""

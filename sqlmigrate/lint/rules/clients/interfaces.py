@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.facts.usage import column_in_use, decider, object_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
@@ -71,7 +72,7 @@ def _needed_index(case: Case) -> Iterator[Hit]:
     for name in dropped_names(case.node):
         index = case.catalog.index(name)
         if index is None:
-            yield from _by_default_name(case, name)
+            yield from () if is_gone(case.catalog, name) else _by_default_name(case, name)
         elif dependent := _dependent(case, index):
             safer = "alter table … drop constraint …;" if index.constraint else "drop index …;  -- the parent's index"
             yield Hit(f"DROP INDEX fails: {dependent} requires {name[1]}", safer, decider(case, index.created))
@@ -131,6 +132,8 @@ NEEDED_INDEX = Rule(
         good("drop index concurrently t_pkey;", "create table t (a int); create index t_pkey on t (a);"),
         good("alter table t drop constraint t_a_key;", "create table t (a int unique);"),
         good("drop index if exists t_a_key;", "create table t (a int unique); alter table t drop constraint t_a_key;"),
+        good('alter table t drop constraint if exists "T_pkey"; drop index if exists "T_pkey";'),
+        good("drop table if exists t; drop index if exists t_pkey;"),
         good("drop index i;", _R + "create unique index i on r (a); create table t (a int references r);"),
         unsure("drop index concurrently t_a_key;"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import is_new, table_decider
+from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, locks_all
@@ -113,6 +114,8 @@ def _check_drop(case: Case) -> Iterator[Hit]:
         table = case.catalog.tables.get(index.table) if index else None
         if index is not None and (index.parent or index.constraint):
             continue  # the statement fails, which another rule reports
+        if index is None and node.get("missing_ok") and is_gone(case.catalog, name):
+            continue  # IF EXISTS skips the statement
         if table is not None and table.kind == "partitioned":
             continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
         if not _is_new_index(case, index):
@@ -139,6 +142,7 @@ DROP = Rule(
         good("create index concurrently i on t (a); drop index i;"),
         good("drop index i;", _PARTITIONED + "create index i on p (a);"),
         good("drop table i;"),
+        good("alter table t drop constraint if exists t_a_key; drop index if exists t_a_key;"),
     ),
 )
 

@@ -186,6 +186,7 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
 
 def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     index = catalog.index(name)
+    catalog.dropped.add(catalog.resolve(name, catalog.index_tables))
     if index is None:
         _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
@@ -252,6 +253,7 @@ def _tree_with(tree: Any, old: str, new: str) -> Any:
 
 def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.table(name)
+    catalog.dropped_constraints.add((catalog.resolve(name)[0], old))
     if table is not None:
         table = _with_index_name(catalog, table, old, new)
         catalog.put(replace(table, constraints=changed(table.constraints, old, name=new)))

@@ -173,6 +173,7 @@ def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> 
     for index in table.indexes:
         if index not in indexes:
             catalog.index_tables.pop(index.name, None)
+            catalog.dropped.add(index.name)
     constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
     catalog.drop_owned(table.name, name)
     return replace(table, columns=columns, indexes=indexes, constraints=constraints)
@@ -224,7 +225,9 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation)
     dropped = table.constraint(name)
     if dropped is None and (unnamed := _not_null_by_name(table, name)):
         return with_not_null(table, (unnamed,), not_null=False)
-    catalog.index_tables.pop((table.name[0], name), None)
+    catalog.dropped_constraints.add((table.name[0], name))
+    if catalog.index_tables.pop((table.name[0], name), None):
+        catalog.dropped.add((table.name[0], name))
     table = replace(
         table,
         constraints=without(table.constraints, name),
