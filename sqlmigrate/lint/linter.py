@@ -268,6 +268,9 @@ class _FileLinter:
             if hidden:
                 self._catalog.mark_uncertain("a block runs SQL that it builds")
                 forget_rows(self._state)
+        if statement.kind == "TransactionStmt" and "ROLLBACK" in statement.body.get("kind", ""):
+            for undone in state.before:
+                self._catalog.uncertain_names |= names_in(undone.kind, undone.body)
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path

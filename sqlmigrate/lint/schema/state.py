@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate sets it for every segment
+_BEGIN = ("TRANS_STMT_BEGIN", "TRANS_STMT_START")
+_ROLL_BACK = ("TRANS_STMT_ROLLBACK", "TRANS_STMT_PREPARE")
 _ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
 
 
@@ -133,12 +135,11 @@ class FileState:
         """Makes a statement the current one: it may end or start a transaction, or run outside a transaction."""
         sort = _sort(statement)
         alone = (sort is Sort.ALONE or self.each_alone) and not self.own_block
-        if sort is Sort.BEGIN and not self.own_block:
+        begins = statement.kind == "TransactionStmt" and statement.body.get("kind") in _BEGIN
+        if (begins and not self.own_block) or alone or self._alone:
             self._next_transaction()
-            self.own_block = True
-        elif alone or self._alone:
-            self._next_transaction()
-        self._alone = alone
+        self.own_block = self.own_block or begins
+        self._alone = alone and not begins
         self.in_transaction = not (alone and sort is Sort.ALONE)
         return sort
 
@@ -148,9 +149,10 @@ class FileState:
             self._set(statement.body)
         elif statement.kind == "SelectStmt":
             self._set_config(statement.body)
-        if sort is Sort.COMMIT:
+        ends = statement.kind == "TransactionStmt" and statement.body.get("kind") in _ROLL_BACK
+        if sort is Sort.COMMIT or ends:
             self._next_transaction()
-            self.own_block = False
+            self.own_block = bool(statement.body.get("chain"))
         elif statement.kind not in _ROWS or statement.kind not in self._kinds:
             self._kinds.add(statement.kind)
             self.before.append(statement)
