@@ -97,6 +97,7 @@ PARTITIONED = Rule(
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
         bad("create index i on p (a);", "alter table p attach partition q for values from (0) to (9);"),
+        bad("create table q partition of p for values from (0) to (9); create index i on p (a);"),
         good("create index i on only p (a);", _PARTITIONED),
         good(_PARTITIONED + "create index i on p (a);"),
         good("create index concurrently i on p1 (a);", _PARTITIONED + "create table p1 partition of p default;"),

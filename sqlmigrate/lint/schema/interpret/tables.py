@@ -91,6 +91,8 @@ def _merged(column: Column, inherited: dict[str, Column]) -> Column:
 
 
 def _inherit(catalog: Catalog, table: Table, parent: Name, created: Creation, bound: Node | None) -> Table:
+    if bound is not None:
+        catalog.put(_partitioned(catalog.touch(parent)))
     known = catalog.tables.get(parent)
     table = replace(table, parents=(*table.parents, parent), bound=bound)
     if known is None:
@@ -252,6 +254,11 @@ def _attach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table
     node = definition(command)
     child = catalog.touch(relation(node["name"]))
     catalog.put(replace(child, parents=(*child.parents, table.name), bound=node.get("bound", {})))
+    return _partitioned(table)
+
+
+def _partitioned(table: Table) -> Table:
+    """Returns the table as a partitioned one: it has or had a partition."""
     return table if table.kind == "partitioned" else replace(table, kind="partitioned")
 
 
@@ -259,7 +266,7 @@ def _detach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table
     child = catalog.touch(relation(definition(command)["name"]))
     kept = tuple(parent for parent in child.parents if parent != table.name)
     catalog.put(replace(child, parents=kept, bound=None))
-    return table
+    return _partitioned(table)
 
 
 def _table_change(**values: Any) -> Callable[[Catalog, Table, Node, Creation], Table]:
