@@ -28,6 +28,7 @@ UNSEEN = {
     "create table m0 partition of metrics for values in (0);",
     "proof": "create table r (id int primary key); create table whole (a int) partition by range (a);"
     "create table ledger (a int references r, b int, constraint ledger_a_nn check (a is not null));"
+    "create unique index ledger_a_idx on ledger (a);"
     "create table ledger2 (constraint ledger_a_nn check (true));"
     "create table part (a int not null, constraint part_bound check (a >= 1 and a < 10));",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.rows import is_truncated
@@ -37,6 +38,16 @@ def proves_not_null(table: Table | None, column: str) -> bool:
     return bool(definition and definition.not_null) or any(
         implies_not_null(check.expression, column) for check in table.checks
     )
+
+
+def before_validations(case: Case, table: Table | None) -> Table | None:
+    """Returns the table without the constraints that the same ALTER TABLE validates: it does so after all else."""
+    commands = (command for command in case.statement.commands if command["subtype"] == "AT_ValidateConstraint")
+    names = {command.get("name", "") for command in commands}
+    if table is None or not names:
+        return table
+    constraints = tuple(constraint for constraint in table.constraints if constraint.name not in names)
+    return replace(table, constraints=constraints, validated=tuple(set(table.validated) - names))
 
 
 def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:

@@ -94,6 +94,7 @@ class Table:
 
     A partitioned table has `keys`, a partition has `bound`. A view has `reads`, the relations that it
     names, and `read_columns`, the names of the columns that it may read. `triggers` maps triggers to their functions.
+    `validated` are the constraints that a file validates and no file adds: each may be a CHECK of any columns.
     """
 
     name: Name
@@ -111,6 +112,7 @@ class Table:
     read_columns: frozenset[str] = frozenset()
     row_security: bool = False
     triggers: dict[str, Name] = field(default_factory=dict)
+    validated: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     comment: str | None = None
     tablespace: str = ""

@@ -256,7 +256,8 @@ def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None
     catalog.dropped_constraints.add((catalog.resolve(name)[0], old))
     if table is not None:
         table = _with_index_name(catalog, table, old, new)
-        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new)))
+        validated = tuple(new if name == old else name for name in table.validated)
+        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new), validated=validated))
 
 
 def _rename_type(catalog: Catalog, old: Name, new: str) -> None:

@@ -233,6 +233,7 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation)
     table = replace(
         table,
         constraints=without(table.constraints, name),
+        validated=tuple(constraint for constraint in table.validated if constraint != name),
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
@@ -245,6 +246,8 @@ def _not_null_by_name(table: Table, name: str) -> str:
 
 def _validate(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     name = command["name"]
+    if table.constraint(name) is None and not name.endswith("_fkey"):
+        return replace(table, validated=(*table.validated, name))
     table = replace(table, constraints=changed(table.constraints, name, valid=True))
     valid = table.constraint(name)
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
