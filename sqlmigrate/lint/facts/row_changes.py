@@ -40,7 +40,7 @@ def defaults_to_null(catalog: Catalog, column: Column) -> bool:
 
 def forget_rows(state: FileState) -> None:
     """Records that any rows may have been changed."""
-    state.rows = {name: rows._replace(some=None, nulls=NO_COLUMNS) for name, rows in state.rows.items()}
+    _doubt(state, list(state.rows))
 
 
 def record_rows(state: FileState, statement: Statement, catalog: Catalog) -> None:
@@ -52,8 +52,7 @@ def record_rows(state: FileState, statement: Statement, catalog: Catalog) -> Non
         _record(state, catalog, *kind_and_body(item["CommonTableExpr"]["ctequery"]))
     _record(state, catalog, statement.kind, statement.body)
     if statement.inner:
-        changed = {name for name, rows in state.rows.items() if before.get(name) != rows}
-        state.rows |= {name: Rows(None, state.transaction) for name in changed}
+        _doubt(state, [name for name, rows in state.rows.items() if before.get(name) != rows])
 
 
 def _record(state: FileState, catalog: Catalog, kind: str, body: Node) -> None:
@@ -63,8 +62,17 @@ def _record(state: FileState, catalog: Catalog, kind: str, body: Node) -> None:
 
 
 def _put(state: FileState, name: Name, rows: Rows) -> None:
-    existing = state.rows.get(name)
-    state.rows[name] = existing if existing is not None and existing.ruled else rows
+    if rows.some is None or name in state.ruled:
+        _doubt(state, [name])
+    else:
+        state.rows[name] = rows
+        state.doubtful.discard(name)
+
+
+def _doubt(state: FileState, names: Iterable[Name]) -> None:
+    for name in names:
+        state.rows.pop(name, None)
+        state.doubtful.add(name)
 
 
 def _empty(state: FileState, names: Iterable[Name], *, truncated: bool = False) -> None:
@@ -96,7 +104,7 @@ def _insert(state: FileState, catalog: Catalog, body: Node) -> None:
         stored = _stored_nulls(catalog, table, body) if table and "onConflictClause" not in body else ()
         _put(state, name, Rows(some=True, nulls=nulls.union(stored)))
     elif some is None and before is not None and not before.some:
-        _put(state, name, Rows(None))
+        _doubt(state, [name])
 
 
 def _returns_rows(state: FileState, catalog: Catalog, query: Node) -> bool | None:
@@ -135,12 +143,13 @@ def _stored_nulls(catalog: Catalog, table: Table, body: Node) -> Iterator[str]:
     rows = _inserted_rows(body)
     listed = [column["ResTarget"]["name"] for column in body.get("cols", ())]
     named = listed or list(table.columns)[: len(rows[0]) if rows else None]
-    if "selectStmt" not in body:
-        named = []
+    places = {name: place for place, name in enumerate(named)} if "selectStmt" in body else {}
     for name, column in table.columns.items():
-        values = [row[named.index(name)] for row in rows if name in named[: len(row)]]
-        by_default = name not in named or any("SetToDefault" in value for value in values)
-        if any(map(is_null, values)) or (by_default and defaults_to_null(catalog, column)):
+        place = places.get(name)
+        by_default = place is None or any("SetToDefault" in row[place] for row in rows if place < len(row))
+        if (by_default and defaults_to_null(catalog, column)) or (
+            place is not None and any(is_null(row[place]) for row in rows if place < len(row))
+        ):
             yield name
 
 
@@ -180,7 +189,7 @@ def _delete(state: FileState, catalog: Catalog, body: Node) -> None:
     members = _members(catalog, body["relation"])
     if table is not None and table.triggers:
         forget_rows(state)
-        state.rows |= {member: Rows(None) for member in members if _is_whole(body)}
+        _doubt(state, members if _is_whole(body) else ())
     elif _is_whole(body):
         _empty(state, members)
     else:
@@ -190,10 +199,7 @@ def _delete(state: FileState, catalog: Catalog, body: Node) -> None:
 
 
 def _lose_some(state: FileState, names: Iterable[Name]) -> None:
-    for name in names:
-        rows = state.rows.get(name)
-        if rows is not None and rows.some:
-            _put(state, name, Rows(None))
+    _doubt(state, [name for name in names if name in state.rows and state.rows[name].some])
 
 
 def _ancestors(catalog: Catalog, name: Name) -> list[Name]:
@@ -216,7 +222,7 @@ def _delete_referring(state: FileState, catalog: Catalog, name: Name, visited: s
         if required and is_emptied(catalog, state, name) and not table.triggers:
             _empty(state, family_of(catalog, table.name))
         else:
-            state.rows |= {member: Rows(None) for member in family_of(catalog, table.name)}
+            _doubt(state, family_of(catalog, table.name))
         _delete_referring(state, catalog, table.name, visited | {table.name})
 
 
@@ -232,7 +238,7 @@ def _truncate(state: FileState, catalog: Catalog, body: Node) -> None:
             truncated += [
                 member for table in referring for member in family_of(catalog, table.name) if member not in truncated
             ]
-        _put(state, UNKNOWN, Rows(None))
+        _doubt(state, [UNKNOWN])
     _empty(state, truncated, truncated=True)
     _lose_some(state, [ancestor for name in truncated for ancestor in _ancestors(catalog, name)])
 
@@ -245,8 +251,7 @@ def _change_unknown(state: FileState, catalog: Catalog, body: Node) -> None:
     """Records that a MERGE, or COPY FROM of an unknown number of rows, changed the rows of a table."""
     if "relation" in body and (body.get("is_from") or "sourceRelation" in body):
         name, _ = _target(catalog, body)
-        if name in state.rows:
-            _put(state, name, Rows(None))
+        _doubt(state, [name] if name in state.rows else ())
 
 
 def _select(state: FileState, catalog: Catalog, body: Node) -> None:
@@ -254,8 +259,7 @@ def _select(state: FileState, catalog: Catalog, body: Node) -> None:
     if not calls <= STEADY | VOLATILE:
         forget_rows(state)
     if "intoClause" in body:
-        some = _returns_rows(state, catalog, body)
-        _put(state, new_name(catalog, body["intoClause"]["rel"]), Rows(some, state.transaction))
+        _fill(state, catalog, new_name(catalog, body["intoClause"]["rel"]), body)
 
 
 def _create(state: FileState, catalog: Catalog, body: Node) -> None:
@@ -263,15 +267,25 @@ def _create(state: FileState, catalog: Catalog, body: Node) -> None:
     name = new_name(catalog, node)
     if body.get("if_not_exists") and name in catalog.tables:
         return
-    some: bool | None = False
+    state.ruled.discard(name)
     if "into" in body and not body["into"].get("skipData"):
-        some = _returns_rows(state, catalog, body["query"])
-    state.rows[name] = Rows(some, state.transaction)
+        _fill(state, catalog, name, body["query"])
+    else:
+        _empty(state, [name])
+
+
+def _fill(state: FileState, catalog: Catalog, name: Name, query: Node) -> None:
+    """Records the rows of a table that a query creates."""
+    some = _returns_rows(state, catalog, query)
+    targets = (target["ResTarget"] for target in query.get("SelectStmt", query).get("targetList", ()))
+    nulls = frozenset(target.get("name", "") for target in targets if is_null(target.get("val", {}))) - {""}
+    _put(state, name, Rows(some, state.transaction, nulls=nulls if some else NO_COLUMNS))
 
 
 def _drop(state: FileState, catalog: Catalog, body: Node) -> None:
     for name in dropped_names(body) if body["removeType"] in RELATIONS else ():
         state.rows.pop(catalog.resolve(name), None)
+        state.doubtful.discard(catalog.resolve(name))
 
 
 def _alter_table(state: FileState, catalog: Catalog, body: Node) -> None:
@@ -311,14 +325,18 @@ def _rename(state: FileState, catalog: Catalog, body: Node) -> None:
             rows = state.rows.get(name)
             if rows is not None and body.get("subname") in rows.nulls:
                 state.rows[name] = rows._replace(nulls=rows.nulls - {body["subname"]} | {new})
-    elif (body.get("renameType") or body.get("objectType")) in RELATIONS and old in state.rows:
+    elif (body.get("renameType") or body.get("objectType")) in RELATIONS:
         moved = (body["newschema"], old[1]) if "newschema" in body else (old[0], new)
-        state.rows[moved] = state.rows.pop(old)
+        if old in state.rows:
+            state.rows[moved] = state.rows.pop(old)
+        for names in (state.doubtful, state.ruled):
+            names.update({moved} if old in names else ())
 
 
 def _add_rule(state: FileState, catalog: Catalog, body: Node) -> None:
     name, _ = _target(catalog, body)
-    state.rows[name] = Rows(None, ruled=True)
+    state.ruled.add(name)
+    _doubt(state, [name])
 
 
 def _roll_back(state: FileState, _: Catalog, body: Node) -> None:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.state import FileState
 
 NO_COLUMNS: frozenset[str] = frozenset()
-# The entry of every table that no file describes, after TRUNCATE … CASCADE: a foreign key may reach it.
+# Stands for every table that no file describes, after TRUNCATE … CASCADE: a foreign key may reach it.
 UNKNOWN = ("", "")
 
 
 def rows_in(catalog: Catalog, state: FileState, name: Name) -> Rows | None:
     """Returns what the file did to the rows of a table, its partitions and its children; None for nothing."""
-    if not state.rows:
+    if not state.rows and not state.doubtful:
         return None
     names = family_of(catalog, name)
     with_rows = [member for member in names if member in state.rows or not _is_divided(catalog, member)]
@@ -62,8 +62,8 @@ def _current(catalog: Catalog, state: FileState, name: Name) -> Rows | None:
     """Returns the rows of one table; others may have filled a table that an earlier transaction emptied."""
     table = catalog.tables.get(name)
     rows = state.rows.get(name)
-    if rows is None and (table is None or table.partial):
-        rows = state.rows.get(UNKNOWN)
+    if rows is None and (name in state.doubtful or (UNKNOWN in state.doubtful and (table is None or table.partial))):
+        return Rows(None)
     is_shared = table is None or not state.hides(table)
     if rows is not None and rows.some is False and is_shared and rows.transaction != state.transaction:
         return rows._replace(some=None)

@@ -299,13 +299,17 @@ class Catalog:
         self.dropped.add(name)
 
     def drop_index(self, name: Name) -> None:
-        """Removes an index."""
+        """Removes an index, and those of the partitions that belong to it."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.pop(resolved, ("", "")))
         self.dropped.add(resolved)
         if table is not None:
             kept = tuple(index for index in table.indexes if index.name != resolved)
             self.tables[table.name] = replace(table, indexes=kept)
+            for child in self.children(table.name) if table.kind == "partitioned" else ():
+                for index in child.indexes:
+                    if index.parent == resolved:
+                        self.drop_index(index.name)
 
     def mark_uncertain(self, reason: str) -> None:
         """Records that any object may have been changed: from now on every table is partial."""

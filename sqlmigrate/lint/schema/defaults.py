@@ -104,9 +104,9 @@ def _literal(catalog: Catalog, expression: Node, type_: Type | None) -> Any:
         values = [constant(element) for element in elements]
         return None if None in values else ("array", tuple(map(_text, values)))
     value = constant(expression)
-    if value is None or not (cast or type_):
+    if value is None or type_ is None:
         return None if value is None else ("literal", _text(value))
-    return _typed(_text(value), cast or type_ or Type("text"), type_ or cast or Type("text"))
+    return _typed(_text(value), cast or type_, type_)
 
 
 def _text(value: object) -> str:

@@ -55,15 +55,13 @@ class Rows(NamedTuple):
     """What the statements of a file did to the rows of a table.
 
     `some` is whether the table has rows, or None for "cannot tell". `transaction` is the transaction in which that
-    became so, `truncated` whether by TRUNCATE. `nulls` are the columns that are known to contain a NULL. A `ruled`
-    table has rewrite rules, so that nothing about its rows is known from then on.
+    became so, `truncated` whether by TRUNCATE. `nulls` are the columns that are known to contain a NULL.
     """
 
     some: bool | None
     transaction: int = 0
     truncated: bool = False
     nulls: frozenset[str] = frozenset()
-    ruled: bool = False
 
 
 @dataclass(slots=True)
@@ -77,8 +75,8 @@ class FileState:
     file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
     transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `locked` are the
     tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
-    each with the first such statement. `advisory` is whether the file takes advisory locks. `rows` are the tables whose
-    rows the file inserted or deleted.
+    each with the first such statement. `advisory` is whether the file takes advisory locks. `rows` are the tables that
+    the file filled or emptied, `doubtful` those of which that is not certain, `ruled` those with rewrite rules.
     """
 
     file: int
@@ -97,6 +95,8 @@ class FileState:
     written: dict[Name, Statement] = field(default_factory=dict)
     advisory: bool = False
     rows: dict[Name, Rows] = field(default_factory=dict)
+    doubtful: set[Name] = field(default_factory=set)
+    ruled: set[Name] = field(default_factory=set)
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)

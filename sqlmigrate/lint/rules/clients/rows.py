@@ -12,12 +12,12 @@ from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.defaults import is_null
-from sqlmigrate.lint.schema.interpret.definitions import column_of, constrained_columns
+from sqlmigrate.lint.schema.interpret.definitions import column_of, constrained_columns, index_used
 from sqlmigrate.lint.schema.narrowing import is_narrower
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.lint.schema.catalog import Column, Name
     from sqlmigrate.lint.schema.state import Rows
@@ -198,7 +198,7 @@ def _null_columns(case: Case, rows: Rows | None) -> Iterable[str]:
     """Returns the columns that must not be NULL from now on, and are or become NULL in every row or in some."""
     nulls = rows.nulls if rows else NO_COLUMNS
     if case.kind == "AT_AddConstraint":
-        return [name for name in _required_by(case.node["def"]["Constraint"]) if name in nulls]
+        return [name for name in _required_by(case, case.node["def"]["Constraint"]) if name in nulls]
     if case.kind == "AT_ValidateConstraint":
         constraint = case.table.constraint(case.node.get("name", "")) if case.table else None
         return [name for name in nulls if constraint and implies_not_null(constraint.expression, name)]
@@ -210,11 +210,12 @@ def _null_columns(case: Case, rows: Rows | None) -> Iterable[str]:
     return [column.name] if not exists and _lacks_value(case, column) else ()
 
 
-def _required_by(node: Node) -> list[str]:
+def _required_by(case: Case, node: Node) -> Sequence[str]:
     """Returns the columns that a new constraint requires to have no NULL in any row."""
     if node.get("skip_validation") or node["contype"] not in ("CONSTR_PRIMARY", "CONSTR_NOTNULL", "CONSTR_CHECK"):
         return []
-    names = constrained_columns(node)
+    used = index_used(case.catalog, case.table, node) if case.table else None
+    names = used.columns if used else constrained_columns(node)
     is_check = node["contype"] == "CONSTR_CHECK"
     return [name for name in names if not is_check or implies_not_null(node.get("raw_expr"), name)]
 

@@ -24,14 +24,14 @@ def _check_down(case: Case) -> Iterator[Hit]:
     runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
     if before is None or after.uncertain or runs_code:
         return
-    differences = [difference for difference in _differences(before, after, state.undoes) if difference]
+    differences = [difference for difference in _differences(case.catalog, before, after, state.undoes) if difference]
     if differences:
         more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         shown = "; ".join(differences[:_SHOWN]) + more
         yield Hit(f"the down file does not undo the up file: {shown}", by=Decider.EARLIER)
 
 
-def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
+def _differences(catalog: Catalog, before: Catalog, after: Catalog, up: int) -> Iterator[str]:
     """Yields what differs after both files from the schema before them; skips objects that no file created."""
     unsure = after.uncertain_names
     for name, old in before.tables.items():
@@ -41,7 +41,7 @@ def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
         if new is None:
             yield f"{_kind(old)} {name[1]} is missing"
         elif old is not new and old.kind not in ("view", "matview"):
-            yield from _of_table(after, old, new, up)
+            yield from _of_table(catalog, old, new, up)
     for name, new in after.tables.items():
         if name not in before.tables and name[1] not in unsure and new.persistence != "t":
             if _is_of(new.created, up):
@@ -76,13 +76,13 @@ def _creations(objects: Mapping[Name, UserType | Function]) -> dict[Name, Creati
     return {name: definition.created for name, definition in objects.items()}
 
 
-def _of_table(after: Catalog, old: Table, new: Table, up: int) -> Iterator[str]:
+def _of_table(catalog: Catalog, old: Table, new: Table, up: int) -> Iterator[str]:
     of = old.name[1]
     for name, column in old.columns.items():
         if name not in new.columns:
             yield f"column {of}.{name} is missing"
         else:
-            changes = _changed(after, old.name, column, new.columns[name])
+            changes = _changed(catalog, old.name, column, new.columns[name])
             yield from (f"column {of}.{name} has a different {what}" for what in changes)
     yield from _remaining_columns(old, new, up)
     yield from _missing(of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints))

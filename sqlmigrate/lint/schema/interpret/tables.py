@@ -268,7 +268,9 @@ def _partitioned(table: Table) -> Table:
 def _detach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     child = catalog.touch(relation(definition(command)["name"]))
     kept = tuple(parent for parent in child.parents if parent != table.name)
-    catalog.put(replace(child, parents=kept, bound=None))
+    attached = {index.name for index in table.indexes}
+    indexes = (replace(index, parent=None) if index.parent in attached else index for index in child.indexes)
+    catalog.put(replace(child, parents=kept, bound=None, indexes=tuple(indexes)))
     return _partitioned(table)
 
 
