@@ -223,7 +223,8 @@ def _delete_referring(state: FileState, catalog: Catalog, name: Name, visited: s
             _empty(state, family_of(catalog, table.name))
         else:
             _doubt(state, family_of(catalog, table.name))
-        _delete_referring(state, catalog, table.name, visited | {table.name})
+        visited.add(table.name)
+        _delete_referring(state, catalog, table.name, visited)
 
 
 def _is_required(table: Table, name: str) -> bool:
