@@ -81,8 +81,11 @@ def _needed_index(case: Case) -> Iterator[Hit]:
 def _by_default_name(case: Case, name: Name) -> Iterator[Hit]:
     """Yields a hit for an unknown index whose name is PostgreSQL's default name of a constraint's index."""
     table = case.catalog.table((name[0], name[1].removesuffix("_pkey")))
-    if name[1].endswith("_pkey") and (table is None or table.partial):
+    is_key = name[1].endswith("_pkey") and (table is None or table.partial)
+    if is_key and not case.node.get("missing_ok"):
         yield Hit(f"DROP INDEX fails: a primary key requires {name[1]}", f"alter table … drop constraint {name[1]};")
+    elif is_key:
+        yield Hit(f"whether {name[1]} exists; if it does, a primary key requires it", certain=False)
     elif name[1].endswith(("_key", "_excl")) and not case.node.get("missing_ok"):
         yield Hit(f"whether a constraint requires {name[1]}", certain=False)
 
@@ -136,6 +139,7 @@ NEEDED_INDEX = Rule(
         good("drop table if exists t; drop index if exists t_pkey;"),
         good("drop index i;", _R + "create unique index i on r (a); create table t (a int references r);"),
         unsure("drop index concurrently t_a_key;"),
+        unsure("drop index if exists t_pkey;"),
     ),
 )
 
