@@ -168,7 +168,7 @@ def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation
 
 
 def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
-    """Drops a column with its indexes, constraints and sequences."""
+    """Drops a column with its indexes, constraints and sequences, also in the partitions."""
     name = command["name"]
     columns = {key: column for key, column in table.columns.items() if key != name}
     indexes = tuple(index for index in table.indexes if name not in index_columns(index))
@@ -178,7 +178,14 @@ def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> 
             catalog.dropped.add(index.name)
     constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
     catalog.drop_owned(table.name, name)
-    return replace(table, columns=columns, indexes=indexes, constraints=constraints)
+    table = replace(table, columns=columns, indexes=indexes, constraints=constraints)
+    catalog.put(table)
+    for child in catalog.children(table.name):
+        if child.bound is not None and (
+            name in child.columns or any(name in index_columns(index) for index in child.indexes)
+        ):
+            catalog.put(_drop_column(catalog, child, command, _))
+    return table
 
 
 def index_columns(index: Index) -> set[str]:
