@@ -9,6 +9,7 @@ from sqlmigrate.lint.facts.usage import column_in_use, decider, object_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.lint.schema.interpret.objects import view_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.sql.tree import options, relation, strings
 
@@ -22,7 +23,7 @@ _V = "create view v as select 1 as a, 2 as b;"
 
 
 def _view_columns(case: Case) -> Iterator[Hit]:
-    old = case.catalog.table(relation(case.node["view"]))
+    old = case.catalog.tables.get(view_name(case.catalog, case.node))
     if not case.node.get("replace") or old is None or old.kind != "view" or old.partial:
         return
     new: list[str | None] = [*strings(case.node.get("aliases", ()))]
@@ -60,6 +61,8 @@ VIEW_COLUMNS = Rule(
         good("create or replace view v as select 1 as a, 2 as b, 3 as c;", _V),
         good("create or replace view v as select * from t;", _V),
         good("create or replace view v as select 1 as c;"),
+        good("set search_path to s, public; create or replace view v as select 1 as c;", _V),
+        good("create temp table t as select 1 as c; create or replace view v as select c from t;", _V),
         good("drop view v; create or replace view v as select 1 as c;", _V),
         good("alter view v rename b to c; create or replace view v as select 1 as a, 2 as c;", _V),
     ),

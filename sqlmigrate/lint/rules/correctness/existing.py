@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names, is_named
+from sqlmigrate.lint.schema.interpret.objects import view_name
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
+from sqlmigrate.sql.tree import columns_in, qualified, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +53,8 @@ def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one c
             yield from _relation(catalog, new_name(catalog, node["relation"]))
         case "CreateTableAsStmt":
             yield from _relation(catalog, new_name(catalog, node["into"]["rel"]))
-        case "ViewStmt" if not node.get("replace") and not _is_temporary(catalog, node):
-            yield from _relation(catalog, new_name(catalog, node["view"]))
+        case "ViewStmt" if not node.get("replace"):
+            yield from _relation(catalog, view_name(catalog, node))
         case "IndexStmt" if "idxname" in node:
             yield from _relation(catalog, (case.name[0], node["idxname"]))
         case "CreateSeqStmt":
@@ -96,11 +97,6 @@ def _relation(catalog: Catalog, name: Name) -> Iterator[Existing]:
         yield f"index {name[1]} already exists", indexed.name, index.created if index else None
     elif name in catalog.sequences:
         yield f"sequence {name[1]} already exists", name, catalog.sequences[name]
-
-
-def _is_temporary(catalog: Catalog, node: Node) -> bool:
-    """Returns whether a view reads a temporary table, and is therefore temporary itself."""
-    return any(catalog.resolve(name)[0] == "pg_temp" for name in relations_in(node["query"]))
 
 
 def _renamed(case: Case) -> Iterator[Existing]:
@@ -243,6 +239,8 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
     """Yields what depends on a column that is dropped or changes its type, or on a dropped key constraint."""
     if case.kind == "AT_DropConstraint":
         yield from _of_key(case, table, table.constraint(column))
+        return
+    if case.node.get("missing_ok") and not table.partial and column not in table.columns:
         return
     for view in (view for view in case.catalog.referring(table.name) if table.name in view.reads):
         sure = _reads_column(case, view, table, column)

@@ -235,7 +235,8 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation)
     if dropped is None and (unnamed := _not_null_by_name(table, name)):
         return with_not_null(table, (unnamed,), not_null=False)
     catalog.dropped_constraints.add((table.name[0], name))
-    if catalog.index_tables.pop((table.name[0], name), None):
+    if catalog.index_tables.get((table.name[0], name)) == table.name:
+        catalog.index_tables.pop((table.name[0], name))
         catalog.dropped.add((table.name[0], name))
     table = replace(
         table,
