@@ -61,7 +61,7 @@ VIEW_COLUMNS = Rule(
         good("create or replace view v as select 1 as a, 2 as b, 3 as c;", _V),
         good("create or replace view v as select * from t;", _V),
         good("create or replace view v as select 1 as c;"),
-        good("set search_path to s, public; create or replace view v as select 1 as c;", _V),
+        good("create schema s; set search_path to s, public; create or replace view v as select 1 as c;", _V),
         good("create temp table t as select 1 as c; create or replace view v as select c from t;", _V),
         good("drop view v; create or replace view v as select 1 as c;", _V),
         good("alter view v rename b to c; create or replace view v as select 1 as a, 2 as c;", _V),

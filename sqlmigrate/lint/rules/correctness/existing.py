@@ -201,7 +201,7 @@ def _of_drop(case: Case) -> Iterator[Hit]:
         for table in (table for table in referring.values() if table.name not in dropped):
             used = next((name for name in dropped if name in table.reads), None)
             referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
-            if used and _is_sure(catalog, used):
+            if used and _is_sure(catalog, used) and _is_sure(catalog, table.name):
                 yield _dependent(case, f"{table.kind} {table.name[1]}", used[1], table.created)
             elif referred and referred.references and _is_sure(catalog, table.name):
                 what = f"foreign key {referred.name} of {table.name[1]}"

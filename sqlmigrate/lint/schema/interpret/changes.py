@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.interpret.definitions import changed
+from sqlmigrate.lint.schema.interpret.dropping import drop_relation
 from sqlmigrate.lint.schema.interpret.sequences import rename_owner, rename_owning_column, rename_sequence
 from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
@@ -26,7 +27,7 @@ def drop(catalog: Catalog, node: Node, _: Creation) -> None:
     kind = node["removeType"]
     for name in dropped_names(node):
         if kind in RELATIONS:
-            _drop_relation(catalog, catalog.resolve(name))
+            drop_relation(catalog, catalog.resolve(name))
         elif kind == "OBJECT_INDEX":
             catalog.drop_index(name)
         elif kind in TYPES:
@@ -74,9 +75,9 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
 def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
-    if kind == "OBJECT_SEQUENCE":
-        old = catalog.resolve(relation(node["relation"]), catalog.sequences)
-        rename_sequence(catalog, old, (schema, old[1]))
+    sequence = catalog.resolve(relation(node.get("relation", {})), catalog.sequences)
+    if kind == "OBJECT_SEQUENCE" or (kind == "OBJECT_TABLE" and sequence in catalog.sequences):
+        rename_sequence(catalog, sequence, (schema, sequence[1]))
     elif kind in RELATIONS:
         old = catalog.resolve(relation(node["relation"]))
         _replace_name(catalog, old, (schema, old[1]))
@@ -85,17 +86,6 @@ def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
         user_type = catalog.types.pop(name, None)
         if user_type is not None:
             catalog.types[schema, name[1]] = replace(user_type, name=(schema, name[1]))
-
-
-def _drop_relation(catalog: Catalog, name: Name) -> None:
-    """Drops a relation and its dependent views and foreign keys: with dependents, DROP succeeds only with CASCADE."""
-    catalog.drop(name)
-    for table in catalog.referring(name):
-        if name in table.reads or (name in table.parents and table.bound is not None):
-            _drop_relation(catalog, table.name)
-        elif any(constraint.references == name for constraint in table.constraints):
-            kept = tuple(constraint for constraint in table.constraints if constraint.references != name)
-            catalog.put(replace(table, constraints=kept))
 
 
 def _drop_type(catalog: Catalog, name: Name) -> None:
@@ -291,3 +281,7 @@ def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
         _replace_name(catalog, name, (new, name[1]))
     for name in [name for name in catalog.sequences if name[0] == old]:
         rename_sequence(catalog, name, (new, name[1]))
+    for name in [name for name in catalog.types if name[0] == old]:
+        catalog.types[new, name[1]] = replace(catalog.types.pop(name), name=(new, name[1]))
+    for name in [name for name in catalog.functions if name[0] == old]:
+        catalog.functions[new, name[1]] = replace(catalog.functions.pop(name), name=(new, name[1]))

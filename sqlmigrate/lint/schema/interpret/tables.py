@@ -16,6 +16,7 @@ from sqlmigrate.lint.schema.interpret.definitions import (
     with_not_null,
     without,
 )
+from sqlmigrate.lint.schema.interpret.dropping import drop_readers
 from sqlmigrate.lint.schema.interpret.names import free_name
 from sqlmigrate.sql.tree import bodies, columns_in, definition, relation
 
@@ -180,6 +181,8 @@ def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> 
     catalog.drop_owned(table.name, name)
     table = replace(table, columns=columns, indexes=indexes, constraints=constraints)
     catalog.put(table)
+    if command.get("behavior") == "DROP_CASCADE":
+        drop_readers(catalog, table.name, name)
     for child in catalog.children(table.name):
         if child.bound is not None and (
             name in child.columns or any(name in index_columns(index) for index in child.indexes)
