@@ -13,6 +13,7 @@ from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
+from sqlmigrate.lint.facts.row_changes import forget_rows, record_rows
 from sqlmigrate.lint.finding import Finding, Level
 from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within, unused
 from sqlmigrate.lint.reading import Routines, Unit, called, inner_statements, units
@@ -285,6 +286,10 @@ class _FileLinter:
                 self._catalog.uncertain_names |= names_in(inner_statement.kind, inner_statement.body)
             if hidden:
                 self._catalog.mark_uncertain("a block runs SQL that it builds")
+                forget_rows(self._state)
+        if statement.kind == "TransactionStmt" and "ROLLBACK" in statement.body.get("kind", ""):
+            for undone in state.before:
+                self._catalog.uncertain_names |= names_in(undone.kind, undone.body)
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path
@@ -305,6 +310,7 @@ class _FileLinter:
         self._look(statement.kind, body, statement, name)
         if self._moment.linted:
             record_locks(self._state, statement, self._catalog)
+            record_rows(self._state, statement, self._catalog)
         if statement.kind != "AlterTableStmt":
             apply(self._catalog, statement.kind, body, created)
             return

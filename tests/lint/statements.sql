@@ -361,3 +361,10 @@ alter table w add x text default session_user
 alter table w add x numeric default round(1.5) + abs(-1)
 alter table w add x jsonb default jsonb_build_object('a', 1)
 alter table w add x boolean default true check (x)
+---
+create table vk (a int);
+alter table vk add constraint vk_nn check (a is not null) not valid;
+insert into vk values (1);
+##
+alter table vk validate constraint vk_nn, alter a set not null;
+alter table vk validate constraint vk_nn, alter a set not null, add b int;

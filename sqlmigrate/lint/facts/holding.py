@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, default_partition
+from sqlmigrate.lint.facts.rows import is_emptied
 from sqlmigrate.locks import Mode, exclusive_in
 from sqlmigrate.locks.taken import OF_A_TABLE, SIMPLE
 from sqlmigrate.sql.tree import columns_in, constant, kind_and_body, relation, relations_in, strings
@@ -111,6 +112,8 @@ def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | 
     """Returns the table that a statement writes, if it writes or reads many rows of a table in use."""
     body = statement.body
     name = catalog.resolve(relation(body["relation"]))
+    if statement.kind in ("UpdateStmt", "DeleteStmt") and is_emptied(catalog, state, name):
+        return None
     if statement.kind in ("InsertStmt", "MergeStmt"):
         source = body.get("selectStmt", {}).get("SelectStmt", body if statement.kind == "MergeStmt" else {})
         parts = {"source": source, "with": body.get("withClause") or {}}

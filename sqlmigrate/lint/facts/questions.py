@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.rows import is_truncated
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type
 from sqlmigrate.sql.tree import columns_in, strings
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def is_new(case: Case, name: Name | None = None) -> bool:
-    """Returns whether no application can use the table: it is temporary, or this file created it."""
-    table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
-    return table is not None and case.state.hides(table)
+    """Returns whether no application can use the table: it is temporary, this file created it, or it is truncated."""
+    resolved = case.name if name is None else case.catalog.resolve(name)
+    table = case.catalog.tables.get(resolved)
+    return (table is not None and case.state.hides(table)) or is_truncated(case.catalog, case.state, resolved)
 
 
 def table_decider(case: Case, table: Table | None) -> Decider:
@@ -33,8 +36,18 @@ def proves_not_null(table: Table | None, column: str) -> bool:
         return False
     definition = table.columns.get(column)
     return bool(definition and definition.not_null) or any(
-        _implies_not_null(check.expression, column) for check in table.checks
+        implies_not_null(check.expression, column) for check in table.checks
     )
+
+
+def before_validations(case: Case, table: Table | None) -> Table | None:
+    """Returns the table without the constraints that the same ALTER TABLE validates: it does so after all else."""
+    commands = (command for command in case.statement.commands if command["subtype"] == "AT_ValidateConstraint")
+    names = {command.get("name", "") for command in commands}
+    if table is None or not names:
+        return table
+    constraints = tuple(constraint for constraint in table.constraints if constraint.name not in names)
+    return replace(table, constraints=constraints, validated=tuple(set(table.validated) - names))
 
 
 def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
@@ -82,15 +95,14 @@ def conjuncts(expression: Node | None) -> Iterator[Node]:
         yield expression
 
 
-def _implies_not_null(expression: Node | None, column: str) -> bool:
+def implies_not_null(expression: Node | None, column: str) -> bool:
+    """Returns whether a condition is not true where the column is NULL, by IS NOT NULL."""
     for part in conjuncts(expression):
         test = part.get("NullTest", {})
         tested = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", []))
         if test.get("nulltesttype") == "IS_NOT_NULL" and tested[-1:] == [column]:
             return True
         either = part.get("BoolExpr", {})
-        if either.get("boolop") == "OR_EXPR" and all(
-            _implies_not_null(argument, column) for argument in either["args"]
-        ):
+        if either.get("boolop") == "OR_EXPR" and all(implies_not_null(argument, column) for argument in either["args"]):
             return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.sql.tree import relation, strings, walk
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 SYSTEM_COLUMNS = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"))
 _NO_TABLES = ("RangeSubselect", "RangeFunction", "CommonTableExpr", "RangeTableFunc", "SubLink", "JsonTable")
+_KEY_SUFFIX = re.compile("_pkey$")
 _TARGETS = ("relation", "sourceRelation")
 
 
@@ -40,6 +42,17 @@ def is_dropped(catalog: Catalog, name: Name) -> bool:
     resolved = catalog.resolve(name)
     kinds = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
     return resolved in catalog.dropped and not any(resolved in objects for objects in kinds)
+
+
+def is_gone(catalog: Catalog, name: Name) -> bool:
+    """Returns whether an index that no file describes was dropped or renamed, with its constraint or its table."""
+    resolved = catalog.resolve(name, catalog.index_tables)
+    table = catalog.resolve((name[0], _KEY_SUFFIX.sub("", name[1])))
+    return (
+        resolved in catalog.dropped
+        or resolved in catalog.dropped_constraints
+        or (table != resolved and table in catalog.dropped)
+    )
 
 
 def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node) -> Iterator[Missing]:

@@ -24,9 +24,11 @@ def is_in_use(case: Case, created: Creation | None) -> bool:
 
 
 def relation_in_use(case: Case, name: Name) -> bool:
-    """Returns `is_in_use` of a table or view; a temporary or dropped table is not in use."""
+    """Returns `is_in_use` of a table, view or sequence; a temporary or dropped table is not in use."""
     resolved = case.catalog.resolve(name)
     table = case.catalog.tables.get(resolved)
+    if table is None and resolved in case.catalog.sequences:
+        return is_in_use(case, case.catalog.sequences[resolved])
     if table is None:
         return resolved[0] != "pg_temp" and resolved not in case.catalog.dropped and is_in_use(case, None)
     return not case.state.hides(table) and is_in_use(case, table.created)

@@ -55,7 +55,10 @@ class Column:
 
 @dataclass(slots=True)
 class Constraint:
-    """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude."""
+    """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude.
+
+    `on_delete` is the action of a foreign key as in pg_constraint.confdeltype.
+    """
 
     name: str
     kind: str
@@ -66,6 +69,7 @@ class Constraint:
     references: Name | None = None
     referenced: tuple[str, ...] = ()
     no_inherit: bool = False
+    on_delete: str = ""
     created: Creation | None = None
 
     @property
@@ -102,6 +106,7 @@ class Table:
 
     A partitioned table has `keys`, a partition has `bound`. A view has `reads`, the relations that it
     names, and `read_columns`, the names of the columns that it may read. `triggers` maps triggers to their functions.
+    `validated` are the constraints that a file validates and no file adds: each may be a CHECK of any columns.
     """
 
     name: Name
@@ -119,6 +124,7 @@ class Table:
     read_columns: frozenset[str] = frozenset()
     row_security: bool = False
     triggers: dict[str, Name] = field(default_factory=dict)
+    validated: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     comment: str | None = None
     tablespace: str = ""
@@ -178,8 +184,9 @@ class Catalog:
     the tables that may have a column of a type, or a trigger with a function, by the unqualified name of the type or
     function. `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `changed`
     are the tables that the current file created or changed, `whole` those that may not be partial. `dropped` are the
-    relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
-    that a DO block may have changed. `uncertain` is the reason why a statement may have changed any object, or empty.
+    relations, indexes and types that a file dropped or renamed, `dropped_constraints` the constraints. `owners` are the
+    table and the column that own a sequence, `owned` the sequences that a table owns, or once did. `uncertain_names`
+    are the unqualified names of objects that a DO block may have changed. `uncertain` is the reason why a statement may have changed any object, or empty.
     `journal` records the changes since the last up file before its down file.
     """
 
@@ -190,6 +197,8 @@ class Catalog:
         self.default_partitions = Objects[Name, Name](self.journal)
         self.index_tables = Objects[Name, Name](self.journal)
         self.sequences = Objects[Name, Creation](self.journal)
+        self.owners = Objects[Name, tuple[Name, str]](self.journal)
+        self.owned = Objects[Name, tuple[Name, ...]](self.journal)
         self.types = Objects[Name, UserType](self.journal)
         self.functions = Objects[Name, Function](self.journal)
         self.schemas = Objects[str, Creation](self.journal)
@@ -197,6 +206,7 @@ class Catalog:
         self.users = Objects[str, tuple[Name, ...]](self.journal)
         self.whole = Members[Name](self.journal)
         self.dropped = Members[Name](self.journal)
+        self.dropped_constraints = Members[Name](self.journal)
         self.uncertain_names = Members[str](self.journal)
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
@@ -308,6 +318,7 @@ class Catalog:
         for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
             self.dropped.discard(index.name)
+            self.dropped_constraints.discard(index.name)
         references = (constraint.references for constraint in _added(previous.constraints, table.constraints))
         named = (*_added(previous.reads, table.reads), *_added(previous.parents, table.parents), *references)
         for name in filter(None, named):
@@ -316,20 +327,49 @@ class Catalog:
             self.default_partitions |= dict.fromkeys(table.parents, table.name)
 
     def drop(self, name: Name) -> None:
-        """Removes a relation with columns, and its indexes."""
+        """Removes a relation with columns, its indexes, and the sequences that it owns."""
         table = self.tables.pop(name, None)
         self.dropped.add(name)
+        self.drop_owned(name)
         for index in table.indexes if table else ():
             self.index_tables.pop(index.name, None)
+            self.dropped.add(index.name)
+
+    def owned_by(self, table: Name) -> list[tuple[Name, str]]:
+        """Returns the sequences that a table owns, each with its column."""
+        owners = [(sequence, self.owners.get(sequence, (None, ""))) for sequence in self.owned.get(table, ())]
+        return [(sequence, column) for sequence, (owner, column) in owners if owner == table]
+
+    def set_owner(self, sequence: Name, table: Name, column: str) -> None:
+        """Makes a column of a table the owner of a sequence."""
+        if self.owners.get(sequence, (None, ""))[0] != table:
+            self.owned[table] = (*self.owned.get(table, ()), sequence)
+        self.owners[sequence] = table, column
+
+    def drop_owned(self, table: Name, column: str | None = None) -> None:
+        """Removes the sequences that a table owns, or one of its columns."""
+        for sequence, by in self.owned_by(table):
+            if column in (None, by):
+                self.drop_sequence(sequence)
+
+    def drop_sequence(self, name: Name) -> None:
+        """Removes a sequence."""
+        self.sequences.pop(name, None)
+        self.owners.pop(name, None)
+        self.dropped.add(name)
 
     def drop_index(self, name: Name) -> None:
-        """Removes an index."""
+        """Removes an index, and those of the partitions that belong to it."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.pop(resolved, ("", "")))
         self.dropped.add(resolved)
         if table is not None:
             kept = tuple(index for index in table.indexes if index.name != resolved)
             self.tables[table.name] = replace(table, indexes=kept)
+            for child in self.children(table.name) if table.kind == "partitioned" else ():
+                for index in child.indexes:
+                    if index.parent == resolved:
+                        self.drop_index(index.name)
 
     def mark_uncertain(self, reason: str) -> None:
         """Records that any object may have been changed: from now on every table is partial."""

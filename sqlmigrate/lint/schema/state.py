@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate sets it for every segment
+_BEGIN = ("TRANS_STMT_BEGIN", "TRANS_STMT_START")
+_ROLL_BACK = ("TRANS_STMT_ROLLBACK", "TRANS_STMT_PREPARE")
 _ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
 
 
@@ -60,6 +62,19 @@ class Statement(NamedTuple):
         return tuple(item["AlterTableCmd"] for item in self.body.get("cmds", ()))
 
 
+class Rows(NamedTuple):
+    """What the statements of a file did to the rows of a table.
+
+    `some` is whether the table has rows, or None for "cannot tell". `transaction` is the transaction in which that
+    became so, `truncated` whether by TRUNCATE. `nulls` are the columns that are known to contain a NULL.
+    """
+
+    some: bool | None
+    transaction: int = 0
+    truncated: bool = False
+    nulls: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class FileState:
     """The state of a file before the current statement.
@@ -72,7 +87,8 @@ class FileState:
     and COMMENT they contain only the first of a transaction. `locked` are the tables in use that the transaction
     has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows, each with the first such
     statement. `advisory` is whether the file takes advisory locks. `locks` is what `exclusively_locked` found for
-    the current statement.
+    the current statement. `rows` are the tables that the file filled or emptied, `doubtful` those of which that is not
+    certain, `ruled` those with rewrite rules.
     """
 
     file: int
@@ -90,6 +106,9 @@ class FileState:
     written: dict[Name, Statement] = field(default_factory=dict)
     advisory: bool = False
     locks: tuple[Statement, list[Name]] | None = None
+    rows: dict[Name, Rows] = field(default_factory=dict)
+    doubtful: set[Name] = field(default_factory=set)
+    ruled: set[Name] = field(default_factory=set)
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)
@@ -128,12 +147,11 @@ class FileState:
         """Makes a statement the current one: it may end or start a transaction, or run outside a transaction."""
         sort = _sort(statement)
         alone = (sort is Sort.ALONE or self.each_alone) and not self.own_block
-        if sort is Sort.BEGIN and not self.own_block:
+        begins = statement.kind == "TransactionStmt" and statement.body.get("kind") in _BEGIN
+        if (begins and not self.own_block) or alone or self._alone:
             self._next_transaction()
-            self.own_block = True
-        elif alone or self._alone:
-            self._next_transaction()
-        self._alone = alone
+        self.own_block = self.own_block or begins
+        self._alone = alone and not begins
         self.in_transaction = not (alone and sort is Sort.ALONE)
         return sort
 
@@ -143,9 +161,10 @@ class FileState:
             self._set(statement.body)
         elif statement.kind == "SelectStmt":
             self._set_config(statement.body)
-        if sort is Sort.COMMIT:
+        ends = statement.kind == "TransactionStmt" and statement.body.get("kind") in _ROLL_BACK
+        if sort is Sort.COMMIT or ends:
             self._next_transaction()
-            self.own_block = False
+            self.own_block = bool(statement.body.get("chain"))
         elif statement.kind not in _ROWS or statement.kind not in self._kinds:
             self._kinds.add(statement.kind)
             self.before.append(statement)

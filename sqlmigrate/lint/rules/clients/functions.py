@@ -151,8 +151,8 @@ DROP_FUNCTION = Rule(
 
 
 def _existing(case: Case) -> Iterator[tuple[Function, Node]]:
-    """Yields the existing function of the name that CREATE FUNCTION uses, with the body of its CREATE."""
-    function = case.catalog.function(qualified(case.node["funcname"]))
+    """Yields the existing function of the name and schema that CREATE FUNCTION uses, with the body of its CREATE."""
+    function = case.catalog.functions.get(case.catalog.name_to_create(qualified(case.node["funcname"])))
     if function is not None and function.node is not None:
         yield function, function.node
 

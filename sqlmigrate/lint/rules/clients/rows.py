@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import conjuncts
+from sqlmigrate.lint.facts.questions import conjuncts, implies_not_null
+from sqlmigrate.lint.facts.rows import NO_COLUMNS, is_emptied, rows_in
 from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relation_in_use, table_column
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value
 from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_of
+from sqlmigrate.lint.schema.defaults import is_null
+from sqlmigrate.lint.schema.interpret.definitions import column_of, constrained_columns, index_used
 from sqlmigrate.lint.schema.narrowing import is_narrower
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.lint.schema.catalog import Column, Name
+    from sqlmigrate.lint.schema.state import Rows
     from sqlmigrate.sql.parser import Node
 
 _DELETE_BATCHES = "delete from … where id between 1 and 10000;  -- only the rows to delete, in batches"
+_DEFAULT = "alter table … add column {name} … not null default …;"
 _BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in its own transaction"
 
 
@@ -55,7 +59,8 @@ TRUNCATE = Rule(
 def _whole_table(case: Case) -> Iterator[Hit]:
     for kind, node in _changes(case):
         name = relation(node["relation"])
-        if relation_in_use(case, name) and _affects_all(case, kind, node):
+        is_used = relation_in_use(case, name) and not is_emptied(case.catalog, case.state, case.catalog.resolve(name))
+        if is_used and _affects_all(case, kind, node):
             action, verb = ("updates", "update") if kind == "UpdateStmt" else ("deletes", "delete from")
             yield Hit(
                 f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
@@ -171,21 +176,48 @@ WHOLE_TABLE = Rule(
 
 
 def _required(case: Case) -> Iterator[Hit]:
-    if case.statement.body.get("objtype") != "OBJECT_TABLE" or not _has_rows(case):
+    if case.statement.body.get("objtype") != "OBJECT_TABLE":
         return
+    rows = rows_in(case.catalog, case.state, case.name)
+    for name in _null_columns(case, rows):
+        message = f"column {name} contains null values"
+        by = relation_decider(case, case.name)
+        if rows is not None and rows.some:
+            yield Hit(f"this fails: {message}", _DEFAULT.format(name=name), by)
+        elif not _has_rows(case):
+            return
+        elif rows is None:
+            yield Hit(f"this fails if the table has rows: {message}", _DEFAULT.format(name=name), by)
+        elif rows.some is None:
+            yield Hit(f"whether the table has rows; if it has, this fails: {message}", by=by, certain=False)
+        else:
+            yield Hit(f"whether applications insert rows without {name}, which fails from now on", certain=False)
+
+
+def _null_columns(case: Case, rows: Rows | None) -> Iterable[str]:
+    """Returns the columns that must not be NULL from now on, and are or become NULL in every row or in some."""
+    nulls = rows.nulls if rows else NO_COLUMNS
+    if case.kind == "AT_AddConstraint":
+        return [name for name in _required_by(case, case.node["def"]["Constraint"]) if name in nulls]
+    if case.kind == "AT_ValidateConstraint":
+        constraint = case.table.constraint(case.node.get("name", "")) if case.table else None
+        return [name for name in nulls if constraint and implies_not_null(constraint.expression, name)]
     if case.kind == "AT_SetNotNull":
-        name, fails = case.node.get("name", ""), _is_still_empty(case)
-    else:
-        column = column_of(case.node["def"]["ColumnDef"], None)
-        name = column.name
-        exists = case.node.get("missing_ok") and table_column(case, name) is not None
-        fails = not exists and _lacks_value(case, column)
-    if fails:
-        yield Hit(
-            f"this fails if the table has rows: column {name} contains null values",
-            f"alter table … add column {name} … not null default …;",
-            relation_decider(case, case.name),
-        )
+        name = case.node.get("name", "")
+        return [name] if name in nulls or _is_still_empty(case) else ()
+    column = column_of(case.node["def"]["ColumnDef"], None)
+    exists = case.node.get("missing_ok") and table_column(case, column.name) is not None
+    return [column.name] if not exists and _lacks_value(case, column) else ()
+
+
+def _required_by(case: Case, node: Node) -> Sequence[str]:
+    """Returns the columns that a new constraint requires to have no NULL in any row."""
+    if node.get("skip_validation") or node["contype"] not in ("CONSTR_PRIMARY", "CONSTR_NOTNULL", "CONSTR_CHECK"):
+        return []
+    used = index_used(case.catalog, case.table, node) if case.table else None
+    names = used.columns if used else constrained_columns(node)
+    is_check = node["contype"] == "CONSTR_CHECK"
+    return [name for name in names if not is_check or implies_not_null(node.get("raw_expr"), name)]
 
 
 def _has_rows(case: Case) -> bool:
@@ -201,13 +233,7 @@ def _lacks_value(case: Case, column: Column) -> bool:
         return False
     if column.default is None:
         return domain is None or domain.default is None
-    return _is_null(column.default)
-
-
-def _is_null(expression: Node) -> bool:
-    if "TypeCast" in expression:
-        return _is_null(expression["TypeCast"].get("arg", {}))
-    return bool(expression.get("A_Const", {}).get("isnull"))
+    return is_null(column.default)
 
 
 def _is_still_empty(case: Case) -> bool:
@@ -215,15 +241,15 @@ def _is_still_empty(case: Case) -> bool:
     column = table_column(case, case.node.get("name", ""))
     if column is None or column.created is None or column.created.file != case.state.file:
         return False
-    filled = has_value(column) or column.not_null
-    changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt", "TruncateStmt")
+    filled = has_value(column) or column.not_null or not relation_in_use(case, case.name)
+    changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt")
     return not filled and not any(statement.kind in changes_rows for statement in case.state.statements())
 
 
 REQUIRED = Rule(
     name="required-column",
     level=Level.ERROR,
-    on=("AT_AddColumn", "AT_SetNotNull"),
+    on=("AT_AddColumn", "AT_SetNotNull", "AT_AddConstraint", "AT_ValidateConstraint"),
     stake="It fails on a table with rows. On any table, later INSERTs of applications that omit the column fail.",
     safe="alter table t add column b int not null default 0; -- no rewrite, and INSERTs without b still work",
     check=_required,
@@ -244,6 +270,11 @@ REQUIRED = Rule(
         good("alter table t add column if not exists b int not null;", "create table t (a int, b int);"),
         good("alter table t add column b int; update t set b = 1; alter table t alter b set not null;"),
         good("alter table t add b d;", "create table t (a int); create domain d as int not null default 1;"),
+        bad("create table t (a int); insert into t values (1); alter table t add column b int not null;"),
+        bad("create table t (a int, b int); insert into t (a) values (1); alter table t alter b set not null;"),
+        bad("create table t (a int); insert into t values (null); alter table t add primary key (a);"),
+        unsure("truncate t; alter table t add column b int not null;"),
+        unsure("begin; delete from t; commit; begin; alter table t add column b int not null; commit;"),
     ),
 )
 
@@ -251,6 +282,8 @@ REQUIRED = Rule(
 def _narrowing(case: Case) -> Iterator[Hit]:
     name = case.node.get("name", "")
     if case.state.down or case.statement.body.get("objtype") != "OBJECT_TABLE" or not column_in_use(case, name):
+        return
+    if is_emptied(case.catalog, case.state, case.name):
         return
     column, new = table_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
     if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):

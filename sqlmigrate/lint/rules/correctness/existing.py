@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names, is_named
+from sqlmigrate.lint.schema.interpret.objects import view_name
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
+from sqlmigrate.sql.tree import columns_in, qualified, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,8 +53,8 @@ def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one c
             yield from _relation(catalog, new_name(catalog, node["relation"]))
         case "CreateTableAsStmt":
             yield from _relation(catalog, new_name(catalog, node["into"]["rel"]))
-        case "ViewStmt" if not node.get("replace") and not _is_temporary(catalog, node):
-            yield from _relation(catalog, new_name(catalog, node["view"]))
+        case "ViewStmt" if not node.get("replace"):
+            yield from _relation(catalog, view_name(catalog, node))
         case "IndexStmt" if "idxname" in node:
             yield from _relation(catalog, (case.name[0], node["idxname"]))
         case "CreateSeqStmt":
@@ -98,14 +99,9 @@ def _relation(catalog: Catalog, name: Name) -> Iterator[Existing]:
         yield f"sequence {name[1]} already exists", name, catalog.sequences[name]
 
 
-def _is_temporary(catalog: Catalog, node: Node) -> bool:
-    """Returns whether a view reads a temporary table, and is therefore temporary itself."""
-    return any(catalog.resolve(name)[0] == "pg_temp" for name in relations_in(node["query"]))
-
-
 def _renamed(case: Case) -> Iterator[Existing]:
     kind, new, table = case.node["renameType"], case.node.get("newname", ""), case.table
-    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX"):
+    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX", "OBJECT_SEQUENCE"):
         yield from _relation(case.catalog, (case.name[0], new))
     elif table and kind == "OBJECT_COLUMN" and new in table.columns:
         yield f"column {new} of {case.name[1]} already exists", case.name, table.columns[new].created
@@ -174,6 +170,7 @@ EXISTS = Rule(
         good("alter table t add column a bigint, drop column a;", _T),
         good("create table s.t (a int);", _T),
         good("create table t (a int);", _T + "drop table t;"),
+        good("drop table t; create sequence s;", _T + "create sequence s owned by t.a;"),
         good("alter table t add column a int;", _T + "alter table t drop column a;"),
         good("create temp table t (a int);", _T),
         good("alter type mood add value if not exists 'ok';", _MOOD),
@@ -204,7 +201,7 @@ def _of_drop(case: Case) -> Iterator[Hit]:
         for table in (table for table in referring.values() if table.name not in dropped):
             used = next((name for name in dropped if name in table.reads), None)
             referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
-            if used and _is_sure(catalog, used):
+            if used and _is_sure(catalog, used) and _is_sure(catalog, table.name):
                 yield _dependent(case, f"{table.kind} {table.name[1]}", used[1], table.created)
             elif referred and referred.references and _is_sure(catalog, table.name):
                 what = f"foreign key {referred.name} of {table.name[1]}"
@@ -244,6 +241,8 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
     """Yields what depends on a column that is dropped or changes its type, or on a dropped key constraint."""
     if case.kind == "AT_DropConstraint":
         yield from _of_key(case, table, table.constraint(column))
+        return
+    if case.node.get("missing_ok") and not table.partial and column not in table.columns:
         return
     for view in (view for view in case.catalog.referring(table.name) if table.name in view.reads):
         sure = _reads_column(case, view, table, column)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import is_new, table_decider
+from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, locks_all
@@ -96,6 +97,7 @@ PARTITIONED = Rule(
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
         bad("create index i on p (a);", "alter table p attach partition q for values from (0) to (9);"),
+        bad("create table q partition of p for values from (0) to (9); create index i on p (a);"),
         good("create index i on only p (a);", _PARTITIONED),
         good(_PARTITIONED + "create index i on p (a);"),
         good("create index concurrently i on p1 (a);", _PARTITIONED + "create table p1 partition of p default;"),
@@ -113,6 +115,8 @@ def _check_drop(case: Case) -> Iterator[Hit]:
         table = case.catalog.tables.get(index.table) if index else None
         if index is not None and (index.parent or index.constraint):
             continue  # the statement fails, which another rule reports
+        if index is None and node.get("missing_ok") and is_gone(case.catalog, name):
+            continue  # IF EXISTS skips the statement
         if table is not None and table.kind == "partitioned":
             continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
         if not _is_new_index(case, index):
@@ -139,6 +143,7 @@ DROP = Rule(
         good("create index concurrently i on t (a); drop index i;"),
         good("drop index i;", _PARTITIONED + "create index i on p (a);"),
         good("drop table i;"),
+        good("alter table t drop constraint if exists t_a_key; drop index if exists t_a_key;"),
     ),
 )
 
@@ -255,7 +260,8 @@ REFRESH_FAILS = Rule(
 def _check_detach(case: Case) -> Iterator[Hit]:
     node, parent = case.node["def"]["PartitionCmd"], case.name[1]
     partition = relation(node["name"])
-    if not (node.get("concurrent") or is_new(case) or is_new(case, partition)):
+    child = case.catalog.table(partition)
+    if not (node.get("concurrent") or is_new(case) or (child is not None and case.state.hides(child))):
         safer = f"alter table {parent} detach partition {partition[1]} concurrently;"
         yield Hit(locks_all("DETACH PARTITION", parent), safer)
 

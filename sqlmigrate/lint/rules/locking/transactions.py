@@ -168,8 +168,9 @@ COMMIT_WITHOUT_BEGIN = Rule(
 
 
 def _check_own_transaction(case: Case) -> Iterator[Hit]:
-    if sort_of(case.statement.text)[0] is Sort.BEGIN:
-        message = _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN
+    is_again = case.state.ran("TransactionStmt")
+    if sort_of(case.statement.text)[0] is Sort.BEGIN and (is_again or not case.state.each_alone):
+        message = _BEGIN_AGAIN if is_again else _BEGIN
         yield Hit(message, "remove BEGIN and COMMIT, unless the file must commit in several parts")
 
 
@@ -185,6 +186,8 @@ OWN_TRANSACTION = Rule(
         bad("begin; alter table t add a int; commit;"),
         bad("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("alter table t add a int;"),
+        bad(f"{_HEAD}begin; begin; alter table t add a int; commit;"),
+        good(f"{_HEAD}begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("savepoint s; alter table t add a int; rollback to s;"),
         good("do $$ begin perform 1; end $$;"),
         good("create function f() returns int language sql begin atomic; select 1; end;"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import is_new, proves_not_null, table_decider
+from sqlmigrate.lint.facts.questions import before_validations, is_new, proves_not_null, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.rewrites.new_columns import added_columns, is_table_in_use
@@ -44,8 +44,12 @@ def _added(case: Case) -> Iterator[tuple[str, Node]]:
 
 
 def _check_set_not_null(case: Case) -> Iterator[Hit]:
-    name = _made_not_null(case)
-    if not name or is_new(case) or proves_not_null(case.table, name):
+    name, table = _made_not_null(case), before_validations(case, case.table)
+    if not name or is_new(case) or proves_not_null(table, name):
+        return
+    if table is not None and table.validated:
+        message = f"whether {table.validated[-1]}, which a file validates, proves that {name} has no NULL"
+        yield Hit(f"{message}; if not, this scans {case.name[1]}", certain=False)
         return
     yield Hit(
         f"making {name} NOT NULL scans {case.name[1]} {BLOCKS_ALL}",
@@ -102,6 +106,10 @@ SET_NOT_NULL = Rule(
         good(_SET_NOT_NULL, _UNPROVED + "alter table t validate constraint c;"),
         good("create table t (a int); alter table t alter a set not null;"),
         good("alter table t add constraint n not null a not valid;"),
+        bad("alter table t validate constraint t_a_fkey; alter table t alter a set not null;"),
+        bad("alter table t validate constraint c, alter a set not null;"),
+        unsure("alter table t validate constraint c; alter table t alter a set not null;"),
+        unsure(_SET_NOT_NULL, "alter table t validate constraint c;"),
     ),
 )
 
@@ -260,7 +268,10 @@ def _check_primary_key(case: Case) -> Iterator[Hit]:
         yield Hit("whether the index columns are NOT NULL; if not, the statement scans the table", certain=False)
         return
     nullable = [name for name in columns if not proves_not_null(case.table, name)]
-    if nullable:
+    if nullable and case.table.validated:
+        message = f"whether {case.table.validated[-1]}, which a file validates, proves that {nullable[0]} has no NULL"
+        yield Hit(message, certain=False)
+    elif nullable:
         yield Hit(
             f"making {', '.join(nullable)} NOT NULL for the primary key scans {case.name[1]} {BLOCKS_ALL}",
             "first add a valid CHECK (… is not null), then run SET NOT NULL",

@@ -30,7 +30,10 @@ def _check_attach(case: Case) -> Iterator[Hit]:
         return
     keys = case.table.keys if case.table else ()
     has_check = child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"])
-    if not has_check and not _is_only_default(case, node["bound"]):
+    if not has_check and child is not None and child.validated:
+        message = f"whether {child.validated[-1]}, which a file validates, proves the bound of {name[1]}"
+        yield Hit(message, by=table_decider(case, child), certain=False)
+    elif not has_check and not _is_only_default(case, node["bound"]):
         yield Hit(
             f"ATTACH PARTITION scans {name[1]} {BLOCKS_ALL}",
             f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
@@ -123,6 +126,7 @@ ATTACH = Rule(
         ),
         good("create table q (id int);" + _ATTACH),
         good("alter index p_idx attach partition q_idx;"),
+        unsure("alter table q validate constraint q_bound; " + _ATTACH),
     ),
 )
 
@@ -141,7 +145,7 @@ def _check_default(case: Case) -> Iterator[Hit]:
     if default is None or is_new(case, default.name):
         return
     checks = (check for check in default.constraints if check.kind == "check" and check.valid)
-    if any("BoolExpr" in (check.expression or {}) for check in checks):
+    if default.validated or any("BoolExpr" in (check.expression or {}) for check in checks):
         message = f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition"
         yield Hit(message, by=table_decider(case, default), certain=False)
         return

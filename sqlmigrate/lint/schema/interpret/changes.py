@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.interpret.definitions import changed
+from sqlmigrate.lint.schema.interpret.dropping import drop_relation
+from sqlmigrate.lint.schema.interpret.sequences import rename_owner, rename_owning_column, rename_sequence
 from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def drop(catalog: Catalog, node: Node, _: Creation) -> None:
     kind = node["removeType"]
     for name in dropped_names(node):
         if kind in RELATIONS:
-            _drop_relation(catalog, catalog.resolve(name))
+            drop_relation(catalog, catalog.resolve(name))
         elif kind == "OBJECT_INDEX":
             catalog.drop_index(name)
         elif kind in TYPES:
@@ -33,9 +35,7 @@ def drop(catalog: Catalog, node: Node, _: Creation) -> None:
         elif kind in ROUTINES:
             catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
         elif kind == "OBJECT_SEQUENCE":
-            sequence = catalog.resolve(name, catalog.sequences)
-            catalog.sequences.pop(sequence, None)
-            catalog.dropped.add(sequence)
+            catalog.drop_sequence(catalog.resolve(name, catalog.sequences))
         elif kind == "OBJECT_SCHEMA":
             _drop_schema(catalog, name[1])
     if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
@@ -52,7 +52,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     name, part = relation(node.get("relation", {})), node.get("subname", "")
-    if kind in RELATIONS:
+    sequence = catalog.resolve(name, catalog.sequences)
+    if kind == "OBJECT_SEQUENCE" or (kind == "OBJECT_TABLE" and sequence in catalog.sequences):
+        rename_sequence(catalog, sequence, (sequence[0], new))
+    elif kind in RELATIONS:
         _rename_table(catalog, name, new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, name, new)
@@ -72,7 +75,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
 def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
-    if kind in RELATIONS:
+    sequence = catalog.resolve(relation(node.get("relation", {})), catalog.sequences)
+    if kind == "OBJECT_SEQUENCE" or (kind == "OBJECT_TABLE" and sequence in catalog.sequences):
+        rename_sequence(catalog, sequence, (schema, sequence[1]))
+    elif kind in RELATIONS:
         old = catalog.resolve(relation(node["relation"]))
         _replace_name(catalog, old, (schema, old[1]))
     elif kind in TYPES:
@@ -80,17 +86,6 @@ def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
         user_type = catalog.types.pop(name, None)
         if user_type is not None:
             catalog.types[schema, name[1]] = replace(user_type, name=(schema, name[1]))
-
-
-def _drop_relation(catalog: Catalog, name: Name) -> None:
-    """Drops a relation and its dependent views and foreign keys: with dependents, DROP succeeds only with CASCADE."""
-    catalog.drop(name)
-    for table in catalog.referring(name):
-        if name in table.reads or (name in table.parents and table.bound is not None):
-            _drop_relation(catalog, table.name)
-        elif any(constraint.references == name for constraint in table.constraints):
-            kept = tuple(constraint for constraint in table.constraints if constraint.references != name)
-            catalog.put(replace(table, constraints=kept))
 
 
 def _drop_type(catalog: Catalog, name: Name) -> None:
@@ -117,7 +112,9 @@ def _drop_schema(catalog: Catalog, schema: str) -> None:
     catalog.schemas.pop(schema, None)
     for name in [name for name in catalog.tables if name[0] == schema]:
         catalog.drop(name)
-    for objects in (catalog.types, catalog.functions, catalog.sequences):
+    for name in [name for name in catalog.sequences if name[0] == schema]:
+        catalog.drop_sequence(name)
+    for objects in (catalog.types, catalog.functions):
         for name in [name for name in objects if name[0] == schema]:
             objects.pop(name)
 
@@ -145,6 +142,7 @@ def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
     table = catalog.tables.get(old)
     if table is None:
         return
+    rename_owner(catalog, old, new)
     catalog.drop(old)
     indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
@@ -178,6 +176,7 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
 
 def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     index = catalog.index(name)
+    catalog.dropped.add(catalog.resolve(name, catalog.index_tables))
     if index is None:
         _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
@@ -195,6 +194,7 @@ def _with_index_name(catalog: Catalog, table: Table, old: str, new: str) -> Tabl
 
 def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.touch(name)
+    rename_owning_column(catalog, table.name, old, new)
 
     def renamed(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(new if name == old else name for name in names)
@@ -243,9 +243,11 @@ def _tree_with(tree: Any, old: str, new: str) -> Any:
 
 def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.table(name)
+    catalog.dropped_constraints.add((catalog.resolve(name)[0], old))
     if table is not None:
         table = _with_index_name(catalog, table, old, new)
-        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new)))
+        validated = tuple(new if name == old else name for name in table.validated)
+        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new), validated=validated))
 
 
 def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
@@ -277,3 +279,9 @@ def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
         catalog.schemas[new] = catalog.schemas.pop(old)
     for name in [name for name in catalog.tables if name[0] == old]:
         _replace_name(catalog, name, (new, name[1]))
+    for name in [name for name in catalog.sequences if name[0] == old]:
+        rename_sequence(catalog, name, (new, name[1]))
+    for name in [name for name in catalog.types if name[0] == old]:
+        catalog.types[new, name[1]] = replace(catalog.types.pop(name), name=(new, name[1]))
+    for name in [name for name in catalog.functions if name[0] == old]:
+        catalog.functions[new, name[1]] = replace(catalog.functions.pop(name), name=(new, name[1]))

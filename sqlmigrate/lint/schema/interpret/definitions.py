@@ -79,6 +79,7 @@ def constraint_of(node: Node, column: str, catalog: Catalog, created: Creation |
         references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
         referenced=tuple(strings(node.get("pk_attrs", ()))),
         no_inherit=bool(node.get("is_no_inherit")),
+        on_delete=node.get("fk_del_action", ""),
         created=created,
     )
 

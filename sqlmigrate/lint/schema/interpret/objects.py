@@ -24,6 +24,7 @@ from sqlmigrate.sql.tree import (
 )
 
 if TYPE_CHECKING:
+    from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.sql.parser import Node
 
 
@@ -62,13 +63,20 @@ def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | Non
     )
 
 
+def view_name(catalog: Catalog, node: Node) -> Name:
+    """Returns the name of a view to create; a view that reads a temporary table is temporary itself."""
+    schema, name = new_name(catalog, node["view"])
+    reads = (catalog.resolve(read) for read in relations_in(node["query"]))
+    return "pg_temp" if any(read[0] == "pg_temp" for read in reads) else schema, name
+
+
 def create_view(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE VIEW; a view with columns of unknown name is partial."""
     reads = tuple(catalog.resolve(name) for name in relations_in(node["query"]))
     names = strings(node.get("aliases", ())) or output_names(catalog, node["query"])
     catalog.put(
         Table(
-            new_name(catalog, node["view"]),
+            view_name(catalog, node),
             "view",
             {name: Column(name) for name in names if name is not None},
             partial=None in names,
@@ -206,11 +214,6 @@ def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
     actions = options(node.get("actions", ()))
     if function is not None and "volatility" in actions:
         catalog.functions[function.name] = replace(function, volatility=str(actions["volatility"]))
-
-
-def create_sequence(catalog: Catalog, node: Node, created: Creation) -> None:
-    """Applies CREATE SEQUENCE."""
-    catalog.sequences.setdefault(new_name(catalog, node["sequence"]), created)
 
 
 def create_schema(catalog: Catalog, node: Node, created: Creation) -> None:

@@ -16,6 +16,7 @@ from sqlmigrate.lint.schema.interpret.definitions import (
     with_not_null,
     without,
 )
+from sqlmigrate.lint.schema.interpret.dropping import drop_readers
 from sqlmigrate.lint.schema.interpret.names import free_name
 from sqlmigrate.sql.tree import bodies, columns_in, definition, relation
 
@@ -91,6 +92,8 @@ def _merged(column: Column, inherited: dict[str, Column]) -> Column:
 
 
 def _inherit(catalog: Catalog, table: Table, parent: Name, created: Creation, bound: Node | None) -> Table:
+    if bound is not None:
+        catalog.put(_partitioned(catalog.touch(parent)))
     known = catalog.tables.get(parent)
     table = replace(table, parents=(*table.parents, parent), bound=bound)
     if known is None:
@@ -166,15 +169,26 @@ def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation
 
 
 def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
-    """Drops a column with its indexes and constraints."""
+    """Drops a column with its indexes, constraints and sequences, also in the partitions."""
     name = command["name"]
     columns = {key: column for key, column in table.columns.items() if key != name}
     indexes = tuple(index for index in table.indexes if name not in index_columns(index))
     for index in table.indexes:
         if index not in indexes:
             catalog.index_tables.pop(index.name, None)
+            catalog.dropped.add(index.name)
     constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
-    return replace(table, columns=columns, indexes=indexes, constraints=constraints)
+    catalog.drop_owned(table.name, name)
+    table = replace(table, columns=columns, indexes=indexes, constraints=constraints)
+    catalog.put(table)
+    if command.get("behavior") == "DROP_CASCADE":
+        drop_readers(catalog, table.name, name)
+    for child in catalog.children(table.name):
+        if child.bound is not None and (
+            name in child.columns or any(name in index_columns(index) for index in child.indexes)
+        ):
+            catalog.put(_drop_column(catalog, child, command, _))
+    return table
 
 
 def index_columns(index: Index) -> set[str]:
@@ -223,10 +237,14 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation)
     dropped = table.constraint(name)
     if dropped is None and (unnamed := _not_null_by_name(table, name)):
         return with_not_null(table, (unnamed,), not_null=False)
-    catalog.index_tables.pop((table.name[0], name), None)
+    catalog.dropped_constraints.add((table.name[0], name))
+    if catalog.index_tables.get((table.name[0], name)) == table.name:
+        catalog.index_tables.pop((table.name[0], name))
+        catalog.dropped.add((table.name[0], name))
     table = replace(
         table,
         constraints=without(table.constraints, name),
+        validated=tuple(constraint for constraint in table.validated if constraint != name),
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
@@ -239,6 +257,8 @@ def _not_null_by_name(table: Table, name: str) -> str:
 
 def _validate(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     name = command["name"]
+    if table.constraint(name) is None and not name.endswith("_fkey"):
+        return replace(table, validated=(*table.validated, name))
     table = replace(table, constraints=changed(table.constraints, name, valid=True))
     valid = table.constraint(name)
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
@@ -248,14 +268,21 @@ def _attach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table
     node = definition(command)
     child = catalog.touch(relation(node["name"]))
     catalog.put(replace(child, parents=(*child.parents, table.name), bound=node.get("bound", {})))
+    return _partitioned(table)
+
+
+def _partitioned(table: Table) -> Table:
+    """Returns the table as a partitioned one: it has or had a partition."""
     return table if table.kind == "partitioned" else replace(table, kind="partitioned")
 
 
 def _detach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     child = catalog.touch(relation(definition(command)["name"]))
     kept = tuple(parent for parent in child.parents if parent != table.name)
-    catalog.put(replace(child, parents=kept, bound=None))
-    return table
+    attached = {index.name for index in table.indexes}
+    indexes = (replace(index, parent=None) if index.parent in attached else index for index in child.indexes)
+    catalog.put(replace(child, parents=kept, bound=None, indexes=tuple(indexes)))
+    return _partitioned(table)
 
 
 def _table_change(**values: Any) -> Callable[[Catalog, Table, Node, Creation], Table]:
