@@ -13,13 +13,18 @@ from sqlmigrate.lint.rules.clients import (
 )
 from sqlmigrate.lint.rules.correctness import (
     bodies,
+    column_changes,
     existing,
     newer,
+    partition_faults,
     reading,
     refused,
     server_only,
+    truncation,
+    type_casts,
     undoing,
     unknown,
+    wrong_kind,
 )
 from sqlmigrate.lint.rules.indexes import concurrently, redundant_or_missing
 from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, transactions
@@ -51,6 +56,11 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *bodies.RULES,
         *unknown.RULES,
         *existing.RULES,
+        *wrong_kind.RULES,
+        *type_casts.RULES,
+        *truncation.RULES,
+        *column_changes.RULES,
+        *partition_faults.RULES,
         *refused.RULES,
         *newer.RULES,
         *undoing.RULES,

@@ -163,6 +163,7 @@ class Catalog:
     `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
     relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
     that a DO block may have changed.
+    `has_casts` is whether a file creates casts.
     `uncertain` is the reason why a statement may have changed any object, or empty.
     """
 
@@ -177,6 +178,7 @@ class Catalog:
         self.schemas: dict[str, Creation] = {}
         self.dropped: set[Name] = set()
         self.uncertain_names: set[str] = set()
+        self.has_casts = False
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import table_decider
-from sqlmigrate.lint.facts.references import Missing, complete_table, is_dropped, missing_in, missing_in_query
+from sqlmigrate.lint.facts.references import (
+    Missing,
+    catalog_after,
+    complete_table,
+    is_dropped,
+    key_fault,
+    missing_in,
+    missing_in_query,
+    persistence_fault,
+)
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
@@ -270,31 +279,32 @@ CONSTRAINT = Rule(
 
 
 def _check_referenced_key(case: Case) -> Iterator[Hit]:
-    if case.statement.inner:
+    if case.statement.inner or (case.node.get("if_not_exists") and case.table is not None):
         return
     for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
         name = case.catalog.resolve(relation(body["pktable"]))
-        table = complete_table(case.catalog, name)
         is_itself = name in (case.name, relation(case.node.get("relation", {})))
-        if table is None or is_itself or table.kind not in ("table", "partitioned"):
-            continue
-        referenced = set(strings(body.get("pk_attrs", ())))
-        usable = [index for index in table.indexes if index.unique and not index.predicate and not index.expressions]
-        if not (any(set(index.columns) == referenced for index in usable) if referenced else table.primary_key):
-            columns = f" ({', '.join(sorted(referenced))})" if referenced else ": it has no primary key"
-            yield Hit(
-                f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}",
-                f"create unique index concurrently … on {table.name[1]} (…);",
-                table_decider(case, table),
-                node=body,
-            )
+        table = complete_table(catalog_after(case) if is_itself else case.catalog, name)
+        if table is not None and (fault := key_fault(table, body)):
+            safer = "" if table.kind == "view" else f"create unique index concurrently … on {table.name[1]} (…);"
+            yield Hit(fault, safer, table_decider(case, table), node=body)
+        elif table is not None and not is_itself and (fault := persistence_fault(_persistence(case), table)):
+            yield Hit(fault, by=table_decider(case, table), node=body)
+
+
+def _persistence(case: Case) -> str:
+    """Returns the persistence of the table that gets the foreign key, or an empty string if it is unknown."""
+    if case.kind == "CreateStmt":
+        return str(case.node["relation"].get("relpersistence", "p"))
+    return case.table.persistence if case.table and case.table.created else ""
 
 
 NO_KEY = Rule(
     name="foreign-key-without-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint.",
+    stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint, "
+    "of a table that is at least as lasting.",
     safe="alter table r add constraint r_code_key unique using index r_code_key;\n"
     "alter table t add foreign key (code) references r (code) not valid;",
     check=_check_referenced_key,
@@ -306,6 +316,13 @@ NO_KEY = Rule(
         bad("create table u (a int references t (a));", _T + "create unique index i on t (a) where b <> '';"),
         bad("create table u (a int references t (a));", _T + "alter table t add unique (a, b);"),
         good("create table u (a int references t);", "create table t (a int primary key);"),
+        bad("create table u (id int primary key, a int, up int references u (a));"),
+        bad("create table u (id int, up int references u);"),
+        bad("alter table t add foreign key (a) references t (a) not valid;", _T),
+        bad("create table u (a int references r);", "create table r (a int, b int, primary key (a, b));"),
+        bad("create table u (a int references v (a));", _T + "create view v as select a from t;"),
+        bad("create table u (a int references r);", "create unlogged table r (a int primary key);"),
+        good("alter table t add foreign key (a) references t (a) not valid, add unique (a);", _T),
         good("create table u (a int references t (a));", _T + "alter table t add unique (a);"),
         good("create table u (a int references t (a));", _T + "create unique index i on t (a);"),
         good("create table u (like t, foreign key (a, b) references t (a, b))", _T + "alter table t add unique (b, a)"),

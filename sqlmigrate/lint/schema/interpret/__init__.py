@@ -84,6 +84,7 @@ _CHANGES: dict[str, Callable[[Catalog, Node, Creation], None]] = {
     "DefineStmt": objects.define,
     "CreateFunctionStmt": objects.create_function,
     "AlterFunctionStmt": objects.alter_function,
+    "CreateCastStmt": objects.create_cast,
     "CreateSeqStmt": objects.create_sequence,
     "CreateSchemaStmt": _create_schema,
     "CreateTrigStmt": objects.create_trigger,

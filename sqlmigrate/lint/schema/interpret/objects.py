@@ -208,6 +208,11 @@ def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
         catalog.functions[function.name] = replace(function, volatility=str(actions["volatility"]))
 
 
+def create_cast(catalog: Catalog, _: Node, __: Creation) -> None:
+    """Applies CREATE CAST."""
+    catalog.has_casts = True
+
+
 def create_sequence(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SEQUENCE."""
     catalog.sequences.setdefault(new_name(catalog, node["sequence"]), created)
