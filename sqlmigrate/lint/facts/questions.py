@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.rule import Case
-    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table, UserType
     from sqlmigrate.sql.parser import Node
 
 
@@ -33,7 +33,7 @@ def proves_not_null(table: Table | None, column: str) -> bool:
         return False
     definition = table.columns.get(column)
     return bool(definition and definition.not_null) or any(
-        _implies_not_null(check.expression, column) for check in table.checks
+        implies_not_null(check.expression, column) for check in table.checks
     )
 
 
@@ -48,6 +48,27 @@ def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
         return False
     constrained = domain.not_null or bool(domain.constraints)
     return constrained or (domain.base is not None and is_constrained_domain(catalog, domain.base))
+
+
+def domain_default(catalog: Catalog, type_: Type | None) -> tuple[UserType, Node] | None:
+    """Returns the domain that gives a type its default, with the default, or None if the type has none."""
+    domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None
+    if domain is None or domain.default is None:
+        return domain_default(catalog, domain.base) if domain and domain.base else None
+    return domain, domain.default
+
+
+def domain_requires_value(catalog: Catalog, type_: Type | None) -> bool:
+    """Returns whether a type is a domain that does not accept NULL, by NOT NULL or by a CHECK."""
+    domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None
+    if domain is None:
+        return False
+    checks = (check.expression for check in domain.constraints if check.valid)
+    return (
+        domain.not_null
+        or any(implies_not_null(expression, "value") for expression in checks)
+        or domain_requires_value(catalog, domain.base)
+    )
 
 
 def indexes_reading(table: Table, column: str) -> list[Index]:
@@ -82,15 +103,14 @@ def conjuncts(expression: Node | None) -> Iterator[Node]:
         yield expression
 
 
-def _implies_not_null(expression: Node | None, column: str) -> bool:
+def implies_not_null(expression: Node | None, column: str) -> bool:
+    """Returns whether a condition rejects NULL in the column."""
     for part in conjuncts(expression):
         test = part.get("NullTest", {})
         tested = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", []))
         if test.get("nulltesttype") == "IS_NOT_NULL" and tested[-1:] == [column]:
             return True
         either = part.get("BoolExpr", {})
-        if either.get("boolop") == "OR_EXPR" and all(
-            _implies_not_null(argument, column) for argument in either["args"]
-        ):
+        if either.get("boolop") == "OR_EXPR" and all(implies_not_null(argument, column) for argument in either["args"]):
             return True
     return False

@@ -165,6 +165,8 @@ def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
             domain = replace(domain, not_null=True)
         case "N":
             domain = replace(domain, not_null=False)
+        case "T":
+            domain = replace(domain, default=node.get("def"))
         case "X":
             domain = replace(domain, constraints=without(domain.constraints, named))
         case "V":
