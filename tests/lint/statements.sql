@@ -380,3 +380,13 @@ alter table w add x dlate
 alter table w add x dgone
 alter table w add x dself
 alter table w add x dfun
+---
+create domain da as int; create domain db as da; create domain dv as int; alter domain dv add constraint c check (value > 0) not valid;
+create table w (a db, v dv); insert into w values (1, 1);
+##
+alter domain da add constraint x check (value > 0)
+alter domain da set not null
+alter domain da add constraint x check (value > 0) not valid
+alter domain db add constraint x check (value > 0)
+alter domain da set default 1
+alter domain dv validate constraint c

@@ -58,6 +58,16 @@ def domain_default(catalog: Catalog, type_: Type | None) -> tuple[UserType, Node
     return domain, domain.default
 
 
+def domains_over(catalog: Catalog, domain: str) -> set[str]:
+    """Returns the unqualified names of the domain, and of all domains over it."""
+    names, found = {domain}, set[str]()
+    while names != found:
+        found = set(names)
+        bases = ((name[1], type_.base.name) for name, type_ in catalog.types.items() if type_.base)
+        names |= {name for name, base in bases if base.rpartition(".")[2] in found}
+    return names
+
+
 def domain_requires_value(catalog: Catalog, type_: Type | None) -> bool:
     """Returns whether a type is a domain that does not accept NULL, by NOT NULL or by a CHECK."""
     domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None

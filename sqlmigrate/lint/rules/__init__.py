@@ -8,6 +8,7 @@ from sqlmigrate.lint.rules.clients import (
     guarantees,
     interfaces,
     renames,
+    required_by_check,
     rows,
     triggers,
 )
@@ -15,6 +16,7 @@ from sqlmigrate.lint.rules.correctness import (
     bodies,
     column_changes,
     existing,
+    immutability,
     newer,
     partition_faults,
     reading,
@@ -27,7 +29,7 @@ from sqlmigrate.lint.rules.correctness import (
     wrong_kind,
 )
 from sqlmigrate.lint.rules.indexes import concurrently, redundant_or_missing
-from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, transactions
+from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, new_triggers, transactions
 from sqlmigrate.lint.rules.rewrites import constraints, new_columns, partitions, storage, type_changes
 from sqlmigrate.lint.rules.style import column_types, conventions
 
@@ -40,13 +42,14 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *storage.RULES,
     ),
     "Indexes": (*concurrently.RULES, *redundant_or_missing.RULES),
-    "Transactions and locks": (*transactions.RULES, *held_locks.RULES, *explicit_locks.RULES),
+    "Transactions and locks": (*transactions.RULES, *held_locks.RULES, *explicit_locks.RULES, *new_triggers.RULES),
     "Breaking changes and data loss": (
         *drops.RULES,
         *renames.RULES,
         *guarantees.RULES,
         *triggers.RULES,
         *rows.RULES,
+        *required_by_check.RULES,
         *functions.RULES,
         *interfaces.RULES,
         *access.RULES,
@@ -61,6 +64,7 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *truncation.RULES,
         *column_changes.RULES,
         *partition_faults.RULES,
+        *immutability.RULES,
         *refused.RULES,
         *newer.RULES,
         *undoing.RULES,

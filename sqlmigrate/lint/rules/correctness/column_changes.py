@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.certain import certain_table
+from sqlmigrate.lint.facts.questions import domains_over
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.sql.tree import relation
+from sqlmigrate.sql.tree import qualified, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ _INTEGERS = ("int2", "int4", "int8")
 
 
 def _check_column(case: Case) -> Iterator[Hit]:
+    if case.kind == "AlterDomainStmt":
+        yield from _of_domain(case)
+        return
     table = certain_table(case.catalog, _table_name(case))
     if case.statement.inner or table is None or table.kind in ("view", "matview"):
         return
@@ -30,6 +34,21 @@ def _check_column(case: Case) -> Iterator[Hit]:
         fault = _fault(case, table, column)
     if fault:
         yield Hit(fault, by=decider(case, column.created or table.created if column else table.created))
+
+
+def _of_domain(case: Case) -> Iterator[Hit]:
+    """Yields a hit for a check of a domain of which a table has an array: PostgreSQL cannot check its elements."""
+    node = case.node
+    checks = node.get("subtype") == "C" and not node["def"]["Constraint"].get("skip_validation")
+    if case.statement.inner or not (checks or node.get("subtype") in ("O", "V")):
+        return
+    domain = qualified(node["typeName"])[1]
+    names = domains_over(case.catalog, domain)
+    for table in list(case.catalog.tables.values()):
+        for column in table.columns.values() if certain_table(case.catalog, table.name) else ():
+            if column.type and column.type.array and column.type.name.rpartition(".")[2] in names:
+                message = f"cannot alter type {domain} because column {table.name[1]}.{column.name} uses it"
+                yield Hit(message, by=decider(case, column.created or table.created))
 
 
 def _table_name(case: Case) -> tuple[str, str]:
@@ -125,7 +144,7 @@ COLUMN = Rule(
     on=(
         *("AT_DropNotNull", "AT_ColumnDefault", "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity"),
         *("AT_DropExpression", "AT_SetExpression", "AT_AlterColumnType", "AT_AddColumn", "AT_DropColumn"),
-        *("AT_DropConstraint", "RenameStmt"),
+        *("AT_DropConstraint", "RenameStmt", "AlterDomainStmt"),
     ),
     stake="The statement fails: a primary key, the identity, the expression or the partitioned table forbids it.",
     safe="alter table t alter id set not null;\nalter table t alter id add generated always as identity;",
@@ -144,6 +163,8 @@ COLUMN = Rule(
         bad("alter table q drop column a;", _Q),
         bad("alter table q rename a to b;", _Q),
         bad("alter table q alter id drop not null;", _Q),
+        bad("alter domain d set not null;", "create domain d as int; create table t (a d[]);"),
+        good("alter domain d add check (value > 0) not valid;", "create domain d as int; create table t (a d[]);"),
         good("alter table t drop constraint t_pkey; alter table t alter id drop not null;", _KEYED),
         good("alter table t alter b set not null, alter b add generated always as identity;", _KEYED),
         good("alter table t alter id drop identity, alter id set default 1;", _IDENTITY),
