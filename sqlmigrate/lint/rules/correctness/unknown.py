@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.sql.parser import Node
 
-_QUERIES = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ViewStmt", "CreateTableAsStmt")
+QUERIES = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ViewStmt", "CreateTableAsStmt")
 _DROPPED = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_INDEX", "OBJECT_TYPE")
 _T = "create table t (a int, b text); "
 
@@ -35,12 +35,12 @@ _T = "create table t (a int, b text); "
 def _check_relations(case: Case) -> Iterator[Hit]:
     if case.statement.inner or case.node.get("missing_ok"):
         return
-    for name in dict.fromkeys(_named(case)):
+    for name in dict.fromkeys(named(case)):
         if is_dropped(case.catalog, name):
             yield Hit(f"{name[1]} does not exist: this file or an earlier file drops or renames it")
 
 
-def _named(case: Case) -> Iterator[Name]:
+def named(case: Case) -> Iterator[Name]:
     """Yields the relations and types that a statement requires."""
     node = case.node
     match case.kind:
@@ -63,7 +63,7 @@ def _named(case: Case) -> Iterator[Name]:
             yield qualified(node["typeName"])
         case "InsertStmt" if "valuesLists" in node.get("selectStmt", {}).get("SelectStmt", {}):
             yield relation(node["relation"])
-        case kind if kind in _QUERIES and "intoClause" not in node:
+        case kind if kind in QUERIES and "intoClause" not in node:
             yield from relations_in(node)
 
 
@@ -79,7 +79,7 @@ GONE = Rule(
     level=Level.ERROR,
     on=(
         *("DropStmt", "CreateStmt", "AlterTableStmt", "TruncateStmt", "IndexStmt", "CreateTrigStmt"),
-        *("RefreshMatViewStmt", "RenameStmt", "AlterEnumStmt", *_QUERIES),
+        *("RefreshMatViewStmt", "RenameStmt", "AlterEnumStmt", *QUERIES),
     ),
     stake="The statement fails: the relation or type was dropped or renamed earlier.",
     safe="alter table t rename to u;\nalter table u add column a int;",
@@ -151,7 +151,7 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for eac
             yield from missing_in(catalog, relation(node["relation"]), strings(node.get("columns", ())), {})
         case "CreateStmt":
             yield from _of_new_table(case)
-        case kind if kind in _QUERIES:
+        case kind if kind in QUERIES:
             yield from _of_query(case)
         case kind if kind.startswith("AT_") and not node.get("missing_ok"):
             yield from missing_in(catalog, case.name, [node.get("name", "")], {})
@@ -197,7 +197,7 @@ COLUMN = Rule(
         *("AT_DropColumn", "AT_AlterColumnType", "AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"),
         *("AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity", "AT_SetExpression", "AT_DropExpression"),
         *("AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_AddConstraint", "AT_AddColumn"),
-        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *_QUERIES),
+        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *QUERIES),
     ),
     stake="The statement fails: the column does not exist.",
     safe="alter table t add column c int;\nalter table t alter column c set default 0;",
