@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret import apply
-from sqlmigrate.sql.tree import relation, strings, walk
+from sqlmigrate.sql.tree import relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlmigrate.lint.rule import Case
-    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
+    from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
 SYSTEM_COLUMNS = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"))
@@ -111,8 +112,12 @@ def _missing_bare(
 
 
 def catalog_after(case: Case) -> Catalog:
-    """Returns the schema after the statement of the case."""
-    catalog = case.catalog.copy()
+    """Returns the tables that the statement of the case names, as they are after it."""
+    catalog = Catalog()
+    catalog.search_path, catalog.uncertain_names = case.catalog.search_path, case.catalog.uncertain_names
+    for table in map(case.catalog.table, relations_in({case.statement.kind: case.statement.body})):
+        if table is not None:
+            catalog.put(table)
     apply(catalog, case.statement.kind, case.statement.body, case.state.created)
     return catalog
 

@@ -32,7 +32,7 @@ from sqlmigrate.lint.rules.correctness import (
 from sqlmigrate.lint.rules.indexes import concurrently, redundant_or_missing
 from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, new_triggers, transactions
 from sqlmigrate.lint.rules.rewrites import constraints, new_columns, partitions, storage, type_changes
-from sqlmigrate.lint.rules.style import column_types, conventions
+from sqlmigrate.lint.rules.style import column_types, conventions, design, rerun
 
 FAMILIES: dict[str, tuple[Rule, ...]] = {
     "Table rewrites and full table scans": (
@@ -71,7 +71,7 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *newer.RULES,
         *undoing.RULES,
     ),
-    "Style": (*column_types.RULES, *conventions.RULES),
+    "Style": (*column_types.RULES, *conventions.RULES, *design.RULES, *rerun.RULES),
     "Reported only by the server (--replay)": server_only.RULES,
 }
 RULES = tuple(rule for rules in FAMILIES.values() for rule in rules)

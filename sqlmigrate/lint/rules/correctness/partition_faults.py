@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
+# The partitions that are compared with a new one: more of them would make many partitions slow.
+_COMPARED = 50
+
 
 def _check_partition(case: Case) -> Iterator[Hit]:
     if case.statement.inner or (case.node.get("if_not_exists") and case.table is not None):
@@ -65,12 +68,14 @@ def _detach_fault(case: Case, parent: Table, child: Table | None) -> str:
 
 
 def _conflict(case: Case, parent: Table, name: Name, bound: Node) -> str:
-    """Returns the partition whose bound overlaps the new one, if both are constants."""
-    for other in case.catalog.children(parent.name):
-        certain = other.bound and other.name != name and certain_table(case.catalog, other.name)
-        if certain and other.bound and overlap(bound, other.bound):
-            what = "conflict with existing default partition" if bound.get("is_default") else "overlap partition"
-            return f"partition {name[1]} would {what} {other.name[1]}"
+    """Returns the partition whose bound overlaps the new one, if both are constants; looks at the last partitions."""
+    default = default_partition(case.catalog, parent.name) if bound.get("is_default") else None
+    if default is not None and default.name != name:
+        return f"partition {name[1]} would conflict with existing default partition {default.name[1]}"
+    for other_name in case.catalog.referrers.get(parent.name, ())[-_COMPARED:]:
+        other = certain_table(case.catalog, other_name) if other_name != name else None
+        if other and other.bound and parent.name in other.parents and overlap(bound, other.bound):
+            return f"partition {name[1]} would overlap partition {other_name[1]}"
     return ""
 
 
