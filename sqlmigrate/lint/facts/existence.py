@@ -34,7 +34,7 @@ def never_created(catalog: Catalog, name: Name) -> bool:
 
 def type_never_created(catalog: Catalog, name: Name) -> bool:
     """Returns whether a type exists in no file, no extension may create it, and it is none of PostgreSQL's own."""
-    if not _is_ours(catalog, name) or catalog.has_extensions or name[1] in _TYPES or name[1].startswith(("pg_", "reg")):
+    if not _is_ours(catalog, name) or catalog.extensions or name[1] in _TYPES or name[1].startswith(("pg_", "reg")):
         return False
     kinds = (catalog.types, catalog.tables)
     return not any(catalog.resolve(name, kind) in kind for kind in kinds)
@@ -42,7 +42,7 @@ def type_never_created(catalog: Catalog, name: Name) -> bool:
 
 def function_never_created(catalog: Catalog, name: Name) -> bool:
     """Returns whether a trigger function exists in no file."""
-    if not _is_ours(catalog, name) or catalog.has_extensions or name[1] in _TRIGGERS or name[1].startswith("RI_"):
+    if not _is_ours(catalog, name) or catalog.extensions or name[1] in _TRIGGERS or name[1].startswith("RI_"):
         return False
     return catalog.resolve(name, catalog.functions) not in catalog.functions
 

@@ -163,7 +163,7 @@ class Catalog:
     `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
     relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
     that a DO block may have changed.
-    `has_casts` is whether a file creates casts, `has_extensions` whether one creates extensions. A schema is
+    `has_casts` is whether a file creates casts, `extensions` are those that files create. A schema is
     `complete` if the files create all of it.
     `uncertain` is the reason why a statement may have changed any object, or empty.
     """
@@ -180,7 +180,7 @@ class Catalog:
         self.dropped: set[Name] = set()
         self.uncertain_names: set[str] = set()
         self.has_casts = False
-        self.has_extensions = False
+        self.extensions: set[str] = set()
         self.complete = False
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH

@@ -242,7 +242,7 @@ def create_extension(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies CREATE EXTENSION, which may create types and functions, and tables unless it is known to create none."""
     if node.get("extname") == "plpgsql":  # which every database has
         return
-    catalog.has_extensions = True
+    catalog.extensions.add(str(node.get("extname")))
     catalog.complete = catalog.complete and node.get("extname") in _WITHOUT_TABLES
 
 
