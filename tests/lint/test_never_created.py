@@ -9,6 +9,7 @@ import pytest
 
 from sqlmigrate.lint import Options, lint
 from sqlmigrate.lint.settings import load
+from tests.scratch import Scratch
 
 EARLIER = """
 create schema app; create table t (id serial primary key, a int); create table app.u (id int);
@@ -95,3 +96,11 @@ def test_a_misspelled_name_is_answered_with_the_closest(tmp_path: Path) -> None:
     file.write_text("alter table custmers add column b int;")
     messages = [finding.message for finding in lint([str(file)], options=Options(complete=True))]
     assert messages == ["custmers does not exist: no file creates it; did you mean customers?"]
+
+
+def test_the_command_reads_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "V1.0.0-001__new.up.sql").write_text("select * from tt;")
+    scratch = Scratch(tmp_path)
+    assert scratch.run("validate", "V1.0.0-001__new.up.sql").returncode == 0
+    shown = scratch.run("validate", "V1.0.0-001__new.up.sql", SQLMIGRATE_LINT_HISTORY="complete")
+    assert "tt does not exist: no file creates it" in shown.stdout
