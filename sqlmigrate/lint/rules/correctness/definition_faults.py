@@ -4,51 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints
-from sqlmigrate.sql.tree import columns_in, qualified, strings, walk
+from sqlmigrate.sql.tree import qualified, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.sql.parser import Node
 
+_PLAIN = {"CONSTR_CHECK": "check constraint", "CONSTR_DEFAULT": "DEFAULT expression"}
 _AGGREGATES = ("count", "sum", "avg", "min", "max", "array_agg", "string_agg", "bool_and", "bool_or")
 
 
 def _check_definition(case: Case) -> Iterator[Hit]:
-    if not case.statement.inner:
-        for fault, node in (*_of_table(case), *_of_expressions(case), *_of_enum(case), *_of_trigger(case)):
-            yield Hit(fault, node=node)
+    if case.statement.inner:
+        return
+    match case.kind:
+        case "AlterEnumStmt":
+            faults = _of_enum(case)
+        case "CreateTrigStmt":
+            faults = _of_trigger(case)
+        case _:
+            faults = _of_table(case) if case.kind == "CreateStmt" else iter(())
+            yield from (Hit(fault, node=node) for fault, node in _of_expressions(case))
+    yield from (Hit(fault, node=node) for fault, node in faults)
 
 
 def _of_table(case: Case) -> Iterator[tuple[str, Node | None]]:
-    if case.kind != "CreateStmt" or (case.node.get("if_not_exists") and case.table is not None):
+    if case.node.get("if_not_exists") and case.table is not None:
         return
-    items = case.node.get("tableElts", ())
-    columns = [item["ColumnDef"] for item in items if "ColumnDef" in item]
-    names = [column.get("colname", "") for column in columns]
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
-            yield f"column {name} specified more than once", None
-    bodies_of_columns = (body for column in columns for body in column_constraints(column))
-    constraints = [*bodies_of_columns, *(item["Constraint"] for item in items if "Constraint" in item)]
-    if [body["contype"] for body in constraints].count("CONSTR_PRIMARY") > 1:
+    names = [item["ColumnDef"].get("colname", "") for item in case.node.get("tableElts", ()) if "ColumnDef" in item]
+    if len(set(names)) < len(names):
+        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        yield f"column {twice} specified more than once", None
+    if sum(addition.kind == "CONSTR_PRIMARY" for addition in additions(case)) > 1:
         yield f"multiple primary keys for table {case.name[1]} are not allowed", None
 
 
 def _of_expressions(case: Case) -> Iterator[tuple[str, Node | None]]:
     """Yields what CHECKs and defaults cannot contain: subqueries, aggregates, columns."""
-    kinds = {"CONSTR_CHECK": "check constraint", "CONSTR_DEFAULT": "DEFAULT expression"}
-    constraints = (body for kind, body in walk(case.node) if kind == "Constraint" and body.get("contype") in kinds)
-    for body in constraints if case.kind in ("CreateStmt", "AT_AddColumn", "AT_AddConstraint") else ():
-        nodes, what = list(walk(body.get("raw_expr"))), kinds[body["contype"]]
-        if any(kind == "SubLink" for kind, _ in nodes):
+    for kind, body, _ in additions(case):
+        what, expression = _PLAIN.get(kind), body.get("raw_expr", {})
+        if what is None or "A_Const" in expression:
+            continue
+        nodes = list(walk(expression))
+        if any(inner == "SubLink" for inner, _ in nodes):
             yield f"cannot use subquery in {what}", body
-        elif body["contype"] == "CONSTR_DEFAULT" and columns_in(body.get("raw_expr")):
+        elif kind == "CONSTR_DEFAULT" and any(inner == "ColumnRef" for inner, _ in nodes):
             yield "cannot use column reference in DEFAULT expression", body
-        elif any(kind == "FuncCall" and _is_aggregate(case, call) for kind, call in nodes):
+        elif any(inner == "FuncCall" and _is_aggregate(case, call) for inner, call in nodes):
             yield f"aggregate functions are not allowed in {what}s", body
 
 

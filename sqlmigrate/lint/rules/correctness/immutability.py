@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.schema.datatype import Type, type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.lint.schema.mutability import changing_call, mutable_part
 from sqlmigrate.sql.tree import bodies, columns_in, qualified, walk
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def _check_expressions(case: Case) -> Iterator[Hit]:
     if case.statement.inner or case.catalog.uncertain:
         return
-    for expression, error, node in _expressions(case):
-        if part := mutable_part(expression, case.catalog, _types(case)):
+    expressions = [item for item in _expressions(case) if item[0]]
+    types = _types(case) if expressions else {}
+    for expression, error, node in expressions:
+        if part := mutable_part(expression, case.catalog, types):
             yield Hit(f"{error}: {part} is not IMMUTABLE", node=node)
     for column, body in _generated(case):
         other = next((name for name in columns_in(body.get("raw_expr")) if _is_generated(case, name)), "")
@@ -44,9 +46,9 @@ def _expressions(case: Case) -> Iterator[tuple[Node | None, str, Node | None]]:
 
 def _generated(case: Case) -> Iterator[tuple[str, Node]]:
     """Yields the generation expressions of a statement, each with its column."""
-    for column in _definitions(case):
-        for body in column_constraints(column):
-            if body["contype"] == "CONSTR_GENERATED":
+    if case.kind != "IndexStmt":
+        for kind, body, column in additions(case):
+            if kind == "CONSTR_GENERATED":
                 yield column.get("colname", ""), body
 
 
@@ -118,9 +120,7 @@ def _check_check(case: Case) -> Iterator[Hit]:
 
 def _checks(case: Case) -> Iterator[Node]:
     """Yields the CHECK constraints that a statement adds to a table or a domain."""
-    for kind, body in walk(case.node):
-        if kind == "Constraint" and body.get("contype") == "CONSTR_CHECK":
-            yield body
+    return (addition.body for addition in additions(case) if addition.kind == "CONSTR_CHECK")
 
 
 def _stable_function(case: Case, expression: Node | None) -> str:

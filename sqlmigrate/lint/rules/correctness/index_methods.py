@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
+from sqlmigrate.lint.schema.interpret.definitions import constrained_columns
 from sqlmigrate.sql.tree import bodies
 
 if TYPE_CHECKING:
@@ -78,18 +79,24 @@ def _of_type(case: Case, method: str, type_: Type, by: Decider, node: Node | Non
 
 def _of_constraints(case: Case) -> Iterator[Hit]:
     """Yields hits for the columns of primary keys and unique constraints."""
-    items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node.get("def", {})]
-    definitions = [item["ColumnDef"] for item in items if "ColumnDef" in item]
-    existing = case.table.columns if case.table is not None and case.kind != "CreateStmt" else {}
-    types = {name: column.type for name, column in existing.items()}
-    types |= {column["colname"]: type_of(column["typeName"]) for column in definitions if "typeName" in column}
-    constraints = [(item["Constraint"], "") for item in items if "Constraint" in item]
-    constraints += [(body, column["colname"]) for column in definitions for body in column_constraints(column)]
-    for body, column_name in constraints:
-        if body["contype"] in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
-            for name in constrained_columns(body, column_name):
-                if (type_ := types.get(name)) is not None:
-                    yield from _of_type(case, "btree", type_, Decider.FILE, body)
+    for kind, body, column in additions(case):
+        if kind not in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") or "indexname" in body:
+            continue
+        for name in constrained_columns(body, column.get("colname", "")):
+            type_ = _type_of_column(case, column, name)
+            if type_ is not None:
+                yield from _of_type(case, "btree", type_, Decider.FILE, body)
+
+
+def _type_of_column(case: Case, definition: Node, name: str) -> Type | None:
+    """Returns the type of a column of a key, which the statement defines or the catalog knows."""
+    if not definition and case.kind == "CreateStmt":
+        columns = (item.get("ColumnDef", {}) for item in case.node["tableElts"])
+        definition = next((column for column in columns if column.get("colname") == name), {})
+    if definition:
+        return type_of(definition["typeName"]) if "typeName" in definition else None
+    column = case.table.columns.get(name) if case.table is not None and case.kind != "CreateStmt" else None
+    return column.type if column is not None else None
 
 
 _T = "create table t (a int, b text, j json, k jsonb, p point);"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.certain import certain_table
 from sqlmigrate.lint.facts.literals import is_too_long, literal_fault
 from sqlmigrate.lint.facts.questions import domain_default, domain_requires_value
@@ -11,7 +12,6 @@ from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints
 from sqlmigrate.sql.tree import bodies, relation
 
 if TYPE_CHECKING:
@@ -43,35 +43,45 @@ def _columns_fault(case: Case, table: Table) -> str:
     if source is not None and "valuesLists" not in source:
         return next((fault for column in columns if names and column and (fault := _written_fault(case, column))), "")
     rows = [row["List"].get("items", []) for row in source["valuesLists"][:_ROWS]] if source is not None else [[]]
+    required = _required(case, table)
     for values in rows:
         if len(values) > len(columns):
             return "it has more expressions than target columns"
         if names and len(values) < len(columns):
             return "it has more target columns than expressions"
         given = dict(zip([column.name for column in columns if column], values, strict=False))
-        if None not in columns and (fault := _row_fault(case, table, given)):
+        if None not in columns and (fault := _row_fault(case, table, given, required)):
             return fault
     return ""
 
 
-def _row_fault(case: Case, table: Table, given: dict[str, Node]) -> str:
-    """Returns why a row of VALUES fails. A trigger may set a missing value, but the types are checked before."""
-    for column in table.columns.values():
-        value = given.get(column.name)
-        is_default = value is None or "SetToDefault" in value
-        if value is not None and not is_default:
-            fault = _written_fault(case, column) or literal_fault(value, column.type, case.catalog)
-            if fault:
-                return f"column {column.name}: {fault}"
-            if is_too_long(value, column.type):
-                return f"column {column.name}: the value is too long for type {column.type}"
-        is_null = is_default and not _has_default(case.catalog, column)
-        if value is not None and value.get("A_Const", {}).get("isnull"):
-            is_null = True
-        required = column.not_null or domain_requires_value(case.catalog, column.type)
-        if is_null and required and not table.triggers and not table.parents:
-            return f"null value in column {column.name}"
-    return ""
+def _row_fault(case: Case, table: Table, given: dict[str, Node], required: list[str]) -> str:
+    """Returns why a row of VALUES fails; `required` are the columns that need a value."""
+    for name, value in given.items():
+        if "SetToDefault" in value:
+            continue
+        column = table.columns[name]
+        fault = _written_fault(case, column) or literal_fault(value, column.type, case.catalog)
+        if fault:
+            return f"column {name}: {fault}"
+        if is_too_long(value, column.type):
+            return f"column {name}: the value is too long for type {column.type}"
+        if name in required and value.get("A_Const", {}).get("isnull"):
+            return f"null value in column {name}"
+    missing = (name for name in required if "SetToDefault" in given.get(name, _OMITTED))
+    name = next((name for name in missing if not _has_default(case.catalog, table.columns[name])), "")
+    return f"null value in column {name}" if name else ""
+
+
+_OMITTED: Node = {"SetToDefault": {}}
+
+
+def _required(case: Case, table: Table) -> list[str]:
+    """Returns the columns that reject NULL; none if a trigger may set them, as one of a partitioned table may."""
+    if table.triggers or table.parents:
+        return []
+    columns = table.columns.values()
+    return [column.name for column in columns if column.not_null or domain_requires_value(case.catalog, column.type)]
 
 
 def _written_fault(case: Case, column: Column) -> str:
@@ -148,11 +158,9 @@ def _defaults(case: Case) -> Iterator[tuple[str, Type | None, Node, Node | None]
         if column is not None and "def" in case.node and not case.catalog.uncertain:
             yield column.name, column.type, case.node["def"], None
         return
-    items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node.get("def", {})]
-    for column_node in (item["ColumnDef"] for item in items if "ColumnDef" in item):
-        for body in column_constraints(column_node):
-            if body["contype"] == "CONSTR_DEFAULT" and "typeName" in column_node:
-                yield column_node["colname"], type_of(column_node["typeName"]), body.get("raw_expr", {}), body
+    for kind, body, column_node in additions(case):
+        if kind == "CONSTR_DEFAULT" and "typeName" in column_node and "A_Const" in body.get("raw_expr", {}):
+            yield column_node["colname"], type_of(column_node["typeName"]), body["raw_expr"], body
 
 
 DEFAULT = Rule(

@@ -25,9 +25,9 @@ def _check_names(case: Case) -> Iterator[Hit]:
     if not catalog.complete or case.statement.inner or case.node.get("missing_ok"):
         return
     new = {relation(case.node["relation"])} if case.kind == "CreateStmt" else set()
-    types = set(_types(case))
+    types = dict.fromkeys(_types(case))
     for name in dict.fromkeys((*named(case), *_others(case))):
-        if name not in new | types and name not in catalog.dropped and never_created(catalog, name):
+        if name not in new and name not in types and name not in catalog.dropped and never_created(catalog, name):
             yield _unknown(name, [known for _, known in catalog.tables])
     for name in types:
         if type_never_created(catalog, name):
