@@ -72,6 +72,8 @@ def _of_call(case: Case, body: Node) -> Iterator[Feature]:
         yield FUNCTIONS[name[1]], f"{name[1]}()"
     elif name[1] == "random" and len(arguments) == 2:
         yield 17, "random() with limits"
+    elif name[1] == "date_trunc" and len(arguments) == 3 and case.kind == "IndexStmt":
+        yield 16, "date_trunc() with a time zone in an index"
     elif name[1] == "timezone" and len(arguments) == 1 and name[0]:
         yield 17, "AT LOCAL"
 

@@ -30,7 +30,7 @@ CHANGING = frozenset(
 _BY_SETTING = frozenset(
     (
         "to_char to_date to_number concat concat_ws format array_to_string array_to_json row_to_json to_json to_jsonb "
-        "jsonb_build_object jsonb_build_array make_timestamptz unaccent"
+        "jsonb_build_object jsonb_build_array make_timestamptz"
     ).split()
 )
 # Functions whose variant for timestamptz depends on the time zone.
@@ -80,7 +80,7 @@ def _typed(kind: str, body: Node, types: Types) -> str:
         old, new = _type(body.get("arg", {}), types), type_of(body["typeName"]) if "typeName" in body else None
         return f"the cast from {old} to {new}" if old and new and new.name in _CASTS.get(old.name, ()) else ""
     name = qualified(body.get("funcname", ()))[1] if kind == "FuncCall" else ""
-    if name in _BY_ZONE:
+    if name in _BY_ZONE and len(body.get("args", ())) < 3:  # a third argument is the time zone
         old = next((type_ for argument in body.get("args", ()) if (type_ := _type(argument, types))), None)
         return f"{name}() of {old}" if old and old.name == "timestamptz" else ""
     return ""

@@ -30,6 +30,7 @@ _ONLY = {
     "gin": frozenset(("jsonb", "tsvector")),
     "gist": _RANGES | {"box", "circle", "point", "polygon", "tsquery", "tsvector"},
 }
+_OF_EXTENSIONS = ("citext", "hstore", "geometry", "geography", "vector", "ltree", "cube")
 _EXTENSIONS = {"gin": {"btree_gin", "hstore", "intarray"}, "gist": {"btree_gist", "ltree", "hstore", "cube", "seg"}}
 
 
@@ -64,7 +65,7 @@ def _unsupported(method: str, node: Node, elements: list[Node]) -> str:
 
 
 def _of_type(case: Case, method: str, type_: Type, by: Decider, node: Node | None = None) -> Iterator[Hit]:
-    if type_.array or type_.name not in BUILT_IN:
+    if type_.array or type_.name not in BUILT_IN or type_.name in _OF_EXTENSIONS:
         return
     message = f"data type {type_} has no default operator class for access method {method}"
     if type_.name in _WITHOUT.get(method, ()):

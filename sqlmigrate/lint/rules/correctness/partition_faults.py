@@ -10,6 +10,7 @@ from sqlmigrate.lint.facts.questions import default_partition
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def _difference(parent: Table, child: Table) -> str:
         own = child.columns.get(name)
         if own is None:
             return f"child table is missing column {name}"
-        if own.type and column.type and own.type != column.type:
+        known = own.type and column.type and own.type.name in BUILT_IN and column.type.name in BUILT_IN
+        if known and own.type != column.type:
             return f"child table {child.name[1]} has different type for column {name}: {own.type}, not {column.type}"
         if column.not_null and own.not_null is False:
             return f"column {name} in child table {child.name[1]} must be marked NOT NULL"

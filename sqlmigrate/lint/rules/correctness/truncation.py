@@ -26,7 +26,8 @@ def _check_truncate(case: Case) -> Iterator[Hit]:
             yield Hit(message, "truncate …;  -- without ONLY", decider(case, table.created), node=item)
         for referrer in case.catalog.referring(name) if case.node.get("behavior") != "DROP_CASCADE" else ():
             keys = [key for key in referrer.constraints if key.references == name and key.enforced]
-            if keys and referrer.name not in names and certain_table(case.catalog, referrer.name):
+            is_truncated = any(other in names for other in (referrer.name, *referrer.parents))
+            if keys and not is_truncated and certain_table(case.catalog, referrer.name):
                 yield Hit(
                     f"cannot truncate {name[1]}: {keys[0].name} of {referrer.name[1]} references it",
                     "delete from …;  -- in batches",

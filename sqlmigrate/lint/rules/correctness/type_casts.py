@@ -34,7 +34,7 @@ def _check_using(case: Case) -> Iterator[Hit]:
         safer = f"alter table … {change} using {quoted(name)}::{new};"
         yield Hit(f"column {name} cannot be cast automatically to type {new}: it is {column.type}", safer, by)
         return
-    literal = None if _drops_default(case, name) else _literal(column, column.type)
+    literal = None if _default_changes(case, name) else _literal(column, column.type)
     if literal is not None and is_assignable(literal, new, case.catalog) is False:
         yield Hit(
             f"default for column {name} cannot be cast automatically to type {new}",
@@ -59,11 +59,18 @@ def _type_of_constant(node: Node, type_: Type) -> Type | None:
     return next((Type(name) for key, name in _LITERALS.items() if key in body), type_)
 
 
-def _drops_default(case: Case, name: str) -> bool:
-    """Returns whether the same ALTER TABLE drops the default: PostgreSQL drops it before it changes the type."""
+def _default_changes(case: Case, name: str) -> bool:
+    """Returns whether the same ALTER TABLE drops the default, or sets it further to the left.
+
+    PostgreSQL drops a default before it changes the type and sets it afterwards. The catalog has the new default.
+    """
+    commands = case.statement.commands
+    before = next((at for at, command in enumerate(commands) if command is case.node), 0)
     return any(
-        command["subtype"] == "AT_ColumnDefault" and command.get("name") == name and "def" not in command
-        for command in case.statement.commands
+        command["subtype"] == "AT_ColumnDefault"
+        and command.get("name") == name
+        and (at < before or "def" not in command)
+        for at, command in enumerate(commands)
     )
 
 
