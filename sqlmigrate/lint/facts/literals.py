@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _LITERALS = {"ival": "int4", "fval": "numeric", "boolval": "bool"}
 # PostgreSQL 16 and newer also accept 0x1F, 0b1, 0o7 and 1_000.
 _INTEGER = re.compile(r"\s*[+-]?(?:\d[\d_]*|0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+)\s*")
+# What every number, and every date, contains.
+_NUMERIC = re.compile(r"\d|nan|inf", re.IGNORECASE)
+_DATE = re.compile(r"\d|now|today|tomorrow|yesterday|epoch|infinity|allballs", re.IGNORECASE)
 _UUID = re.compile(r"\{?(?:[\da-fA-F]{4}-?){7}[\da-fA-F]{4}\}?")
 _WORDS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
@@ -52,6 +55,10 @@ def _is_accepted(value: str, type_: str) -> bool:
         case "bool":
             word = value.strip().lower()
             return word not in ("", "o") and any(valid.startswith(word) for valid in _WORDS)
+        case "float4" | "float8" | "numeric":
+            return _NUMERIC.search(value) is not None
+        case "date" | "timestamp" | "timestamptz":
+            return _DATE.search(value) is not None
         case "uuid":
             return _UUID.fullmatch(value) is not None
         case "json" | "jsonb":

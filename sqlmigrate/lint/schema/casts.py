@@ -19,7 +19,8 @@ _REFERENCES = (
 ).split()
 # pg_cast of PostgreSQL 14 to 18, castcontext a and i, without the casts to text.
 _ASSIGNED: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("int2", "int4", "int8"), (*_NUMBERS, "money", *_REFERENCES)),
+    "int2": (*_NUMBERS, *_REFERENCES),
+    **dict.fromkeys(("int4", "int8"), (*_NUMBERS, "money", *_REFERENCES)),
     **dict.fromkeys(("float4", "float8"), _NUMBERS),
     "numeric": (*_NUMBERS, "money"),
     "money": ("numeric",),
@@ -37,11 +38,18 @@ _ASSIGNED: dict[str, tuple[str, ...]] = {
     "timetz": ("time",),
     "json": ("jsonb",),
     "jsonb": ("json",),
+    "box": ("polygon",),
+    "path": ("polygon",),
+    "point": ("box",),
+    "polygon": ("path",),
     "macaddr": ("macaddr8",),
     "macaddr8": ("macaddr",),
 }
 # Types of PostgreSQL itself; an extension may create casts from and to its own types.
-_CORE = frozenset(_ASSIGNED) | frozenset("bool bytea bpchar uuid xml tsvector tsquery pg_lsn".split())
+_CORE = frozenset(_ASSIGNED) | frozenset(
+    "bool bytea bpchar uuid xml tsvector tsquery pg_lsn circle line lseg int4range int8range numrange tsrange "
+    "tstzrange daterange name".split()
+)
 
 
 def is_assignable(old: Type, new: Type, catalog: Catalog) -> bool | None:

@@ -69,6 +69,8 @@ def _fault(case: Case, table: Table, column: Column) -> str:  # noqa: C901  # on
     name, node, title = column.name, case.node, f"column {column.name} of {table.name[1]}"
     primary = table.primary_key
     match case.kind:
+        case "AT_DropColumn" if name in table.keys and node.get("behavior") == "DROP_CASCADE":
+            return f"cannot drop column {name} because it is part of the partition key of {table.name[1]}"
         case "AT_DropNotNull" if primary and name in primary.columns:
             return f"column {name} is in a primary key"
         case "AT_DropNotNull" | "AT_ColumnDefault" if column.identity:
@@ -165,6 +167,7 @@ COLUMN = Rule(
         bad("alter table q alter id drop not null;", _Q),
         bad("alter domain d set not null;", "create domain d as int; create table t (a d[]);"),
         good("alter domain d add check (value > 0) not valid;", "create domain d as int; create table t (a d[]);"),
+        bad("alter table p drop column id cascade;", _Q),
         good("alter table t drop constraint t_pkey; alter table t alter id drop not null;", _KEYED),
         good("alter table t alter b set not null, alter b add generated always as identity;", _KEYED),
         good("alter table t alter id drop identity, alter id set default 1;", _IDENTITY),

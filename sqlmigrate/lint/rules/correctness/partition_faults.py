@@ -28,6 +28,7 @@ def _check_partition(case: Case) -> Iterator[Hit]:
         return
     if case.kind == "CreateStmt":
         if "partbound" not in case.node:
+            yield from _of_inheritance(case)
             return
         parent_name, child = relation(case.node["inhRelations"][0]["RangeVar"]), case.name
         bound: Node | None = case.node["partbound"]
@@ -40,6 +41,13 @@ def _check_partition(case: Case) -> Iterator[Hit]:
     parent = certain_table(case.catalog, parent_name)
     if parent is not None and (fault := _fault(case, parent, child, bound)):
         yield Hit(fault, by=decider(case, parent.created))
+
+
+def _of_inheritance(case: Case) -> Iterator[Hit]:
+    for item in case.node.get("inhRelations", ()):
+        parent = certain_table(case.catalog, relation(item["RangeVar"]))
+        if parent is not None and parent.kind == "partitioned":
+            yield Hit(f"cannot inherit from partitioned table {parent.name[1]}", by=decider(case, parent.created))
 
 
 def _fault(case: Case, parent: Table, name: Name, bound: Node | None) -> str:
@@ -122,6 +130,7 @@ PARTITION = Rule(
         bad("create table n partition of p for values from (9) to (20);", _P + _Q),
         bad("create table n partition of p for values from (9) to (9);", _P),
         bad("create table n partition of t default;", "create table t (a int);"),
+        bad("create table n () inherits (p);", _P),
         bad(_ATTACH, _P + "create table n (id int not null);"),
         bad(_ATTACH, _P + "create table n (id bigint not null, a text);"),
         bad(_ATTACH, _P + "create table n (id int, a text);"),

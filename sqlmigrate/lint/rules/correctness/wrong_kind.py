@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.certain import certain_kind, certain_table
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
@@ -27,12 +28,13 @@ _OF_OBJECT = {
     "OBJECT_INDEX": "index",
     "OBJECT_SEQUENCE": "sequence",
 }
-# ALTER TABLE can rename and move any relation, and change defaults and options of a view.
+# ALTER TABLE can rename and move any relation, and change the options of a view.
 _STRICT = ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE")
-_NOT_OF_VIEW = (
+_ALSO_OF = {"AT_ColumnDefault": ("view",), "AT_SetLogged": ("sequence",), "AT_SetUnLogged": ("sequence",)}
+_OF_TABLE = (
     *("AT_AddColumn", "AT_DropColumn", "AT_AlterColumnType", "AT_SetNotNull", "AT_DropNotNull", "AT_AddConstraint"),
     *("AT_DropConstraint", "AT_ValidateConstraint", "AT_AddIdentity", "AT_EnableTrig", "AT_DisableTrig"),
-    *("AT_AttachPartition", "AT_DetachPartition", "AT_EnableRowSecurity", "AT_SetLogged", "AT_SetUnLogged"),
+    *("AT_AttachPartition", "AT_DetachPartition", "AT_EnableRowSecurity", *_ALSO_OF),
 )
 _TABLES = ("table", "foreign table")
 _INSTEAD = 64  # TRIGGER_TYPE_INSTEAD
@@ -41,7 +43,7 @@ _INSTEAD = 64  # TRIGGER_TYPE_INSTEAD
 def _check_kind(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
-    for name, kinds, action in _required(case):
+    for name, kinds, action in (*_required(case), *_referenced(case)):
         kind = certain_kind(case.catalog, name)
         if kind and kind not in kinds:
             table = certain_table(case.catalog, name)
@@ -85,8 +87,15 @@ def _required(case: Case) -> Iterator[Required]:  # noqa: C901, PLR0912  # one c
                 yield relation(parent["RangeVar"]), _TABLES, "inheritance"
         case "InsertStmt" | "UpdateStmt" | "DeleteStmt":
             yield relation(node["relation"]), (*_TABLES, "view"), case.kind.removesuffix("Stmt").upper()
-        case kind if kind in _NOT_OF_VIEW and case.statement.body.get("objtype") == "OBJECT_TABLE":
-            yield case.name, (*_TABLES, "index", "sequence"), "this subcommand of ALTER TABLE"
+        case kind if kind in _OF_TABLE and case.statement.body.get("objtype") == "OBJECT_TABLE":
+            yield case.name, (*_TABLES, *_ALSO_OF.get(kind, ())), "this subcommand of ALTER TABLE"
+
+
+def _referenced(case: Case) -> Iterator[Required]:
+    if case.kind in ("CreateStmt", "AT_AddColumn", "AT_AddConstraint"):
+        for kind, body, _ in additions(case):
+            if kind == "CONSTR_FOREIGN" and relation(body["pktable"]) != relation(case.statement.body["relation"]):
+                yield relation(body["pktable"]), ("table",), "the foreign key"
 
 
 def _of_trigger(case: Case) -> Iterator[Required]:
@@ -121,7 +130,7 @@ WRONG_KIND = Rule(
     on=(
         *("DropStmt", "RenameStmt", "AlterObjectSchemaStmt", "CommentStmt", "IndexStmt", "TruncateStmt", "ViewStmt"),
         *("RefreshMatViewStmt", "CreatePolicyStmt", "CreateTrigStmt", "CreateStmt", "AlterEnumStmt"),
-        *("AlterDomainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", *_NOT_OF_VIEW),
+        *("AlterDomainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", *_OF_TABLE),
     ),
     stake="The statement fails: it does not apply to this kind of object. IF EXISTS does not help.",
     safe="drop view v;",
@@ -139,6 +148,7 @@ WRONG_KIND = Rule(
         bad("create trigger g before insert on v for each row execute function f();", _V + _F),
         bad("create trigger g instead of insert on t for each row execute function f();", _T + _F),
         bad("create table q partition of v default;", _V),
+        bad("create table u (a int references v (a));", _V),
         bad("drop domain mood;", "create type mood as enum ('ok');"),
         good("drop view v;", _V),
         good("alter table v rename to w;", _V),
