@@ -81,3 +81,54 @@ def test_create_trigger_blocks_writes_where_the_rule_says_so(trigger: str, datab
         with connection.transaction():
             connection.execute(trigger.encode())
             assert bool(connection.execute(LOCKED).fetchall()) is TRIGGERS[trigger]
+
+
+# Expressions of table c, and whether their value changes with time, session or other rows.
+CONDITIONS = {
+    "ts < now()": True,
+    "ts < current_timestamp": True,
+    "ts <= clock_timestamp() + interval '5 min'": True,
+    "day <= current_date": True,
+    "day < localtimestamp::date": True,
+    "who = current_user": True,
+    "who = session_user": True,
+    "who = current_setting('app.tenant', true)": True,
+    "n < random()": True,
+    "n < nextval('s')": True,
+    "n < count_of(n)": True,
+    "age > pg_backend_pid()": True,
+    "id <> gen_random_uuid()": True,
+    "ts < txid_current()::text::timestamptz": True,
+    "n > 0": False,
+    "ts < '2030-01-01'": False,
+    "day between '2020-01-01' and '2030-01-01'": False,
+    "lower(who) = who": False,
+    "length(who) < 10 and who ~ '^a'": False,
+    "n = steady(n)": False,
+    "num_nonnulls(n, who) = 1": False,
+    "who in ('now()', 'current_user')": False,
+}
+CHECKED = """
+create table c (ts timestamptz, day date, who text, n bigint, age int, id uuid); create sequence s;
+create function count_of(x bigint) returns bigint language plpgsql stable
+    as 'begin return (select count(*) from c); end';
+create function steady(x bigint) returns bigint language plpgsql immutable as 'begin return x; end';
+"""
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_check_changes_where_the_server_refuses_an_index(condition: str, database: str, tmp_path: Path) -> None:
+    (tmp_path / "V1.0.0-001__old.up.sql").write_text(CHECKED)
+    file = tmp_path / "V1.0.0-002__new.up.sql"
+    file.write_text(f"alter table c add constraint k check ({condition}) not valid;")
+    reported = "changing-check" in {finding.rule for finding in lint([str(file)])}
+    assert reported is CONDITIONS[condition]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(CHECKED.encode())
+        connection.execute(file.read_text().encode())
+        index = f"create index on c (n) where {condition}".encode()
+        if reported:
+            with pytest.raises(psycopg.errors.InvalidObjectDefinition):
+                connection.execute(index)
+        else:
+            connection.execute(index)
