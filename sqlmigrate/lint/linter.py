@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Options:
     run on an embedded server, whose results override those of the rules. At most `processes` processes share many
     files; a program with threads must leave it at one. With `remembers` the findings in many files are stored in
     the user's cache. `pending` are migrations that will be deployed together: no application uses what one of them
-    creates.
+    creates. `complete` says that the migrations of a directory create the whole schema.
     """
 
     preset: str = "safety"
@@ -69,6 +69,7 @@ class Options:
     processes: int = 1
     pending: Collection[str] = ()
     remembers: bool = False
+    complete: bool = False
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -84,6 +85,8 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     """
     order = {path: number for number, path in enumerate(paths)}
     chosen = options or Options()
+    if len(earlier) > 1:  # the files of one directory do not show what those of another create
+        chosen = replace(chosen, complete=False)
     runs = list(timelines(order, earlier))
     many = sum(map(len, runs)) >= _MANY
     remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
@@ -95,7 +98,7 @@ def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]
     from sqlmigrate.lint.memory import Memory  # only many files need it
 
     rules = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
-    memory = Memory(runs, repr((*rules, sorted(options.pending))))
+    memory = Memory(runs, repr((*rules, sorted(options.pending), options.complete)))
     stored = memory.recall()
     rest = without(runs, stored)
     new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
@@ -145,6 +148,8 @@ def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]
     for moments in runs:
         deployed = list[str]()
         catalog, number = keeper.start(moments[0].path)
+        if not number:
+            catalog.complete = selection.complete and moments[0].known
         up, up_number, pending = None, 0, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
@@ -172,6 +177,7 @@ class _Selection:
     def __init__(self, options: Options) -> None:
         self.settings = (options.postgres, options.naming)
         self.pending = frozenset(options.pending)
+        self.complete = options.complete
         self._texts = options.texts
         self._server: Replay | None = None
         if options.replay:

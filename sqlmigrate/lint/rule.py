@@ -65,7 +65,8 @@ class Example:
     """SQL that shows a rule; `earlier` is the SQL of earlier files.
 
     A `bad` example has a finding of the rule, a good example has none, and an `unsure` example has one of level info.
-    `naming` holds patterns as in the configuration. `up` is the up file of a down file; `postgres` is the version of
+    `naming` holds patterns as in the configuration; `complete` is `history = "complete"`.
+    `up` is the up file of a down file; `postgres` is the version of
     the server.
     """
 
@@ -77,6 +78,7 @@ class Example:
     naming: tuple[tuple[str, str], ...] = ()
     up: str = ""
     postgres: int = 18
+    complete: bool = False
 
 
 def _described_only(_: Case) -> Iterable[Hit]:

@@ -57,6 +57,8 @@ def _example(example: Example) -> Iterator[str]:
         yield "\n".join(f"-- earlier: {line}" for line in example.earlier.strip().splitlines())
     if not example.name.endswith("example.up.sql"):
         yield f"-- {example.name}:"
+    if example.complete:
+        yield '-- with history = "complete":'
     if example.postgres < 18:
         yield f"-- on PostgreSQL {example.postgres}:"
     yield example.sql.strip()

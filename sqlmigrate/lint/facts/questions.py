@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.rule import Case
-    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table, UserType
     from sqlmigrate.sql.parser import Node
 
 
@@ -63,6 +63,37 @@ def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
     return constrained or (domain.base is not None and is_constrained_domain(catalog, domain.base))
 
 
+def domain_default(catalog: Catalog, type_: Type | None) -> tuple[UserType, Node] | None:
+    """Returns the domain that gives a type its default, with the default, or None if the type has none."""
+    domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None
+    if domain is None or domain.default is None:
+        return domain_default(catalog, domain.base) if domain and domain.base else None
+    return domain, domain.default
+
+
+def domains_over(catalog: Catalog, domain: str) -> set[str]:
+    """Returns the unqualified names of the domain, and of all domains over it."""
+    names, found = {domain}, set[str]()
+    while names != found:
+        found = set(names)
+        bases = ((name[1], type_.base.name) for name, type_ in catalog.types.items() if type_.base)
+        names |= {name for name, base in bases if base.rpartition(".")[2] in found}
+    return names
+
+
+def domain_requires_value(catalog: Catalog, type_: Type | None) -> bool:
+    """Returns whether a type is a domain that does not accept NULL, by NOT NULL or by a CHECK."""
+    domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None
+    if domain is None:
+        return False
+    checks = (check.expression for check in domain.constraints if check.valid)
+    return (
+        domain.not_null
+        or any(implies_not_null(expression, "value") for expression in checks)
+        or domain_requires_value(catalog, domain.base)
+    )
+
+
 def indexes_reading(table: Table, column: str) -> list[Index]:
     """Returns the indexes that read the column in an expression or in the predicate."""
     return [index for index in table.indexes if column in columns_in([*index.expressions, index.predicate or {}])]
@@ -96,7 +127,7 @@ def conjuncts(expression: Node | None) -> Iterator[Node]:
 
 
 def implies_not_null(expression: Node | None, column: str) -> bool:
-    """Returns whether a condition is not true where the column is NULL, by IS NOT NULL."""
+    """Returns whether a condition rejects NULL in the column."""
     for part in conjuncts(expression):
         test = part.get("NullTest", {})
         tested = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", []))

@@ -186,7 +186,9 @@ class Catalog:
     are the tables that the current file created or changed, `whole` those that may not be partial. `dropped` are the
     relations, indexes and types that a file dropped or renamed, `dropped_constraints` the constraints. `owners` are the
     table and the column that own a sequence, `owned` the sequences that a table owns, or once did. `uncertain_names`
-    are the unqualified names of objects that a DO block may have changed. `uncertain` is the reason why a statement may have changed any object, or empty.
+    are the unqualified names of objects that a DO block may have changed. `has_casts` is whether a file creates casts,
+    `extensions` are those that files create. A schema is `complete` if the files create all of it. `uncertain` is the
+    reason why a statement may have changed any object, or empty.
     `journal` records the changes since the last up file before its down file.
     """
 
@@ -208,6 +210,9 @@ class Catalog:
         self.dropped = Members[Name](self.journal)
         self.dropped_constraints = Members[Name](self.journal)
         self.uncertain_names = Members[str](self.journal)
+        self.has_casts = False
+        self.extensions = Members[str](self.journal)
+        self.complete = False
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 

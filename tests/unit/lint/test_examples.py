@@ -27,7 +27,8 @@ def test_example_has_the_documented_finding(rule: Rule, example: Example, tmp_pa
         (tmp_path / example.name.replace(".down.", ".up.")).write_text(example.up)
     file = tmp_path / example.name
     file.write_text(example.sql)
-    options = Options("all", {}, example.postgres, dict(example.naming), replay=rule in server_only.RULES)
+    replay = rule in server_only.RULES
+    options = Options("all", {}, example.postgres, dict(example.naming), replay=replay, complete=example.complete)
     findings = lint([str(file)], [str(tmp_path)], options)
     levels = {finding.level for finding in findings if finding.rule == rule.name}
     expected = {rule.level} if example.bad else {Level.INFO} if example.unsure else set()

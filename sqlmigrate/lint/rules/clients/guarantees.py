@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ _CONSEQUENCES = {
     "exclude": "rows that conflict with each other can be stored",
     "": "rows that violate it can be stored",
 }
+# Names of primary keys: PostgreSQL's own, and those of other tools and handbooks.
+_PRIMARY = re.compile(r"_pkey$|_pk$|^pk_|_primary(_?key)?$|^primary_?key", re.IGNORECASE)
 _rule = partial(Rule, level=Level.WARNING, on=("AT_DropConstraint",))
 
 
@@ -64,7 +67,7 @@ def _drop_primary_key(case: Case) -> Iterator[Hit]:
 
 
 def _is_primary(name: str, constraint: Constraint | None) -> bool:
-    return constraint.kind == "primary" if constraint else name.endswith("_pkey")
+    return constraint.kind == "primary" if constraint else _PRIMARY.search(name) is not None
 
 
 def _is_replaced(case: Case, name: str, old: Constraint | None) -> Callable[[Catalog], bool]:
@@ -106,6 +109,8 @@ DROP_PRIMARY_KEY = _rule(
     examples=(
         bad("alter table t drop constraint t_pkey;"),
         bad("alter table t drop constraint t_pkey;", "create table t (id int primary key);"),
+        bad("alter table users drop constraint users_pk;"),
+        bad('alter table users drop constraint "PK_users";'),
         bad("alter table t drop constraint p;", "create table t (id int, constraint p primary key (id));"),
         bad("alter table t drop constraint t_pkey, add primary key (a, b);", _KEYED),
         bad("alter table t drop constraint if exists t_pkey; alter table t add id uuid default f() primary key;"),

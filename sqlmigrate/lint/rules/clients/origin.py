@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.questions import implies_not_null
 from sqlmigrate.lint.facts.usage import decider, is_in_use
+from sqlmigrate.lint.schema.interpret.definitions import constrained_columns
+from sqlmigrate.sql.tree import columns_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,3 +41,17 @@ def run_before(case: Case, kind: str) -> Iterator[Node]:
 def at_end(name: Name, condition: Callable[[Table], bool]) -> Callable[[Catalog], bool]:
     """Returns a test for `Hit.unless`: whether the table exists and meets the condition."""
     return lambda catalog: name in catalog.tables and condition(catalog.tables[name])
+
+
+def required_columns(case: Case) -> list[str]:
+    """Returns the columns that a subcommand of ALTER TABLE makes required, by NOT NULL, a key or a CHECK.
+
+    With NOT VALID, the rows that exist need no value.
+    """
+    if case.kind == "AT_SetNotNull":
+        return [case.node.get("name", "")]
+    body = case.node["def"]["Constraint"]
+    if body["contype"] in ("CONSTR_NOTNULL", "CONSTR_PRIMARY"):
+        return list(constrained_columns(body))
+    expression = body.get("raw_expr") if body["contype"] == "CONSTR_CHECK" else None
+    return [name for name in columns_in(expression) if implies_not_null(expression, name)]

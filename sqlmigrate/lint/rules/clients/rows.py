@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import conjuncts, implies_not_null
+from sqlmigrate.lint.facts.questions import conjuncts, domain_default, domain_requires_value, implies_not_null
 from sqlmigrate.lint.facts.rows import NO_COLUMNS, is_emptied, rows_in
 from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relation_in_use, table_column
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
-from sqlmigrate.lint.rules.clients.origin import created_by, has_value
+from sqlmigrate.lint.rules.clients.origin import created_by, has_value, required_columns
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.defaults import is_null
-from sqlmigrate.lint.schema.interpret.definitions import column_of, constrained_columns, index_used
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.lint.schema.catalog import Column, Name
     from sqlmigrate.lint.schema.state import Rows
@@ -197,27 +197,16 @@ def _required(case: Case) -> Iterator[Hit]:
 def _null_columns(case: Case, rows: Rows | None) -> Iterable[str]:
     """Returns the columns that must not be NULL from now on, and are or become NULL in every row or in some."""
     nulls = rows.nulls if rows else NO_COLUMNS
-    if case.kind == "AT_AddConstraint":
-        return [name for name in _required_by(case, case.node["def"]["Constraint"]) if name in nulls]
     if case.kind == "AT_ValidateConstraint":
         constraint = case.table.constraint(case.node.get("name", "")) if case.table else None
         return [name for name in nulls if constraint and implies_not_null(constraint.expression, name)]
-    if case.kind == "AT_SetNotNull":
-        name = case.node.get("name", "")
-        return [name] if name in nulls or _is_still_empty(case) else ()
-    column = column_of(case.node["def"]["ColumnDef"], None)
-    exists = case.node.get("missing_ok") and table_column(case, column.name) is not None
-    return [column.name] if not exists and _lacks_value(case, column) else ()
-
-
-def _required_by(case: Case, node: Node) -> Sequence[str]:
-    """Returns the columns that a new constraint requires to have no NULL in any row."""
-    if node.get("skip_validation") or node["contype"] not in ("CONSTR_PRIMARY", "CONSTR_NOTNULL", "CONSTR_CHECK"):
-        return []
-    used = index_used(case.catalog, case.table, node) if case.table else None
-    names = used.columns if used else constrained_columns(node)
-    is_check = node["contype"] == "CONSTR_CHECK"
-    return [name for name in names if not is_check or implies_not_null(node.get("raw_expr"), name)]
+    if case.kind == "AT_AddColumn":
+        column = column_of(case.node["def"]["ColumnDef"], None)
+        exists = case.node.get("missing_ok") and table_column(case, column.name) is not None
+        return [column.name] if not exists and _lacks_value(case, column) else ()
+    if case.node.get("def", {}).get("Constraint", {}).get("skip_validation"):
+        return ()
+    return [name for name in required_columns(case) if name in nulls or is_still_empty(case, name)]
 
 
 def _has_rows(case: Case) -> bool:
@@ -227,18 +216,20 @@ def _has_rows(case: Case) -> bool:
 
 
 def _lacks_value(case: Case, column: Column) -> bool:
-    """Whether a new column must have a value, by NOT NULL or its domain, and has none in existing rows."""
-    domain = case.catalog.type(column.type.name) if column.type else None
-    if not (column.not_null or (domain and domain.not_null)) or column.identity or column.generated:
+    """Whether a new column must have a value, by NOT NULL, a CHECK or its domain, and has none in existing rows."""
+    checks = column_constraints(case.node["def"]["ColumnDef"])
+    is_checked = any(implies_not_null(check.get("raw_expr"), column.name) for check in checks)
+    is_required = column.not_null or is_checked or domain_requires_value(case.catalog, column.type)
+    if not is_required or column.identity or column.generated:
         return False
     if column.default is None:
-        return domain is None or domain.default is None
+        return domain_default(case.catalog, column.type) is None
     return is_null(column.default)
 
 
-def _is_still_empty(case: Case) -> bool:
+def is_still_empty(case: Case, name: str) -> bool:
     """Whether this file added the column without a value, and no statement since can have set one."""
-    column = table_column(case, case.node.get("name", ""))
+    column = table_column(case, name)
     if column is None or column.created is None or column.created.file != case.state.file:
         return False
     filled = has_value(column) or column.not_null or not relation_in_use(case, case.name)
@@ -261,6 +252,11 @@ REQUIRED = Rule(
         bad("alter table t add column b int; alter table t alter b set not null;"),
         down("alter table t add column b int not null;", "alter table t drop column b;", bad=True),
         bad("alter table t add column b int not null check (b > 0), add c int;"),
+        bad("alter table t add column b int check (b is not null);"),
+        bad("alter table t add b d;", "create table t (a int); create domain d as int check (value is not null);"),
+        bad("alter table t add column b int; alter table t add check (b is not null);"),
+        good("alter table t add column b int default 0 check (b is not null);"),
+        good("alter table t add column b int; alter table t add check (b is not null) not valid;"),
         good("alter table t add column b int not null default 0;"),
         good("alter table t add column b int;"),
         good("alter table t add column b bigserial not null;"),
@@ -286,13 +282,17 @@ def _narrowing(case: Case) -> Iterator[Hit]:
     if is_emptied(case.catalog, case.state, case.name):
         return
     column, new = table_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
-    if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):
+    old = column.type if column is not None else None
+    if (old is None and new.name in _NARROWEST) or (old is not None and is_narrower(old, new, case.catalog)):
         yield Hit(
-            f"not every {column.type} fits in {new}: this fails, or truncates or rounds values of {name}",
+            f"not every {old or 'other value'} fits in {new}: this fails, or truncates or rounds values of {name}",
             "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
             created_by(case, column),
         )
 
+
+# Types that have no narrower type of their kind: whatever the column had, it had more values.
+_NARROWEST = ("int2", "bool", "float4", "char")
 
 NARROWING = Rule(
     name="narrowing-type",
@@ -310,6 +310,7 @@ NARROWING = Rule(
         bad("alter table t alter a type date;", "create table t (a timestamptz);"),
         bad("alter table t alter a type uuid using a::uuid;", "create table t (a text);"),
         bad("alter table t alter a type real;", "create table t (a double precision);"),
+        bad("alter table t alter a type smallint;"),
         good("alter table t alter a type varchar(50);", "create table t (a varchar(20));"),
         good("alter table t alter a type text;", "create table t (a varchar(20));"),
         good("alter table t alter a type bigint;", "create table t (a int);"),

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r'at or near "(.+)"', re.DOTALL)
 _LONG_WORD = re.compile(r'[^\W\d][\w$]{15,}|"[^"]{16,}"')
-# Messages that depend on types and columns, which only a server knows.
-_NEEDS_THE_SERVER = re.compile(r'"[^"]*\.[^"]*" is not a known variable|type|VARIADIC|does not exist')
+# Messages that depend on types and columns, which only a server knows; libpg_query takes an unknown type for a record.
+_NEEDS_THE_SERVER = re.compile(
+    r'"[^"]*\.[^"]*" is not a known variable|type|VARIADIC|does not exist|Not implemented'
+    r"|multiple-item INTO list|is not a scalar variable"
+)
 _F = "create function f() returns int language plpgsql as $$ "
 
 

@@ -210,7 +210,7 @@ PARTITION_KEY = Rule(
 
 
 def _check_key_types(case: Case) -> Iterator[Hit]:
-    for body, columns in _foreign_keys(case):
+    for body, columns in foreign_keys(case):
         table = case.catalog.table(relation(body["pktable"]))
         primary_key = table.primary_key if table else None
         referenced = strings(body.get("pk_attrs", ())) or (primary_key.columns if primary_key else ())
@@ -225,7 +225,7 @@ def _check_key_types(case: Case) -> Iterator[Hit]:
                 )
 
 
-def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
+def foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
     """Yields the foreign keys of a statement, each with its columns and their types, if known."""
     keys = [(body, column) for body, column in _constraints(_elements(case)) if "pktable" in body]
     if not keys:

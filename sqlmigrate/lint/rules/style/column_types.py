@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns, index_used
 from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlmigrate.lint.schema.catalog import Column
+    from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
 
 _LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
@@ -64,12 +66,15 @@ def _examples(reported: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[Exa
 
 
 def _check_key(case: Case) -> Iterator[Hit]:
+    if case.kind in ("AT_AddConstraint", "AT_AddIdentity"):
+        yield from _check_later_key(case)
+        return
     keys = [item["Constraint"] for item in case.node.get("tableElts", ()) if "Constraint" in item]
     primary = [strings(key.get("keys", ())) for key in keys if key["contype"] == "CONSTR_PRIMARY"]
     for name, column in _columns(case):
         kinds = {body["contype"] for body in column_constraints(column)}
         is_key = not kinds.isdisjoint(_KEYS) or [name] in primary or is_serial(column["typeName"])
-        type_ = type_of(column["typeName"]).name
+        type_ = _base_name(case, type_of(column["typeName"]))
         if is_key and type_ in _LIMITS:
             yield Hit(
                 f"{name} is an integer key with at most {_LIMITS[type_]} values",
@@ -78,16 +83,53 @@ def _check_key(case: Case) -> Iterator[Hit]:
             )
 
 
+def _check_later_key(case: Case) -> Iterator[Hit]:
+    """Yields a hit for an integer column that becomes a key after it was created."""
+    names: tuple[str, ...] = (case.node.get("name", ""),)
+    if case.kind == "AT_AddConstraint":
+        body = case.node["def"]["Constraint"]
+        names = constrained_columns(body) if body["contype"] == "CONSTR_PRIMARY" else ()
+        used = index_used(case.catalog, case.table, body) if case.table is not None else None
+        names = used.columns if used is not None else names
+    column = case.table.columns.get(names[0]) if case.table is not None and len(names) == 1 else None
+    type_ = _base_name(case, column.type) if column is not None and column.type is not None else ""
+    if column is not None and type_ in _LIMITS and not case.state.down and not _is_numbered_here(case, column):
+        yield Hit(
+            f"{column.name} is an integer key with at most {_LIMITS[type_]} values",
+            f"alter table … alter column {column.name} type bigint;",
+        )
+
+
+def _is_numbered_here(case: Case, column: Column) -> bool:
+    """Whether this file created the column as a serial or identity column, which has its own finding."""
+    numbered = column.identity or "SerialDefault" in (column.default or {})
+    return bool(numbered) and case.state.creates(column.created or (case.table.created if case.table else None))
+
+
+def _base_name(case: Case, type_: Type) -> str:
+    domain = case.catalog.type(type_.name)
+    return _base_name(case, domain.base) if domain is not None and domain.base is not None else type_.name
+
+
 SMALL_KEY = Rule(
     name="integer-key",
     level=Level.NOTICE,
-    on=("CreateStmt", "AT_AddColumn"),
+    on=("CreateStmt", "AT_AddColumn", "AT_AddConstraint", "AT_AddIdentity"),
     stake="INSERT fails when the key reaches its maximum, and changing it to bigint rewrites the table.",
     safe="create table t (id bigint generated always as identity primary key);",
     check=_check_key,
-    examples=_examples(
-        ("int generated always as identity", "int primary key", "serial", "smallint, primary key (a)"),
-        ("bigint primary key", "uuid primary key, n int", "int, b int, primary key (a, b)", "bigserial"),
+    examples=(
+        *_examples(
+            ("int generated always as identity", "int primary key", "serial", "smallint, primary key (a)"),
+            ("bigint primary key", "uuid primary key, n int", "int, b int, primary key (a, b)", "bigserial"),
+        ),
+        bad("create table t (a int); alter table t add primary key (a);"),
+        bad("alter table t add column a int, add constraint t_pk primary key (a);"),
+        bad("alter table t add primary key using index i;", "create table t (a int); create unique index i on t (a);"),
+        bad("alter table t alter a add generated always as identity;", "create table t (a int not null);"),
+        bad("create table t (a number primary key);", "create domain number as int;"),
+        good("create table t (a bigint); alter table t add primary key (a);"),
+        good("alter table t add unique (a);", "create table t (a int);"),
     ),
 )
 

@@ -11,6 +11,7 @@ from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, column_
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
+from sqlmigrate.sql.builtin import STEADY, VOLATILE
 from sqlmigrate.sql.tree import (
     bodies,
     columns_in,
@@ -26,6 +27,26 @@ from sqlmigrate.sql.tree import (
 if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.sql.parser import Node
+
+# Extensions that create types and functions, but no relations.
+_WITHOUT_TABLES = frozenset(
+    (
+        *("btree_gin", "btree_gist", "citext", "cube", "earthdistance", "fuzzystrmatch", "hstore", "intarray", "isn"),
+        *("ltree", "pg_trgm", "pgcrypto", "tablefunc", "unaccent", "uuid-ossp", "vector"),
+    )
+)
+_OTHER_FUNCTIONS = (
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "coalesce",
+    "generate_series",
+    "unnest",
+    "string_agg",
+    "array_agg",
+)
 
 
 def create_index(catalog: Catalog, node: Node, created: Creation) -> None:
@@ -111,7 +132,9 @@ def create_table_as(catalog: Catalog, node: Node, created: Creation) -> None:
 
 
 def select(catalog: Catalog, node: Node, created: Creation) -> None:
-    """Applies SELECT … INTO, which creates a table."""
+    """Applies SELECT … INTO, which creates a table, and calls of functions, which may create any."""
+    if catalog.complete and any(_may_create(catalog, body) for kind, body in walk(node) if kind == "FuncCall"):
+        catalog.complete = False
     if "intoClause" in node:
         create_table_as(catalog, {"into": node["intoClause"], "query": {"SelectStmt": node}}, created)
 
@@ -173,6 +196,8 @@ def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
             domain = replace(domain, not_null=True)
         case "N":
             domain = replace(domain, not_null=False)
+        case "T":
+            domain = replace(domain, default=node.get("def"))
         case "X":
             domain = replace(domain, constraints=without(domain.constraints, named))
         case "V":
@@ -216,6 +241,24 @@ def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
         catalog.functions[function.name] = replace(function, volatility=str(actions["volatility"]))
 
 
+def create_cast(catalog: Catalog, _: Node, __: Creation) -> None:
+    """Applies CREATE CAST."""
+    catalog.has_casts = True
+
+
+def create_extension(catalog: Catalog, node: Node, _: Creation) -> None:
+    """Applies CREATE EXTENSION, which may create types and functions, and tables unless it is known to create none."""
+    if node.get("extname") == "plpgsql":  # which every database has
+        return
+    catalog.extensions.add(str(node.get("extname")))
+    catalog.complete = catalog.complete and node.get("extname") in _WITHOUT_TABLES
+
+
+def create_unknown(catalog: Catalog, _: Node, __: Creation) -> None:
+    """Applies a statement that may create relations of any name, such as CALL."""
+    catalog.complete = False
+
+
 def create_schema(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SCHEMA without its elements."""
     catalog.schemas.setdefault(node.get("schemaname", ""), created)
@@ -247,6 +290,15 @@ def _create_on_partition(catalog: Catalog, table: Table, index: Index, created: 
     name = free_name(table.name[1], keys, "idx", lambda candidate: (table.name[0], candidate) in catalog.index_tables)
     child = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, created=created)
     catalog.put(replace(table, indexes=(*table.indexes, child)))
+
+
+def _may_create(catalog: Catalog, call: Node) -> bool:
+    """Returns whether a function may create relations: it is neither PostgreSQL's own nor IMMUTABLE or STABLE."""
+    name = qualified(call.get("funcname", ()))
+    function = catalog.function(name)
+    if function is not None:
+        return function.volatility == "volatile"
+    return name[0] != "pg_catalog" and name[1] not in VOLATILE | STEADY and name[1] not in _OTHER_FUNCTIONS
 
 
 def _element_options(element: Node) -> tuple[str, ...]:
