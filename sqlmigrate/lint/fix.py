@@ -162,15 +162,15 @@ def _read(path: str) -> str:
 
 
 def _edits(path: str, text: str, findings: Sequence[Finding], editor: _Editor) -> Iterator[_Edit]:
-    statements = _statements(path, text)
+    statements = statements_of(path, text)
     for finding in findings:
-        at = _offset(text, finding)
+        at = offset_of(text, finding)
         for start, statement in statements:
             if start <= at < start + len(statement):
                 yield from editor(text, start, statement, at, finding.rule)
 
 
-def _statements(path: str, text: str) -> list[tuple[int, str]]:
+def statements_of(path: str, text: str) -> list[tuple[int, str]]:
     """Returns offset and text of each statement, up to the first error of the scanner."""
     found, at = [], 0
     with suppress(ScriptError):
@@ -181,7 +181,8 @@ def _statements(path: str, text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _offset(text: str, finding: Finding) -> int:
+def offset_of(text: str, finding: Finding) -> int:
+    """Returns the offset of a finding in the text of its file."""
     place = finding.location
     lines = text.split("\n")[: (place.line or 1) - 1]
     return sum(len(line) + 1 for line in lines) + (place.column or 1) - 1

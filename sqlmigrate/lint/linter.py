@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,14 @@ from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
-from sqlmigrate.lint.finding import Finding, Level
+from sqlmigrate.lint.finding import Finding, Level, Safer
 from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
 from sqlmigrate.lint.reading import Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import REMOVED, RULES
+from sqlmigrate.lint.safer.objects import still_needed
+from sqlmigrate.lint.safer.statements import safer_of
 from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.schema.state import FileState, Statement
@@ -312,7 +314,7 @@ class _FileLinter:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = _location(case.statement, hit.node or case.node)
-        self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
+        self._add(Finding(rule.name, level or rule.level, location, message, safer_of(hit), hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
         if (self._number, finding) not in self._findings:
@@ -320,10 +322,10 @@ class _FileLinter:
             if unless is not None:
                 self._unless[finding] = unless
 
-    def _report(self, rule: str, location: Location, message: str, safer: str = "") -> None:
+    def _report(self, rule: str, location: Location, message: str, advice: str = "") -> None:
         level = self._selection.levels[rule]
         if level is not None:
-            self._add(Finding(rule, level, location, message, safer))
+            self._add(Finding(rule, level, location, message, Safer(advice=advice)))
 
     def _read_comments(self, space: Item) -> None:
         if "--" not in space.text and "/*" not in space.text:
@@ -352,7 +354,7 @@ class _FileLinter:
             ]
             used.update(by)
             if not by:
-                findings.append(finding)
+                findings.append(replace(finding, safer=still_needed(finding.safer, self._catalog, self._state)))
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)

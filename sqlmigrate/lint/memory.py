@@ -9,7 +9,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.cache import Cache, digest, fingerprint
-from sqlmigrate.lint.finding import Decider, Finding, Level
+from sqlmigrate.lint.finding import Decider, Finding, Level, Safer
 from sqlmigrate.model import Location
 
 if TYPE_CHECKING:
@@ -73,5 +73,6 @@ def _row(finding: Finding) -> list[Any]:
 
 
 def _finding(row: list[Any], path: str) -> Finding:
-    rule, level, place, message, safer, decider = row
+    rule, level, place, message, (sql, later, *rest), decider = row
+    safer = Safer(sql, tuple(later), *rest)
     return Finding(rule, Level(level), Location(path, *place), message, safer, Decider(decider))

@@ -10,6 +10,7 @@ from sqlmigrate.lint.finding import Decider, Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
     from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
@@ -20,12 +21,14 @@ END = "end of file"
 class Hit(NamedTuple):
     """What a rule reports about a case; a hit that is not `certain` becomes "cannot tell".
 
+    `safer` is advice in prose, or returns the complete SQL to write instead; it is called only if the hit is reported.
+
     `unless` is called with the schema after the last statement of the file: where it returns true, a later statement
     has fixed the problem, and the hit is dropped.
     """
 
     message: str
-    safer: str = ""
+    safer: str | Callable[[], Safer] = ""
     by: Decider = Decider.FILE
     certain: bool = True
     node: Node | None = None

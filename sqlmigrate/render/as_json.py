@@ -121,7 +121,10 @@ def _finding(finding: Finding) -> Json:
         "level": finding.level.value,
         "message": finding.message,
         "decided_by": finding.decided_by.value,
-        "safer": finding.safer,
+        "safer": finding.safer.sql,
+        "adds": finding.safer.adds,
+        "later": [*finding.safer.later],
+        "advice": finding.safer.advice,
     }
 
 

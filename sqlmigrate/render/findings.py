@@ -42,9 +42,11 @@ def _lines(finding: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
         yield style(f"  ({source})", dim=True)
     if stakes.get(finding.rule) and finding.level is not Level.INFO:
         yield f"  why: {stakes[finding.rule]}"
-    if finding.safer:
-        yield style("  safer:", fg="cyan")
-        yield from (style(f"    {line}", fg="cyan") for line in visible(finding.safer).splitlines())
+    if finding.safer.script:
+        yield style(f"  {finding.safer.label}:", fg="cyan")
+        yield from (style(f"    {line}", fg="cyan") for line in visible(finding.safer.script).splitlines())
+    if finding.safer.advice:
+        yield f"  advice: {in_line(finding.safer.advice)}"
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:

@@ -56,7 +56,7 @@ def _result(finding: Finding, fingerprint: str) -> dict[str, object]:
         "ruleId": finding.rule,
         "kind": "open" if unsure else "fail",
         "level": _LEVELS[finding.level],
-        "message": {"text": finding.message + (f"\nSafer:\n{finding.safer}" if finding.safer else "")},
+        "message": {"text": finding.message + (f"\n{finding.safer}" if finding.safer else "")},
         "locations": [{"physicalLocation": _physical_location(finding.location)}],
         "partialFingerprints": {"lineOfStatement/v1": fingerprint},
         "properties": {"decidedBy": finding.decided_by.value},

@@ -13,6 +13,7 @@ from click import unstyle
 
 from sqlmigrate.cli.commands.linting import FORMATS
 from sqlmigrate.lint import Decider, Finding, Level
+from sqlmigrate.lint.finding import Safer
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.model import Location
@@ -25,7 +26,7 @@ INDEX = Finding(
     Level.WARNING,
     Location("m/a.sql", 3, 8, "select create index i on t (a);"),
     "CREATE INDEX keeps everybody out",
-    "create index concurrently i on t (a);\n-- 100% sure",
+    Safer("create index concurrently i on t (a);\n-- 100% sure"),
 )
 EARLIER = Finding(
     "check-scans", Level.ERROR, Location(ODD, 1, 1, "x"), 'it | <b>scans</b> & "so"\x00', decided_by=Decider.EARLIER
@@ -55,6 +56,9 @@ def test_json_contains_every_field() -> None:
         "message": "CREATE INDEX keeps everybody out",
         "decided_by": "file",
         "safer": "create index concurrently i on t (a);\n-- 100% sure",
+        "adds": False,
+        "later": [],
+        "advice": "",
     }
     assert (last["level"], last["decided_by"]) == ("error", "earlier files")
     assert [finding["line"] for finding in parsed(as_json.findings([STYLE], PATHS))["findings"]] == [1]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Column, Name
     from sqlmigrate.sql.parser import Node
 
-_DELETE_BATCHES = "delete from … where id between 1 and 10000;  -- only the rows to delete, in batches"
-_BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in its own transaction"
+_DELETE_BATCHES = "delete only the rows that are not needed, in batches that commit separately"
+_BATCHES = "change the rows in batches that commit separately; sqlmigrate generate backfill writes such a file"
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
@@ -56,10 +56,10 @@ def _whole_table(case: Case) -> Iterator[Hit]:
     for kind, node in _changes(case):
         name = relation(node["relation"])
         if relation_in_use(case, name) and _affects_all(case, kind, node):
-            action, verb = ("updates", "update") if kind == "UpdateStmt" else ("deletes", "delete from")
+            action = "updates" if kind == "UpdateStmt" else "deletes"
             yield Hit(
                 f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
-                _BATCHES.format(verb=f"{verb} {name[1]}"),
+                _BATCHES,
                 relation_decider(case, name),
             )
 
@@ -183,7 +183,7 @@ def _required(case: Case) -> Iterator[Hit]:
     if fails:
         yield Hit(
             f"this fails if the table has rows: column {name} contains null values",
-            f"alter table … add column {name} … not null default …;",
+            f"give {name} a default, or leave it nullable, fill it in batches and set NOT NULL in a later file",
             relation_decider(case, case.name),
         )
 
@@ -256,7 +256,7 @@ def _narrowing(case: Case) -> Iterator[Hit]:
     if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):
         yield Hit(
             f"not every {column.type} fits in {new}: this fails, or truncates or rounds values of {name}",
-            "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
+            "add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
             created_by(case, column),
         )
 

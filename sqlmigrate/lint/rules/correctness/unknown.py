@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.facts.references import Missing, complete_table, is_dropped, missing_in, missing_in_query
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import indexes
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
 from sqlmigrate.sql.tree import bodies, columns_in, qualified, relation, relations_in, strings, walk
@@ -284,7 +286,7 @@ def _check_referenced_key(case: Case) -> Iterator[Hit]:
             columns = f" ({', '.join(sorted(referenced))})" if referenced else ": it has no primary key"
             yield Hit(
                 f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}",
-                f"create unique index concurrently … on {table.name[1]} (…);",
+                partial(indexes.after_unique_index, case, body, strings(body.get("pk_attrs", ()))),
                 table_decider(case, table),
                 node=body,
             )

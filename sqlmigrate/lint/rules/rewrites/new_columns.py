@@ -44,7 +44,7 @@ def _check_volatile_default(case: Case) -> Iterator[Hit]:
         if volatile:
             yield Hit(
                 f"the volatile default of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"alter table … add column {column.name} …; alter table … alter column {column.name} set default …; "
+                f"add {column.name} without a default, set the default in a second statement, "
                 "then update the existing rows in batches",
                 node=node,
             )

@@ -1,0 +1,102 @@
+"""Complete safer SQL runs on a server in place of the statement, and leaves the same schema and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.lint import Finding, Options, lint
+from sqlmigrate.lint.rule import Example, Rule
+from sqlmigrate.lint.rules import RULES
+from sqlmigrate.sql.parser import SyntaxFault, parse
+from tests.lint.safer_truth import Laboratory, Prepared, replaced
+from tests.servers import Server, execute
+from tests.versions import has_syntax
+
+# The statements of these rules fail: only the safer way can run.
+FAILING = {
+    *("foreign-key-without-key", "index-concurrently-fails", "drop-needed-index", "replaced-function-differs"),
+    *("refresh-concurrently-fails", "not-in-transaction", "enum-value-used-in-transaction"),
+}
+# What must exist before an example besides its earlier files, where the server's message does not tell.
+PRELUDES = {
+    "index-not-concurrent-3": "create schema s; create table s.t (a tsvector);",
+    "drop-index-not-concurrent-5": "create table x (a int); create index i on x (a);",
+    "set-local-without-effect-3": "create table t (b int); create index i on t (b);",
+    "work-under-lock-1": "create table t (b int); create table u (b int, constraint c check (b > 0));"
+    "alter table u drop constraint c; alter table u add constraint c check (b > 0) not valid;",
+    "work-under-lock-2": "alter table t add constraint c check (b > 0) not valid;",
+    "work-under-lock-3": "create table t (b int); alter table t add constraint c check (b > 0) not valid;",
+    "work-under-lock-6": "create table t (b int); create materialized view m as select 1 as a;",
+    "drop-needed-index-1": "create table t (id int primary key);",
+    "not-in-transaction-4": "create table p (a int) partition by list (a);"
+    "create table q partition of p for values in (1);",
+    "enum-value-used-in-transaction-4": "create type mood as enum ('ok'); create table t (m mood);",
+    "enum-value-used-in-transaction-5": "create type mood as enum ('ok');",
+}
+# These statements fail for reasons that the rule is not about: a missing table, a function body that is no query.
+UNRUNNABLE = {"index-not-concurrent-7", "security-definer-search-path-4"}
+
+
+def examples() -> Iterator[object]:
+    for rule in RULES:
+        for number, example in enumerate(rule.examples, 1):
+            if example.bad and f"{rule.name}-{number}" not in UNRUNNABLE:
+                yield pytest.param(rule, example, id=f"{rule.name}-{number}")
+
+
+@pytest.fixture(scope="module")
+def laboratory(server: Server) -> Iterator[Laboratory]:
+    execute(server.conninfo, "create database safer")
+    yield Laboratory(server.database("safer"))
+    execute(server.conninfo, "drop database safer with (force)")
+
+
+def found(directory: Path, rule: str, example: Example, version: int) -> list[Finding]:
+    if example.earlier:
+        (directory / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)
+    if example.up:
+        (directory / example.name.replace(".down.", ".up.")).write_text(example.up)
+    file = directory / example.name
+    file.write_text(example.sql)
+    options = Options("all", {}, min(version, example.postgres), dict(example.naming))
+    findings = lint([str(file)], [str(directory)], options)
+    return [finding for finding in findings if finding.rule == rule]
+
+
+@pytest.mark.parametrize(("rule", "example"), [*examples()])
+def test_safer_sql_of_an_example_leaves_the_state_of_the_example(
+    laboratory: Laboratory, server: Server, tmp_path: Path, request: pytest.FixtureRequest, rule: Rule, example: Example
+) -> None:
+    prelude = PRELUDES.get(request.node.callspec.id, "")
+    if has_syntax(server.version, example.sql + example.earlier):
+        for finding in found(tmp_path, rule.name, example, server.version):
+            if finding.safer.script:
+                holds(laboratory, Prepared(example.earlier, prelude), example.sql, finding)
+
+
+def holds(laboratory: Laboratory, prepared: Prepared, file: str, finding: Finding) -> None:
+    files = replaced("V1.0.0-002__example.up.sql", file, finding)
+    before, original = laboratory.prepared(prepared, file)
+    if original.error and finding.rule in FAILING:
+        before, safer = laboratory.prepared(prepared, "\n".join(files))
+    else:
+        assert not original.error, (original.error, before)
+        safer = laboratory.run(before, files)
+    assert not safer.error, (safer.error, before, files)
+    if not (finding.safer.adds or original.error):
+        assert safer == original, (sorted(map(str, safer.schema ^ original.schema)), files)
+
+
+def test_no_safer_way_has_a_gap_or_sql_as_advice(tmp_path: Path) -> None:
+    for rule in RULES:
+        for number, example in enumerate(rule.examples):
+            directory = tmp_path / f"{rule.name}-{number}"
+            directory.mkdir()
+            for finding in found(directory, rule.name, example, 18) if example.bad else ():
+                assert "…" not in str(finding.safer)
+                assert "--" not in finding.safer.advice.replace("-- sqlmigrate:", "")
+                with pytest.raises(SyntaxFault):
+                    parse(finding.safer.advice or "none")
