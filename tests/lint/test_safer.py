@@ -77,6 +77,28 @@ def test_safer_sql_of_an_example_leaves_the_state_of_the_example(
                 holds(laboratory, Prepared(example.earlier, prelude), example.sql, finding)
 
 
+def further() -> Iterator[object]:
+    for block in (Path(__file__).parent / "safer.sql").read_text().split("---\n"):
+        earlier, _, lines = block.partition("##\n")
+        yield from (pytest.param(earlier, line, id=line) for line in lines.splitlines())
+
+
+@pytest.mark.parametrize(("earlier", "line"), [*further()])
+def test_safer_sql_keeps_schemas_quotes_and_options(
+    laboratory: Laboratory, server: Server, tmp_path: Path, earlier: str, line: str
+) -> None:
+    if not has_syntax(server.version, line):
+        return
+    (tmp_path / "V1.0.0-001__earlier.up.sql").write_text(earlier)
+    file = tmp_path / "V1.0.0-002__example.up.sql"
+    file.write_text(line)
+    findings = lint([str(file)], [str(tmp_path)], Options("all", postgres=server.version))
+    ways = [finding for finding in findings if finding.safer.script]
+    assert ways
+    for finding in ways:
+        holds(laboratory, Prepared(earlier), line, finding)
+
+
 def holds(laboratory: Laboratory, prepared: Prepared, file: str, finding: Finding) -> None:
     files = replaced("V1.0.0-002__example.up.sql", file, finding)
     before, original = laboratory.prepared(prepared, file)

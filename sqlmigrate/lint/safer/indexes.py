@@ -9,6 +9,7 @@ from sqlmigrate.lint.safer.statements import (
     advice,
     altered_table,
     drop_constraint,
+    free_constraint,
     in_place,
     named,
     outside_transaction,
@@ -17,7 +18,7 @@ from sqlmigrate.lint.safer.statements import (
     whole,
 )
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.lint.schema.interpret.names import free_name, index_name
+from sqlmigrate.lint.schema.interpret.names import index_name
 from sqlmigrate.sql.tree import bodies, relation
 
 if TYPE_CHECKING:
@@ -139,10 +140,10 @@ def detached(case: Case) -> Safer:
     partition = case.catalog.tables.get(name)
     if default_partition(case.catalog, case.name) is not None:
         return advice(_BESIDE_DEFAULT)
-    if parent is None or partition is None or parent.partial or partition.partial or partition.constraints:
+    if parent is None or partition is None or parent.partial or partition.partial:
         return advice(_DETACH)
     columns = parent.keys[0] if len(parent.keys) == 1 else ""
-    added = free_name(name[1], columns, "check", lambda _: False)
+    added = free_constraint(partition, columns, "check")
     concurrently = replaced_command(case, {**command, "concurrent": True})
     return outside_transaction(
         case, [concurrently, altered_table(command["name"], drop_constraint(added, if_exists=True))]
