@@ -110,7 +110,7 @@ alter table p add primary key (k, n);
 create index on p (at);
 create table d partition of p default;
 create table q (k text, at date);
-insert into d values ('z');
+insert into p values ('z');
 ##
 create table a partition of p for values in ('a', 'b');
 create unlogged table "A" partition of p for values in ('a');

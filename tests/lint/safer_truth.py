@@ -37,6 +37,7 @@ _MISSING = {
     r'column "(\w+)" of relation "(\w+)" already exists': "alter table {1} drop column {0} cascade",
     r"data type integer has no default operator class for access method \"(gin)\"": "create extension btree_{0}",
 }
+_PROOF = re.compile("is implied by existing constraints|are sufficient to prove that it does not contain nulls")
 _RELATIONS = "c.relnamespace::regnamespace::text not in ('pg_catalog', 'information_schema', 'pg_toast')"
 _STATE = f"""
     select 'relation', c.oid::regclass::text, c.relkind::text, c.relpersistence::text, c.relispartition::text,
@@ -128,6 +129,17 @@ class Laboratory:
             tables = [name for (name,) in connection.execute(_TABLES.encode())]
             rows = {name: sorted(map(str, connection.execute(b"table " + name.encode()))) for name in tables}
             return Outcome(schema, rows)
+
+    def proofs(self, before: Sequence[str], file: str) -> list[str]:
+        """Returns what the server proves in a file by constraints, so that it needs no scan."""
+        self.run(before, [])
+        messages: list[str] = []
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            connection.add_notice_handler(lambda notice: messages.append(notice.message_primary or ""))
+            connection.execute("set client_min_messages = debug1")
+            for statement in _statements(file):
+                connection.execute(statement.encode())
+        return [message for message in messages if _PROOF.search(message)]
 
 
 def _statements(file: str) -> Iterator[str]:

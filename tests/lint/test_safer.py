@@ -74,6 +74,7 @@ def test_safer_sql_of_an_example_leaves_the_state_of_the_example(
     if has_syntax(server.version, example.sql + example.earlier):
         for finding in found(tmp_path, rule.name, example, server.version):
             if finding.safer.script:
+                assert accepted(tmp_path / "safer", rule.name, example, finding)
                 holds(laboratory, Prepared(example.earlier, prelude), example.sql, finding)
 
 
@@ -96,7 +97,47 @@ def test_safer_sql_keeps_schemas_quotes_and_options(
     ways = [finding for finding in findings if finding.safer.script]
     assert ways
     for finding in ways:
+        assert accepted(tmp_path / "safer", finding.rule, Example(line, earlier), finding)
         holds(laboratory, Prepared(earlier), line, finding)
+
+
+PROVED = ("set-not-null-scans", "primary-key-using-nullable", "attach-partition-scans", "default-partition-scans")
+
+
+@pytest.mark.parametrize(("earlier", "line"), [*further()])
+def test_server_scans_no_table_in_the_last_file(
+    laboratory: Laboratory, tmp_path: Path, earlier: str, line: str
+) -> None:
+    (tmp_path / "V1.0.0-001__earlier.up.sql").write_text(earlier)
+    file = tmp_path / "V1.0.0-002__example.up.sql"
+    file.write_text(line)
+    findings = lint([str(file)], [str(tmp_path)])
+    ways = [finding for finding in findings if finding.rule in PROVED and len(finding.safer.later) == 2]
+    for finding in ways:
+        *before, last = replaced(file.name, line, finding)
+        assert laboratory.proofs([earlier, *before], last)
+
+
+def accepted(directory: Path, rule: str, example: Example, finding: Finding) -> bool:
+    """Returns whether the rule reports less in the files of the safer way."""
+    directory.mkdir(exist_ok=True)
+    (directory / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)
+    paths = []
+    for number, text in enumerate(replaced(example.name, example.sql, finding), 2):
+        paths.append(directory / f"V1.0.0-00{number}__safer.up.sql")
+        paths[-1].write_text(text)
+    options = Options("all", {}, 18, dict(example.naming))
+    after = [name for name in lint(map(str, paths), [str(directory)], options) if name.rule == rule]
+    for path in paths:
+        path.unlink()
+    before = found_again(directory, example, options, rule)
+    return len(after) < len(before)
+
+
+def found_again(directory: Path, example: Example, options: Options, rule: str) -> list[Finding]:
+    path = directory / "V1.0.0-002__example.up.sql"
+    path.write_text(example.sql)
+    return [finding for finding in lint([str(path)], [str(directory)], options) if finding.rule == rule]
 
 
 def holds(laboratory: Laboratory, prepared: Prepared, file: str, finding: Finding) -> None:

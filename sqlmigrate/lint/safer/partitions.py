@@ -49,11 +49,17 @@ def attached_after_check(case: Case) -> Safer:
 
 def added_after_check(case: Case, parent: Name, bound: Node, default: Table) -> Safer:
     """Returns a CHECK that excludes a bound from the DEFAULT partition, and the statement after its validation."""
+    expression = excluding(case, parent, bound)
+    if expression is None or case.statement.inner:
+        return advice(_EXCLUDES.format(default.name[1]))
+    return _after_check(case, default, named(case, default.name), expression)
+
+
+def excluding(case: Case, parent: Name, bound: Node) -> Node | None:
+    """Returns the condition of a single key outside a bound, by which the server proves that no row is in it."""
     table = case.catalog.tables.get(parent)
     conditions = _conditions(table.keys if table else (), bound, inside=False)
-    if not conditions or case.statement.inner:
-        return advice(_EXCLUDES.format(default.name[1]))
-    return _after_check(case, default, named(case, default.name), _joined("OR_EXPR", conditions))
+    return _joined("OR_EXPR", conditions) if conditions else None
 
 
 def _after_check(case: Case, table: Table, written: Node, expression: Node) -> Safer:

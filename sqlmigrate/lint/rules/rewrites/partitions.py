@@ -11,7 +11,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, locks_all
 from sqlmigrate.lint.safer import partitions as safer
-from sqlmigrate.sql.tree import relation
+from sqlmigrate.sql.tree import relation, unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,10 @@ def _check_default(case: Case) -> Iterator[Hit]:
     default = default_partition(case.catalog, parent) if bound and not bound.get("is_default") else None
     if default is None or is_new(case, default.name):
         return
-    checks = (check for check in default.constraints if check.kind == "check" and check.valid)
+    checks = [check for check in default.constraints if check.kind == "check" and check.valid]
+    excluding = unplaced(safer.excluding(case, parent, bound or {}))
+    if excluding and any(unplaced(check.expression) == excluding for check in checks):
+        return
     if any("BoolExpr" in (check.expression or {}) for check in checks):
         message = f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition"
         yield Hit(message, by=table_decider(case, default), certain=False)
@@ -174,7 +177,8 @@ DEFAULT_SCANS = Rule(
         good(_WITH_DEFAULT + _PARTITION_OF),
         good("create table q (id int);", _WITH_DEFAULT),
         good("create table d partition of p default;", _PARENT),
-        unsure(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);"),
+        good(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);"),
+        unsure(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < -1 or id >= 20);"),
     ),
 )
 
