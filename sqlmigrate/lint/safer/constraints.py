@@ -80,19 +80,27 @@ def proved(case: Case, columns: Sequence[str], first: Sequence[Node], last: Sequ
 
 
 def checked_later(case: Case) -> Safer:
-    """Returns the statement with its CHECKs NOT VALID, and a file that validates them."""
-    return _not_valid_in(case, lambda node, _: node["contype"] == "CONSTR_CHECK")
+    """Returns the statement with its CHECKs and foreign keys NOT VALID, and a file that validates them."""
+    return _not_valid_in(case, _scans if _can_reference_later(case) else _is_check)
 
 
 def referenced_later(case: Case) -> Safer:
-    """Returns the statement with its foreign keys NOT VALID, and a file that validates them."""
-    if case.postgres < 18 and table_of(case).kind == "partitioned":
-        return advice(_PARTITIONED)
-    return _not_valid_in(case, _scans_for_foreign_key)
+    """Returns the same for a statement that adds a foreign key."""
+    return _not_valid_in(case, _scans) if _can_reference_later(case) else advice(_PARTITIONED)
 
 
-def _scans_for_foreign_key(node: Node, column: Node | None) -> bool:
-    return node["contype"] == "CONSTR_FOREIGN" and (column is None or has_value(column))
+def _can_reference_later(case: Case) -> bool:
+    """Whether a foreign key can be NOT VALID: before PostgreSQL 18, that of a partitioned table cannot."""
+    return case.postgres >= 18 or table_of(case).kind != "partitioned"
+
+
+def _is_check(node: Node, _: Node | None) -> bool:
+    return bool(node["contype"] == "CONSTR_CHECK")
+
+
+def _scans(node: Node, column: Node | None) -> bool:
+    is_foreign_key = node["contype"] == "CONSTR_FOREIGN" and (column is None or has_value(column))
+    return is_foreign_key or _is_check(node, column)
 
 
 def has_value(column: Node) -> bool:
