@@ -91,16 +91,17 @@ class Rule:
     """A rule: what `check` yields becomes findings with the rule's name and level.
 
     `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. A rule without `on`
-    and `check` describes findings that the linter or the server makes. `stake` describes what goes wrong otherwise,
-    `safe` is the safer SQL. `since` and `until` are the first and the last major version of PostgreSQL that the rule
-    applies to.
+    and `check` describes findings that the linter or the server makes. `stake` describes what goes wrong otherwise;
+    `safe` is SQL that is safer, or else `advice` says what to do. `since` and `until` are the first and the last major
+    version of PostgreSQL that the rule applies to.
     """
 
     name: str
     level: Level
     on: tuple[str, ...] = ()
     stake: str
-    safe: str
+    safe: str = ""
+    advice: str = ""
     check: Callable[[Case], Iterable[Hit]] = _described_only
     examples: tuple[Example, ...]
     since: int = 0

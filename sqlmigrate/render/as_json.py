@@ -147,6 +147,7 @@ def _rule(rule: Rule) -> Json:
         "level": rule.level.value,
         "stake": rule.stake,
         "safe": rule.safe,
+        "advice": rule.advice,
         "since": rule.since or None,
         "until": rule.until if rule.until < 99 else None,
         "examples": examples,

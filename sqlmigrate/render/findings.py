@@ -66,7 +66,7 @@ def _short(rule: Rule) -> str:
 def rule(rule: Rule) -> str:
     """Returns the description of a rule, with its examples."""
     title = f"{style(rule.name, bold=True)}  {style(rule.level.value, fg=COLOURS[rule.level])}{versions(rule)}"
-    blocks = [f"{title}\n{rule.stake}", _indented("instead:", rule.safe)]
+    blocks = [f"{title}\n{rule.stake}", _indented("instead:", rule.safe or rule.advice)]
     for head, group in examples(rule):
         blocks.append("\n".join([f"{head}:", *("\n".join(_example(example)) for example in group)]))
     return "\n\n".join(blocks)

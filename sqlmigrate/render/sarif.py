@@ -39,12 +39,13 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
 
 
 def _rule(rule: Rule) -> dict[str, object]:
+    code = f"```sql\n{rule.safe}\n```" if rule.safe else rule.advice
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.stake},
         "help": {
-            "text": f"{rule.stake}\n\nInstead:\n\n{rule.safe}",
-            "markdown": f"{rule.stake}\n\nInstead:\n\n```sql\n{rule.safe}\n```",
+            "text": f"{rule.stake}\n\nInstead:\n\n{rule.safe or rule.advice}",
+            "markdown": f"{rule.stake}\n\nInstead:\n\n{code}",
         },
         "defaultConfiguration": {"level": _LEVELS[rule.level]},
     }

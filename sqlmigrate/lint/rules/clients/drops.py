@@ -93,7 +93,7 @@ def _exists_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
 DROP_VIEW = _rule(
     name="drop-view",
     stake="Every query that still reads the view fails.",
-    safe="drop view v;\ncreate view v as select …; -- in the same transaction, with at least the same columns",
+    safe="drop view v;\ncreate view v as select a from t; -- in the same transaction, with at least the same columns",
     check=_drop_view,
     examples=(
         bad("drop view v;"),
@@ -275,7 +275,7 @@ DROP_DATABASE = Rule(
     level=Level.ERROR,
     on=("DropdbStmt", "DropOwnedStmt"),
     stake="All of its data is lost. A migration is not the place for this.",
-    safe="-- do it manually, after a backup",
+    advice="do it manually, after a backup",
     check=_drop_database,
     examples=(
         bad("drop database app;"),

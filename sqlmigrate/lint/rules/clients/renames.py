@@ -177,7 +177,7 @@ RENAME_OBJECT = _rule(
     name="rename-object",
     on=("RenameStmt", "AlterEnumStmt"),
     stake="Every query and function that still uses the old name of the type, value, function or schema fails.",
-    safe="-- create it under the new name, release applications that use it, and drop the old one later",
+    advice="create it under the new name, release applications that use it, and drop the old one later",
     check=_rename_object,
     examples=(
         bad("alter type mood rename to feeling;"),

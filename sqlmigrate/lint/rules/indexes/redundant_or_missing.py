@@ -46,7 +46,7 @@ REDUNDANT = Rule(
     level=Level.WARNING,
     on=("IndexStmt",),
     stake="PostgreSQL updates the redundant index at every write, and no query needs it.",
-    safe="-- omit this index",
+    advice="omit this index",
     check=_check_redundant,
     examples=(
         bad("create index concurrently i on t (a);", _T + "create index on t (a);"),

@@ -73,7 +73,7 @@ def _keeps_rows(case: Case, current: str) -> bool:
 TABLESPACE = _rule(
     name="set-tablespace-rewrites",
     on=("AT_SetTableSpace", "AlterTableMoveAllStmt"),
-    safe="-- pg_repack --tablespace fast --table t",
+    advice="run pg_repack --tablespace fast --table t",
     check=_check_tablespace,
     examples=(
         bad("alter table t set tablespace fast;"),
@@ -138,7 +138,7 @@ def _check_cluster(case: Case) -> Iterator[Hit]:
 CLUSTER = _rule(
     name="cluster-rewrites",
     on=("ClusterStmt",),
-    safe="-- pg_repack --order-by a --table t",
+    advice="run pg_repack --order-by a --table t",
     check=_check_cluster,
     examples=(
         bad("cluster t using i;"),

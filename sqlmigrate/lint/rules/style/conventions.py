@@ -112,7 +112,7 @@ COMMENT = Rule(
     level=Level.NOTICE,
     on=("CreateStmt",),
     stake="A comment documents the purpose of the table in the database.",
-    safe="comment on table t is 'one row for each …';",
+    safe="comment on table t is 'one row for each order';",
     check=_table_lacks(
         lambda table: bool(table.comment),
         "{name} has no comment",
@@ -214,7 +214,7 @@ NAMING = Rule(
     level=Level.NOTICE,
     on=("CreateStmt", "CreateTableAsStmt", "ViewStmt", "AT_AddColumn", "AT_AddConstraint", "IndexStmt", "RenameStmt"),
     stake="Names that follow a pattern are predictable.",
-    safe='[tool.sqlmigrate.lint.naming]\ntable = "[a-z_]+"',
+    advice='set patterns in the configuration, such as naming = {table = "[a-z_]+"}, and follow them',
     check=_check_naming,
     examples=(
         _violation('create table "Orders" (id int);'),
