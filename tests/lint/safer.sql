@@ -124,3 +124,19 @@ insert into q values ('2026-06-01', 1);
 create table a partition of p for values from ('2026-02-01') to ('2026-03-01');
 alter table p attach partition q for values from ('2026-06-01') to ('2026-07-01');
 create table a partition of p for values from (minvalue) to ('2025-01-01');
+---
+create table app_users (id bigint primary key, name text, "N" int, flag bool);
+insert into app_users select n, 'x$$y', n % 7, null from generate_series(1, 3500) n;
+create schema s;
+create table s."K" ("Id" text primary key, v int not null);
+insert into s."K" select 'k' || n, n from generate_series(1, 1500) n;
+##
+update app_users set flag = true;
+update app_users set "N" = id + 1, name = 'a$$b''c' where true;
+delete from app_users;
+UPDATE s."K" AS k SET v = length(k."Id");
+delete from only s."K" where 1 = 1;
+do $$ begin update app_users set flag = false; end $$;
+alter table app_users add column token uuid default gen_random_uuid();
+alter table app_users add column token uuid not null default gen_random_uuid();
+ALTER TABLE s."K" ADD COLUMN "R" float DEFAULT random() NOT NULL;

@@ -97,6 +97,12 @@ class Outcome(NamedTuple):
     rows: dict[str, list[Any]]
     error: str = ""
 
+    def without_rows(self) -> Outcome:
+        """Returns the schema and the numbers of rows without NULL, for rows with random values."""
+        return Outcome(
+            self.schema, {name: [sum("None" not in row for row in rows)] for name, rows in self.rows.items()}
+        )
+
 
 class Laboratory:
     """A database in which files run again and again, each time from nothing."""

@@ -191,6 +191,11 @@ def _command(subtype: str, **fields: Any) -> Node:
     return {"subtype": subtype, "behavior": "DROP_RESTRICT", **fields}
 
 
-def _sql(case: Case, nodes: Iterable[Node]) -> str:
+def is_upper(case: Case) -> bool:
+    """Returns whether the statement is written in capital letters."""
     first = case.statement.text.lstrip()[:4]
-    return deparse(nodes, upper=first.isalpha() and first.isupper())
+    return first.isalpha() and first.isupper()
+
+
+def _sql(case: Case, nodes: Iterable[Node]) -> str:
+    return deparse(nodes, upper=is_upper(case))

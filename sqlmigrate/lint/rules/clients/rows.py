@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
@@ -9,6 +10,7 @@ from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relatio
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value
+from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _DELETE_BATCHES = "delete only the rows that are not needed, in batches that commit separately"
-_BATCHES = "change the rows in batches that commit separately; sqlmigrate generate backfill writes such a file"
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
@@ -59,7 +60,7 @@ def _whole_table(case: Case) -> Iterator[Hit]:
             action = "updates" if kind == "UpdateStmt" else "deletes"
             yield Hit(
                 f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
-                _BATCHES,
+                partial(batches.in_batches, case, kind, node),
                 relation_decider(case, name),
             )
 

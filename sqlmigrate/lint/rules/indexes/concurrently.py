@@ -204,6 +204,9 @@ REFRESH = Rule(
         bad("refresh materialized view m;"),
         bad("refresh materialized view s.m with data;"),
         bad("refresh materialized view m;", "create materialized view m as select 1 as a;"),
+        bad(
+            "refresh materialized view m;", "create materialized view m as select 1 as a; create unique index on m (a);"
+        ),
         good("refresh materialized view concurrently m;"),
         good("create materialized view m as select 1 as a; refresh materialized view m;"),
         good("refresh materialized view m;", "create materialized view m as select 1 as a with no data;"),

@@ -10,6 +10,7 @@ from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
+from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.volatility import is_volatile
@@ -44,8 +45,7 @@ def _check_volatile_default(case: Case) -> Iterator[Hit]:
         if volatile:
             yield Hit(
                 f"the volatile default of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"add {column.name} without a default, set the default in a second statement, "
-                "then update the existing rows in batches",
+                partial(batches.filled_in_batches, case, node),
                 node=node,
             )
         elif volatile is None:
