@@ -102,6 +102,39 @@ def test_safer_sql_keeps_schemas_quotes_and_options(
         holds(laboratory, Prepared(earlier), line, finding)
 
 
+DOWN = (
+    'alter table "T" alter a set not null;',
+    'alter table "T" add check (a > 0), add column b int;',
+    'alter table "T" add foreign key (a) references r;',
+    'alter table "T" add constraint k unique (a);',
+)
+
+
+@pytest.mark.parametrize("sql", DOWN)
+def test_safer_sql_of_a_down_file_is_in_one_file(laboratory: Laboratory, tmp_path: Path, sql: str) -> None:
+    earlier = 'create table "T" (id int, a int); create table r (id int primary key);'
+    (tmp_path / "V1.0.0-001__earlier.up.sql").write_text(earlier)
+    (tmp_path / "V1.0.0-002__example.up.sql").write_text('alter table "T" drop column id;')
+    file = tmp_path / "V1.0.0-002__example.down.sql"
+    file.write_text(sql)
+    ways = [finding for finding in lint([str(file)]) if finding.safer]
+    assert [finding.safer.later for finding in ways if finding.safer.script]
+    for finding in ways:
+        assert not finding.safer.later
+        holds(laboratory, Prepared(earlier), sql, finding)
+        file.write_text(finding.safer.sql)
+        assert finding.rule not in {name.rule for name in lint([str(file)])}
+
+
+def test_statement_of_a_down_file_does_not_move_to_a_later_file(tmp_path: Path) -> None:
+    for sql in ("begin; create index i on t (a); commit;", "do $$ begin alter table t alter a set not null; end $$;"):
+        file = tmp_path / "V1.0.0-002__example.down.sql"
+        file.write_text(sql)
+        ways = [finding.safer for finding in lint([str(file)])]
+        assert ways
+        assert not any(safer.script for safer in ways)
+
+
 @pytest.mark.parametrize("sql", ["update t set n = n + 1;", "update t set id = n;", "update t set n = (select 1);"])
 def test_update_that_cannot_run_twice_in_part_gets_advice(tmp_path: Path, sql: str) -> None:
     example = Example(sql, "create table t (id int primary key, n int);")

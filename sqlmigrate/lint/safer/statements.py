@@ -10,6 +10,7 @@ from sqlmigrate.lint.schema.interpret import apply, apply_command
 from sqlmigrate.lint.schema.interpret.definitions import constraint_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name, free_name
 from sqlmigrate.sql.deparser import DeparseFault, deparse
+from sqlmigrate.sql.tree import kind_and_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Case, Hit
     from sqlmigrate.lint.schema.catalog import Catalog, Name
     from sqlmigrate.sql.parser import Node
+
+
+_SEVERAL = "split the statement and commit between its parts: a down file has no later file"
+_BEGIN, _COMMIT = ({"TransactionStmt": {"kind": f"TRANS_STMT_{kind}"}} for kind in ("BEGIN", "COMMIT"))
 
 
 def safer_of(hit: Hit) -> Safer:
@@ -32,15 +37,29 @@ def safer_of(hit: Hit) -> Safer:
 def in_place(case: Case, *files: Sequence[Node]) -> Safer:
     """Returns the statements to write instead of a statement; each argument but the first is a later file.
 
-    A statement in a DO block cannot be replaced there, and moves to a later file.
+    A statement in a DO block cannot be replaced there, and moves to a later file. A down file has no later file, and
+    commits several times.
     """
+    if case.state.down and (len(files) > 1 or case.statement.inner):
+        return _in_transactions(case, files)
     texts = tuple(_sql(case, nodes) for nodes in files)
     return Safer("", texts) if case.statement.inner else Safer(texts[0], texts[1:])
+
+
+def _in_transactions(case: Case, files: Sequence[Sequence[Node]]) -> Safer:
+    """Returns the statements of several files for one file: each in its own block of BEGIN and COMMIT."""
+    is_block = case.state.own_block or bool(case.statement.inner)
+    statements = [kind_and_body(node) for nodes in files for node in nodes]
+    if is_block or any(kind == "DoStmt" or body.get("concurrent") for kind, body in statements):
+        return Safer(advice=_SEVERAL)
+    return Safer(_sql(case, [node for nodes in files for node in (_BEGIN, *nodes, _COMMIT)]))
 
 
 def outside_transaction(case: Case, *files: Sequence[Node]) -> Safer:
     """Returns the same for statements that cannot run in a transaction: they leave a block of BEGIN and COMMIT."""
     safer = in_place(case, *files)
+    if case.state.down and case.state.own_block:
+        return Safer(advice=_SEVERAL)
     return Safer("", (safer.sql, *safer.later)) if case.state.own_block and safer.sql else safer
 
 
@@ -51,7 +70,7 @@ def added(case: Case, *nodes: Node) -> Safer:
 
 def moved(case: Case) -> Safer:
     """Returns the statement itself, for a later file."""
-    return Safer("", (_sql(case, [whole(case)]),))
+    return Safer(advice=_SEVERAL) if case.state.down else Safer("", (_sql(case, [whole(case)]),))
 
 
 def advice(text: str) -> Safer:
