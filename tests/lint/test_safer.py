@@ -12,6 +12,7 @@ from sqlmigrate.lint.rule import Example, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.sql.parser import SyntaxFault, parse
 from tests.lint.safer_truth import Laboratory, Prepared, replaced
+from tests.project import Project
 from tests.servers import Server, execute
 from tests.versions import has_syntax
 
@@ -100,6 +101,31 @@ def test_safer_sql_keeps_schemas_quotes_and_options(
     for finding in ways:
         assert accepted(tmp_path / "safer", finding.rule, Example(line, earlier), finding)
         holds(laboratory, Prepared(earlier), line, finding)
+
+
+IN_FILES = (
+    'alter table "T" alter a set not null;',
+    'alter table "T" add primary key (id), add check (a > 0);',
+    'alter table "K" add column token uuid not null default gen_random_uuid();',
+    "create index on p (a);",
+)
+
+
+@pytest.mark.parametrize("sql", IN_FILES)
+def test_sqlmigrate_runs_the_files_of_safer_sql(project: Project, sql: str) -> None:
+    earlier = (
+        'create table "T" (id int, a int); insert into "T" values (1, 1); create table "K" (id int primary key);'
+        'insert into "K" values (1), (2); create table p (a int) partition by list (a);'
+        "create table p1 partition of p for values in (1);"
+    )
+    project.add(1, earlier)
+    path = project.add(2, sql)
+    finding = next(finding for finding in lint([str(path)]) if finding.safer.script)
+    for number, text in enumerate(replaced(path.name, sql, finding), 2):
+        project.add(number, text)
+    assert project.migrator().migrate()
+    assert all(successful for _, successful in project.versions())
+    assert not [name for name in lint([str(path)]) if name.rule == finding.rule]
 
 
 DOWN = (
