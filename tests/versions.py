@@ -15,6 +15,8 @@ SYNTAX = {
     "add not null": 18,
     "not null total": 18,  # as a table constraint
     "constraint nn not null": 18,
+    "constraint n not null": 18,
+    "constraint c not null": 18,
     "uuidv7": 18,
 }
 # Functions of pg_catalog, with the first major version that has them.

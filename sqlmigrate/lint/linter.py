@@ -14,12 +14,14 @@ from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
 from sqlmigrate.lint.facts.row_changes import forget_rows, record_rows
-from sqlmigrate.lint.finding import Finding, Level
+from sqlmigrate.lint.finding import Finding, Level, Safer
 from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within, unused
 from sqlmigrate.lint.reading import Routines, Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import REMOVED, RULES
+from sqlmigrate.lint.safer.objects import still_needed
+from sqlmigrate.lint.safer.statements import safer_of
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.snapshot import Keeper, Points
@@ -342,7 +344,7 @@ class _FileLinter:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = case.statement.location_of(hit.node or case.node)
-        self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
+        self._add(Finding(rule.name, level or rule.level, location, message, safer_of(hit), hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
         count = len(self._findings)
@@ -350,10 +352,10 @@ class _FileLinter:
         if unless is not None and len(self._findings) > count:
             self._unless[finding] = unless
 
-    def _report(self, rule: str, location: Location, message: str, safer: str = "") -> None:
+    def _report(self, rule: str, location: Location, message: str, advice: str = "") -> None:
         level = self._selection.levels[rule]
         if level is not None:
-            self._add(Finding(rule, level, location, message, safer))
+            self._add(Finding(rule, level, location, message, Safer(advice=advice)))
 
     def _read_comments(self, space: Item) -> None:
         if "--" not in space.text and "/*" not in space.text:
@@ -381,7 +383,7 @@ class _FileLinter:
             by = covering.of(number, finding.rule)
             used.update(by)
             if not by:
-                findings.append(finding)
+                findings.append(replace(finding, safer=still_needed(finding.safer, self._catalog, self._state)))
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)

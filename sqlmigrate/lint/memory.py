@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.cache import Cache, digest, fingerprint
-from sqlmigrate.lint.finding import Decider, Finding, Level
+from sqlmigrate.lint.finding import Decider, Finding, Level, Safer
 from sqlmigrate.lint.snapshot import Points
 from sqlmigrate.lint.stored import load
 from sqlmigrate.model import Location
@@ -115,5 +115,6 @@ def _row(finding: Finding) -> list[Any]:
 
 
 def _finding(row: list[Any], path: str) -> Finding:
-    rule, level, place, message, safer, decider = row
+    rule, level, place, message, (sql, later, *rest), decider = row
+    safer = Safer(sql, tuple(later), *rest)
     return Finding(rule, Level(level), Location(path, *place), message, safer, Decider(decider))

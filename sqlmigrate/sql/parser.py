@@ -1,4 +1,4 @@
-"""Parses SQL with libpg_query, which is PostgreSQL's own grammar. Only this module uses postgast.
+"""Parses SQL with libpg_query, which is PostgreSQL's own grammar. Only this module, `deparser` and `wire` use postgast.
 
 A tree is the JSON that libpg_query writes: a node is a dict with one key, its kind; fields that are false, zero or
 empty are omitted.
@@ -191,6 +191,15 @@ def _fault(error: Any, text: bytes) -> SyntaxFault:
     at = len(text[:place].decode(errors="ignore")) if place >= 0 else None
     near = _NEAR.search(error.context or b"")
     return SyntaxFault(error.message.decode(errors="replace"), at, int(near[1]) if near else 0)
+
+
+def library() -> Any:
+    """Returns libpg_query.
+
+    Raises:
+        ConfigurationError: postgast is not installed.
+    """
+    return _library()
 
 
 def is_installed() -> bool:

@@ -73,6 +73,7 @@ def walk(node: Any) -> Iterable[tuple[str, Node]]:
     return chain.from_iterable(map(walk, node)) if isinstance(node, list | tuple) else ()
 
 
+_PLACES = ("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end")
 # A dozen rules ask the same of the same trees, statement by statement, and nothing changes a tree.
 _KEPT = 256
 _LARGE = 5000
@@ -112,6 +113,13 @@ def _walked(node: Node) -> list[tuple[str, Node]]:
                 below += body
         stack += below[::-1]
     return nodes
+
+
+def unplaced(node: Any) -> Any:
+    """Returns a tree without the locations in the text."""
+    if isinstance(node, dict):
+        return {key: unplaced(value) for key, value in node.items() if key not in _PLACES}
+    return [unplaced(item) for item in node] if isinstance(node, list) else node
 
 
 def columns_in(expression: Any) -> list[str]:

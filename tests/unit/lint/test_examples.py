@@ -11,6 +11,7 @@ from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.lint.rule import Example, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.rules.correctness import server_only
+from sqlmigrate.sql.parser import parse
 
 
 def examples() -> Iterator[object]:
@@ -46,4 +47,6 @@ def test_rule_is_documented(rule: Rule) -> None:
     assert any(example.bad for example in rule.examples)
     assert any(not example.bad and not example.unsure for example in rule.examples)
     assert rule.stake.endswith(".")
-    assert rule.safe
+    assert bool(rule.safe) != bool(rule.advice)
+    assert not rule.safe or parse(rule.safe)
+    assert "…" not in rule.safe + rule.advice

@@ -59,8 +59,8 @@ def _drop_primary_key(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"without {name}, duplicate rows can be stored, INSERT … ON CONFLICT fails, "
                 "and logical replication stops",
-                "create unique index concurrently …;\n"
-                f"alter table … drop constraint {name}, add primary key using index …;",
+                f"build a unique index concurrently, then drop {name} and add the new primary key USING INDEX "
+                "in one ALTER TABLE",
                 created_by(case, constraint),
                 unless=_is_replaced(case, name, constraint),
             )
@@ -131,7 +131,7 @@ def _drop_constraint(case: Case) -> Iterator[Hit]:
         elif not _is_primary(name, constraint) and not (constraint and _is_redundant(case.table, constraint)):
             yield Hit(
                 f"without {name}, {_CONSEQUENCES[constraint.kind if constraint else '']}",
-                "-- keep it, or replace it in the same transaction: … add constraint … not valid;",
+                f"keep {name}, or replace it in the same transaction by a constraint that is NOT VALID",
                 created_by(case, constraint),
                 unless=_is_replaced(case, name, constraint),
             )
@@ -191,7 +191,7 @@ def _drop_not_null(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"{name} can become NULL, and applications that read it may not expect that",
-        "-- first release an application that handles NULL",
+        "first release an application that handles NULL",
         created_by(case, column),
         unless=at_end(case.name, lambda table: name in table.columns and table.columns[name].not_null is True),
     )
@@ -239,7 +239,7 @@ def _drop_default(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"INSERTs that omit {name} store NULL, or fail if it is NOT NULL",
-        "-- first release an application that always sets the column",
+        "first release an application that always sets the column",
         created_by(case, column),
         unless=at_end(case.name, lambda table: name in table.columns and has_value(table.columns[name])),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.facts.usage import column_in_use, decider, object_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.safer import objects
+from sqlmigrate.lint.safer.statements import advice
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.objects import view_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
@@ -16,6 +19,7 @@ from sqlmigrate.sql.tree import options, relation, strings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Index, Name
     from sqlmigrate.sql.parser import Node
 
@@ -38,7 +42,7 @@ def _view_columns(case: Case) -> Iterator[Hit]:
             continue
         yield Hit(
             f"CREATE OR REPLACE VIEW fails: {error}",
-            "-- keep the columns in their order and add new ones at the end",
+            "keep the columns in their order and add new ones at the end",
             decider(case, old.created),
         )
         return
@@ -77,8 +81,14 @@ def _needed_index(case: Case) -> Iterator[Hit]:
         if index is None:
             yield from () if is_gone(case.catalog, name) else _by_default_name(case, name)
         elif dependent := _dependent(case, index):
-            safer = "alter table … drop constraint …;" if index.constraint else "drop index …;  -- the parent's index"
-            yield Hit(f"DROP INDEX fails: {dependent} requires {name[1]}", safer, decider(case, index.created))
+            message = f"DROP INDEX fails: {dependent} requires {name[1]}"
+            yield Hit(message, partial(_with_dependent, case, index), decider(case, index.created))
+
+
+def _with_dependent(case: Case, index: Index) -> Safer:
+    if index.constraint:
+        return objects.without_constraint(case, index.table, index.name[1])
+    return advice(f"drop index {index.parent[1]} of the partitioned table" if index.parent else "")
 
 
 def _by_default_name(case: Case, name: Name) -> Iterator[Hit]:
@@ -86,7 +96,8 @@ def _by_default_name(case: Case, name: Name) -> Iterator[Hit]:
     table = case.catalog.table((name[0], name[1].removesuffix("_pkey")))
     is_key = name[1].endswith("_pkey") and (table is None or table.partial)
     if is_key and not case.node.get("missing_ok"):
-        yield Hit(f"DROP INDEX fails: a primary key requires {name[1]}", f"alter table … drop constraint {name[1]};")
+        safer = partial(objects.without_constraint, case, (name[0], name[1].removesuffix("_pkey")), name[1])
+        yield Hit(f"DROP INDEX fails: a primary key requires {name[1]}", safer)
     elif is_key:
         yield Hit(f"whether {name[1]} exists; if it does, a primary key requires it", certain=False)
     elif name[1].endswith(("_key", "_excl")) and not case.node.get("missing_ok"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import implies_not_null
 from sqlmigrate.lint.facts.usage import decider, is_in_use
-from sqlmigrate.lint.schema.interpret.definitions import constrained_columns
+from sqlmigrate.lint.schema.interpret.definitions import constrained_columns, index_used
 from sqlmigrate.sql.tree import columns_in
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def required_columns(case: Case) -> list[str]:
         return [case.node.get("name", "")]
     body = case.node["def"]["Constraint"]
     if body["contype"] in ("CONSTR_NOTNULL", "CONSTR_PRIMARY"):
-        return list(constrained_columns(body))
+        used = index_used(case.catalog, case.table, body) if case.table else None
+        return list(used.columns if used else constrained_columns(body))
     expression = body.get("raw_expr") if body["contype"] == "CONSTR_CHECK" else None
     return [name for name in columns_in(expression) if implies_not_null(expression, name)]

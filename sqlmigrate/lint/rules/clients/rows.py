@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, domain_default, domain_requires_value, implies_not_null
@@ -10,6 +11,7 @@ from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relatio
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value, required_columns
+from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.state import Rows
     from sqlmigrate.sql.parser import Node
 
-_DELETE_BATCHES = "delete from … where id between 1 and 10000;  -- only the rows to delete, in batches"
-_DEFAULT = "alter table … add column {name} … not null default …;"
-_BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in its own transaction"
+_DELETE_BATCHES = "delete only the rows that are not needed, in batches that commit separately"
+_DEFAULT = "give {name} a default, or leave it nullable, fill it in batches and set NOT NULL in a later file"
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
@@ -61,10 +62,10 @@ def _whole_table(case: Case) -> Iterator[Hit]:
         name = relation(node["relation"])
         is_used = relation_in_use(case, name) and not is_emptied(case.catalog, case.state, case.catalog.resolve(name))
         if is_used and _affects_all(case, kind, node):
-            action, verb = ("updates", "update") if kind == "UpdateStmt" else ("deletes", "delete from")
+            action = "updates" if kind == "UpdateStmt" else "deletes"
             yield Hit(
                 f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
-                _BATCHES.format(verb=f"{verb} {name[1]}"),
+                partial(batches.in_batches, case, kind, node),
                 relation_decider(case, name),
             )
 
@@ -286,7 +287,7 @@ def _narrowing(case: Case) -> Iterator[Hit]:
     if (old is None and new.name in _NARROWEST) or (old is not None and is_narrower(old, new, case.catalog)):
         yield Hit(
             f"not every {old or 'other value'} fits in {new}: this fails, or truncates or rounds values of {name}",
-            "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
+            "add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
             created_by(case, column),
         )
 

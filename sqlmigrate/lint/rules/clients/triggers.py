@@ -42,7 +42,7 @@ def _switched(case: Case) -> Iterator[Hit]:
         yield Hit(message, _SESSION_SETTING, by)
 
 
-_SESSION_SETTING = "-- test a session setting in the trigger's WHEN condition, and set it in this transaction"
+_SESSION_SETTING = "test a session setting in the trigger's WHEN condition, and set it in this transaction"
 
 
 SWITCHED = Rule(
@@ -81,7 +81,7 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
             continue
         yield Hit(
             f"what {trigger} maintained or checked is no longer maintained or checked",
-            "drop trigger …;\ncreate trigger …;  -- in the same transaction",
+            f"create a trigger {trigger} again in the same transaction",
             relation_decider(case, name),
             unless=_has_trigger(case.catalog.resolve(name), trigger),
         )

@@ -286,7 +286,7 @@ def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | 
 def _dependent(case: Case, what: str, on: str, created: Creation | None) -> Hit:
     by = Decider.FILE if created is None else case.decider(created)
     return Hit(
-        f"cannot drop or change {on}: {what} depends on it", f"-- drop {what} first, and create it again after this", by
+        f"cannot drop or change {on}: {what} depends on it", f"drop {what} first, and create it again after this", by
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import table_decider
@@ -17,6 +18,7 @@ from sqlmigrate.lint.facts.references import (
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import indexes
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
 from sqlmigrate.sql.tree import bodies, columns_in, qualified, relation, relations_in, strings, walk
@@ -286,7 +288,7 @@ def _check_referenced_key(case: Case) -> Iterator[Hit]:
         is_itself = name in (case.name, relation(case.node.get("relation", {})))
         table = complete_table(catalog_after(case) if is_itself else case.catalog, name)
         if table is not None and (fault := key_fault(table, body)):
-            safer = f"create unique index concurrently … on {table.name[1]} (…);"
+            safer = partial(indexes.after_unique_index, case, body, strings(body.get("pk_attrs", ())))
             yield Hit(fault, safer, table_decider(case, table), node=body)
         elif table is not None and not is_itself and (fault := persistence_fault(_persistence(case), table)):
             yield Hit(fault, by=table_decider(case, table), node=body)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.holding import ALTERING, WRITING, exclusively_locked, is_bounded, reads_in_use, written
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import constraints
+from sqlmigrate.lint.safer.statements import moved
 from sqlmigrate.locks import Mode
 from sqlmigrate.locks.alter import mode_of
 from sqlmigrate.sql.tree import qualified, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Name
 
 _HEAD = "-- sqlmigrate: transaction=off\n\n"
+# No later statement of the file needs their result.
+_MAY_MOVE = ("AT_ValidateConstraint", "RefreshMatViewStmt", "ReindexStmt")
+_ELSEWHERE = "put the statement into a separate file, or before the statement that takes the lock"
 
 
 def _locked_table(case: Case) -> Name | None:
@@ -33,10 +40,10 @@ def _check_slow(case: Case) -> Iterator[Hit]:
     if not (held or beside_alter) or not (action := _slow_action(case)):
         return
     lock = "the same ALTER TABLE holds an ACCESS EXCLUSIVE lock, which blocks reads and writes"
-    safer = "alter table … validate constraint …;  -- in a separate statement and transaction"
+    safer: str | Callable[[], Safer] = partial(constraints.validated_later, case)
     if held:
         lock = _lock_on(case, held)
-        safer = "put the statement into a separate file, or before the statement that takes the lock"
+        safer = partial(moved, case) if case.kind in _MAY_MOVE else _ELSEWHERE
     yield Hit(f"{action} while {lock}", safer)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import objects
+from sqlmigrate.lint.safer.statements import moved, whole
 from sqlmigrate.lint.schema.interpret.changes import is_named
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
 from sqlmigrate.sql.tree import constant, is_on, options, relations_in, strings, walk
@@ -73,7 +76,7 @@ def _check_refused_in_block(case: Case) -> Iterator[Hit]:
         block = "a DO block" if case.statement.inner else "a transaction block"
         yield Hit(
             f"{name} cannot run inside {block}",
-            "move the statement out of the block: sqlmigrate then runs it outside a transaction",
+            partial(moved, case),
         )
 
 
@@ -111,7 +114,7 @@ NOT_IN_TRANSACTION = Rule(
 def _check_control(case: Case) -> Iterator[Hit]:
     if case.kind == END:
         if case.state.own_block:
-            yield Hit("unterminated transaction block", "commit;")
+            yield Hit("unterminated transaction block", "end the block with COMMIT")
         return
     sort, reason = sort_of(case.statement.text)
     if sort is Sort.REFUSED:
@@ -208,7 +211,7 @@ def _check_enum_value(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"unsafe use of new value '{min(used)}' of enum type {name[1]}: "
                 "a new enum value must be committed before it can be used",
-                "add the value in a separate file before this file",
+                partial(moved, case),
             )
 
 
@@ -264,14 +267,15 @@ def _check_set_local(case: Case) -> Iterator[Hit]:
     if case.kind == "VariableSetStmt":
         name, in_transaction = case.node.get("name"), state.own_block or case.statement.inner
         if case.node.get("is_local") and state.each_alone and not in_transaction:
-            yield Hit(f"SET LOCAL {name} has no effect: each statement of the file is its own transaction")
+            message = f"SET LOCAL {name} has no effect: each statement of the file is its own transaction"
+            yield Hit(message, partial(objects.without_local, case, case.node))
     elif state.earlier and not state.before and not state.in_transaction:
         last = state.earlier[-1]
         if last.kind == "VariableSetStmt" and last.body.get("is_local"):
             name = last.body.get("name")
             yield Hit(
                 f"SET LOCAL {name} has no effect on the statement: it ended with the previous transaction",
-                f"set {name} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
+                partial(objects.without_local, case, last.body, whole(case)),
             )
 
 

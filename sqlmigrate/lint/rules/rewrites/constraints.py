@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import before_validations, domains_over, is_new, proves_not_null, table_decider
@@ -9,6 +10,7 @@ from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.rewrites.new_columns import added_columns, is_table_in_use
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
+from sqlmigrate.lint.safer import constraints as safer
 from sqlmigrate.lint.schema.interpret.definitions import (
     column_constraints,
     column_of,
@@ -23,14 +25,10 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
-_USING_INDEX = "create unique index concurrently …;\nalter table … add constraint … {} using index …;"
 _BACKED_BY_INDEX = {
-    "CONSTR_UNIQUE": ("a unique constraint", _USING_INDEX.format("unique")),
-    "CONSTR_PRIMARY": ("a primary key", _USING_INDEX.format("primary key")),
-    "CONSTR_EXCLUSION": (
-        "an exclusion constraint",
-        "create a new table with the constraint and copy the rows in batches",
-    ),
+    "CONSTR_UNIQUE": "a unique constraint",
+    "CONSTR_PRIMARY": "a primary key",
+    "CONSTR_EXCLUSION": "an exclusion constraint",
 }
 
 
@@ -53,10 +51,7 @@ def _check_set_not_null(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"making {name} NOT NULL scans {case.name[1]} {BLOCKS_ALL}",
-        f"alter table … add constraint {name}_not_null check ({name} is not null) not valid;\n"
-        f"alter table … validate constraint {name}_not_null;  -- in a separate transaction\n"
-        f"alter table … alter column {name} set not null;  -- the valid CHECK makes the scan unnecessary\n"
-        f"alter table … drop constraint {name}_not_null;",
+        partial(safer.made_not_null, case, name),
     )
 
 
@@ -120,8 +115,7 @@ def _check_check(case: Case) -> Iterator[Hit]:
             on_column = f" on the new column {column}" if column else ""
             yield Hit(
                 f"adding a CHECK{on_column} scans {case.name[1]} {BLOCKS_ALL}",
-                "alter table … add constraint … check (…) not valid;\n"
-                "alter table … validate constraint …;  -- in a separate transaction",
+                partial(safer.checked_later, case),
                 node=node,
             )
 
@@ -150,20 +144,14 @@ CHECK = Rule(
 
 def _check_foreign_key(case: Case) -> Iterator[Hit]:
     for column, node in _added(case):
-        scans = not column or _has_value(case.node["def"]["ColumnDef"])
+        scans = not column or safer.has_value(case.node["def"]["ColumnDef"])
         if node["contype"] == "CONSTR_FOREIGN" and not node.get("skip_validation") and scans:
             yield Hit(
                 f"adding a foreign key scans {case.name[1]} under SHARE ROW EXCLUSIVE locks, "
                 "which block writes to both tables until the transaction ends",
-                "alter table … add constraint … foreign key (…) references … not valid;\n"
-                "alter table … validate constraint …;  -- in a separate transaction",
+                partial(safer.referenced_later, case),
                 node=node,
             )
-
-
-def _has_value(column: Node) -> bool:
-    """Whether existing rows get a value in the new column."""
-    return any(body["contype"] in ("CONSTR_DEFAULT", "CONSTR_GENERATED") for body in column_constraints(column))
 
 
 FOREIGN_KEY = Rule(
@@ -176,7 +164,10 @@ FOREIGN_KEY = Rule(
     check=_check_foreign_key,
     examples=(
         bad("alter table t add constraint f foreign key (a) references r (id);"),
-        bad("alter table t add foreign key (a) references r;", "create table t (a int); create table r (id int);"),
+        bad(
+            "alter table t add foreign key (a) references r;",
+            "create table t (a int); create table r (id int primary key);",
+        ),
         bad("alter table t add column a int default 1 references r;"),
         bad("alter table t add column a int, add foreign key (a) references r;"),
         bad("create table r (id int primary key); alter table t add foreign key (a) references r;"),
@@ -199,7 +190,7 @@ def _check_validate(case: Case) -> Iterator[Hit]:
             lock = "SHARE ROW EXCLUSIVE locks, which block writes to both tables"
         yield Hit(
             f"VALIDATE scans {case.name[1]} while the transaction that added {constraint.name} still holds {lock}",
-            "put VALIDATE CONSTRAINT into a separate file, or after a COMMIT",
+            partial(safer.validated_later, case),
         )
 
 
@@ -232,8 +223,8 @@ VALIDATE = Rule(
 def _check_index_build(case: Case) -> Iterator[Hit]:
     for _, node in _added(case):
         if node["contype"] in _BACKED_BY_INDEX and "indexname" not in node:
-            constraint, safer = _BACKED_BY_INDEX[node["contype"]]
-            yield Hit(f"adding {constraint} builds an index on {case.name[1]} {BLOCKS_ALL}", safer, node=node)
+            message = f"adding {_BACKED_BY_INDEX[node['contype']]} builds an index on {case.name[1]} {BLOCKS_ALL}"
+            yield Hit(message, partial(safer.built_concurrently, case), node=node)
 
 
 BUILDS_INDEX = Rule(
@@ -274,7 +265,7 @@ def _check_primary_key(case: Case) -> Iterator[Hit]:
     elif nullable:
         yield Hit(
             f"making {', '.join(nullable)} NOT NULL for the primary key scans {case.name[1]} {BLOCKS_ALL}",
-            "first add a valid CHECK (… is not null), then run SET NOT NULL",
+            partial(safer.key_of_not_null_columns, case, nullable),
             table_decider(case, case.table),
         )
 
@@ -322,7 +313,7 @@ def _check_domain_constraint(case: Case) -> Iterator[Hit]:
             f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}",
             "validate the constraint at a time of few writes"
             if validates
-            else "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;",
+            else partial(safer.domain_checked_later, case),
             Decider.EARLIER if domain else Decider.FILE,
         )
 

@@ -10,6 +10,7 @@ from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
+from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.volatility import is_volatile
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _rule = partial(Rule, level=Level.WARNING, on=("AT_AddColumn",))
+
+_DOMAIN_DEFAULT = "add the column with DEFAULT NULL, drop that default, then fill the existing rows in batches"
 
 
 def is_table_in_use(case: Case) -> bool:
@@ -47,9 +50,7 @@ def _check_volatile_default(case: Case) -> Iterator[Hit]:
             of_domain = f" from domain {inherited[0].name[1]}" if inherited else ""
             yield Hit(
                 f"the volatile default of {column.name}{of_domain} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"alter table … add column {column.name} …{' default null' if inherited else ''}; "
-                f"alter table … alter column {column.name} {'drop' if inherited else 'set'} default"
-                f"{'' if inherited else ' …'}; then update the existing rows in batches",
+                _DOMAIN_DEFAULT if inherited else partial(batches.filled_in_batches, case, node),
                 decider(case, inherited[0].created) if inherited else Decider.FILE,
                 node=node,
             )

@@ -78,7 +78,7 @@ def _check_key(case: Case) -> Iterator[Hit]:
         if is_key and type_ in _LIMITS:
             yield Hit(
                 f"{name} is an integer key with at most {_LIMITS[type_]} values",
-                f"{name} bigint generated always as identity primary key",
+                f"declare {name} as bigint generated always as identity primary key",
                 node=column,
             )
 
@@ -141,7 +141,9 @@ SERIAL = Rule(
     "A GENERATED ALWAYS identity column has neither problem.",
     safe="create table t (id bigint generated always as identity primary key);",
     check=_of_type(
-        is_serial, "serial creates a separate sequence for {name}", "{name} bigint generated always as identity"
+        is_serial,
+        "serial creates a separate sequence for {name}",
+        "declare {name} as bigint generated always as identity",
     ),
     examples=_examples(
         ("serial primary key", "bigserial", "smallserial"),
@@ -156,7 +158,9 @@ TIMESTAMP = _type_rule(
     stake="A timestamp without time zone does not identify a point in time: each application must know its time zone.",
     safe="create table t (at timestamptz);",
     check=_of_type(
-        _is("timestamp"), "{name} has no time zone, so it does not identify a point in time", "{name} timestamptz"
+        _is("timestamp"),
+        "{name} has no time zone, so it does not identify a point in time",
+        "declare {name} as timestamptz",
     ),
     examples=(
         bad("alter table t alter column a type timestamp;"),
@@ -171,7 +175,7 @@ CHAR = _type_rule(
     name="char-type",
     stake="PostgreSQL pads the values with spaces. Comparisons ignore the spaces; LIKE and regular expressions do not.",
     safe="create table t (code text check (length(code) = 3));",
-    check=_of_type(_is("bpchar"), "char pads the values of {name} with spaces", "{name} text"),
+    check=_of_type(_is("bpchar"), "char pads the values of {name} with spaces", "declare {name} as text"),
     examples=(
         bad("alter table t alter column a type char(3);"),
         *_examples(("char(3)", "character", "bpchar"), ("text", "varchar(3)", '"char"')),
@@ -185,7 +189,7 @@ VARCHAR = _type_rule(
     check=_of_type(
         lambda node: _is("varchar")(node) and bool(type_of(node).modifiers),
         "the length limit of {name} saves no space",
-        "{name} text check (length({name}) <= …)",
+        "declare {name} as text, with a CHECK of its length if it has a limit",
     ),
     examples=(
         bad("alter table t alter column a type varchar(99);"),
@@ -198,7 +202,7 @@ JSON = _type_rule(
     stake="Each access parses the text again. "
     "The type has no equality operator, so DISTINCT, GROUP BY and indexes on the column fail.",
     safe="create table t (data jsonb);",
-    check=_of_type(_is("json"), "each access to {name} parses the JSON text again", "{name} jsonb"),
+    check=_of_type(_is("json"), "each access to {name} parses the JSON text again", "declare {name} as jsonb"),
     examples=(
         bad("alter table t alter column a type json using a::json;"),
         *_examples(("json", "json[]"), ("jsonb", "text check (a::json is not null)")),
@@ -209,7 +213,9 @@ MONEY = _type_rule(
     name="money-type",
     stake="The format and precision of money depend on lc_monetary, and it does not store a currency.",
     safe="create table t (amount numeric(12, 2), currency text);",
-    check=_of_type(_is("money"), "the format and precision of {name} depend on lc_monetary", "{name} numeric(12, 2)"),
+    check=_of_type(
+        _is("money"), "the format and precision of {name} depend on lc_monetary", "declare {name} as numeric(12, 2)"
+    ),
     examples=(
         bad("alter table t alter column a type money;"),
         *_examples(("money", "money[]"), ("numeric(12, 2)", "text default 'money'")),
