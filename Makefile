@@ -49,7 +49,7 @@ migrate-cleanup: $(VENV)/.run  ## Delete log entries that are older than DAYS=30
 migrate-check: $(VENV)/.run  ## Exit with 0 if the database is up to date
 	$(BIN)/sqlmigrate check
 
-migrate-verify: $(VENV)/.run  ## Run the pending migrations and roll them back, then check that none is pending
+migrate-verify: $(VENV)/.run  ## Check that files and history have no problem and that none is pending; run it after migrate-setup
 	$(BIN)/sqlmigrate validate --dry-run
 	$(BIN)/sqlmigrate check
 

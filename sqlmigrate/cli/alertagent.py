@@ -21,21 +21,24 @@ _FLAG = re.compile(r"--?([a-z][a-z-]*)(?:=(.*))?", re.DOTALL)
 _SWITCHES = ("dry-run", "help")
 _LEVELS = {"warn": "warning", "fatal": "error", "panic": "error"}
 _CONNECTION = ("db-host", "db-port", "db-user", "db-name")
-_RUN = (*_CONNECTION, "log-level", "timeout")
+_ON_FILES = ("log-level", "help")
+_RUN = (*_CONNECTION, "timeout", *_ON_FILES)
 # The flags that each action took, with ours; an empty string is an argument without an option.
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "migrate": {"version": "--target", "dry-run": "--dry-run"},
     "rollback": {"version": "--version", "dry-run": "--dry-run"},
     "status": {},
     "validate": {"file": "", "dry-run": "--dry-run"},
-    "repair": {"version": "--version"},
+    "repair": {"version": "--version", "dry-run": "--dry-run"},
     "info": {"version": ""},
     "cleanup": {"keep-days": "--keep-days", "dry-run": "--dry-run"},
     "check": {},
     "lock-status": {},
     "force-unlock": {},
-    "generate": {"name": ""},
+    "generate": {"name": "", "description": "--description", "dry-run": "--dry-run"},
 }
+# The flags without which the new command line would be refused.
+_REQUIRED = {"rollback": "version", "generate": "name"}
 # The variables that only the earlier tool read, with our setting.
 _VARIABLES = {"MIGRATION_TIMEOUT": "timeout"}
 _PASSWORD = "set DB_PASSWORD instead of -db-password, which `ps` shows to all users of the host"  # noqa: S105  # no password
@@ -61,11 +64,16 @@ def refusal(arguments: Sequence[str]) -> ConfigurationError | None:
     if not (arguments and arguments[0].startswith("-") and "action" in flags):
         return None
     action = flags["action"]
-    message = f"-action={action} is a command line of AlertAgent's earlier tool"
     if action not in _ACTIONS:
-        return ConfigurationError(message, hint=f"{suggestion(action, _ACTIONS)}\n{_PAGE}")
-    hints = [f"run {command_line(action, flags)}", *([_PASSWORD] if "db-password" in flags else []), _PAGE]
-    return ConfigurationError(message, hint="\n".join(hints))
+        hint = f"{suggestion(action, _ACTIONS)}\n{_PAGE}"
+        return ConfigurationError(f"AlertAgent's earlier tool has no -action={action}", hint=hint)
+    options = _options(action, flags)
+    hints = [f"run {command_line(action, flags)}"]
+    answered = {"action", "db-password", *options, *(name for name in _SWITCHES if flags.get(name) == "false")}
+    if left_out := [f"-{name}" for name in flags if name not in answered]:
+        hints.append(f"it leaves out {', '.join(left_out)}, which the new command does not have")
+    hints += [*([_PASSWORD] if "db-password" in flags else []), _PAGE]
+    return ConfigurationError(f"-action={action} is a command line of AlertAgent's earlier tool", hint="\n".join(hints))
 
 
 def ignored_variables(environ: Mapping[str, str], options: Collection[str], settings: Settings) -> Iterator[str]:
@@ -77,16 +85,30 @@ def ignored_variables(environ: Mapping[str, str], options: Collection[str], sett
 
 def command_line(action: str, flags: Mapping[str, str]) -> str:
     """Returns our command line for an action and its flags."""
-    options = {**_ACTIONS[action], **({} if action == "generate" else {name: f"--{name}" for name in _RUN})}
-    given = {"keep-days": "30", **flags} if action == "cleanup" else flags
+    given = {"keep-days": "30", **flags} if action == "cleanup" else dict(flags)
+    if required := _REQUIRED.get(action):
+        given[required] = given.get(required) or required.upper()
     words = ["sqlmigrate", action]
-    for name, option in options.items():
+    for name, option in _options(action, flags).items():
         value = given.get(name, "")
         if name in _SWITCHES:
             words += [option] if value == "true" else []
         elif value:
-            words += [*([option] if option else []), _LEVELS.get(value, value) if name == "log-level" else value]
+            words += [*([option] if option else []), _value(name, value)]
     return shlex.join(words)
+
+
+def _options(action: str, flags: Mapping[str, str]) -> dict[str, str]:
+    options = {**_ACTIONS[action], **{name: f"--{name}" for name in (_ON_FILES if action == "generate" else _RUN)}}
+    if action == "validate" and flags.get("file"):  # the linter has no rehearsal
+        del options["dry-run"]
+    return options
+
+
+def _value(name: str, value: str) -> str:
+    if name == "timeout" and value.isdecimal():
+        return f"{value}s"
+    return _LEVELS.get(value, value) if name == "log-level" else value
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:

@@ -245,7 +245,8 @@ def health(result: Health) -> str:
     errors = [problem for problem in result.problems if problem.level is ProblemLevel.ERROR]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        first = style(f"invalid: {errors[0].message}{more}; see `sqlmigrate validate`", fg="red")
+        state, command = ("not up to date", "lock-status") if errors[0].code == "running" else ("invalid", "validate")
+        first = style(f"{state}: {errors[0].message}{more}; see `sqlmigrate {command}`", fg="red")
         return "\n".join([first, *_failures(result)])
     if result.pending:
         names = ", ".join(migration.id for migration in result.pending[:5])

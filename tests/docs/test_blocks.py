@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -190,7 +192,11 @@ def read_toml(text: str, directory: Path) -> None:
 
 
 def read_python(text: str, _: Path) -> None:
-    compile(text, "block", "exec")
+    """Compiles the block, and imports the names that it imports from sqlmigrate."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlmigrate"):
+            module = importlib.import_module(node.module or "")
+            assert [name.name for name in node.names if not hasattr(module, name.name)] == []
 
 
 def read_json(text: str, _: Path) -> None:

@@ -122,6 +122,12 @@ def test_a_variable_of_the_handbook_is_not_answered_where_ours_has_no_effect(pro
         (["-action=status", "-log-level=warn"], "sqlmigrate status --log-level warning"),
         (["-action=migrate", "-version=v2.0.0-003"], "sqlmigrate migrate --target v2.0.0-003"),
         (["-action=generate", "-name=add x", "-timeout=1m"], "sqlmigrate generate 'add x'"),
+        (["-action=generate", "-name=x", "-description=Add x."], "sqlmigrate generate x --description 'Add x.'"),
+        (["-action=generate", "-name=x", "-dry-run=true"], "sqlmigrate generate x --dry-run"),
+        (["-action=generate", "-name=x", "-log-level=warn"], "sqlmigrate generate x --log-level warning"),
+        (["-action=repair", "-dry-run=true"], "sqlmigrate repair --dry-run"),
+        (["-action=migrate", "-timeout=30"], "sqlmigrate migrate --timeout 30s"),
+        (["-action=validate", "-file=a.sql", "-dry-run=true"], "sqlmigrate validate a.sql"),
     ],
 )
 def test_each_way_to_write_gos_flags_is_understood(arguments: list[str], line: str) -> None:
@@ -132,11 +138,39 @@ def test_each_way_to_write_gos_flags_is_understood(arguments: list[str], line: s
     main.commands[name].make_context(name, rest, parent=click.Context(main))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["-action=rollback"], "run sqlmigrate rollback --version VERSION"),
+        (["-action=rollback", "-version="], "run sqlmigrate rollback --version VERSION"),
+        (["-action=migrate", "-help"], "run sqlmigrate migrate --help"),
+        (["-action=generate"], "run sqlmigrate generate NAME"),
+    ],
+)
+def test_a_required_value_is_left_to_fill_in_and_help_is_asked_for(arguments: list[str], line: str) -> None:
+    error = refusal(arguments)
+    assert error is not None
+    assert error.hint.splitlines()[0] == line
+
+
+def test_flags_that_the_new_command_does_not_have_are_named() -> None:
+    error = refusal(["-action=validate", "-file=a.sql", "-dry-run=true", "-force=true", "-db-password=secret"])
+    assert error is not None
+    assert "it leaves out -dry-run, -force, which the new command does not have" in error.hint.splitlines()
+
+
+def test_a_flag_that_is_false_is_not_left_out() -> None:
+    error = refusal(["-action=status", "-dry-run=false"])
+    assert error is not None
+    assert "leaves out" not in error.hint
+
+
 @pytest.mark.parametrize("arguments", [["-action"], ["-action="], ["-action=statsu"], ["-action=drop"]])
 def test_an_unknown_action_gets_a_suggestion(project: Project, arguments: list[str]) -> None:
     done = project.cli(*arguments)
     assert done.returncode == 2
     assert re.search(r"did you mean status\?|valid names: migrate, rollback", done.stderr), done.stderr
+    assert "earlier tool has no -action=" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["--version"], ["-h"], ["generate", "action"], [], ["-x"]])

@@ -301,6 +301,11 @@ def test_every_event_is_tested() -> None:
             "1 pending: v1.0.0-002\n  v1.0.0-002 was interrupted at 2026-01-02 03:04:05 UTC"),
         ("health", Health((STANDING[0],) * 6, ()), "6 pending: " + "v1.0.0-001, " * 4 + "v1.0.0-001 …"),
         ("health", Health((STANDING[0],), (ODD, WRONG)), "invalid: v1.0.0-001 was changed; see `sqlmigrate validate`"),
+        (
+            "health",
+            Health((), (Problem("running", "another run is in progress, in pid 7"),)),
+            "not up to date: another run is in progress, in pid 7; see `sqlmigrate lock-status`",
+        ),
         ("health", Health((), (WRONG,) * 3), "invalid: v1.0.0-001 was changed (and 2 more); see `sqlmigrate validate`"),
         ("problems", [], "valid"),
         ("repairs", [], "nothing to repair"),
