@@ -253,7 +253,7 @@ class _FileLinter:
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if observations := self._selection.observed(self._moment, deployed):
-            new = {name for (_, name), table in self._catalog.tables.items() if self._state.creates(table.created)}
+            new = {table.name[1] for table in self._catalog.changed_tables() if self._state.creates(table.created)}
             observed = [observation.without(new) for observation in observations]
             self._findings = dict.fromkeys(judged(list(self._findings), observed, self._starts, self._selection.levels))
         return self._reported() if self._moment.linted else []
@@ -319,7 +319,9 @@ class _FileLinter:
         if self._moment.linted:
             record_locks(self._state, statement, self._catalog)
             record_rows(self._state, statement, self._catalog)
-        if statement.kind != "AlterTableStmt":
+        if statement.kind == "AlterTableStmt":
+            self._state.altered.setdefault(name, set()).update(command["subtype"] for command in statement.commands)
+        else:
             apply(self._catalog, statement.kind, body, created)
             return
         for command in statement.commands:
@@ -344,7 +346,8 @@ class _FileLinter:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = case.statement.location_of(hit.node or case.node)
-        self._add(Finding(rule.name, level or rule.level, location, message, safer_of(hit), hit.by), hit.unless)
+        safer = safer_of(hit, case)
+        self._add(Finding(rule.name, level or rule.level, location, message, safer, hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
         count = len(self._findings)

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.datatype import BUILT_IN
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
     from sqlmigrate.lint.schema.catalog import Catalog, Name
 
 # The tables of sqlmigrate itself.
@@ -20,6 +23,7 @@ _TYPES = BUILT_IN | frozenset(
         "gtsvector aclitem cid xid unknown cstring void trigger any anyelement anyarray pg_ndistinct regnamespace"
     ).split()
 )
+_LETTERS = ascii_lowercase + digits + "_"
 # Trigger functions of PostgreSQL itself.
 _TRIGGERS = ("tsvector_update_trigger", "tsvector_update_trigger_column", "suppress_redundant_updates_trigger")
 
@@ -45,6 +49,25 @@ def function_never_created(catalog: Catalog, name: Name) -> bool:
     if not _is_ours(catalog, name) or catalog.extensions or name[1] in _TRIGGERS or name[1].startswith("RI_"):
         return False
     return catalog.resolve(name, catalog.functions) not in catalog.functions
+
+
+def similar(catalog: Catalog, name: Name, objects: Container[Name]) -> str:
+    """Returns an object whose name differs in one character or the order of two, or an empty string.
+
+    It looks up each such name: a comparison with all names would take time in proportion to the schema.
+    """
+    schemas = (name[0],) if name[0] else catalog.search_path
+    return next((other for other in _variants(name[1]) for schema in schemas if (schema, other) in objects), "")
+
+
+def _variants(name: str) -> Iterator[str]:
+    for at in range(len(name) + 1):
+        head, tail = name[:at], name[at:]
+        yield head + tail[1:]
+        yield head + tail[1:2] + tail[:1] + tail[2:]
+        for letter in _LETTERS:
+            yield head + letter + tail
+            yield head + letter + tail[1:]
 
 
 def _is_ours(catalog: Catalog, name: Name) -> bool:

@@ -42,12 +42,11 @@ def proves_not_null(table: Table | None, column: str) -> bool:
 
 def before_validations(case: Case, table: Table | None) -> Table | None:
     """Returns the table without the constraints that the same ALTER TABLE validates: it does so after all else."""
-    commands = (command for command in case.statement.commands if command["subtype"] == "AT_ValidateConstraint")
-    names = {command.get("name", "") for command in commands}
+    names = case.statement.named("AT_ValidateConstraint")
     if table is None or not names:
         return table
     constraints = tuple(constraint for constraint in table.constraints if constraint.name not in names)
-    return replace(table, constraints=constraints, validated=tuple(set(table.validated) - names))
+    return replace(table, constraints=constraints, validated=tuple(set(table.validated).difference(names)))
 
 
 def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
@@ -73,11 +72,11 @@ def domain_default(catalog: Catalog, type_: Type | None) -> tuple[UserType, Node
 
 def domains_over(catalog: Catalog, domain: str) -> set[str]:
     """Returns the unqualified names of the domain, and of all domains over it."""
-    names, found = {domain}, set[str]()
-    while names != found:
-        found = set(names)
-        bases = ((name[1], type_.base.name) for name, type_ in catalog.types.items() if type_.base)
-        names |= {name for name, base in bases if base.rpartition(".")[2] in found}
+    names, new = {domain}, [domain]
+    while new:
+        over = {name for _, name in catalog.types.in_order(catalog.users.get(new.pop(), ()))} - names
+        names |= over
+        new += over
     return names
 
 

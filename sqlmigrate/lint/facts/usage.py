@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS, ROUTINES, TYPES
-from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Case
@@ -43,17 +42,6 @@ def column_in_use(case: Case, column: str) -> bool:
 def table_column(case: Case, column: str) -> Column | None:
     """Returns a column of the case's table, or None if it is unknown."""
     return case.table.columns.get(column) if case.table is not None else None
-
-
-def altered_subtypes(case: Case) -> set[str]:
-    """Returns the subcommands of each ALTER TABLE of this file, up to this statement, on the case's table."""
-    altered = [statement for statement in case.state.statements() if statement.kind == "AlterTableStmt"]
-    return {
-        command["subtype"]
-        for statement in (*altered, case.statement)
-        if case.catalog.resolve(relation(statement.body["relation"])) == case.name
-        for command in statement.commands
-    }
 
 
 def object_in_use(case: Case, kind: str, name: Name) -> bool:

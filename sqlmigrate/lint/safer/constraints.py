@@ -39,6 +39,7 @@ _NOT_VALID = "add the constraint NOT VALID, and run VALIDATE CONSTRAINT in a lat
 _NOT_NULL_KEY = (
     "make each column NOT NULL by a valid CHECK, build the unique index CONCURRENTLY, and add the key USING INDEX"
 )
+_QUIET = "run VALIDATE CONSTRAINT of a domain at a time of few writes: it locks the tables as the statement does"
 _NEW_TABLE = "create a new table with the constraint and copy the rows in batches"
 _PARTITIONED = "add the constraint to each partition first, and then to the partitioned table"
 _ATTRIBUTES = {
@@ -250,4 +251,5 @@ def domain_checked_later(case: Case) -> Safer:
     chosen = constraint.get("conname") or free_name(name[1], "", "check", taken.__contains__)
     changed = {**case.node, "def": {"Constraint": not_valid(constraint, chosen)}}
     validation = {"subtype": "V", "typeName": case.node["typeName"], "name": chosen, "behavior": "DROP_RESTRICT"}
-    return in_place(case, [{"AlterDomainStmt": changed}], [{"AlterDomainStmt": validation}])
+    safer = in_place(case, [{"AlterDomainStmt": changed}], [{"AlterDomainStmt": validation}])
+    return safer._replace(advice=_QUIET)

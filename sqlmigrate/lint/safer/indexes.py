@@ -18,11 +18,11 @@ from sqlmigrate.lint.safer.statements import (
     whole,
 )
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.lint.schema.interpret.names import index_name
+from sqlmigrate.lint.schema.interpret.names import index_name, taken_in
 from sqlmigrate.sql.tree import bodies, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.rule import Case
@@ -56,14 +56,14 @@ def created_on_partitions(case: Case) -> Safer:
     if table.partial or case.catalog.uncertain or not all(map(_is_plain, children)):
         return advice(_EACH_PARTITION)
     elements = [*bodies(case.node, "indexParams"), *bodies(case.node, "indexIncludingParams")]
-    taken = _taken(case, table)
+    taken = taken_in(case.catalog, table.name[0])
     name = case.node.get("idxname") or index_name(table.name[1], elements, taken)
     kept = {field: value for field, value in case.node.items() if field not in ("if_not_exists", "concurrent")}
     only = {**plain(kept), "idxname": name, "relation": {**case.node["relation"], "inh": False}}
     nodes = [{"IndexStmt": only}]
     parent = named(case, (table.name[0], name), case.node["relation"])
     for child in children:
-        index = index_name(child.name[1], elements, _taken(case, child))
+        index = index_name(child.name[1], elements, taken_in(case.catalog, child.name[0]))
         on = named(case, child.name, case.node["relation"])
         nodes += [
             {"IndexStmt": _concurrent({**case.node, "idxname": index, "relation": on})},
@@ -77,10 +77,6 @@ def _is_plain(partition: Table) -> bool:
     return partition.kind == "table" and not partition.partial and not partition.indexes
 
 
-def _taken(case: Case, table: Table) -> Callable[[str], bool]:
-    return lambda name: (table.name[0], name) in {**case.catalog.index_tables, **case.catalog.tables}
-
-
 def _attached(index: Node, partition: Node) -> Node:
     command = {"subtype": "AT_AttachPartition", "def": {"PartitionCmd": {"name": partition}}}
     cmds = [{"AlterTableCmd": {**command, "behavior": "DROP_RESTRICT"}}]
@@ -89,6 +85,12 @@ def _attached(index: Node, partition: Node) -> Node:
 
 def _concurrent(node: Node) -> Node:
     return {field: value for field, value in plain(node).items() if field != "if_not_exists"} | {"concurrent": True}
+
+
+def with_extension(case: Case, extension: str) -> Safer:
+    """Returns CREATE EXTENSION, and the statement."""
+    nodes = [{"CreateExtensionStmt": {"extname": extension, "if_not_exists": True}}, whole(case)]
+    return outside_transaction(case, nodes) if case.node.get("concurrent") else in_place(case, nodes)
 
 
 def dropped(case: Case) -> Safer:

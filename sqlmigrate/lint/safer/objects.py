@@ -92,10 +92,9 @@ def still_needed(safer: Safer, catalog: Catalog, state: FileState) -> Safer:
     """Returns the SQL to add, or advice if a later statement of the file took the name of the view that it creates."""
     if not safer.adds:
         return safer
-    new_names = {statement.body.get("newname") for statement in state.statements()}
     for tree in parse(safer.sql):
         view = tree["stmt"].get("ViewStmt", {}).get("view")
-        if view and (catalog.table(relation(view)) is not None or view["relname"] in new_names):
+        if view and (catalog.table(relation(view)) is not None or state.run_on("RenameStmt", view["relname"])):
             return advice("give the old name to a view in the same transaction, and no other object")
     return safer
 

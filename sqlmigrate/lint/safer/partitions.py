@@ -19,7 +19,7 @@ from sqlmigrate.lint.safer.statements import (
     validate,
     whole,
 )
-from sqlmigrate.lint.schema.interpret.names import free_name
+from sqlmigrate.lint.schema.interpret.names import free_name, taken_in
 from sqlmigrate.sql.tree import relation, strings
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ def attached_after_index(case: Case, child: Table, index: Index) -> Safer:
     columns, including = (
         [{"IndexElem": {"name": name, **order}} for name in names] for names in (index.columns, index.include)
     )
-    taken = {name for schema, name in case.catalog.index_tables if schema == child.name[0]}
+    taken = taken_in(case.catalog, child.name[0])
     build = {
-        "idxname": free_name(child.name[1], "_".join((*index.columns, *index.include)), "idx", taken.__contains__),
+        "idxname": free_name(child.name[1], "_".join((*index.columns, *index.include)), "idx", taken),
         "relation": written,
         "indexParams": columns,
         "concurrent": True,

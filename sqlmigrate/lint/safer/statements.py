@@ -21,13 +21,18 @@ if TYPE_CHECKING:
 
 
 _SEVERAL = "split the statement and commit between its parts: a down file has no later file"
+# Each of the subcommands may get the SQL of them all.
+_COMMANDS = 50
+_TOO_MANY = f"split the ALTER TABLE: complete SQL is written for at most {_COMMANDS} subcommands"
 _BEGIN, _COMMIT = ({"TransactionStmt": {"kind": f"TRANS_STMT_{kind}"}} for kind in ("BEGIN", "COMMIT"))
 
 
-def safer_of(hit: Hit) -> Safer:
+def safer_of(hit: Hit, case: Case) -> Safer:
     """Returns what to write instead of a statement; nothing if its tree is not complete."""
     if isinstance(hit.safer, str):
         return Safer(advice=hit.safer)
+    if len(case.statement.commands) > _COMMANDS:
+        return Safer(advice=_TOO_MANY)
     try:
         return hit.safer()
     except DeparseFault:

@@ -7,14 +7,13 @@ table may have further columns, constraints and indexes: an unlisted column may 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice
 from operator import is_not
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlmigrate.lint.schema.datatype import BUILT_IN
-from sqlmigrate.lint.schema.journal import Journal, Members, Objects
+from sqlmigrate.lint.schema.journal import Members, Named, Objects, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sized
@@ -27,9 +26,8 @@ Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
 # What a table has more is not kept: each change of a table takes time in proportion to what it has. PostgreSQL allows
 # 1,600 columns.
-_COLUMNS = 1600
+COLUMNS = 1600
 PARTS = 500
-_RECORDED = (Journal, Objects, Members)
 
 
 class Creation(NamedTuple):
@@ -177,32 +175,32 @@ class Function:
     node: Node | None = None
 
 
-class Catalog:
+class Catalog(Recorded):
     """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
     `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did. `users` are
-    the tables that may have a column of a type, or a trigger with a function, by the unqualified name of the type or
-    function. `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `changed`
-    are the tables that the current file created or changed, `whole` those that may not be partial. `dropped` are the
-    relations, indexes and types that a file dropped or renamed, `dropped_constraints` the constraints. `owners` are the
-    table and the column that own a sequence, `owned` the sequences that a table owns, or once did. `uncertain_names`
-    are the unqualified names of objects that a DO block may have changed. `has_casts` is whether a file creates casts,
-    `extensions` are those that files create. A schema is `complete` if the files create all of it. `uncertain` is the
-    reason why a statement may have changed any object, or empty.
+    the tables that may have a column of a type, or a trigger with a function, and the domains over a type, by the
+    unqualified name of the type or function, or once did. `default_partitions` are, for each partitioned table, its
+    DEFAULT partition, or a former one. `changed` are the tables that the current file created or changed, `whole` those
+    that may not be partial. `dropped` are the relations, indexes and types that a file dropped or renamed,
+    `dropped_constraints` the constraints. `owners` are the table and the column that own a sequence, `owned` the
+    sequences that a table owns, or once did. `uncertain_names` are the unqualified names of objects that a DO block may
+    have changed. `has_casts` is whether a file creates casts, `extensions` are those that files create. A schema is
+    `complete` if the files create all of it. `uncertain` is why a statement may have changed any object, or empty.
     `journal` records the changes since the last up file before its down file.
     """
 
     def __init__(self) -> None:
-        self.journal = Journal()
-        self.tables = Objects[Name, Table](self.journal)
+        super().__init__()
+        self.tables = Named[Table](self.journal)
         self.referrers = Objects[Name, tuple[Name, ...]](self.journal)
         self.default_partitions = Objects[Name, Name](self.journal)
         self.index_tables = Objects[Name, Name](self.journal)
-        self.sequences = Objects[Name, Creation](self.journal)
+        self.sequences = Named[Creation](self.journal)
         self.owners = Objects[Name, tuple[Name, str]](self.journal)
         self.owned = Objects[Name, tuple[Name, ...]](self.journal)
-        self.types = Objects[Name, UserType](self.journal)
-        self.functions = Objects[Name, Function](self.journal)
+        self.types = Named[UserType](self.journal)
+        self.functions = Named[Function](self.journal)
         self.schemas = Objects[str, Creation](self.journal)
         self.changed: set[Name] = set()
         self.users = Objects[str, tuple[Name, ...]](self.journal)
@@ -215,45 +213,6 @@ class Catalog:
         self.complete = False
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
-
-    @contextmanager
-    def taken_back(self) -> Iterator[None]:
-        """Takes back in the end all changes that are made meanwhile."""
-        rest = {name: _copy(value) for name, value in vars(self).items() if not isinstance(value, _RECORDED)}
-        records, mark = self.journal.records, len(self.journal.changes)
-        self.journal.records = True
-        try:
-            yield
-        finally:
-            self.journal.take_back(mark)
-            del self.journal.changes[mark:]
-            self.journal.records = records
-            vars(self).update(rest)
-
-    def changes(self) -> tuple[Catalog, Catalog]:
-        """Returns the catalog as it was before the changes in the journal, and as it is now.
-
-        Both show only the objects that were changed if one iterates over them. The present catalog finds all by name.
-        """
-        after = self._with_changed(all_by_name=True)
-        values = self.journal.take_back(0)
-        before = self._with_changed(all_by_name=False)
-        self.journal.repeat(0, values)
-        return before, after
-
-    def _with_changed(self, *, all_by_name: bool) -> Catalog:
-        keys: dict[int, set[Any]] = {}
-        for change in self.journal.changes:
-            keys.setdefault(id(change.of), set()).add(change.key)
-        catalog = Catalog()
-        for name, value in vars(self).items():
-            changed = (
-                value.part(keys.get(id(value), ()), value if all_by_name else {})
-                if isinstance(value, Objects)
-                else value
-            )
-            setattr(catalog, name, changed)
-        return catalog
 
     def name_to_create(self, name: Name) -> Name:
         """Returns the name with the schema in which CREATE puts the object."""
@@ -311,7 +270,7 @@ class Catalog:
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
         previous = self.tables.get(table.name) or _NONE
-        if len(table.columns) > _COLUMNS or any(len(parts) > PARTS for parts in _parts(table)):
+        if len(table.columns) > COLUMNS or any(len(parts) > PARTS for parts in _parts(table)):
             table = _shortened(table)
         self.tables[table.name] = table
         self.changed.add(table.name)
@@ -330,6 +289,13 @@ class Catalog:
             self.referrers[name] = (*self.referrers.get(name, ()), table.name)
         if table.bound and table.bound.get("is_default"):
             self.default_partitions |= dict.fromkeys(table.parents, table.name)
+
+    def put_type(self, type_: UserType) -> None:
+        """Stores a new or changed type."""
+        previous = self.types.get(type_.name)
+        self.types[type_.name] = type_
+        if type_.base is not None and (previous is None or previous.base is not type_.base):
+            self._note_user(type_.base.name, type_.name)
 
     def drop(self, name: Name) -> None:
         """Removes a relation with columns, its indexes, and the sequences that it owns."""
@@ -394,12 +360,17 @@ class Catalog:
         return [self.tables[user] for user in self.tables.in_order(self.users.get(name, ()))]
 
     def _note_users(self, previous: Table, table: Table) -> None:
-        types = (column.type.name for column in _new(previous.columns, table.columns) if column.type is not None)
-        names = [name.rpartition(".")[2] for name in types if name not in BUILT_IN]
+        for column in _new(previous.columns, table.columns):
+            if column.type is not None:
+                self._note_user(column.type.name, table.name)
         if table.triggers is not previous.triggers:
-            names += [function[1] for key, function in table.triggers.items() if key not in previous.triggers]
-        for name in names:
-            self.users[name] = (*self.users.get(name, ()), table.name)
+            for function in (function for key, function in table.triggers.items() if key not in previous.triggers):
+                self._note_user(function[1], table.name)
+
+    def _note_user(self, used: str, user: Name) -> None:
+        if used not in BUILT_IN:
+            name = used.rpartition(".")[2]
+            self.users[name] = (*self.users.get(name, ()), user)
 
 
 def _parts(table: Table) -> tuple[Sized, ...]:
@@ -410,7 +381,7 @@ def _shortened(table: Table) -> Table:
     """Returns a table with as many columns, constraints and so on as are kept; it is partial."""
     return replace(
         table,
-        columns=dict(islice(table.columns.items(), _COLUMNS)),
+        columns=dict(islice(table.columns.items(), COLUMNS)),
         constraints=table.constraints[:PARTS],
         indexes=table.indexes[:PARTS],
         triggers=dict(islice(table.triggers.items(), PARTS)),
@@ -422,10 +393,6 @@ def _shortened(table: Table) -> Table:
 def _new(old: dict[str, T], new: dict[str, T]) -> Iterator[T]:
     """Yields the new and changed values; written for speed, as a table may have a thousand columns."""
     return compress(new.values(), map(is_not, new.values(), map(old.get, new)))
-
-
-def _copy(value: Any) -> Any:
-    return value.copy() if isinstance(value, dict | set | list) else value
 
 
 def _added(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:

@@ -5,10 +5,12 @@ A copy of the schema for each down file would take time in proportion to the sch
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Self
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,10 +64,7 @@ class Objects(dict[K, V]):
         if self._journal.records:
             place = self._places.get(key, 0)
             self._journal.changes.append(KeyChange(self, key, self.get(key, _NOTHING), place))
-        if key not in self:
-            self._places[key] = self._next
-            self._next += 1
-        super().__setitem__(key, value)
+        self.repeat(key, value)
 
     def __delitem__(self, key: K) -> None:
         if self._journal.records:
@@ -110,10 +109,9 @@ class Objects(dict[K, V]):
         """Takes back a change, and returns the value after it."""
         value = self.get(change.key, _NOTHING)
         if change.old is _NOTHING:
-            super().__delitem__(change.key)
-            del self._places[change.key]
+            self._remove(change.key)
             return value
-        super().__setitem__(change.key, change.old)
+        self._insert(change.key, change.old)
         self._places[change.key] = change.place
         for key in change.behind:  # a dict has new keys at its end
             super().__setitem__(key, super().pop(key))
@@ -122,13 +120,19 @@ class Objects(dict[K, V]):
     def repeat(self, key: K, value: Any) -> None:
         """Sets or removes a key, and records nothing."""
         if value is _NOTHING:
-            super().__delitem__(key)
-            del self._places[key]
-            return
+            self._remove(key)
+        else:
+            self._insert(key, value)
+
+    def _insert(self, key: K, value: V) -> None:
         if key not in self:
             self._places[key] = self._next
             self._next += 1
         super().__setitem__(key, value)
+
+    def _remove(self, key: K) -> None:
+        super().__delitem__(key)
+        del self._places[key]
 
     def _behind(self, key: K) -> Iterator[K]:
         behind = []
@@ -137,6 +141,32 @@ class Objects(dict[K, V]):
                 break
             behind.append(other)
         return reversed(behind)
+
+
+class Named(Objects[tuple[str, str], V]):
+    """The objects of schemas by schema and name."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._by_schema: dict[str, set[tuple[str, str]]] | None = None
+        super().__init__(journal)
+
+    def of_schema(self, schema: str) -> list[tuple[str, str]]:
+        """Returns the names in a schema; the first call sorts all names by schema, as few files need that."""
+        if self._by_schema is None:
+            self._by_schema = {}
+            for name in self:
+                self._by_schema.setdefault(name[0], set()).add(name)
+        return self.in_order(self._by_schema.get(schema, ()))
+
+    def _insert(self, key: tuple[str, str], value: V) -> None:
+        super()._insert(key, value)
+        if self._by_schema is not None:
+            self._by_schema.setdefault(key[0], set()).add(key)
+
+    def _remove(self, key: tuple[str, str]) -> None:
+        super()._remove(key)
+        if self._by_schema is not None:
+            self._by_schema[key[0]].discard(key)
 
 
 class Subset(dict[K, V]):
@@ -197,3 +227,56 @@ class Members(set[K]):
     def _record(self, key: object, old: Any) -> None:
         if self._journal.records:
             self._journal.changes.append(KeyChange(self, key, old))
+
+
+_RECORDED = (Journal, Objects, Members)
+
+
+class Recorded:
+    """An object whose `Objects` and `Members` one journal records."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+
+    @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """Takes back in the end all changes that are made meanwhile."""
+        rest = {name: _copy(value) for name, value in vars(self).items() if not isinstance(value, _RECORDED)}
+        records, mark = self.journal.records, len(self.journal.changes)
+        self.journal.records = True
+        try:
+            yield
+        finally:
+            self.journal.take_back(mark)
+            del self.journal.changes[mark:]
+            self.journal.records = records
+            vars(self).update(rest)
+
+    def changes(self) -> tuple[Self, Self]:
+        """Returns the object as it was before the changes in the journal, and as it is now.
+
+        Both show only the objects that were changed if one iterates over them. The present one finds all by name.
+        """
+        after = self._with_changed(all_by_name=True)
+        values = self.journal.take_back(0)
+        before = self._with_changed(all_by_name=False)
+        self.journal.repeat(0, values)
+        return before, after
+
+    def _with_changed(self, *, all_by_name: bool) -> Self:
+        keys: dict[int, set[Any]] = {}
+        for change in self.journal.changes:
+            keys.setdefault(id(change.of), set()).add(change.key)
+        part = type(self)()
+        for name, value in vars(self).items():
+            changed = (
+                value.part(keys.get(id(value), ()), value if all_by_name else {})
+                if isinstance(value, Objects)
+                else value
+            )
+            setattr(part, name, changed)
+        return part
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, dict | set | list) else value

@@ -19,6 +19,8 @@ KINDS = {
     "columns of one table": (TABLE, "alter table t add column c{0} int;", ""),
     "rows of one table": (TABLE, "update t set id = id + 1 where id = {0};", ""),
     "indexes of one table": (TABLE, "create index i{0} on t (id);", ""),
+    "indexes of one table without names": (TABLE, "create index on t (id);", ""),
+    "unnamed indexes of a table in use": ("", "create index on t (id);", ""),
     "tables": ("", "create table t{0} (id int primary key);", ""),
     "tables that are dropped": ("", "create table t{0} (id int primary key); drop table t{0};", ""),
     "tables that are dropped beside others": (
@@ -44,6 +46,28 @@ KINDS = {
         "create function f{0}() returns int language sql as 'select {0}'; select f{0}();",
         "",
     ),
+    "EXECUTEs of indexes in a DO block": (TABLE + "do $$ begin\n", "execute 'create index on t (id)';", "end $$;"),
+    "new values of an enum type that are used": ("", "alter type e add value 'b{0}'; select 'b{0}'::e;", ""),
+    "types that are renamed and dropped": ("", "alter type e{0} rename to f{0}; drop type f{0};", ""),
+    "triggers that are created and dropped": (
+        "",
+        "create trigger g{0} before insert on t for each row execute function f(); drop trigger g{0} on t;",
+        "",
+    ),
+    "triggers that are switched on": ("", "alter table t enable trigger g{0};", ""),
+    "constraints that are dropped": ("", "alter table t drop constraint c{0};", ""),
+    "functions with new parameters": (
+        "",
+        "create function f{0}(a int, b int default 0) returns int language sql as ''; drop function f{0}(int);",
+        "",
+    ),
+    "functions whose search_path is set": (
+        "",
+        "create function f{0}() returns int security definer return 1; alter function f{0} set search_path = a;",
+        "",
+    ),
+    "sequences that are dropped": ("", "drop sequence s{0};", ""),
+    "views with old names": ("", "alter table t{0} rename to u{0};", ""),
     "statements of a DO block": (TABLE + "do $$ begin\n", "insert into t values ({0});", "end $$;"),
 }
 
@@ -63,6 +87,9 @@ INPUTS = {
     "comments in a statement": ("drop table t\n", "-- sqlmigrate: ignore=drop-table (x)\n", ";"),
     "columns": ("create table t (a int", ", c{0} int", ");"),
     "added columns": ("alter table t add a int", ", add c{0} int", ";"),
+    "columns that become NOT NULL": ("alter table t alter a set not null", ", alter c{0} set not null", ";"),
+    "columns that are dropped": ("alter table t drop a", ", drop c{0}", ";"),
+    "constraints that are validated": ("alter table t validate constraint a", ", validate constraint c{0}", ";"),
     "tables that are dropped": ("drop table t", ", t{0}", ";"),
     "values": ("insert into t values (0)", ", ({0})", ";"),
     "common table expressions": ("with a0 as (select 1)", ", a{1} as (select * from a{0})", " select 1;"),
@@ -70,6 +97,16 @@ INPUTS = {
     "dollar quotes": ("select 'a'", ", $b$ x $b$", ";"),
     "statements of a body": ("create function f() returns int language sql as $$ ", "select {0}; ", "$$;"),
     "syntax errors": ("", "selec {0};\n", ""),
+}
+# Each looks at all parts of the table.
+COMMANDS = {
+    "columns that get another type": ("alter table t alter a type text", ", alter c{0} type text", ";"),
+    "columns with another type and default": (
+        "alter table t alter a type text",
+        ", alter c{0} type text, alter c{0} set default ''",
+        ";",
+    ),
+    "constraints that are added": ("alter table t add check (a > 0)", ", add check (c{0} > 0)", ";"),
 }
 # Each kind of file of many has an up file, and a down file unless it is empty.
 FILES = {
@@ -90,6 +127,14 @@ FILES = {
         "",
     ),
     "syntax errors": ("create table t{0} (a int); create tabel;", ""),
+    "schemas that are dropped": ("create schema s{0}; create table s{0}.t (a int); drop schema s{0} cascade;", ""),
+    "schemas that are renamed": (
+        "create schema s{0}; create table s{0}.t (a int); alter schema s{0} rename to r{0};",
+        "",
+    ),
+    "names that no file creates": ("create table t{0} (a int); alter table u{0} add b int;", ""),
+    "domains over domains": ("create domain d{0} as d{1};", ""),
+    "new values of enum types": ("alter type e{0} add value 'a'; select 'a'::e{0};", ""),
     "blocks that may change any object": ("create table t{0} (a int); do $$ begin execute x; end $$;", ""),
 }
 
@@ -170,6 +215,16 @@ def test_parts_of_one_table_take_the_same_work_each_once_it_has_many(
     test_twice_the_statements_take_at_most_twice_the_work(kind, tmp_path)
 
 
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_subcommands_for_one_table_take_the_same_work_each_once_it_has_many_parts(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "PARTS", 50)
+    monkeypatch.setattr(catalog, "COLUMNS", 50)
+    monkeypatch.setitem(INPUTS, kind, COMMANDS[kind])
+    test_twice_the_parts_take_at_most_twice_the_work(kind, tmp_path)
+
+
 def test_a_table_with_more_columns_than_a_table_can_have_is_partial() -> None:
     schema = catalog.Catalog()
     name = ("public", "t")
@@ -181,7 +236,7 @@ def test_a_table_with_more_columns_than_a_table_can_have_is_partial() -> None:
 
 @pytest.mark.parametrize("kind", FILES)
 def test_twice_the_files_take_at_most_twice_the_work(kind: str, tmp_path: Path) -> None:
-    every_rule = Options(preset="all")
+    every_rule = Options(preset="all", complete=True)
     _work(_files(tmp_path, kind, 10), every_rule)  # imports modules
     counts = [_work(_files(tmp_path, kind, count), every_rule) for count in (50, 100, 200)]
     assert _is_linear(counts), counts

@@ -16,7 +16,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import at_end, created_by, in_use, run_before
+from sqlmigrate.lint.rules.clients.origin import at_end, created_by, in_use
 from sqlmigrate.lint.schema.interpret.changes import TYPES, dropped_names
 from sqlmigrate.sql.tree import relation
 
@@ -163,8 +163,7 @@ def _drop_object(case: Case) -> Iterator[Hit]:
 
 def _named_here(case: Case, name: Name) -> bool:
     """Whether this file gave the type its name, so that no application uses that name."""
-    renames = run_before(case, "RenameStmt")
-    return any(body["renameType"] in TYPES and body.get("newname") == name[1] for body in renames)
+    return any(body["renameType"] in TYPES for body in case.state.run_on("RenameStmt", name[1]))
 
 
 def _is_replaced(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
@@ -176,12 +175,13 @@ def _is_replaced(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]
 
 
 def _is_of_identity(catalog: Catalog, name: Name) -> bool:
-    return any(
-        f"{table.name[1]}_{column.name}_seq" == name[1]
-        for table in catalog.tables.values()
-        for column in table.columns.values()
-        if column.identity
-    )
+    parts = name[1].removesuffix("_seq").split("_")
+    for at in range(1, len(parts)):
+        table = catalog.table((name[0], "_".join(parts[:at])))
+        column = table.columns.get("_".join(parts[at:])) if table else None
+        if column and column.identity:
+            return True
+    return False
 
 
 DROP_OBJECT = _rule(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import created_by, in_use, run_before
+from sqlmigrate.lint.rules.clients.origin import created_by, in_use
 from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names
@@ -227,7 +227,7 @@ def _ambiguous(case: Case) -> Iterator[Hit]:
 
 def _is_dropped(case: Case, name: Name, types: list[str], _: Catalog) -> bool:
     """Whether the file drops the existing function after it creates the new one."""
-    objects = (item for body in run_before(case, "DropStmt") for item in body["objects"])
+    objects = (item for body in case.state.run_on("DropStmt", name[1]) for item in body["objects"])
     items = (item["ObjectWithArgs"] for item in objects if "ObjectWithArgs" in item)
     return any(qualified(item["objname"])[1] == name[1] and _argument_types(item) == types for item in items)
 
@@ -281,9 +281,7 @@ def _sets_path(clause: Node) -> bool:
 
 def _path_is_set(case: Case, name: Name) -> bool:
     """Whether an ALTER FUNCTION of this file sets the function's search_path."""
-    altered = run_before(case, "AlterFunctionStmt")
-    actions = (item for body in altered if qualified(body["func"]["objname"])[1] == name[1] for item in body["actions"])
-    return any(map(_sets_path, actions))
+    return any(_sets_path(item) for body in case.state.run_on("AlterFunctionStmt", name[1]) for item in body["actions"])
 
 
 SECURITY_DEFINER = Rule(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.usage import (
-    altered_subtypes,
     column_in_use,
     relation_in_use,
     table_column,
@@ -126,7 +125,11 @@ DROP_PRIMARY_KEY = _rule(
 
 def _drop_constraint(case: Case) -> Iterator[Hit]:
     for name, constraint in _dropped(case):
-        if constraint is None and "AT_SetNotNull" in altered_subtypes(case) and not _is_primary(name, constraint):
+        if (
+            constraint is None
+            and "AT_SetNotNull" in case.state.altered[case.name]
+            and not _is_primary(name, constraint)
+        ):
             yield Hit(f"whether {name} is the check constraint that NOT NULL makes redundant", certain=False)
         elif not _is_primary(name, constraint) and not (constraint and _is_redundant(case.table, constraint)):
             yield Hit(

@@ -10,12 +10,11 @@ from sqlmigrate.lint.schema.interpret.definitions import constrained_columns, in
 from sqlmigrate.sql.tree import columns_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sqlmigrate.lint.finding import Decider
     from sqlmigrate.lint.rule import Case
     from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Function, Name, Table
-    from sqlmigrate.sql.parser import Node
 
 
 def created_by(case: Case, definition: Column | Constraint | Function | None) -> Decider:
@@ -31,11 +30,6 @@ def in_use(case: Case, definition: Column | Constraint | Function | None) -> boo
 def has_value(column: Column) -> bool:
     """Returns whether the column has a value when an INSERT omits it."""
     return column.default is not None or bool(column.identity or column.generated)
-
-
-def run_before(case: Case, kind: str) -> Iterator[Node]:
-    """Yields the statements of a kind that this file runs before the case, or all of them at the end of the file."""
-    return (statement.body for statement in case.state.statements() if statement.kind == kind)
 
 
 def at_end(name: Name, condition: Callable[[Table], bool]) -> Callable[[Catalog], bool]:

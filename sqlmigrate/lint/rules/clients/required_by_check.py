@@ -29,8 +29,8 @@ def _check_required(case: Case) -> Iterator[Hit]:
             continue  # required-column says that it fails
         yield Hit(
             f"INSERTs that omit {name} fail from now on: applications do not know the new column, which has no default",
-            f"-- first, in this file:\nalter table … alter column {quoted(name)} set default …;\n"
-            "-- or add the constraint in a later file, after a release that sets the column",
+            f"set a default of {quoted(name)} first, or add the constraint in a later file, after a release that sets "
+            "the column",
             relation_decider(case, case.name),
             unless=at_end(case.name, lambda table, name=name: not _is_required(table, name)),  # type: ignore[misc]
         )

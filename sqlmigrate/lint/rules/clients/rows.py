@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _DELETE_BATCHES = "delete only the rows that are not needed, in batches that commit separately"
+_CHANGES_ROWS = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt")
 _DEFAULT = "give {name} a default, or leave it nullable, fill it in batches and set NOT NULL in a later file"
 
 
@@ -234,8 +235,7 @@ def is_still_empty(case: Case, name: str) -> bool:
     if column is None or column.created is None or column.created.file != case.state.file:
         return False
     filled = has_value(column) or column.not_null or not relation_in_use(case, case.name)
-    changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt")
-    return not filled and not any(statement.kind in changes_rows for statement in case.state.statements())
+    return not filled and not case.state.has_run(*_CHANGES_ROWS)
 
 
 REQUIRED = Rule(

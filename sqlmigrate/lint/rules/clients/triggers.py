@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.usage import altered_subtypes, relation_decider, relation_in_use
+from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import at_end, run_before
+from sqlmigrate.lint.rules.clients.origin import at_end
 from sqlmigrate.sql.tree import constant, qualified, strings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _switched(case: Case) -> Iterator[Hit]:
     by = relation_decider(case, case.name)
     if case.kind in _OFF:
         yield Hit(f"{trigger} no longer fires, for the writes of all sessions", _SESSION_SETTING, by)
-    elif not altered_subtypes(case).intersection(_OFF):
+    elif not case.state.altered[case.name].intersection(_OFF):
         message = f"{trigger} now fires for the writes of all sessions; it did not see earlier rows"
         yield Hit(message, _SESSION_SETTING, by)
 
@@ -88,7 +88,7 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
 
 
 def _created_here(case: Case, trigger: str) -> bool:
-    return any(body.get("trigname") == trigger for body in run_before(case, "CreateTrigStmt"))
+    return bool(case.state.run_on("CreateTrigStmt", trigger))
 
 
 def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:

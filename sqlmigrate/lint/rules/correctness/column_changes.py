@@ -44,7 +44,7 @@ def _of_domain(case: Case) -> Iterator[Hit]:
         return
     domain = qualified(node["typeName"])[1]
     names = domains_over(case.catalog, domain)
-    for table in list(case.catalog.tables.values()):
+    for table in {table.name: table for name in names for table in case.catalog.using(name)}.values():
         for column in table.columns.values() if certain_table(case.catalog, table.name) else ():
             if column.type and column.type.array and column.type.name.rpartition(".")[2] in names:
                 message = f"cannot alter type {domain} because column {table.name[1]}.{column.name} uses it"
@@ -61,7 +61,7 @@ def _table_name(case: Case) -> tuple[str, str]:
 
 def _is_changed_too(case: Case, name: str) -> bool:
     """Returns whether another subcommand changes the column: PostgreSQL runs them in an order of its own."""
-    return [command.get("name") for command in case.statement.commands].count(name) > 1
+    return case.statement.mentions(name) > 1
 
 
 def _fault(case: Case, table: Table, column: Column) -> str:  # noqa: C901  # one case for each subcommand

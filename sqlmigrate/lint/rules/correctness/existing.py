@@ -39,10 +39,9 @@ def _check_exists(case: Case) -> Iterator[Hit]:
             yield Hit(message, by=case.decider(created))
 
 
-def _dropped(case: Case) -> set[str]:
-    """Returns the columns and constraints that the same ALTER TABLE drops: PostgreSQL drops before it adds."""
-    drops = (command for command in case.statement.commands if command["subtype"] in _DROPS)
-    return {command.get("name", "") for command in drops}
+def _is_dropped(case: Case, *names: str) -> bool:
+    """Returns whether the same ALTER TABLE drops such a column or constraint: PostgreSQL drops before it adds."""
+    return any(name in case.statement.named(subtype) for subtype in _DROPS for name in names)
 
 
 def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one case for each kind of statement
@@ -78,7 +77,7 @@ def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one c
                 yield f"policy {node['policy_name']} of {table.name[1]} already exists", table.name, table.created
         case "AT_AddColumn" if case.table:
             column = case.table.columns.get(node["def"]["ColumnDef"].get("colname", ""))
-            if column and column.name not in _dropped(case):
+            if column and not _is_dropped(case, column.name):
                 created = column.created or case.table.created
                 yield f"column {column.name} of {case.name[1]} already exists", case.name, created
         case "AT_AddConstraint" if case.table:
@@ -129,7 +128,7 @@ def _added_constraint(case: Case, table: Table, body: Node) -> Iterator[Existing
     existing, message = same_name or primary_key, f"multiple primary keys for table {table.name[1]} are not allowed"
     if same_name:
         message = f"constraint {same_name.name} of {table.name[1]} already exists"
-    if existing and _dropped(case).isdisjoint((existing.name, *existing.columns)):
+    if existing and not _is_dropped(case, existing.name, *existing.columns):
         yield message, table.name, existing.created or table.created
 
 
@@ -211,9 +210,9 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         yield from _of_type(case, [catalog.resolve(name, catalog.types) for name in names])
     elif kind == "OBJECT_SCHEMA":
-        for table in catalog.tables.values():
-            if table.name[0] in {name for _, name in names} and _is_sure(catalog, table.name):
-                yield _dependent(case, table.name[1], table.name[0], table.created)
+        for name in (name for _, schema in names for name in catalog.tables.of_schema(schema)):
+            if _is_sure(catalog, name):
+                yield _dependent(case, name[1], name[0], catalog.tables[name].created)
 
 
 def _sure_tables(catalog: Catalog, used: Iterable[Name]) -> list[Table]:

@@ -113,7 +113,7 @@ def _check_check(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"the CHECK depends on {part}, which changes: rows that were valid become invalid, "
                 "and the restore of a dump or an UPDATE of another column fails",
-                "-- a trigger that tests the value only when it is written",
+                "write a trigger that tests the value only when it is written",
                 node=node,
             )
 

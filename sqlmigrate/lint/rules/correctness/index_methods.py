@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.safer.indexes import with_extension
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, type_of
 from sqlmigrate.lint.schema.interpret.definitions import constrained_columns
 from sqlmigrate.sql.tree import bodies
@@ -75,7 +77,7 @@ def _of_type(case: Case, method: str, type_: Type, by: Decider, node: Node | Non
         if extensions.isdisjoint(_EXTENSIONS[method]):
             complete = case.catalog.complete and not case.catalog.uncertain
             said = message if complete else f"whether an extension gives {type_} an operator class for {method}"
-            yield Hit(said, f"create extension btree_{method};", by, certain=complete, node=node)
+            yield Hit(said, partial(with_extension, case, f"btree_{method}"), by, certain=complete, node=node)
 
 
 def _of_constraints(case: Case) -> Iterator[Hit]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.config.suggestion import closest
-from sqlmigrate.lint.facts.existence import function_never_created, never_created, type_never_created
+from sqlmigrate.lint.facts.existence import function_never_created, never_created, similar, type_never_created
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule
 from sqlmigrate.lint.rules.correctness.unknown import QUERIES, named
@@ -13,9 +12,9 @@ from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.sql.tree import bodies, qualified, relation, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Container, Iterator
 
-    from sqlmigrate.lint.schema.catalog import Name
+    from sqlmigrate.lint.schema.catalog import Catalog, Name
 
 _COMMENTED = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW")
 
@@ -28,16 +27,16 @@ def _check_names(case: Case) -> Iterator[Hit]:
     types = dict.fromkeys(_types(case))
     for name in dict.fromkeys((*named(case), *_others(case))):
         if name not in new and name not in types and name not in catalog.dropped and never_created(catalog, name):
-            yield _unknown(name, [known for _, known in catalog.tables])
+            yield _unknown(catalog, name, catalog.tables)
     for name in types:
         if type_never_created(catalog, name):
-            yield _unknown(name, [known for _, known in catalog.types], "type ")
+            yield _unknown(catalog, name, catalog.types, "type ")
     if case.kind == "CreateTrigStmt" and function_never_created(catalog, name := qualified(case.node["funcname"])):
-        yield _unknown(name, [known for _, known in catalog.functions], "function ")
+        yield _unknown(catalog, name, catalog.functions, "function ")
 
 
-def _unknown(name: Name, known: Collection[str], kind: str = "") -> Hit:
-    close = closest(name[1], known)
+def _unknown(catalog: Catalog, name: Name, objects: Container[Name], kind: str = "") -> Hit:
+    close = similar(catalog, name, objects)
     meant = f"; did you mean {close}?" if close else ""
     return Hit(f"{kind}{name[1]} does not exist: no file creates it{meant}", by=Decider.EARLIER)
 

@@ -23,14 +23,14 @@ def _check_truncate(case: Case) -> Iterator[Hit]:
         table = certain_table(case.catalog, name)
         if table is not None and table.kind == "partitioned" and not item.get("inh"):
             message = f"cannot truncate only partitioned table {name[1]}"
-            yield Hit(message, "truncate …;  -- without ONLY", decider(case, table.created), node=item)
+            yield Hit(message, "truncate the table without ONLY", decider(case, table.created), node=item)
         for referrer in case.catalog.referring(name) if case.node.get("behavior") != "DROP_CASCADE" else ():
             keys = [key for key in referrer.constraints if key.references == name and key.enforced]
             is_truncated = any(other in names for other in (referrer.name, *referrer.parents))
             if keys and not is_truncated and certain_table(case.catalog, referrer.name):
                 yield Hit(
                     f"cannot truncate {name[1]}: {keys[0].name} of {referrer.name[1]} references it",
-                    "delete from …;  -- in batches",
+                    "delete the rows in batches, or truncate the referencing tables too",
                     decider(case, keys[0].created or referrer.created),
                     node=item,
                 )

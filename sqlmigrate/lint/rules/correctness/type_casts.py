@@ -29,17 +29,15 @@ def _check_using(case: Case) -> Iterator[Hit]:
     if column is None or column.type is None or column.generated:
         return
     new, by = type_of(node["typeName"]), decider(case, column.created)
-    change = f"alter column {quoted(name)} type {new}"
     if "raw_default" not in node and is_assignable(column.type, new, case.catalog) is False:
-        safer = f"alter table … {change} using {quoted(name)}::{new};"
+        safer = f"add USING with an expression of the new type, such as {quoted(name)}::{new}"
         yield Hit(f"column {name} cannot be cast automatically to type {new}: it is {column.type}", safer, by)
         return
     literal = None if _default_changes(case, name) else _literal(column, column.type)
     if literal is not None and is_assignable(literal, new, case.catalog) is False:
         yield Hit(
             f"default for column {name} cannot be cast automatically to type {new}",
-            f"alter table … alter column {quoted(name)} drop default, {change} using …, "
-            f"alter column {quoted(name)} set default …;",
+            f"drop the default of {quoted(name)} first, and set one of the new type afterwards",
             by,
         )
 
@@ -64,14 +62,10 @@ def _default_changes(case: Case, name: str) -> bool:
 
     PostgreSQL drops a default before it changes the type and sets it afterwards. The catalog has the new default.
     """
-    commands = case.statement.commands
-    before = next((at for at, command in enumerate(commands) if command is case.node), 0)
-    return any(
-        command["subtype"] == "AT_ColumnDefault"
-        and command.get("name") == name
-        and (at < before or "def" not in command)
-        for at, command in enumerate(commands)
-    )
+    change, default = (case.statement.named(kind).get(name) for kind in ("AT_AlterColumnType", "AT_ColumnDefault"))
+    if change is None or default is None:
+        return False
+    return default.place < change.place or "def" not in default.command
 
 
 _TEXT = "create table t (a text);"

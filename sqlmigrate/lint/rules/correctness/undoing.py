@@ -21,7 +21,7 @@ _SHOWN = 3
 
 def _check_down(case: Case) -> Iterator[Hit]:
     state = case.state
-    runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
+    runs_code = state.has_run("DoStmt", "CallStmt")
     if state.undoes < 0 or case.catalog.uncertain or runs_code:
         return
     before, after = case.catalog.changes()

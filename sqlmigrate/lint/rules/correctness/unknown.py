@@ -117,16 +117,10 @@ def _check_columns(case: Case) -> Iterator[Hit]:
         return
     reported: set[tuple[str, Name]] = set()
     for column, table, node in _missing(case):
-        if (column, table) not in reported and column not in _added(case):
+        if (column, table) not in reported and column not in case.statement.named("AT_AddColumn"):
             reported.add((column, table))
             by = table_decider(case, case.catalog.table(table))
             yield Hit(f"column {column} of {table[1]} does not exist", by=by, node=node if "location" in node else None)
-
-
-def _added(case: Case) -> set[str]:
-    """Returns the columns that the same ALTER TABLE adds."""
-    commands = (command for command in case.statement.commands if command["subtype"] == "AT_AddColumn")
-    return {command["def"]["ColumnDef"].get("colname", "") for command in commands}
 
 
 def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for each kind of statement

@@ -13,13 +13,14 @@ from sqlmigrate.lint.safer import constraints
 from sqlmigrate.lint.safer.statements import moved
 from sqlmigrate.locks import Mode
 from sqlmigrate.locks.alter import mode_of
-from sqlmigrate.sql.tree import qualified, walk
+from sqlmigrate.sql.tree import by_identity, qualified, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Name
+    from sqlmigrate.sql.parser import Node
 
 _HEAD = "-- sqlmigrate: transaction=off\n\n"
 # No later statement of the file needs their result.
@@ -32,11 +33,15 @@ def _locked_table(case: Case) -> Name | None:
     return next((name for name, statement in case.state.locked.items() if statement is not case.statement), None)
 
 
+@by_identity
+def _is_exclusive(body: Node) -> bool:
+    """Returns whether a subcommand of an ALTER TABLE takes an ACCESS EXCLUSIVE lock."""
+    return any(mode_of(item["AlterTableCmd"]) is Mode.ACCESS_EXCLUSIVE for item in body["cmds"])
+
+
 def _check_slow(case: Case) -> Iterator[Hit]:
     held = _locked_table(case)
-    beside_alter = case.kind == "AT_ValidateConstraint" and any(
-        mode_of(command) is Mode.ACCESS_EXCLUSIVE for command in case.statement.commands
-    )
+    beside_alter = case.kind == "AT_ValidateConstraint" and _is_exclusive(case.statement.body)
     if not (held or beside_alter) or not (action := _slow_action(case)):
         return
     lock = "the same ALTER TABLE holds an ACCESS EXCLUSIVE lock, which blocks reads and writes"

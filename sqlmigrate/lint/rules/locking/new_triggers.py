@@ -24,7 +24,7 @@ def _check_trigger(case: Case) -> Iterator[Hit]:
     yield Hit(
         f"CREATE TRIGGER takes a SHARE ROW EXCLUSIVE lock on {name[1]}, which blocks writes until the transaction "
         f"ends; the function then runs {runs} that sessions write",
-        "-- create the trigger in a file of its own, and keep its function short",
+        "create the trigger in a file of its own, and keep its function short",
         relation_decider(case, name),
     )
 

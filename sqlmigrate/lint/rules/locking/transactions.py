@@ -12,12 +12,12 @@ from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.safer.statements import moved, whole
 from sqlmigrate.lint.schema.interpret.changes import is_named
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.tree import constant, is_on, options, relations_in, strings, walk
+from sqlmigrate.sql.tree import constant, is_on, options, qualified, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Name, UserType
+    from sqlmigrate.lint.schema.catalog import UserType
     from sqlmigrate.sql.parser import Node
 
 _REFUSED_IN_BLOCK = {
@@ -201,21 +201,28 @@ OWN_TRANSACTION = Rule(
 def _check_enum_value(case: Case) -> Iterator[Hit]:
     if not case.state.ran("AlterEnumStmt"):
         return
-    created = case.state.created
-    for name, type_ in case.catalog.types.items():
-        added = {value for value, birth in type_.values.items() if birth == created}
-        if type_.kind != "enum" or type_.created == created or not added:
-            continue
-        used = added & {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
-        if used and _may_use_type(case, name, type_):
+    constants = {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
+    values = sorted(value for value in constants if isinstance(value, str))
+    used = {type_.name: (type_, value) for value in values[::-1] for type_ in _added_to(case, value)}
+    for type_, value in used.values():
+        if _may_use_type(case, type_):
             yield Hit(
-                f"unsafe use of new value '{min(used)}' of enum type {name[1]}: "
+                f"unsafe use of new value '{value}' of enum type {type_.name[1]}: "
                 "a new enum value must be committed before it can be used",
                 partial(moved, case),
             )
 
 
-def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
+def _added_to(case: Case, value: str) -> Iterator[UserType]:
+    """Yields the enum types to which this transaction has added a value."""
+    created, types = case.state.created, case.catalog.types
+    for body in case.state.run_on("AlterEnumStmt", value):
+        enum = types.get(case.catalog.resolve(qualified(body["typeName"]), types))
+        if enum is not None and enum.created != created and enum.values.get(value) == created:
+            yield enum
+
+
+def _may_use_type(case: Case, enum: UserType) -> bool:
     """Whether a statement names the type, or reads a table that has or may have a column of the type."""
     type_nodes = (body for kind, body in walk(case.node) if kind in ("TypeName", "typeName"))
     type_names = (".".join(strings(body.get("names", ()))) for body in type_nodes)
@@ -224,7 +231,7 @@ def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
     return (
         any(is_named(case.catalog, type_name, enum.name) for type_name in type_names)
         or any(table is None or table.partial for table in tables)
-        or any(type_ is None or is_named(case.catalog, type_.name, name) for type_ in types)
+        or any(type_ is None or is_named(case.catalog, type_.name, enum.name) for type_ in types)
     )
 
 

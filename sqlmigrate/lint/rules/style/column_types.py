@@ -96,7 +96,7 @@ def _check_later_key(case: Case) -> Iterator[Hit]:
     if column is not None and type_ in _LIMITS and not case.state.down and not _is_numbered_here(case, column):
         yield Hit(
             f"{column.name} is an integer key with at most {_LIMITS[type_]} values",
-            f"alter table … alter column {column.name} type bigint;",
+            f"make {column.name} bigint before it becomes a key",
         )
 
 

@@ -88,7 +88,8 @@ def _check_enum(case: Case) -> Iterator[Hit]:
     if not case.state.down:
         name = qualified(case.node["typeName"])[1]
         yield Hit(
-            f"a value of {name} can be added and renamed, but never removed", f"{name} text check ({name} in (…))"
+            f"a value of {name} can be added and renamed, but never removed",
+            "declare the columns as text, with a CHECK of the values",
         )
 
 
@@ -116,7 +117,7 @@ def _check_domain(case: Case) -> Iterator[Hit]:
         name = qualified(case.node["domainname"])[1]
         yield Hit(
             f"each later constraint of {name} scans every table that uses it, under locks that block writes",
-            "-- use the base type, and CHECK constraints of the tables",
+            "use the base type, and CHECK constraints of the tables",
         )
 
 
@@ -153,7 +154,7 @@ def _check_wide(case: Case) -> Iterator[Hit]:
     if wide:
         yield Hit(
             f"an INSERT fails if {wide[0]}, which is {types[wide[0]]}, has a value of more than 2,704 bytes",
-            f"create index concurrently … on {case.name[1]} using gin ({wide[0]});",
+            "index a hash or a part of the value, or its elements with GIN",
         )
 
 
@@ -209,7 +210,7 @@ def _check_combine(case: Case) -> Iterator[Hit]:
         yield Hit(
             f"this ALTER TABLE and that of line {ran[0].line} can be one, which locks {case.name[1]} once and "
             "makes one pass over its rows",
-            f"alter table {case.name[1]} …, …;",
+            f"write the subcommands into the ALTER TABLE of line {ran[0].line}",
         )
 
 

@@ -27,9 +27,7 @@ def _check_again(case: Case) -> Iterator[Hit]:
     if state.each_alone and not state.own_block and not case.statement.inner and not state.down:
         action, clause = _clause(case)
         if clause:
-            yield Hit(
-                f"a second run of this {action} fails: it has no {clause}", f"{action.lower()} {clause.lower()} …;"
-            )
+            yield Hit(f"a second run of this {action} fails: it has no {clause}", f"write {clause}")
 
 
 def _clause(case: Case) -> tuple[str, str]:

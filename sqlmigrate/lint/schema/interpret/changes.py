@@ -85,7 +85,7 @@ def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
         user_type = catalog.types.pop(name, None)
         if user_type is not None:
-            catalog.types[schema, name[1]] = replace(user_type, name=(schema, name[1]))
+            catalog.put_type(replace(user_type, name=(schema, name[1])))
 
 
 def _drop_type(catalog: Catalog, name: Name) -> None:
@@ -110,12 +110,12 @@ def is_named(catalog: Catalog, written: str, name: Name) -> bool:
 
 def _drop_schema(catalog: Catalog, schema: str) -> None:
     catalog.schemas.pop(schema, None)
-    for name in [name for name in catalog.tables if name[0] == schema]:
+    for name in catalog.tables.of_schema(schema):
         catalog.drop(name)
-    for name in [name for name in catalog.sequences if name[0] == schema]:
+    for name in catalog.sequences.of_schema(schema):
         catalog.drop_sequence(name)
     for objects in (catalog.types, catalog.functions):
-        for name in [name for name in objects if name[0] == schema]:
+        for name in objects.of_schema(schema):
             objects.pop(name)
 
 
@@ -254,7 +254,7 @@ def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
     user_type = catalog.types.pop(old, None)
     if user_type is None:
         return
-    catalog.types[old[0], new] = replace(user_type, name=(old[0], new))
+    catalog.put_type(replace(user_type, name=(old[0], new)))
     catalog.dropped.add(old)
     names = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
     for table in catalog.using(old[1]):
@@ -277,11 +277,11 @@ def _rename_function(catalog: Catalog, name: Name, new: str) -> None:
 def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
     if old in catalog.schemas:
         catalog.schemas[new] = catalog.schemas.pop(old)
-    for name in [name for name in catalog.tables if name[0] == old]:
+    for name in catalog.tables.of_schema(old):
         _replace_name(catalog, name, (new, name[1]))
-    for name in [name for name in catalog.sequences if name[0] == old]:
+    for name in catalog.sequences.of_schema(old):
         rename_sequence(catalog, name, (new, name[1]))
-    for name in [name for name in catalog.types if name[0] == old]:
-        catalog.types[new, name[1]] = replace(catalog.types.pop(name), name=(new, name[1]))
-    for name in [name for name in catalog.functions if name[0] == old]:
+    for name in catalog.types.of_schema(old):
+        catalog.put_type(replace(catalog.types.pop(name), name=(new, name[1])))
+    for name in catalog.functions.of_schema(old):
         catalog.functions[new, name[1]] = replace(catalog.functions.pop(name), name=(new, name[1]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.lint.schema import catalog as catalogs
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
-from sqlmigrate.lint.schema.interpret.names import constraint_name
+from sqlmigrate.lint.schema.interpret.names import constraint_name, taken_in
 from sqlmigrate.sql.tree import bodies, by_identity, columns_in, relation, strings
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[
     names = {constraint.name for constraint in table.constraints}
     if constraint.kind not in _BACKED:
         return names.__contains__
-    schema = table.name[0]
-    return lambda name: name in names or (schema, name) in catalog.index_tables or (schema, name) in catalog.tables
+    is_relation = taken_in(catalog, table.name[0])
+    return lambda name: name in names or is_relation(name)
 
 
 def _index_behind(table: Table, constraint: Constraint, node: Node, created: Creation | None) -> Index:

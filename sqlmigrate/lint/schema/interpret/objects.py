@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, column_constraints, without
-from sqlmigrate.lint.schema.interpret.names import free_name, index_name
+from sqlmigrate.lint.schema.interpret.names import free_name, index_name, taken_in
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
 from sqlmigrate.sql.builtin import STEADY, VOLATILE
@@ -65,9 +65,7 @@ def create_index(catalog: Catalog, node: Node, created: Creation) -> None:
 def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | None) -> Index:
     """Returns the index that a CREATE INDEX creates."""
     elements = bodies(node, "indexParams")
-    name = node.get("idxname") or index_name(
-        table.name[1], elements, lambda candidate: (table.name[0], candidate) in catalog.index_tables
-    )
+    name = node.get("idxname") or index_name(table.name[1], elements, taken_in(catalog, table.name[0]))
     only = table.kind == "partitioned" and not node["relation"].get("inh")
     return Index(
         name=(table.name[0], name),
@@ -149,7 +147,7 @@ def refresh(catalog: Catalog, node: Node, _: Creation) -> None:
 def create_enum(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS ENUM."""
     name = catalog.name_to_create(qualified(node["typeName"]))
-    catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), created=created)
+    catalog.put_type(UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), created=created))
 
 
 def alter_enum(catalog: Catalog, node: Node, created: Creation) -> None:
@@ -161,14 +159,14 @@ def alter_enum(catalog: Catalog, node: Node, created: Creation) -> None:
         values[node.get("newVal", "")] = values.pop(node["oldVal"], None)
     else:
         values.setdefault(node.get("newVal", ""), created)
-    catalog.types[name] = replace(enum, values=values)
+    catalog.put_type(replace(enum, values=values))
 
 
 def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE DOMAIN."""
     name = catalog.name_to_create(qualified(node["domainname"]))
     constraints = column_constraints(node)
-    catalog.types[name] = UserType(
+    domain = UserType(
         name,
         "domain",
         base=type_of(node["typeName"]),
@@ -179,6 +177,7 @@ def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
         ),
         created=created,
     )
+    catalog.put_type(domain)
 
 
 def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
@@ -202,26 +201,26 @@ def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
             domain = replace(domain, constraints=without(domain.constraints, named))
         case "V":
             domain = replace(domain, constraints=changed(domain.constraints, named, valid=True))
-    catalog.types[name] = domain
+    catalog.put_type(domain)
 
 
 def create_composite(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS (…)."""
     name = new_name(catalog, node["typevar"])
-    catalog.types[name] = UserType(name, "composite", created=created)
+    catalog.put_type(UserType(name, "composite", created=created))
 
 
 def create_range(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS RANGE."""
     name = catalog.name_to_create(qualified(node["typeName"]))
-    catalog.types[name] = UserType(name, "range", created=created)
+    catalog.put_type(UserType(name, "range", created=created))
 
 
 def define(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE of a base type, which C functions implement."""
     if node.get("kind") == "OBJECT_TYPE":
         name = catalog.name_to_create(qualified(node["defnames"]))
-        catalog.types[name] = UserType(name, "shell", created=created)
+        catalog.put_type(UserType(name, "shell", created=created))
 
 
 def create_function(catalog: Catalog, node: Node, created: Creation) -> None:
