@@ -10,6 +10,7 @@ from sqlmigrate.lint.safer.statements import (
     advice,
     altered,
     altered_table,
+    column_ref,
     drop_constraint,
     in_place,
     name_of,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.rule import Case
-    from sqlmigrate.lint.schema.catalog import Catalog, Name
+    from sqlmigrate.lint.schema.catalog import Catalog, Column, Name
     from sqlmigrate.lint.schema.state import FileState
     from sqlmigrate.sql.parser import Node
 
@@ -152,6 +153,29 @@ def without_constraint(case: Case, table: Name, constraint: str) -> Safer:
         "behavior": case.node["behavior"],
     }
     return in_place(case, [altered_table(named(case, table, written), command)])
+
+
+def with_casts(case: Case, column: Column, *, using: bool) -> Safer:
+    """Returns a change of a column's type with a cast of its values, where the statement has none, and of a default."""
+    name, definition = column.name, case.node["def"]["ColumnDef"]
+    changed = {**definition, "raw_default": _cast(column_ref(name), definition)} if using else definition
+    commands = [{**case.node, "def": {"ColumnDef": changed}}]
+    if column.default is not None and "AT_ColumnDefault" not in {command["subtype"] for command in rest(case)}:
+        drop = {"subtype": "AT_ColumnDefault", "name": name, "behavior": "DROP_RESTRICT"}
+        commands = [drop, *commands, {**drop, "def": _cast(column.default, definition)}]
+    return in_place(case, altered(case, *commands, *rest(case)))
+
+
+def _cast(value: Node, definition: Node) -> Node:
+    return {"TypeCast": {"arg": value, "typeName": definition["typeName"]}}
+
+
+def with_flag(case: Case, flag: str) -> Safer:
+    """Returns the statement with IF [NOT] EXISTS or OR REPLACE, whose parser's name is given."""
+    if case.kind == "IndexStmt" and "idxname" not in case.node:
+        return advice("name the index, and write IF NOT EXISTS")
+    body = replaced(case.statement.body, case.node, {**case.node, flag: True})
+    return in_place(case, [{case.statement.kind: body}])
 
 
 def rechecked_later(case: Case) -> Safer:

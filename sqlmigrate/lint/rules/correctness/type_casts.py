@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer.objects import with_casts
 from sqlmigrate.lint.schema.casts import is_assignable
 from sqlmigrate.lint.schema.datatype import Type, type_of
-from sqlmigrate.sql.identifier import quoted
 from sqlmigrate.sql.tree import kind_and_body
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def _check_using(case: Case) -> Iterator[Hit]:
         return
     new, by = type_of(node["typeName"]), decider(case, column.created)
     if "raw_default" not in node and is_assignable(column.type, new, case.catalog) is False:
-        safer = f"add USING with an expression of the new type, such as {quoted(name)}::{new}"
+        safer = partial(with_casts, case, column, using=True)
         yield Hit(f"column {name} cannot be cast automatically to type {new}: it is {column.type}", safer, by)
         return
     literal = None if _default_changes(case, name) else _literal(column, column.type)
     if literal is not None and is_assignable(literal, new, case.catalog) is False:
         yield Hit(
             f"default for column {name} cannot be cast automatically to type {new}",
-            f"drop the default of {quoted(name)} first, and set one of the new type afterwards",
+            partial(with_casts, case, column, using=False),
             by,
         )
 

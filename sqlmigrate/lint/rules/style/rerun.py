@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.safer.objects import with_flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,27 +27,26 @@ _OF_TABLE = {"AT_DropColumn": "DROP COLUMN", "AT_DropConstraint": "DROP CONSTRAI
 def _check_again(case: Case) -> Iterator[Hit]:
     state = case.state
     if state.each_alone and not state.own_block and not case.statement.inner and not state.down:
-        action, clause = _clause(case)
-        if clause:
-            yield Hit(f"a second run of this {action} fails: it has no {clause}", f"write {clause}")
+        action, clause, flag = _clause(case)
+        if action and not case.node.get(flag):
+            message = f"a second run of this {action} fails: it has no {clause}"
+            yield Hit(message, partial(with_flag, case, flag))
 
 
-def _clause(case: Case) -> tuple[str, str]:
-    """Returns the statement and the clause that it lacks, or empty strings."""
+def _clause(case: Case) -> tuple[str, str, str]:
+    """Returns the statement, the clause that it needs, and the parser's name of the clause; or empty strings."""
     node, kind = case.node, case.kind
-    if kind in _IF_NOT_EXISTS and not node.get("if_not_exists"):
-        return _IF_NOT_EXISTS[kind], "IF NOT EXISTS"
-    if kind == "IndexStmt" and not node.get("concurrent") and not node.get("if_not_exists"):
-        return "CREATE INDEX", "IF NOT EXISTS"
-    if kind in _OR_REPLACE and not node.get("replace") and not node.get("isconstraint"):
-        return _OR_REPLACE[kind], "OR REPLACE"
-    if kind == "AT_AddColumn" and not node.get("missing_ok"):
-        return "ADD COLUMN", "IF NOT EXISTS"
-    if kind == "AlterEnumStmt" and "oldVal" not in node and not node.get("skipIfNewValExists"):
-        return "ADD VALUE", "IF NOT EXISTS"
-    if (kind in _OF_TABLE or kind == "DropStmt") and not node.get("missing_ok"):
-        return _OF_TABLE.get(kind, "DROP"), "IF EXISTS"
-    return "", ""
+    if kind in _IF_NOT_EXISTS or (kind == "IndexStmt" and not node.get("concurrent")):
+        return _IF_NOT_EXISTS.get(kind, "CREATE INDEX"), "IF NOT EXISTS", "if_not_exists"
+    if kind in _OR_REPLACE and not node.get("isconstraint"):
+        return _OR_REPLACE[kind], "OR REPLACE", "replace"
+    if kind == "AT_AddColumn":
+        return "ADD COLUMN", "IF NOT EXISTS", "missing_ok"
+    if kind == "AlterEnumStmt" and "oldVal" not in node:
+        return "ADD VALUE", "IF NOT EXISTS", "skipIfNewValExists"
+    if kind in _OF_TABLE or kind == "DropStmt":
+        return _OF_TABLE.get(kind, "DROP"), "IF EXISTS", "missing_ok"
+    return "", "", ""
 
 
 NOT_AGAIN = Rule(
