@@ -1,4 +1,4 @@
-"""The server fails on the files of cases/false.txt that have a finding of level error, and runs the others."""
+"""The server fails on the files of these cases that have a finding of level error, and runs the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.servers import Server, execute
 from tests.versions import has_syntax
 
 RESET = (
-    "drop schema if exists public, app, audit, elsewhere, other cascade",
+    "drop schema if exists public, app, audit, elsewhere, other, old, next, draft cascade",
     "create schema public",
     "drop extension if exists postgres_fdw cascade",
 )
@@ -39,7 +39,7 @@ NOT_RUN = ("own block: prepared", "partitioned: a foreign table as partition")
 def cases() -> Iterator[object]:
     """Yields each case once: the schema is that of its earlier files, of UNSEEN, or of the shop."""
     by_name: dict[str, list[LabelledFile]] = {}
-    for case in labelled_in("false.txt"):
+    for case in (*labelled_in("false.txt"), *labelled_in("names.txt")):
         by_name.setdefault(case.name, []).append(case)
     for name, variants in by_name.items():
         if not name.startswith(NOT_RUN):

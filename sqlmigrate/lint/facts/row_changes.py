@@ -310,7 +310,7 @@ def _altered(catalog: Catalog, table: Table | None, nulls: frozenset[str], comma
         case "AT_AlterColumnType" if "raw_default" in node:
             return nulls - {column}
         case "AT_AddColumn":
-            added = column_of(node, None)
+            added = column_of(node)
             exists = command.get("missing_ok") and table is not None and added.name in table.columns
             return nulls if exists or not defaults_to_null(catalog, added) else nulls | {added.name}
     return nulls

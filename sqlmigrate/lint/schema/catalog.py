@@ -8,15 +8,16 @@ table may have further columns, constraints and indexes: an unlisted column may 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import compress, islice
+from itertools import compress
 from operator import is_not
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.lint.schema.journal import Members, Named, Objects, Recorded
+from sqlmigrate.lint.schema.limits import limited
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sized
+    from collections.abc import Container, Iterator
 
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Name = tuple[str, str]
 DEFAULT_PATH = ("public",)
-# What a table has more is not kept: each change of a table takes time in proportion to what it has. PostgreSQL allows
-# 1,600 columns.
-COLUMNS = 1600
-PARTS = 500
 
 
 class Creation(NamedTuple):
@@ -183,10 +180,11 @@ class Catalog(Recorded):
     unqualified name of the type or function, or once did. `default_partitions` are, for each partitioned table, its
     DEFAULT partition, or a former one. `changed` are the tables that the current file created or changed, `whole` those
     that may not be partial. `dropped` are the relations, indexes and types that a file dropped or renamed,
-    `dropped_constraints` the constraints. `owners` are the table and the column that own a sequence, `owned` the
-    sequences that a table owns, or once did. `uncertain_names` are the unqualified names of objects that a DO block may
-    have changed. `has_casts` is whether a file creates casts, `extensions` are those that files create. A schema is
-    `complete` if the files create all of it. `uncertain` is why a statement may have changed any object, or empty.
+    `dropped_constraints` and `dropped_schemas` the constraints and schemas. `owners` are the table and the column that
+    own a sequence, `owned` the sequences that a table owns, or once did. `uncertain_names` are the unqualified names of
+    objects that a DO block may have changed. `has_casts` is whether a file creates casts, `extensions` are those that
+    files create. A schema is `complete` if the files create all of it. `uncertain` is why a statement may have changed
+    any object, or empty.
     `journal` records the changes since the last up file before its down file.
     """
 
@@ -202,6 +200,7 @@ class Catalog(Recorded):
         self.types = Named[UserType](self.journal)
         self.functions = Named[Function](self.journal)
         self.schemas = Objects[str, Creation](self.journal)
+        self.dropped_schemas = Members[str](self.journal)
         self.changed: set[Name] = set()
         self.users = Objects[str, tuple[Name, ...]](self.journal)
         self.whole = Members[Name](self.journal)
@@ -216,7 +215,8 @@ class Catalog(Recorded):
 
     def name_to_create(self, name: Name) -> Name:
         """Returns the name with the schema in which CREATE puts the object."""
-        return (name[0] or (self.search_path[0] if self.search_path else "")), name[1]
+        schemas = (name[0],) if name[0] else self.search_path
+        return next((schema for schema in schemas if schema not in self.dropped_schemas), name[0]), name[1]
 
     def resolve(self, name: Name, known: Container[Name] | None = None) -> Name:
         """Returns a name with the schema of the existing object, or with the schema in which CREATE would put it."""
@@ -270,9 +270,7 @@ class Catalog(Recorded):
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
         previous = self.tables.get(table.name) or _NONE
-        if len(table.columns) > COLUMNS or any(len(parts) > PARTS for parts in _parts(table)):
-            table = _shortened(table)
-        self.tables[table.name] = table
+        table = self.tables[table.name] = limited(table)
         self.changed.add(table.name)
         self.dropped.discard(table.name)
         if not table.partial and table.name not in self.whole:
@@ -371,23 +369,6 @@ class Catalog(Recorded):
         if used not in BUILT_IN:
             name = used.rpartition(".")[2]
             self.users[name] = (*self.users.get(name, ()), user)
-
-
-def _parts(table: Table) -> tuple[Sized, ...]:
-    return table.constraints, table.indexes, table.triggers, table.policies
-
-
-def _shortened(table: Table) -> Table:
-    """Returns a table with as many columns, constraints and so on as are kept; it is partial."""
-    return replace(
-        table,
-        columns=dict(islice(table.columns.items(), COLUMNS)),
-        constraints=table.constraints[:PARTS],
-        indexes=table.indexes[:PARTS],
-        triggers=dict(islice(table.triggers.items(), PARTS)),
-        policies=table.policies[:PARTS],
-        partial=True,
-    )
 
 
 def _new(old: dict[str, T], new: dict[str, T]) -> Iterator[T]:

@@ -15,6 +15,7 @@ from sqlmigrate.sql.builtin import SERIALS
 from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
+    from sqlmigrate.lint.schema.catalog import Catalog
     from sqlmigrate.sql.parser import Node
 
 _SQL_NAMES = {
@@ -84,7 +85,7 @@ class Type(NamedTuple):
         if self.name == "interval":
             modifiers = modifiers[1:]
         suffix = f"({', '.join(modifiers)})" if modifiers else ""
-        return _SQL_NAMES.get(self.name, self.name) + suffix + ("[]" if self.array else "")
+        return _SQL_NAMES.get(self.name, self.name.removeprefix("public.")) + suffix + ("[]" if self.array else "")
 
 
 def type_of(node: Node) -> Type:
@@ -98,6 +99,15 @@ def type_of(node: Node) -> Type:
     if name == "interval" and modifiers == (_FULL_RANGE,):
         modifiers = ()
     return Type(SERIALS.get(name, name), modifiers, bool(node.get("arrayBounds")))
+
+
+def type_in(catalog: Catalog, node: Node) -> Type:
+    """Returns the type of a TypeName, with its schema if a file creates it: a later search_path may have another."""
+    type_ = type_of(node)
+    if type_.name in BUILT_IN or "." in type_.name:
+        return type_
+    name = catalog.resolve(("", type_.name), catalog.types)
+    return type_._replace(name=".".join(name)) if name in catalog.types else type_
 
 
 def is_serial(node: Node) -> bool:

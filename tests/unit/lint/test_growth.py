@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sqlmigrate.lint import Options, lint
-from sqlmigrate.lint.schema import catalog
+from sqlmigrate.lint.schema import catalog, limits
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
@@ -210,7 +210,7 @@ def test_twice_the_parts_take_at_most_twice_the_work(kind: str, tmp_path: Path) 
 def test_parts_of_one_table_take_the_same_work_each_once_it_has_many(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "PARTS", 50)
+    monkeypatch.setattr(limits, "PARTS", 50)
     monkeypatch.setitem(KINDS, kind, (TABLE, PARTS[kind], ""))
     test_twice_the_statements_take_at_most_twice_the_work(kind, tmp_path)
 
@@ -219,8 +219,8 @@ def test_parts_of_one_table_take_the_same_work_each_once_it_has_many(
 def test_subcommands_for_one_table_take_the_same_work_each_once_it_has_many_parts(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "PARTS", 50)
-    monkeypatch.setattr(catalog, "COLUMNS", 50)
+    monkeypatch.setattr(limits, "PARTS", 50)
+    monkeypatch.setattr(limits, "COLUMNS", 50)
     monkeypatch.setitem(INPUTS, kind, COMMANDS[kind])
     test_twice_the_parts_take_at_most_twice_the_work(kind, tmp_path)
 

@@ -12,7 +12,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value, required_columns
 from sqlmigrate.lint.safer import batches
-from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.datatype import type_in
 from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
@@ -203,7 +203,7 @@ def _null_columns(case: Case, rows: Rows | None) -> Iterable[str]:
         constraint = case.table.constraint(case.node.get("name", "")) if case.table else None
         return [name for name in nulls if constraint and implies_not_null(constraint.expression, name)]
     if case.kind == "AT_AddColumn":
-        column = column_of(case.node["def"]["ColumnDef"], None)
+        column = column_of(case.node["def"]["ColumnDef"])
         exists = case.node.get("missing_ok") and table_column(case, column.name) is not None
         return [column.name] if not exists and _lacks_value(case, column) else ()
     if case.node.get("def", {}).get("Constraint", {}).get("skip_validation"):
@@ -282,7 +282,7 @@ def _narrowing(case: Case) -> Iterator[Hit]:
         return
     if is_emptied(case.catalog, case.state, case.name):
         return
-    column, new = table_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
+    column, new = table_column(case, name), type_in(case.catalog, case.node["def"]["ColumnDef"]["typeName"])
     old = column.type if column is not None else None
     if (old is None and new.name in _NARROWEST) or (old is not None and is_narrower(old, new, case.catalog)):
         yield Hit(

@@ -10,7 +10,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.safer.objects import with_casts
 from sqlmigrate.lint.schema.casts import is_assignable
-from sqlmigrate.lint.schema.datatype import Type, type_of
+from sqlmigrate.lint.schema.datatype import Type, type_in, type_of
 from sqlmigrate.sql.tree import kind_and_body
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _check_using(case: Case) -> Iterator[Hit]:
         return
     if column is None or column.type is None or column.generated:
         return
-    new, by = type_of(node["typeName"]), decider(case, column.created)
+    new, by = type_in(case.catalog, node["typeName"]), decider(case, column.created)
     if "raw_default" not in node and is_assignable(column.type, new, case.catalog) is False:
         safer = partial(with_casts, case, column, using=True)
         yield Hit(f"column {name} cannot be cast automatically to type {new}: it is {column.type}", safer, by)

@@ -62,7 +62,7 @@ def _made_not_null(case: Case) -> str:
     if case.kind == "AT_AddColumn":
         column = case.node["def"]["ColumnDef"]
         kinds = {body["contype"] for body in column_constraints(column)}
-        is_checked = column_of(column, None).generated == "virtual" and "CONSTR_NOTNULL" in kinds
+        is_checked = column_of(column).generated == "virtual" and "CONSTR_NOTNULL" in kinds
         return str(column.get("colname", "")) if is_checked else ""
     node = case.node["def"]["Constraint"]
     if node["contype"] != "CONSTR_NOTNULL" or node.get("skip_validation"):

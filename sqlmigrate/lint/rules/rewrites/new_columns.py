@@ -34,7 +34,7 @@ def is_table_in_use(case: Case) -> bool:
 def added_columns(case: Case) -> Iterator[tuple[Column, Node]]:
     """Yields the column that ADD COLUMN adds to an existing table, with its ColumnDef."""
     node = case.node["def"]["ColumnDef"]
-    column = column_of(node, None)
+    column = column_of(node)
     exists = case.node.get("missing_ok") and case.table is not None and column.name in case.table.columns
     if is_table_in_use(case) and not exists:
         yield column, node

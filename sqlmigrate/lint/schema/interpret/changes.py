@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret.definitions import changed
 from sqlmigrate.lint.schema.interpret.dropping import drop_relation
 from sqlmigrate.lint.schema.interpret.sequences import rename_owner, rename_owning_column, rename_sequence
 from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Container, Iterable
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
+    from sqlmigrate.lint.schema.catalog import Creation, Name, Table
     from sqlmigrate.sql.parser import Node
 
 RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
@@ -25,19 +26,11 @@ _NAMES = {"List": "items", "TypeName": "names", "ObjectWithArgs": "objname"}
 def drop(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies DROP of any kind of object."""
     kind = node["removeType"]
-    for name in dropped_names(node):
-        if kind in RELATIONS:
-            drop_relation(catalog, catalog.resolve(name))
-        elif kind == "OBJECT_INDEX":
-            catalog.drop_index(name)
-        elif kind in TYPES:
-            _drop_type(catalog, catalog.resolve(name, catalog.types))
-        elif kind in ROUTINES:
-            catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
-        elif kind == "OBJECT_SEQUENCE":
-            catalog.drop_sequence(catalog.resolve(name, catalog.sequences))
-        elif kind == "OBJECT_SCHEMA":
-            _drop_schema(catalog, name[1])
+    drop_object = _DROPS.get(kind)
+    if drop_object is not None:  # PostgreSQL finds all objects before it drops the first
+        objects = _objects_of(catalog, kind)
+        for name in dict.fromkeys([catalog.resolve(name, objects) for name in dropped_names(node)]):
+            drop_object(catalog, name)
     if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
         _drop_of_table(catalog, node, kind)
 
@@ -110,6 +103,7 @@ def is_named(catalog: Catalog, written: str, name: Name) -> bool:
 
 def _drop_schema(catalog: Catalog, schema: str) -> None:
     catalog.schemas.pop(schema, None)
+    catalog.dropped_schemas.add(schema)
     for name in catalog.tables.of_schema(schema):
         catalog.drop(name)
     for name in catalog.sequences.of_schema(schema):
@@ -117,6 +111,31 @@ def _drop_schema(catalog: Catalog, schema: str) -> None:
     for objects in (catalog.types, catalog.functions):
         for name in objects.of_schema(schema):
             objects.pop(name)
+
+
+def _drop_function(catalog: Catalog, name: Name) -> None:
+    catalog.functions.pop(name, None)
+
+
+_DROPS: dict[str, Callable[[Catalog, Name], None]] = {
+    **dict.fromkeys(RELATIONS, drop_relation),
+    **dict.fromkeys(TYPES, _drop_type),
+    **dict.fromkeys(ROUTINES, _drop_function),
+    "OBJECT_INDEX": Catalog.drop_index,
+    "OBJECT_SEQUENCE": Catalog.drop_sequence,
+    "OBJECT_SCHEMA": lambda catalog, name: _drop_schema(catalog, name[1]),
+}
+
+
+def _objects_of(catalog: Catalog, kind: str) -> Container[Name]:
+    """Returns the objects among which DROP finds those of a kind."""
+    objects: dict[str, Container[Name]] = {
+        **dict.fromkeys(TYPES, catalog.types),
+        **dict.fromkeys(ROUTINES, catalog.functions),
+        "OBJECT_INDEX": catalog.index_tables,
+        "OBJECT_SEQUENCE": catalog.sequences,
+    }
+    return objects.get(kind, catalog.tables)
 
 
 def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
@@ -275,6 +294,8 @@ def _rename_function(catalog: Catalog, name: Name, new: str) -> None:
 
 
 def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
+    catalog.dropped_schemas.add(old)
+    catalog.dropped_schemas.discard(new)
     if old in catalog.schemas:
         catalog.schemas[new] = catalog.schemas.pop(old)
     for name in catalog.tables.of_schema(old):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.lint.schema import catalog as catalogs
+from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
-from sqlmigrate.lint.schema.datatype import is_serial, type_of
+from sqlmigrate.lint.schema.datatype import is_serial, type_in, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name, taken_in
 from sqlmigrate.sql.tree import bodies, by_identity, columns_in, relation, strings
 
@@ -28,14 +28,15 @@ _BACKED = ("primary", "unique", "exclude")
 _NOT_NULL = ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
-def column_of(node: Node, created: Creation | None) -> Column:
-    """Returns the column of a ColumnDef, without its constraints."""
-    column = _column_of(node)
-    return column if created is None else replace(column, created=created)
+def new_column(catalog: Catalog, node: Node, created: Creation) -> Column:
+    """Returns the column that a ColumnDef creates, without its constraints."""
+    type_ = type_in(catalog, node["typeName"]) if "typeName" in node else None
+    return replace(column_of(node), type=type_, created=created)
 
 
 @by_identity
-def _column_of(node: Node) -> Column:
+def column_of(node: Node) -> Column:
+    """Returns the column of a ColumnDef, without its constraints, and with its type as it is written."""
     constraints = {body["contype"]: body for body in column_constraints(node)}
     generated = constraints.get("CONSTR_GENERATED")
     serial = "typeName" in node and is_serial(node["typeName"])
@@ -102,7 +103,7 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, crea
     """
     if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
         return table
-    if len(table.constraints) > catalogs.PARTS:  # the catalog keeps no more
+    if len(table.constraints) > limits.PARTS:  # the catalog keeps no more
         return table
     constraint = constraint_of(node, column, catalog, created)
     used = index_used(catalog, table, node)

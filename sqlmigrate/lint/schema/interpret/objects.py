@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
-from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.datatype import type_in
 from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, column_constraints, without
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name, taken_in
 from sqlmigrate.lint.schema.interpret.outputs import output_names
@@ -169,7 +169,7 @@ def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
     domain = UserType(
         name,
         "domain",
-        base=type_of(node["typeName"]),
+        base=type_in(catalog, node["typeName"]),
         not_null=any(body["contype"] == "CONSTR_NOTNULL" for body in constraints),
         default=next((body.get("raw_expr") for body in constraints if body["contype"] == "CONSTR_DEFAULT"), None),
         constraints=tuple(
@@ -261,6 +261,7 @@ def create_unknown(catalog: Catalog, _: Node, __: Creation) -> None:
 def create_schema(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SCHEMA without its elements."""
     catalog.schemas.setdefault(node.get("schemaname", ""), created)
+    catalog.dropped_schemas.discard(node.get("schemaname", ""))
 
 
 def create_trigger(catalog: Catalog, node: Node, _: Creation) -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Name, Table
-from sqlmigrate.lint.schema.datatype import type_of
+from sqlmigrate.lint.schema.datatype import type_in
 from sqlmigrate.lint.schema.interpret.definitions import (
     add_constraint,
     changed,
     collation_of,
     column_constraints,
-    column_of,
+    new_column,
     with_not_null,
     without,
 )
@@ -45,7 +45,7 @@ def create_table(catalog: Catalog, node: Node, created: Creation) -> None:
     columns = dict(table.columns)
     for element in node.get("tableElts", ()):
         if "ColumnDef" in element:
-            column = _merged(column_of(element["ColumnDef"], created), columns)
+            column = _merged(new_column(catalog, element["ColumnDef"], created), columns)
             columns[column.name] = column
         elif "TableLikeClause" in element:
             table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], created)
@@ -159,7 +159,7 @@ def _copied(column: Column, options: int, created: Creation) -> Column:
 
 def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation) -> Table:
     node = definition(command)
-    column = column_of(node, created)
+    column = new_column(catalog, node, created)
     if command.get("missing_ok") and column.name in table.columns:
         return table
     table = replace(table, columns={**table.columns, column.name: column})
@@ -197,23 +197,25 @@ def index_columns(index: Index) -> set[str]:
     return {*index.columns, *index.include, *read} - {""}
 
 
-def _column_change(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Creation], Table]:
+def _column_change(
+    change: Callable[[Catalog, Column, Node], Column],
+) -> Callable[[Catalog, Table, Node, Creation], Table]:
     """Returns a function that applies a subcommand that changes one column."""
 
-    def apply(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
+    def apply(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
         name = command.get("name", "")
         column = table.columns.get(name) or Column(name)
-        return replace(table, columns={**table.columns, name: change(column, command)})
+        return replace(table, columns={**table.columns, name: change(catalog, column, command)})
 
     return apply
 
 
-def _retyped(column: Column, command: Node) -> Column:
+def _retyped(catalog: Catalog, column: Column, command: Node) -> Column:
     node = definition(command)
-    return replace(column, type=type_of(node["typeName"]), collation=collation_of(node))
+    return replace(column, type=type_in(catalog, node["typeName"]), collation=collation_of(node))
 
 
-def _add_identity(column: Column, command: Node) -> Column:
+def _add_identity(_: Catalog, column: Column, command: Node) -> Column:
     return replace(column, identity=definition(command).get("generated_when", "d"), not_null=True)
 
 
@@ -293,13 +295,13 @@ _CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
     "AT_AddColumn": _add_column,
     "AT_DropColumn": _drop_column,
     "AT_AlterColumnType": _column_change(_retyped),
-    "AT_ColumnDefault": _column_change(lambda column, command: replace(column, default=command.get("def"))),
+    "AT_ColumnDefault": _column_change(lambda _, column, command: replace(column, default=command.get("def"))),
     "AT_SetNotNull": lambda _, table, command, __: with_not_null(table, (command["name"],)),
     "AT_DropNotNull": _drop_not_null,
-    "AT_SetExpression": _column_change(lambda column, command: replace(column, default=command.get("def"))),
-    "AT_DropExpression": _column_change(lambda column, _: replace(column, generated="", default=None)),
+    "AT_SetExpression": _column_change(lambda _, column, command: replace(column, default=command.get("def"))),
+    "AT_DropExpression": _column_change(lambda _, column, __: replace(column, generated="", default=None)),
     "AT_AddIdentity": _column_change(_add_identity),
-    "AT_DropIdentity": _column_change(lambda column, _: replace(column, identity="")),
+    "AT_DropIdentity": _column_change(lambda _, column, __: replace(column, identity="")),
     "AT_AddConstraint": _add_constraint,
     "AT_DropConstraint": _drop_constraint,
     "AT_ValidateConstraint": _validate,
