@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.facts.questions import indexes_reading, is_constrained_domain, table_decider
 from sqlmigrate.lint.finding import Decider
-from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators, type_in
+from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators
 from sqlmigrate.lint.schema.interpret.definitions import collation_of
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:

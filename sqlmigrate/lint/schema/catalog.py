@@ -8,13 +8,13 @@ table may have further columns, constraints and indexes: an unlisted column may 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from itertools import compress, islice
 from operator import is_not
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.lint.schema.journal import Members, Named, Objects, Recorded
-from sqlmigrate.lint.schema.limits import limited
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -270,7 +270,7 @@ class Catalog(Recorded):
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
         previous = self.tables.get(table.name) or _NONE
-        table = self.tables[table.name] = limited(table)
+        table = self.tables[table.name] = _limited(table)
         self.changed.add(table.name)
         self.dropped.discard(table.name)
         if not table.partial and table.name not in self.whole:
@@ -369,6 +369,22 @@ class Catalog(Recorded):
         if used not in BUILT_IN:
             name = used.rpartition(".")[2]
             self.users[name] = (*self.users.get(name, ()), user)
+
+
+def _limited(table: Table) -> Table:
+    """Returns the table, or one with as many columns, constraints and so on as are kept; that is partial."""
+    parts = (table.constraints, table.indexes, table.triggers, table.policies)
+    if len(table.columns) <= limits.COLUMNS and all(len(part) <= limits.PARTS for part in parts):
+        return table
+    return replace(
+        table,
+        columns=dict(islice(table.columns.items(), limits.COLUMNS)),
+        constraints=table.constraints[: limits.PARTS],
+        indexes=table.indexes[: limits.PARTS],
+        triggers=dict(islice(table.triggers.items(), limits.PARTS)),
+        policies=table.policies[: limits.PARTS],
+        partial=True,
+    )
 
 
 def _new(old: dict[str, T], new: dict[str, T]) -> Iterator[T]:

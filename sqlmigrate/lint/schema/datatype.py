@@ -15,7 +15,6 @@ from sqlmigrate.sql.builtin import SERIALS
 from sqlmigrate.sql.tree import constant, strings
 
 if TYPE_CHECKING:
-    from sqlmigrate.lint.schema.catalog import Catalog
     from sqlmigrate.sql.parser import Node
 
 _SQL_NAMES = {
@@ -99,15 +98,6 @@ def type_of(node: Node) -> Type:
     if name == "interval" and modifiers == (_FULL_RANGE,):
         modifiers = ()
     return Type(SERIALS.get(name, name), modifiers, bool(node.get("arrayBounds")))
-
-
-def type_in(catalog: Catalog, node: Node) -> Type:
-    """Returns the type of a TypeName, with its schema if a file creates it: a later search_path may have another."""
-    type_ = type_of(node)
-    if type_.name in BUILT_IN or "." in type_.name:
-        return type_
-    name = catalog.resolve(("", type_.name), catalog.types)
-    return type_._replace(name=".".join(name)) if name in catalog.types else type_
 
 
 def is_serial(node: Node) -> bool:

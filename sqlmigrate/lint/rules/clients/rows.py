@@ -12,10 +12,10 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value, required_columns
 from sqlmigrate.lint.safer import batches
-from sqlmigrate.lint.schema.datatype import type_in
 from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.safer.objects import with_casts
 from sqlmigrate.lint.schema.casts import is_assignable
-from sqlmigrate.lint.schema.datatype import Type, type_in, type_of
+from sqlmigrate.lint.schema.datatype import Type, type_of
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import kind_and_body
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
-from sqlmigrate.lint.schema.datatype import is_serial, type_in, type_of
+from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name, taken_in
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import bodies, by_identity, columns_in, relation, strings
 
 if TYPE_CHECKING:

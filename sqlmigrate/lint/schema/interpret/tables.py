@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Name, Table
-from sqlmigrate.lint.schema.datatype import type_in
 from sqlmigrate.lint.schema.interpret.definitions import (
     add_constraint,
     changed,
@@ -18,6 +17,7 @@ from sqlmigrate.lint.schema.interpret.definitions import (
 )
 from sqlmigrate.lint.schema.interpret.dropping import drop_readers
 from sqlmigrate.lint.schema.interpret.names import free_name
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import bodies, columns_in, definition, relation
 
 if TYPE_CHECKING:
