@@ -47,12 +47,10 @@ def record_rows(state: FileState, statement: Statement, catalog: Catalog) -> Non
     """Records what a statement does to the rows; the catalog is the one before the statement."""
     if statement.kind not in _RECORDS:
         return
-    before = dict(state.rows) if statement.inner else {}
+    state.may_not_run = bool(statement.inner)
     for item in statement.body.get("withClause", {}).get("ctes", ()):
         _record(state, catalog, *kind_and_body(item["CommonTableExpr"]["ctequery"]))
     _record(state, catalog, statement.kind, statement.body)
-    if statement.inner:
-        _doubt(state, [name for name, rows in state.rows.items() if before.get(name) != rows])
 
 
 def _record(state: FileState, catalog: Catalog, kind: str, body: Node) -> None:
@@ -62,7 +60,7 @@ def _record(state: FileState, catalog: Catalog, kind: str, body: Node) -> None:
 
 
 def _put(state: FileState, name: Name, rows: Rows) -> None:
-    if rows.some is None or name in state.ruled:
+    if rows.some is None or name in state.ruled or (state.may_not_run and rows != state.rows.get(name)):
         _doubt(state, [name])
     else:
         state.rows[name] = rows

@@ -123,7 +123,8 @@ class FileState:
     ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows, each with the first such statement. `altered`
     are the subcommands of the file's ALTER TABLEs by table. `advisory` is whether the file takes advisory locks.
     `locks` is what `exclusively_locked` found for the current statement. `rows` are the tables that the file filled or
-    emptied, `doubtful` those of which that is not certain, `ruled` those with rewrite rules.
+    emptied, `doubtful` those of which that is not certain, `may_not_run` is whether the current statement is in a
+    block, `ruled` those with rewrite rules.
     """
 
     file: int
@@ -144,6 +145,7 @@ class FileState:
     locks: tuple[Statement, list[Name]] | None = None
     rows: dict[Name, Rows] = field(default_factory=dict)
     doubtful: set[Name] = field(default_factory=set)
+    may_not_run: bool = False
     ruled: set[Name] = field(default_factory=set)
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
