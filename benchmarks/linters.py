@@ -68,7 +68,9 @@ def _bad_examples(parent: Path) -> Iterator[Path]:
     """Yields the bad examples for PostgreSQL 18 of all rules, without style rules and rules that need a server."""
     rules = [rule for family in FAMILIES.values() for rule in family if rule not in server_only.RULES]
     for rule in (rule for rule in rules if rule.level is not Level.NOTICE):
-        for example in (example for example in rule.examples if example.bad and example.postgres == 18):
+        for example in (
+            example for example in rule.examples if example.bad and example.postgres == 18 and not example.complete
+        ):
             directory = _directory(parent)
             if example.earlier:
                 (directory / "V1.0.0-001__earlier.up.sql").write_text(example.earlier)

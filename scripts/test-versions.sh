@@ -18,7 +18,8 @@ mkdir -p $logs
 
 marks='not long and not container and not workflow and not anywhere'
 [[ -x /usr/sbin/pgbouncer ]] || marks+=' and not debian' # test_languages.py has a server of its own
-parts=(tests/integration tests/faults tests/lint/server_truth.py --ignore tests/integration/test_languages.py)
+parts=(tests/integration tests/faults tests/lint/{server_truth,test_{certain,missed,never_created,versions}}.py
+  --ignore tests/integration/test_languages.py)
 failed=0
 (($#)) || set -- 14 15 16 17 18
 for version; do

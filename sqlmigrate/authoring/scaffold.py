@@ -79,7 +79,10 @@ def _configuration(directory: str) -> Entry:
     path = settings.find_file(directory)
     if path and settings.table(path):
         return Entry(path, Outcome.KEPT, "it already exists")
-    return _created(os.path.join(directory, "sqlmigrate.toml"), _rendered("sqlmigrate.toml", {}))
+    migrations = os.path.join(directory, "migrations")
+    is_new = not (os.path.isdir(migrations) and source.named_files([migrations]))
+    text = _rendered("sqlmigrate.toml", {"is_new": "yes" if is_new else ""})
+    return _created(os.path.join(directory, "sqlmigrate.toml"), text)
 
 
 def _directories(directory: str) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class App:
         from sqlmigrate.migrator import Migrator  # loads psycopg, which other commands do not need
 
         gc.freeze()  # the modules live as long as the process: no collection goes through them, not even the last
-        gc.set_threshold(_COLLECTION)
+        gc.set_threshold(COLLECTION)
         return Migrator(self.settings, self._console.event)
 
     def show_run(self, run: Run, result: Result | None = None) -> None:
@@ -301,7 +301,7 @@ def _setting(option: Option) -> Titled:
     )
 
 
-_COLLECTION = 10_000  # new objects; nearly all of a command live until its end
+COLLECTION = 10_000  # new objects; nearly all of a command live until its end
 _REPORT = "report it with the traceback; the history table shows what was committed"
 _KEEP_RUNNING = Titled(
     ["--keep-running"],

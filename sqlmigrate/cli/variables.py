@@ -36,7 +36,10 @@ _NAMES = {
 # `config.settings` and `lint.settings` read these.
 _SETTINGS = {option.name for option in OPTIONS if option.metavar} | {"config", "env", "env_file"}
 _LINT_SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
-_WITHOUT_OPTION = ("SQLMIGRATE_LINT", "SQLMIGRATE_LINT_MEMORY", "SQLMIGRATE_LINT_SINCE", "SQLMIGRATE_IMAGE")
+_WITHOUT_OPTION = (
+    *("SQLMIGRATE_LINT", "SQLMIGRATE_LINT_HISTORY", "SQLMIGRATE_LINT_MEMORY", "SQLMIGRATE_LINT_SINCE"),
+    "SQLMIGRATE_IMAGE",
+)
 # These do not change what a command does to the database.
 _HARMLESS = ("output_format", "log_level", "quiet", "verbose", "keep_running")
 _FILE_ONLY = {f"{PREFIX}{option.name.upper()}": option.name for option in OPTIONS if not option.metavar}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PRESETS = ("safety", "all")
 FAIL_ON = (*LINT_LEVELS, "never")
+HISTORIES = ("partial", "complete")
 LEVELS = (*LINT_LEVELS, "off")
 NAMED = ("table", "column", "index", "constraint")
 
@@ -113,5 +114,6 @@ READERS: dict[str, Callable[[object], Any]] = {
     "since": str,
     "changed_since": str,
     "naming": _naming,
+    "history": one_of(*HISTORIES),
     "fail_on": one_of(*FAIL_ON),
 }

@@ -30,17 +30,28 @@ class Cache(NamedTuple):
 
     def read(self, key: str) -> object:
         """Returns the value of a key, or None if there is none or it cannot be read."""
-        with suppress(OSError, ValueError), open(self._path(key), encoding="utf-8") as file:
-            value: object = json.load(file)
-            os.utime(file.fileno())
+        with suppress(ValueError):
+            value: object = json.loads(self.read_bytes(key))
             return value
         return None
 
+    def read_bytes(self, key: str) -> bytes:
+        """Returns the bytes of a key, or no bytes if there are none or they cannot be read."""
+        with suppress(OSError), open(self._path(key), "rb") as file:
+            os.utime(file.fileno())
+            return file.read()
+        return b""
+
     def write(self, key: str, value: object) -> None:
         """Stores a value and evicts the values that were read or written the longest ago."""
+        self.write_bytes(key, json.dumps(value).encode())
+
+    def write_bytes(self, key: str, content: bytes) -> None:
+        """Stores bytes and evicts the values that were read or written the longest ago."""
         with suppress(OSError):  # a full disk or a read-only directory only costs time
             os.makedirs(self.directory, exist_ok=True)
-            atomic.save(self._path(key), json.dumps(value))
+            with atomic.replaced(self._path(key)) as part, open(part, "wb") as file:
+                file.write(content)
             with os.scandir(self.directory) as entries:
                 files = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
             for _, oldest in files[: -self.most]:

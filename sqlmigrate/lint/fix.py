@@ -1,4 +1,7 @@
-"""Fixes for findings with one right fix: CONCURRENTLY, NOT VALID and its VALIDATE, a comment that ignores a rule.
+"""Fixes for findings with one right fix: CONCURRENTLY, NOT VALID and its VALIDATE, the safer SQL of one file, comments.
+
+CONCURRENTLY and NOT VALID are inserted, so that the format and the comments of the statement stay; other safer SQL
+replaces a statement without comments.
 
 The linter checks every change before it is proposed: the change must remove its finding and add no other.
 """
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.finding import Finding
     from sqlmigrate.model import Version
 
-    _Editor = Callable[[str, int, str, int, str], Iterator["_Edit"]]
+    _Editor = Callable[[str, int, str, int, Finding], Iterator["_Edit"]]
 
 _B = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
 _PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
@@ -58,9 +61,10 @@ class Fix:
 
 
 class _Edit(NamedTuple):
-    """Text to insert; `validate` is the statement that must follow in a migration of its own."""
+    """Text in place of that up to `end`; `validate` is the statement that must follow in a migration of its own."""
 
     at: int
+    end: int
     text: str
     rule: str
     validate: str = ""
@@ -94,11 +98,14 @@ class Fixer:
         before = _read(path)
         bom = before[: before.startswith(_BOM)]
         text, validate = before.removeprefix(_BOM), []
+        changed_from = len(text)
         for edit in sorted(set(_edits(path, text, findings, editor)), reverse=True):
-            changed = text[: edit.at] + edit.text + text[edit.at :]
+            if edit.end > changed_from:
+                continue
+            changed = text[: edit.at] + edit.text + text[edit.end :]
             following = self._following(path, [edit.validate]) if edit.validate else {}
             if bool(following) == bool(edit.validate) and self._is_better(path, (text, changed), edit.rule, following):
-                text = changed
+                text, changed_from = changed, edit.at
                 validate += [edit.validate] if edit.validate else []
         if bom + text != before:
             yield Fix(path, before, bom + text)
@@ -162,15 +169,15 @@ def _read(path: str) -> str:
 
 
 def _edits(path: str, text: str, findings: Sequence[Finding], editor: _Editor) -> Iterator[_Edit]:
-    statements = _statements(path, text)
+    statements = statements_of(path, text)
     for finding in findings:
-        at = _offset(text, finding)
+        at = offset_of(text, finding)
         for start, statement in statements:
             if start <= at < start + len(statement):
-                yield from editor(text, start, statement, at, finding.rule)
+                yield from editor(text, start, statement, at, finding)
 
 
-def _statements(path: str, text: str) -> list[tuple[int, str]]:
+def statements_of(path: str, text: str) -> list[tuple[int, str]]:
     """Returns offset and text of each statement, up to the first error of the scanner."""
     found, at = [], 0
     with suppress(ScriptError):
@@ -181,17 +188,28 @@ def _statements(path: str, text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _offset(text: str, finding: Finding) -> int:
+def offset_of(text: str, finding: Finding) -> int:
+    """Returns the offset of a finding in the text of its file."""
     place = finding.location
     lines = text.split("\n")[: (place.line or 1) - 1]
     return sum(len(line) + 1 for line in lines) + (place.column or 1) - 1
 
 
-def _edit(_: str, start: int, statement: str, at: int, rule: str) -> Iterator[_Edit]:
+def _edit(_: str, start: int, statement: str, at: int, finding: Finding) -> Iterator[_Edit]:
+    rule, edits = finding.rule, list[_Edit]()
     if rule in _CONCURRENTLY:
-        yield from _concurrently(start, statement, rule)
+        edits = [*_concurrently(start, statement, rule)]
     elif rule in _NOT_VALID:
-        yield from _not_valid(start, statement, at - start, rule)
+        edits = [*_not_valid(start, statement, at - start, rule)]
+    yield from edits or _replacement(start, statement, finding)
+
+
+def _replacement(start: int, statement: str, finding: Finding) -> Iterator[_Edit]:
+    """Yields safer SQL in place of a statement: that of one file, or a constraint that the next file validates."""
+    safer = finding.safer
+    is_whole = len(safer.later) == (finding.rule in _NOT_VALID)
+    if is_whole and safer.sql and not (safer.adds or safer.advice or "--" in statement or "/*" in statement):
+        yield _Edit(start, start + len(statement), safer.sql, finding.rule, *safer.later)
 
 
 def _concurrently(start: int, statement: str, rule: str) -> Iterator[_Edit]:
@@ -199,7 +217,8 @@ def _concurrently(start: int, statement: str, rule: str) -> Iterator[_Edit]:
     several = rule == "drop-index-not-concurrent" and "," in statement
     if words and not several:
         word = " CONCURRENTLY" if words[0].split()[0].isupper() else " concurrently"
-        yield _Edit(start + words.end(), word, rule)
+        at = start + words.end()
+        yield _Edit(at, at, word, rule)
 
 
 def _not_valid(start: int, statement: str, at: int, rule: str) -> Iterator[_Edit]:
@@ -207,7 +226,8 @@ def _not_valid(start: int, statement: str, at: int, rule: str) -> Iterator[_Edit
     if table and constraint:
         word = " NOT VALID" if statement[:5].isupper() else " not valid"
         validate = f"alter table {table[1]} validate constraint {constraint[1]};"
-        yield _Edit(start + _end_of_command(statement, at), word, rule, validate)
+        end = start + _end_of_command(statement, at)
+        yield _Edit(end, end, word, rule, validate)
 
 
 def _end_of_command(statement: str, at: int) -> int:
@@ -223,15 +243,15 @@ def _end_of_command(statement: str, at: int) -> int:
     return end
 
 
-def _comment(text: str, start: int, _: str, __: int, rule: str) -> Iterator[_Edit]:
+def _comment(text: str, start: int, _: str, __: int, finding: Finding) -> Iterator[_Edit]:
     newline = "\r\n" if "\r\n" in text else "\n"
     line = text.rfind("\n", 0, start) + 1
     before = text[line:start]
-    comment = f"-- sqlmigrate: ignore={rule}{newline}"
+    comment = f"-- sqlmigrate: ignore={finding.rule}{newline}"
     if before.strip():
-        yield _Edit(start, newline + comment, rule)
+        yield _Edit(start, start, newline + comment, finding.rule)
     else:
-        yield _Edit(line, before + comment, rule)
+        yield _Edit(line, line, before + comment, finding.rule)
 
 
 def _title(statements: Sequence[str]) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
+from sqlmigrate.config.suggestion import closest
 from sqlmigrate.model import Location
 from sqlmigrate.sql.place import after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlmigrate.sql.item import Item
 
 _OURS = re.compile(r"--[ \t]*sqlmigrate:[ \t]*ignore[ \t]*=[ \t]*(.*)", re.IGNORECASE)
 _SQUAWK = re.compile(r"(?:--|/\*)[ \t]*squawk-ignore(-file)?(?![\w-])[ \t]*:?[ \t]*([^\n*]*)", re.IGNORECASE)
 _REASON = re.compile(r"\(.*\)\s*$")
-_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_BLANK_LINE = re.compile(r"\n(?=[ \t\r]*\n)")
 EVERYTHING = "*"
 
 
@@ -37,32 +39,54 @@ class Ignore:
     from_squawk: bool = False
 
 
+def unused(ignore: Ignore, rules: Collection[str]) -> str:
+    """Returns what is wrong with a comment that suppresses nothing."""
+    if not ignore.rule:
+        return "the comment names no rule; write ignore=rule, rule (reason)"
+    if ignore.rule in rules:
+        return f"the comment has no effect: {ignore.rule} finds nothing here"
+    close = closest(ignore.rule, rules)
+    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close}?" if close else "")
+
+
+class Covering:
+    """Finds the comments that suppress a finding; each is named by its number in the list."""
+
+    def __init__(self, ignores: Iterable[tuple[int, Ignore]]) -> None:
+        """The numbers of the comments by the number of the statement, or None for the whole file, and by rule."""
+        self._numbers: dict[tuple[int | None, str], list[int]] = {}
+        for at, (statement, ignore) in enumerate(ignores):
+            key = None if ignore.whole_file else statement, ignore.rule
+            self._numbers.setdefault(key, []).append(at)
+
+    def of(self, statement: int, rule: str) -> list[int]:
+        """Returns the numbers of the comments that suppress the findings of a rule in a statement."""
+        keys = product((statement, None), (rule, EVERYTHING)) if self._numbers else ()
+        return [at for key in keys for at in self._numbers.get(key, ())]
+
+
 def ignores_in(path: str, space: Item, *, head: bool) -> Iterator[Ignore]:
     """Yields the rules that the comments before a statement suppress.
 
     A comment at the head of the file, above a blank line, holds for the whole file.
     """
-    for match in _OURS.finditer(space.text):
-        whole = head and _BLANK_LINE.search(space.text, match.end()) is not None
-        place, trailing = _place(path, space, match), not head and _is_trailing(space, match)
+    last_blank = max((match.start() for match in _BLANK_LINE.finditer(space.text)), default=-1) if head else -1
+    first_end = space.text.find("\n")
+    for match, place in _placed(path, space, _OURS):
+        trailing = not head and (first_end < 0 or match.start() <= first_end)
+        whole = last_blank >= match.end()
         yield from (Ignore(rule, place, whole, trailing) for rule in _names(match[1]) or [""])
-    for match in _SQUAWK.finditer(space.text):
-        place = _place(path, space, match)
+    for match, place in _placed(path, space, _SQUAWK):
         for rule in _squawk_names(match[2]) or [EVERYTHING]:
             yield from (Ignore(own, place, bool(match[1]), from_squawk=True) for own in SQUAWK.get(rule, (rule,)))
 
 
 def ignores_within(path: str, statement: Item) -> Iterator[Ignore]:
     """Yields the rules that the comments in a statement, such as a DO block, suppress for the whole statement."""
-    for match in _OURS.finditer(statement.text):
-        line = statement.text[: match.start()].rpartition("\n")[2]
-        if "'" not in line:  # after a quote it is part of a string
-            place = _place(path, statement, match)
+    for match, place in _placed(path, statement, _OURS):
+        start = statement.text.rfind("\n", 0, match.start()) + 1
+        if "'" not in statement.text[start : match.start()]:  # after a quote it is part of a string
             yield from (Ignore(rule, place, whole_file=False) for rule in _names(match[1]) or [""])
-
-
-def _is_trailing(space: Item, match: re.Match[str]) -> bool:
-    return "\n" not in space.text[: match.start()]
 
 
 def _names(text: str) -> list[str]:
@@ -75,8 +99,13 @@ def _squawk_names(text: str) -> list[str]:
     return [name for name in re.split(r"[,\s]+", text.strip()) if name]
 
 
-def _place(path: str, space: Item, match: re.Match[str]) -> Location:
-    return Location(path, *after(space.text[: match.start()], space.line, space.column), match[0].strip())
+def _placed(path: str, item: Item, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], Location]]:
+    """Yields the matches of a pattern with their locations."""
+    at, line, column = 0, item.line, item.column
+    for match in pattern.finditer(item.text):
+        line, column = after(item.text[at : match.start()], line, column)
+        at = match.start()
+        yield match, Location(path, line, column, match[0].strip())
 
 
 # squawk's rules, and the rules of sqlmigrate that report the same.

@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from sqlmigrate.config.suggestion import closest
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
 from sqlmigrate.lint.facts.holding import record_locks
-from sqlmigrate.lint.finding import Finding, Level
-from sqlmigrate.lint.ignore import EVERYTHING, Ignore, ignores_in, ignores_within
-from sqlmigrate.lint.reading import Unit, called, inner_statements, units
+from sqlmigrate.lint.facts.row_changes import forget_rows, record_rows
+from sqlmigrate.lint.finding import Finding, Level, Safer
+from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within, unused
+from sqlmigrate.lint.reading import Routines, Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
 from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import REMOVED, RULES
-from sqlmigrate.lint.schema.catalog import Catalog
+from sqlmigrate.lint.safer.objects import still_needed
+from sqlmigrate.lint.safer.statements import safer_of
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.schema.state import FileState, Statement
+from sqlmigrate.lint.snapshot import Keeper, Points
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
 from sqlmigrate.model import Location
 from sqlmigrate.sql.directive import faults
 from sqlmigrate.sql.foreign import way_back
 from sqlmigrate.sql.place import locate
-from sqlmigrate.sql.tree import qualified, relation, walk
+from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.lint.replay.observation import Observation
     from sqlmigrate.lint.replay.server import Replay
+    from sqlmigrate.lint.schema.catalog import Catalog
     from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.parser import Node
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
+# The findings, and the schemas to store, by run.
+Result = tuple[list[Finding], dict[str, bytes]]
 # Linting fewer files takes no longer than reading the cache.
 _MANY = 50
 
@@ -53,7 +59,7 @@ class Options:
     run on an embedded server, whose results override those of the rules. At most `processes` processes share many
     files; a program with threads must leave it at one. With `remembers` the findings in many files are stored in
     the user's cache. `pending` are migrations that will be deployed together: no application uses what one of them
-    creates.
+    creates. `complete` says that the migrations of a directory create the whole schema.
     """
 
     preset: str = "safety"
@@ -65,6 +71,7 @@ class Options:
     processes: int = 1
     pending: Collection[str] = ()
     remembers: bool = False
+    complete: bool = False
 
 
 def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | None = None) -> list[Finding]:
@@ -80,10 +87,12 @@ def lint(paths: Iterable[str], earlier: Sequence[str] = (), options: Options | N
     """
     order = {path: number for number, path in enumerate(paths)}
     chosen = options or Options()
+    if len(earlier) > 1:  # the files of one directory do not show what those of another create
+        chosen = replace(chosen, complete=False)
     runs = list(timelines(order, earlier))
     many = sum(map(len, runs)) >= _MANY
     remembers = chosen.remembers and many and not chosen.replay and not chosen.texts
-    findings = _remembered(runs, chosen) if remembers else _shared(runs, chosen)
+    findings = _remembered(runs, chosen) if remembers else _shared(runs, Points(), chosen)[0]
     return sorted(findings, key=lambda finding: (order[finding.location.path], finding.location.line or 0))
 
 
@@ -91,61 +100,76 @@ def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]
     from sqlmigrate.lint.memory import Memory  # only many files need it
 
     rules = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
-    memory = Memory(runs, repr((*rules, sorted(options.pending))))
+    memory = Memory(runs, repr((*rules, sorted(options.pending), options.complete)))
     stored = memory.recall()
     rest = without(runs, stored)
     new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
     if new:
-        for finding in _shared(rest, options):
+        found, schemas = _shared(*memory.resumed(rest, options.pending), options)
+        for finding in found:
             new[finding.location.path].append(finding)
-        memory.remember(stored | new)
+        memory.remember(stored | new, schemas)
     return [finding for some in (stored | new).values() for finding in some]
 
 
-def _shared(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+def _shared(runs: Sequence[list[Moment]], points: Points, options: Options) -> Result:
     parts = shares(runs, 1 if options.replay else options.processes)
-    return _together(parts, options) if len(parts) > 1 else _lint(parts[0], options)
+    return _together(parts, points, options) if len(parts) > 1 else _lint(parts[0], points, options)
 
 
-def _together(parts: Sequence[list[list[Moment]]], options: Options) -> list[Finding]:
+def _together(parts: Sequence[list[list[Moment]]], points: Points, options: Options) -> Result:
     """Lints the parts in parallel, the first part in this process."""
     from concurrent.futures import ProcessPoolExecutor  # only many files need it
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
-        futures = [others.submit(_lint, part, options) for part in parts[1:]]
-        return [*_lint(parts[0], options), *(finding for future in futures for finding in future.result())]
+        futures = [others.submit(_lint, part, points, options) for part in parts[1:]]
+        results = [_lint(parts[0], points, options), *(future.result() for future in futures)]
+    schemas = {run: schema for _, schemas in results for run, schema in schemas.items()}
+    return [finding for findings, _ in results for finding in findings], schemas
 
 
-def _lint(runs: Iterable[list[Moment]], options: Options) -> list[Finding]:
-    selection = _Selection(options)
+def _lint(runs: Iterable[list[Moment]], points: Points, options: Options) -> Result:
+    selection, keeper = _Selection(options), Keeper(points)
     try:
-        return _findings(selection, runs)
+        return _findings(selection, keeper, runs), _dumped(keeper)
     finally:
         selection.close()
 
 
-def _findings(selection: _Selection, runs: Iterable[list[Moment]]) -> list[Finding]:
+def _dumped(keeper: Keeper) -> dict[str, bytes]:
+    if not keeper.kept:
+        return {}
+    from sqlmigrate.lint.stored import dump  # only many files need it
+
+    return {run: dump(snapshots) for run, snapshots in keeper.kept.items()}
+
+
+def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]]) -> list[Finding]:
     findings: list[Finding] = []
-    number = 0
     for moments in runs:
-        catalog, deployed = Catalog(), list[str]()
-        up, up_number, origin, pending = None, 0, None, set[int]()
+        deployed = list[str]()
+        catalog, number = keeper.start(moments[0].path)
+        if not number:
+            catalog.complete = selection.complete and moments[0].known
+        up, up_number, pending = None, 0, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
             number += 1
-            schema = catalog.copy() if moment.down else catalog
             state = FileState(number, moment.path, moment.down)
             if moment.path in selection.pending:
                 pending.add(number)
                 state.pending = pending
             if up is not None and takes_back(moment, up):
-                state.undoes, state.origin = up_number, origin
-            if after is not None and takes_back(after, moment):
-                origin = catalog.copy()
-            findings += _FileLinter(moment, state, schema, selection).findings(deployed)
+                state.undoes = up_number
+            if not moment.down:
+                keeper.before(moment.path, catalog, number)
+                catalog.journal.start(records=after is not None and takes_back(after, moment))
+            with catalog.taken_back() if moment.down else nullcontext():
+                findings += _FileLinter(moment, state, catalog, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
                 up, up_number = moment, number
+        keeper.after(moments[-1].path, catalog, number)
     return findings
 
 
@@ -155,6 +179,7 @@ class _Selection:
     def __init__(self, options: Options) -> None:
         self.settings = (options.postgres, options.naming)
         self.pending = frozenset(options.pending)
+        self.complete = options.complete
         self._texts = options.texts
         self._server: Replay | None = None
         if options.replay:
@@ -207,10 +232,10 @@ class _FileLinter:
         self._starts: list[tuple[int, int]] = []
         self._last: Statement | None = None
         self._has_begun = False  # the first statement was read, except BEGIN
-        self._routines: dict[str, Statement] = {}
+        self._routines = Routines()
 
     def findings(self, deployed: Sequence[str] = ()) -> list[Finding]:
-        self._catalog.search_path = self._state.search_path
+        self._catalog.search_path, self._catalog.changed = self._state.search_path, set()
         if self._moment.twin:
             message = f"{os.path.basename(self._moment.twin)} has the same version"
             self._report("duplicate-version", Location(self._moment.path, 1, 1), message, "sqlmigrate renumber")
@@ -228,7 +253,7 @@ class _FileLinter:
         last = self._last or Statement("", {}, "", self._moment.path, 1, 1)
         self._look(END, last.body, last, _NOWHERE)
         if observations := self._selection.observed(self._moment, deployed):
-            new = {name for (_, name), table in self._catalog.tables.items() if self._state.creates(table.created)}
+            new = {table.name[1] for table in self._catalog.changed_tables() if self._state.creates(table.created)}
             observed = [observation.without(new) for observation in observations]
             self._findings = dict.fromkeys(judged(list(self._findings), observed, self._starts, self._selection.levels))
         return self._reported() if self._moment.linted else []
@@ -238,11 +263,10 @@ class _FileLinter:
         self._starts.append((unit.item.line, unit.item.column))
         if unit.before is not None:
             self._read_comments(unit.before)
-        for item in dict.fromkeys((unit.before, unit.item)) if self._moment.linted else ():
-            if item is not None and "--" in item.text and (problem := way_back(self._moment.path, item)):
-                self._report(
-                    problem.code, problem.location or Location(self._moment.path), problem.message, problem.hint
-                )
+        if self._moment.linted and unit.before is not unit.item:
+            self._look_for_way_back(unit.before)
+        if self._moment.linted:
+            self._look_for_way_back(unit.item)
         if "sqlmigrate:" in unit.item.text and unit.item is not unit.before:
             self._ignores += [(self._number, ignore) for ignore in ignores_within(self._moment.path, unit.item)]
         if unit.fault is not None:
@@ -255,6 +279,10 @@ class _FileLinter:
             self._run(unit.statement)
             self._has_begun = self._has_begun or unit.statement.kind != "TransactionStmt"
 
+    def _look_for_way_back(self, item: Item | None) -> None:
+        if item is not None and "--" in item.text and (problem := way_back(self._moment.path, item)):
+            self._report(problem.code, problem.location or Location(self._moment.path), problem.message, problem.hint)
+
     def _run(self, statement: Statement) -> None:
         state, self._last = self._state, statement
         sort = state.enter(statement)
@@ -266,6 +294,10 @@ class _FileLinter:
                 self._catalog.uncertain_names |= names_in(inner_statement.kind, inner_statement.body)
             if hidden:
                 self._catalog.mark_uncertain("a block runs SQL that it builds")
+                forget_rows(self._state)
+        if statement.kind == "TransactionStmt" and "ROLLBACK" in statement.body.get("kind", ""):
+            for undone in state.before:
+                self._catalog.uncertain_names |= names_in(undone.kind, undone.body)
         state.leave(statement, sort)
         if statement.kind in ("VariableSetStmt", "SelectStmt", "TransactionStmt"):
             self._catalog.search_path = state.search_path
@@ -276,11 +308,9 @@ class _FileLinter:
             case "DoStmt":
                 yield inner_statements(statement)
             case "CreateFunctionStmt":
-                self._routines[qualified(statement.body["funcname"])[1]] = statement
-            case "SelectStmt" | "CallStmt" if self._routines:
-                calls = (body for kind, body in walk(statement.body) if kind in ("FuncCall", "funccall"))
-                names = {qualified(body.get("funcname", ()))[1] for body in calls}
-                yield from (called(statement, routine) for name, routine in self._routines.items() if name in names)
+                self._routines.add(statement)
+            case "SelectStmt" | "CallStmt":
+                yield from (called(statement, routine) for routine in self._routines.called_by(statement))
 
     def _step(self, statement: Statement) -> None:
         body, created = statement.body, self._state.created
@@ -288,12 +318,16 @@ class _FileLinter:
         self._look(statement.kind, body, statement, name)
         if self._moment.linted:
             record_locks(self._state, statement, self._catalog)
-        if statement.kind != "AlterTableStmt":
+            record_rows(self._state, statement, self._catalog)
+        if statement.kind == "AlterTableStmt":
+            self._state.altered.setdefault(name, set()).update(command["subtype"] for command in statement.commands)
+        else:
             apply(self._catalog, statement.kind, body, created)
             return
         for command in statement.commands:
             self._look(command["subtype"], command, statement, name)
             apply_command(self._catalog, body, command, created)
+            self._state.locks = None  # the schema is another one now
 
     def _subject(self, body: Node) -> tuple[str, str]:
         node = body.get("relation")
@@ -311,19 +345,20 @@ class _FileLinter:
     def _report_hit(self, rule: Rule, case: Case, hit: Hit) -> None:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
-        location = _location(case.statement, hit.node or case.node)
-        self._add(Finding(rule.name, level or rule.level, location, message, hit.safer, hit.by), hit.unless)
+        location = case.statement.location_of(hit.node or case.node)
+        safer = safer_of(hit, case)
+        self._add(Finding(rule.name, level or rule.level, location, message, safer, hit.by), hit.unless)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
-        if (self._number, finding) not in self._findings:
-            self._findings[self._number, finding] = None
-            if unless is not None:
-                self._unless[finding] = unless
+        count = len(self._findings)
+        self._findings.setdefault((self._number, finding))
+        if unless is not None and len(self._findings) > count:
+            self._unless[finding] = unless
 
-    def _report(self, rule: str, location: Location, message: str, safer: str = "") -> None:
+    def _report(self, rule: str, location: Location, message: str, advice: str = "") -> None:
         level = self._selection.levels[rule]
         if level is not None:
-            self._add(Finding(rule, level, location, message, safer))
+            self._add(Finding(rule, level, location, message, Safer(advice=advice)))
 
     def _read_comments(self, space: Item) -> None:
         if "--" not in space.text and "/*" not in space.text:
@@ -343,52 +378,23 @@ class _FileLinter:
     def _reported(self) -> list[Finding]:
         """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
         used: set[int] = set()
+        covering = Covering(self._ignores)
         findings = []
         for number, finding in self._findings:
-            if finding in self._unless and self._unless[finding](self._catalog):
+            if self._unless and finding in self._unless and self._unless[finding](self._catalog):
                 continue
-            by = [
-                at for at, (below, ignore) in enumerate(self._ignores) if _covers(ignore, below, number, finding.rule)
-            ]
+            by = covering.of(number, finding.rule)
             used.update(by)
             if not by:
-                findings.append(finding)
+                findings.append(replace(finding, safer=still_needed(finding.safer, self._catalog, self._state)))
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)
             if level is not None and at not in used and not is_exempt:
                 findings.append(
-                    Finding("unused-ignore", level, ignore.location, _unused(ignore, self._selection.levels))
+                    Finding("unused-ignore", level, ignore.location, unused(ignore, self._selection.levels))
                 )
         return findings
 
     def _is_off(self, rule: str) -> bool:
         return rule in self._selection.levels and rule not in self._selection.on
-
-
-def _covers(ignore: Ignore, below: int, number: int, rule: str) -> bool:
-    return (ignore.whole_file or below == number) and ignore.rule in (rule, EVERYTHING)
-
-
-def _unused(ignore: Ignore, rules: Collection[str]) -> str:
-    if not ignore.rule:
-        return "the comment names no rule; write ignore=rule, rule (reason)"
-    if ignore.rule in rules:
-        return f"the comment has no effect: {ignore.rule} finds nothing here"
-    close = closest(ignore.rule, rules)
-    return f"rule {ignore.rule} does not exist" + (f"; did you mean {close}?" if close else "")
-
-
-def _location(statement: Statement, node: Node) -> Location:
-    """Returns the location of a node if it has one, or else of the statement."""
-    at = node.get("location") or _inner_location(node)
-    if statement.inner or not at or at <= statement.start:
-        return statement.location
-    before = statement.text.encode()[: at - statement.start].decode(errors="ignore")
-    return locate(statement.path, statement.text, len(before), statement.line, statement.column)
-
-
-def _inner_location(node: Node) -> int:
-    """A subcommand of ALTER TABLE has no location itself; its definition has."""
-    definition = node.get("def", {})
-    return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)

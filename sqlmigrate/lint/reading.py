@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ScriptError
@@ -13,7 +14,7 @@ from sqlmigrate.sql.parser import SyntaxFault, parse
 from sqlmigrate.sql.plpgsql import read_bodies
 from sqlmigrate.sql.psql import unsupported
 from sqlmigrate.sql.scanner import scan
-from sqlmigrate.sql.tree import kind_and_body, options
+from sqlmigrate.sql.tree import kind_and_body, options, qualified, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,6 +137,28 @@ def inner_statements(statement: Statement) -> tuple[list[Statement], bool]:
     return [], True
 
 
+class Routines:
+    """The functions and procedures that a file creates, the last one of each name."""
+
+    def __init__(self) -> None:
+        self._statements: dict[str, tuple[int, Statement]] = {}
+
+    def add(self, statement: Statement) -> None:
+        """Adds what a CREATE FUNCTION creates."""
+        name = qualified(statement.body["funcname"])[1]
+        place, _ = self._statements.get(name, (len(self._statements), None))
+        self._statements[name] = place, statement
+
+    def called_by(self, statement: Statement) -> list[Statement]:
+        """Returns the routines that a statement calls, in the order in which the file creates them."""
+        if not self._statements:
+            return []
+        calls = (body for kind, body in walk(statement.body) if kind in ("FuncCall", "funccall"))
+        names = {qualified(body.get("funcname", ()))[1] for body in calls}
+        found = [self._statements[name] for name in names if name in self._statements]
+        return [routine for _, routine in sorted(found, key=itemgetter(0))]
+
+
 def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
     """Returns `inner_statements` of a function or procedure, located at the call."""
     statements, hidden = inner_statements(routine)
@@ -145,7 +168,7 @@ def called(call: Statement, routine: Statement) -> tuple[list[Statement], bool]:
 
 def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement], bool]:
     try:
-        embedded = read_bodies(statement.text).statements
+        embedded = read_bodies(statement.text, {statement.kind: statement.body}).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
     texts = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)

@@ -10,6 +10,7 @@ from sqlmigrate.lint.finding import Decider, Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
     from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
@@ -20,19 +21,21 @@ END = "end of file"
 class Hit(NamedTuple):
     """What a rule reports about a case; a hit that is not `certain` becomes "cannot tell".
 
+    `safer` is advice in prose, or returns the complete SQL to write instead; it is called only if the hit is reported.
+
     `unless` is called with the schema after the last statement of the file: where it returns true, a later statement
     has fixed the problem, and the hit is dropped.
     """
 
     message: str
-    safer: str = ""
+    safer: str | Callable[[], Safer] = ""
     by: Decider = Decider.FILE
     certain: bool = True
     node: Node | None = None
     unless: Callable[[Catalog], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """A statement, or one subcommand of an ALTER TABLE, with the schema and the file's state before it.
 
@@ -65,7 +68,8 @@ class Example:
     """SQL that shows a rule; `earlier` is the SQL of earlier files.
 
     A `bad` example has a finding of the rule, a good example has none, and an `unsure` example has one of level info.
-    `naming` holds patterns as in the configuration. `up` is the up file of a down file; `postgres` is the version of
+    `naming` holds patterns as in the configuration; `complete` is `history = "complete"`.
+    `up` is the up file of a down file; `postgres` is the version of
     the server.
     """
 
@@ -77,6 +81,7 @@ class Example:
     naming: tuple[tuple[str, str], ...] = ()
     up: str = ""
     postgres: int = 18
+    complete: bool = False
 
 
 def _described_only(_: Case) -> Iterable[Hit]:
@@ -88,16 +93,17 @@ class Rule:
     """A rule: what `check` yields becomes findings with the rule's name and level.
 
     `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. A rule without `on`
-    and `check` describes findings that the linter or the server makes. `stake` describes what goes wrong otherwise,
-    `safe` is the safer SQL. `since` and `until` are the first and the last major version of PostgreSQL that the rule
-    applies to.
+    and `check` describes findings that the linter or the server makes. `stake` describes what goes wrong otherwise;
+    `safe` is SQL that is safer, or else `advice` says what to do. `since` and `until` are the first and the last major
+    version of PostgreSQL that the rule applies to.
     """
 
     name: str
     level: Level
     on: tuple[str, ...] = ()
     stake: str
-    safe: str
+    safe: str = ""
+    advice: str = ""
     check: Callable[[Case], Iterable[Hit]] = _described_only
     examples: tuple[Example, ...]
     since: int = 0

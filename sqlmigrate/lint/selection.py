@@ -59,6 +59,8 @@ def _is_selected(path: str, settings: LintSettings) -> bool:
     name = parse_file_name(os.path.basename(path))
     if settings.since and name and name.version and name.version <= settings.since:
         return False
+    if not settings.files and not settings.exclude:
+        return True
     from_root = os.path.relpath(os.path.abspath(path), os.path.abspath(settings.root)).replace(os.sep, "/")
     return (not settings.files or _matches(from_root, settings.files)) and not _matches(from_root, settings.exclude)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.config.settings import LintTable
     from sqlmigrate.model import Version
 
-_IN_ENVIRON = ("preset", "postgres_version", "since", "changed_since", "fail_on")
+_IN_ENVIRON = ("preset", "postgres_version", "since", "changed_since", "fail_on", "history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class LintSettings:
 
     `rules` overrides the level of a rule; None switches the rule off. `files` and `exclude` are globs relative to
     `root`, the directory of the configuration file; empty `files` match every file. Versions up to `since` are read
-    only for their schema. `naming` holds regular expressions that names must match. With `fail_on` None the linter
-    never fails.
+    only for their schema. A `history` that is "complete" creates the whole schema. `naming` holds regular expressions
+    that names must match. With `fail_on` None the linter never fails.
     """
 
     preset: str = "safety"
@@ -41,10 +41,12 @@ class LintSettings:
     naming: Mapping[str, str] = field(default_factory=dict)
     fail_on: Level | None = Level.WARNING
     root: str = "."
+    history: str = "partial"
 
     def options(self, *, replay: bool = False) -> Options:
         """Returns the options of the linter."""
-        return Options(self.preset, self.rules, self.postgres_version, self.naming, replay=replay)
+        complete = self.history == "complete"
+        return Options(self.preset, self.rules, self.postgres_version, self.naming, replay=replay, complete=complete)
 
 
 def load(given: Mapping[str, Any], environ: Mapping[str, str], file: str | None = None) -> LintSettings:

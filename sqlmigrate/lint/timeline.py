@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from itertools import count, pairwise
+from itertools import compress, count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.files.listing import HOOKS
 from sqlmigrate.files.naming import parse_file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 # The time to read a file for its schema, as a fraction of the time to lint it.
-_READING = 0.35
+_READING = 0.45
 # A process takes as long to start as this many files take to lint.
 _WORTH_IT = 100
 
@@ -31,6 +31,15 @@ class Moment(NamedTuple):
     known: bool = True
     twin: str = ""
     stray: bool = False
+
+
+class Order(NamedTuple):
+    """What decides the place of a file."""
+
+    is_last: bool
+    version: tuple[int, ...]
+    down: bool
+    name: str
 
 
 def timelines(paths: Iterable[str], directories: Sequence[str] = ()) -> Iterator[list[Moment]]:
@@ -81,16 +90,19 @@ def without(runs: Iterable[list[Moment]], stored: Collection[str]) -> list[list[
 
 def takes_back(moment: Moment, before: Moment) -> bool:
     """Returns whether a file is the down file of the file before it."""
-    names = [parse_file_name(os.path.basename(file.path)) for file in (moment, before)] if moment.down else []
+    if not moment.down or before.down:
+        return False
+    names = [parse_file_name(os.path.basename(file.path)) for file in (moment, before)]
     versions = {name.version for name in names if name is not None}
-    return len(names) == 2 and versions != {None} and len(versions) == 1 and not before.down
+    return versions != {None} and len(versions) == 1
 
 
 def _run(existing: Iterable[str], to_lint: set[str]) -> list[Moment]:
     by_path = {os.path.abspath(path): path for path in (*existing, *to_lint)}
-    ordered = sorted(by_path.values(), key=_order)
-    twins = _twins(ordered)
-    return _needed(Moment(path, _order(path)[2], path in to_lint, twin=twins.get(path, "")) for path in ordered)
+    order = {path: _order(path) for path in by_path.values()}
+    ordered = sorted(order, key=order.__getitem__)
+    twins = _twins(ordered, order)
+    return _needed(Moment(path, order[path].down, path in to_lint, twin=twins.get(path, "")) for path in ordered)
 
 
 def _needed(moments: Iterable[Moment]) -> list[Moment]:
@@ -100,20 +112,20 @@ def _needed(moments: Iterable[Moment]) -> list[Moment]:
     return kept[: last + 1]
 
 
-def _twins(ordered: Sequence[str]) -> dict[str, str]:
+def _twins(ordered: Sequence[str], order: Mapping[str, Order]) -> dict[str, str]:
     """Maps each up file with the version of another up file to that file."""
-    ups = [path for path in ordered if not _order(path)[2]]
-    pairs = [
-        (first, second) for first, second in pairwise(ups) if _order(first)[1] and _order(first)[1] == _order(second)[1]
-    ]
+    ups = [path for path in ordered if not order[path].down]
+    versions = [order[path].version for path in ups]
+    same = [bool(first) and first == second for first, second in pairwise(versions)]
+    pairs = list(compress(pairwise(ups), same))
     return dict(pairs) | {second: first for first, second in pairs}
 
 
-def _order(path: str) -> tuple[bool, tuple[int, ...], bool, str]:
+def _order(path: str) -> Order:
     name = parse_file_name(os.path.basename(path))
     if name is None:
-        return True, (), False, path
-    return name.version is None, name.version or (), name.direction == "down", name.name
+        return Order(is_last=True, version=(), down=False, name=path)
+    return Order(name.version is None, name.version or (), name.direction == "down", name.name)
 
 
 def _home(parent: str, directories: Sequence[str]) -> str:

@@ -12,6 +12,6 @@ foreign key checks touch. `hidden_in` reports where a statement blocks the users
 from sqlmigrate.locks.hidden import hidden_in
 from sqlmigrate.locks.losses import cannot_be_undone
 from sqlmigrate.locks.modes import Mode, TableLock
-from sqlmigrate.locks.taken import created_by, locks_in, locks_of
+from sqlmigrate.locks.taken import created_by, exclusive_in, locks_in, locks_of
 
-__all__ = ["Mode", "TableLock", "cannot_be_undone", "created_by", "hidden_in", "locks_in", "locks_of"]
+__all__ = ["Mode", "TableLock", "cannot_be_undone", "created_by", "exclusive_in", "hidden_in", "locks_in", "locks_of"]

@@ -65,6 +65,7 @@ WORK_OF_CONSTRAINT = {
     "CONSTR_UNIQUE": "builds an index",
     "CONSTR_EXCLUSION": "builds an index",
 }
+_OF_PARTITIONS = ("AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize")
 _STORED = "s"
 
 
@@ -79,6 +80,15 @@ def altered(node: Node) -> Iterator[NamedLock]:
             work = work.replace("the table", "the index")
         yield NamedLock(relation_name(node["relation"]), mode_of(command), work)
         yield from _locks_on_others(command)
+
+
+def altered_exclusively(node: Node) -> Iterator[tuple[str, ...]]:
+    """Yields the names of the relations that ALTER TABLE locks ACCESS EXCLUSIVE, some of them twice."""
+    for command in bodies(node, "cmds") if node["objtype"] != "OBJECT_TYPE" else ():
+        if mode_of(command) is Mode.ACCESS_EXCLUSIVE:
+            yield relation_name(node["relation"])
+        if command["subtype"] in _OF_PARTITIONS:
+            yield from (lock.name for lock in _locks_on_others(command))
 
 
 def mode_of(command: Node) -> Mode:
@@ -100,7 +110,7 @@ def _locks_on_others(command: Node) -> Iterator[NamedLock]:
     match command["subtype"]:
         case "AT_AddConstraint" | "AT_AddColumn":
             yield from referenced(command["def"])
-        case "AT_AttachPartition" | "AT_DetachPartition" | "AT_DetachPartitionFinalize":
+        case subtype if subtype in _OF_PARTITIONS:
             # With CONCURRENTLY too: its second transaction takes this lock on the partition.
             yield NamedLock(relation_name(definition(command)["name"]), Mode.ACCESS_EXCLUSIVE)
         case "AT_AddInherit":

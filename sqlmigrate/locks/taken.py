@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.locks.alter import altered, both, referenced
+from sqlmigrate.locks.alter import altered, altered_exclusively, both, referenced
 from sqlmigrate.locks.expansion import expand, is_option_on, joined, named, parsed, relation_name
 from sqlmigrate.locks.modes import Mode, NamedLock, TableLock
 from sqlmigrate.sql.parser import SyntaxFault, parse
@@ -83,6 +83,17 @@ def locks_in(kind: str, node: Node) -> Iterator[NamedLock]:
         yield from statement(node)
     else:
         yield from _queried(kind, node)
+
+
+def exclusive_in(kind: str, node: Node) -> Iterator[tuple[str, ...]]:
+    """Yields the names of the relations that one parsed statement locks ACCESS EXCLUSIVE, some of them twice."""
+    match kind:
+        case "AlterTableStmt":
+            yield from altered_exclusively(node)
+        case "CreateStmt" if "inhRelations" not in node:  # the tables of its foreign keys get a weaker lock
+            return
+        case _:
+            yield from (lock.name for lock in locks_in(kind, node) if lock.mode is Mode.ACCESS_EXCLUSIVE)
 
 
 def _strongest(relation: str, locks: list[NamedLock]) -> TableLock:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.lint import Finding
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.model import Plan
 
 # The rules are imported lazily, since most runs have nothing to lint.
@@ -57,9 +58,15 @@ def lint_and_enforce(plan: Plan, settings: Settings) -> None:
     """
     if settings.lint_level != _OFF:
         refused = _at_least(lint_plan(plan, settings) or (), settings.lint_level)
-        problems = [Problem(finding.rule, finding.message, finding.location, finding.safer) for finding in refused]
+        problems = [
+            Problem(finding.rule, finding.message, finding.location, _hint(finding.safer)) for finding in refused
+        ]
         if problems:
             raise PlanRefused(problems, _HINT)
+
+
+def _hint(safer: Safer) -> str:
+    return safer.script or safer.advice
 
 
 def enforce_lint_level(findings: Sequence[Finding], level: str) -> None:

@@ -121,7 +121,10 @@ def _finding(finding: Finding) -> Json:
         "level": finding.level.value,
         "message": finding.message,
         "decided_by": finding.decided_by.value,
-        "safer": finding.safer,
+        "safer": finding.safer.sql,
+        "adds": finding.safer.adds,
+        "later": [*finding.safer.later],
+        "advice": finding.safer.advice,
     }
 
 
@@ -144,6 +147,7 @@ def _rule(rule: Rule) -> Json:
         "level": rule.level.value,
         "stake": rule.stake,
         "safe": rule.safe,
+        "advice": rule.advice,
         "since": rule.since or None,
         "until": rule.until if rule.until < 99 else None,
         "examples": examples,

@@ -16,6 +16,8 @@ _PATTERN_EXCEPT_STYLES = re.compile(rf"{_UNPRINTABLE}(?<!\x1b(?=\[(?:0|1|2|31|32
 
 def visible(text: str) -> str:
     """Returns the text with escapes, so that a reader sees exactly what will run."""
+    if text.isascii() and text.isprintable():
+        return text
     return re.sub(_UNPRINTABLE, lambda match: _escape(match[0]), text)
 
 

@@ -42,9 +42,11 @@ def _lines(finding: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
         yield style(f"  ({source})", dim=True)
     if stakes.get(finding.rule) and finding.level is not Level.INFO:
         yield f"  why: {stakes[finding.rule]}"
-    if finding.safer:
-        yield style("  safer:", fg="cyan")
-        yield from (style(f"    {line}", fg="cyan") for line in visible(finding.safer).splitlines())
+    if finding.safer.script:
+        yield style(f"  {finding.safer.label}:", fg="cyan")
+        yield from (style(f"    {line}", fg="cyan") for line in visible(finding.safer.script).splitlines())
+    if finding.safer.advice:
+        yield f"  advice: {in_line(finding.safer.advice)}"
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
@@ -64,7 +66,7 @@ def _short(rule: Rule) -> str:
 def rule(rule: Rule) -> str:
     """Returns the description of a rule, with its examples."""
     title = f"{style(rule.name, bold=True)}  {style(rule.level.value, fg=COLOURS[rule.level])}{versions(rule)}"
-    blocks = [f"{title}\n{rule.stake}", _indented("instead:", rule.safe)]
+    blocks = [f"{title}\n{rule.stake}", _indented("instead:", rule.safe or rule.advice)]
     for head, group in examples(rule):
         blocks.append("\n".join([f"{head}:", *("\n".join(_example(example)) for example in group)]))
     return "\n\n".join(blocks)

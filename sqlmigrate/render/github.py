@@ -21,7 +21,7 @@ def findings(found: Sequence[Finding], _: Sequence[str]) -> str:
 
 def _command(finding: Finding) -> str:
     location = finding.location
-    message = finding.message + (f"\nSafer:\n{finding.safer}" if finding.safer else "")
+    message = finding.message + (f"\n{finding.safer}" if finding.safer else "")
     fields = {
         "file": location.path,
         "line": location.line or 1,

@@ -29,7 +29,7 @@ def _issue(finding: Finding, fingerprint: str) -> dict[str, object]:
         "type": "issue",
         "check_name": finding.rule,
         "description": finding.message,
-        "content": {"body": finding.safer},
+        "content": {"body": str(finding.safer)},
         "categories": ["Bug Risk"],
         "severity": _SEVERITIES[finding.level],
         "fingerprint": fingerprint,

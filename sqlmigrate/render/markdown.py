@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.lint import Finding
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.rule import Rule
     from sqlmigrate.model import Problem, Wave
     from sqlmigrate.planning.review import Review, ReviewedStep
@@ -39,9 +40,18 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
     if not found:
         return f"No findings in {count(paths, 'file')}."
     head = ["| location | level | rule | message |", "| --- | --- | --- | --- |"]
-    safer = dict.fromkeys((finding.rule, finding.safer) for finding in found if finding.safer)
-    blocks = [f"Safer than `{rule}`:\n\n{_fenced(sql)}\n" for rule, sql in safer]
+    ways = dict.fromkeys((finding.rule, finding.safer) for finding in found if finding.safer)
+    blocks = [block for rule, safer in ways for block in _way(rule, safer)]
     return "\n".join([*head, *map(_finding, found), "", *blocks]).rstrip()
+
+
+def _way(rule: str, safer: Safer) -> Iterator[str]:
+    """Yields complete SQL as code, and advice as text."""
+    if safer.script:
+        head = f"Add for `{rule}`:" if safer.adds else f"Safer than `{rule}`:"
+        yield f"{head}\n\n{_fenced(safer.script)}\n"
+    if safer.advice:
+        yield f"Advice for `{rule}`: {_escaped(safer.advice)}\n"
 
 
 def _finding(finding: Finding) -> str:

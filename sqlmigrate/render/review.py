@@ -113,7 +113,9 @@ def _statement(excerpt: Excerpt) -> Iterator[str]:
 def _finding(finding: Finding) -> Iterator[str]:
     message = f"{in_line(finding.message)} [{finding.rule}]"
     yield f"{_INDENT}{style(finding.level.value, fg=COLOURS[finding.level])}: {message}"
-    yield from (style(f"{_INDENT}  {line}", fg="cyan") for line in visible(finding.safer).splitlines())
+    yield from (style(f"{_INDENT}  {line}", fg="cyan") for line in visible(finding.safer.script).splitlines())
+    if finding.safer.advice:
+        yield f"{_INDENT}  advice: {in_line(finding.safer.advice)}"
 
 
 def _lock(lock: TableLock) -> str:

@@ -40,12 +40,15 @@ def rule(rule: Rule) -> str:
     blocks = [
         f"### {rule.name}",
         f"{rule.level.value.capitalize()}{versions(rule)}. {rule.stake}",
-        "Instead:",
-        _sql(rule.safe),
+        *_instead(rule),
     ]
     for head, group in examples(rule):
         blocks += [f"{head.capitalize()}:", _sql("\n\n".join("\n".join(_example(example)) for example in group))]
     return "\n\n".join(blocks)
+
+
+def _instead(rule: Rule) -> list[str]:
+    return ["Instead:", _sql(rule.safe)] if rule.safe else [f"Instead: {rule.advice}."]
 
 
 def _sql(text: str) -> str:
@@ -57,6 +60,8 @@ def _example(example: Example) -> Iterator[str]:
         yield "\n".join(f"-- earlier: {line}" for line in example.earlier.strip().splitlines())
     if not example.name.endswith("example.up.sql"):
         yield f"-- {example.name}:"
+    if example.complete:
+        yield '-- with history = "complete":'
     if example.postgres < 18:
         yield f"-- on PostgreSQL {example.postgres}:"
     yield example.sql.strip()

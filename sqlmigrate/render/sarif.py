@@ -39,12 +39,13 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
 
 
 def _rule(rule: Rule) -> dict[str, object]:
+    code = f"```sql\n{rule.safe}\n```" if rule.safe else rule.advice
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.stake},
         "help": {
-            "text": f"{rule.stake}\n\nInstead:\n\n{rule.safe}",
-            "markdown": f"{rule.stake}\n\nInstead:\n\n```sql\n{rule.safe}\n```",
+            "text": f"{rule.stake}\n\nInstead:\n\n{rule.safe or rule.advice}",
+            "markdown": f"{rule.stake}\n\nInstead:\n\n{code}",
         },
         "defaultConfiguration": {"level": _LEVELS[rule.level]},
     }
@@ -56,7 +57,7 @@ def _result(finding: Finding, fingerprint: str) -> dict[str, object]:
         "ruleId": finding.rule,
         "kind": "open" if unsure else "fail",
         "level": _LEVELS[finding.level],
-        "message": {"text": finding.message + (f"\nSafer:\n{finding.safer}" if finding.safer else "")},
+        "message": {"text": finding.message + (f"\n{finding.safer}" if finding.safer else "")},
         "locations": [{"physicalLocation": _physical_location(finding.location)}],
         "partialFingerprints": {"lineOfStatement/v1": fingerprint},
         "properties": {"decidedBy": finding.decided_by.value},

@@ -1,4 +1,4 @@
-"""Parses SQL with libpg_query, which is PostgreSQL's own grammar. Only this module uses postgast.
+"""Parses SQL with libpg_query, which is PostgreSQL's own grammar. Only this module, `deparser` and `wire` use postgast.
 
 A tree is the JSON that libpg_query writes: a node is a dict with one key, its kind; fields that are false, zero or
 empty are omitted.
@@ -32,7 +32,11 @@ _DEEPEST = 900
 _TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _BRACKETS = b"[]{}"
 _OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_ALIKE = bytes.maketrans(b"{}", b"[]")
+# Each round removes the leaves, and so one level. What is left of most trees has fewer nodes than `_DEEPEST`.
+_ROUNDS = 24
+_STEPS = {ord("["): 1, ord("]"): -1}
+_WITH_BODY = re.compile(r"\b(?:do|function|procedure)\b", re.IGNORECASE)
 # libpg_query writes the variables of a trigger function (tg_op) in this way, which is not valid JSON.
 _NO_JSON = re.compile(rb"(?<=[\[,])\{\}\}")
 
@@ -66,15 +70,33 @@ def parse(sql: str) -> list[Node]:
     return _with_room(_parse, sql.encode())
 
 
-def parse_plpgsql(function: str) -> list[Node]:
+def parse_plpgsql(function: str, statement: Node | None = None) -> list[Node]:
     """Returns the trees of the bodies in CREATE FUNCTION statements or DO blocks written in PL/pgSQL.
+
+    `statement` is the tree of one of them, if it is parsed already.
 
     Raises:
         SyntaxFault: a body is not PL/pgSQL, or there is none.
     """
-    if any(_lacks_body(tree["stmt"]) for tree in parse(function)):
-        raise SyntaxFault("it has no body", None)
+    _require_body(function, statement)
     return _with_room(_parse_plpgsql, function.encode())
+
+
+def check_plpgsql(function: str, statement: Node) -> None:
+    """Checks the body of a function or DO block written in PL/pgSQL, and builds no tree of it.
+
+    Raises:
+        SyntaxFault: the body is not PL/pgSQL, or there is none.
+    """
+    _require_body(function, statement)
+    _with_room(_check_plpgsql, function.encode())
+
+
+def _require_body(function: str, statement: Node | None) -> None:
+    is_alone = statement is not None and len(_WITH_BODY.findall(function)) == 1
+    statements = [statement] if statement and is_alone else [tree["stmt"] for tree in parse(function)]
+    if any(map(_lacks_body, statements)):
+        raise SyntaxFault("it has no body", None)
 
 
 def _lacks_body(statement: Node) -> bool:
@@ -97,12 +119,22 @@ def _parse(text: bytes) -> list[Node]:
 
 
 def _parse_plpgsql(text: bytes) -> list[Node]:
+    functions: list[Node] = _loaded(_NO_JSON.sub(b"{}", _plpgsql(text)), text)
+    return functions
+
+
+def _check_plpgsql(text: bytes) -> list[Node]:
+    _plpgsql(text)
+    return []
+
+
+def _plpgsql(text: bytes) -> bytes:
     library = _library()
     result = library.pg_query_parse_plpgsql(text)
     try:
         if result.error:
             raise _fault(result.error.contents, text)
-        functions: list[Node] = _loaded(_NO_JSON.sub(b"{}", result.plpgsql_funcs), text)
+        functions: bytes = result.plpgsql_funcs
         return functions
     finally:
         library.pg_query_free_plpgsql_parse_result(result)
@@ -136,7 +168,7 @@ def _answer(read: Callable[[bytes], list[Node]], text: bytes) -> list[Node] | Sy
 
 def _loaded(tree: bytes, text: bytes) -> Any:
     """Loads a tree; `text` is the SQL that it was parsed from."""
-    if _depth(tree, plain=not any(byte in text for byte in _BRACKETS)) > _DEEPEST:
+    if _is_too_deep(tree, plain=not any(byte in text for byte in _BRACKETS)):
         raise TooDeep
     try:
         return json.loads(tree)
@@ -144,10 +176,14 @@ def _loaded(tree: bytes, text: bytes) -> Any:
         raise TooDeep from error
 
 
-def _depth(tree: bytes, *, plain: bool) -> int:
-    """Returns the depth of the nesting; the strings of a plain tree contain no brackets."""
-    brackets = tree if plain else _TEXTS.sub(b"", tree)
-    return max(accumulate(map(_STEPS.__getitem__, brackets.translate(None, _OTHERS))), default=0)
+def _is_too_deep(tree: bytes, *, plain: bool) -> bool:
+    """Returns whether the nesting is too deep; the strings of a plain tree contain no brackets."""
+    brackets = (tree if plain else _TEXTS.sub(b"", tree)).translate(_ALIKE, _OTHERS)
+    for levels in range(_ROUNDS):
+        if len(brackets) // 2 + levels <= _DEEPEST:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return _ROUNDS + max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _DEEPEST
 
 
 def _fault(error: Any, text: bytes) -> SyntaxFault:
@@ -155,6 +191,15 @@ def _fault(error: Any, text: bytes) -> SyntaxFault:
     at = len(text[:place].decode(errors="ignore")) if place >= 0 else None
     near = _NEAR.search(error.context or b"")
     return SyntaxFault(error.message.decode(errors="replace"), at, int(near[1]) if near else 0)
+
+
+def library() -> Any:
+    """Returns libpg_query.
+
+    Raises:
+        ConfigurationError: postgast is not installed.
+    """
+    return _library()
 
 
 def is_installed() -> bool:

@@ -40,14 +40,14 @@ class Body(NamedTuple):
     is_dynamic: bool
 
 
-def read_bodies(sql: str) -> Body:
-    """Reads the bodies in a CREATE FUNCTION statement or a DO block.
+def read_bodies(sql: str, statement: Node | None = None) -> Body:
+    """Reads the bodies in a CREATE FUNCTION statement or a DO block; `statement` is its tree, if it is parsed already.
 
     Raises:
         SyntaxFault: a body cannot be parsed, or there is none.
     """
     statements, expressions, is_dynamic = [], [], False
-    for kind, node in walk(parse_plpgsql(sql)):
+    for kind, node in walk(parse_plpgsql(sql, statement)):
         match kind:
             case "PLpgSQL_expr":
                 expressions.append(node)

@@ -182,7 +182,7 @@ def _is_harmless(command: MetaCommand) -> bool:
     return not is_off if name == "AUTOCOMMIT" else is_off or name not in _DIVIDES
 
 
-_NAME = r"[A-Za-z0-9_\u0080-\U0010ffff]+"
+_NAME = r"[^\x00-/:-@\[-^`{-\x7f]+"  # letters, digits and underscores, see `tokens`
 _VARIABLE = re.compile(rf":(?:({_NAME})|'({_NAME})'|\"({_NAME})\"|\{{\?({_NAME})\}})")
 _COMMAND_NAME = re.compile(r"\\(;|:|[^ \t\n\r\f\v\\]*)")
 _BLANK = re.compile(r"[ \t\r\f\v]*")

@@ -27,7 +27,7 @@ from sqlmigrate.sql.psql import (
     variable_at,
 )
 from sqlmigrate.sql.strings import Strings
-from sqlmigrate.sql.tokens import ESCAPED, LETTER, WHITE, WORD, copies_from_stdin, tokens
+from sqlmigrate.sql.tokens import ESCAPED, LETTER, LETTER_OR_DIGIT, WHITE, WORD, copies_from_stdin, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SPACE = re.compile(rf"(?:{WHITE}+|--[^\n\r]*)*")
 _LINE = re.compile(r"[^\n]*\n?")
 _REST_OF_LINE = re.compile(r"[ \t\r\f\v]*(?:--[^\n]*)?\n")
-_DOLLAR = re.compile(rf"\$(?:[{LETTER}][{LETTER}0-9]*)?\$")
+_DOLLAR = re.compile(rf"\$(?:{LETTER}{LETTER_OR_DIGIT}*)?\$")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _BLANK = rf"(?:{WHITE}+|--[^\n\r]*[\n\r]|/\*.*?\*/)+"
 _ROUTINE = re.compile(
@@ -46,9 +46,11 @@ _ATOMIC = re.compile(rf"{_BLANK}atomic\b", re.IGNORECASE | re.DOTALL)
 _ESCAPE_PREFIX = re.compile("[eE]'")
 _ENDS_STATEMENT = -1
 # A reference to a psql variable in text between strings, which may end before the quote of :'name'.
-_REFERENCE = re.compile(rf"(?<!:)(?:::)*:(?:[{LETTER}0-9{{]|\Z)")
+_REFERENCE = re.compile(rf"(?<!:)(?:::)*:(?:{LETTER_OR_DIGIT}|\{{|\Z)")
 _HIDING = ('"', "$", "\\", "--", "/*")
 _NAME = re.compile(WORD)
+# All characters but letters and any of :;()'"$\/-
+_PLAIN = r"[\x00-\x20!#%&*+,.0-9<-@\[\]^`{-\x7f]"
 
 
 @cache
@@ -57,8 +59,8 @@ def _quiet(*, words: bool, escapes: bool, colons: bool) -> re.Pattern[str]:
 
     The number of repetitions is bounded because each one costs the regular expression engine memory.
     """
-    plain = rf"[^:;()'\"$\\/\-{LETTER}]+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
-    plain += "|:" if colons else rf"|::|:=|:(?![{LETTER}0-9'\"{{:])"
+    plain = rf"{_PLAIN}+|/(?!\*)|-(?!-)|--[^\n\r]*|\"[^\"]*\"|\$\d+"
+    plain += "|:" if colons else rf"|::|:=|:(?!{LETTER_OR_DIGIT}|['\"{{:])"
     strings = rf"[eE]?{ESCAPED}" if escapes else rf"'[^']*'|[eE]{ESCAPED}"
     word = rf"|(?![eE]'){WORD}" if words else ""
     return re.compile(rf"(?:{plain}|{strings}{word}){{0,500}}", re.DOTALL)

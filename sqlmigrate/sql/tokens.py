@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The server treats every character from U+0080 on as a letter, including no-break spaces.
-LETTER = r"A-Za-z_\u0080-\U0010ffff"
-WORD = rf"[{LETTER}][{LETTER}0-9$]*"
+# The server treats every character from U+0080 on as a letter, including no-break spaces. These classes exclude the
+# other ASCII characters, because re takes 5 ms to compile a class with a range up to U+10FFFF.
+LETTER = r"[^\x00-@\[-^`{-\x7f]"
+LETTER_OR_DIGIT = r"[^\x00-/:-@\[-^`{-\x7f]"
+WORD = rf"{LETTER}[^\x00-#%-/:-@\[-^`{{-\x7f]*"
 WHITE = r"[ \t\n\r\f\v]"
 # It matches in one way only, so an unterminated string never matches as a string and following text.
 _ESCAPED_REST = r"(?:[^'\\]++|\\.|'')*'(?!')"
@@ -20,7 +22,7 @@ ESCAPED = rf"'{_ESCAPED_REST}(?:{_GOES_ON}{_ESCAPED_REST})*(?!{_GOES_ON})"
 
 _TOKEN = re.compile(
     rf"(?:{WHITE}|--[^\n\r]*|/\*.*?\*/)*"
-    rf"([eE]{ESCAPED}|{WORD}|'[^']*'|\"(?:[^\"]|\"\")*\"|\$(?:[{LETTER}][{LETTER}0-9]*)?\$|\d+|.|\Z)",
+    rf"([eE]{ESCAPED}|{WORD}|'[^']*'|\"(?:[^\"]|\"\")*\"|\$(?:{LETTER}{LETTER_OR_DIGIT}*)?\$|\d+|.|\Z)",
     re.DOTALL,
 )
 

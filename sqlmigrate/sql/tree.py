@@ -7,13 +7,14 @@ kind of node holds the body itself.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlmigrate.sql.parser import Node
 
+T = TypeVar("T")
 # The kinds of node in the fields that hold a body.
 _KINDS = {
     "base": "CreateStmt",
@@ -72,24 +73,32 @@ def walk(node: Any) -> Iterable[tuple[str, Node]]:
     return chain.from_iterable(map(walk, node)) if isinstance(node, list | tuple) else ()
 
 
-# A dozen rules walk the same trees, statement by statement, and nothing changes a tree. Large results are not kept.
+_PLACES = ("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end")
+# A dozen rules ask the same of the same trees, statement by statement, and nothing changes a tree.
 _KEPT = 256
 _LARGE = 5000
-_recent: dict[int, tuple[Node, list[tuple[str, Node]]]] = {}
 
 
+def by_identity(function: Callable[[Node], T]) -> Callable[[Node], T]:
+    """Remembers what a function returned for recent nodes, except large lists."""
+    recent: dict[int, tuple[Node, T]] = {}
+
+    def remembered(node: Node) -> T:
+        entry = recent.get(id(node))
+        if entry is not None and entry[0] is node:
+            return entry[1]
+        result = function(node)
+        if len(recent) >= _KEPT:
+            recent.clear()
+        if not isinstance(result, list) or len(result) <= _LARGE:
+            recent[id(node)] = node, result
+        return result
+
+    return remembered
+
+
+@by_identity
 def _walked(node: Node) -> list[tuple[str, Node]]:
-    entry = _recent.get(id(node))
-    if entry is None or entry[0] is not node:
-        entry = node, _nodes(node)
-        if len(_recent) >= _KEPT:
-            _recent.clear()
-        if len(entry[1]) <= _LARGE:
-            _recent[id(node)] = entry
-    return entry[1]
-
-
-def _nodes(node: Node) -> list[tuple[str, Node]]:
     nodes, stack = [], [node]
     while stack:
         part = stack.pop()
@@ -104,6 +113,13 @@ def _nodes(node: Node) -> list[tuple[str, Node]]:
                 below += body
         stack += below[::-1]
     return nodes
+
+
+def unplaced(node: Any) -> Any:
+    """Returns a tree without the locations in the text."""
+    if isinstance(node, dict):
+        return {key: unplaced(value) for key, value in node.items() if key not in _PLACES}
+    return [unplaced(item) for item in node] if isinstance(node, list) else node
 
 
 def columns_in(expression: Any) -> list[str]:

@@ -115,10 +115,19 @@ def test_every_setting_in_the_configuration_can_be_used(tmp_path: Path) -> None:
 
     said = tomllib.loads(path.read_text())
     assert {*said} == {"dir", "database_url", "lock_timeout", "lock_retries", "lint", "environments"}
-    assert said["lint"].keys() == {"postgres_version", "since", "fail_on"}
+    assert said["lint"].keys() == {"history", "postgres_version", "since", "fail_on"}
     assert settings.load({}, {}, str(path), "production").lock_wait == 600_000
     assert settings.load({}, {}, str(path)).database == f"embedded:{tmp_path}/.postgres"
     assert Scratch(tmp_path).run("validate", "migrations").returncode == 0
+
+
+def test_only_a_new_project_has_a_complete_history(tmp_path: Path) -> None:
+    (tmp_path / "old" / "migrations").mkdir(parents=True)
+    (tmp_path / "old" / "migrations" / "V1.0.0-001__a.up.sql").write_text("select 1;")
+    for name in ("new", "old"):
+        init(str(tmp_path / name))
+    lint = {name: tomllib.loads((tmp_path / name / "sqlmigrate.toml").read_text())["lint"] for name in ("new", "old")}
+    assert lint == {"new": {"history": "complete"}, "old": {}}
 
 
 CONFIGURED = """\

@@ -66,7 +66,13 @@ def parsed(name: str, default: str) -> object:
 
 def test_each_linter_setting_is_listed_with_its_variable() -> None:
     assert set(LINTER) == {field.name for field in fields(LintSettings)} - {"root"}
-    values = {"preset": "all", "fail_on": "error", "postgres_version": "15", "since": "v1.0.0-001"}
+    values = {
+        "preset": "all",
+        "fail_on": "error",
+        "postgres_version": "15",
+        "since": "v1.0.0-001",
+        "history": "complete",
+    }
     for name, (variable, *_) in LINTER.items():
         settings = load_lint({}, {variable or f"SQLMIGRATE_LINT_{name.upper()}": values.get(name, "x")})
         assert (settings != load_lint({}, {})) == bool(variable), name

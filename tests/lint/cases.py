@@ -1,12 +1,13 @@
-"""Reads cases.txt, whose head describes its format."""
+"""Reads cases.txt, whose head describes its format, and the files of further cases in cases/."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+HERE = Path(__file__).parent
 _MARK = re.compile(r" *--(!|! earlier|\?|\? alone)$")
 
 
@@ -40,7 +41,19 @@ class LabelledFile(NamedTuple):
 
 
 def labelled_files() -> Iterator[LabelledFile]:
-    _, shop, *cases = (Path(__file__).parent / "cases.txt").read_text().split("=== ")
+    _, _, *cases = (HERE / "cases.txt").read_text().split("=== ")
+    yield from _read(cases)
+    for path in sorted((HERE / "cases").glob("*.txt")):
+        yield from labelled_in(path.name)
+
+
+def labelled_in(name: str) -> Iterator[LabelledFile]:
+    """Yields the cases of a file in cases/."""
+    return _read((HERE / "cases" / name).read_text().split("=== ")[1:])
+
+
+def _read(cases: Iterable[str]) -> Iterator[LabelledFile]:
+    shop = (HERE / "cases.txt").read_text().split("=== ")[1]
     for case in cases:
         name, _, text = case.partition("\n")
         earlier, divided, statements = text.partition("##\n")

@@ -361,3 +361,39 @@ alter table w add x text default session_user
 alter table w add x numeric default round(1.5) + abs(-1)
 alter table w add x jsonb default jsonb_build_object('a', 1)
 alter table w add x boolean default true check (x)
+---
+create sequence sq; create domain dfn as uuid default gen_random_uuid(); create domain dconst as int default 1; create domain dnow as timestamptz default now(); create domain dser as bigint default nextval('sq'); create domain dover as dfn; create domain dlate as float; alter domain dlate set default random(); create domain dgone as float default random(); alter domain dgone drop default; create domain dself as dfn default 'f0000000-0000-0000-0000-000000000000'; create function fv() returns int language plpgsql volatile as 'begin return 1; end'; create domain dfun as int default fv();
+create table w (a int); insert into w values (1);
+##
+alter table w add x dfn
+alter table w add x dfn default null
+alter table w add x dfn default 'f0000000-0000-0000-0000-000000000000'
+alter table w add x dover
+alter table w add x dover not null
+alter table w add x dconst
+alter table w add x dconst not null
+alter table w add x dnow
+alter table w add x dser
+alter table w add x dser default 1
+alter table w add x dfn[]
+alter table w add x dlate
+alter table w add x dgone
+alter table w add x dself
+alter table w add x dfun
+---
+create domain da as int; create domain db as da; create domain dv as int; alter domain dv add constraint c check (value > 0) not valid;
+create table w (a db, v dv); insert into w values (1, 1);
+##
+alter domain da add constraint x check (value > 0)
+alter domain da set not null
+alter domain da add constraint x check (value > 0) not valid
+alter domain db add constraint x check (value > 0)
+alter domain da set default 1
+alter domain dv validate constraint c
+---
+create table vk (a int);
+alter table vk add constraint vk_nn check (a is not null) not valid;
+insert into vk values (1);
+##
+alter table vk validate constraint vk_nn, alter a set not null;
+alter table vk validate constraint vk_nn, alter a set not null, add b int;

@@ -31,7 +31,7 @@ def test_later_files_index_the_foreign_keys() -> None:
     """An index that is built concurrently cannot be in the file that adds the foreign key."""
     found = linted(Options(preset="all"))
     assert {finding.rule for finding in found} <= {"foreign-key-without-index"}
-    wanted = [finding.safer.split(" on ")[1].rstrip(");").replace(" ", "") for finding in found]
+    wanted = [finding.safer.sql.split(" on ")[1].rstrip(");").replace(" ", "") for finding in found]
     behind = "".join("".join(Path(path).read_text().lower().split()) for path in FILES if "index_" in path)
     assert wanted
     assert all(f"on{index}" in behind for index in wanted)

@@ -13,6 +13,7 @@ from click import unstyle
 
 from sqlmigrate.cli.commands.linting import FORMATS
 from sqlmigrate.lint import Decider, Finding, Level
+from sqlmigrate.lint.finding import Safer
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.model import Location
@@ -25,7 +26,7 @@ INDEX = Finding(
     Level.WARNING,
     Location("m/a.sql", 3, 8, "select create index i on t (a);"),
     "CREATE INDEX keeps everybody out",
-    "create index concurrently i on t (a);\n-- 100% sure",
+    Safer("create index concurrently i on t (a);\n-- 100% sure"),
 )
 EARLIER = Finding(
     "check-scans", Level.ERROR, Location(ODD, 1, 1, "x"), 'it | <b>scans</b> & "so"\x00', decided_by=Decider.EARLIER
@@ -55,6 +56,9 @@ def test_json_contains_every_field() -> None:
         "message": "CREATE INDEX keeps everybody out",
         "decided_by": "file",
         "safer": "create index concurrently i on t (a);\n-- 100% sure",
+        "adds": False,
+        "later": [],
+        "advice": "",
     }
     assert (last["level"], last["decided_by"]) == ("error", "earlier files")
     assert [finding["line"] for finding in parsed(as_json.findings([STYLE], PATHS))["findings"]] == [1]
@@ -242,7 +246,7 @@ def test_rule_is_documented(rule: Any) -> None:
     for shown in (unstyle(text.rule(rule)), markdown.rule(rule)):
         assert rule.name in shown
         assert rule.stake in shown
-        assert rule.safe.splitlines()[0] in shown
+        assert (rule.safe or rule.advice).splitlines()[0] in shown
         assert rule.examples[0].sql.splitlines()[0] in shown
     documented = parsed(as_json.rule(rule))["rule"]
     assert {example["finding"] for example in documented["examples"]} >= {"yes", "no"}

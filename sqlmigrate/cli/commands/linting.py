@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from sqlmigrate.cli import completion, variables
-from sqlmigrate.cli.app import check_variables, errors_shown, result_required, verbosity_options
+from sqlmigrate.cli.app import COLLECTION, check_variables, errors_shown, result_required, verbosity_options
 from sqlmigrate.cli.console import Console
 from sqlmigrate.cli.headings import Choice, Command, Titled
 from sqlmigrate.config.options import LINT_LEVELS
@@ -124,6 +125,8 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
     """
     from sqlmigrate.lint import at_least, settings
 
+    gc.freeze()  # as for the commands that run migrations
+    gc.set_threshold(COLLECTION)
     if dry_run:
         raise ConfigurationError("--dry-run cannot be combined with files", hint="omit the files, or --dry-run")
     if request.fix and app.output_format not in _DIFF_FORMATS:

@@ -1,16 +1,16 @@
-"""The proof that a table's constraints imply the bound of a partition, so that ATTACH does not scan the table. Pure.
+"""Whether bounds of partitions overlap, and whether a table's constraints imply a bound. Pure.
 
-It succeeds only where the server's own proof does: for conditions joined by AND that compare the key with constants,
-and a key that cannot be NULL.
+ATTACH does not scan a table whose constraints imply the bound. The proof succeeds only where the server's own does:
+for conditions joined by AND that compare the key with constants, and a key that cannot be NULL.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.facts.questions import conjuncts, proves_not_null
-from sqlmigrate.sql.tree import constant, strings
+from sqlmigrate.sql.tree import constant, kind_and_body, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?(?:[+-]\d\d)?)?")
+# Dates and times of the same length without a zone, which sort like their text.
+_SORTED = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?")
+# A limit of a range: the type of a constant with its value, or one of the ends.
+_Limit = tuple[str, Any]
+_ENDS: dict[str, _Limit] = {"minvalue": ("end", -1), "maxvalue": ("end", 1)}
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 
 
@@ -35,6 +40,63 @@ def implies_bound(table: Table, key: str, bound: Node) -> bool:
         lower, upper = bound.get("lowerdatums", []), bound.get("upperdatums", [])
         return len(lower) == 1 and _reaches(comparisons, lower[0], ">") and _reaches(comparisons, upper[0], "<")
     return False
+
+
+def bound_fault(bound: Node) -> str:
+    """Returns why a bound is invalid by itself, or an empty string."""
+    limits = _range(bound)
+    if limits and _is_below(limits[0], limits[1]) is False:
+        return "empty range bound specified for the partition"
+    if bound.get("strategy") == "h" and bound.get("remainder", 0) >= bound.get("modulus", 0):
+        return "remainder for hash partition must be less than modulus"
+    return ""
+
+
+def overlap(first: Node, second: Node) -> bool:
+    """Returns whether two bounds certainly have a value in common; only bounds of constants are compared."""
+    if first.get("is_default") or second.get("is_default"):
+        return bool(first.get("is_default") and second.get("is_default"))
+    if first.get("strategy") == second.get("strategy") == "l":
+        values = [{_constant(datum) for datum in bound.get("listdatums", ())} - {None} for bound in (first, second)]
+        return not values[0].isdisjoint(values[1])
+    if first.get("strategy") == second.get("strategy") == "h":
+        return first.get("modulus") == second.get("modulus") and first.get("remainder") == second.get("remainder")
+    ranges = _range(first), _range(second)
+    if not ranges[0] or not ranges[1]:
+        return False
+    return bool(_is_below(ranges[0][0], ranges[1][1]) and _is_below(ranges[1][0], ranges[0][1]))
+
+
+def _range(bound: Node) -> tuple[_Limit | None, _Limit | None] | None:
+    """Returns the limits of a range of one column."""
+    lower, upper = bound.get("lowerdatums", []), bound.get("upperdatums", [])
+    if bound.get("strategy") != "r" or len(lower) != 1 or len(upper) != 1:
+        return None
+    return _limit(lower[0]), _limit(upper[0])
+
+
+def _limit(datum: Node) -> _Limit | None:
+    word = strings(datum.get("ColumnRef", {}).get("fields", ()))[-1:]
+    return _ENDS.get(word[0] if word else "") or _constant(datum)
+
+
+def _constant(datum: Node) -> _Limit | None:
+    """Returns a constant with its type, since 1 and true are equal in Python, or None for any other expression."""
+    value = constant(datum)
+    return (type(value).__name__, value) if kind_and_body(datum)[0] == "A_Const" and value is not None else None
+
+
+def _is_below(first: _Limit | None, second: _Limit | None) -> bool | None:
+    """Returns whether a limit is less than another, or None if that cannot be told from the text."""
+    if first is None or second is None:
+        return None
+    if first == second or {*_ENDS.values()} & {first, second}:
+        return first != second and (first == _ENDS["minvalue"] or second == _ENDS["maxvalue"])
+    (kind, value), (other_kind, other) = first, second
+    if kind != other_kind or kind not in ("int", "str"):
+        return None
+    sorts = kind == "int" or (len(value) == len(other) and _SORTED.fullmatch(value) and _SORTED.fullmatch(other))
+    return bool(value < other) if sorts else None
 
 
 def _reaches(comparisons: list[tuple[str, object]], datum: Node, direction: str) -> bool:

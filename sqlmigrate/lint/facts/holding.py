@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts, default_partition
-from sqlmigrate.locks import Mode, locks_in
+from sqlmigrate.lint.facts.rows import is_emptied
+from sqlmigrate.locks import Mode, exclusive_in
 from sqlmigrate.locks.taken import OF_A_TABLE, SIMPLE
 from sqlmigrate.sql.tree import columns_in, constant, kind_and_body, relation, relations_in, strings
 
@@ -38,13 +39,20 @@ def record_locks(state: FileState, statement: Statement, catalog: Catalog) -> No
         state.written.setdefault(target, statement)
     elif "pg_advisory_lock" in statement.text or "pg_try_advisory_lock" in statement.text:
         state.advisory = True
+    state.locks = None  # the statement now changes the catalog
 
 
 def exclusively_locked(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
     """Returns the tables in use that a statement locks ACCESS EXCLUSIVE and does not drop."""
+    if state.locks is None or state.locks[0] is not statement:  # several rules ask
+        state.locks = statement, _exclusively_locked(statement, catalog, state)
+    return state.locks[1]
+
+
+def _exclusively_locked(statement: Statement, catalog: Catalog, state: FileState) -> list[Name]:
     kind, body = statement.kind, statement.body
-    locks = locks_in(kind, body) if kind in ALTERING and _leaves_table_locked(kind, body) else ()
-    locked = (("", *lock.name)[-2:] for lock in locks if lock.mode is Mode.ACCESS_EXCLUSIVE)
+    exclusive = exclusive_in(kind, body) if kind in ALTERING and _leaves_table_locked(kind, body) else ()
+    locked = (("", *parts)[-2:] for parts in exclusive)
     names = [catalog.resolve((schema, name)) for schema, name in locked]
     names += [name for command in statement.commands for name in _locked_too(catalog, statement.body, command)]
     return [name for name in dict.fromkeys(names) if in_use(catalog, name, state)]
@@ -104,6 +112,8 @@ def written(statement: Statement, catalog: Catalog, state: FileState) -> Name | 
     """Returns the table that a statement writes, if it writes or reads many rows of a table in use."""
     body = statement.body
     name = catalog.resolve(relation(body["relation"]))
+    if statement.kind in ("UpdateStmt", "DeleteStmt") and is_emptied(catalog, state, name):
+        return None
     if statement.kind in ("InsertStmt", "MergeStmt"):
         source = body.get("selectStmt", {}).get("SelectStmt", body if statement.kind == "MergeStmt" else {})
         parts = {"source": source, "with": body.get("withClause") or {}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.rows import is_truncated
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type
 from sqlmigrate.sql.tree import columns_in, strings
@@ -12,14 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.lint.rule import Case
-    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table, UserType
     from sqlmigrate.sql.parser import Node
 
 
 def is_new(case: Case, name: Name | None = None) -> bool:
-    """Returns whether no application can use the table: it is temporary, or this file created it."""
-    table = case.catalog.tables.get(case.name if name is None else case.catalog.resolve(name))
-    return table is not None and case.state.hides(table)
+    """Returns whether no application can use the table: it is temporary, this file created it, or it is truncated."""
+    resolved = case.name if name is None else case.catalog.resolve(name)
+    table = case.catalog.tables.get(resolved)
+    return (table is not None and case.state.hides(table)) or is_truncated(case.catalog, case.state, resolved)
 
 
 def table_decider(case: Case, table: Table | None) -> Decider:
@@ -33,8 +36,17 @@ def proves_not_null(table: Table | None, column: str) -> bool:
         return False
     definition = table.columns.get(column)
     return bool(definition and definition.not_null) or any(
-        _implies_not_null(check.expression, column) for check in table.checks
+        implies_not_null(check.expression, column) for check in table.checks
     )
+
+
+def before_validations(case: Case, table: Table | None) -> Table | None:
+    """Returns the table without the constraints that the same ALTER TABLE validates: it does so after all else."""
+    names = case.statement.named("AT_ValidateConstraint")
+    if table is None or not names:
+        return table
+    constraints = tuple(constraint for constraint in table.constraints if constraint.name not in names)
+    return replace(table, constraints=constraints, validated=tuple(set(table.validated).difference(names)))
 
 
 def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
@@ -48,6 +60,37 @@ def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:
         return False
     constrained = domain.not_null or bool(domain.constraints)
     return constrained or (domain.base is not None and is_constrained_domain(catalog, domain.base))
+
+
+def domain_default(catalog: Catalog, type_: Type | None) -> tuple[UserType, Node] | None:
+    """Returns the domain that gives a type its default, with the default, or None if the type has none."""
+    domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None
+    if domain is None or domain.default is None:
+        return domain_default(catalog, domain.base) if domain and domain.base else None
+    return domain, domain.default
+
+
+def domains_over(catalog: Catalog, domain: str) -> set[str]:
+    """Returns the unqualified names of the domain, and of all domains over it."""
+    names, new = {domain}, [domain]
+    while new:
+        over = {name for _, name in catalog.types.in_order(catalog.users.get(new.pop(), ()))} - names
+        names |= over
+        new += over
+    return names
+
+
+def domain_requires_value(catalog: Catalog, type_: Type | None) -> bool:
+    """Returns whether a type is a domain that does not accept NULL, by NOT NULL or by a CHECK."""
+    domain = catalog.type(type_.name) if type_ and not type_.array and type_.name not in BUILT_IN else None
+    if domain is None:
+        return False
+    checks = (check.expression for check in domain.constraints if check.valid)
+    return (
+        domain.not_null
+        or any(implies_not_null(expression, "value") for expression in checks)
+        or domain_requires_value(catalog, domain.base)
+    )
 
 
 def indexes_reading(table: Table, column: str) -> list[Index]:
@@ -82,15 +125,14 @@ def conjuncts(expression: Node | None) -> Iterator[Node]:
         yield expression
 
 
-def _implies_not_null(expression: Node | None, column: str) -> bool:
+def implies_not_null(expression: Node | None, column: str) -> bool:
+    """Returns whether a condition rejects NULL in the column."""
     for part in conjuncts(expression):
         test = part.get("NullTest", {})
         tested = strings(test.get("arg", {}).get("ColumnRef", {}).get("fields", []))
         if test.get("nulltesttype") == "IS_NOT_NULL" and tested[-1:] == [column]:
             return True
         either = part.get("BoolExpr", {})
-        if either.get("boolop") == "OR_EXPR" and all(
-            _implies_not_null(argument, column) for argument in either["args"]
-        ):
+        if either.get("boolop") == "OR_EXPR" and all(implies_not_null(argument, column) for argument in either["args"]):
             return True
     return False

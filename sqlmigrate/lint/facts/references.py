@@ -1,20 +1,28 @@
-"""The columns that a statement names although, by the files, they do not exist."""
+"""The columns that a statement names although, by the files, they do not exist, and the keys that it references."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.sql.tree import relation, strings, walk
+from sqlmigrate.lint.schema.catalog import Catalog
+from sqlmigrate.lint.schema.interpret import apply
+from sqlmigrate.sql.tree import relation, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
+    from sqlmigrate.lint.rule import Case
+    from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
 SYSTEM_COLUMNS = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"))
 _NO_TABLES = ("RangeSubselect", "RangeFunction", "CommonTableExpr", "RangeTableFunc", "SubLink", "JsonTable")
+_KEY_SUFFIX = re.compile("_pkey$")
 _TARGETS = ("relation", "sourceRelation")
+_PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
+# What the foreign keys of a table may reference, by its persistence.
+_MAY_REFERENCE = {"p": ("p",), "u": ("p", "u"), "t": ("t",)}
 
 
 class Missing(NamedTuple):
@@ -40,6 +48,17 @@ def is_dropped(catalog: Catalog, name: Name) -> bool:
     resolved = catalog.resolve(name)
     kinds = (catalog.tables, catalog.index_tables, catalog.types, catalog.sequences)
     return resolved in catalog.dropped and not any(resolved in objects for objects in kinds)
+
+
+def is_gone(catalog: Catalog, name: Name) -> bool:
+    """Returns whether an index that no file describes was dropped or renamed, with its constraint or its table."""
+    resolved = catalog.resolve(name, catalog.index_tables)
+    table = catalog.resolve((name[0], _KEY_SUFFIX.sub("", name[1])))
+    return (
+        resolved in catalog.dropped
+        or resolved in catalog.dropped_constraints
+        or (table != resolved and table in catalog.dropped)
+    )
 
 
 def missing_in(catalog: Catalog, name: Name, columns: Iterable[str], node: Node) -> Iterator[Missing]:
@@ -103,3 +122,39 @@ def _missing_bare(
         parts = strings(reference.get("fields", ()))
         if len(parts) == 1 and len(reference["fields"]) == 1 and parts[0] not in known:
             yield Missing(parts[0], first.name, reference)
+
+
+def catalog_after(case: Case) -> Catalog:
+    """Returns the tables that the statement of the case names, as they are after it."""
+    catalog = Catalog()
+    catalog.search_path, catalog.uncertain_names = case.catalog.search_path, case.catalog.uncertain_names
+    for table in map(case.catalog.table, relations_in({case.statement.kind: case.statement.body})):
+        if table is not None:
+            catalog.put(table)
+    apply(catalog, case.statement.kind, case.statement.body, case.state.created)
+    return catalog
+
+
+def key_fault(table: Table, body: Node) -> str:
+    """Returns why a foreign key cannot reference the table, whose constraints are all known; empty if it can."""
+    if table.kind not in ("table", "partitioned"):
+        return ""
+    written = strings(body.get("pk_attrs", ()))
+    primary = table.primary_key.columns if table.primary_key else ()
+    usable = [index for index in table.indexes if index.unique and not index.predicate and not index.expressions]
+    if not (any(set(index.columns) == set(written) for index in usable) if written else primary):
+        columns = f" ({', '.join(sorted(written))})" if written else ": it has no primary key"
+        return f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}"
+    if len(strings(body.get("fk_attrs", ())) or "1") != len(written or primary):
+        return f"number of referencing and referenced columns for the foreign key to {table.name[1]} disagree"
+    return ""
+
+
+def persistence_fault(persistence: str, table: Table) -> str:
+    """Returns why a table of this persistence cannot reference the other table; empty if it can."""
+    if table.name[0] == "pg_temp" and persistence == "t":
+        return ""
+    if table.persistence in _MAY_REFERENCE.get(persistence, (table.persistence,)):
+        return ""
+    allowed = " or ".join(_PERSISTENCE[kind] for kind in _MAY_REFERENCE[persistence])
+    return f"constraints on {_PERSISTENCE[persistence]} tables may reference only {allowed} tables"

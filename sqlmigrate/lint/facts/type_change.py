@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.facts.questions import indexes_reading, is_constrained_domain, table_decider
 from sqlmigrate.lint.finding import Decider
-from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators, type_of
+from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, change_is_free, never_free, share_operators
 from sqlmigrate.lint.schema.interpret.definitions import collation_of
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import strings
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def type_change(case: Case) -> Change:
     name, node = case.node.get("name", ""), case.node["def"]["ColumnDef"]
     table = case.table
     column = table.columns.get(name) if table else None
-    old, new = column.type if column else None, type_of(node["typeName"])
-    if _converts(node.get("raw_default"), name, new):
+    old, new = column.type if column else None, type_in(case.catalog, node["typeName"])
+    if _converts(case.catalog, node.get("raw_default"), name, new):
         return Change(ColumnWork.REWRITE, Decider.FILE, "USING computes every value")
     if old is None:
         if never_free(new) or _is_user_type(case.catalog, new):
@@ -65,11 +66,11 @@ def _is_user_type(catalog: Catalog, new: Type) -> bool:
     return user_type is not None and user_type.kind != "domain"
 
 
-def _converts(using: Node | None, column: str, new: Type) -> bool:
+def _converts(catalog: Catalog, using: Node | None, column: str, new: Type) -> bool:
     """Returns whether USING does more than cast the column to the type."""
     if using is None:
         return False
-    if "TypeCast" in using and type_of(using["TypeCast"]["typeName"]) == new:
+    if "TypeCast" in using and type_in(catalog, using["TypeCast"]["typeName"]) == new:
         using = using["TypeCast"]["arg"]
     return strings(using.get("ColumnRef", {}).get("fields", []))[-1:] != [column]
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS, ROUTINES, TYPES
-from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
     from sqlmigrate.lint.rule import Case
@@ -24,9 +23,11 @@ def is_in_use(case: Case, created: Creation | None) -> bool:
 
 
 def relation_in_use(case: Case, name: Name) -> bool:
-    """Returns `is_in_use` of a table or view; a temporary or dropped table is not in use."""
+    """Returns `is_in_use` of a table, view or sequence; a temporary or dropped table is not in use."""
     resolved = case.catalog.resolve(name)
     table = case.catalog.tables.get(resolved)
+    if table is None and resolved in case.catalog.sequences:
+        return is_in_use(case, case.catalog.sequences[resolved])
     if table is None:
         return resolved[0] != "pg_temp" and resolved not in case.catalog.dropped and is_in_use(case, None)
     return not case.state.hides(table) and is_in_use(case, table.created)
@@ -41,17 +42,6 @@ def column_in_use(case: Case, column: str) -> bool:
 def table_column(case: Case, column: str) -> Column | None:
     """Returns a column of the case's table, or None if it is unknown."""
     return case.table.columns.get(column) if case.table is not None else None
-
-
-def altered_subtypes(case: Case) -> set[str]:
-    """Returns the subcommands of each ALTER TABLE of this file, up to this statement, on the case's table."""
-    altered = [statement for statement in case.state.statements() if statement.kind == "AlterTableStmt"]
-    return {
-        command["subtype"]
-        for statement in (*altered, case.statement)
-        if case.catalog.resolve(relation(statement.body["relation"])) == case.name
-        for command in statement.commands
-    }
 
 
 def object_in_use(case: Case, kind: str, name: Name) -> bool:

@@ -8,23 +8,34 @@ from sqlmigrate.lint.rules.clients import (
     guarantees,
     interfaces,
     renames,
+    required_by_check,
     rows,
     triggers,
 )
 from sqlmigrate.lint.rules.correctness import (
     bodies,
+    column_changes,
+    definition_faults,
     existing,
+    immutability,
+    index_methods,
+    insertions,
+    never_created,
     newer,
+    partition_faults,
     reading,
     refused,
     server_only,
+    truncation,
+    type_casts,
     undoing,
     unknown,
+    wrong_kind,
 )
 from sqlmigrate.lint.rules.indexes import concurrently, redundant_or_missing
-from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, transactions
+from sqlmigrate.lint.rules.locking import explicit_locks, held_locks, new_triggers, transactions
 from sqlmigrate.lint.rules.rewrites import constraints, new_columns, partitions, storage, type_changes
-from sqlmigrate.lint.rules.style import column_types, conventions
+from sqlmigrate.lint.rules.style import column_types, conventions, design, rerun
 
 FAMILIES: dict[str, tuple[Rule, ...]] = {
     "Table rewrites and full table scans": (
@@ -35,13 +46,14 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *storage.RULES,
     ),
     "Indexes": (*concurrently.RULES, *redundant_or_missing.RULES),
-    "Transactions and locks": (*transactions.RULES, *held_locks.RULES, *explicit_locks.RULES),
+    "Transactions and locks": (*transactions.RULES, *held_locks.RULES, *explicit_locks.RULES, *new_triggers.RULES),
     "Breaking changes and data loss": (
         *drops.RULES,
         *renames.RULES,
         *guarantees.RULES,
         *triggers.RULES,
         *rows.RULES,
+        *required_by_check.RULES,
         *functions.RULES,
         *interfaces.RULES,
         *access.RULES,
@@ -50,12 +62,22 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *reading.RULES,
         *bodies.RULES,
         *unknown.RULES,
+        *never_created.RULES,
         *existing.RULES,
+        *wrong_kind.RULES,
+        *type_casts.RULES,
+        *truncation.RULES,
+        *column_changes.RULES,
+        *partition_faults.RULES,
+        *immutability.RULES,
+        *index_methods.RULES,
+        *definition_faults.RULES,
+        *insertions.RULES,
         *refused.RULES,
         *newer.RULES,
         *undoing.RULES,
     ),
-    "Style": (*column_types.RULES, *conventions.RULES),
+    "Style": (*column_types.RULES, *conventions.RULES, *design.RULES, *rerun.RULES),
     "Reported only by the server (--replay)": server_only.RULES,
 }
 RULES = tuple(rule for rules in FAMILIES.values() for rule in rules)

@@ -1,16 +1,23 @@
 """The part of the schema that the files create.
 
-The objects are immutable; the catalog is mutable and cheap to copy. An unknown object or value is None. A `partial`
+No object is ever changed (it is not frozen, as a frozen dataclass takes twice as long to create); the catalog is
+mutable and cheap to copy. An unknown object or value is None. A `partial`
 table may have further columns, constraints and indexes: an unlisted column may exist.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import compress, islice
+from operator import is_not
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from sqlmigrate.lint.schema import limits
+from sqlmigrate.lint.schema.datatype import BUILT_IN
+from sqlmigrate.lint.schema.journal import Members, Named, Objects, Recorded
+
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterator
 
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
@@ -27,7 +34,7 @@ class Creation(NamedTuple):
     transaction: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Column:
     """A column; None means unknown. `generated` is "stored", "virtual" or empty."""
 
@@ -41,9 +48,12 @@ class Column:
     created: Creation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Constraint:
-    """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude."""
+    """A constraint of a table or a domain; `kind` is check, not null, primary, unique, foreign or exclude.
+
+    `on_delete` is the action of a foreign key as in pg_constraint.confdeltype.
+    """
 
     name: str
     kind: str
@@ -54,6 +64,7 @@ class Constraint:
     references: Name | None = None
     referenced: tuple[str, ...] = ()
     no_inherit: bool = False
+    on_delete: str = ""
     created: Creation | None = None
 
     @property
@@ -62,7 +73,7 @@ class Constraint:
         return self.valid and self.enforced
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Index:
     """An index; for a key that is an expression, `columns` has an empty string and `expressions` the parse tree.
 
@@ -84,12 +95,13 @@ class Index:
     created: Creation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Table:
     """A relation with columns; `kind` is table, partitioned, view, matview or foreign.
 
     A partitioned table has `keys`, a partition has `bound`. A view has `reads`, the relations that it
     names, and `read_columns`, the names of the columns that it may read. `triggers` maps triggers to their functions.
+    `validated` are the constraints that a file validates and no file adds: each may be a CHECK of any columns.
     """
 
     name: Name
@@ -107,6 +119,7 @@ class Table:
     read_columns: frozenset[str] = frozenset()
     row_security: bool = False
     triggers: dict[str, Name] = field(default_factory=dict)
+    validated: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     comment: str | None = None
     tablespace: str = ""
@@ -128,7 +141,10 @@ class Table:
         return next((constraint for constraint in self.constraints if constraint.kind == "primary"), None)
 
 
-@dataclass(frozen=True, slots=True)
+_NONE = Table(("", ""))
+
+
+@dataclass(slots=True)
 class UserType:
     """A type that a file created: `kind` is enum, domain, composite, range or shell.
 
@@ -145,7 +161,7 @@ class UserType:
     created: Creation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Function:
     """A function or procedure; of overloaded functions, the last one created. `node` is the body of its CREATE."""
 
@@ -156,40 +172,51 @@ class Function:
     node: Node | None = None
 
 
-class Catalog:
+class Catalog(Recorded):
     """The objects that the files created, by schema and name; `search_path` resolves unqualified names.
 
-    `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did.
-    `default_partitions` are, for each partitioned table, its DEFAULT partition, or a former one. `dropped` are the
-    relations, indexes and types that a file dropped or renamed. `uncertain_names` are the unqualified names of objects
-    that a DO block may have changed.
-    `uncertain` is the reason why a statement may have changed any object, or empty.
+    `referrers` are, for each relation, those that read it, inherit from it or reference it, or once did. `users` are
+    the tables that may have a column of a type, or a trigger with a function, and the domains over a type, by the
+    unqualified name of the type or function, or once did. `default_partitions` are, for each partitioned table, its
+    DEFAULT partition, or a former one. `changed` are the tables that the current file created or changed, `whole` those
+    that may not be partial. `dropped` are the relations, indexes and types that a file dropped or renamed,
+    `dropped_constraints` and `dropped_schemas` the constraints and schemas. `owners` are the table and the column that
+    own a sequence, `owned` the sequences that a table owns, or once did. `uncertain_names` are the unqualified names of
+    objects that a DO block may have changed. `has_casts` is whether a file creates casts, `extensions` are those that
+    files create. A schema is `complete` if the files create all of it. `uncertain` is why a statement may have changed
+    any object, or empty.
+    `journal` records the changes since the last up file before its down file.
     """
 
     def __init__(self) -> None:
-        self.tables: dict[Name, Table] = {}
-        self.referrers: dict[Name, tuple[Name, ...]] = {}
-        self.default_partitions: dict[Name, Name] = {}
-        self.index_tables: dict[Name, Name] = {}
-        self.sequences: dict[Name, Creation] = {}
-        self.types: dict[Name, UserType] = {}
-        self.functions: dict[Name, Function] = {}
-        self.schemas: dict[str, Creation] = {}
-        self.dropped: set[Name] = set()
-        self.uncertain_names: set[str] = set()
+        super().__init__()
+        self.tables = Named[Table](self.journal)
+        self.referrers = Objects[Name, tuple[Name, ...]](self.journal)
+        self.default_partitions = Objects[Name, Name](self.journal)
+        self.index_tables = Objects[Name, Name](self.journal)
+        self.sequences = Named[Creation](self.journal)
+        self.owners = Objects[Name, tuple[Name, str]](self.journal)
+        self.owned = Objects[Name, tuple[Name, ...]](self.journal)
+        self.types = Named[UserType](self.journal)
+        self.functions = Named[Function](self.journal)
+        self.schemas = Objects[str, Creation](self.journal)
+        self.dropped_schemas = Members[str](self.journal)
+        self.changed: set[Name] = set()
+        self.users = Objects[str, tuple[Name, ...]](self.journal)
+        self.whole = Members[Name](self.journal)
+        self.dropped = Members[Name](self.journal)
+        self.dropped_constraints = Members[Name](self.journal)
+        self.uncertain_names = Members[str](self.journal)
+        self.has_casts = False
+        self.extensions = Members[str](self.journal)
+        self.complete = False
         self.uncertain = ""
         self.search_path: tuple[str, ...] = DEFAULT_PATH
 
-    def copy(self) -> Catalog:
-        """Returns an independent copy."""
-        copy = Catalog()
-        for name, value in vars(self).items():
-            setattr(copy, name, value.copy() if isinstance(value, dict | set) else value)
-        return copy
-
     def name_to_create(self, name: Name) -> Name:
         """Returns the name with the schema in which CREATE puts the object."""
-        return (name[0] or (self.search_path[0] if self.search_path else "")), name[1]
+        schemas = (name[0],) if name[0] else self.search_path
+        return next((schema for schema in schemas if schema not in self.dropped_schemas), name[0]), name[1]
 
     def resolve(self, name: Name, known: Container[Name] | None = None) -> Name:
         """Returns a name with the schema of the existing object, or with the schema in which CREATE would put it."""
@@ -242,12 +269,18 @@ class Catalog:
 
     def put(self, table: Table) -> None:
         """Stores a new or changed table with its indexes."""
-        previous = self.tables.get(table.name) or Table(table.name)
-        self.tables[table.name] = table
+        previous = self.tables.get(table.name) or _NONE
+        table = self.tables[table.name] = _limited(table)
+        self.changed.add(table.name)
         self.dropped.discard(table.name)
+        if not table.partial and table.name not in self.whole:
+            self.whole.add(table.name)
+        if table.columns is not previous.columns or table.triggers is not previous.triggers:
+            self._note_users(previous, table)
         for index in _added(previous.indexes, table.indexes):
             self.index_tables[index.name] = table.name
             self.dropped.discard(index.name)
+            self.dropped_constraints.discard(index.name)
         references = (constraint.references for constraint in _added(previous.constraints, table.constraints))
         named = (*_added(previous.reads, table.reads), *_added(previous.parents, table.parents), *references)
         for name in filter(None, named):
@@ -255,28 +288,108 @@ class Catalog:
         if table.bound and table.bound.get("is_default"):
             self.default_partitions |= dict.fromkeys(table.parents, table.name)
 
+    def put_type(self, type_: UserType) -> None:
+        """Stores a new or changed type."""
+        previous = self.types.get(type_.name)
+        self.types[type_.name] = type_
+        if type_.base is not None and (previous is None or previous.base is not type_.base):
+            self._note_user(type_.base.name, type_.name)
+
     def drop(self, name: Name) -> None:
-        """Removes a relation with columns, and its indexes."""
+        """Removes a relation with columns, its indexes, and the sequences that it owns."""
         table = self.tables.pop(name, None)
         self.dropped.add(name)
+        self.drop_owned(name)
         for index in table.indexes if table else ():
             self.index_tables.pop(index.name, None)
+            self.dropped.add(index.name)
+
+    def owned_by(self, table: Name) -> list[tuple[Name, str]]:
+        """Returns the sequences that a table owns, each with its column."""
+        owners = [(sequence, self.owners.get(sequence, (None, ""))) for sequence in self.owned.get(table, ())]
+        return [(sequence, column) for sequence, (owner, column) in owners if owner == table]
+
+    def set_owner(self, sequence: Name, table: Name, column: str) -> None:
+        """Makes a column of a table the owner of a sequence."""
+        if self.owners.get(sequence, (None, ""))[0] != table:
+            self.owned[table] = (*self.owned.get(table, ()), sequence)
+        self.owners[sequence] = table, column
+
+    def drop_owned(self, table: Name, column: str | None = None) -> None:
+        """Removes the sequences that a table owns, or one of its columns."""
+        for sequence, by in self.owned_by(table):
+            if column in (None, by):
+                self.drop_sequence(sequence)
+
+    def drop_sequence(self, name: Name) -> None:
+        """Removes a sequence."""
+        self.sequences.pop(name, None)
+        self.owners.pop(name, None)
+        self.dropped.add(name)
 
     def drop_index(self, name: Name) -> None:
-        """Removes an index."""
+        """Removes an index, and those of the partitions that belong to it."""
         resolved = self.resolve(name, self.index_tables)
         table = self.tables.get(self.index_tables.pop(resolved, ("", "")))
         self.dropped.add(resolved)
         if table is not None:
             kept = tuple(index for index in table.indexes if index.name != resolved)
             self.tables[table.name] = replace(table, indexes=kept)
+            for child in self.children(table.name) if table.kind == "partitioned" else ():
+                for index in child.indexes:
+                    if index.parent == resolved:
+                        self.drop_index(index.name)
 
     def mark_uncertain(self, reason: str) -> None:
         """Records that any object may have been changed: from now on every table is partial."""
         self.uncertain = reason
-        for name, table in self.tables.items():
-            if not table.partial:
+        for name in list(self.whole):
+            self.whole.discard(name)
+            table = self.tables.get(name)
+            if table is not None and not table.partial:
                 self.tables[name] = replace(table, partial=True)
+
+    def changed_tables(self) -> list[Table]:
+        """Returns the tables that the current file created or changed and that still exist, in order of creation."""
+        return [self.tables[name] for name in self.tables.in_order(self.changed)]
+
+    def using(self, name: str) -> list[Table]:
+        """Returns the tables that may use a type or function of this unqualified name, in order of creation."""
+        return [self.tables[user] for user in self.tables.in_order(self.users.get(name, ()))]
+
+    def _note_users(self, previous: Table, table: Table) -> None:
+        for column in _new(previous.columns, table.columns):
+            if column.type is not None:
+                self._note_user(column.type.name, table.name)
+        if table.triggers is not previous.triggers:
+            for function in (function for key, function in table.triggers.items() if key not in previous.triggers):
+                self._note_user(function[1], table.name)
+
+    def _note_user(self, used: str, user: Name) -> None:
+        if used not in BUILT_IN:
+            name = used.rpartition(".")[2]
+            self.users[name] = (*self.users.get(name, ()), user)
+
+
+def _limited(table: Table) -> Table:
+    """Returns the table, or one with as many columns, constraints and so on as are kept; that is partial."""
+    parts = (table.constraints, table.indexes, table.triggers, table.policies)
+    if len(table.columns) <= limits.COLUMNS and all(len(part) <= limits.PARTS for part in parts):
+        return table
+    return replace(
+        table,
+        columns=dict(islice(table.columns.items(), limits.COLUMNS)),
+        constraints=table.constraints[: limits.PARTS],
+        indexes=table.indexes[: limits.PARTS],
+        triggers=dict(islice(table.triggers.items(), limits.PARTS)),
+        policies=table.policies[: limits.PARTS],
+        partial=True,
+    )
+
+
+def _new(old: dict[str, T], new: dict[str, T]) -> Iterator[T]:
+    """Yields the new and changed values; written for speed, as a table may have a thousand columns."""
+    return compress(new.values(), map(is_not, new.values(), map(old.get, new)))
 
 
 def _added(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:

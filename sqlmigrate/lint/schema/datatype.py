@@ -84,7 +84,7 @@ class Type(NamedTuple):
         if self.name == "interval":
             modifiers = modifiers[1:]
         suffix = f"({', '.join(modifiers)})" if modifiers else ""
-        return _SQL_NAMES.get(self.name, self.name) + suffix + ("[]" if self.array else "")
+        return _SQL_NAMES.get(self.name, self.name.removeprefix("public.")) + suffix + ("[]" if self.array else "")
 
 
 def type_of(node: Node) -> Type:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Creation
 from sqlmigrate.model import Location
 from sqlmigrate.sql.classify import Sort, sort_of
-from sqlmigrate.sql.tree import constant, strings
+from sqlmigrate.sql.place import locate
+from sqlmigrate.sql.tree import by_identity, constant, qualified, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
+    from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
 _DEFAULTS = {"lock_timeout": "5s"}  # sqlmigrate sets it for every segment
+_BEGIN = ("TRANS_STMT_BEGIN", "TRANS_STMT_START")
+_ROLL_BACK = ("TRANS_STMT_ROLLBACK", "TRANS_STMT_PREPARE")
 _ROWS = ("InsertStmt", "CopyStmt", "SelectStmt", "CommentStmt")
 
 
@@ -43,10 +47,67 @@ class Statement(NamedTuple):
         text = self.inner or " " * (self.column - 1) + self.text.partition("\n")[0].rstrip("\r")
         return Location(self.path, self.line, self.column, text)
 
+    def location_of(self, node: Node) -> Location:
+        """Returns the location of a node if it has one, or else of the statement."""
+        at = node.get("location") or _inner_location(node)
+        if self.inner or not at or at <= self.start:
+            return self.location
+        before = at - self.start
+        if not self.text.isascii():
+            before = len(self.text.encode()[:before].decode(errors="ignore"))
+        return locate(self.path, self.text, before, self.line, self.column)
+
     @property
     def commands(self) -> tuple[Node, ...]:
         """The subcommands of an ALTER TABLE."""
-        return tuple(item["AlterTableCmd"] for item in self.body.get("cmds", ()))
+        return _commands(self.body)
+
+    def named(self, subtype: str) -> Mapping[str, Placed]:
+        """Returns the subcommands of a subtype by the name of their column or constraint; of equal names, the last."""
+        return _named(self.body).get(subtype, {})
+
+    def mentions(self, name: str) -> int:
+        """Returns how many subcommands concern a column or constraint."""
+        return _mentions(self.body)[name]
+
+
+class Placed(NamedTuple):
+    """A subcommand of ALTER TABLE, and its place among them."""
+
+    place: int
+    command: Node
+
+
+@by_identity
+def _commands(body: Node) -> tuple[Node, ...]:
+    return tuple(item["AlterTableCmd"] for item in body.get("cmds", ()))
+
+
+@by_identity
+def _mentions(body: Node) -> Counter[str]:
+    return Counter(command.get("name", "") for command in _commands(body))
+
+
+@by_identity
+def _named(body: Node) -> dict[str, dict[str, Placed]]:
+    subtypes: dict[str, dict[str, Placed]] = {}
+    for place, command in enumerate(_commands(body)):
+        name = command.get("name") or command.get("def", {}).get("ColumnDef", {}).get("colname", "")
+        subtypes.setdefault(command["subtype"], {})[name] = Placed(place, command)
+    return subtypes
+
+
+class Rows(NamedTuple):
+    """What the statements of a file did to the rows of a table.
+
+    `some` is whether the table has rows, or None for "cannot tell". `transaction` is the transaction in which that
+    became so, `truncated` whether by TRUNCATE. `nulls` are the columns that are known to contain a NULL.
+    """
+
+    some: bool | None
+    transaction: int = 0
+    truncated: bool = False
+    nulls: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -56,11 +117,14 @@ class FileState:
     Files and transactions have numbers: `file` is the number of this file, `transaction` the number of the current
     transaction in this file. `in_transaction` is whether the current statement runs in a transaction, `own_block`
     whether the file contains the BEGIN. `pending` are the numbers of the files up to this one that will be deployed
-    together. `undoes` is the number of the up file that a down file rolls back, `origin` the schema before that up
-    file. `before` are the statements of the current transaction, `earlier` the statements of the file's earlier
-    transactions; of INSERT, COPY, SELECT and COMMENT they contain only the first of a transaction. `locked` are the
-    tables in use that the transaction has locked ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows,
-    each with the first such statement. `advisory` is whether the file takes advisory locks.
+    together. `undoes` is the number of the up file that a down file rolls back, or -1. `before` are the statements of
+    the current transaction, `earlier` the statements of the file's earlier transactions; of INSERT, COPY, SELECT and
+    COMMENT they contain only the first of a transaction. `locked` are the tables in use that the transaction has locked
+    ACCESS EXCLUSIVE, `written` the tables of which it wrote many rows, each with the first such statement. `altered`
+    are the subcommands of the file's ALTER TABLEs by table. `advisory` is whether the file takes advisory locks.
+    `locks` is what `exclusively_locked` found for the current statement. `rows` are the tables that the file filled or
+    emptied, `doubtful` those of which that is not certain, `may_not_run` is whether the current statement is in a
+    block, `ruled` those with rewrite rules.
     """
 
     file: int
@@ -68,7 +132,6 @@ class FileState:
     down: bool = False
     pending: AbstractSet[int] = frozenset()
     undoes: int = -1
-    origin: Catalog | None = None
     each_alone: bool = False
     transaction: int = 0
     in_transaction: bool = True
@@ -77,10 +140,18 @@ class FileState:
     earlier: list[Statement] = field(default_factory=list)
     locked: dict[Name, Statement] = field(default_factory=dict)
     written: dict[Name, Statement] = field(default_factory=dict)
+    altered: dict[Name, set[str]] = field(default_factory=dict)
     advisory: bool = False
+    locks: tuple[Statement, list[Name]] | None = None
+    rows: dict[Name, Rows] = field(default_factory=dict)
+    doubtful: set[Name] = field(default_factory=set)
+    may_not_run: bool = False
+    ruled: set[Name] = field(default_factory=set)
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)
+    _kinds_of_file: set[str] = field(default_factory=set)
+    _of_object: dict[tuple[str, str], list[Node]] = field(default_factory=dict)
     _alone: bool = False
 
     @property
@@ -116,12 +187,11 @@ class FileState:
         """Makes a statement the current one: it may end or start a transaction, or run outside a transaction."""
         sort = _sort(statement)
         alone = (sort is Sort.ALONE or self.each_alone) and not self.own_block
-        if sort is Sort.BEGIN and not self.own_block:
+        begins = statement.kind == "TransactionStmt" and statement.body.get("kind") in _BEGIN
+        if (begins and not self.own_block) or alone or self._alone:
             self._next_transaction()
-            self.own_block = True
-        elif alone or self._alone:
-            self._next_transaction()
-        self._alone = alone
+        self.own_block = self.own_block or begins
+        self._alone = alone and not begins
         self.in_transaction = not (alone and sort is Sort.ALONE)
         return sort
 
@@ -131,21 +201,31 @@ class FileState:
             self._set(statement.body)
         elif statement.kind == "SelectStmt":
             self._set_config(statement.body)
-        if sort is Sort.COMMIT:
+        ends = statement.kind == "TransactionStmt" and statement.body.get("kind") in _ROLL_BACK
+        if sort is Sort.COMMIT or ends:
             self._next_transaction()
-            self.own_block = False
+            self.own_block = bool(statement.body.get("chain"))
         elif statement.kind not in _ROWS or statement.kind not in self._kinds:
             self._kinds.add(statement.kind)
+            self._kinds_of_file.add(statement.kind)
             self.before.append(statement)
+            for name in _objects(statement):
+                self._of_object.setdefault((statement.kind, name), []).append(statement.body)
 
     def ran(self, kind: str) -> bool:
         """Returns whether this transaction has run a statement of that kind."""
         return kind in self._kinds
 
-    def statements(self) -> Iterator[Statement]:
-        """Yields the statements of this file before the current one."""
-        yield from self.earlier
-        yield from self.before
+    def has_run(self, *kinds: str) -> bool:
+        """Returns whether this file has run a statement of one of these kinds."""
+        return not self._kinds_of_file.isdisjoint(kinds)
+
+    def run_on(self, kind: str, name: str) -> Sequence[Node]:
+        """Returns the statements of a kind that this file has run on objects of an unqualified name.
+
+        Of a RENAME, that is the new name, of ADD VALUE the value; only the kinds of `_objects` have names.
+        """
+        return self._of_object.get((kind, name), ())
 
     def _next_transaction(self) -> None:
         self.transaction += 1
@@ -181,6 +261,28 @@ class FileState:
             if strings(call.get("funcname", ()))[-1:] == ["set_config"] and len(arguments) == 3:
                 settings = self.local_settings if arguments[2] else self.settings
                 self._put(settings, str(arguments[0]), None if arguments[1] is None else str(arguments[1]))
+
+
+def _objects(statement: Statement) -> Iterator[str]:
+    body = statement.body
+    match statement.kind:
+        case "RenameStmt":
+            yield body.get("newname", "")
+        case "CreateTrigStmt":
+            yield body.get("trigname", "")
+        case "AlterEnumStmt":
+            yield body.get("newVal", "")
+        case "AlterFunctionStmt":
+            yield qualified(body["func"]["objname"])[1]
+        case "DropStmt":
+            functions = (item["ObjectWithArgs"] for item in body["objects"] if "ObjectWithArgs" in item)
+            yield from (qualified(function["objname"])[1] for function in functions)
+
+
+def _inner_location(node: Node) -> int:
+    """A subcommand of ALTER TABLE has no location itself; its definition has."""
+    definition = node.get("def", {})
+    return next((body.get("location", 0) for body in definition.values() if isinstance(body, dict)), 0)
 
 
 def _sort(statement: Statement) -> Sort:

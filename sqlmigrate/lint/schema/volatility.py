@@ -39,14 +39,14 @@ def _is_volatile_call(name: Name, catalog: Catalog, within: tuple[Name, ...]) ->
     if definition is not None:
         if definition.volatility != "volatile" or definition.name in within:
             return False
-        expression = _inlined(definition)
+        expression = inlined(definition)
         return True if expression is None else is_volatile(expression, catalog, (*within, definition.name))
     if function in VOLATILE:
         return True
     return False if function in STEADY or schema == "pg_catalog" else None
 
 
-def _inlined(function: Function) -> Node | None:
+def inlined(function: Function) -> Node | None:
     """Returns the expression that PostgreSQL inlines for a call, or None if it cannot inline the function."""
     if function.node is None or function.language != "sql":
         return None

@@ -11,6 +11,7 @@ from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.lint.rule import Example, Rule
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.lint.rules.correctness import server_only
+from sqlmigrate.sql.parser import parse
 
 
 def examples() -> Iterator[object]:
@@ -27,7 +28,8 @@ def test_example_has_the_documented_finding(rule: Rule, example: Example, tmp_pa
         (tmp_path / example.name.replace(".down.", ".up.")).write_text(example.up)
     file = tmp_path / example.name
     file.write_text(example.sql)
-    options = Options("all", {}, example.postgres, dict(example.naming), replay=rule in server_only.RULES)
+    replay = rule in server_only.RULES
+    options = Options("all", {}, example.postgres, dict(example.naming), replay=replay, complete=example.complete)
     findings = lint([str(file)], [str(tmp_path)], options)
     levels = {finding.level for finding in findings if finding.rule == rule.name}
     expected = {rule.level} if example.bad else {Level.INFO} if example.unsure else set()
@@ -45,4 +47,6 @@ def test_rule_is_documented(rule: Rule) -> None:
     assert any(example.bad for example in rule.examples)
     assert any(not example.bad and not example.unsure for example in rule.examples)
     assert rule.stake.endswith(".")
-    assert rule.safe
+    assert bool(rule.safe) != bool(rule.advice)
+    assert not rule.safe or parse(rule.safe)
+    assert "…" not in rule.safe + rule.advice

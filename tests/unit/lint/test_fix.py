@@ -69,11 +69,8 @@ def test_fix_adds_concurrently(tmp_path: Path, sql: str, fixed: str, earlier: st
     ("sql", "earlier"),
     [
         ("create index concurrently i on t (a);", ""),
-        ("drop index i, k;", ""),
         ("do $$ begin create index i on t (a); end $$;", ""),
         ("create index i on t (a", ""),
-        ("alter table t add foreign key (a) references u;", ""),
-        ("alter table t add column a int default 1 constraint f references u;", ""),
         ("alter table t alter a type bigint;", ""),
         ("refresh materialized view m;", "create materialized view m as select 1 as a;"),
         ("select 'open", ""),
@@ -83,6 +80,49 @@ def test_ambiguous_finding_gets_no_fix(tmp_path: Path, sql: str, earlier: str) -
     assert proposed(tmp_path, sql, earlier) == []
 
 
+_UNIQUE = 'ALTER TABLE s."T" ADD UNIQUE ("A b")'
+_UNIQUE_FIXED = """CREATE UNIQUE INDEX CONCURRENTLY "T_A b_key" ON s."T" ("A b");
+ALTER TABLE s."T" ADD CONSTRAINT "T_A b_key" UNIQUE USING INDEX "T_A b_key";"""
+_PARTITIONS = "create table p (a int) partition by list (a); create table p1 partition of p for values in (1);"
+_ON_PARTITIONS = """select 1;
+
+create index i on only p (a);
+create index concurrently p1_a_idx on p1 (a);
+alter index i attach partition p1_a_idx;
+"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "fixed", "earlier"),
+    [
+        ("drop index i, k;", "drop index concurrently i;\ndrop index concurrently k;", ""),
+        (_UNIQUE, _UNIQUE_FIXED, ""),
+        ("select 1;\n\ncreate index i on p (a);\n", _ON_PARTITIONS, _PARTITIONS),
+    ],
+)
+def test_fix_writes_the_safer_sql_of_one_file(tmp_path: Path, sql: str, fixed: str, earlier: str) -> None:
+    (fix,) = proposed(tmp_path, sql, earlier)
+    assert fix.after == fixed
+    write(fix)
+    assert findings(tmp_path / NAME) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "alter table t add unique (a) -- why\n;",
+        "alter table t /* why */ add unique (a);",
+        "alter table t alter a set not null;",
+    ],
+)
+def test_statement_with_comments_or_several_later_files_is_not_replaced(tmp_path: Path, sql: str) -> None:
+    assert proposed(tmp_path, sql) == []
+
+
+_BOTH_NOT_VALID = (
+    "alter table t add constraint t_a_fkey foreign key (a) references u not valid, "
+    "add constraint t_a_check check (a > 0) not valid;"
+)
 FOREIGN_KEY = "alter table t add constraint f foreign key (a) references u (id);"
 
 
@@ -103,6 +143,16 @@ FOREIGN_KEY = "alter table t add constraint f foreign key (a) references u (id);
             'alter table "T 1"\n  add constraint "C,1" check (a > 0),\n  add column b int',
             'alter table "T 1"\n  add constraint "C,1" check (a > 0) not valid,\n  add column b int',
             'alter table "T 1" validate constraint "C,1";',
+        ),
+        (
+            "alter table t add foreign key (a) references u, add check (a > 0)",
+            _BOTH_NOT_VALID,
+            "alter table t validate constraint t_a_fkey, validate constraint t_a_check;",
+        ),
+        (
+            "alter table t add column a int default 1 constraint f references u;",
+            "alter table t add column a int default 1, add constraint f foreign key (a) references u not valid;",
+            "alter table t validate constraint f;",
         ),
         (
             "alter table if exists t add constraint f foreign key (a) references u deferrable",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlmigrate.lint import Finding, Options, lint
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.render import as_json, findings, gcc, github, gitlab, junit, markdown, sarif
+from sqlmigrate.sql.parser import parse
 from sqlmigrate.sql.tokens import tokens
 from tests.servers import ROOT
 
@@ -75,6 +76,8 @@ def linted(directory: Path, content: bytes, direction: str = "up") -> list[Findi
         assert 1 <= column <= len(lines[line - 1]) + 1, finding
         assert finding.message
         assert "\n" not in finding.location.text
+        for sql in filter(None, (finding.safer.sql, *finding.safer.later)):
+            assert parse(sql)
     shown(found, str(path))
     return found
 

@@ -138,10 +138,11 @@ def test_drop_schema() -> None:
     assert catalog.tables == {}
 
 
-def test_copy_is_independent() -> None:
+def test_changes_are_taken_back() -> None:
     catalog = schema(T)
-    copy = catalog.copy()
-    for tree in parse("drop table t"):
-        apply(copy, *kind_and_body(tree["stmt"]), Creation(2, 1))
+    with catalog.taken_back():
+        for tree in parse("drop table t"):
+            apply(catalog, *kind_and_body(tree["stmt"]), Creation(2, 1))
+        assert catalog.tables == {}
     assert table(catalog).name == ("public", "t")
-    assert copy.tables == {}
+    assert not catalog.dropped

@@ -267,7 +267,7 @@ def test_syntax_error_makes_the_schema_uncertain(tmp_path: Path) -> None:
 def test_what_a_run_refuses_has_the_message_and_the_hint_of_the_run(
     tmp_path: Path, sql: str, message: str, safer: str
 ) -> None:
-    assert [(finding.message, finding.safer) for finding in found(tmp_path, sql)] == [(message, safer)]
+    assert [(finding.message, finding.safer.advice) for finding in found(tmp_path, sql)] == [(message, safer)]
     assert [(problem.message, problem.hint) for problem in parse("a.sql", [sql]).problems] == [(message, safer)]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.lint import Finding, Level, Options, lint, linter, memory
+from sqlmigrate.lint import Finding, Level, Options, lint, linter, memory, timeline
+from sqlmigrate.lint.linter import Result
+from sqlmigrate.lint.snapshot import Points
 from sqlmigrate.lint.timeline import Moment
 
 OPTIONS = Options(remembers=True)
@@ -18,6 +20,7 @@ OPTIONS = Options(remembers=True)
 def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(linter, "_MANY", 2)
+    monkeypatch.setattr(memory, "_LONG", 2)
     directory = tmp_path / "migrations"
     directory.mkdir()
     (directory / "V1.0.0-001__t.up.sql").write_text("create table t (a varchar(10));\n")
@@ -48,9 +51,9 @@ def test_only_changed_and_later_files_are_linted_again(migrations: Path, monkeyp
     last.write_text("drop table t;\n")
     shared, seen = linter._shared, list[str]()
 
-    def watched(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+    def watched(runs: Sequence[list[Moment]], points: Points, options: Options) -> Result:
         seen.extend(moment.path for run in runs for moment in run if moment.linted)
-        return shared(runs, options)
+        return shared(runs, points, options)
 
     monkeypatch.setattr(linter, "_shared", watched)
     found = linted(migrations)
@@ -126,12 +129,82 @@ def test_findings_in_a_file_that_changes_meanwhile_are_not_cached(
     shared, last = linter._shared, migrations / "V1.0.0-003__v.up.sql"
     first = last.read_text()
 
-    def disturbed(runs: Sequence[list[Moment]], options: Options) -> list[Finding]:
+    def disturbed(runs: Sequence[list[Moment]], points: Points, options: Options) -> Result:
         last.write_text("drop table t;\n")
-        return shared(runs, options)
+        return shared(runs, points, options)
 
     with monkeypatch.context() as patched:
         patched.setattr(linter, "_shared", disturbed)
         linted(migrations)
     last.write_text(first)
     assert same_as_unremembered(migrations)
+
+
+def files_read(directory: Path, monkeypatch: pytest.MonkeyPatch, options: Options = OPTIONS) -> list[str]:
+    """Lints the directory, checks the findings, and returns the names of the files that were read as SQL."""
+    read, of_file = list[str](), linter._FileLinter.findings
+
+    def watched(file: linter._FileLinter, deployed: Sequence[str] = ()) -> list[Finding]:
+        read.append(Path(file._moment.path).name)
+        return of_file(file, deployed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(linter._FileLinter, "findings", watched)
+        found = linted(directory, options)
+    assert found == linted(directory, replace(options, remembers=False))
+    return read
+
+
+def test_only_the_last_file_is_read_if_only_it_changed(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linted(migrations)
+    (migrations / "V1.0.0-003__v.up.sql").write_text(
+        "alter table t alter a type varchar(3); create index j on u (a);\n"
+    )
+    assert files_read(migrations, monkeypatch) == ["V1.0.0-003__v.up.sql"]
+
+
+def test_only_a_new_last_file_is_read(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linted(migrations)
+    (migrations / "V1.0.0-004__w.up.sql").write_text("create index i on t (a); drop table t;\n")
+    assert files_read(migrations, monkeypatch) == ["V1.0.0-004__w.up.sql"]
+
+
+def test_a_changed_last_down_file_is_read_with_its_up_file(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    down = migrations / "V1.0.0-003__v.down.sql"
+    down.write_text("select 1;\n")
+    linted(migrations)
+    down.write_text("drop index i;\n")
+    assert files_read(migrations, monkeypatch) == ["V1.0.0-003__v.up.sql", "V1.0.0-003__v.down.sql"]
+
+
+def test_all_files_before_are_read_if_an_earlier_file_changed(
+    migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linted(migrations)
+    (migrations / "V1.0.0-002__u.up.sql").write_text("alter table t alter a type varchar(4);\n")
+    assert len(files_read(migrations, monkeypatch)) == 4
+
+
+def test_all_files_before_are_read_if_one_of_them_is_pending(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(OPTIONS, pending=[str(migrations / "V1.0.0-001__t.up.sql")])
+    linted(migrations, options)
+    (migrations / "V1.0.0-003__v.up.sql").write_text("drop table t;\n")
+    assert len(files_read(migrations, monkeypatch, options)) == 3
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"cos\nsystem\n(S'exit 1'\ntR.", b"\x80\x05K\x01.", b"\x80\x05}(K\x01K\x02u."]
+)
+def test_a_damaged_schema_counts_as_missing(migrations: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    linted(migrations)
+    (kept,) = Path(memory.SCHEMAS.directory).iterdir()
+    kept.write_bytes(content)
+    (migrations / "V1.0.0-003__v.up.sql").write_text("drop table t;\n")
+    assert len(files_read(migrations, monkeypatch)) == 3
+
+
+def test_two_processes_store_the_same_schema(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "_WORTH_IT", 1)
+    linted(migrations, replace(OPTIONS, processes=2))
+    (migrations / "V1.0.0-003__v.up.sql").write_text("create index j on t (b);\n")
+    assert files_read(migrations, monkeypatch) == ["V1.0.0-003__v.up.sql"]

@@ -20,7 +20,7 @@ _POWERFUL = (
     *("pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"),
 )
 _MANY = ("ACL_TARGET_ALL_IN_SCHEMA", "ACL_TARGET_DEFAULTS")
-_NARROW_GRANT = "grant select, insert, update, delete on … to …;  -- only to the roles that need it"
+_NARROW_GRANT = "grant only the privileges that are needed, and only to the roles that need them"
 
 
 def _wide_grant(case: Case) -> Iterator[Hit]:
@@ -67,7 +67,7 @@ def _row_security(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"{case.name[1]} has no policy, so only its owner sees its rows",
-        "create policy … on … for select to app using (…);  -- in the same transaction",
+        f"create a policy on {case.name[1]} in the same transaction",
         relation_decider(case, case.name),
         unless=_is_open(case.name),
     )
@@ -86,7 +86,7 @@ def _last_policy(case: Case) -> Iterator[Hit]:
         if table is not None and table.row_security and [*table.policies] == strings([policy]) and not table.partial:
             yield Hit(
                 f"{table.policies[0]} is the last policy of {table.name[1]}: without it, only the owner sees its rows",
-                "drop policy …;\ncreate policy …;  -- in the same transaction",
+                f"create another policy on {table.name[1]} in the same transaction",
                 case.decider(table.created),
                 unless=_is_open(table.name),
             )
@@ -126,7 +126,7 @@ def _row_security_off(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"every role with SELECT on {case.name[1]} now sees all its rows",
-        "create policy … on … for select to … using (true);  -- for the role that must see all rows",
+        f"create a policy on {case.name[1]} for the role that must see all rows",
         relation_decider(case, case.name),
         unless=at_end(case.name, lambda table: table.row_security),
     )

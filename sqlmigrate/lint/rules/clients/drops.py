@@ -16,7 +16,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import at_end, created_by, in_use, run_before
+from sqlmigrate.lint.rules.clients.origin import at_end, created_by, in_use
 from sqlmigrate.lint.schema.interpret.changes import TYPES, dropped_names
 from sqlmigrate.sql.tree import relation
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.schema.catalog import Catalog, Name
 
-_UNUSED = "-- first release an application that no longer uses it; in a later release:\n"
+_UNUSED = "first release an application that no longer uses {}, and drop it in a later release"
 _OBJECT_TYPES = {
     "OBJECT_TYPE": "type",
     "OBJECT_DOMAIN": "domain",
@@ -48,7 +48,7 @@ def _dropped(case: Case, kinds: Container[str]) -> Iterator[Name]:
 def _drop_table(case: Case) -> Iterator[Hit]:
     for name in _dropped(case, ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")):
         by = relation_decider(case, name)
-        yield Hit(f"drops {name[1]} and all its rows; queries that use it fail", _UNUSED + "drop table …;", by)
+        yield Hit(f"drops {name[1]} and all its rows; queries that use it fail", _UNUSED.format(name[1]), by)
 
 
 DROP_TABLE = _rule(
@@ -80,7 +80,7 @@ DROP_TABLE = _rule(
 def _drop_view(case: Case) -> Iterator[Hit]:
     for name in _dropped(case, ("OBJECT_VIEW", "OBJECT_MATVIEW")):
         by, unless = relation_decider(case, name), _exists_again(case, case.catalog.resolve(name))
-        yield Hit(f"queries that read {name[1]} fail", _UNUSED + "drop view …;", by, unless=unless)
+        yield Hit(f"queries that read {name[1]} fail", _UNUSED.format(name[1]), by, unless=unless)
 
 
 def _exists_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
@@ -93,7 +93,7 @@ def _exists_again(case: Case, name: Name) -> Callable[[Catalog], bool]:
 DROP_VIEW = _rule(
     name="drop-view",
     stake="Every query that still reads the view fails.",
-    safe="drop view v;\ncreate view v as select …; -- in the same transaction, with at least the same columns",
+    safe="drop view v;\ncreate view v as select a from t; -- in the same transaction, with at least the same columns",
     check=_drop_view,
     examples=(
         bad("drop view v;"),
@@ -122,7 +122,7 @@ def _drop_column(case: Case) -> Iterator[Hit]:
     absent = table is not None and not table.partial and name not in table.columns
     if not column_in_use(case, name) or (absent and case.node.get("missing_ok")):
         return
-    safer = _UNUSED + f"alter table … drop column {name};"
+    safer = _UNUSED.format(name)
     message = f"drops the column {name} and its data; queries that name it fail"
     yield Hit(message, safer, created_by(case, table_column(case, name)))
 
@@ -158,13 +158,12 @@ def _drop_object(case: Case) -> Iterator[Hit]:
         if not (kind in TYPES and _named_here(case, name)):
             by, unless = decider(case, creation(case, kind, name)), _is_replaced(case, kind, name)
             message = f"queries and functions that use the {_OBJECT_TYPES[kind]} {name[1]} fail"
-            yield Hit(message, _UNUSED + "drop …;", by, unless=unless)
+            yield Hit(message, _UNUSED.format(name[1]), by, unless=unless)
 
 
 def _named_here(case: Case, name: Name) -> bool:
     """Whether this file gave the type its name, so that no application uses that name."""
-    renames = run_before(case, "RenameStmt")
-    return any(body["renameType"] in TYPES and body.get("newname") == name[1] for body in renames)
+    return any(body["renameType"] in TYPES for body in case.state.run_on("RenameStmt", name[1]))
 
 
 def _is_replaced(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]:
@@ -176,12 +175,13 @@ def _is_replaced(case: Case, kind: str, name: Name) -> Callable[[Catalog], bool]
 
 
 def _is_of_identity(catalog: Catalog, name: Name) -> bool:
-    return any(
-        f"{table.name[1]}_{column.name}_seq" == name[1]
-        for table in catalog.tables.values()
-        for column in table.columns.values()
-        if column.identity
-    )
+    parts = name[1].removesuffix("_seq").split("_")
+    for at in range(1, len(parts)):
+        table = catalog.table((name[0], "_".join(parts[:at])))
+        column = table.columns.get("_".join(parts[at:])) if table else None
+        if column and column.identity:
+            return True
+    return False
 
 
 DROP_OBJECT = _rule(
@@ -227,7 +227,7 @@ def _cascade(case: Case) -> Iterator[Hit]:
     for name in names:
         yield Hit(
             f"CASCADE also {verb} every object that depends on {name[1]}, none of which this file names",
-            "-- name each dependent object in a statement, and omit CASCADE",
+            "name each dependent object in a statement, and omit CASCADE",
         )
 
 
@@ -275,7 +275,7 @@ DROP_DATABASE = Rule(
     level=Level.ERROR,
     on=("DropdbStmt", "DropOwnedStmt"),
     stake="All of its data is lost. A migration is not the place for this.",
-    safe="-- do it manually, after a backup",
+    advice="do it manually, after a backup",
     check=_drop_database,
     examples=(
         bad("drop database app;"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import created_by, in_use, run_before
+from sqlmigrate.lint.rules.clients.origin import created_by, in_use
+from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names
 from sqlmigrate.sql.tree import bodies, options, qualified
@@ -78,7 +79,7 @@ def _drop_function(case: Case) -> Iterator[Hit]:
         if is_called and in_use(case, function):
             yield Hit(
                 f"calls of {name[1]} fail",
-                "drop function …;\ncreate function …;  -- in the same transaction, with a compatible signature",
+                f"create {name[1]} again in the same transaction, with a compatible signature",
                 created_by(case, function),
                 unless=_is_replaced(case, name, types, node),
             )
@@ -151,8 +152,8 @@ DROP_FUNCTION = Rule(
 
 
 def _existing(case: Case) -> Iterator[tuple[Function, Node]]:
-    """Yields the existing function of the name that CREATE FUNCTION uses, with the body of its CREATE."""
-    function = case.catalog.function(qualified(case.node["funcname"]))
+    """Yields the existing function of the name and schema that CREATE FUNCTION uses, with the body of its CREATE."""
+    function = case.catalog.functions.get(case.catalog.name_to_create(qualified(case.node["funcname"])))
     if function is not None and function.node is not None:
         yield function, function.node
 
@@ -162,9 +163,14 @@ def _signature(case: Case) -> Iterator[Hit]:
         for reason in _differences(node, case.node):
             yield Hit(
                 f"CREATE OR REPLACE of {function.name[1]} fails: {reason}",
-                f"drop function {function.name[1]}(…);\ncreate function …;  -- or create it under another name",
+                partial(objects.dropped_first, case, _signature_of(case, node)),
                 created_by(case, function),
             )
+
+
+def _signature_of(case: Case, existing: Node) -> Node:
+    """Returns the existing function, named as the statement names the new one."""
+    return objects.signature(case.node["funcname"], bodies(existing, "parameters"))
 
 
 def _differences(old: Node, new: Node) -> Iterator[str]:
@@ -213,7 +219,7 @@ def _ambiguous(case: Case) -> Iterator[Hit]:
         if same_start and all(parameter.optional for parameter in longer[len(shorter) :]):
             yield Hit(
                 f"a call of {name[1]} with {len(shorter)} arguments matches two functions: it fails as not unique",
-                f"drop function {name[1]}({', '.join(types)});  -- first, in this transaction",
+                partial(objects.without_overload, case, _signature_of(case, node)),
                 created_by(case, function),
                 unless=partial(_is_dropped, case, name, types),
             )
@@ -221,7 +227,7 @@ def _ambiguous(case: Case) -> Iterator[Hit]:
 
 def _is_dropped(case: Case, name: Name, types: list[str], _: Catalog) -> bool:
     """Whether the file drops the existing function after it creates the new one."""
-    objects = (item for body in run_before(case, "DropStmt") for item in body["objects"])
+    objects = (item for body in case.state.run_on("DropStmt", name[1]) for item in body["objects"])
     items = (item["ObjectWithArgs"] for item in objects if "ObjectWithArgs" in item)
     return any(qualified(item["objname"])[1] == name[1] and _argument_types(item) == types for item in items)
 
@@ -255,9 +261,17 @@ def _security_definer(case: Case) -> Iterator[Hit]:
     name = qualified(case.node["funcname"] if "funcname" in case.node else case.node["func"]["objname"])
     yield Hit(
         f"the caller's search_path decides which objects {name[1]} uses with its owner's privileges",
-        f"alter function {name[1]}(…) set search_path = pg_catalog, pg_temp;",
+        partial(objects.with_search_path, case, *_altered_function(case)),
         unless=lambda _: _path_is_set(case, name),
     )
+
+
+def _altered_function(case: Case) -> tuple[Node, str]:
+    """Returns the function that the statement creates or alters, and its kind."""
+    if "func" in case.node:
+        return case.node["func"], case.node.get("objtype", "OBJECT_FUNCTION")
+    kind = "OBJECT_PROCEDURE" if case.node.get("is_procedure") else "OBJECT_FUNCTION"
+    return objects.signature(case.node["funcname"], bodies(case.node, "parameters")), kind
 
 
 def _sets_path(clause: Node) -> bool:
@@ -267,9 +281,7 @@ def _sets_path(clause: Node) -> bool:
 
 def _path_is_set(case: Case, name: Name) -> bool:
     """Whether an ALTER FUNCTION of this file sets the function's search_path."""
-    altered = run_before(case, "AlterFunctionStmt")
-    actions = (item for body in altered if qualified(body["func"]["objname"])[1] == name[1] for item in body["actions"])
-    return any(map(_sets_path, actions))
+    return any(_sets_path(item) for body in case.state.run_on("AlterFunctionStmt", name[1]) for item in body["actions"])
 
 
 SECURITY_DEFINER = Rule(

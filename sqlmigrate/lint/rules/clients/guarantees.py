@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.usage import (
-    altered_subtypes,
     column_in_use,
     relation_in_use,
     table_column,
@@ -30,6 +30,8 @@ _CONSEQUENCES = {
     "exclude": "rows that conflict with each other can be stored",
     "": "rows that violate it can be stored",
 }
+# Names of primary keys: PostgreSQL's own, and those of other tools and handbooks.
+_PRIMARY = re.compile(r"_pkey$|_pk$|^pk_|_primary(_?key)?$|^primary_?key", re.IGNORECASE)
 _rule = partial(Rule, level=Level.WARNING, on=("AT_DropConstraint",))
 
 
@@ -56,15 +58,15 @@ def _drop_primary_key(case: Case) -> Iterator[Hit]:
             yield Hit(
                 f"without {name}, duplicate rows can be stored, INSERT … ON CONFLICT fails, "
                 "and logical replication stops",
-                "create unique index concurrently …;\n"
-                f"alter table … drop constraint {name}, add primary key using index …;",
+                f"build a unique index concurrently, then drop {name} and add the new primary key USING INDEX "
+                "in one ALTER TABLE",
                 created_by(case, constraint),
                 unless=_is_replaced(case, name, constraint),
             )
 
 
 def _is_primary(name: str, constraint: Constraint | None) -> bool:
-    return constraint.kind == "primary" if constraint else name.endswith("_pkey")
+    return constraint.kind == "primary" if constraint else _PRIMARY.search(name) is not None
 
 
 def _is_replaced(case: Case, name: str, old: Constraint | None) -> Callable[[Catalog], bool]:
@@ -106,6 +108,8 @@ DROP_PRIMARY_KEY = _rule(
     examples=(
         bad("alter table t drop constraint t_pkey;"),
         bad("alter table t drop constraint t_pkey;", "create table t (id int primary key);"),
+        bad("alter table users drop constraint users_pk;"),
+        bad('alter table users drop constraint "PK_users";'),
         bad("alter table t drop constraint p;", "create table t (id int, constraint p primary key (id));"),
         bad("alter table t drop constraint t_pkey, add primary key (a, b);", _KEYED),
         bad("alter table t drop constraint if exists t_pkey; alter table t add id uuid default f() primary key;"),
@@ -121,12 +125,16 @@ DROP_PRIMARY_KEY = _rule(
 
 def _drop_constraint(case: Case) -> Iterator[Hit]:
     for name, constraint in _dropped(case):
-        if constraint is None and "AT_SetNotNull" in altered_subtypes(case) and not _is_primary(name, constraint):
+        if (
+            constraint is None
+            and "AT_SetNotNull" in case.state.altered[case.name]
+            and not _is_primary(name, constraint)
+        ):
             yield Hit(f"whether {name} is the check constraint that NOT NULL makes redundant", certain=False)
         elif not _is_primary(name, constraint) and not (constraint and _is_redundant(case.table, constraint)):
             yield Hit(
                 f"without {name}, {_CONSEQUENCES[constraint.kind if constraint else '']}",
-                "-- keep it, or replace it in the same transaction: … add constraint … not valid;",
+                f"keep {name}, or replace it in the same transaction by a constraint that is NOT VALID",
                 created_by(case, constraint),
                 unless=_is_replaced(case, name, constraint),
             )
@@ -186,7 +194,7 @@ def _drop_not_null(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"{name} can become NULL, and applications that read it may not expect that",
-        "-- first release an application that handles NULL",
+        "first release an application that handles NULL",
         created_by(case, column),
         unless=at_end(case.name, lambda table: name in table.columns and table.columns[name].not_null is True),
     )
@@ -234,7 +242,7 @@ def _drop_default(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         f"INSERTs that omit {name} store NULL, or fail if it is NOT NULL",
-        "-- first release an application that always sets the column",
+        "first release an application that always sets the column",
         created_by(case, column),
         unless=at_end(case.name, lambda table: name in table.columns and has_value(table.columns[name])),
     )

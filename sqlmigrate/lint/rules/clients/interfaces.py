@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.facts.usage import column_in_use, decider, object_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.safer import objects
+from sqlmigrate.lint.safer.statements import advice
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
+from sqlmigrate.lint.schema.interpret.objects import view_name
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.sql.tree import options, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Index, Name
     from sqlmigrate.sql.parser import Node
 
@@ -21,7 +27,7 @@ _V = "create view v as select 1 as a, 2 as b;"
 
 
 def _view_columns(case: Case) -> Iterator[Hit]:
-    old = case.catalog.table(relation(case.node["view"]))
+    old = case.catalog.tables.get(view_name(case.catalog, case.node))
     if not case.node.get("replace") or old is None or old.kind != "view" or old.partial:
         return
     new: list[str | None] = [*strings(case.node.get("aliases", ()))]
@@ -36,7 +42,7 @@ def _view_columns(case: Case) -> Iterator[Hit]:
             continue
         yield Hit(
             f"CREATE OR REPLACE VIEW fails: {error}",
-            "-- keep the columns in their order and add new ones at the end",
+            "keep the columns in their order and add new ones at the end",
             decider(case, old.created),
         )
         return
@@ -59,6 +65,8 @@ VIEW_COLUMNS = Rule(
         good("create or replace view v as select 1 as a, 2 as b, 3 as c;", _V),
         good("create or replace view v as select * from t;", _V),
         good("create or replace view v as select 1 as c;"),
+        good("create schema s; set search_path to s, public; create or replace view v as select 1 as c;", _V),
+        good("create temp table t as select 1 as c; create or replace view v as select c from t;", _V),
         good("drop view v; create or replace view v as select 1 as c;", _V),
         good("alter view v rename b to c; create or replace view v as select 1 as a, 2 as c;", _V),
     ),
@@ -71,17 +79,27 @@ def _needed_index(case: Case) -> Iterator[Hit]:
     for name in dropped_names(case.node):
         index = case.catalog.index(name)
         if index is None:
-            yield from _by_default_name(case, name)
+            yield from () if is_gone(case.catalog, name) else _by_default_name(case, name)
         elif dependent := _dependent(case, index):
-            safer = "alter table … drop constraint …;" if index.constraint else "drop index …;  -- the parent's index"
-            yield Hit(f"DROP INDEX fails: {dependent} requires {name[1]}", safer, decider(case, index.created))
+            message = f"DROP INDEX fails: {dependent} requires {name[1]}"
+            yield Hit(message, partial(_with_dependent, case, index), decider(case, index.created))
+
+
+def _with_dependent(case: Case, index: Index) -> Safer:
+    if index.constraint:
+        return objects.without_constraint(case, index.table, index.name[1])
+    return advice(f"drop index {index.parent[1]} of the partitioned table" if index.parent else "")
 
 
 def _by_default_name(case: Case, name: Name) -> Iterator[Hit]:
     """Yields a hit for an unknown index whose name is PostgreSQL's default name of a constraint's index."""
     table = case.catalog.table((name[0], name[1].removesuffix("_pkey")))
-    if name[1].endswith("_pkey") and (table is None or table.partial):
-        yield Hit(f"DROP INDEX fails: a primary key requires {name[1]}", f"alter table … drop constraint {name[1]};")
+    is_key = name[1].endswith("_pkey") and (table is None or table.partial)
+    if is_key and not case.node.get("missing_ok"):
+        safer = partial(objects.without_constraint, case, (name[0], name[1].removesuffix("_pkey")), name[1])
+        yield Hit(f"DROP INDEX fails: a primary key requires {name[1]}", safer)
+    elif is_key:
+        yield Hit(f"whether {name[1]} exists; if it does, a primary key requires it", certain=False)
     elif name[1].endswith(("_key", "_excl")) and not case.node.get("missing_ok"):
         yield Hit(f"whether a constraint requires {name[1]}", certain=False)
 
@@ -131,8 +149,11 @@ NEEDED_INDEX = Rule(
         good("drop index concurrently t_pkey;", "create table t (a int); create index t_pkey on t (a);"),
         good("alter table t drop constraint t_a_key;", "create table t (a int unique);"),
         good("drop index if exists t_a_key;", "create table t (a int unique); alter table t drop constraint t_a_key;"),
+        good('alter table t drop constraint if exists "T_pkey"; drop index if exists "T_pkey";'),
+        good("drop table if exists t; drop index if exists t_pkey;"),
         good("drop index i;", _R + "create unique index i on r (a); create table t (a int references r);"),
         unsure("drop index concurrently t_a_key;"),
+        unsure("drop index if exists t_pkey;"),
     ),
 )
 

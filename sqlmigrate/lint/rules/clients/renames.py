@@ -20,18 +20,29 @@ from sqlmigrate.lint.facts.usage import (
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.clients.origin import at_end, created_by
+from sqlmigrate.lint.safer import objects
+from sqlmigrate.lint.safer.statements import advice
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS, ROUTINES, TYPES
 from sqlmigrate.sql.tree import qualified, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Catalog, Name
     from sqlmigrate.sql.parser import Node
 
 _OLD_NAME_FAILS = "queries that use the old name {name} fail"
 _MOVED = (*RELATIONS, *TYPES, *ROUTINES, "OBJECT_SEQUENCE", "OBJECT_EXTENSION")
 _rule = partial(Rule, level=Level.WARNING, on=("RenameStmt",))
+
+
+def _old_name(case: Case, **changes: str) -> Safer:
+    """Returns a view with the old name of a relation; other objects have only one name."""
+    if "relation" not in case.node or case.node.get("objectType", "OBJECT_TABLE") not in RELATIONS:
+        return advice("first release an application that finds the object under both names")
+    old = case.node["relation"]
+    return objects.seen_under_old_name(case, old, {**old, **changes})
 
 
 def _rename_table(case: Case) -> Iterator[Hit]:
@@ -43,7 +54,7 @@ def _rename_table(case: Case) -> Iterator[Hit]:
         return
     yield Hit(
         _OLD_NAME_FAILS.format(name=name[1]),
-        f"alter table {name[1]} rename to …;\ncreate view {name[1]} as select * from …;  -- in the same transaction",
+        partial(_old_name, case, relname=case.node.get("newname", "")),
         relation_decider(case, name),
         unless=_has_view(case, case.catalog.resolve(name)),
     )
@@ -92,8 +103,8 @@ def _rename_column(case: Case) -> Iterator[Hit]:
     elif column_in_use(case, name):
         yield Hit(
             _OLD_NAME_FAILS.format(name=name),
-            f"alter table … add column {node.get('newname')} …;\n"
-            "-- write to both, fill the new column in batches, release an application that reads it, drop the old one",
+            f"add {node.get('newname')} as a new column, write to both, fill it in batches, "
+            f"release an application that reads it, then drop {name}",
             created_by(case, table_column(case, name)),
         )
 
@@ -127,7 +138,9 @@ def _rename_object(case: Case) -> Iterator[Hit]:
     if case.kind == "AlterEnumStmt":
         name = qualified(node["typeName"])
         if "oldVal" in node and object_in_use(case, "OBJECT_TYPE", name) and not _value_is_new(case, name):
-            yield Hit(f"queries that use the value {node['oldVal']} of {name[1]} fail", "-- add a value; keep the old")
+            yield Hit(
+                f"queries that use the value {node['oldVal']} of {name[1]} fail", "add a value, and keep the old one"
+            )
         return
     kind, name = node["renameType"], _renamed(node)
     if kind in (*TYPES, *ROUTINES, "OBJECT_SCHEMA", "OBJECT_SEQUENCE") and object_in_use(case, kind, name):
@@ -164,7 +177,7 @@ RENAME_OBJECT = _rule(
     name="rename-object",
     on=("RenameStmt", "AlterEnumStmt"),
     stake="Every query and function that still uses the old name of the type, value, function or schema fails.",
-    safe="-- create it under the new name, release applications that use it, and drop the old one later",
+    advice="create it under the new name, release applications that use it, and drop the old one later",
     check=_rename_object,
     examples=(
         bad("alter type mood rename to feeling;"),
@@ -197,7 +210,7 @@ def _set_schema(case: Case) -> Iterator[Hit]:
     by = relation_decider(case, name) if kind in RELATIONS else decider(case, creation(case, kind, name))
     yield Hit(
         f"queries that use {name[1]} in its old schema fail",
-        f"create view … as select * from {node.get('newschema')}.{name[1]};  -- in the old schema, same transaction",
+        partial(_old_name, case, schemaname=node.get("newschema", "")),
         by,
         unless=_has_view(case, case.catalog.resolve(name)),
     )

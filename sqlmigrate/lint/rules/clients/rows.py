@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import conjuncts
+from sqlmigrate.lint.facts.questions import conjuncts, domain_default, domain_requires_value, implies_not_null
+from sqlmigrate.lint.facts.rows import NO_COLUMNS, is_emptied, rows_in
 from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relation_in_use, table_column
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import created_by, has_value
-from sqlmigrate.lint.schema.datatype import type_of
-from sqlmigrate.lint.schema.interpret.definitions import column_of
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
+from sqlmigrate.lint.rules.clients.origin import created_by, has_value, required_columns
+from sqlmigrate.lint.safer import batches
+from sqlmigrate.lint.schema.defaults import is_null
+from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.lint.schema.catalog import Column, Name
+    from sqlmigrate.lint.schema.state import Rows
     from sqlmigrate.sql.parser import Node
 
-_DELETE_BATCHES = "delete from … where id between 1 and 10000;  -- only the rows to delete, in batches"
-_BATCHES = "{verb} … where id between 1 and 10000;  -- and so on, each batch in its own transaction"
+_DELETE_BATCHES = "delete only the rows that are not needed, in batches that commit separately"
+_CHANGES_ROWS = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt")
+_DEFAULT = "give {name} a default, or leave it nullable, fill it in batches and set NOT NULL in a later file"
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
@@ -55,11 +61,12 @@ TRUNCATE = Rule(
 def _whole_table(case: Case) -> Iterator[Hit]:
     for kind, node in _changes(case):
         name = relation(node["relation"])
-        if relation_in_use(case, name) and _affects_all(case, kind, node):
-            action, verb = ("updates", "update") if kind == "UpdateStmt" else ("deletes", "delete from")
+        is_used = relation_in_use(case, name) and not is_emptied(case.catalog, case.state, case.catalog.resolve(name))
+        if is_used and _affects_all(case, kind, node):
+            action = "updates" if kind == "UpdateStmt" else "deletes"
             yield Hit(
                 f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
-                _BATCHES.format(verb=f"{verb} {name[1]}"),
+                partial(batches.in_batches, case, kind, node),
                 relation_decider(case, name),
             )
 
@@ -171,21 +178,37 @@ WHOLE_TABLE = Rule(
 
 
 def _required(case: Case) -> Iterator[Hit]:
-    if case.statement.body.get("objtype") != "OBJECT_TABLE" or not _has_rows(case):
+    if case.statement.body.get("objtype") != "OBJECT_TABLE":
         return
-    if case.kind == "AT_SetNotNull":
-        name, fails = case.node.get("name", ""), _is_still_empty(case)
-    else:
-        column = column_of(case.node["def"]["ColumnDef"], None)
-        name = column.name
-        exists = case.node.get("missing_ok") and table_column(case, name) is not None
-        fails = not exists and _lacks_value(case, column)
-    if fails:
-        yield Hit(
-            f"this fails if the table has rows: column {name} contains null values",
-            f"alter table … add column {name} … not null default …;",
-            relation_decider(case, case.name),
-        )
+    rows = rows_in(case.catalog, case.state, case.name)
+    for name in _null_columns(case, rows):
+        message = f"column {name} contains null values"
+        by = relation_decider(case, case.name)
+        if rows is not None and rows.some:
+            yield Hit(f"this fails: {message}", _DEFAULT.format(name=name), by)
+        elif not _has_rows(case):
+            return
+        elif rows is None:
+            yield Hit(f"this fails if the table has rows: {message}", _DEFAULT.format(name=name), by)
+        elif rows.some is None:
+            yield Hit(f"whether the table has rows; if it has, this fails: {message}", by=by, certain=False)
+        else:
+            yield Hit(f"whether applications insert rows without {name}, which fails from now on", certain=False)
+
+
+def _null_columns(case: Case, rows: Rows | None) -> Iterable[str]:
+    """Returns the columns that must not be NULL from now on, and are or become NULL in every row or in some."""
+    nulls = rows.nulls if rows else NO_COLUMNS
+    if case.kind == "AT_ValidateConstraint":
+        constraint = case.table.constraint(case.node.get("name", "")) if case.table else None
+        return [name for name in nulls if constraint and implies_not_null(constraint.expression, name)]
+    if case.kind == "AT_AddColumn":
+        column = column_of(case.node["def"]["ColumnDef"])
+        exists = case.node.get("missing_ok") and table_column(case, column.name) is not None
+        return [column.name] if not exists and _lacks_value(case, column) else ()
+    if case.node.get("def", {}).get("Constraint", {}).get("skip_validation"):
+        return ()
+    return [name for name in required_columns(case) if name in nulls or is_still_empty(case, name)]
 
 
 def _has_rows(case: Case) -> bool:
@@ -195,35 +218,30 @@ def _has_rows(case: Case) -> bool:
 
 
 def _lacks_value(case: Case, column: Column) -> bool:
-    """Whether a new column must have a value, by NOT NULL or its domain, and has none in existing rows."""
-    domain = case.catalog.type(column.type.name) if column.type else None
-    if not (column.not_null or (domain and domain.not_null)) or column.identity or column.generated:
+    """Whether a new column must have a value, by NOT NULL, a CHECK or its domain, and has none in existing rows."""
+    checks = column_constraints(case.node["def"]["ColumnDef"])
+    is_checked = any(implies_not_null(check.get("raw_expr"), column.name) for check in checks)
+    is_required = column.not_null or is_checked or domain_requires_value(case.catalog, column.type)
+    if not is_required or column.identity or column.generated:
         return False
     if column.default is None:
-        return domain is None or domain.default is None
-    return _is_null(column.default)
+        return domain_default(case.catalog, column.type) is None
+    return is_null(column.default)
 
 
-def _is_null(expression: Node) -> bool:
-    if "TypeCast" in expression:
-        return _is_null(expression["TypeCast"].get("arg", {}))
-    return bool(expression.get("A_Const", {}).get("isnull"))
-
-
-def _is_still_empty(case: Case) -> bool:
+def is_still_empty(case: Case, name: str) -> bool:
     """Whether this file added the column without a value, and no statement since can have set one."""
-    column = table_column(case, case.node.get("name", ""))
+    column = table_column(case, name)
     if column is None or column.created is None or column.created.file != case.state.file:
         return False
-    filled = has_value(column) or column.not_null
-    changes_rows = ("UpdateStmt", "DoStmt", "CallStmt", "SelectStmt", "MergeStmt", "InsertStmt", "TruncateStmt")
-    return not filled and not any(statement.kind in changes_rows for statement in case.state.statements())
+    filled = has_value(column) or column.not_null or not relation_in_use(case, case.name)
+    return not filled and not case.state.has_run(*_CHANGES_ROWS)
 
 
 REQUIRED = Rule(
     name="required-column",
     level=Level.ERROR,
-    on=("AT_AddColumn", "AT_SetNotNull"),
+    on=("AT_AddColumn", "AT_SetNotNull", "AT_AddConstraint", "AT_ValidateConstraint"),
     stake="It fails on a table with rows. On any table, later INSERTs of applications that omit the column fail.",
     safe="alter table t add column b int not null default 0; -- no rewrite, and INSERTs without b still work",
     check=_required,
@@ -235,6 +253,11 @@ REQUIRED = Rule(
         bad("alter table t add column b int; alter table t alter b set not null;"),
         down("alter table t add column b int not null;", "alter table t drop column b;", bad=True),
         bad("alter table t add column b int not null check (b > 0), add c int;"),
+        bad("alter table t add column b int check (b is not null);"),
+        bad("alter table t add b d;", "create table t (a int); create domain d as int check (value is not null);"),
+        bad("alter table t add column b int; alter table t add check (b is not null);"),
+        good("alter table t add column b int default 0 check (b is not null);"),
+        good("alter table t add column b int; alter table t add check (b is not null) not valid;"),
         good("alter table t add column b int not null default 0;"),
         good("alter table t add column b int;"),
         good("alter table t add column b bigserial not null;"),
@@ -244,6 +267,11 @@ REQUIRED = Rule(
         good("alter table t add column if not exists b int not null;", "create table t (a int, b int);"),
         good("alter table t add column b int; update t set b = 1; alter table t alter b set not null;"),
         good("alter table t add b d;", "create table t (a int); create domain d as int not null default 1;"),
+        bad("create table t (a int); insert into t values (1); alter table t add column b int not null;"),
+        bad("create table t (a int, b int); insert into t (a) values (1); alter table t alter b set not null;"),
+        bad("create table t (a int); insert into t values (null); alter table t add primary key (a);"),
+        unsure("truncate t; alter table t add column b int not null;"),
+        unsure("begin; delete from t; commit; begin; alter table t add column b int not null; commit;"),
     ),
 )
 
@@ -252,14 +280,20 @@ def _narrowing(case: Case) -> Iterator[Hit]:
     name = case.node.get("name", "")
     if case.state.down or case.statement.body.get("objtype") != "OBJECT_TABLE" or not column_in_use(case, name):
         return
-    column, new = table_column(case, name), type_of(case.node["def"]["ColumnDef"]["typeName"])
-    if column is not None and column.type is not None and is_narrower(column.type, new, case.catalog):
+    if is_emptied(case.catalog, case.state, case.name):
+        return
+    column, new = table_column(case, name), type_in(case.catalog, case.node["def"]["ColumnDef"]["typeName"])
+    old = column.type if column is not None else None
+    if (old is None and new.name in _NARROWEST) or (old is not None and is_narrower(old, new, case.catalog)):
         yield Hit(
-            f"not every {column.type} fits in {new}: this fails, or truncates or rounds values of {name}",
-            "-- add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
+            f"not every {old or 'other value'} fits in {new}: this fails, or truncates or rounds values of {name}",
+            "add a column of the new type, fill it in batches, fix the values that do not fit, then swap the names",
             created_by(case, column),
         )
 
+
+# Types that have no narrower type of their kind: whatever the column had, it had more values.
+_NARROWEST = ("int2", "bool", "float4", "char")
 
 NARROWING = Rule(
     name="narrowing-type",
@@ -277,6 +311,7 @@ NARROWING = Rule(
         bad("alter table t alter a type date;", "create table t (a timestamptz);"),
         bad("alter table t alter a type uuid using a::uuid;", "create table t (a text);"),
         bad("alter table t alter a type real;", "create table t (a double precision);"),
+        bad("alter table t alter a type smallint;"),
         good("alter table t alter a type varchar(50);", "create table t (a varchar(20));"),
         good("alter table t alter a type text;", "create table t (a varchar(20));"),
         good("alter table t alter a type bigint;", "create table t (a int);"),

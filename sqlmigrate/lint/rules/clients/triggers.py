@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.usage import altered_subtypes, relation_decider, relation_in_use
+from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.rules.clients.origin import at_end, run_before
+from sqlmigrate.lint.rules.clients.origin import at_end
 from sqlmigrate.sql.tree import constant, qualified, strings
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def _switched(case: Case) -> Iterator[Hit]:
     by = relation_decider(case, case.name)
     if case.kind in _OFF:
         yield Hit(f"{trigger} no longer fires, for the writes of all sessions", _SESSION_SETTING, by)
-    elif not altered_subtypes(case).intersection(_OFF):
+    elif not case.state.altered[case.name].intersection(_OFF):
         message = f"{trigger} now fires for the writes of all sessions; it did not see earlier rows"
         yield Hit(message, _SESSION_SETTING, by)
 
 
-_SESSION_SETTING = "-- test a session setting in the trigger's WHEN condition, and set it in this transaction"
+_SESSION_SETTING = "test a session setting in the trigger's WHEN condition, and set it in this transaction"
 
 
 SWITCHED = Rule(
@@ -81,14 +81,14 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
             continue
         yield Hit(
             f"what {trigger} maintained or checked is no longer maintained or checked",
-            "drop trigger …;\ncreate trigger …;  -- in the same transaction",
+            f"create a trigger {trigger} again in the same transaction",
             relation_decider(case, name),
             unless=_has_trigger(case.catalog.resolve(name), trigger),
         )
 
 
 def _created_here(case: Case, trigger: str) -> bool:
-    return any(body.get("trigname") == trigger for body in run_before(case, "CreateTrigStmt"))
+    return bool(case.state.run_on("CreateTrigStmt", trigger))
 
 
 def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:

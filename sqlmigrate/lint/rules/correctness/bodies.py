@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.schema.interpret.names import NAME_BYTES
-from sqlmigrate.sql.parser import SyntaxFault, TooDeep, parse, parse_plpgsql
+from sqlmigrate.sql.parser import SyntaxFault, TooDeep, check_plpgsql, parse
 from sqlmigrate.sql.tokens import tokens
 from sqlmigrate.sql.tree import options
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r'at or near "(.+)"', re.DOTALL)
 _LONG_WORD = re.compile(r'[^\W\d][\w$]{15,}|"[^"]{16,}"')
-# Messages that depend on types and columns, which only a server knows.
-_NEEDS_THE_SERVER = re.compile(r'"[^"]*\.[^"]*" is not a known variable|type|VARIADIC|does not exist')
+# Messages that depend on types and columns, which only a server knows; libpg_query takes an unknown type for a record.
+_NEEDS_THE_SERVER = re.compile(
+    r'"[^"]*\.[^"]*" is not a known variable|type|VARIADIC|does not exist|Not implemented'
+    r"|multiple-item INTO list|is not a scalar variable"
+)
 _F = "create function f() returns int language plpgsql as $$ "
 
 
@@ -27,23 +30,21 @@ def _check_body(case: Case) -> Iterator[Hit]:
     language = str(definition.get("language", "plpgsql")).lower()
     body = definition.get("as", "")
     text = str(body[0] if isinstance(body, list) else body)
-    fault = _fault(case.statement.text, text, language)
+    fault = _fault(case, text, language)
     if fault is None or isinstance(fault, TooDeep) or _NEEDS_THE_SERVER.search(fault.message):
         return
     at = _place(case.statement.text, text, fault)
     yield Hit(fault.message, node={"location": case.statement.start + at} if at else None)
 
 
-def _fault(statement: str, body: str, language: str) -> SyntaxFault | None:
+def _fault(case: Case, body: str, language: str) -> SyntaxFault | None:
     try:
         if language == "plpgsql":
-            parse_plpgsql(statement)
+            check_plpgsql(case.statement.text, {case.kind: case.node})
         elif language == "sql" and body:
             parse(body)
     except SyntaxFault as fault:
         return fault
-    except ValueError:
-        pass  # libpg_query parsed the body, but its tree is not valid JSON
     return None
 
 
@@ -93,6 +94,8 @@ BODY = Rule(
 
 def _check_length(case: Case) -> Iterator[Hit]:
     text = case.statement.text
+    if text.isascii() and '"' not in text and max(map(len, text.split())) <= NAME_BYTES:
+        return
     if not any(len(word.encode()) > NAME_BYTES for word in _LONG_WORD.findall(text)):
         return
     for token in tokens(text[:100_000]):

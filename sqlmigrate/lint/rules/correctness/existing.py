@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names, is_named
+from sqlmigrate.lint.schema.interpret.objects import view_name
 from sqlmigrate.lint.schema.interpret.tables import new_name
-from sqlmigrate.sql.tree import columns_in, qualified, relation, relations_in
+from sqlmigrate.sql.tree import columns_in, qualified, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Creation, Name, Table
     from sqlmigrate.sql.parser import Node
@@ -38,10 +39,9 @@ def _check_exists(case: Case) -> Iterator[Hit]:
             yield Hit(message, by=case.decider(created))
 
 
-def _dropped(case: Case) -> set[str]:
-    """Returns the columns and constraints that the same ALTER TABLE drops: PostgreSQL drops before it adds."""
-    drops = (command for command in case.statement.commands if command["subtype"] in _DROPS)
-    return {command.get("name", "") for command in drops}
+def _is_dropped(case: Case, *names: str) -> bool:
+    """Returns whether the same ALTER TABLE drops such a column or constraint: PostgreSQL drops before it adds."""
+    return any(name in case.statement.named(subtype) for subtype in _DROPS for name in names)
 
 
 def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one case for each kind of statement
@@ -52,8 +52,8 @@ def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one c
             yield from _relation(catalog, new_name(catalog, node["relation"]))
         case "CreateTableAsStmt":
             yield from _relation(catalog, new_name(catalog, node["into"]["rel"]))
-        case "ViewStmt" if not node.get("replace") and not _is_temporary(catalog, node):
-            yield from _relation(catalog, new_name(catalog, node["view"]))
+        case "ViewStmt" if not node.get("replace"):
+            yield from _relation(catalog, view_name(catalog, node))
         case "IndexStmt" if "idxname" in node:
             yield from _relation(catalog, (case.name[0], node["idxname"]))
         case "CreateSeqStmt":
@@ -77,7 +77,7 @@ def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one c
                 yield f"policy {node['policy_name']} of {table.name[1]} already exists", table.name, table.created
         case "AT_AddColumn" if case.table:
             column = case.table.columns.get(node["def"]["ColumnDef"].get("colname", ""))
-            if column and column.name not in _dropped(case):
+            if column and not _is_dropped(case, column.name):
                 created = column.created or case.table.created
                 yield f"column {column.name} of {case.name[1]} already exists", case.name, created
         case "AT_AddConstraint" if case.table:
@@ -98,14 +98,9 @@ def _relation(catalog: Catalog, name: Name) -> Iterator[Existing]:
         yield f"sequence {name[1]} already exists", name, catalog.sequences[name]
 
 
-def _is_temporary(catalog: Catalog, node: Node) -> bool:
-    """Returns whether a view reads a temporary table, and is therefore temporary itself."""
-    return any(catalog.resolve(name)[0] == "pg_temp" for name in relations_in(node["query"]))
-
-
 def _renamed(case: Case) -> Iterator[Existing]:
     kind, new, table = case.node["renameType"], case.node.get("newname", ""), case.table
-    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX"):
+    if kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_INDEX", "OBJECT_SEQUENCE"):
         yield from _relation(case.catalog, (case.name[0], new))
     elif table and kind == "OBJECT_COLUMN" and new in table.columns:
         yield f"column {new} of {case.name[1]} already exists", case.name, table.columns[new].created
@@ -133,7 +128,7 @@ def _added_constraint(case: Case, table: Table, body: Node) -> Iterator[Existing
     existing, message = same_name or primary_key, f"multiple primary keys for table {table.name[1]} are not allowed"
     if same_name:
         message = f"constraint {same_name.name} of {table.name[1]} already exists"
-    if existing and _dropped(case).isdisjoint((existing.name, *existing.columns)):
+    if existing and not _is_dropped(case, existing.name, *existing.columns):
         yield message, table.name, existing.created or table.created
 
 
@@ -174,6 +169,7 @@ EXISTS = Rule(
         good("alter table t add column a bigint, drop column a;", _T),
         good("create table s.t (a int);", _T),
         good("create table t (a int);", _T + "drop table t;"),
+        good("drop table t; create sequence s;", _T + "create sequence s owned by t.a;"),
         good("alter table t add column a int;", _T + "alter table t drop column a;"),
         good("create temp table t (a int);", _T),
         good("alter type mood add value if not exists 'ok';", _MOOD),
@@ -204,7 +200,7 @@ def _of_drop(case: Case) -> Iterator[Hit]:
         for table in (table for table in referring.values() if table.name not in dropped):
             used = next((name for name in dropped if name in table.reads), None)
             referred = next((constraint for constraint in table.constraints if constraint.references in dropped), None)
-            if used and _is_sure(catalog, used):
+            if used and _is_sure(catalog, used) and _is_sure(catalog, table.name):
                 yield _dependent(case, f"{table.kind} {table.name[1]}", used[1], table.created)
             elif referred and referred.references and _is_sure(catalog, table.name):
                 what = f"foreign key {referred.name} of {table.name[1]}"
@@ -214,24 +210,26 @@ def _of_drop(case: Case) -> Iterator[Hit]:
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         yield from _of_type(case, [catalog.resolve(name, catalog.types) for name in names])
     elif kind == "OBJECT_SCHEMA":
-        for table in _sure_tables(catalog):
-            if table.name[0] in {name for _, name in names}:
-                yield _dependent(case, table.name[1], table.name[0], table.created)
+        for name in (name for _, schema in names for name in catalog.tables.of_schema(schema)):
+            if _is_sure(catalog, name):
+                yield _dependent(case, name[1], name[0], catalog.tables[name].created)
 
 
-def _sure_tables(catalog: Catalog) -> Iterator[Table]:
-    return (table for table in catalog.tables.values() if _is_sure(catalog, table.name))
+def _sure_tables(catalog: Catalog, used: Iterable[Name]) -> list[Table]:
+    """Returns the tables that may use one of some types or functions."""
+    users = [table.name for _, name in used for table in catalog.using(name)]
+    return [catalog.tables[name] for name in catalog.tables.in_order(users) if _is_sure(catalog, name)]
 
 
 def _of_function(case: Case, dropped: list[Name]) -> Iterator[Hit]:
-    for table in _sure_tables(case.catalog):
+    for table in _sure_tables(case.catalog, dropped):
         for trigger, function in table.triggers.items():
             if function in dropped:
                 yield _dependent(case, f"trigger {trigger} of {table.name[1]}", function[1], table.created)
 
 
 def _of_type(case: Case, dropped: list[Name]) -> Iterator[Hit]:
-    for table in _sure_tables(case.catalog):
+    for table in _sure_tables(case.catalog, dropped):
         for column in (column for column in table.columns.values() if column.type):
             used = [name for name in dropped if column.type and is_named(case.catalog, column.type.name, name)]
             if used:
@@ -242,6 +240,8 @@ def _of_column(case: Case, table: Table, column: str) -> Iterator[Hit]:
     """Yields what depends on a column that is dropped or changes its type, or on a dropped key constraint."""
     if case.kind == "AT_DropConstraint":
         yield from _of_key(case, table, table.constraint(column))
+        return
+    if case.node.get("missing_ok") and not table.partial and column not in table.columns:
         return
     for view in (view for view in case.catalog.referring(table.name) if table.name in view.reads):
         sure = _reads_column(case, view, table, column)
@@ -285,7 +285,7 @@ def _reads_column(case: Case, view: Table, table: Table, column: str) -> bool | 
 def _dependent(case: Case, what: str, on: str, created: Creation | None) -> Hit:
     by = Decider.FILE if created is None else case.decider(created)
     return Hit(
-        f"cannot drop or change {on}: {what} depends on it", f"-- drop {what} first, and create it again after this", by
+        f"cannot drop or change {on}: {what} depends on it", f"drop {what} first, and create it again after this", by
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.versions import in_expressions, in_statement
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, good
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, generated_kind
-from sqlmigrate.sql.tree import options, qualified, walk
+from sqlmigrate.sql.tree import options, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _NEWEST = 18
-_NEW_FUNCTIONS = {"uuidv7": 18, "uuidv4": 18}
 _RETURNING = (18, "RETURNING WITH", lambda node: node.get("returningClause", {}).get("options"))
 # By the kind of the statement: the version, the feature, and whether the statement uses it.
 _OTHERS: dict[str, tuple[tuple[int, str, Callable[[Node], object]], ...]] = {
@@ -53,7 +53,8 @@ def _on(version: int, sql: str, *, bad: bool = False) -> Example:
 def _check_version(case: Case) -> Iterator[Hit]:
     if case.postgres >= _NEWEST:
         return
-    for since, what in _features(case):
+    features = (*_features(case), *in_statement(case), *in_expressions(case))
+    for since, what in dict.fromkeys(features):
         if since > case.postgres:
             yield Hit(f"{what} requires PostgreSQL {since}, so the statement fails on {case.postgres}")
 
@@ -115,8 +116,6 @@ def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
     )
     own = [id(body) for definition in definitions for body in column_constraints(definition)]
     for kind, body in walk(node):
-        if kind == "FuncCall" and (name := qualified(body.get("funcname", ()))[1]) in _NEW_FUNCTIONS:
-            yield _NEW_FUNCTIONS[name], f"{name}()"
         if kind == "ColumnDef" and body.get("storage_name"):
             yield 16, "STORAGE in a column definition"
         if kind == "Constraint":
@@ -163,6 +162,9 @@ NEWER = Rule(
         "AT_AddColumn",
         "AT_AddConstraint",
         "AT_ColumnDefault",
+        *("SelectStmt", "CreateTableAsStmt", "VariableSetStmt", "CreateSeqStmt", "AT_SetLogged", "AT_SetUnLogged"),
+        *("AT_SetStorage", "AT_SetStatistics", "CreateStatsStmt", "ClusterStmt", "AlterDomainStmt", "CreateDomainStmt"),
+        *("AT_DropConstraint", "RenameStmt", "CreatePolicyStmt", "AT_AlterColumnType", "CreateTrigStmt"),
     ),
     stake="The statement fails on the PostgreSQL version in the configuration, which does not have the feature.",
     safe="alter table t add column b int generated always as (a * 2) stored; -- before PostgreSQL 18",
@@ -185,10 +187,62 @@ NEWER = Rule(
         _on(17, "create table t (a int not null check (a > 0), b int generated always as (a * 2) stored);"),
         _on(15, "merge into t using u on t.a = u.a when matched then delete;"),
         _on(17, "alter table t add constraint c check (a > 0) not valid;"),
+        _on(15, "create view v as select a from (select 1 as a);", bad=True),
+        _on(15, "create table t (a text check (a is json));", bad=True),
+        _on(16, "select json_value(a, '$.b') from t;", bad=True),
+        _on(16, "alter table p set access method heap;"),
+        _on(17, "update t set a = 1 where b = 2 returning old.a;", bad=True),
+        _on(17, "create table t (a int not null); alter table t drop constraint t_a_not_null;", bad=True),
+        _on(17, "set transaction_timeout = '5s';"),
+        _on(16, "set transaction_timeout = '5s';", bad=True),
+        _on(16, "create function any_value(a int) returns int language sql as 'select a'; select any_value(1);"),
         _on(16, "grant maintain on t to r;", bad=True),
         _on(14, "create publication p for tables in schema s;", bad=True),
         good("alter table t add column b int generated always as (a * 2) virtual;"),
     ),
 )
 
-RULES = (NEWER,)
+
+def _check_older(case: Case) -> Iterator[Hit]:
+    if case.postgres >= _NEWEST and (what := _refused(case)):
+        yield Hit(f"{what} fails on PostgreSQL {_NEWEST} and newer; PostgreSQL {_NEWEST - 1} accepts it")
+
+
+def _refused(case: Case) -> str:
+    """Names what PostgreSQL 18 refuses in a statement; empty for other statements."""
+    node, table = case.node, case.table
+    match case.kind:
+        case "CreateStmt" if "partspec" in node and node["relation"].get("relpersistence") == "u":
+            return "an unlogged partitioned table"
+        case "AT_SetLogged" | "AT_SetUnLogged" if table is not None and table.kind == "partitioned":
+            return "SET LOGGED or UNLOGGED of a partitioned table"
+        case "AT_DropNotNull" if table is not None and table.parents and not table.bound:
+            parents = [case.catalog.tables[name] for name in table.parents if name in case.catalog.tables]
+            columns = [parent.columns.get(node.get("name", "")) for parent in parents if parent.created]
+            return (
+                "DROP NOT NULL of an inherited column" if any(column and column.not_null for column in columns) else ""
+            )
+    return ""
+
+
+_INHERITED = "create table p (a int not null); create table q () inherits (p);"
+
+OLDER = Rule(
+    name="needs-older-postgres",
+    level=Level.ERROR,
+    on=("CreateStmt", "AT_SetLogged", "AT_SetUnLogged", "AT_DropNotNull"),
+    stake="The statement fails on the PostgreSQL version in the configuration; only older versions accept it.",
+    safe="create table p (a int) partition by list (a);\ncreate unlogged table q partition of p default;",
+    check=_check_older,
+    examples=(
+        _on(18, "create unlogged table p (a int) partition by list (a);", bad=True),
+        _on(18, "create table p (a int) partition by list (a); alter table p set unlogged;", bad=True),
+        Example("alter table q alter a drop not null;", _INHERITED, bad=True),
+        _on(17, "create unlogged table p (a int) partition by list (a);"),
+        good("create unlogged table t (a int);"),
+        good("alter table p alter a drop not null;", _INHERITED),
+        good("alter table t set unlogged;"),
+    ),
+)
+
+RULES = (NEWER, OLDER)

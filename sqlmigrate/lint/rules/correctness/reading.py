@@ -42,7 +42,7 @@ DUPLICATE_VERSION = Rule(
     name="duplicate-version",
     level=Level.ERROR,
     stake="sqlmigrate runs nothing while two files have the same version: the history cannot tell them apart.",
-    safe="-- sqlmigrate renumber gives the pending migration the next version",
+    advice="`sqlmigrate renumber` gives the pending migration the next version",
     examples=(
         Example("select 1;", "select 1;", bad=True, name="V1.0.0-001__example.up.sql"),
         Example("select 1;", "select 1;", bad=True, name="V1.0.0-1__other.sql"),
@@ -55,7 +55,7 @@ MISNAMED = Rule(
     name="misnamed",
     level=Level.ERROR,
     stake="sqlmigrate runs nothing while a migrations directory contains an SQL file without a migration's name.",
-    safe="-- V1.0.0-002__create_tags.up.sql, or R__create_tags.sql for a repeatable migration",
+    advice="name it like V1.0.0-002__create_tags.up.sql, or R__create_tags.sql for a repeatable migration",
     examples=(
         Example("select 1;", "select 1;", bad=True, name="V2__example.sql"),
         Example("select 1;", "select 1;", bad=True, name="example.sql"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import indexes
 from sqlmigrate.lint.schema.datatype import BUILT_IN, type_of
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
@@ -37,23 +39,23 @@ def _check_concurrently(case: Case) -> Iterator[Hit]:
     if case.kind == "IndexStmt" and case.table is not None and case.table.kind == "partitioned":
         yield Hit(
             f"cannot create an index on partitioned table {case.name[1]} concurrently",
-            f"create index … on only {case.name[1]} (…);\n"
-            "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+            partial(indexes.created_on_partitions, case),
             table_decider(case, case.table),
         )
     if len(node.get("objects", ())) > 1:
         yield Hit(
             "DROP INDEX CONCURRENTLY does not support dropping multiple objects",
-            "drop index concurrently …;  -- one index in each statement",
+            partial(indexes.dropped, case),
         )
     if node.get("behavior") == "DROP_CASCADE":
-        yield Hit("DROP INDEX CONCURRENTLY does not support CASCADE", "drop index concurrently …;")
+        message = "DROP INDEX CONCURRENTLY does not support CASCADE"
+        yield Hit(message, partial(indexes.dropped, case))
     for name in dropped_names(node):
         index = case.catalog.index(name)
         table = case.catalog.tables.get(index.table) if index else None
         if table is not None and table.kind == "partitioned":
             message = f"cannot drop an index of partitioned table {table.name[1]} concurrently"
-            yield Hit(message, f"drop index {name[1]};", table_decider(case, table))
+            yield Hit(message, partial(indexes.dropped, case), table_decider(case, table))
 
 
 _LIST = "create table p (a int) partition by list (a); "
@@ -88,7 +90,7 @@ def _check_using_index(case: Case) -> Iterator[Hit]:
     if index is not None and (reason := _unfit(table, index)):
         yield Hit(
             f"USING INDEX fails: index {index.name[1]} {reason}",
-            f"create unique index concurrently … on {table.name[1]} (…);",
+            f"create a unique index on plain columns of {table.name[1]} concurrently, and use that",
             case.decider(index.created),
         )
 
@@ -145,7 +147,7 @@ def _check_partition_key(case: Case) -> Iterator[Hit]:
             yield Hit(
                 "a unique constraint on a partitioned table must include all partitioning columns: "
                 f"{missing} is missing",
-                f"({', '.join(dict.fromkeys((*columns, *filter(None, absent))))})",
+                f"make the key ({', '.join(dict.fromkeys((*columns, *filter(None, absent))))})",
                 table_decider(case, case.table),
                 node=node,
             )
@@ -210,7 +212,7 @@ PARTITION_KEY = Rule(
 
 
 def _check_key_types(case: Case) -> Iterator[Hit]:
-    for body, columns in _foreign_keys(case):
+    for body, columns in foreign_keys(case):
         table = case.catalog.table(relation(body["pktable"]))
         primary_key = table.primary_key if table else None
         referenced = strings(body.get("pk_attrs", ())) or (primary_key.columns if primary_key else ())
@@ -219,13 +221,13 @@ def _check_key_types(case: Case) -> Iterator[Hit]:
             if type_ and key_type and not _comparable(type_, key_type):
                 yield Hit(
                     f"the foreign key cannot be implemented: {name} is of type {type_}, {key} of type {key_type}",
-                    f"{name} {key_type}",
+                    f"declare {name} as {key_type}",
                     table_decider(case, table),
                     node=body,
                 )
 
 
-def _foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
+def foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
     """Yields the foreign keys of a statement, each with its columns and their types, if known."""
     keys = [(body, column) for body, column in _constraints(_elements(case)) if "pktable" in body]
     if not keys:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import END, Case, Hit, Rule, down
 from sqlmigrate.lint.schema.catalog import Table
+from sqlmigrate.lint.schema.defaults import plain_type, same_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,18 +20,19 @@ _SHOWN = 3
 
 
 def _check_down(case: Case) -> Iterator[Hit]:
-    before, after, state = case.state.origin, case.catalog, case.state
-    runs_code = any(statement.kind in ("DoStmt", "CallStmt") for statement in state.statements())
-    if before is None or after.uncertain or runs_code:
+    state = case.state
+    runs_code = state.has_run("DoStmt", "CallStmt")
+    if state.undoes < 0 or case.catalog.uncertain or runs_code:
         return
-    differences = [difference for difference in _differences(before, after, state.undoes) if difference]
+    before, after = case.catalog.changes()
+    differences = [difference for difference in _differences(case.catalog, before, after, state.undoes) if difference]
     if differences:
         more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         shown = "; ".join(differences[:_SHOWN]) + more
         yield Hit(f"the down file does not undo the up file: {shown}", by=Decider.EARLIER)
 
 
-def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
+def _differences(catalog: Catalog, before: Catalog, after: Catalog, up: int) -> Iterator[str]:
     """Yields what differs after both files from the schema before them; skips objects that no file created."""
     unsure = after.uncertain_names
     for name, old in before.tables.items():
@@ -40,7 +42,7 @@ def _differences(before: Catalog, after: Catalog, up: int) -> Iterator[str]:
         if new is None:
             yield f"{_kind(old)} {name[1]} is missing"
         elif old is not new and old.kind not in ("view", "matview"):
-            yield from _of_table(old, new, up)
+            yield from _of_table(catalog, old, new, up)
     for name, new in after.tables.items():
         if name not in before.tables and name[1] not in unsure and new.persistence != "t":
             if _is_of(new.created, up):
@@ -75,13 +77,14 @@ def _creations(objects: Mapping[Name, UserType | Function]) -> dict[Name, Creati
     return {name: definition.created for name, definition in objects.items()}
 
 
-def _of_table(old: Table, new: Table, up: int) -> Iterator[str]:
+def _of_table(catalog: Catalog, old: Table, new: Table, up: int) -> Iterator[str]:
     of = old.name[1]
     for name, column in old.columns.items():
         if name not in new.columns:
             yield f"column {of}.{name} is missing"
         else:
-            yield from (f"column {of}.{name} has a different {what}" for what in _changed(column, new.columns[name]))
+            changes = _changed(catalog, old.name, column, new.columns[name])
+            yield from (f"column {of}.{name} has a different {what}" for what in changes)
     yield from _remaining_columns(old, new, up)
     yield from _missing(of, "constraint", map(_constraint, old.constraints), map(_constraint, new.constraints))
     yield from _missing(of, "index", map(_index, old.indexes), map(_index, new.indexes))
@@ -115,10 +118,11 @@ def _missing(of: str, kind: str, old: Iterable[Comparable], new: Iterable[Compar
     yield from (f"{kind} on {of} ({', '.join(entry[1])}) is missing" for entry in old if entry not in existing)
 
 
-def _changed(old: Column, new: Column) -> Iterator[str]:
-    if old.type is not None and new.type is not None and old.type != new.type:
+def _changed(catalog: Catalog, table: Name, old: Column, new: Column) -> Iterator[str]:
+    types = [plain_type(catalog, column.type) for column in (old, new) if column.type]
+    if len(types) == 2 and types[0] != types[1]:
         yield "type"
-    if ((old.type and new.type) or old.default) and _bare(old.default) != _bare(new.default):
+    if (len(types) == 2 or old.default) and not same_default(catalog, table, old, new):
         yield "default"
     if old.not_null is not None and new.not_null is not None and old.not_null != new.not_null:
         yield "NOT NULL"
@@ -132,14 +136,6 @@ def _index(index: Index) -> Comparable:
     return index.unique, index.columns, index.method
 
 
-def _bare(tree: object) -> object:
-    """Returns an expression without the locations of its parts; NULL is None, because both mean no default."""
-    if isinstance(tree, dict):
-        is_null = tree.get("A_Const", {}).get("isnull")
-        return None if is_null else {key: _bare(value) for key, value in tree.items() if key != "location"}
-    return [_bare(item) for item in tree] if isinstance(tree, list) else tree
-
-
 def _is_of(created: Creation | None, file: int) -> bool:
     return created is not None and created.file == file
 
@@ -150,6 +146,8 @@ def _kind(table: Table) -> str:
 
 _T = "create table t (a int, b text); "
 
+_DROP_DEFAULT = "alter table t alter b drop default;"
+_MOOD = "create type m as enum ('a'); create table t (a public.m);"
 _KEYED = _T + "alter table t add constraint k unique (a);"
 
 UNDONE = Rule(
@@ -176,6 +174,10 @@ UNDONE = Rule(
         down("alter table t drop column c;", "alter table t add column c int;"),
         down("alter table t alter a type int;", "alter table t alter a type bigint;", _T),
         down("alter table t alter a drop default;", "alter table t alter a set default 1;", _T),
+        down("alter table t alter b set default ''::text;", _DROP_DEFAULT, "create table t (b text default '');"),
+        down("alter table t alter b set default 'y';", _DROP_DEFAULT, "create table t (b text default 'x');", bad=True),
+        down("alter table t alter b set default nextval('t_b_seq');", _DROP_DEFAULT, "create table t (b serial);"),
+        down("alter table t alter a type m using a::m;", "alter table t alter a type text;", _MOOD),
         down("alter table u rename to t;", "alter table t rename to u;", _T),
         down("alter table t add column a int;", "alter table t drop column a;", _T),
         down("alter table t add constraint l unique (a);", "alter table t drop constraint k;", _KEYED),
@@ -185,6 +187,8 @@ UNDONE = Rule(
         down("drop table t;", "do $$ begin execute format('create table %I (a int)', 't'); end $$;"),
         down("drop schema s cascade;", "create schema s; create table s.t (a int);"),
         down("create table t (a int);", "drop table t;"),
+        down("drop table t;", "create table t (a int); create sequence s; alter sequence s owned by t.a;"),
+        down("drop table t;", "create table t (a int); create sequence s;", bad=True),
     ),
 )
 

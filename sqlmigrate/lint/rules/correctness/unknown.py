@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import table_decider
-from sqlmigrate.lint.facts.references import Missing, complete_table, is_dropped, missing_in, missing_in_query
+from sqlmigrate.lint.facts.references import (
+    Missing,
+    catalog_after,
+    complete_table,
+    is_dropped,
+    key_fault,
+    missing_in,
+    missing_in_query,
+    persistence_fault,
+)
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import indexes
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
 from sqlmigrate.sql.tree import bodies, columns_in, qualified, relation, relations_in, strings, walk
@@ -18,20 +29,20 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.sql.parser import Node
 
-_QUERIES = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ViewStmt", "CreateTableAsStmt")
+QUERIES = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ViewStmt", "CreateTableAsStmt")
 _DROPPED = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_INDEX", "OBJECT_TYPE")
 _T = "create table t (a int, b text); "
 
 
 def _check_relations(case: Case) -> Iterator[Hit]:
-    if case.statement.inner or case.node.get("missing_ok"):
+    if not case.catalog.dropped or case.statement.inner or case.node.get("missing_ok"):
         return
-    for name in dict.fromkeys(_named(case)):
+    for name in dict.fromkeys(named(case)):
         if is_dropped(case.catalog, name):
             yield Hit(f"{name[1]} does not exist: this file or an earlier file drops or renames it")
 
 
-def _named(case: Case) -> Iterator[Name]:
+def named(case: Case) -> Iterator[Name]:
     """Yields the relations and types that a statement requires."""
     node = case.node
     match case.kind:
@@ -54,7 +65,7 @@ def _named(case: Case) -> Iterator[Name]:
             yield qualified(node["typeName"])
         case "InsertStmt" if "valuesLists" in node.get("selectStmt", {}).get("SelectStmt", {}):
             yield relation(node["relation"])
-        case kind if kind in _QUERIES and "intoClause" not in node:
+        case kind if kind in QUERIES and "intoClause" not in node:
             yield from relations_in(node)
 
 
@@ -70,7 +81,7 @@ GONE = Rule(
     level=Level.ERROR,
     on=(
         *("DropStmt", "CreateStmt", "AlterTableStmt", "TruncateStmt", "IndexStmt", "CreateTrigStmt"),
-        *("RefreshMatViewStmt", "RenameStmt", "AlterEnumStmt", *_QUERIES),
+        *("RefreshMatViewStmt", "RenameStmt", "AlterEnumStmt", *QUERIES),
     ),
     stake="The statement fails: the relation or type was dropped or renamed earlier.",
     safe="alter table t rename to u;\nalter table u add column a int;",
@@ -106,16 +117,10 @@ def _check_columns(case: Case) -> Iterator[Hit]:
         return
     reported: set[tuple[str, Name]] = set()
     for column, table, node in _missing(case):
-        if (column, table) not in reported and column not in _added(case):
+        if (column, table) not in reported and column not in case.statement.named("AT_AddColumn"):
             reported.add((column, table))
             by = table_decider(case, case.catalog.table(table))
             yield Hit(f"column {column} of {table[1]} does not exist", by=by, node=node if "location" in node else None)
-
-
-def _added(case: Case) -> set[str]:
-    """Returns the columns that the same ALTER TABLE adds."""
-    commands = (command for command in case.statement.commands if command["subtype"] == "AT_AddColumn")
-    return {command["def"]["ColumnDef"].get("colname", "") for command in commands}
 
 
 def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for each kind of statement
@@ -142,7 +147,7 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for eac
             yield from missing_in(catalog, relation(node["relation"]), strings(node.get("columns", ())), {})
         case "CreateStmt":
             yield from _of_new_table(case)
-        case kind if kind in _QUERIES:
+        case kind if kind in QUERIES:
             yield from _of_query(case)
         case kind if kind.startswith("AT_") and not node.get("missing_ok"):
             yield from missing_in(catalog, case.name, [node.get("name", "")], {})
@@ -188,7 +193,7 @@ COLUMN = Rule(
         *("AT_DropColumn", "AT_AlterColumnType", "AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"),
         *("AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity", "AT_SetExpression", "AT_DropExpression"),
         *("AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_AddConstraint", "AT_AddColumn"),
-        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *_QUERIES),
+        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *QUERIES),
     ),
     stake="The statement fails: the column does not exist.",
     safe="alter table t add column c int;\nalter table t alter column c set default 0;",
@@ -270,31 +275,32 @@ CONSTRAINT = Rule(
 
 
 def _check_referenced_key(case: Case) -> Iterator[Hit]:
-    if case.statement.inner:
+    if case.statement.inner or (case.node.get("if_not_exists") and case.table is not None):
         return
     for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
         name = case.catalog.resolve(relation(body["pktable"]))
-        table = complete_table(case.catalog, name)
         is_itself = name in (case.name, relation(case.node.get("relation", {})))
-        if table is None or is_itself or table.kind not in ("table", "partitioned"):
-            continue
-        referenced = set(strings(body.get("pk_attrs", ())))
-        usable = [index for index in table.indexes if index.unique and not index.predicate and not index.expressions]
-        if not (any(set(index.columns) == referenced for index in usable) if referenced else table.primary_key):
-            columns = f" ({', '.join(sorted(referenced))})" if referenced else ": it has no primary key"
-            yield Hit(
-                f"there is no unique constraint matching given keys for referenced table {table.name[1]}{columns}",
-                f"create unique index concurrently … on {table.name[1]} (…);",
-                table_decider(case, table),
-                node=body,
-            )
+        table = complete_table(catalog_after(case) if is_itself else case.catalog, name)
+        if table is not None and (fault := key_fault(table, body)):
+            safer = partial(indexes.after_unique_index, case, body, strings(body.get("pk_attrs", ())))
+            yield Hit(fault, safer, table_decider(case, table), node=body)
+        elif table is not None and not is_itself and (fault := persistence_fault(_persistence(case), table)):
+            yield Hit(fault, by=table_decider(case, table), node=body)
+
+
+def _persistence(case: Case) -> str:
+    """Returns the persistence of the table that gets the foreign key, or an empty string if it is unknown."""
+    if case.kind == "CreateStmt":
+        return str(case.node["relation"].get("relpersistence", "p"))
+    return case.table.persistence if case.table and case.table.created else ""
 
 
 NO_KEY = Rule(
     name="foreign-key-without-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint.",
+    stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint, "
+    "of a table that is at least as lasting.",
     safe="alter table r add constraint r_code_key unique using index r_code_key;\n"
     "alter table t add foreign key (code) references r (code) not valid;",
     check=_check_referenced_key,
@@ -306,6 +312,12 @@ NO_KEY = Rule(
         bad("create table u (a int references t (a));", _T + "create unique index i on t (a) where b <> '';"),
         bad("create table u (a int references t (a));", _T + "alter table t add unique (a, b);"),
         good("create table u (a int references t);", "create table t (a int primary key);"),
+        bad("create table u (id int primary key, a int, up int references u (a));"),
+        bad("create table u (id int, up int references u);"),
+        bad("alter table t add foreign key (a) references t (a) not valid;", _T),
+        bad("create table u (a int references r);", "create table r (a int, b int, primary key (a, b));"),
+        bad("create table u (a int references r);", "create unlogged table r (a int primary key);"),
+        good("alter table t add foreign key (a) references t (a) not valid, add unique (a);", _T),
         good("create table u (a int references t (a));", _T + "alter table t add unique (a);"),
         good("create table u (a int references t (a));", _T + "create unique index i on t (a);"),
         good("create table u (like t, foreign key (a, b) references t (a, b))", _T + "alter table t add unique (b, a)"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import is_new, table_decider
+from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, locks_all
+from sqlmigrate.lint.safer import indexes
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.sql.tree import is_on, options, relation
 
@@ -37,10 +40,9 @@ def _is_new_index(case: Case, index: Index | None) -> bool:
 
 def _check_create(case: Case) -> Iterator[Hit]:
     if not case.node.get("concurrent") and _adds_index(case) and not _is_partitioned(case):
-        index = ("unique " if case.node.get("unique") else "") + "index"
         yield Hit(
             f"CREATE INDEX builds an index on {case.name[1]} {BLOCKS_WRITES}",
-            f"create {index} concurrently {case.node.get('idxname', '…')} on {case.name[1]} (…);",
+            partial(indexes.created_concurrently, case),
         )
 
 
@@ -78,8 +80,7 @@ def _check_partitioned(case: Case) -> Iterator[Hit]:
     if is_recursive and _adds_index(case) and _is_partitioned(case):
         yield Hit(
             f"CREATE INDEX builds an index on every partition of {case.name[1]} {BLOCKS_WRITES}",
-            f"create index {case.node.get('idxname', '…')} on only {case.name[1]} (…);\n"
-            "create index concurrently … on …;  -- for each partition\nalter index … attach partition …;",
+            partial(indexes.created_on_partitions, case),
             table_decider(case, case.table),
         )
 
@@ -96,6 +97,7 @@ PARTITIONED = Rule(
     examples=(
         bad("create index i on p (a);", _PARTITIONED),
         bad("create index i on p (a);", "alter table p attach partition q for values from (0) to (9);"),
+        bad("create table q partition of p for values from (0) to (9); create index i on p (a);"),
         good("create index i on only p (a);", _PARTITIONED),
         good(_PARTITIONED + "create index i on p (a);"),
         good("create index concurrently i on p1 (a);", _PARTITIONED + "create table p1 partition of p default;"),
@@ -113,11 +115,13 @@ def _check_drop(case: Case) -> Iterator[Hit]:
         table = case.catalog.tables.get(index.table) if index else None
         if index is not None and (index.parent or index.constraint):
             continue  # the statement fails, which another rule reports
+        if index is None and node.get("missing_ok") and is_gone(case.catalog, name):
+            continue  # IF EXISTS skips the statement
         if table is not None and table.kind == "partitioned":
             continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
         if not _is_new_index(case, index):
             locked = table.name[1] if table else f"the table of {name[1]}"
-            yield Hit(locks_all("DROP INDEX", locked), f"drop index concurrently {name[1]};")
+            yield Hit(locks_all("DROP INDEX", locked), partial(indexes.dropped, case))
 
 
 DROP = Rule(
@@ -139,6 +143,7 @@ DROP = Rule(
         good("create index concurrently i on t (a); drop index i;"),
         good("drop index i;", _PARTITIONED + "create index i on p (a);"),
         good("drop table i;"),
+        good("alter table t drop constraint if exists t_a_key; drop index if exists t_a_key;"),
     ),
 )
 
@@ -157,7 +162,7 @@ def _check_reindex(case: Case) -> Iterator[Hit]:
     yield Hit(
         f"REINDEX {kind.upper()} {name} rebuilds indexes {BLOCKS_WRITES}; "
         "the ACCESS EXCLUSIVE lock on the index also blocks almost every read",
-        f"reindex {kind} concurrently {name};",
+        partial(indexes.reindexed, case),
     )
 
 
@@ -189,7 +194,7 @@ def _check_refresh(case: Case) -> Iterator[Hit]:
     if is_populated and not (case.node.get("concurrent") or case.node.get("skipData") or is_new(case)):
         yield Hit(
             f"REFRESH MATERIALIZED VIEW runs the query of {case.name[1]} {BLOCKS_ALL}",
-            f"refresh materialized view concurrently {case.name[1]};  -- needs a unique index on its columns",
+            partial(indexes.refreshed, case),
         )
 
 
@@ -204,6 +209,9 @@ REFRESH = Rule(
         bad("refresh materialized view m;"),
         bad("refresh materialized view s.m with data;"),
         bad("refresh materialized view m;", "create materialized view m as select 1 as a;"),
+        bad(
+            "refresh materialized view m;", "create materialized view m as select 1 as a; create unique index on m (a);"
+        ),
         good("refresh materialized view concurrently m;"),
         good("create materialized view m as select 1 as a; refresh materialized view m;"),
         good("refresh materialized view m;", "create materialized view m as select 1 as a with no data;"),
@@ -217,15 +225,12 @@ def _check_refresh_fails(case: Case) -> Iterator[Hit]:
     table = case.table
     if not case.node.get("concurrent") or table is None or table.kind != "matview":
         return
-    usable = (index for index in table.indexes if index.unique and not index.predicate and not index.expressions)
-    if not any(usable) and not table.partial:
-        missing, safer = "has no unique index on plain columns of all rows", "create unique index … on {} (…);"
+    message, by = f"REFRESH … CONCURRENTLY fails: {case.name[1]}", table_decider(case, table)
+    if not any(indexes.usable_for_refresh(table)) and not table.partial:
+        safer = "first create a unique index on columns that identify the rows, without WHERE"
+        yield Hit(f"{message} has no unique index on plain columns of all rows", safer, by)
     elif not table.populated:
-        missing, safer = "is not populated", "refresh materialized view {};"
-    else:
-        return
-    message = f"REFRESH … CONCURRENTLY fails: {case.name[1]} {missing}"
-    yield Hit(message, safer.format(case.name[1]), table_decider(case, table))
+        yield Hit(f"{message} is not populated", partial(indexes.populated, case), by)
 
 
 _VIEW = "create materialized view m as select 1 as a;"
@@ -255,9 +260,9 @@ REFRESH_FAILS = Rule(
 def _check_detach(case: Case) -> Iterator[Hit]:
     node, parent = case.node["def"]["PartitionCmd"], case.name[1]
     partition = relation(node["name"])
-    if not (node.get("concurrent") or is_new(case) or is_new(case, partition)):
-        safer = f"alter table {parent} detach partition {partition[1]} concurrently;"
-        yield Hit(locks_all("DETACH PARTITION", parent), safer)
+    child = case.catalog.table(partition)
+    if not (node.get("concurrent") or is_new(case) or (child is not None and case.state.hides(child))):
+        yield Hit(locks_all("DETACH PARTITION", parent), partial(indexes.detached, case))
 
 
 _P1 = "create table p1 partition of p for values from (0) to (9);"
@@ -284,8 +289,8 @@ DETACH = Rule(
 def _check_invalid(case: Case) -> Iterator[Hit]:
     if case.node.get("concurrent") and case.node.get("if_not_exists") and _adds_index(case):
         name = case.node.get("idxname")
-        safer = f"create index concurrently {name} on {case.name[1]} (…);"
-        yield Hit(f"IF NOT EXISTS keeps {name} if an interrupted build left it INVALID", safer)
+        message = f"IF NOT EXISTS keeps {name} if an interrupted build left it INVALID"
+        yield Hit(message, partial(indexes.created_concurrently, case))
 
 
 KEEPS_INVALID = Rule(

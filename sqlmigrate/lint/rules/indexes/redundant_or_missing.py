@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import indexed_first
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.schema.interpret.objects import index_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def _check_redundant(case: Case) -> Iterator[Hit]:
     old = next((old for old in table.indexes if old.name != new.name and _covers(old, new)), None)
     if old is not None:
         message = f"{new.name[1]} is redundant: {old.name[1]} starts with the same columns"
-        yield Hit(message, "-- omit this index", case.decider(old.created))
+        yield Hit(message, "omit this index", case.decider(old.created))
 
 
 def _covers(old: Index, new: Index) -> bool:
@@ -44,7 +46,7 @@ REDUNDANT = Rule(
     level=Level.WARNING,
     on=("IndexStmt",),
     stake="PostgreSQL updates the redundant index at every write, and no query needs it.",
-    safe="-- omit this index",
+    advice="omit this index",
     check=_check_redundant,
     examples=(
         bad("create index concurrently i on t (a);", _T + "create index on t (a);"),
@@ -66,7 +68,7 @@ REDUNDANT = Rule(
 
 def _check_foreign_key(case: Case) -> Iterator[Hit]:
     """Checks at the end of the file, since the index may follow the constraint."""
-    tables = (table for table in list(case.catalog.tables.values()) if not table.partial and not table.bound)
+    tables = (table for table in case.catalog.changed_tables() if not table.partial and not table.bound)
     for table in tables:
         for key in table.constraints:
             is_added = key.created is not None and key.created.file == case.state.file and key.kind == "foreign"
@@ -74,7 +76,7 @@ def _check_foreign_key(case: Case) -> Iterator[Hit]:
                 name, columns = table.name[1], ", ".join(key.columns)
                 yield Hit(
                     f"no index on {name} starts with ({columns}), the columns of foreign key {key.name}",
-                    f"create index concurrently on {name} ({columns});",
+                    partial(objects.indexed, case, table.name, key.columns),
                 )
 
 

@@ -129,7 +129,7 @@ def _check_advisory(case: Case) -> Iterator[Hit]:
     elif "pg_advisory_unlock" in calls and not case.state.advisory:
         yield Hit(
             "pg_advisory_unlock() releases a lock that the file did not take, perhaps the migration lock",
-            "select pg_advisory_xact_lock(…);",
+            "use pg_advisory_xact_lock(), which releases the lock when the transaction ends",
         )
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.holding import ALTERING, WRITING, exclusively_locked, is_bounded, reads_in_use, written
 from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import constraints
+from sqlmigrate.lint.safer.statements import moved
 from sqlmigrate.locks import Mode
 from sqlmigrate.locks.alter import mode_of
-from sqlmigrate.sql.tree import qualified, walk
+from sqlmigrate.sql.tree import by_identity, qualified, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Name
+    from sqlmigrate.sql.parser import Node
 
 _HEAD = "-- sqlmigrate: transaction=off\n\n"
+# No later statement of the file needs their result.
+_MAY_MOVE = ("AT_ValidateConstraint", "RefreshMatViewStmt", "ReindexStmt")
+_ELSEWHERE = "put the statement into a separate file, or before the statement that takes the lock"
 
 
 def _locked_table(case: Case) -> Name | None:
@@ -25,18 +33,22 @@ def _locked_table(case: Case) -> Name | None:
     return next((name for name, statement in case.state.locked.items() if statement is not case.statement), None)
 
 
+@by_identity
+def _is_exclusive(body: Node) -> bool:
+    """Returns whether a subcommand of an ALTER TABLE takes an ACCESS EXCLUSIVE lock."""
+    return any(mode_of(item["AlterTableCmd"]) is Mode.ACCESS_EXCLUSIVE for item in body["cmds"])
+
+
 def _check_slow(case: Case) -> Iterator[Hit]:
     held = _locked_table(case)
-    beside_alter = case.kind == "AT_ValidateConstraint" and any(
-        mode_of(command) is Mode.ACCESS_EXCLUSIVE for command in case.statement.commands
-    )
+    beside_alter = case.kind == "AT_ValidateConstraint" and _is_exclusive(case.statement.body)
     if not (held or beside_alter) or not (action := _slow_action(case)):
         return
     lock = "the same ALTER TABLE holds an ACCESS EXCLUSIVE lock, which blocks reads and writes"
-    safer = "alter table … validate constraint …;  -- in a separate statement and transaction"
+    safer: str | Callable[[], Safer] = partial(constraints.validated_later, case)
     if held:
         lock = _lock_on(case, held)
-        safer = "put the statement into a separate file, or before the statement that takes the lock"
+        safer = partial(moved, case) if case.kind in _MAY_MOVE else _ELSEWHERE
     yield Hit(f"{action} while {lock}", safer)
 
 
@@ -195,18 +207,20 @@ def _check_several(case: Case) -> Iterator[Hit]:
     if not held or case.state.down:  # a down file may revert several up files in one transaction
         return
     names = exclusively_locked(case.statement, case.catalog, case.state)
-    unrelated = [name for name in names if not any(_are_related(case, name, locked) for locked in held)]
+    unrelated = [name for name in names if not _is_related(case, name)]
     if unrelated:
         lock = _lock_on(case, next(iter(held)))
         message = f"the statement waits for an ACCESS EXCLUSIVE lock on {unrelated[0][1]} while {lock}"
         yield Hit(message, "change each table in a separate file")
 
 
-def _are_related(case: Case, first: Name, second: Name) -> bool:
-    """Whether the tables are the same, parent and child, or have a common parent."""
-    tables = case.catalog.tables
-    families = [{name, *(tables[name].parents if name in tables else ())} for name in (first, second)]
-    return not families[0].isdisjoint(families[1])
+def _is_related(case: Case, name: Name) -> bool:
+    """Whether a locked table is the table itself, its parent or its child, or has the same parent."""
+    held, table = case.state.locked, case.catalog.tables.get(name)
+    family = (name, *(table.parents if table else ()))
+    return any(
+        relative in held or any(child.name in held for child in case.catalog.children(relative)) for relative in family
+    )
 
 
 _REFERS = "create table r (id int primary key); create table t (a int references r); create table u (a int); "

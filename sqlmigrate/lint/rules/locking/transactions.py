@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer import objects
+from sqlmigrate.lint.safer.statements import moved, whole
 from sqlmigrate.lint.schema.interpret.changes import is_named
 from sqlmigrate.sql.classify import REFUSED, Sort, sort_of
-from sqlmigrate.sql.tree import constant, is_on, options, relations_in, strings, walk
+from sqlmigrate.sql.tree import constant, is_on, options, qualified, relations_in, strings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Name, UserType
+    from sqlmigrate.lint.schema.catalog import UserType
     from sqlmigrate.sql.parser import Node
 
 _REFUSED_IN_BLOCK = {
@@ -73,7 +76,7 @@ def _check_refused_in_block(case: Case) -> Iterator[Hit]:
         block = "a DO block" if case.statement.inner else "a transaction block"
         yield Hit(
             f"{name} cannot run inside {block}",
-            "move the statement out of the block: sqlmigrate then runs it outside a transaction",
+            partial(moved, case),
         )
 
 
@@ -111,7 +114,7 @@ NOT_IN_TRANSACTION = Rule(
 def _check_control(case: Case) -> Iterator[Hit]:
     if case.kind == END:
         if case.state.own_block:
-            yield Hit("unterminated transaction block", "commit;")
+            yield Hit("unterminated transaction block", "end the block with COMMIT")
         return
     sort, reason = sort_of(case.statement.text)
     if sort is Sort.REFUSED:
@@ -168,8 +171,9 @@ COMMIT_WITHOUT_BEGIN = Rule(
 
 
 def _check_own_transaction(case: Case) -> Iterator[Hit]:
-    if sort_of(case.statement.text)[0] is Sort.BEGIN:
-        message = _BEGIN_AGAIN if case.state.ran("TransactionStmt") else _BEGIN
+    is_again = case.state.ran("TransactionStmt")
+    if sort_of(case.statement.text)[0] is Sort.BEGIN and (is_again or not case.state.each_alone):
+        message = _BEGIN_AGAIN if is_again else _BEGIN
         yield Hit(message, "remove BEGIN and COMMIT, unless the file must commit in several parts")
 
 
@@ -185,6 +189,8 @@ OWN_TRANSACTION = Rule(
         bad("begin; alter table t add a int; commit;"),
         bad("begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("alter table t add a int;"),
+        bad(f"{_HEAD}begin; begin; alter table t add a int; commit;"),
+        good(f"{_HEAD}begin; alter table t add a int; commit; begin; alter table t add b int; commit;"),
         good("savepoint s; alter table t add a int; rollback to s;"),
         good("do $$ begin perform 1; end $$;"),
         good("create function f() returns int language sql begin atomic; select 1; end;"),
@@ -195,21 +201,28 @@ OWN_TRANSACTION = Rule(
 def _check_enum_value(case: Case) -> Iterator[Hit]:
     if not case.state.ran("AlterEnumStmt"):
         return
-    created = case.state.created
-    for name, type_ in case.catalog.types.items():
-        added = {value for value, birth in type_.values.items() if birth == created}
-        if type_.kind != "enum" or type_.created == created or not added:
-            continue
-        used = added & {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
-        if used and _may_use_type(case, name, type_):
+    constants = {constant({kind: body}) for kind, body in walk(case.node) if kind == "A_Const"}
+    values = sorted(value for value in constants if isinstance(value, str))
+    used = {type_.name: (type_, value) for value in values[::-1] for type_ in _added_to(case, value)}
+    for type_, value in used.values():
+        if _may_use_type(case, type_):
             yield Hit(
-                f"unsafe use of new value '{min(used)}' of enum type {name[1]}: "
+                f"unsafe use of new value '{value}' of enum type {type_.name[1]}: "
                 "a new enum value must be committed before it can be used",
-                "add the value in a separate file before this file",
+                partial(moved, case),
             )
 
 
-def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
+def _added_to(case: Case, value: str) -> Iterator[UserType]:
+    """Yields the enum types to which this transaction has added a value."""
+    created, types = case.state.created, case.catalog.types
+    for body in case.state.run_on("AlterEnumStmt", value):
+        enum = types.get(case.catalog.resolve(qualified(body["typeName"]), types))
+        if enum is not None and enum.created != created and enum.values.get(value) == created:
+            yield enum
+
+
+def _may_use_type(case: Case, enum: UserType) -> bool:
     """Whether a statement names the type, or reads a table that has or may have a column of the type."""
     type_nodes = (body for kind, body in walk(case.node) if kind in ("TypeName", "typeName"))
     type_names = (".".join(strings(body.get("names", ()))) for body in type_nodes)
@@ -218,7 +231,7 @@ def _may_use_type(case: Case, name: Name, enum: UserType) -> bool:
     return (
         any(is_named(case.catalog, type_name, enum.name) for type_name in type_names)
         or any(table is None or table.partial for table in tables)
-        or any(type_ is None or is_named(case.catalog, type_.name, name) for type_ in types)
+        or any(type_ is None or is_named(case.catalog, type_.name, enum.name) for type_ in types)
     )
 
 
@@ -261,14 +274,15 @@ def _check_set_local(case: Case) -> Iterator[Hit]:
     if case.kind == "VariableSetStmt":
         name, in_transaction = case.node.get("name"), state.own_block or case.statement.inner
         if case.node.get("is_local") and state.each_alone and not in_transaction:
-            yield Hit(f"SET LOCAL {name} has no effect: each statement of the file is its own transaction")
+            message = f"SET LOCAL {name} has no effect: each statement of the file is its own transaction"
+            yield Hit(message, partial(objects.without_local, case, case.node))
     elif state.earlier and not state.before and not state.in_transaction:
         last = state.earlier[-1]
         if last.kind == "VariableSetStmt" and last.body.get("is_local"):
             name = last.body.get("name")
             yield Hit(
                 f"SET LOCAL {name} has no effect on the statement: it ended with the previous transaction",
-                f"set {name} = …;  -- without LOCAL; sqlmigrate resets the setting after the file",
+                partial(objects.without_local, case, last.body, whole(case)),
             )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import is_new, proves_not_null, table_decider
+from sqlmigrate.lint.facts.questions import before_validations, domains_over, is_new, proves_not_null, table_decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.rewrites.new_columns import added_columns, is_table_in_use
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
+from sqlmigrate.lint.safer import constraints as safer
 from sqlmigrate.lint.schema.interpret.definitions import (
     column_constraints,
     column_of,
@@ -23,14 +25,10 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Name, Table
     from sqlmigrate.sql.parser import Node
 
-_USING_INDEX = "create unique index concurrently …;\nalter table … add constraint … {} using index …;"
 _BACKED_BY_INDEX = {
-    "CONSTR_UNIQUE": ("a unique constraint", _USING_INDEX.format("unique")),
-    "CONSTR_PRIMARY": ("a primary key", _USING_INDEX.format("primary key")),
-    "CONSTR_EXCLUSION": (
-        "an exclusion constraint",
-        "create a new table with the constraint and copy the rows in batches",
-    ),
+    "CONSTR_UNIQUE": "a unique constraint",
+    "CONSTR_PRIMARY": "a primary key",
+    "CONSTR_EXCLUSION": "an exclusion constraint",
 }
 
 
@@ -44,15 +42,16 @@ def _added(case: Case) -> Iterator[tuple[str, Node]]:
 
 
 def _check_set_not_null(case: Case) -> Iterator[Hit]:
-    name = _made_not_null(case)
-    if not name or is_new(case) or proves_not_null(case.table, name):
+    name, table = _made_not_null(case), before_validations(case, case.table)
+    if not name or is_new(case) or proves_not_null(table, name):
+        return
+    if table is not None and table.validated:
+        message = f"whether {table.validated[-1]}, which a file validates, proves that {name} has no NULL"
+        yield Hit(f"{message}; if not, this scans {case.name[1]}", certain=False)
         return
     yield Hit(
         f"making {name} NOT NULL scans {case.name[1]} {BLOCKS_ALL}",
-        f"alter table … add constraint {name}_not_null check ({name} is not null) not valid;\n"
-        f"alter table … validate constraint {name}_not_null;  -- in a separate transaction\n"
-        f"alter table … alter column {name} set not null;  -- the valid CHECK makes the scan unnecessary\n"
-        f"alter table … drop constraint {name}_not_null;",
+        partial(safer.made_not_null, case, name),
     )
 
 
@@ -63,7 +62,7 @@ def _made_not_null(case: Case) -> str:
     if case.kind == "AT_AddColumn":
         column = case.node["def"]["ColumnDef"]
         kinds = {body["contype"] for body in column_constraints(column)}
-        is_checked = column_of(column, None).generated == "virtual" and "CONSTR_NOTNULL" in kinds
+        is_checked = column_of(column).generated == "virtual" and "CONSTR_NOTNULL" in kinds
         return str(column.get("colname", "")) if is_checked else ""
     node = case.node["def"]["Constraint"]
     if node["contype"] != "CONSTR_NOTNULL" or node.get("skip_validation"):
@@ -102,6 +101,10 @@ SET_NOT_NULL = Rule(
         good(_SET_NOT_NULL, _UNPROVED + "alter table t validate constraint c;"),
         good("create table t (a int); alter table t alter a set not null;"),
         good("alter table t add constraint n not null a not valid;"),
+        bad("alter table t validate constraint t_a_fkey; alter table t alter a set not null;"),
+        bad("alter table t validate constraint c, alter a set not null;"),
+        unsure("alter table t validate constraint c; alter table t alter a set not null;"),
+        unsure(_SET_NOT_NULL, "alter table t validate constraint c;"),
     ),
 )
 
@@ -112,8 +115,7 @@ def _check_check(case: Case) -> Iterator[Hit]:
             on_column = f" on the new column {column}" if column else ""
             yield Hit(
                 f"adding a CHECK{on_column} scans {case.name[1]} {BLOCKS_ALL}",
-                "alter table … add constraint … check (…) not valid;\n"
-                "alter table … validate constraint …;  -- in a separate transaction",
+                partial(safer.checked_later, case),
                 node=node,
             )
 
@@ -142,20 +144,14 @@ CHECK = Rule(
 
 def _check_foreign_key(case: Case) -> Iterator[Hit]:
     for column, node in _added(case):
-        scans = not column or _has_value(case.node["def"]["ColumnDef"])
+        scans = not column or safer.has_value(case.node["def"]["ColumnDef"])
         if node["contype"] == "CONSTR_FOREIGN" and not node.get("skip_validation") and scans:
             yield Hit(
                 f"adding a foreign key scans {case.name[1]} under SHARE ROW EXCLUSIVE locks, "
                 "which block writes to both tables until the transaction ends",
-                "alter table … add constraint … foreign key (…) references … not valid;\n"
-                "alter table … validate constraint …;  -- in a separate transaction",
+                partial(safer.referenced_later, case),
                 node=node,
             )
-
-
-def _has_value(column: Node) -> bool:
-    """Whether existing rows get a value in the new column."""
-    return any(body["contype"] in ("CONSTR_DEFAULT", "CONSTR_GENERATED") for body in column_constraints(column))
 
 
 FOREIGN_KEY = Rule(
@@ -168,7 +164,10 @@ FOREIGN_KEY = Rule(
     check=_check_foreign_key,
     examples=(
         bad("alter table t add constraint f foreign key (a) references r (id);"),
-        bad("alter table t add foreign key (a) references r;", "create table t (a int); create table r (id int);"),
+        bad(
+            "alter table t add foreign key (a) references r;",
+            "create table t (a int); create table r (id int primary key);",
+        ),
         bad("alter table t add column a int default 1 references r;"),
         bad("alter table t add column a int, add foreign key (a) references r;"),
         bad("create table r (id int primary key); alter table t add foreign key (a) references r;"),
@@ -191,7 +190,7 @@ def _check_validate(case: Case) -> Iterator[Hit]:
             lock = "SHARE ROW EXCLUSIVE locks, which block writes to both tables"
         yield Hit(
             f"VALIDATE scans {case.name[1]} while the transaction that added {constraint.name} still holds {lock}",
-            "put VALIDATE CONSTRAINT into a separate file, or after a COMMIT",
+            partial(safer.validated_later, case),
         )
 
 
@@ -224,8 +223,8 @@ VALIDATE = Rule(
 def _check_index_build(case: Case) -> Iterator[Hit]:
     for _, node in _added(case):
         if node["contype"] in _BACKED_BY_INDEX and "indexname" not in node:
-            constraint, safer = _BACKED_BY_INDEX[node["contype"]]
-            yield Hit(f"adding {constraint} builds an index on {case.name[1]} {BLOCKS_ALL}", safer, node=node)
+            message = f"adding {_BACKED_BY_INDEX[node['contype']]} builds an index on {case.name[1]} {BLOCKS_ALL}"
+            yield Hit(message, partial(safer.built_concurrently, case), node=node)
 
 
 BUILDS_INDEX = Rule(
@@ -260,10 +259,13 @@ def _check_primary_key(case: Case) -> Iterator[Hit]:
         yield Hit("whether the index columns are NOT NULL; if not, the statement scans the table", certain=False)
         return
     nullable = [name for name in columns if not proves_not_null(case.table, name)]
-    if nullable:
+    if nullable and case.table.validated:
+        message = f"whether {case.table.validated[-1]}, which a file validates, proves that {nullable[0]} has no NULL"
+        yield Hit(message, certain=False)
+    elif nullable:
         yield Hit(
             f"making {', '.join(nullable)} NOT NULL for the primary key scans {case.name[1]} {BLOCKS_ALL}",
-            "first add a valid CHECK (… is not null), then run SET NOT NULL",
+            partial(safer.key_of_not_null_columns, case, nullable),
             table_decider(case, case.table),
         )
 
@@ -301,39 +303,46 @@ PRIMARY_KEY_USING = Rule(
 def _check_domain_constraint(case: Case) -> Iterator[Hit]:
     node = case.node
     adds = node.get("subtype") == "C" and not node["def"]["Constraint"].get("skip_validation")
-    if not adds and node.get("subtype") != "O":
+    validates = node.get("subtype") == "V"
+    if not adds and not validates and node.get("subtype") != "O":
         return
     name = case.catalog.resolve(qualified(node["typeName"]), case.catalog.types)
     domain = case.catalog.types.get(name)
     if domain is None or (case.decider(domain.created) is Decider.EARLIER and _is_used(case, name)):
         yield Hit(
             f"ALTER DOMAIN scans every table that uses {name[1]} {BLOCKS_WRITES}",
-            "alter domain … add constraint … check (…) not valid;\nalter domain … validate constraint …;",
+            "validate the constraint at a time of few writes"
+            if validates
+            else partial(safer.domain_checked_later, case),
             Decider.EARLIER if domain else Decider.FILE,
         )
 
 
 def _is_used(case: Case, domain: Name) -> bool:
     """Whether an existing table has, or may have, a column of the domain."""
-    tables = [table for table in case.catalog.tables.values() if not is_new(case, table.name)]
+    names = domains_over(case.catalog, domain[1])
+    tables = [table for name in names for table in case.catalog.using(name) if not is_new(case, table.name)]
     types = (column.type for table in tables for column in table.columns.values())
-    return bool(case.catalog.uncertain) or any(type_ and type_.name.rpartition(".")[2] == domain[1] for type_ in types)
+    return bool(case.catalog.uncertain) or any(type_ and type_.name.rpartition(".")[2] in names for type_ in types)
 
 
 DOMAIN_CONSTRAINT = Rule(
     name="domain-constraint-scans",
     level=Level.WARNING,
     on=("AlterDomainStmt",),
-    stake="Scans every table with a column of the domain under a SHARE lock, which blocks writes.",
-    safe="alter domain d add constraint c check (value <> '') not valid;\n"
-    "alter domain d validate constraint c; -- in a separate transaction",
+    stake="Scans every table with a column of the domain under a SHARE lock, which blocks writes. VALIDATE CONSTRAINT "
+    "of a domain takes the same lock, unlike that of a table.",
+    safe="alter domain d add constraint c check (value <> '') not valid; -- and VALIDATE it at a time of few writes",
     check=_check_domain_constraint,
     examples=(
         bad("alter domain d add constraint c check (value > 0);"),
         bad("alter domain d set not null;"),
         bad("alter domain d add check (value > 0);", "create domain d as int; create table t (a d);"),
+        bad("alter domain d set not null;", "create domain d as int; create domain e as d; create table t (a e);"),
+        bad("alter domain d validate constraint c;"),
         good("alter domain d add constraint c check (value > 0) not valid;"),
-        good("alter domain d validate constraint c;"),
+        good("alter domain d add check (value > 0);", "create domain d as int; create domain e as d;"),
+        good("alter domain d validate constraint c;", "create domain d as int; create table t (a int);"),
         good("create domain d as int; alter domain d add check (value > 0);"),
         good("alter domain d add check (value > 0);", "create domain d as int; create table t (a int);"),
         good("alter domain d set default 1;"),

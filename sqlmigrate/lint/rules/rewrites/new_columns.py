@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.questions import is_constrained_domain, is_new
+from sqlmigrate.lint.facts.questions import domain_default, is_constrained_domain, is_new
 from sqlmigrate.lint.facts.usage import decider
-from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
+from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.definitions import column_of
 from sqlmigrate.lint.schema.volatility import is_volatile
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _rule = partial(Rule, level=Level.WARNING, on=("AT_AddColumn",))
 
+_DOMAIN_DEFAULT = "add the column with DEFAULT NULL, drop that default, then fill the existing rows in batches"
+
 
 def is_table_in_use(case: Case) -> bool:
     """Whether the case changes an existing table, not another relation."""
@@ -31,7 +34,7 @@ def is_table_in_use(case: Case) -> bool:
 def added_columns(case: Case) -> Iterator[tuple[Column, Node]]:
     """Yields the column that ADD COLUMN adds to an existing table, with its ColumnDef."""
     node = case.node["def"]["ColumnDef"]
-    column = column_of(node, None)
+    column = column_of(node)
     exists = case.node.get("missing_ok") and case.table is not None and column.name in case.table.columns
     if is_table_in_use(case) and not exists:
         yield column, node
@@ -39,13 +42,16 @@ def added_columns(case: Case) -> Iterator[tuple[Column, Node]]:
 
 def _check_volatile_default(case: Case) -> Iterator[Hit]:
     for column, node in added_columns(case):
-        is_computed = column.generated or is_serial(node["typeName"])  # which other rules report
-        volatile = False if is_computed else is_volatile(column.default, case.catalog)
+        if column.generated or column.identity or is_serial(node["typeName"]):  # which other rules report
+            continue
+        inherited = domain_default(case.catalog, column.type) if column.default is None else None
+        volatile = is_volatile(inherited[1] if inherited else column.default, case.catalog)
         if volatile:
+            of_domain = f" from domain {inherited[0].name[1]}" if inherited else ""
             yield Hit(
-                f"the volatile default of {column.name} rewrites {case.name[1]} {BLOCKS_ALL}",
-                f"alter table … add column {column.name} …; alter table … alter column {column.name} set default …; "
-                "then update the existing rows in batches",
+                f"the volatile default of {column.name}{of_domain} rewrites {case.name[1]} {BLOCKS_ALL}",
+                _DOMAIN_DEFAULT if inherited else partial(batches.filled_in_batches, case, node),
+                decider(case, inherited[0].created) if inherited else Decider.FILE,
                 node=node,
             )
         elif volatile is None:
@@ -69,6 +75,12 @@ VOLATILE_DEFAULT = _rule(
         bad(_F, "create function f() returns text language sql as 'select md5(random()::text)';"),
         bad(_F, "create function f() returns text return random(1, 6)::text;"),
         bad(_F, "create function f() returns text language sql as 'select count(*)::text from u';"),
+        bad("alter table t add column a d;", "create domain d as uuid default gen_random_uuid();"),
+        bad("alter table t add column a e;", "create domain d as float default random(); create domain e as d;"),
+        bad("create domain d as bigint; alter domain d set default nextval('s'); alter table t add column a d;"),
+        good("alter table t add column a d default null;", "create domain d as uuid default gen_random_uuid();"),
+        good("alter table t add column a d[];", "create domain d as uuid default gen_random_uuid();"),
+        good("alter table t add column a d;", "create domain d as timestamptz default now();"),
         good(_F, "create function f() returns text language sql as 'select upper(current_user)';"),
         good("alter table t add column a timestamptz not null default now();"),
         good("alter table t add column a date default current_date;"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.bounds import implies_bound
@@ -9,7 +10,8 @@ from sqlmigrate.lint.facts.questions import default_partition, is_new, table_dec
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, locks_all
-from sqlmigrate.sql.tree import relation
+from sqlmigrate.lint.safer import partitions as safer
+from sqlmigrate.sql.tree import relation, unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _PARENT = "create table p (id int not null) partition by range (id); "
+_NULLABLE = "create table p (id int) partition by range (id); "
 
 
 def _check_attach(case: Case) -> Iterator[Hit]:
@@ -30,11 +33,13 @@ def _check_attach(case: Case) -> Iterator[Hit]:
         return
     keys = case.table.keys if case.table else ()
     has_check = child is not None and len(keys) == 1 and implies_bound(child, keys[0], node["bound"])
-    if not has_check and not _is_only_default(case, node["bound"]):
+    if not has_check and child is not None and child.validated:
+        message = f"whether {child.validated[-1]}, which a file validates, proves the bound of {name[1]}"
+        yield Hit(message, by=table_decider(case, child), certain=False)
+    elif not has_check and not _is_only_default(case, node["bound"]):
         yield Hit(
             f"ATTACH PARTITION scans {name[1]} {BLOCKS_ALL}",
-            f"alter table {name[1]} add constraint {name[1]}_bound check (… is not null and …) not valid;\n"
-            f"alter table {name[1]} validate constraint {name[1]}_bound;  -- in a separate transaction, before ATTACH",
+            partial(safer.attached_after_check, case),
             table_decider(case, child),
         )
     yield from _missing_parts(case, child)
@@ -48,15 +53,13 @@ def _missing_parts(case: Case, child: Table | None) -> Iterator[Hit]:
     by = table_decider(case, child)
     for index in parent.indexes:
         if not any(_matches(case, index, child, child_index) for child_index in child.indexes):
-            safer = f"create index concurrently … on {child.name[1]} (…);  -- like {index.name[1]}"
-            yield Hit(
-                f"ATTACH PARTITION builds an index like {index.name[1]} on {child.name[1]} {BLOCKS_ALL}", safer, by
-            )
+            message = f"ATTACH PARTITION builds an index like {index.name[1]} on {child.name[1]} {BLOCKS_ALL}"
+            yield Hit(message, partial(safer.attached_after_index, case, child, index), by)
     keys = [(key.columns, key.references) for key in child.constraints if key.kind == "foreign"]
     for key in parent.constraints:
         if key.kind == "foreign" and (key.columns, key.references) not in keys:
-            safer = f"alter table {child.name[1]} add foreign key … not valid;  -- like {key.name}; then VALIDATE it"
-            yield Hit(f"ATTACH PARTITION scans {child.name[1]} for foreign key {key.name} {BLOCKS_ALL}", safer, by)
+            advice = f"first add a foreign key like {key.name} to {child.name[1]} NOT VALID, and validate it later"
+            yield Hit(f"ATTACH PARTITION scans {child.name[1]} for foreign key {key.name} {BLOCKS_ALL}", advice, by)
 
 
 def _matches(case: Case, index: Index, child: Table, child_index: Index) -> bool:
@@ -97,7 +100,7 @@ ATTACH = Rule(
     examples=(
         bad("alter table p attach partition q for values from (10) to (20);"),
         bad(_ATTACH, _PARENT + "create table q (id int not null);"),
-        bad(_ATTACH, _PARENT + "create table q (id int, check (id >= 0 and id < 9));"),
+        bad(_ATTACH, _NULLABLE + "create table q (id int, check (id >= 0 and id < 9));"),
         bad(_ATTACH, _PARENT + "create table q (id int not null, check (id >= 0 and id < 10));"),
         bad(
             _ATTACH,
@@ -123,6 +126,7 @@ ATTACH = Rule(
         ),
         good("create table q (id int);" + _ATTACH),
         good("alter index p_idx attach partition q_idx;"),
+        unsure("alter table q validate constraint q_bound; " + _ATTACH),
     ),
 )
 
@@ -140,14 +144,17 @@ def _check_default(case: Case) -> Iterator[Hit]:
     default = default_partition(case.catalog, parent) if bound and not bound.get("is_default") else None
     if default is None or is_new(case, default.name):
         return
-    checks = (check for check in default.constraints if check.kind == "check" and check.valid)
-    if any("BoolExpr" in (check.expression or {}) for check in checks):
+    checks = [check for check in default.constraints if check.kind == "check" and check.valid]
+    excluding = unplaced(safer.excluding(case, parent, bound or {}))
+    if excluding and any(unplaced(check.expression) == excluding for check in checks):
+        return
+    if default.validated or any("BoolExpr" in (check.expression or {}) for check in checks):
         message = f"whether a CHECK of {default.name[1]}, the DEFAULT partition, excludes the rows of the new partition"
         yield Hit(message, by=table_decider(case, default), certain=False)
         return
     yield Hit(
         f"adding a partition scans {default.name[1]}, the DEFAULT partition, {BLOCKS_ALL}",
-        f"add a valid CHECK to {default.name[1]} that excludes the rows of the new partition, or detach it first",
+        partial(safer.added_after_check, case, parent, bound or {}, default),
         table_decider(case, default),
     )
 
@@ -167,14 +174,15 @@ DEFAULT_SCANS = Rule(
     check=_check_default,
     examples=(
         bad(_PARTITION_OF, _WITH_DEFAULT),
-        bad("create table q (id int);" + _ATTACH, _WITH_DEFAULT),
+        bad("create table q (id int not null);" + _ATTACH, _WITH_DEFAULT),
         bad(_PARTITION_OF, "alter table p attach partition d default;"),
         good(_PARTITION_OF, _WITH_DEFAULT + "drop table d;"),
         good("create table q (id int);" + _ATTACH, _WITH_DEFAULT + "alter table p detach partition d;"),
         good(_WITH_DEFAULT + _PARTITION_OF),
         good("create table q (id int);", _WITH_DEFAULT),
         good("create table d partition of p default;", _PARENT),
-        unsure(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);"),
+        good(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < 0 or id >= 9);"),
+        unsure(_PARTITION_OF, _WITH_DEFAULT + "alter table d add check (id < -1 or id >= 20);"),
     ),
 )
 
@@ -186,8 +194,7 @@ def _check_partition_of(case: Case) -> Iterator[Hit]:
     if bound is not None and not is_new(case, parent) and not exists:
         yield Hit(
             locks_all("CREATE TABLE … PARTITION OF", parent[1]),
-            f"create table {name[1]} (like {parent[1]} including all);\n"
-            f"alter table {parent[1]} attach partition {name[1]} for values …;",
+            partial(safer.created_alone, case, parent),
         )
 
 

@@ -9,6 +9,7 @@ from sqlmigrate.lint.facts.questions import is_new
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
+from sqlmigrate.lint.safer import objects
 from sqlmigrate.sql.tree import is_on, options, relation
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _keeps_rows(case: Case, current: str) -> bool:
 TABLESPACE = _rule(
     name="set-tablespace-rewrites",
     on=("AT_SetTableSpace", "AlterTableMoveAllStmt"),
-    safe="-- pg_repack --tablespace fast --table t",
+    advice="run pg_repack --tablespace fast --table t",
     check=_check_tablespace,
     examples=(
         bad("alter table t set tablespace fast;"),
@@ -108,7 +109,7 @@ def _check_vacuum_full(case: Case) -> Iterator[Hit]:
     tables = [relation(item["VacuumRelation"]["relation"]) for item in case.node.get("rels", ())]
     if not tables or any(not is_new(case, name) for name in tables):
         table = tables[0][1] if tables else "every table"
-        yield Hit(f"VACUUM FULL rewrites {table} {BLOCKS_ALL}", f"vacuum (analyze) …;  -- or {_ONLINE}")
+        yield Hit(f"VACUUM FULL rewrites {table} {BLOCKS_ALL}", partial(objects.vacuumed, case))
 
 
 VACUUM_FULL = _rule(
@@ -137,7 +138,7 @@ def _check_cluster(case: Case) -> Iterator[Hit]:
 CLUSTER = _rule(
     name="cluster-rewrites",
     on=("ClusterStmt",),
-    safe="-- pg_repack --order-by a --table t",
+    advice="run pg_repack --order-by a --table t",
     check=_check_cluster,
     examples=(
         bad("cluster t using i;"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import is_new, table_decider
@@ -10,6 +11,7 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.rules.rewrites.new_columns import is_table_in_use
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
+from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.schema.datatype import type_of
 
 if TYPE_CHECKING:
@@ -30,11 +32,11 @@ def _check_type(case: Case) -> Iterator[Hit]:
         case ColumnWork.REWRITE:
             yield Hit(f"{rewrite}{reason} {BLOCKS_ALL}", _NEW_COLUMN, change.by)
         case ColumnWork.SCAN:
-            safer = "drop the CHECK first, add it again NOT VALID, and VALIDATE it in a separate transaction"
-            yield Hit(f"changing {column}, which has a CHECK, scans {table} {BLOCKS_ALL}", safer, change.by)
+            message = f"changing {column}, which has a CHECK, scans {table} {BLOCKS_ALL}"
+            yield Hit(message, partial(objects.rechecked_later, case), change.by)
         case ColumnWork.INDEX:
-            safer = "drop the index first, and create it again with CREATE INDEX CONCURRENTLY"
-            yield Hit(f"changing {column} rebuilds an index on {table} {BLOCKS_ALL}", safer, change.by)
+            advice = "drop the index first, and create it again with CREATE INDEX CONCURRENTLY"
+            yield Hit(f"changing {column} rebuilds an index on {table} {BLOCKS_ALL}", advice, change.by)
 
 
 _TO_MOOD = "alter table t alter a type mood using a::mood;"

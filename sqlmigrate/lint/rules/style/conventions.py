@@ -6,9 +6,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.finding import Level
+from sqlmigrate.lint.finding import Level, Safer
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good
 from sqlmigrate.lint.rules.style.column_types import elements, is_lasting
+from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS
 from sqlmigrate.lint.schema.interpret.definitions import KINDS, column_constraints
 from sqlmigrate.lint.schema.interpret.tables import new_name
@@ -22,20 +23,22 @@ if TYPE_CHECKING:
 _NAMED = ("CONSTR_CHECK", "CONSTR_UNIQUE", "CONSTR_FOREIGN", "CONSTR_EXCLUSION")
 
 
-def _constraints(case: Case) -> Iterator[Node]:
-    """Yields the table and column constraints that a statement adds."""
+def _constraints(case: Case) -> Iterator[tuple[str, Node]]:
+    """Yields the table and column constraints that a statement adds, each with its column or an empty text."""
     for element in elements(case):
         if "Constraint" in element:
-            yield element["Constraint"]
+            yield "", element["Constraint"]
         else:
-            yield from column_constraints(element.get("ColumnDef", {}))
+            column = element.get("ColumnDef", {})
+            yield from ((column.get("colname", ""), body) for body in column_constraints(column))
 
 
 def _check_unnamed(case: Case) -> Iterator[Hit]:
-    for node in _constraints(case) if is_lasting(case) else ():
+    for column, node in _constraints(case) if is_lasting(case) else ():
         if node["contype"] in _NAMED and "conname" not in node and "indexname" not in node:
             kind = KINDS[node["contype"]].replace("foreign", "foreign key")
-            yield Hit(f"the {kind} constraint has no explicit name", "constraint … " + kind, node=node)
+            message = f"the {kind} constraint has no explicit name"
+            yield Hit(message, partial(objects.with_name, case, node, column), node=node)
 
 
 UNNAMED = Rule(
@@ -59,7 +62,9 @@ UNNAMED = Rule(
 )
 
 
-def _table_lacks(has: Callable[[Table], bool], message: str, safer: str) -> Callable[[Case], Iterator[Hit]]:
+def _table_lacks(
+    has: Callable[[Table], bool], message: str, safer: Callable[[Case], Safer]
+) -> Callable[[Case], Iterator[Hit]]:
     """Returns a check for new tables without a property at the end of the file; partitions inherit it."""
 
     def check(case: Case) -> Iterator[Hit]:
@@ -70,7 +75,7 @@ def _table_lacks(has: Callable[[Table], bool], message: str, safer: str) -> Call
 
         exists = case.node.get("if_not_exists") and name in case.catalog.tables
         if not (exists or case.state.down or "partbound" in case.node or name[0] == "pg_temp"):
-            yield Hit(message.format(name=name[1]), safer.format(name=name[1]), unless=is_fixed)
+            yield Hit(message.format(name=name[1]), partial(safer, case), unless=is_fixed)
 
     return check
 
@@ -85,7 +90,7 @@ KEY = Rule(
     check=_table_lacks(
         lambda table: table.primary_key is not None or table.partial,
         "{name} has no primary key",
-        "alter table {name} add column id bigint generated always as identity primary key;",
+        objects.keyed,
     ),
     examples=(
         bad("create table t (a int);"),
@@ -107,8 +112,12 @@ COMMENT = Rule(
     level=Level.NOTICE,
     on=("CreateStmt",),
     stake="A comment documents the purpose of the table in the database.",
-    safe="comment on table t is 'one row for each …';",
-    check=_table_lacks(lambda table: bool(table.comment), "{name} has no comment", "comment on table {name} is '…';"),
+    safe="comment on table t is 'one row for each order';",
+    check=_table_lacks(
+        lambda table: bool(table.comment),
+        "{name} has no comment",
+        lambda _: Safer(advice="describe in a comment what a row of the table is"),
+    ),
     examples=(
         bad("create table t (a int);"),
         bad("create table t (a int); comment on column t.a is 'x';"),
@@ -129,7 +138,7 @@ def _check_star(case: Case) -> Iterator[Hit]:
         if not case.state.down and _selects_star(query):
             yield Hit(
                 "* is expanded when the view is created, so columns added to the table later are not in the view",
-                "select a, b from …",
+                "name the columns instead",
             )
 
 
@@ -177,7 +186,7 @@ def _names(case: Case) -> Iterator[tuple[str, str]]:
             yield _RENAMED.get(node["renameType"], ""), node.get("newname", "")
     columns = (element["ColumnDef"] for element in elements(case) if "ColumnDef" in element)
     yield from (("column", column.get("colname", "")) for column in columns)
-    yield from (("constraint", body["conname"]) for body in _constraints(case) if "conname" in body)
+    yield from (("constraint", body["conname"]) for _, body in _constraints(case) if "conname" in body)
 
 
 _RENAMED = {
@@ -205,7 +214,7 @@ NAMING = Rule(
     level=Level.NOTICE,
     on=("CreateStmt", "CreateTableAsStmt", "ViewStmt", "AT_AddColumn", "AT_AddConstraint", "IndexStmt", "RenameStmt"),
     stake="Names that follow a pattern are predictable.",
-    safe='[tool.sqlmigrate.lint.naming]\ntable = "[a-z_]+"',
+    advice='set patterns in the configuration, such as naming = {table = "[a-z_]+"}, and follow them',
     check=_check_naming,
     examples=(
         _violation('create table "Orders" (id int);'),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.schema.interpret import changes, objects
+from sqlmigrate.lint.schema.interpret import changes, objects, sequences
 from sqlmigrate.lint.schema.interpret.tables import alter_table, create_table
 from sqlmigrate.sql.tree import relation, strings, walk
 
@@ -84,7 +84,12 @@ _CHANGES: dict[str, Callable[[Catalog, Node, Creation], None]] = {
     "DefineStmt": objects.define,
     "CreateFunctionStmt": objects.create_function,
     "AlterFunctionStmt": objects.alter_function,
-    "CreateSeqStmt": objects.create_sequence,
+    "CreateCastStmt": objects.create_cast,
+    "CreateExtensionStmt": objects.create_extension,
+    "ImportForeignSchemaStmt": objects.create_unknown,
+    "CallStmt": objects.create_unknown,
+    "CreateSeqStmt": sequences.create_sequence,
+    "AlterSeqStmt": sequences.alter_sequence,
     "CreateSchemaStmt": _create_schema,
     "CreateTrigStmt": objects.create_trigger,
     "CreatePolicyStmt": objects.create_policy,

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret.definitions import changed
+from sqlmigrate.lint.schema.interpret.dropping import drop_relation
+from sqlmigrate.lint.schema.interpret.sequences import rename_owner, rename_owning_column, rename_sequence
 from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Container, Iterable
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
+    from sqlmigrate.lint.schema.catalog import Creation, Name, Table
     from sqlmigrate.sql.parser import Node
 
 RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
@@ -23,21 +26,11 @@ _NAMES = {"List": "items", "TypeName": "names", "ObjectWithArgs": "objname"}
 def drop(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies DROP of any kind of object."""
     kind = node["removeType"]
-    for name in dropped_names(node):
-        if kind in RELATIONS:
-            _drop_relation(catalog, catalog.resolve(name))
-        elif kind == "OBJECT_INDEX":
-            catalog.drop_index(name)
-        elif kind in TYPES:
-            _drop_type(catalog, catalog.resolve(name, catalog.types))
-        elif kind in ROUTINES:
-            catalog.functions.pop(catalog.resolve(name, catalog.functions), None)
-        elif kind == "OBJECT_SEQUENCE":
-            sequence = catalog.resolve(name, catalog.sequences)
-            catalog.sequences.pop(sequence, None)
-            catalog.dropped.add(sequence)
-        elif kind == "OBJECT_SCHEMA":
-            _drop_schema(catalog, name[1])
+    drop_object = _DROPS.get(kind)
+    if drop_object is not None:  # PostgreSQL finds all objects before it drops the first
+        objects = _objects_of(catalog, kind)
+        for name in dict.fromkeys([catalog.resolve(name, objects) for name in dropped_names(node)]):
+            drop_object(catalog, name)
     if kind in ("OBJECT_TRIGGER", "OBJECT_POLICY"):
         _drop_of_table(catalog, node, kind)
 
@@ -52,7 +45,10 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies RENAME of any kind of object."""
     kind, new = node["renameType"], node.get("newname", "")
     name, part = relation(node.get("relation", {})), node.get("subname", "")
-    if kind in RELATIONS:
+    sequence = catalog.resolve(name, catalog.sequences)
+    if kind == "OBJECT_SEQUENCE" or (kind == "OBJECT_TABLE" and sequence in catalog.sequences):
+        rename_sequence(catalog, sequence, (sequence[0], new))
+    elif kind in RELATIONS:
         _rename_table(catalog, name, new)
     elif kind == "OBJECT_INDEX":
         _rename_index(catalog, name, new)
@@ -72,32 +68,24 @@ def rename(catalog: Catalog, node: Node, _: Creation) -> None:
 def set_schema(catalog: Catalog, node: Node, _: Creation) -> None:
     """Applies ALTER … SET SCHEMA."""
     kind, schema = node["objectType"], node.get("newschema", "")
-    if kind in RELATIONS:
+    sequence = catalog.resolve(relation(node.get("relation", {})), catalog.sequences)
+    if kind == "OBJECT_SEQUENCE" or (kind == "OBJECT_TABLE" and sequence in catalog.sequences):
+        rename_sequence(catalog, sequence, (schema, sequence[1]))
+    elif kind in RELATIONS:
         old = catalog.resolve(relation(node["relation"]))
         _replace_name(catalog, old, (schema, old[1]))
     elif kind in TYPES:
         name = catalog.resolve(qualified(node["object"]["List"]["items"]), catalog.types)
         user_type = catalog.types.pop(name, None)
         if user_type is not None:
-            catalog.types[schema, name[1]] = replace(user_type, name=(schema, name[1]))
-
-
-def _drop_relation(catalog: Catalog, name: Name) -> None:
-    """Drops a relation and its dependent views and foreign keys: with dependents, DROP succeeds only with CASCADE."""
-    catalog.drop(name)
-    for table in catalog.referring(name):
-        if name in table.reads or (name in table.parents and table.bound is not None):
-            _drop_relation(catalog, table.name)
-        elif any(constraint.references == name for constraint in table.constraints):
-            kept = tuple(constraint for constraint in table.constraints if constraint.references != name)
-            catalog.put(replace(table, constraints=kept))
+            catalog.put_type(replace(user_type, name=(schema, name[1])))
 
 
 def _drop_type(catalog: Catalog, name: Name) -> None:
     """Drops a type and the columns of the type: with such columns, DROP succeeds only with CASCADE."""
     catalog.types.pop(name, None)
     catalog.dropped.add(name)
-    for table in list(catalog.tables.values()):
+    for table in catalog.using(name[1]):
         kept = {
             key: column
             for key, column in table.columns.items()
@@ -115,11 +103,39 @@ def is_named(catalog: Catalog, written: str, name: Name) -> bool:
 
 def _drop_schema(catalog: Catalog, schema: str) -> None:
     catalog.schemas.pop(schema, None)
-    for name in [name for name in catalog.tables if name[0] == schema]:
+    catalog.dropped_schemas.add(schema)
+    for name in catalog.tables.of_schema(schema):
         catalog.drop(name)
-    for objects in (catalog.types, catalog.functions, catalog.sequences):
-        for name in [name for name in objects if name[0] == schema]:
+    for name in catalog.sequences.of_schema(schema):
+        catalog.drop_sequence(name)
+    for objects in (catalog.types, catalog.functions):
+        for name in objects.of_schema(schema):
             objects.pop(name)
+
+
+def _drop_function(catalog: Catalog, name: Name) -> None:
+    catalog.functions.pop(name, None)
+
+
+_DROPS: dict[str, Callable[[Catalog, Name], None]] = {
+    **dict.fromkeys(RELATIONS, drop_relation),
+    **dict.fromkeys(TYPES, _drop_type),
+    **dict.fromkeys(ROUTINES, _drop_function),
+    "OBJECT_INDEX": Catalog.drop_index,
+    "OBJECT_SEQUENCE": Catalog.drop_sequence,
+    "OBJECT_SCHEMA": lambda catalog, name: _drop_schema(catalog, name[1]),
+}
+
+
+def _objects_of(catalog: Catalog, kind: str) -> Container[Name]:
+    """Returns the objects among which DROP finds those of a kind."""
+    objects: dict[str, Container[Name]] = {
+        **dict.fromkeys(TYPES, catalog.types),
+        **dict.fromkeys(ROUTINES, catalog.functions),
+        "OBJECT_INDEX": catalog.index_tables,
+        "OBJECT_SEQUENCE": catalog.sequences,
+    }
+    return objects.get(kind, catalog.tables)
 
 
 def _drop_of_table(catalog: Catalog, node: Node, kind: str) -> None:
@@ -145,6 +161,7 @@ def _replace_name(catalog: Catalog, old: Name, new: Name) -> None:
     table = catalog.tables.get(old)
     if table is None:
         return
+    rename_owner(catalog, old, new)
     catalog.drop(old)
     indexes = tuple(replace(index, name=(new[0], index.name[1]), table=new) for index in table.indexes)
     catalog.put(replace(table, name=new, indexes=indexes))
@@ -178,6 +195,7 @@ def _with_name(table: Table, old: Name, new: Name) -> Table:
 
 def _rename_index(catalog: Catalog, name: Name, new: str) -> None:
     index = catalog.index(name)
+    catalog.dropped.add(catalog.resolve(name, catalog.index_tables))
     if index is None:
         _rename_table(catalog, name, new)  # ALTER INDEX accepts the name of a table too
         return
@@ -195,6 +213,7 @@ def _with_index_name(catalog: Catalog, table: Table, old: str, new: str) -> Tabl
 
 def _rename_column(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.touch(name)
+    rename_owning_column(catalog, table.name, old, new)
 
     def renamed(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(new if name == old else name for name in names)
@@ -243,19 +262,21 @@ def _tree_with(tree: Any, old: str, new: str) -> Any:
 
 def _rename_constraint(catalog: Catalog, name: Name, old: str, new: str) -> None:
     table = catalog.table(name)
+    catalog.dropped_constraints.add((catalog.resolve(name)[0], old))
     if table is not None:
         table = _with_index_name(catalog, table, old, new)
-        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new)))
+        validated = tuple(new if name == old else name for name in table.validated)
+        catalog.put(replace(table, constraints=changed(table.constraints, old, name=new), validated=validated))
 
 
 def _rename_type(catalog: Catalog, old: Name, new: str) -> None:
     user_type = catalog.types.pop(old, None)
     if user_type is None:
         return
-    catalog.types[old[0], new] = replace(user_type, name=(old[0], new))
+    catalog.put_type(replace(user_type, name=(old[0], new)))
     catalog.dropped.add(old)
     names = {old[1]: new, f"{old[0]}.{old[1]}": f"{old[0]}.{new}"}
-    for table in list(catalog.tables.values()):
+    for table in catalog.using(old[1]):
         columns = {
             name: replace(column, type=column.type._replace(name=names[column.type.name]))
             for name, column in table.columns.items()
@@ -273,7 +294,15 @@ def _rename_function(catalog: Catalog, name: Name, new: str) -> None:
 
 
 def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
+    catalog.dropped_schemas.add(old)
+    catalog.dropped_schemas.discard(new)
     if old in catalog.schemas:
         catalog.schemas[new] = catalog.schemas.pop(old)
-    for name in [name for name in catalog.tables if name[0] == old]:
+    for name in catalog.tables.of_schema(old):
         _replace_name(catalog, name, (new, name[1]))
+    for name in catalog.sequences.of_schema(old):
+        rename_sequence(catalog, name, (new, name[1]))
+    for name in catalog.types.of_schema(old):
+        catalog.put_type(replace(catalog.types.pop(name), name=(new, name[1])))
+    for name in catalog.functions.of_schema(old):
+        catalog.functions[new, name[1]] = replace(catalog.functions.pop(name), name=(new, name[1]))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
-from sqlmigrate.lint.schema.interpret.names import constraint_name
-from sqlmigrate.sql.tree import bodies, columns_in, relation, strings
+from sqlmigrate.lint.schema.interpret.names import constraint_name, taken_in
+from sqlmigrate.lint.schema.typenames import type_in
+from sqlmigrate.sql.tree import bodies, by_identity, columns_in, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,8 +29,15 @@ _BACKED = ("primary", "unique", "exclude")
 _NOT_NULL = ("CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
-def column_of(node: Node, created: Creation | None) -> Column:
-    """Returns the column of a ColumnDef, without its constraints."""
+def new_column(catalog: Catalog, node: Node, created: Creation) -> Column:
+    """Returns the column that a ColumnDef creates, without its constraints."""
+    type_ = type_in(catalog, node["typeName"]) if "typeName" in node else None
+    return replace(column_of(node), type=type_, created=created)
+
+
+@by_identity
+def column_of(node: Node) -> Column:
+    """Returns the column of a ColumnDef, without its constraints, and with its type as it is written."""
     constraints = {body["contype"]: body for body in column_constraints(node)}
     generated = constraints.get("CONSTR_GENERATED")
     serial = "typeName" in node and is_serial(node["typeName"])
@@ -41,7 +50,6 @@ def column_of(node: Node, created: Creation | None) -> Column:
         identity=constraints.get("CONSTR_IDENTITY", {}).get("generated_when", ""),
         generated=generated_kind(generated) if generated else "",
         collation=collation_of(node),
-        created=created,
     )
 
 
@@ -73,6 +81,7 @@ def constraint_of(node: Node, column: str, catalog: Catalog, created: Creation |
         references=catalog.resolve(relation(node["pktable"])) if "pktable" in node else None,
         referenced=tuple(strings(node.get("pk_attrs", ()))),
         no_inherit=bool(node.get("is_no_inherit")),
+        on_delete=node.get("fk_del_action", ""),
         created=created,
     )
 
@@ -94,6 +103,8 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, crea
     An unnamed NOT NULL of a column is stored only as `Column.not_null`.
     """
     if node["contype"] not in KINDS or (column and node["contype"] == "CONSTR_NOTNULL" and "conname" not in node):
+        return table
+    if len(table.constraints) > limits.PARTS:  # the catalog keeps no more
         return table
     constraint = constraint_of(node, column, catalog, created)
     used = index_used(catalog, table, node)
@@ -142,8 +153,8 @@ def _taken(catalog: Catalog, table: Table, constraint: Constraint) -> Callable[[
     names = {constraint.name for constraint in table.constraints}
     if constraint.kind not in _BACKED:
         return names.__contains__
-    schema = table.name[0]
-    return lambda name: name in names or (schema, name) in catalog.index_tables or (schema, name) in catalog.tables
+    is_relation = taken_in(catalog, table.name[0])
+    return lambda name: name in names or is_relation(name)
 
 
 def _index_behind(table: Table, constraint: Constraint, node: Node, created: Creation | None) -> Index:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
-from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, column_constraints, without
-from sqlmigrate.lint.schema.interpret.names import free_name, index_name
+from sqlmigrate.lint.schema.interpret.names import free_name, index_name, taken_in
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
+from sqlmigrate.lint.schema.typenames import type_in
+from sqlmigrate.sql.builtin import STEADY, VOLATILE
 from sqlmigrate.sql.tree import (
     bodies,
     columns_in,
@@ -24,7 +25,28 @@ from sqlmigrate.sql.tree import (
 )
 
 if TYPE_CHECKING:
+    from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.sql.parser import Node
+
+# Extensions that create types and functions, but no relations.
+_WITHOUT_TABLES = frozenset(
+    (
+        *("btree_gin", "btree_gist", "citext", "cube", "earthdistance", "fuzzystrmatch", "hstore", "intarray", "isn"),
+        *("ltree", "pg_trgm", "pgcrypto", "tablefunc", "unaccent", "uuid-ossp", "vector"),
+    )
+)
+_OTHER_FUNCTIONS = (
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "coalesce",
+    "generate_series",
+    "unnest",
+    "string_agg",
+    "array_agg",
+)
 
 
 def create_index(catalog: Catalog, node: Node, created: Creation) -> None:
@@ -43,9 +65,7 @@ def create_index(catalog: Catalog, node: Node, created: Creation) -> None:
 def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | None) -> Index:
     """Returns the index that a CREATE INDEX creates."""
     elements = bodies(node, "indexParams")
-    name = node.get("idxname") or index_name(
-        table.name[1], elements, lambda candidate: (table.name[0], candidate) in catalog.index_tables
-    )
+    name = node.get("idxname") or index_name(table.name[1], elements, taken_in(catalog, table.name[0]))
     only = table.kind == "partitioned" and not node["relation"].get("inh")
     return Index(
         name=(table.name[0], name),
@@ -62,13 +82,20 @@ def index_of(catalog: Catalog, table: Table, node: Node, created: Creation | Non
     )
 
 
+def view_name(catalog: Catalog, node: Node) -> Name:
+    """Returns the name of a view to create; a view that reads a temporary table is temporary itself."""
+    schema, name = new_name(catalog, node["view"])
+    reads = (catalog.resolve(read) for read in relations_in(node["query"]))
+    return "pg_temp" if any(read[0] == "pg_temp" for read in reads) else schema, name
+
+
 def create_view(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE VIEW; a view with columns of unknown name is partial."""
     reads = tuple(catalog.resolve(name) for name in relations_in(node["query"]))
     names = strings(node.get("aliases", ())) or output_names(catalog, node["query"])
     catalog.put(
         Table(
-            new_name(catalog, node["view"]),
+            view_name(catalog, node),
             "view",
             {name: Column(name) for name in names if name is not None},
             partial=None in names,
@@ -103,7 +130,9 @@ def create_table_as(catalog: Catalog, node: Node, created: Creation) -> None:
 
 
 def select(catalog: Catalog, node: Node, created: Creation) -> None:
-    """Applies SELECT … INTO, which creates a table."""
+    """Applies SELECT … INTO, which creates a table, and calls of functions, which may create any."""
+    if catalog.complete and any(_may_create(catalog, body) for kind, body in walk(node) if kind == "FuncCall"):
+        catalog.complete = False
     if "intoClause" in node:
         create_table_as(catalog, {"into": node["intoClause"], "query": {"SelectStmt": node}}, created)
 
@@ -118,7 +147,7 @@ def refresh(catalog: Catalog, node: Node, _: Creation) -> None:
 def create_enum(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS ENUM."""
     name = catalog.name_to_create(qualified(node["typeName"]))
-    catalog.types[name] = UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), created=created)
+    catalog.put_type(UserType(name, "enum", dict.fromkeys(strings(node.get("vals", ()))), created=created))
 
 
 def alter_enum(catalog: Catalog, node: Node, created: Creation) -> None:
@@ -130,17 +159,17 @@ def alter_enum(catalog: Catalog, node: Node, created: Creation) -> None:
         values[node.get("newVal", "")] = values.pop(node["oldVal"], None)
     else:
         values.setdefault(node.get("newVal", ""), created)
-    catalog.types[name] = replace(enum, values=values)
+    catalog.put_type(replace(enum, values=values))
 
 
 def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE DOMAIN."""
     name = catalog.name_to_create(qualified(node["domainname"]))
     constraints = column_constraints(node)
-    catalog.types[name] = UserType(
+    domain = UserType(
         name,
         "domain",
-        base=type_of(node["typeName"]),
+        base=type_in(catalog, node["typeName"]),
         not_null=any(body["contype"] == "CONSTR_NOTNULL" for body in constraints),
         default=next((body.get("raw_expr") for body in constraints if body["contype"] == "CONSTR_DEFAULT"), None),
         constraints=tuple(
@@ -148,6 +177,7 @@ def create_domain(catalog: Catalog, node: Node, created: Creation) -> None:
         ),
         created=created,
     )
+    catalog.put_type(domain)
 
 
 def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
@@ -165,30 +195,32 @@ def alter_domain(catalog: Catalog, node: Node, _: Creation) -> None:
             domain = replace(domain, not_null=True)
         case "N":
             domain = replace(domain, not_null=False)
+        case "T":
+            domain = replace(domain, default=node.get("def"))
         case "X":
             domain = replace(domain, constraints=without(domain.constraints, named))
         case "V":
             domain = replace(domain, constraints=changed(domain.constraints, named, valid=True))
-    catalog.types[name] = domain
+    catalog.put_type(domain)
 
 
 def create_composite(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS (…)."""
     name = new_name(catalog, node["typevar"])
-    catalog.types[name] = UserType(name, "composite", created=created)
+    catalog.put_type(UserType(name, "composite", created=created))
 
 
 def create_range(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE … AS RANGE."""
     name = catalog.name_to_create(qualified(node["typeName"]))
-    catalog.types[name] = UserType(name, "range", created=created)
+    catalog.put_type(UserType(name, "range", created=created))
 
 
 def define(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE TYPE of a base type, which C functions implement."""
     if node.get("kind") == "OBJECT_TYPE":
         name = catalog.name_to_create(qualified(node["defnames"]))
-        catalog.types[name] = UserType(name, "shell", created=created)
+        catalog.put_type(UserType(name, "shell", created=created))
 
 
 def create_function(catalog: Catalog, node: Node, created: Creation) -> None:
@@ -208,14 +240,28 @@ def alter_function(catalog: Catalog, node: Node, _: Creation) -> None:
         catalog.functions[function.name] = replace(function, volatility=str(actions["volatility"]))
 
 
-def create_sequence(catalog: Catalog, node: Node, created: Creation) -> None:
-    """Applies CREATE SEQUENCE."""
-    catalog.sequences.setdefault(new_name(catalog, node["sequence"]), created)
+def create_cast(catalog: Catalog, _: Node, __: Creation) -> None:
+    """Applies CREATE CAST."""
+    catalog.has_casts = True
+
+
+def create_extension(catalog: Catalog, node: Node, _: Creation) -> None:
+    """Applies CREATE EXTENSION, which may create types and functions, and tables unless it is known to create none."""
+    if node.get("extname") == "plpgsql":  # which every database has
+        return
+    catalog.extensions.add(str(node.get("extname")))
+    catalog.complete = catalog.complete and node.get("extname") in _WITHOUT_TABLES
+
+
+def create_unknown(catalog: Catalog, _: Node, __: Creation) -> None:
+    """Applies a statement that may create relations of any name, such as CALL."""
+    catalog.complete = False
 
 
 def create_schema(catalog: Catalog, node: Node, created: Creation) -> None:
     """Applies CREATE SCHEMA without its elements."""
     catalog.schemas.setdefault(node.get("schemaname", ""), created)
+    catalog.dropped_schemas.discard(node.get("schemaname", ""))
 
 
 def create_trigger(catalog: Catalog, node: Node, _: Creation) -> None:
@@ -244,6 +290,15 @@ def _create_on_partition(catalog: Catalog, table: Table, index: Index, created: 
     name = free_name(table.name[1], keys, "idx", lambda candidate: (table.name[0], candidate) in catalog.index_tables)
     child = replace(index, name=(table.name[0], name), table=table.name, parent=index.name, created=created)
     catalog.put(replace(table, indexes=(*table.indexes, child)))
+
+
+def _may_create(catalog: Catalog, call: Node) -> bool:
+    """Returns whether a function may create relations: it is neither PostgreSQL's own nor IMMUTABLE or STABLE."""
+    name = qualified(call.get("funcname", ()))
+    function = catalog.function(name)
+    if function is not None:
+        return function.volatility == "volatile"
+    return name[0] != "pg_catalog" and name[1] not in VOLATILE | STEADY and name[1] not in _OTHER_FUNCTIONS
 
 
 def _element_options(element: Node) -> tuple[str, ...]:

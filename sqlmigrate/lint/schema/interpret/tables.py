@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Name, Table
-from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.definitions import (
     add_constraint,
     changed,
     collation_of,
     column_constraints,
-    column_of,
+    new_column,
     with_not_null,
     without,
 )
+from sqlmigrate.lint.schema.interpret.dropping import drop_readers
 from sqlmigrate.lint.schema.interpret.names import free_name
+from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import bodies, columns_in, definition, relation
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def create_table(catalog: Catalog, node: Node, created: Creation) -> None:
     columns = dict(table.columns)
     for element in node.get("tableElts", ()):
         if "ColumnDef" in element:
-            column = _merged(column_of(element["ColumnDef"], created), columns)
+            column = _merged(new_column(catalog, element["ColumnDef"], created), columns)
             columns[column.name] = column
         elif "TableLikeClause" in element:
             table = _like(catalog, replace(table, columns=columns), element["TableLikeClause"], created)
@@ -91,6 +92,8 @@ def _merged(column: Column, inherited: dict[str, Column]) -> Column:
 
 
 def _inherit(catalog: Catalog, table: Table, parent: Name, created: Creation, bound: Node | None) -> Table:
+    if bound is not None:
+        catalog.put(_partitioned(catalog.touch(parent)))
     known = catalog.tables.get(parent)
     table = replace(table, parents=(*table.parents, parent), bound=bound)
     if known is None:
@@ -156,7 +159,7 @@ def _copied(column: Column, options: int, created: Creation) -> Column:
 
 def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation) -> Table:
     node = definition(command)
-    column = column_of(node, created)
+    column = new_column(catalog, node, created)
     if command.get("missing_ok") and column.name in table.columns:
         return table
     table = replace(table, columns={**table.columns, column.name: column})
@@ -166,15 +169,26 @@ def _add_column(catalog: Catalog, table: Table, command: Node, created: Creation
 
 
 def _drop_column(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
-    """Drops a column with its indexes and constraints."""
+    """Drops a column with its indexes, constraints and sequences, also in the partitions."""
     name = command["name"]
     columns = {key: column for key, column in table.columns.items() if key != name}
     indexes = tuple(index for index in table.indexes if name not in index_columns(index))
     for index in table.indexes:
         if index not in indexes:
             catalog.index_tables.pop(index.name, None)
+            catalog.dropped.add(index.name)
     constraints = tuple(constraint for constraint in table.constraints if name not in constraint.columns)
-    return replace(table, columns=columns, indexes=indexes, constraints=constraints)
+    catalog.drop_owned(table.name, name)
+    table = replace(table, columns=columns, indexes=indexes, constraints=constraints)
+    catalog.put(table)
+    if command.get("behavior") == "DROP_CASCADE":
+        drop_readers(catalog, table.name, name)
+    for child in catalog.children(table.name):
+        if child.bound is not None and (
+            name in child.columns or any(name in index_columns(index) for index in child.indexes)
+        ):
+            catalog.put(_drop_column(catalog, child, command, _))
+    return table
 
 
 def index_columns(index: Index) -> set[str]:
@@ -183,23 +197,25 @@ def index_columns(index: Index) -> set[str]:
     return {*index.columns, *index.include, *read} - {""}
 
 
-def _column_change(change: Callable[[Column, Node], Column]) -> Callable[[Catalog, Table, Node, Creation], Table]:
+def _column_change(
+    change: Callable[[Catalog, Column, Node], Column],
+) -> Callable[[Catalog, Table, Node, Creation], Table]:
     """Returns a function that applies a subcommand that changes one column."""
 
-    def apply(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
+    def apply(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
         name = command.get("name", "")
         column = table.columns.get(name) or Column(name)
-        return replace(table, columns={**table.columns, name: change(column, command)})
+        return replace(table, columns={**table.columns, name: change(catalog, column, command)})
 
     return apply
 
 
-def _retyped(column: Column, command: Node) -> Column:
+def _retyped(catalog: Catalog, column: Column, command: Node) -> Column:
     node = definition(command)
-    return replace(column, type=type_of(node["typeName"]), collation=collation_of(node))
+    return replace(column, type=type_in(catalog, node["typeName"]), collation=collation_of(node))
 
 
-def _add_identity(column: Column, command: Node) -> Column:
+def _add_identity(_: Catalog, column: Column, command: Node) -> Column:
     return replace(column, identity=definition(command).get("generated_when", "d"), not_null=True)
 
 
@@ -223,10 +239,14 @@ def _drop_constraint(catalog: Catalog, table: Table, command: Node, _: Creation)
     dropped = table.constraint(name)
     if dropped is None and (unnamed := _not_null_by_name(table, name)):
         return with_not_null(table, (unnamed,), not_null=False)
-    catalog.index_tables.pop((table.name[0], name), None)
+    catalog.dropped_constraints.add((table.name[0], name))
+    if catalog.index_tables.get((table.name[0], name)) == table.name:
+        catalog.index_tables.pop((table.name[0], name))
+        catalog.dropped.add((table.name[0], name))
     table = replace(
         table,
         constraints=without(table.constraints, name),
+        validated=tuple(constraint for constraint in table.validated if constraint != name),
         indexes=tuple(index for index in table.indexes if index.name[1] != name or not index.constraint),
     )
     return with_not_null(table, dropped.columns, not_null=False) if dropped and dropped.kind == "not null" else table
@@ -239,6 +259,8 @@ def _not_null_by_name(table: Table, name: str) -> str:
 
 def _validate(_: Catalog, table: Table, command: Node, __: Creation) -> Table:
     name = command["name"]
+    if table.constraint(name) is None and not name.endswith("_fkey"):
+        return replace(table, validated=(*table.validated, name))
     table = replace(table, constraints=changed(table.constraints, name, valid=True))
     valid = table.constraint(name)
     return with_not_null(table, valid.columns) if valid and valid.kind == "not null" else table
@@ -248,14 +270,21 @@ def _attach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table
     node = definition(command)
     child = catalog.touch(relation(node["name"]))
     catalog.put(replace(child, parents=(*child.parents, table.name), bound=node.get("bound", {})))
+    return _partitioned(table)
+
+
+def _partitioned(table: Table) -> Table:
+    """Returns the table as a partitioned one: it has or had a partition."""
     return table if table.kind == "partitioned" else replace(table, kind="partitioned")
 
 
 def _detach(catalog: Catalog, table: Table, command: Node, _: Creation) -> Table:
     child = catalog.touch(relation(definition(command)["name"]))
     kept = tuple(parent for parent in child.parents if parent != table.name)
-    catalog.put(replace(child, parents=kept, bound=None))
-    return table
+    attached = {index.name for index in table.indexes}
+    indexes = (replace(index, parent=None) if index.parent in attached else index for index in child.indexes)
+    catalog.put(replace(child, parents=kept, bound=None, indexes=tuple(indexes)))
+    return _partitioned(table)
 
 
 def _table_change(**values: Any) -> Callable[[Catalog, Table, Node, Creation], Table]:
@@ -266,13 +295,13 @@ _CHANGES: dict[str, Callable[[Catalog, Table, Node, Creation], Table]] = {
     "AT_AddColumn": _add_column,
     "AT_DropColumn": _drop_column,
     "AT_AlterColumnType": _column_change(_retyped),
-    "AT_ColumnDefault": _column_change(lambda column, command: replace(column, default=command.get("def"))),
+    "AT_ColumnDefault": _column_change(lambda _, column, command: replace(column, default=command.get("def"))),
     "AT_SetNotNull": lambda _, table, command, __: with_not_null(table, (command["name"],)),
     "AT_DropNotNull": _drop_not_null,
-    "AT_SetExpression": _column_change(lambda column, command: replace(column, default=command.get("def"))),
-    "AT_DropExpression": _column_change(lambda column, _: replace(column, generated="", default=None)),
+    "AT_SetExpression": _column_change(lambda _, column, command: replace(column, default=command.get("def"))),
+    "AT_DropExpression": _column_change(lambda _, column, __: replace(column, generated="", default=None)),
     "AT_AddIdentity": _column_change(_add_identity),
-    "AT_DropIdentity": _column_change(lambda column, _: replace(column, identity="")),
+    "AT_DropIdentity": _column_change(lambda _, column, __: replace(column, identity="")),
     "AT_AddConstraint": _add_constraint,
     "AT_DropConstraint": _drop_constraint,
     "AT_ValidateConstraint": _validate,

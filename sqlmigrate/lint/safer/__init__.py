@@ -1,0 +1,1 @@
+"""Complete SQL to write instead of a statement, made from the statement's tree and the schema."""
