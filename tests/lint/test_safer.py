@@ -25,6 +25,7 @@ FAILING = {
         "enum-value-used-in-transaction",
         "index-method-fails",
         "type-change-needs-using",
+        "truncate-fails",
     ),
 }
 RANDOM = {"volatile-default-rewrites"}
