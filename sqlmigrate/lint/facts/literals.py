@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog
     from sqlmigrate.sql.parser import Node
 
-_LITERALS = {"ival": "int4", "fval": "numeric", "boolval": "bool"}
+LITERALS = {"ival": "int4", "fval": "numeric", "boolval": "bool"}
 # PostgreSQL 16 and newer also accept 0x1F, 0b1, 0o7 and 1_000.
 _INTEGER = re.compile(r"\s*[+-]?(?:\d[\d_]*|0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+)\s*")
 # What every number, and every date, contains.
@@ -28,7 +28,7 @@ def literal_fault(node: Node, type_: Type | None, catalog: Catalog) -> str:
     body = node.get("A_Const")
     if body is None or body.get("isnull") or type_ is None:
         return ""
-    kind = next((name for key, name in _LITERALS.items() if key in body), "")
+    kind = next((name for key, name in LITERALS.items() if key in body), "")
     if kind:
         different = is_assignable(Type(kind), type_, catalog) is False
         return f"it is of type {type_}, but the expression is of type {Type(kind)}" if different else ""

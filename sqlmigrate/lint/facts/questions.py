@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 
+_TRIGGER_TYPE_INSTEAD = 64
+
+
 def is_new(case: Case, name: Name | None = None) -> bool:
     """Returns whether no application can use the table: it is temporary, this file created it, or it is truncated."""
     resolved = case.name if name is None else case.catalog.resolve(name)
@@ -47,6 +50,11 @@ def before_validations(case: Case, table: Table | None) -> Table | None:
         return table
     constraints = tuple(constraint for constraint in table.constraints if constraint.name not in names)
     return replace(table, constraints=constraints, validated=tuple(set(table.validated).difference(names)))
+
+
+def is_instead(trigger: Node) -> bool:
+    """Returns whether a CREATE TRIGGER has INSTEAD OF: the trigger is one of a view."""
+    return bool(trigger.get("timing", 0) & _TRIGGER_TYPE_INSTEAD)
 
 
 def is_constrained_domain(catalog: Catalog, type_: Type) -> bool | None:

@@ -155,6 +155,12 @@ def without_constraint(case: Case, table: Name, constraint: str) -> Safer:
     return in_place(case, [altered_table(named(case, table, written), command)])
 
 
+def without_only(case: Case, relation_node: Node) -> Safer:
+    """Returns the statement without ONLY before a relation."""
+    body = replaced(case.statement.body, relation_node, {**relation_node, "inh": True})
+    return in_place(case, [{case.statement.kind: body}])
+
+
 def with_casts(case: Case, column: Column, *, using: bool) -> Safer:
     """Returns a change of a column's type with a cast of its values, where the statement has none, and of a default."""
     name, definition = column.name, case.node["def"]["ColumnDef"]

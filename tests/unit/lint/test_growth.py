@@ -94,6 +94,12 @@ INPUTS = {
     "comments for squawk": ("", "-- squawk-ignore ban-drop-table\n", "drop table t;"),
     "comments in a statement": ("drop table t\n", "-- sqlmigrate: ignore=drop-table (x)\n", ";"),
     "columns": ("create table t (a int", ", c{0} int", ");"),
+    "columns with constraints": ("create table t (a int", ", c{0} int unique check (c{0} > 0) references r", ");"),
+    "columns with constraints of the table": (
+        "create table t (a int",
+        ", c{0} int, unique (c{0}), check (c{0} > 0), foreign key (c{0}) references r",
+        ");",
+    ),
     "added columns": ("alter table t add a int", ", add c{0} int", ";"),
     "columns that become NOT NULL": ("alter table t alter a set not null", ", alter c{0} set not null", ";"),
     "columns that are dropped": ("alter table t drop a", ", drop c{0}", ";"),

@@ -296,7 +296,7 @@ SECURITY_DEFINER = Rule(
         bad("create function f() returns int language sql security definer as 'select 1';"),
         bad("create function f() returns int language sql security definer set work_mem = '1MB' as 'select 1';"),
         bad("alter function f() security definer;"),
-        bad("create function f() returns int language sql security definer as 'set search_path = a';"),
+        bad("create function f() returns void language sql security definer as 'set search_path = a';"),
         good("create function f() returns int language sql security definer set search_path = '' as 'select 1';"),
         good("create function f() returns int language sql set search_path from current security definer as '';"),
         good("create function f() returns int language sql security invoker as 'select 1';"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.additions import additions
@@ -36,8 +37,8 @@ def _of_table(case: Case) -> Iterator[tuple[str, Node | None]]:
     if case.node.get("if_not_exists") and case.table is not None:
         return
     names = [item["ColumnDef"].get("colname", "") for item in case.node.get("tableElts", ()) if "ColumnDef" in item]
-    if len(set(names)) < len(names):
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
         yield f"column {twice} specified more than once", None
     if sum(addition.kind == "CONSTR_PRIMARY" for addition in additions(case)) > 1:
         yield f"multiple primary keys for table {case.name[1]} are not allowed", None
@@ -64,25 +65,16 @@ def _is_aggregate(case: Case, call: Node) -> bool:
 
 
 def _of_enum(case: Case) -> Iterator[tuple[str, Node | None]]:
-    if case.kind != "AlterEnumStmt":
-        return
     name = qualified(case.node["typeName"])
     enum = case.catalog.types.get(case.catalog.resolve(name, case.catalog.types))
     value = case.node.get("oldVal") or case.node.get("newValNeighbor")
-    known = enum is not None and enum.created is not None and enum.kind == "enum" and not case.catalog.uncertain
-    if (
-        enum is not None
-        and known
-        and value
-        and value not in enum.values
-        and name[1] not in case.catalog.uncertain_names
-    ):
+    if enum is None or enum.created is None or enum.kind != "enum" or case.catalog.uncertain:
+        return
+    if value and value not in enum.values and name[1] not in case.catalog.uncertain_names:
         yield f"'{value}' is not an existing enum label of {name[1]}", None
 
 
 def _of_trigger(case: Case) -> Iterator[tuple[str, Node | None]]:
-    if case.kind != "CreateTrigStmt":
-        return
     function = case.catalog.function(qualified(case.node["funcname"]))
     returned = function.node.get("returnType", {}) if function is not None and function.node is not None else {}
     types = strings(returned.get("names", ()))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.additions import additions
+from sqlmigrate.lint.facts.additions import additions, column_types
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
-from sqlmigrate.lint.schema.datatype import Type, type_of
 from sqlmigrate.lint.schema.mutability import changing_call, mutable_part
 from sqlmigrate.sql.tree import bodies, columns_in, qualified, walk
 
@@ -21,7 +20,7 @@ def _check_expressions(case: Case) -> Iterator[Hit]:
     if case.statement.inner or case.catalog.uncertain:
         return
     expressions = [item for item in _expressions(case) if item[0]]
-    types = _types(case) if expressions else {}
+    types = column_types(case) if expressions else {}
     for expression, error, node in expressions:
         if part := mutable_part(expression, case.catalog, types):
             yield Hit(f"{error}: {part} is not IMMUTABLE", node=node)
@@ -50,18 +49,6 @@ def _generated(case: Case) -> Iterator[tuple[str, Node]]:
         for kind, body, column in additions(case):
             if kind == "CONSTR_GENERATED":
                 yield column.get("colname", ""), body
-
-
-def _definitions(case: Case) -> list[Node]:
-    items = case.node.get("tableElts", ()) if case.kind == "CreateStmt" else [case.node.get("def", {})]
-    return [item["ColumnDef"] for item in items if "ColumnDef" in item]
-
-
-def _types(case: Case) -> dict[str, Type | None]:
-    existing = case.table.columns if case.table is not None and case.kind != "CreateStmt" else {}
-    types = {name: column.type for name, column in existing.items()}
-    defined = (column for column in _definitions(case) if "typeName" in column)
-    return types | {column.get("colname", ""): type_of(column["typeName"]) for column in defined}
 
 
 def _is_generated(case: Case, name: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlmigrate.lint.facts.additions import additions
+from sqlmigrate.lint.facts.additions import additions, column_types
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Example, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.safer.indexes import with_extension
-from sqlmigrate.lint.schema.datatype import BUILT_IN, Type, type_of
+from sqlmigrate.lint.schema.datatype import BUILT_IN, Type
 from sqlmigrate.lint.schema.interpret.definitions import constrained_columns
 from sqlmigrate.sql.tree import bodies
 
@@ -86,20 +86,9 @@ def _of_constraints(case: Case) -> Iterator[Hit]:
         if kind not in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") or "indexname" in body:
             continue
         for name in constrained_columns(body, column.get("colname", "")):
-            type_ = _type_of_column(case, column, name)
+            type_ = column_types(case).get(name)
             if type_ is not None:
                 yield from _of_type(case, "btree", type_, Decider.FILE, body)
-
-
-def _type_of_column(case: Case, definition: Node, name: str) -> Type | None:
-    """Returns the type of a column of a key, which the statement defines or the catalog knows."""
-    if not definition and case.kind == "CreateStmt":
-        columns = (item.get("ColumnDef", {}) for item in case.node["tableElts"])
-        definition = next((column for column in columns if column.get("colname") == name), {})
-    if definition:
-        return type_of(definition["typeName"]) if "typeName" in definition else None
-    column = case.table.columns.get(name) if case.table is not None and case.kind != "CreateStmt" else None
-    return column.type if column is not None else None
 
 
 _T = "create table t (a int, b text, j json, k jsonb, p point);"

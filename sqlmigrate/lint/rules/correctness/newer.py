@@ -114,7 +114,7 @@ def _of_definitions(node: Node) -> Iterator[tuple[int, str]]:
     definitions = (
         item["ColumnDef"] for item in (*node.get("tableElts", ()), node.get("def", {})) if "ColumnDef" in item
     )
-    own = [id(body) for definition in definitions for body in column_constraints(definition)]
+    own = {id(body) for definition in definitions for body in column_constraints(definition)}
     for kind, body in walk(node):
         if kind == "ColumnDef" and body.get("storage_name"):
             yield 16, "STORAGE in a column definition"

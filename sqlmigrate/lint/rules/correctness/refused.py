@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions, column_types
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.safer import indexes
-from sqlmigrate.lint.schema.datatype import BUILT_IN, type_of
+from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
-from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
+from sqlmigrate.lint.schema.interpret.definitions import constrained_columns
 from sqlmigrate.sql.tree import relation, strings
 
 if TYPE_CHECKING:
@@ -167,22 +168,9 @@ def _unique_on(case: Case) -> Iterator[tuple[tuple[str, ...], Node]]:
         if case.node.get("unique"):
             yield tuple(item["IndexElem"].get("name", "") for item in case.node.get("indexParams", ())), case.node
         return
-    for body, column in _constraints(_elements(case)):
-        if body["contype"] in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
-            yield constrained_columns(body, column), body
-
-
-def _elements(case: Case) -> list[Node]:
-    """Returns the definitions of columns and constraints in CREATE TABLE or in a subcommand of ALTER TABLE."""
-    return case.node.get("tableElts", []) if case.kind == "CreateStmt" else [case.node["def"]]
-
-
-def _constraints(elements: list[Node]) -> Iterator[tuple[Node, str]]:
-    """Yields the constraints of a table and its columns, each with the column of a column constraint."""
-    for element in elements:
-        column = element.get("ColumnDef", {})
-        for body in [element["Constraint"]] if "Constraint" in element else column_constraints(column):
-            yield body, column.get("colname", "")
+    for kind, body, column in additions(case):
+        if kind in ("CONSTR_PRIMARY", "CONSTR_UNIQUE") and "indexname" not in body:
+            yield constrained_columns(body, column.get("colname", "")), body
 
 
 _P = "create table p (id int, at date) partition by range (at); "
@@ -229,15 +217,10 @@ def _check_key_types(case: Case) -> Iterator[Hit]:
 
 def foreign_keys(case: Case) -> Iterator[tuple[Node, list[tuple[str, Type | None]]]]:
     """Yields the foreign keys of a statement, each with its columns and their types, if known."""
-    keys = [(body, column) for body, column in _constraints(_elements(case)) if "pktable" in body]
-    if not keys:
-        return
-    definitions = [element["ColumnDef"] for element in _elements(case) if "ColumnDef" in element]
-    existing = case.table.columns if case.table and case.kind != "CreateStmt" else {}
-    types = {name: column.type for name, column in existing.items()}
-    types |= {column.get("colname", ""): type_of(column["typeName"]) for column in definitions if "typeName" in column}
-    for body, column in keys:
-        yield body, [(name, types.get(name)) for name in constrained_columns(body, column)]
+    for kind, body, column in additions(case):
+        if kind == "CONSTR_FOREIGN":
+            columns = constrained_columns(body, column.get("colname", ""))
+            yield body, [(name, column_types(case).get(name)) for name in columns]
 
 
 def _comparable(left: Type, right: Type) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.certain import certain_table
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.lint.safer.objects import without_only
 from sqlmigrate.sql.tree import relation
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def _check_truncate(case: Case) -> Iterator[Hit]:
         table = certain_table(case.catalog, name)
         if table is not None and table.kind == "partitioned" and not item.get("inh"):
             message = f"cannot truncate only partitioned table {name[1]}"
-            yield Hit(message, "truncate the table without ONLY", decider(case, table.created), node=item)
+            yield Hit(message, partial(without_only, case, item), decider(case, table.created), node=item)
         for referrer in case.catalog.referring(name) if case.node.get("behavior") != "DROP_CASCADE" else ():
             keys = [key for key in referrer.constraints if key.references == name and key.enforced]
             is_truncated = any(other in names for other in (referrer.name, *referrer.parents))

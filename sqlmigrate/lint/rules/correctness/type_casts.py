@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.literals import LITERALS
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from sqlmigrate.lint.schema.catalog import Column
     from sqlmigrate.sql.parser import Node
-
-_LITERALS = {"ival": "int4", "fval": "numeric", "boolval": "bool"}
 
 
 def _check_using(case: Case) -> Iterator[Hit]:
@@ -56,7 +55,7 @@ def _type_of_constant(node: Node, type_: Type) -> Type | None:
         return type_of(body["typeName"]) if arg and _type_of_constant(arg, type_) else None
     if kind != "A_Const" or body.get("isnull"):
         return None
-    return next((Type(name) for key, name in _LITERALS.items() if key in body), type_)
+    return next((Type(name) for key, name in LITERALS.items() if key in body), type_)
 
 
 def _default_changes(case: Case, name: str) -> bool:

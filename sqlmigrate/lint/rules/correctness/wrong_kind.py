@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.certain import certain_kind, certain_table
+from sqlmigrate.lint.facts.questions import is_instead
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
@@ -37,7 +38,6 @@ _OF_TABLE = (
     *("AT_AttachPartition", "AT_DetachPartition", "AT_EnableRowSecurity", *_ALSO_OF),
 )
 _TABLES = ("table", "foreign table")
-_INSTEAD = 64  # TRIGGER_TYPE_INSTEAD
 
 
 def _check_kind(case: Case) -> Iterator[Hit]:
@@ -99,8 +99,8 @@ def _referenced(case: Case) -> Iterator[Required]:
 
 
 def _of_trigger(case: Case) -> Iterator[Required]:
-    name, timing, rows = relation(case.node["relation"]), case.node.get("timing", 0), case.node.get("row", False)
-    if timing & _INSTEAD:
+    name, rows = relation(case.node["relation"]), case.node.get("row", False)
+    if is_instead(case.node):
         yield name, ("view",), "CREATE TRIGGER … INSTEAD OF"
     else:
         yield name, _TABLES if rows else (*_TABLES, "view"), "CREATE TRIGGER"

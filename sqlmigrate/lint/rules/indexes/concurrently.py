@@ -60,7 +60,7 @@ CREATE = Rule(
         bad("create index i on t (a);", "create table t (a int);"),
         bad("create index i on m (a);", "create materialized view m as select 1 as a;"),
         bad("begin; create index i on t (a); commit;"),
-        bad("create table x (a int); alter table x rename to y; create index i on x (a);"),
+        bad("create table x (a int); alter table t rename to y; alter table x rename to t; create index i on y (a);"),
         good("create index concurrently i on t (a);"),
         good(_INDEXED),
         good("create table if not exists t (a int); create index if not exists i on t (a);"),

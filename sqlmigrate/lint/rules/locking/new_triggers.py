@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.questions import is_instead
 from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
@@ -12,12 +13,10 @@ from sqlmigrate.sql.tree import relation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_INSTEAD = 64  # TRIGGER_TYPE_INSTEAD
-
 
 def _check_trigger(case: Case) -> Iterator[Hit]:
     name = relation(case.node["relation"])
-    is_on_view = case.node.get("timing", 0) & _INSTEAD or (case.table is not None and case.table.kind == "view")
+    is_on_view = is_instead(case.node) or (case.table is not None and case.table.kind == "view")
     if case.state.down or is_on_view or not relation_in_use(case, name):
         return
     runs = "for each row" if case.node.get("row") else "once for each statement"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.datatype import Type
     from sqlmigrate.sql.parser import Node
 
-_LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
+LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
 _KEYS = ("CONSTR_PRIMARY", "CONSTR_IDENTITY")
 
 
@@ -75,9 +75,9 @@ def _check_key(case: Case) -> Iterator[Hit]:
         kinds = {body["contype"] for body in column_constraints(column)}
         is_key = not kinds.isdisjoint(_KEYS) or [name] in primary or is_serial(column["typeName"])
         type_ = _base_name(case, type_of(column["typeName"]))
-        if is_key and type_ in _LIMITS:
+        if is_key and type_ in LIMITS:
             yield Hit(
-                f"{name} is an integer key with at most {_LIMITS[type_]} values",
+                f"{name} is an integer key with at most {LIMITS[type_]} values",
                 f"declare {name} as bigint generated always as identity primary key",
                 node=column,
             )
@@ -93,9 +93,9 @@ def _check_later_key(case: Case) -> Iterator[Hit]:
         names = used.columns if used is not None else names
     column = case.table.columns.get(names[0]) if case.table is not None and len(names) == 1 else None
     type_ = _base_name(case, column.type) if column is not None and column.type is not None else ""
-    if column is not None and type_ in _LIMITS and not case.state.down and not _is_numbered_here(case, column):
+    if column is not None and type_ in LIMITS and not case.state.down and not _is_numbered_here(case, column):
         yield Hit(
-            f"{column.name} is an integer key with at most {_LIMITS[type_]} values",
+            f"{column.name} is an integer key with at most {LIMITS[type_]} values",
             f"make {column.name} bigint before it becomes a key",
         )
 

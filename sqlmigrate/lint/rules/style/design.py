@@ -9,7 +9,7 @@ from sqlmigrate.lint.facts.usage import relation_in_use
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.correctness.refused import foreign_keys
-from sqlmigrate.lint.rules.style.column_types import is_lasting
+from sqlmigrate.lint.rules.style.column_types import LIMITS, is_lasting
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, constrained_columns
 from sqlmigrate.sql.tree import bodies, qualified, relation, strings, walk
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _rule = partial(Rule, level=Level.NOTICE)
 _SMALLER = {"int2": "smallint", "int4": "integer"}
-_LIMITS = {"int2": "32,767", "int4": "2,147,483,647"}
 
 
 def _check_overflow(case: Case) -> Iterator[Hit]:
@@ -39,7 +38,7 @@ def _check_overflow(case: Case) -> Iterator[Hit]:
         type_name = strings(column.get("typeName", {}).get("names", ()))[-1:]
         if "nextval" in calls and type_name and type_name[0] in _SMALLER:
             yield Hit(
-                f"{column.get('colname')} is {_SMALLER[type_name[0]]}, with at most {_LIMITS[type_name[0]]} values: "
+                f"{column.get('colname')} is {_SMALLER[type_name[0]]}, with at most {LIMITS[type_name[0]]} values: "
                 "a sequence counts further",
                 f"{column.get('colname')} bigint",
                 node=column,
@@ -53,7 +52,7 @@ def _is_smaller(type_: Type | None, key: Type | None) -> bool:
 
 
 def _overflow(name: str, type_: Type | None, why: str, node: Node) -> Hit:
-    limit = _LIMITS[type_.name] if type_ else ""
+    limit = LIMITS[type_.name] if type_ else ""
     return Hit(f"{name} is {type_}, with at most {limit} values: {why}", f"{name} bigint", node=node)
 
 
