@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ScriptError
 from sqlmigrate.files import source
 from sqlmigrate.files.listing import misnamed
+from sqlmigrate.lint.causes import Causes
 from sqlmigrate.lint.facts.holding import record_locks
 from sqlmigrate.lint.facts.row_changes import forget_rows, record_rows
 from sqlmigrate.lint.finding import Finding, Level, Safer
@@ -228,6 +229,7 @@ class _FileLinter:
         self._findings: dict[tuple[int, Finding], None] = {}
         self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
         self._ignores: list[tuple[int, Ignore]] = []
+        self._causes = Causes()
         self._number = 0
         self._starts: list[tuple[int, int]] = []
         self._last: Statement | None = None
@@ -346,8 +348,9 @@ class _FileLinter:
         level = self._selection.levels[rule.name] if hit.certain else Level.INFO
         message = hit.message if hit.certain else f"cannot tell: {hit.message}"
         location = case.statement.location_of(hit.node or case.node)
-        safer = safer_of(hit, case)
-        self._add(Finding(rule.name, level or rule.level, location, message, safer, hit.by), hit.unless)
+        finding = Finding(rule.name, level or rule.level, location, message, safer_of(hit, case), hit.by)
+        self._add(finding, hit.unless)
+        self._causes.record(self._number, finding, case)
 
     def _add(self, finding: Finding, unless: Callable[[Catalog], bool] | None = None) -> None:
         count = len(self._findings)
@@ -376,17 +379,14 @@ class _FileLinter:
             self._report(fault.code, location, fault.message, fault.hint)
 
     def _reported(self) -> list[Finding]:
-        """Returns the findings that no comment suppresses, and a finding for each comment that suppresses nothing."""
-        used: set[int] = set()
-        covering = Covering(self._ignores)
-        findings = []
-        for number, finding in self._findings:
-            if self._unless and finding in self._unless and self._unless[finding](self._catalog):
-                continue
-            by = covering.of(number, finding.rule)
-            used.update(by)
-            if not by:
-                findings.append(replace(finding, safer=still_needed(finding.safer, self._catalog, self._state)))
+        """Returns the findings to show, and a finding for each comment that suppresses nothing."""
+        covering, unless = Covering(self._ignores), self._unless
+        found = [pair for pair in self._findings if pair[1] not in unless or not unless[pair[1]](self._catalog)]
+        used = {at for number, finding in found for at in covering.of(number, finding.rule)}
+        findings = [
+            replace(finding, safer=still_needed(finding.safer, self._catalog, self._state))
+            for finding in self._causes.shown(found, covering)
+        ]
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+from sqlmigrate.render.pages import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,6 +126,7 @@ def _finding(finding: Finding) -> Json:
         "adds": finding.safer.adds,
         "later": [*finding.safer.later],
         "advice": finding.safer.advice,
+        "page": page(finding.rule),
     }
 
 
@@ -151,6 +153,7 @@ def _rule(rule: Rule) -> Json:
         "since": rule.since or None,
         "until": rule.until if rule.until < 99 else None,
         "examples": examples,
+        "page": page(rule.name),
     }
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from sqlmigrate.lint.finding import Level
+from sqlmigrate.render.pages import page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.lint import Finding
 
@@ -52,12 +53,24 @@ def _suite(path: str, found: Sequence[Finding]) -> str:
 def _case(finding: Finding) -> str:
     location = finding.location
     name = _attribute(f"{finding.rule} at {location.line or 1}:{location.column or 1}")
-    details = _text(f"{location}: {finding.message}\n{location.text}\n{finding.safer}".rstrip())
+    details = _text("\n".join(_details(finding)))
     outcome = f"<system-out>{details}</system-out>"
     if _is_failure(finding):
         outcome = f"<failure type={_attribute(finding.rule)} message={_attribute(finding.message)}>{details}</failure>"
     head = f"    <testcase name={name} classname={_attribute(location.path)} file={_attribute(location.path)}"
     return f'{head} line="{location.line or 1}" time="0">\n      {outcome}\n    </testcase>'
+
+
+def _details(finding: Finding) -> Iterator[str]:
+    yield str(finding.location)
+    yield f"Rule: {finding.rule}"
+    yield f"Level: {finding.level.value}"
+    yield f"Message: {finding.message}"
+    if statement := finding.location.text.strip():
+        yield f"Statement: {statement}"
+    if finding.safer:
+        yield str(finding.safer)
+    yield f"Documentation: {page(finding.rule)}"
 
 
 def _text(text: str) -> str:

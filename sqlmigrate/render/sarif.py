@@ -10,6 +10,7 @@ from urllib.parse import quote
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rules import RULES
 from sqlmigrate.render.fingerprint import fingerprints
+from sqlmigrate.render.pages import page
 from sqlmigrate.version import __version__
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def _rule(rule: Rule) -> dict[str, object]:
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.stake},
+        "helpUri": page(rule.name),
         "help": {
             "text": f"{rule.stake}\n\nInstead:\n\n{rule.safe or rule.advice}",
             "markdown": f"{rule.stake}\n\nInstead:\n\n{code}",

@@ -10,7 +10,7 @@ create unique index on app."M" (id);
 create domain app."D" as int;
 create table app.uses_d (v app."D");
 ##
-create index on app."T" ("A b");
+create index on app."T" using hash ("A b");
 create index "I" on app."T" ("A b", c);
 create unique index "U i" on app."T" (id, "A b");
 create index i on app."T" (lower(c), (id + 1)) where "A b" > 0 and c <> 'IS NULL';
@@ -18,7 +18,7 @@ create index i on app."T" (c collate "C" text_pattern_ops desc nulls last, id as
 create index i on app."T" (id) include ("A b", c);
 create index i on app."T" using hash (c) with (fillfactor = 70);
 create unique index i on app."T" (id) nulls not distinct where c is not null;
-CREATE INDEX "NULL" ON app."T" (c);
+CREATE INDEX "NULL" ON app."T" (c DESC);
 create index if not exists i on app."T" using brin (d);
 create index on app."M" ("A b");
 drop index app."Bar_idx";

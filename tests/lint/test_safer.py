@@ -41,9 +41,7 @@ PRELUDES = {
     "set-local-without-effect-3": "create table t (b int); create index i on t (b);",
     "work-under-lock-1": "create table t (b int); create table u (b int, constraint c check (b > 0));"
     "alter table u drop constraint c; alter table u add constraint c check (b > 0) not valid;",
-    "work-under-lock-2": "alter table t add constraint c check (b > 0) not valid;",
     "work-under-lock-3": "create table t (b int); alter table t add constraint c check (b > 0) not valid;",
-    "work-under-lock-6": "create table t (b int); create materialized view m as select 1 as a;",
     "drop-needed-index-1": "create table t (id int primary key);",
     "not-in-transaction-4": "create table p (a int) partition by list (a);"
     "create table q partition of p for values in (1);",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click import style, unstyle
 
-from sqlmigrate import render
+import sqlmigrate
 from sqlmigrate.render.escape import printable, visible
 from sqlmigrate.render.levels import COLOURS as LEVEL_COLOURS
 
@@ -38,8 +38,8 @@ def test_the_styles_of_the_output_are_kept() -> None:
 
 
 def test_every_colour_in_use_is_kept() -> None:
-    sources = "".join(path.read_text() for path in Path(render.__path__[0]).glob("*.py"))
-    assert set(re.findall(r'fg="(\w+)"', sources)) <= set(COLOURS)
+    sources = "".join(path.read_text() for path in Path(sqlmigrate.__path__[0]).rglob("*.py"))
+    assert set(re.findall(r"""fg=["'](\w+)["']""", sources)) <= set(COLOURS)
 
 
 def test_each_level_of_a_finding_keeps_its_colour() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.model import Location
 from sqlmigrate.render import as_json, gcc, github, gitlab, junit, markdown, sarif, text
+from sqlmigrate.render.escape import printable
 from sqlmigrate.render.fingerprint import fingerprints
+from sqlmigrate.render.pages import page
 
 ODD = "m/ä b%:,|`<&\"'\x1b.sql"
 INDEX = Finding(
@@ -59,6 +62,7 @@ def test_json_contains_every_field() -> None:
         "adds": False,
         "later": [],
         "advice": "",
+        "page": page("index-not-concurrent"),
     }
     assert (last["level"], last["decided_by"]) == ("error", "earlier files")
     assert [finding["line"] for finding in parsed(as_json.findings([STYLE], PATHS))["findings"]] == [1]
@@ -206,6 +210,7 @@ def test_sarif_describes_rules_and_results() -> None:
     assert {rule.name for rule in RULES} == {*rules}
     assert RULE.safe in rules[RULE.name]["help"]["text"]
     assert RULE.stake in rules[RULE.name]["help"]["markdown"]
+    assert all(rule["helpUri"] == page(name) for name, rule in rules.items())
 
 
 def test_junit_has_a_test_suite_per_file() -> None:
@@ -220,6 +225,51 @@ def test_junit_has_a_test_suite_per_file() -> None:
     assert failure.attrib["message"] == "CREATE INDEX keeps everybody out"
     assert "create index concurrently" in str(failure.text)
     assert len(suites["m/a.sql"].findall("testcase/system-out")) == 2
+
+
+def test_junit_labels_the_parts_of_a_finding() -> None:
+    root = ET.fromstring(junit.findings([INDEX, UNSURE], PATHS))  # noqa: S314  # our own
+    assert [str(root.findtext(f".//{name}")).splitlines() for name in ("failure", "system-out")] == [
+        [
+            "m/a.sql:3:8",
+            "Rule: index-not-concurrent",
+            "Level: warning",
+            "Message: CREATE INDEX keeps everybody out",
+            "Statement: select create index i on t (a);",
+            "Safer:",
+            "create index concurrently i on t (a);",
+            "-- 100% sure",
+            f"Documentation: {page('index-not-concurrent')}",
+        ],
+        [
+            "m/a.sql:9:1",
+            "Rule: set-not-null-scans",
+            "Level: info",
+            "Message: cannot tell: whether",
+            "Statement: alter …",
+            f"Documentation: {page('set-not-null-scans')}",
+        ],
+    ]
+
+
+def test_each_rule_has_a_section_on_its_page() -> None:
+    path, _, anchor = page("check-scans").partition("#")
+    assert path.startswith("https://")
+    text_of_page = (Path(__file__).parents[2] / "docs" / path.rpartition("/")[2]).read_text()
+    assert {f"### {rule.name}" for rule in RULES} <= set(text_of_page.splitlines())
+    assert anchor == "check-scans"
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_format_shows_the_escape_of_a_style(name: str, level: Level) -> None:
+    found = [replace(INDEX, level=level, decided_by=by) for by in Decider]
+    module = as_json if name == "json" else import_module(f"sqlmigrate.render.{name}")
+    shown = module.findings(found, PATHS)
+    text_shown = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
+    assert printable(text_shown) == text_shown  # what a terminal with colours gets
+    assert "\x1b" not in unstyle(text_shown)  # what a file or a pipe gets
+    assert name == "text" or unstyle(text_shown) == text_shown
 
 
 def test_markdown_has_a_table_and_the_safer_sql() -> None:

@@ -10,7 +10,7 @@ from sqlmigrate.lint.schema.catalog import DEFAULT_PATH, Creation
 from sqlmigrate.model import Location
 from sqlmigrate.sql.classify import Sort, sort_of
 from sqlmigrate.sql.place import locate
-from sqlmigrate.sql.tree import by_identity, constant, qualified, strings
+from sqlmigrate.sql.tree import by_identity, constant, qualified, relations_in, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -223,7 +223,8 @@ class FileState:
     def run_on(self, kind: str, name: str) -> Sequence[Node]:
         """Returns the statements of a kind that this file has run on objects of an unqualified name.
 
-        Of a RENAME, that is the new name, of ADD VALUE the value; only the kinds of `_objects` have names.
+        Of a RENAME, that is the new name, of ADD VALUE the value, of CREATE TABLE AS what it reads; only the kinds of
+        `_objects` have names.
         """
         return self._of_object.get((kind, name), ())
 
@@ -277,6 +278,10 @@ def _objects(statement: Statement) -> Iterator[str]:
         case "DropStmt":
             functions = (item["ObjectWithArgs"] for item in body["objects"] if "ObjectWithArgs" in item)
             yield from (qualified(function["objname"])[1] for function in functions)
+        case "UpdateStmt":
+            yield body["relation"]["relname"]
+        case "CreateTableAsStmt":
+            yield from {name for _, name in relations_in(body["query"])}
 
 
 def _inner_location(node: Node) -> int:

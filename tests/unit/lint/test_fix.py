@@ -195,7 +195,7 @@ def test_one_file_validates_several_constraints_in_their_order(tmp_path: Path) -
 def test_new_files_of_one_call_have_different_versions(tmp_path: Path) -> None:
     paths = [tmp_path / f"V1.0.0-00{number}__x.up.sql" for number in (1, 2)]
     for path in paths:
-        path.write_text(FOREIGN_KEY.replace(" t ", f" {path.name[8]}t ".replace("0", "x")))
+        path.write_text(FOREIGN_KEY.replace(" t ", f" t{path.name[9]} "))
     made = Fixer((), Options()).fixes([finding for path in paths for finding in findings(path)])
     assert sorted(Path(fix.path).name for fix in made if fix.before is None) == [
         "V1.0.0-003__validate_f.up.sql",

@@ -16,7 +16,9 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.rules.clients import replaced
 from sqlmigrate.lint.rules.clients.origin import at_end, created_by, in_use
+from sqlmigrate.lint.rules.wording import listed
 from sqlmigrate.lint.schema.interpret.changes import TYPES, dropped_names
 from sqlmigrate.sql.tree import relation
 
@@ -46,9 +48,11 @@ def _dropped(case: Case, kinds: Container[str]) -> Iterator[Name]:
 
 
 def _drop_table(case: Case) -> Iterator[Hit]:
-    for name in _dropped(case, ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")):
-        by = relation_decider(case, name)
-        yield Hit(f"drops {name[1]} and all its rows; queries that use it fail", _UNUSED.format(name[1]), by)
+    if names := [*_dropped(case, ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"))]:
+        tables, its, it = listed(name[1] for name in names), *(("their", "them") if names[1:] else ("its", "it"))
+        message = f"drops {tables} and all {its} rows; queries that use {it} fail"
+        unless = replaced.by_table(case, names[0]) if not names[1:] else None
+        yield Hit(message, _UNUSED.format(tables), relation_decider(case, names[0]), unless=unless)
 
 
 DROP_TABLE = _rule(
@@ -64,6 +68,11 @@ DROP_TABLE = _rule(
         bad("drop table t; create table t (a int);", "create table t (a int);"),
         bad("do $$ begin drop table t; end $$;"),
         bad("drop foreign table t;"),
+        bad("create table n (a int); drop table t; alter table n rename to t;", "create table t (a int);"),
+        good(
+            "create table n (a int); insert into n select a from t; drop table t; alter table n rename to t;",
+            "create table t (a int);",
+        ),
         good("create table t (a int); drop table t;"),
         good("create table x (a int); alter table x rename to t; drop table t;"),
         good("create temp table t (a int); drop table t;"),
@@ -124,7 +133,8 @@ def _drop_column(case: Case) -> Iterator[Hit]:
         return
     safer = _UNUSED.format(name)
     message = f"drops the column {name} and its data; queries that name it fail"
-    yield Hit(message, safer, created_by(case, table_column(case, name)))
+    by = created_by(case, table_column(case, name))
+    yield Hit(message, safer, by, unless=replaced.by_column(case, name))
 
 
 DROP_COLUMN = _rule(
@@ -140,6 +150,11 @@ DROP_COLUMN = _rule(
         bad("alter table t drop column a; alter table t add column a text;", "create table t (a int);"),
         bad("alter table t drop column a; alter table t rename b to a;", "create table t (a int, b int);"),
         bad("alter type c drop attribute a;"),
+        bad("alter table t add b int; alter table t drop a; alter table t rename b to a;", "create table t (a int);"),
+        good(
+            "alter table t add b text; update t set b = a; alter table t drop a; alter table t rename b to a;",
+            "create table t (a int);",
+        ),
         good("create table t (a int, b int); alter table t drop column b;"),
         good("alter table t add column b int; alter table t drop column b;", "create table t (a int);"),
         good("alter table t drop column if exists b;", "create table t (a int);"),
@@ -224,9 +239,10 @@ def _cascade(case: Case) -> Iterator[Hit]:
     else:
         names = [("", case.node.get("name", ""))] if _loses_dependents(case) else []
     verb = "truncates" if case.kind == "TruncateStmt" else "drops"
-    for name in names:
+    if names:
         yield Hit(
-            f"CASCADE also {verb} every object that depends on {name[1]}, none of which this file names",
+            f"CASCADE also {verb} every object that depends on {listed(name[1] for name in names)}, "
+            "none of which this file names",
             "name each dependent object in a statement, and omit CASCADE",
         )
 
@@ -252,7 +268,6 @@ CASCADE = _rule(
         bad("alter table t drop column a cascade;"),
         bad("alter table t drop constraint t_pkey cascade;"),
         bad("drop schema s cascade;", "create schema s;"),
-        bad("drop owned by r cascade;"),
         good("drop table t;"),
         good("create table t (a int); drop table t cascade;"),
         good("create schema s; drop schema s cascade;"),

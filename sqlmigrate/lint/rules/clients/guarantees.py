@@ -79,7 +79,8 @@ def _is_replaced(case: Case, name: str, old: Constraint | None) -> Callable[[Cat
         if old is None:
             return any(new.created == created and new.kind != "not null" for new in table.constraints)
         redefined = old.kind in ("check", "exclude") and table.constraint(name) is not None
-        return redefined or any(_guarantees(new, old) for new in table.constraints)
+        replaced_key = old.kind == "primary" and table.primary_key is not None and _keeps_unique(table, old)
+        return redefined or replaced_key or any(_guarantees(new, old) for new in table.constraints)
 
     return at_end(case.name, is_replaced)
 
@@ -90,6 +91,11 @@ def _took_over_index(table: Table) -> bool:
     return key is not None and any(
         index.name[1] == key.name and index.created != key.created for index in table.indexes
     )
+
+
+def _keeps_unique(table: Table, old: Constraint) -> bool:
+    """Whether a unique constraint has the columns of an old primary key, whose NOT NULL stays."""
+    return any(new.kind == "unique" and set(new.columns) == set(old.columns) for new in table.constraints)
 
 
 def _guarantees(new: Constraint, old: Constraint) -> bool:
@@ -113,6 +119,8 @@ DROP_PRIMARY_KEY = _rule(
         bad("alter table t drop constraint p;", "create table t (id int, constraint p primary key (id));"),
         bad("alter table t drop constraint t_pkey, add primary key (a, b);", _KEYED),
         bad("alter table t drop constraint if exists t_pkey; alter table t add id uuid default f() primary key;"),
+        bad("alter table t drop constraint t_pkey, add unique (a);", _KEYED),
+        good("alter table t drop constraint t_pkey, add unique (a), add id bigserial primary key;", _KEYED),
         good("alter table t drop constraint t_pkey, add constraint t_pkey primary key using index i;"),
         good("alter table t drop constraint t_pkey, add primary key using index i;", _KEYED),
         good("create table t (id int primary key); alter table t drop constraint t_pkey;"),

@@ -19,6 +19,7 @@ from sqlmigrate.lint.facts.usage import (
 )
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
+from sqlmigrate.lint.rules.clients import replaced
 from sqlmigrate.lint.rules.clients.origin import at_end, created_by
 from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.safer.statements import advice
@@ -56,15 +57,19 @@ def _rename_table(case: Case) -> Iterator[Hit]:
         _OLD_NAME_FAILS.format(name=name[1]),
         partial(_old_name, case, relname=case.node.get("newname", "")),
         relation_decider(case, name),
-        unless=_has_view(case, case.catalog.resolve(name)),
+        unless=_is_found(case, case.catalog.resolve(name)),
     )
 
 
-def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
-    """Whether a view has the name at the end of the transaction.
+def _is_found(case: Case, name: Name) -> Callable[[Catalog], bool]:
+    """Whether queries find a view, or a table that replaced the renamed one, under its name."""
+    has_view = _has_view(case, name)
+    is_replaced = replaced.under_old_name(case, name, (name[0], case.node.get("newname", "")))
+    return lambda catalog: has_view(catalog) or is_replaced(catalog)
 
-    A table does not count: views and foreign keys still depend on the renamed table.
-    """
+
+def _has_view(case: Case, name: Name) -> Callable[[Catalog], bool]:
+    """Whether a view has the name at the end of the transaction."""
     created = case.state.created
     return at_end(name, lambda table: table.kind == "view" and table.created == created)
 
@@ -80,6 +85,8 @@ RENAME_TABLE = _rule(
         bad("alter view v rename to w;"),
         bad("alter table t rename to old; alter table n rename to t;", "create table t (a int);"),
         bad("begin; alter table t rename to u; commit; begin; create view t as select * from u; commit;"),
+        bad("alter table t rename to old; create table t (b int); drop table old;", "create table t (a int);"),
+        good("alter table t rename to old; create table t (a int); drop table old;", "create table t (a int);"),
         good("alter table t rename to u; create view t as select * from u;"),
         good("alter table t rename to u; create or replace view t as select a from u;", "create table t (a int);"),
         good("create table t (a int); alter table t rename to u;"),

@@ -11,6 +11,7 @@ from sqlmigrate.lint.facts.usage import column_in_use, relation_decider, relatio
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good, unsure
 from sqlmigrate.lint.rules.clients.origin import created_by, has_value, required_columns
+from sqlmigrate.lint.rules.wording import listed
 from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
@@ -31,11 +32,11 @@ _DEFAULT = "give {name} a default, or leave it nullable, fill it in batches and 
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
-    for item in case.node["relations"]:
-        name = relation(item["RangeVar"])
-        if relation_in_use(case, name):
-            by = relation_decider(case, name)
-            yield Hit(f"deletes every row of {name[1]}", _DELETE_BATCHES, by, node=item["RangeVar"])
+    nodes = [item["RangeVar"] for item in case.node["relations"] if relation_in_use(case, relation(item["RangeVar"]))]
+    if nodes:
+        names = [relation(node) for node in nodes]
+        message = f"deletes every row of {listed(name[1] for name in names)}"
+        yield Hit(message, _DELETE_BATCHES, relation_decider(case, names[0]), node=nodes[0])
 
 
 TRUNCATE = Rule(
@@ -151,7 +152,7 @@ WHOLE_TABLE = Rule(
         bad("delete from t;"),
         bad("update t set a = 1 where true;", "create table t (a int);"),
         bad("delete from only s.t where 1 = 1;"),
-        bad("alter table t add column b int; update t set b = 1 where b is null;"),
+        bad("begin; alter table t add column b int; commit; update t set b = 1 where b is null;"),
         bad("update t set a = 1 where id is not null;", "create table t (id int primary key, a int);"),
         bad("with gone as (delete from t returning *) insert into u select * from gone;"),
         bad("update t set a = r.a from r where r.id = t.r_id;"),

@@ -9,7 +9,7 @@ from sqlmigrate.lint.facts.questions import is_new, table_decider
 from sqlmigrate.lint.facts.references import is_gone
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
-from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, locks_all
+from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, listed, locks_all
 from sqlmigrate.lint.safer import indexes
 from sqlmigrate.lint.schema.interpret.changes import dropped_names
 from sqlmigrate.sql.tree import is_on, options, relation
@@ -110,6 +110,7 @@ def _check_drop(case: Case) -> Iterator[Hit]:
     node = case.node
     if node["removeType"] != "OBJECT_INDEX" or node.get("concurrent"):
         return
+    locked = dict[str, None]()
     for name in dropped_names(node):
         index = case.catalog.index(name)
         table = case.catalog.tables.get(index.table) if index else None
@@ -119,9 +120,12 @@ def _check_drop(case: Case) -> Iterator[Hit]:
             continue  # IF EXISTS skips the statement
         if table is not None and table.kind == "partitioned":
             continue  # PostgreSQL rejects DROP INDEX CONCURRENTLY on a partitioned index
+        if table is not None and table.name in case.state.locked:
+            continue  # an earlier statement has taken the lock
         if not _is_new_index(case, index):
-            locked = table.name[1] if table else f"the table of {name[1]}"
-            yield Hit(locks_all("DROP INDEX", locked), partial(indexes.dropped, case))
+            locked[table.name[1] if table else f"the table of {name[1]}"] = None
+    if locked:
+        yield Hit(locks_all("DROP INDEX", listed(locked)), partial(indexes.dropped, case))
 
 
 DROP = Rule(
@@ -142,6 +146,7 @@ DROP = Rule(
         good(_INDEXED + "drop index i;"),
         good("create index concurrently i on t (a); drop index i;"),
         good("drop index i;", _PARTITIONED + "create index i on p (a);"),
+        good("alter table t add b int; drop index i;", _INDEXED),
         good("drop table i;"),
         good("alter table t drop constraint if exists t_a_key; drop index if exists t_a_key;"),
     ),

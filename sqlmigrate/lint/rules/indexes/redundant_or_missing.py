@@ -14,7 +14,7 @@ from sqlmigrate.lint.schema.interpret.objects import index_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Index
+    from sqlmigrate.lint.schema.catalog import Catalog, Index, Name, Table
 
 _T = "create table t (a int, b int); "
 
@@ -23,10 +23,20 @@ def _check_redundant(case: Case) -> Iterator[Hit]:
     table = case.table
     if table is None or "" in (new := index_of(case.catalog, table, case.node, None)).columns:
         return
-    old = next((old for old in table.indexes if old.name != new.name and _covers(old, new)), None)
+    old = next(_covering(table, new), None)
     if old is not None:
         message = f"{new.name[1]} is redundant: {old.name[1]} starts with the same columns"
-        yield Hit(message, "omit this index", case.decider(old.created))
+        yield Hit(message, "omit this index", case.decider(old.created), unless=partial(_is_alone, table.name, new))
+
+
+def _is_alone(name: Name, new: Index, catalog: Catalog) -> bool:
+    """Whether the other indexes that serve the same queries are dropped later: the new one replaces them."""
+    table = catalog.tables.get(name)
+    return table is not None and next(_covering(table, new), None) is None
+
+
+def _covering(table: Table, new: Index) -> Iterator[Index]:
+    return (old for old in table.indexes if old.name != new.name and _covers(old, new))
 
 
 def _covers(old: Index, new: Index) -> bool:
@@ -53,6 +63,8 @@ REDUNDANT = Rule(
         bad("create index concurrently i on t (a);", _T + "create index on t (a, b);"),
         bad("create index concurrently i on t (a);", "create table t (a int primary key);"),
         bad("create table t (a int unique); create index on t (a);"),
+        bad("create index concurrently i on t (a); drop index concurrently k;", _T + "create index j on t (a);"),
+        good("create index concurrently i on t (a); drop index concurrently j;", _T + "create index j on t (a);"),
         good("create index concurrently i on t (b);", _T + "create index on t (a, b);"),
         good("create index concurrently i on t (a, b);", _T + "create index on t (a);"),
         good("create unique index concurrently i on t (a);", _T + "create index on t (a);"),

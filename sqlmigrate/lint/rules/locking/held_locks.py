@@ -101,6 +101,8 @@ def _lock_on(case: Case, held: Name) -> str:
 
 
 _ADD = "alter table t add column a int; "
+_UNCHECKED = "alter table t add constraint c check (b > 0) not valid;"
+_VIEW = "create table t (b int); create materialized view m as select 1 as a; create unique index on m (a);"
 
 SLOW = Rule(
     name="work-under-lock",
@@ -115,12 +117,11 @@ SLOW = Rule(
     check=_check_slow,
     examples=(
         bad(_ADD + "alter table u validate constraint c;"),
-        bad(_ADD + "alter table t validate constraint c;", "create table t (b int);"),
+        bad(_ADD + "alter table t validate constraint c;", "create table t (b int); " + _UNCHECKED),
         bad("alter table t add column a int, validate constraint c;"),
         bad(_ADD + "select count(*) from t;"),
         bad(_ADD + "create table copy as select * from u;"),
-        bad(_ADD + "refresh materialized view m;"),
-        bad(_ADD + "create index i on u (b);"),
+        bad(_ADD + "refresh materialized view concurrently m;", _VIEW),
         bad("begin; " + _ADD + "select count(*) from u where b > 0; commit;"),
         bad("alter table t rename to v; select count(*) from u;"),
         bad(_ADD + "select pg_sleep(10);"),
@@ -130,6 +131,7 @@ SLOW = Rule(
         good(_ADD + "select setval('s', (select max(id) from u));"),
         good(_ADD + "select * from u where id = 5;"),
         good(_ADD + "create index concurrently i on u (b);"),
+        good(_ADD + "create index i on u (b);"),  # index-not-concurrent reports it
         good("alter table u validate constraint c; alter table t add column a int;"),
         good("begin; " + _ADD + "commit; begin; alter table u validate constraint c; commit;"),
         good(_HEAD + _ADD + "select count(*) from u;"),
@@ -145,7 +147,7 @@ SLOW = Rule(
 def _check_backfill(case: Case) -> Iterator[Hit]:
     state, statement = case.state, case.statement
     locked = exclusively_locked(statement, case.catalog, state) if case.kind in ALTERING else []
-    for name in (name for name in locked if name in state.written):
+    for name in (name for name in locked if name in state.written and name not in state.locked):
         yield Hit(
             f"the rows of {name[1]} written at line {state.written[name].line} stay locked "
             f"while the statement waits for an ACCESS EXCLUSIVE lock on {name[1]}",
@@ -176,7 +178,7 @@ BACKFILL = Rule(
         bad(_ADD + "update u set b = 1;"),
         bad(_ADD + "delete from u where b < 0;"),
         bad(_ADD + "insert into u select * from v;"),
-        bad(_ADD + "insert into t (b) select b from u where b > 0;", _KEYED),
+        bad(_ADD + "insert into t (a) select a from u where a > 0;", _KEYED),
         bad(_ADD + "merge into t using u on t.id = u.id when matched then update set a = u.a;"),
         bad(_FILL + "alter table t alter column a set not null;"),
         bad(_ADD + "do $$ begin update t set a = 1; end $$;"),
