@@ -151,6 +151,7 @@ class Envelope:
         for unit, step in enumerate(batch):
             before, executes, after = executing[unit : unit + 3]
             number = step.segment.first
+            step.is_joined = joined[unit] or joined[unit + 1]
             if executes and not before:
                 yield _part(_assigned(self._shared), unit)
             if joined[unit]:

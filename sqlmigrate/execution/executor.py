@@ -24,7 +24,7 @@ from sqlmigrate.files.source import OpenedScript
 from sqlmigrate.model import Action
 from sqlmigrate.server.lock import Lock
 from sqlmigrate.server.session import has_escapes
-from sqlmigrate.sql.sqlstate import TEMPORARY
+from sqlmigrate.sql.sqlstate import CANCELLED, TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -124,7 +124,9 @@ class Executor:
         self._session.clean()
         if self._session.may_have_changed(failure.error):
             self._batches.skips_resets = False
-        elif self._envelope.joins_rollbacks and steps[failure.unit].is_brief_rollback:
+        elif self._ends_run(steps[failure.unit], failure.error):
+            self._settle(steps[failure.unit], failure)
+        elif steps[failure.unit].is_joined:
             self._envelope.joins_rollbacks = False  # each of the next steps has a transaction of its own
         elif failure.unit > committed or (failure.is_unplaced and len(steps) > committed + 1):
             # The server parses a message before it runs any of it, so a syntax error prevents the steps before it from
@@ -340,6 +342,11 @@ class Executor:
                 filter(None, [*blockers, error.hint or advice(error, step, is_overdue=self._is_overdue(step))])
             )
             raise error
+
+    def _ends_run(self, step: PreparedStep, error: StatementFailed) -> bool:
+        """Whether the lock was lost or a person cancelled the statement, so that it must not run again."""
+        is_cancelled = error.report.sqlstate == CANCELLED and not self._is_overdue(step)
+        return is_cancelled or Lock.lost(error) is not None
 
     def _is_overdue(self, step: PreparedStep) -> bool:
         limit = int(step.script.directives.get("statement-timeout", self._limits.statement_timeout))

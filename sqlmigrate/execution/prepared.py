@@ -35,8 +35,9 @@ class PreparedStep:
     is a migration whose row the script must not delete, or empty. `next` is the index of the segment to run next, and
     `begun` is true if this is a statement outside a transaction block that may have been started, and `begun_state`
     what existed before it; `other_states` are those of the other statements that an earlier run started side by side.
-    `keeps_session` is true if the step cannot change the session, `has_row` if the history table has a row for the
-    migration. `tries` counts the retries, and `started` is the monotonic time of the first message, or 0.
+    `keeps_session` is true if the step cannot change the session, `is_joined` if it shares a transaction with another
+    step, `has_row` if the history table has a row for the migration. `tries` counts the retries, and `started` is the
+    monotonic time of the first message, or 0.
     """
 
     step: Step
@@ -57,6 +58,7 @@ class PreparedStep:
     next: int = 0
     opened: bool = False
     keeps_session: bool = False
+    is_joined: bool = False
     tries: int = 0
     started: float = 0.0
 

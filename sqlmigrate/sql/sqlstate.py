@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 TEMPORARY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 NOT_IN_A_TRANSACTION = {"25001", "2D000"}  # active_sql_transaction, invalid_transaction_termination
 TOO_MANY_LOCKS = "53200"  # out_of_memory, with the hint to increase max_locks_per_transaction
+CANCELLED = "57014"  # query_canceled, by a person or by statement_timeout
 UNENCODABLE = {"22P05", "22021"}  # untranslatable_character, character_not_in_repertoire
 READ_ONLY = "25006"  # read_only_sql_transaction
 REJECTED_VALUE = "22023"  # invalid_parameter_value

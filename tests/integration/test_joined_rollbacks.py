@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import psycopg
 import pytest
 
 from sqlmigrate.errors import MigrationFailed
 from sqlmigrate.events import Finished
+from sqlmigrate.server.connection import Connection, Result
+from tests.polling import LIMIT, until
 from tests.project import Project
 
 TRANSACTIONS = "select count(distinct xmin::text) from migrations_log where action = 'rollback' and outcome = 'success'"
@@ -116,3 +122,50 @@ def test_a_short_lock_timeout_stays_short(tables: Project) -> None:
             tables.migrator(lock_timeout="10ms", lock_retries="0").rollback(steps=8)
 
     assert tables.value(LEFT) == versions(*range(1, 9))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages that are sent."""
+    texts: list[str] = []
+    transmit: Callable[..., Iterator[Result]] = Connection.transmit
+
+    def transmit_and_keep(connection: Connection, text: str, *arguments: Any) -> Iterator[Result]:
+        texts.append(text)
+        return transmit(connection, text, *arguments)
+
+    monkeypatch.setattr(Connection, "transmit", transmit_and_keep)
+    return texts
+
+
+def test_a_rollback_with_a_transaction_of_its_own_is_tried_once(tables: Project, sent: list[str]) -> None:
+    for number in (3, 5):
+        tables.add(number, f"create table t{number} ();", f"comment on table t{number} is ''; drop table t{number};")
+    tables.migrator().migrate("v1.0.0-005")
+    tables.query("create view reader as select b from t4")
+
+    with pytest.raises(MigrationFailed, match="cannot drop table t4"):
+        tables.migrator().rollback(steps=5)
+
+    assert len([text for text in sent if "drop table t4;" in text]) == 1
+
+
+def test_a_person_can_cancel_rollbacks_that_share_a_transaction(
+    tables: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sqlmigrate.execution.envelope._JOINED_WAIT", 600_000)
+    tables.migrator().migrate("v1.0.0-008")
+    waiting = "wait_event_type = 'Lock'"
+    cancel = f"select pg_cancel_backend(pid) from pg_stat_activity where datname = current_database() and {waiting}"
+    with psycopg.connect(tables.database) as other, ThreadPoolExecutor() as pool:
+        other.execute("lock table t4 in access share mode")
+        running = pool.submit(tables.migrator(lock_timeout="10min").rollback, steps=8)
+        until(lambda: tables.backends(waiting))
+        tables.query(cancel)
+        with pytest.raises(MigrationFailed, match="canceling statement due to user request") as failed:
+            running.result(timeout=LIMIT)
+
+    assert failed.value.location is not None
+    assert failed.value.location.path.endswith("V1.0.0-004__step.down.sql")
+    assert tables.value(LEFT) == versions(*range(1, 8))
+    assert rolled_back(tables, 7) == versions(*range(7, 0, -1))
