@@ -68,7 +68,7 @@ class Envelope:
             "statement_timeout": limits.statement_timeout,
             "synchronous_commit": "off",
         }
-        self.joins_rollbacks = True
+        self.joins_rollbacks = not limits.is_timed  # whose statements are reported before the commit
 
     def messages(self, batch: Sequence[PreparedStep]) -> Iterator[Message]:
         """Yields messages of bounded size with the next segment of each step; reads the files lazily."""

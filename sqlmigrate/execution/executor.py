@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import DatabaseError, SignalReceived, SqlMigrateError, StatementFailed
-from sqlmigrate.events import Began, Finished, Notice, PassedOver, Ran, Retrying, Running, Said
+from sqlmigrate.events import Began, Finished, PassedOver, Ran, Retrying, Running, Said
 from sqlmigrate.execution import resumption
 from sqlmigrate.execution.alone import Alone
 from sqlmigrate.execution.batches import Batch, Batches
@@ -18,6 +18,7 @@ from sqlmigrate.execution.diagnosis import Failure, advice, blocked_by, failure_
 from sqlmigrate.execution.envelope import Envelope, StringsChanged
 from sqlmigrate.execution.failures import LOCAL_ONLY, Failures
 from sqlmigrate.execution.heartbeat import Heartbeat
+from sqlmigrate.execution.notices import Notices
 from sqlmigrate.execution.prepared import observe_strings, with_cuts
 from sqlmigrate.execution.timing import StatementTimes, shown
 from sqlmigrate.files.source import OpenedScript
@@ -58,6 +59,7 @@ class Executor:
         self._heartbeat = Heartbeat(self._tell)
         self._limits = limits
         self._on_event = on_event
+        self._notices = Notices(on_event)
         self._reported: set[str] = set()
         self._lost: set[tuple[str, SessionObject]] = set()  # said to be lost if the run is interrupted
         self._finished: list[tuple[Step, int]] = []  # to be reported while the server works
@@ -81,6 +83,7 @@ class Executor:
                 position += self._advance(prepared, position)
             except (SqlMigrateError, KeyboardInterrupt) as caught:
                 self._report_finished()
+                self._notices.end(is_undone=False)
                 error = caught.error if isinstance(caught, SignalReceived) else caught
                 self._catch_up(prepared)
                 if self._monitor.awaits_standby and isinstance(error, SqlMigrateError):
@@ -102,7 +105,7 @@ class Executor:
 
     def _start(self, prepared: Sequence[PreparedStep]) -> None:
         self._connection.on_tick = lambda: self._tick(prepared)
-        self._connection.on_notices = self._report_notices
+        self._connection.on_notices = self._take_notices
         steps = tuple(step.step for step in prepared)
         # An event trigger may have changed the session while the tables of the history were created.
         reset = f"begin;\n{self._session.wipe.text}commit;{self._session.hides_code}"
@@ -205,6 +208,7 @@ class Executor:
         for message in messages:
             count = 0
             self._envelope.check_settings(message, steps)
+            self._notices.follow(steps, committed + len(durations))
             self._monitor.begin()
             try:
                 rows, use_wait = self._copy_data_of(message, steps), partial(self._use_wait, steps[0])
@@ -219,7 +223,10 @@ class Executor:
                             self._committed(steps[committed], duration)
                             committed += 1
                         durations.clear()
+                    self._notices.follow(steps, committed + len(durations))
             except StatementFailed as error:
+                self._report_finished()
+                self._notices.end(is_undone=True)
                 return committed, failure_of(error, message, count, steps)
         return committed, None
 
@@ -296,11 +303,9 @@ class Executor:
         self._report_finished()
         self._on_event(event)
 
-    def _report_notices(self, notices: Sequence[tuple[str, str]]) -> None:
+    def _take_notices(self, notices: Sequence[tuple[str, str]]) -> None:
         self._report_finished()
-        for severity, message in notices[:-1]:
-            self._on_event(Notice(severity, message, has_next=True))
-        self._on_event(Notice(*notices[-1]))
+        self._notices.take(notices)
 
     def _report_finished(self) -> None:
         finished, self._finished = self._finished, []
@@ -310,6 +315,7 @@ class Executor:
     def _report(self, step: Step, duration_ms: int) -> None:
         if step.migration.id not in self._reported:
             self._reported.add(step.migration.id)
+            self._notices.report_held(step.migration.id)
             self._on_event(Finished(step, duration_ms))
 
     def _tick(self, prepared: Sequence[PreparedStep]) -> None:

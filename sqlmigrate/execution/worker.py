@@ -59,7 +59,7 @@ class WorkerExecutor(Executor):
         super().__init__(locked, monitor, limits, on_event)
         self._stop = stop
         self._guard = locked.lock.guard()
-        self._connection.on_notices = self._report_notices
+        self._connection.on_notices = self._take_notices
 
     def run_step(self, step: PreparedStep) -> None:
         """Runs one step, and records it."""

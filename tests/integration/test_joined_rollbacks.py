@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import MigrationFailed
-from sqlmigrate.events import Finished
+from sqlmigrate.events import Finished, Notice, Ran
 from sqlmigrate.server.connection import Connection, Result
 from tests.polling import LIMIT, until
 from tests.project import Project
@@ -169,3 +169,60 @@ def test_a_person_can_cancel_rollbacks_that_share_a_transaction(
     assert failed.value.location.path.endswith("V1.0.0-004__step.down.sql")
     assert tables.value(LEFT) == versions(*range(1, 8))
     assert rolled_back(tables, 7) == versions(*range(7, 0, -1))
+
+
+def story(project: Project) -> list[str]:
+    """The reported notices and statements, and the versions that were rolled back, in order."""
+    lines = []
+    for event in project.events:
+        match event:
+            case Finished(step):
+                lines.append(step.migration.id)
+            case Notice(message=text) | Ran(statement=text):
+                lines.append(text)
+    return lines
+
+
+NOTICES = [
+    *versions(8, 7, 6),
+    'table "nothing" does not exist, skipping',
+    *versions(5, 4),
+    "drop cascades to view v3",
+    *versions(3, 2, 1),
+]
+
+
+@pytest.fixture
+def notices(tables: Project) -> Project:
+    tables.add(5, "create table t5 ();", "drop table if exists nothing; drop table t5;")
+    tables.add(3, "create table t3 (a int); create view v3 as select a from t3;", "drop table t3 cascade;")
+    tables.migrator().migrate("v1.0.0-008")
+    tables.events.clear()
+    return tables
+
+
+def test_a_notice_precedes_the_end_of_its_rollback(notices: Project) -> None:
+    notices.migrator().rollback(steps=8)
+
+    assert story(notices) == NOTICES
+    assert notices.value(TRANSACTIONS) == 2
+
+
+def test_a_notice_is_reported_once_if_a_rollback_fails(notices: Project) -> None:
+    notices.query("create view reader as select b from t2")
+
+    with pytest.raises(MigrationFailed, match="cannot drop table t2"):
+        notices.migrator().rollback(steps=8)
+
+    assert story(notices) == NOTICES[: NOTICES.index("v1.0.0-002")]
+
+
+def test_a_timed_statement_precedes_the_end_of_its_rollback(tables: Project) -> None:
+    tables.migrator().migrate("v1.0.0-006")
+    tables.query("create view reader as select b from t2")
+    tables.events.clear()
+
+    with pytest.raises(MigrationFailed, match="cannot drop table t2"):
+        tables.migrator(log_level="debug").rollback(steps=6)
+
+    assert story(tables) == [line for n in (6, 5, 4, 3) for line in (f"drop table t{n}", f"v1.0.0-00{n}")]
