@@ -31,9 +31,10 @@ _BEGUN_STATE = "sqlmigrate.begun_state"
 # The approximate size of a message, in characters.
 MESSAGE_SIZE = 1024 * 1024
 _FEW = 3  # steps, whose records take the server longer to prepare than to plan
-# The number of brief rollbacks in one transaction, and the milliseconds for which it waits for a lock while it holds
-# those of the steps before.
-_JOINED, _JOINED_WAIT = 16, 100
+# The number of brief rollbacks in one transaction, and the milliseconds for which a statement waits for a lock while it
+# holds those of the steps before. All of them wait for much less than the deadlock_timeout of a session that waits for
+# this one: the server would end that session.
+_JOINED, _JOINED_WAIT = 16, 6
 
 
 class StringsChanged(ScriptError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -226,3 +227,17 @@ def test_a_timed_statement_precedes_the_end_of_its_rollback(tables: Project) -> 
         tables.migrator(log_level="debug").rollback(steps=6)
 
     assert story(tables) == [line for n in (6, 5, 4, 3) for line in (f"drop table t{n}", f"v1.0.0-00{n}")]
+
+
+def test_all_waits_of_a_transaction_together_are_shorter_than_the_deadlock_timeout(
+    tables: Project, sent: list[str]
+) -> None:
+    tables.migrator().migrate()
+
+    rolled_back(tables, 40)
+
+    timeout = tables.value("select setting::int from pg_settings where name = 'deadlock_timeout'")
+    waits = [int(wait) for text in sent for wait in re.findall(r"set local lock_timeout = (\d+);", text)]
+    joined = [wait for wait in waits if 0 < wait < timeout]
+    assert len(joined) == 3  # transactions
+    assert all(16 * wait < timeout / 2 for wait in joined)
