@@ -194,7 +194,7 @@ class Migrator:
         return self._target.place
 
     def status(self) -> list[MigrationStatus]:
-        """Returns the status of each migration, in order. Only `validate` reports misnamed and duplicate files."""
+        """Returns the status of each migration, in order; warns of misnamed files. Duplicates: see `validate`."""
         with self._target.opened() as opened:
             return self._statuses(opened)
 
