@@ -218,12 +218,12 @@ class Executor:
                     count += 1
                     if count in message.records:
                         durations.append(_duration(result))
+                        self._notices.follow(steps, committed + len(durations))
                     if result.command == b"COMMIT":
                         for duration in durations:
                             self._committed(steps[committed], duration)
                             committed += 1
                         durations.clear()
-                    self._notices.follow(steps, committed + len(durations))
             except StatementFailed as error:
                 self._report_finished()
                 self._notices.end(is_undone=True)
