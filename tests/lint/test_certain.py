@@ -1,4 +1,4 @@
-"""The server refuses exactly the lines that cases/certain.txt labels, and the linter reports these as errors."""
+"""The server refuses exactly the lines that the files label; the linter reports them as errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from sqlmigrate.lint.reading import units
 from tests.lint.cases import LabelledFile, labelled_in
 from tests.servers import Server
 
-CASES = [pytest.param(case, id=case.name) for case in labelled_in("certain.txt")]
+FILES = ("certain.txt", "values.txt")
+CASES = [pytest.param(case, id=case.name) for file in FILES for case in labelled_in(file)]
 
 
 def refused(conninfo: str, case: LabelledFile) -> set[int]:
@@ -42,7 +43,7 @@ def test_linter_reports_the_labelled_lines_as_errors(case: LabelledFile, tmp_pat
 
 
 def test_each_line_is_one_statement() -> None:
-    for case in labelled_in("certain.txt"):
+    for case in (case for file in FILES for case in labelled_in(file)):
         assert [list(lines) for lines in statements(case.sql)] == [[n + 1] for n in range(len(case.sql.splitlines()))]
 
 

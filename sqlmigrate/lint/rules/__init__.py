@@ -30,6 +30,7 @@ from sqlmigrate.lint.rules.correctness import (
     type_casts,
     undoing,
     unknown,
+    updates,
     wrong_kind,
 )
 from sqlmigrate.lint.rules.indexes import concurrently, redundant_or_missing
@@ -73,6 +74,7 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
         *index_methods.RULES,
         *definition_faults.RULES,
         *insertions.RULES,
+        *updates.RULES,
         *refused.RULES,
         *newer.RULES,
         *undoing.RULES,
