@@ -13,7 +13,7 @@ from sqlmigrate.lint.reading import units
 from tests.lint.cases import LabelledFile, labelled_in
 from tests.servers import Server
 
-FILES = ("certain.txt", "values.txt", "definitions.txt")
+FILES = ("certain.txt", "values.txt", "definitions.txt", "rows.txt", "queries.txt")
 CASES = [pytest.param(case, id=case.name) for file in FILES for case in labelled_in(file)]
 
 
