@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlmigrate.lint.facts.function_bodies import queries_in
 from sqlmigrate.lint.facts.references import complete_table
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.catalog import Catalog, Table
     from sqlmigrate.sql.parser import Node
 
-_QUERIES = ("SelectStmt", "ViewStmt", "CreateTableAsStmt", "InsertStmt", "UpdateStmt", "DeleteStmt")
+_QUERIES = (
+    "SelectStmt",
+    "ViewStmt",
+    "CreateTableAsStmt",
+    "InsertStmt",
+    "UpdateStmt",
+    "DeleteStmt",
+    "CreateFunctionStmt",
+)
 # Below these, a name can mean more than a column of the FROM list.
 _SCOPES = ("SelectStmt", "SubLink", "RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable")
 
@@ -31,6 +40,9 @@ class Source(NamedTuple):
 
 def _check_query(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
+        return
+    if case.kind == "CreateFunctionStmt":
+        yield from (hit._replace(node=None) for query in queries_in(case) for hit in _check_query(query))
         return
     node = case.node
     if case.kind in ("ViewStmt", "CreateTableAsStmt"):
@@ -177,6 +189,7 @@ QUERY = Rule(
         bad("create view v as select a_id, n, count(*) from b group by a_id;", _T),
         bad("create view v as select a_id, sum(n) from b;", _T),
         bad("update a set name = 'x' from b where id = 1;", _T),
+        bad("create function f() returns int language sql as 'select id from a join b on b.a_id = a.id';", _T),
         good("create view v as select a.id, a.name, b.id as b_id from a join b on b.a_id = a.id;", _T),
         good("create view v (x, y, z) as select a.id, b.id, b.n from a join b on b.a_id = a.id;", _T),
         good("create view v as select a.id, a.name, sum(b.n) from a join b on b.a_id = a.id group by a.id;", _T),

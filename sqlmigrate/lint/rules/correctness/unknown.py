@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.function_bodies import parameters, queries_in
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.facts.references import (
     Missing,
@@ -149,6 +150,8 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for eac
             yield from _of_new_table(case)
         case kind if kind in QUERIES:
             yield from _of_query(case)
+        case "CreateFunctionStmt":
+            yield from _of_body(case)
         case kind if kind.startswith("AT_") and not node.get("missing_ok"):
             yield from missing_in(catalog, case.name, [node.get("name", "")], {})
 
@@ -173,6 +176,13 @@ def _of_new_table(case: Case) -> Iterator[Missing]:
                 yield from _of_reference(case, constraint)
 
 
+def _of_body(case: Case) -> Iterator[Missing]:
+    """Yields the missing columns in the body of a function in SQL; the locations in it are not those of the file."""
+    named = parameters(case.node)
+    missing = (each for query in queries_in(case) for each in _of_query(query))
+    yield from (each._replace(node={}) for each in missing if each.column not in named)
+
+
 def _of_query(case: Case) -> Iterator[Missing]:
     node, target = case.node, relation(case.node.get("relation", {}))
     listed = {"InsertStmt": "cols", "UpdateStmt": "targetList"}.get(case.kind, "")
@@ -193,7 +203,7 @@ COLUMN = Rule(
         *("AT_DropColumn", "AT_AlterColumnType", "AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"),
         *("AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity", "AT_SetExpression", "AT_DropExpression"),
         *("AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_AddConstraint", "AT_AddColumn"),
-        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *QUERIES),
+        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", "CreateFunctionStmt", *QUERIES),
     ),
     stake="The statement fails: the column does not exist.",
     safe="alter table t add column c int;\nalter table t alter column c set default 0;",
@@ -214,6 +224,10 @@ COLUMN = Rule(
         bad("comment on column t.c is 'x';", _T),
         bad("create table u (a int, primary key (c));"),
         bad("create table u (a int); alter table u drop column b;"),
+        bad("create function f() returns int language sql as 'select c from t';", _T),
+        bad("create function f() returns int language sql begin atomic select c from t; end;", _T),
+        good("create function f(c int) returns int language sql as 'select c from t';", _T),
+        good("set check_function_bodies = off; create function f() returns int language sql as 'select c from t';", _T),
         good("alter table t drop column if exists c;", _T),
         good("alter table t drop column c;"),
         good("alter table t alter a set not null;", _T),
