@@ -36,11 +36,28 @@ _T = "create table t (a int, b text); "
 
 
 def _check_relations(case: Case) -> Iterator[Hit]:
-    if not case.catalog.dropped or case.statement.inner or case.node.get("missing_ok"):
+    path = case.state.setting("search_path")
+    is_pathless = path is not None and path.strip() in _NO_PATH
+    if not (case.catalog.dropped or is_pathless) or case.statement.inner or case.node.get("missing_ok"):
         return
     for name in dict.fromkeys(named(case)):
         if is_dropped(case.catalog, name):
             yield Hit(f"{name[1]} does not exist: this file or an earlier file drops or renames it")
+        elif is_pathless and not name[0] and not _is_found_anyway(case, name[1]):
+            yield Hit(f"{name[1]} does not exist: search_path is empty", f"write the schema of {name[1]}")
+
+
+# What `set search_path = ''` and set_config() set.
+_NO_PATH = ("", '""')
+
+
+def _is_found_anyway(case: Case, name: str) -> bool:
+    """Whether an unqualified name is that of a temporary table, or may be one of pg_catalog, as those of types."""
+    objects = case.catalog
+    if ("", name) in _types([case.node.get("tableElts", ()), case.node.get("cmds", ())]):
+        return True
+    temporary = any(("pg_temp", name) in found for found in (objects.tables, objects.index_tables, objects.types))
+    return temporary or name.startswith("pg_") or not name or bool(objects.uncertain) or name in objects.uncertain_names
 
 
 def named(case: Case) -> Iterator[Name]:
@@ -98,6 +115,10 @@ GONE = Rule(
         bad("create table u (a int references t);", _T + "drop table t;"),
         bad("drop index i;", _T + "create index i on t (a); drop index i;"),
         bad("alter table t add column m mood;", _T + "create type mood as enum ('ok'); drop type mood;"),
+        bad("select set_config('search_path', '', false); insert into t values (1);"),
+        bad("set search_path = ''; create index concurrently i on t (a);"),
+        good("set search_path = ''; insert into public.t values (1); select * from pg_class;"),
+        good("set search_path = ''; create temp table t (a int); insert into t values (1);"),
         good("alter table t add column c int;", _T),
         good("drop table if exists t;", _T + "drop table t;"),
         good("alter table if exists t add column c int;", _T + "drop table t;"),
