@@ -5,6 +5,7 @@ from __future__ import annotations
 # Parts of statements, with the first major version whose grammar has them.
 SYNTAX = {
     "merge into": 15,
+    "numeric(3,-2)": 15,
     "set access method": 15,
     "for tables in schema": 15,
     "(id, note) where": 15,  # columns and rows of a publication

@@ -171,7 +171,8 @@ def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement],
         embedded = read_bodies(statement.text, {statement.kind: statement.body}).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
-    texts = ((part.sql, first_line + part.line) for part in embedded if part.sql is not None)
+    built = ((part.sql or part.outline, first_line + part.line) for part in embedded)
+    texts = ((sql, line) for sql, line in built if sql is not None)
     lines = statement.text.split("\n")
     inner = [inner_statement for sql, line in texts for inner_statement in _inner(statement, lines, sql, line)]
     return inner, any(part.sql is None and part.may_alter for part in embedded)

@@ -16,6 +16,7 @@ SERIALS = {
     "smallserial": "int2",
     "serial2": "int2",
 }
+AGGREGATES = frozenset(("count", "sum", "avg", "min", "max", "array_agg", "string_agg", "bool_and", "bool_or"))
 VOLATILE = frozenset(
     (
         "array_sample array_shuffle bernoulli clock_timestamp current_query currval gen_random_bytes gen_random_uuid "

@@ -21,11 +21,15 @@ _HARMLESS_START = re.compile(r"'\s*(create|comment|grant|revoke|insert|update|de
 
 
 class Embedded(NamedTuple):
-    """A statement in a body, with its line in the body; `sql` is None where EXECUTE builds its text at run time."""
+    """A statement in a body, with its line in the body; `sql` is None where EXECUTE builds its text at run time.
+
+    `outline` is the text that EXECUTE runs, with a name in braces for each part that is known only at run time.
+    """
 
     sql: str | None
     line: int
     may_alter: bool = False
+    outline: str | None = None
 
 
 class Body(NamedTuple):
@@ -56,7 +60,10 @@ def read_bodies(sql: str, statement: Node | None = None) -> Body:
             case "PLpgSQL_stmt_dynexecute":
                 expression = node["query"]["PLpgSQL_expr"]["query"]
                 may_alter = _HARMLESS_START.search(expression) is None
-                statements.append(Embedded(_constant_text(expression), node.get("lineno", 1), may_alter))
+                built = _built(expression)
+                text = None if built is None else _text(built, outlined=False)
+                outline = None if built is None else _text(built, outlined=True)
+                statements.append(Embedded(text, node.get("lineno", 1), may_alter, outline))
         is_dynamic = is_dynamic or kind == "dynquery" or kind.startswith("PLpgSQL_stmt_dyn")
     return Body(tuple(statements), tuple(expressions), is_dynamic)
 
@@ -73,35 +80,62 @@ def parse_expression(expression: Node) -> list[Node]:
     return parse("select " + (query if mode == _EXPRESSION else _ASSIGNED.sub("", query, count=1)))
 
 
-def _constant_text(expression: str) -> str | None:
+def _built(expression: str) -> Node | None:
+    """Returns the expression that EXECUTE runs, or None if it cannot be parsed."""
     try:
-        target = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
+        target: Node = parse(f"select {expression}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
     except (SyntaxFault, KeyError, IndexError):
         return None
-    return _concatenated(target)
+    return target
 
 
-def _concatenated(node: Node) -> str | None:
-    """Returns the text that an expression builds from constants alone, with || or format()."""
+def _text(node: Node, *, outlined: bool) -> str | None:
+    """Returns the text that an expression builds from constants alone, with || or format().
+
+    In an outline, other parts become names in braces; an expression without a constant has no outline.
+    """
     value = constant(node)
     if isinstance(value, str):
         return value
     call, operation = node.get("FuncCall", {}), node.get("A_Expr", {})
     if strings(operation.get("name", ())) == ["||"]:
-        parts = [_concatenated(operation[side]) for side in ("lexpr", "rexpr")]
+        parts = [_part(operation[side], '"{}"', outlined=outlined) for side in ("lexpr", "rexpr")]
         return None if None in parts else "".join(map(str, parts))
     if strings(call.get("funcname", ()))[-1:] == ["format"]:
-        template, *arguments = map(_concatenated, call.get("args", [{}]))
-        return None if template is None or None in arguments else _formatted(template, map(str, arguments))
+        template, *arguments = call.get("args", [{}])
+        text = _text(template, outlined=outlined)
+        values = [_part(argument, _BARE, outlined=outlined) for argument in arguments]
+        return None if text is None or None in values else _formatted(text, map(str, values), outlined=outlined)
     return None
 
 
-def _formatted(template: str, arguments: Iterator[str]) -> str | None:
+# How format() gets an argument: it quotes it itself.
+_BARE = "{}"
+
+
+def _part(node: Node, spelling: str, *, outlined: bool) -> str | None:
+    text = _text(node, outlined=outlined and spelling != _BARE)
+    if text is not None or not outlined:
+        return text
+    call = node.get("FuncCall", {})
+    function = strings(call.get("funcname", ()))[-1:]
+    names = strings(node.get("ColumnRef", call.get("args", [{}])[0].get("ColumnRef", {})).get("fields", ()))
+    quoted = "'{}'" if function in (["quote_literal"], ["quote_nullable"]) else spelling
+    return quoted.format("{" + ".".join(names or function) + "}")
+
+
+def _formatted(template: str, arguments: Iterator[str], *, outlined: bool) -> str | None:
     """Returns the result of PostgreSQL's format(), or None if the template has more than %s, %I and %L."""
     spelling = {"s": "{}", "I": '"{}"', "L": "'{}'"}
+
+    def spelled(match: re.Match[str]) -> str:
+        if match[1] == "%":
+            return "%"
+        argument = next(arguments)
+        is_name = outlined and match[1] == "s" and argument[:1] == "{"
+        return spelling["I" if is_name else match[1]].format(argument)
+
     try:
-        return _PLACEHOLDER.sub(
-            lambda match: "%" if match[1] == "%" else spelling[match[1]].format(next(arguments)), template
-        )
+        return _PLACEHOLDER.sub(spelled, template)
     except (KeyError, StopIteration):
         return None

@@ -1,4 +1,4 @@
-"""The server refuses exactly the lines that cases/certain.txt labels, and the linter reports these as errors."""
+"""The server refuses exactly the lines that the files label; the linter reports them as errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from sqlmigrate.lint import Level, Options, lint
 from sqlmigrate.lint.reading import units
 from tests.lint.cases import LabelledFile, labelled_in
 from tests.servers import Server
+from tests.versions import has_syntax
 
-CASES = [pytest.param(case, id=case.name) for case in labelled_in("certain.txt")]
+FILES = ("certain.txt", "values.txt", "definitions.txt", "rows.txt", "queries.txt")
+CASES = [pytest.param(case, id=case.name) for file in FILES for case in labelled_in(file)]
 
 
 def refused(conninfo: str, case: LabelledFile) -> set[int]:
-    """Returns the lines of the statements that the server refuses."""
+    """Returns the lines of the statements that the server refuses; skips the test if it is too old for the syntax."""
     lines = set()
     with psycopg.connect(conninfo, autocommit=True) as connection:
+        if not has_syntax(connection.info.server_version // 10_000, case.earlier + case.sql):
+            pytest.skip("the syntax is newer than the server")
         connection.execute(case.earlier.encode())
         for unit in units("-", [case.sql]):
             if unit.statement is not None:
@@ -37,12 +41,14 @@ def test_server_refuses_the_labelled_lines(case: LabelledFile, database: str) ->
 
 @pytest.mark.parametrize("case", CASES)
 def test_linter_reports_the_labelled_lines_as_errors(case: LabelledFile, tmp_path: Path, server: Server) -> None:
+    if not has_syntax(server.version, case.earlier + case.sql):
+        pytest.skip("the syntax is newer than the server")
     findings = lint([str(case.write(tmp_path))], options=Options(postgres=server.version))
     assert {finding.location.line for finding in findings if finding.level is Level.ERROR} == case.hazards
 
 
 def test_each_line_is_one_statement() -> None:
-    for case in labelled_in("certain.txt"):
+    for case in (case for file in FILES for case in labelled_in(file)):
         assert [list(lines) for lines in statements(case.sql)] == [[n + 1] for n in range(len(case.sql.splitlines()))]
 
 

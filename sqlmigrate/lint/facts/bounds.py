@@ -67,6 +67,16 @@ def overlap(first: Node, second: Node) -> bool:
     return bool(_is_below(ranges[0][0], ranges[1][1]) and _is_below(ranges[1][0], ranges[0][1]))
 
 
+def excludes(bound: Node, value: object) -> bool:
+    """Returns whether a value, a number or a text, is certainly not within a bound of constants."""
+    limit = (type(value).__name__, value)
+    if bound.get("strategy") == "l":
+        listed = [_constant(datum) for datum in bound.get("listdatums", ())]
+        return all(item is not None and item[0] == limit[0] and item != limit for item in listed)
+    limits = _range(bound)
+    return bool(limits and (_is_below(limit, limits[0]) or _is_below(limit, limits[1]) is False))
+
+
 def _range(bound: Node) -> tuple[_Limit | None, _Limit | None] | None:
     """Returns the limits of a range of one column."""
     lower, upper = bound.get("lowerdatums", []), bound.get("upperdatums", [])

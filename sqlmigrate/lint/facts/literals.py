@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.casts import is_assignable
@@ -20,6 +22,13 @@ _INTEGER = re.compile(r"\s*[+-]?(?:\d[\d_]*|0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][
 _NUMERIC = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _DATE = re.compile(r"\d|now|today|tomorrow|yesterday|epoch|infinity|allballs", re.IGNORECASE)
 _UUID = re.compile(r"\{?(?:[\da-fA-F]{4}-?){7}[\da-fA-F]{4}\}?")
+_ISO_DATE = re.compile(r"\s*(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d:\d\d.*))?\s*")
+_TIME = re.compile(r"\s*(\d\d):(\d\d)(?::(\d\d))?(?![\d:]).*", re.DOTALL)
+_LAST_TIME = (24, 0, 0)
+# Larger numbers, and more precise ones, are not compared.
+_DIGITS = 1000
+_EXACT = Context(prec=2 * _DIGITS + 20_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_BITS = {"int2": 16, "int4": 32, "int8": 64}
 _WORDS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
@@ -45,7 +54,9 @@ def literal_fault(node: Node, type_: Type | None, catalog: Catalog) -> str:
             if certain and value not in domain.values
             else ""
         )
-    return "" if _is_accepted(value, type_.name) else f"invalid input syntax for type {type_}: '{value}'"
+    if not _is_accepted(value, type_.name):
+        return f"invalid input syntax for type {type_}: '{value}'"
+    return "" if _is_in_range(value, type_.name) else f"value '{value}' is out of range for type {type_}"
 
 
 def _is_accepted(value: str, type_: str) -> bool:
@@ -67,6 +78,61 @@ def _is_accepted(value: str, type_: str) -> bool:
             except (ValueError, RecursionError):
                 return False
     return True
+
+
+def _is_in_range(value: str, type_: str) -> bool:
+    match type_:
+        case "int2" | "int4" | "int8":
+            number = _number(value)
+            return number is None or _fits(number, _BITS[type_])
+        case "date" | "timestamp" | "timestamptz":
+            match = _ISO_DATE.fullmatch(value)
+            return match is None or (_is_date(*map(int, match.groups()[:3])) and _is_time(match[4] or ""))
+        case "time" | "timetz":
+            return _is_time(value)
+    return True
+
+
+def _is_date(year: int, month: int, day: int) -> bool:
+    try:
+        return bool(date(year, month, day))
+    except ValueError:
+        return False
+
+
+def _is_time(text: str) -> bool:
+    match = _TIME.fullmatch(text)
+    time = tuple(int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    return time <= _LAST_TIME and time[1] < 60 and time[2] <= 60
+
+
+def _number(value: str) -> Decimal | None:
+    try:
+        return Decimal(value.strip())
+    except InvalidOperation:
+        return None
+
+
+def _fits(number: Decimal, bits: int) -> bool:
+    limit = 2 ** (bits - 1)
+    return bool(-limit <= number.to_integral_value(ROUND_HALF_UP) < limit)
+
+
+def overflow(node: Node, type_: Type | None) -> str:
+    """Returns why a number that a statement stores is out of range of the type; a default may be out of range."""
+    body = node.get("A_Const", {})
+    text = next((str(body[kind].get(kind, 0)) for kind in ("ival", "fval", "sval") if kind in body), "")
+    number = _number(text) if text else None
+    if number is None or not number.is_finite() or number.adjusted() > _DIGITS or type_ is None or type_.array:
+        return ""
+    if type_.name in _BITS:
+        return "" if _fits(number, _BITS[type_.name]) else f"{number} is out of range for type {type_}"
+    if type_.name != "numeric" or not type_.modifiers:
+        return ""
+    precision, scale = (*type_.modifiers, 0)[:2]
+    rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
+    is_below = abs(rounded) < Decimal(10) ** (precision - scale)
+    return "" if is_below else f"numeric field overflow: {number} is no value of type {type_}"
 
 
 def is_too_long(node: Node, type_: Type | None) -> bool:

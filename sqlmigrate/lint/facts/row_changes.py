@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import conjuncts
 from sqlmigrate.lint.facts.rows import NO_COLUMNS, UNKNOWN, family_of, is_emptied, rows_in
+from sqlmigrate.lint.facts.stored_rows import record_values
 from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.changes import RELATIONS, dropped_names
 from sqlmigrate.lint.schema.interpret.definitions import column_of
@@ -41,10 +42,12 @@ def defaults_to_null(catalog: Catalog, column: Column) -> bool:
 def forget_rows(state: FileState) -> None:
     """Records that any rows may have been changed."""
     _doubt(state, list(state.rows))
+    state.values.clear()
 
 
 def record_rows(state: FileState, statement: Statement, catalog: Catalog) -> None:
     """Records what a statement does to the rows; the catalog is the one before the statement."""
+    record_values(state, statement, catalog)
     if statement.kind not in _RECORDS:
         return
     state.may_not_run = bool(statement.inner)

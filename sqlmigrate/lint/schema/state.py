@@ -110,6 +110,14 @@ class Rows(NamedTuple):
     nulls: frozenset[str] = frozenset()
 
 
+class Stored(NamedTuple):
+    """Rows of constants that a file inserted into a table; `is_all` is whether the table has no other rows."""
+
+    rows: tuple[dict[str, tuple[str, object]], ...] = ()
+    is_all: bool = False
+    transaction: int = -1
+
+
 @dataclass(slots=True)
 class FileState:
     """The state of a file before the current statement.
@@ -124,7 +132,7 @@ class FileState:
     are the subcommands of the file's ALTER TABLEs by table. `advisory` is whether the file takes advisory locks.
     `locks` is what `exclusively_locked` found for the current statement. `rows` are the tables that the file filled or
     emptied, `doubtful` those of which that is not certain, `may_not_run` is whether the current statement is in a
-    block, `ruled` those with rewrite rules.
+    block, `ruled` those with rewrite rules, `values` the rows of constants.
     """
 
     file: int
@@ -147,6 +155,7 @@ class FileState:
     doubtful: set[Name] = field(default_factory=set)
     may_not_run: bool = False
     ruled: set[Name] = field(default_factory=set)
+    values: dict[Name, Stored] = field(default_factory=dict)
     settings: dict[str, str | None] = field(default_factory=dict)
     local_settings: dict[str, str | None] = field(default_factory=dict)
     _kinds: set[str] = field(default_factory=set)

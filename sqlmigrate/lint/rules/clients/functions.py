@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.signatures import Parameter, inputs, result, signature_type, types_of
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.rules.clients.origin import created_by, in_use
 from sqlmigrate.lint.safer import objects
-from sqlmigrate.lint.schema.datatype import type_of
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names
 from sqlmigrate.sql.tree import bodies, options, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.lint.schema.catalog import Catalog, Function, Name
     from sqlmigrate.sql.parser import Node
 
 _F = "create function f(a int) returns int language sql as 'select 1';"
-_INPUTS = ("FUNC_PARAM_DEFAULT", "FUNC_PARAM_IN", "FUNC_PARAM_INOUT", "FUNC_PARAM_VARIADIC")
-_OUTPUTS = ("FUNC_PARAM_OUT", "FUNC_PARAM_INOUT", "FUNC_PARAM_TABLE")
 # The implicit casts of pg_cast: a value is cast to any later type of its row.
 _IMPLICIT = (
     ("int2", "int4", "int8", "numeric", "float4", "float8"),
@@ -32,40 +30,6 @@ _IMPLICIT = (
 _COMPILED = ("c", "internal")
 
 
-class Parameter(NamedTuple):
-    """An input parameter of a function."""
-
-    name: str
-    type: str
-    optional: bool
-
-
-def _inputs(function: Node) -> list[Parameter]:
-    return [
-        Parameter(body.get("name", ""), _signature_type(body["argType"]), "defexpr" in body)
-        for body in bodies(function, "parameters")
-        if body["mode"] in _INPUTS
-    ]
-
-
-def _signature_type(type_node: Node) -> str:
-    """Returns a type as it counts in a function's signature: without modifiers and without schema."""
-    type_ = type_of(type_node)
-    return type_.name.rpartition(".")[2] + ("[]" if type_.array else "")
-
-
-def _result(function: Node) -> tuple[str, bool, tuple[str, ...]]:
-    """Returns the type of the result, whether it is a set, and the names of its columns if it has several."""
-    returned = function.get("returnType", {})
-    outputs = (body for body in bodies(function, "parameters") if body["mode"] in _OUTPUTS)
-    columns = tuple(body.get("name", "") for body in outputs)
-    return _signature_type(returned), bool(returned.get("setof")), columns if len(columns) > 1 else ()
-
-
-def _types(parameters: Sequence[Parameter]) -> list[str]:
-    return [parameter.type for parameter in parameters]
-
-
 def _drop_function(case: Case) -> Iterator[Hit]:
     kind = case.node["removeType"]
     if kind not in ROUTINES:
@@ -73,9 +37,9 @@ def _drop_function(case: Case) -> Iterator[Hit]:
     for item, name in zip(case.node["objects"], dropped_names(case.node), strict=True):
         types, function = _argument_types(item["ObjectWithArgs"]), case.catalog.function(name)
         node = function.node if function else None
-        if node is not None and types not in (None, _types(_inputs(node))):
+        if node is not None and types not in (None, types_of(inputs(node))):
             function = node = None
-        is_called = node is None or not _result(node)[0].endswith("trigger")
+        is_called = node is None or not result(node)[0].endswith("trigger")
         if is_called and in_use(case, function):
             yield Hit(
                 f"calls of {name[1]} fail",
@@ -89,28 +53,28 @@ def _argument_types(item: Node) -> list[str] | None:
     """Returns the argument types that DROP FUNCTION lists, or None if it gives the name alone."""
     if item.get("args_unspecified"):
         return None
-    return [_signature_type(argument["TypeName"]) for argument in item.get("objargs", ())]
+    return [signature_type(argument["TypeName"]) for argument in item.get("objargs", ())]
 
 
 def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Node | None) -> Callable[[Catalog], bool]:
     """Whether a function of the name accepts the same calls and has the same result at the end, as far as known."""
     resolved, created = case.catalog.resolve(name, case.catalog.functions), case.state.created
     if types is None and old is not None:
-        types = _types(_inputs(old))
+        types = types_of(inputs(old))
 
     def is_replaced(catalog: Catalog) -> bool:
         new = catalog.functions.get(resolved)
         if new is None or new.node is None or new.created != created:
             return False
-        same_result = old is None or _result(old) == _result(new.node)
-        return same_result and (types is None or _accepts(_inputs(new.node), types))
+        same_result = old is None or result(old) == result(new.node)
+        return same_result and (types is None or _accepts(inputs(new.node), types))
 
     return is_replaced
 
 
 def _accepts(parameters: list[Parameter], types: list[str]) -> bool:
     """Whether a call with arguments of these types resolves to the function."""
-    matching = len(types) <= len(parameters) and all(map(_is_castable, types, _types(parameters)))
+    matching = len(types) <= len(parameters) and all(map(_is_castable, types, types_of(parameters)))
     return matching and all(parameter.optional for parameter in parameters[len(types) :])
 
 
@@ -175,10 +139,10 @@ def _signature_of(case: Case, existing: Node) -> Node:
 
 def _differences(old: Node, new: Node) -> Iterator[str]:
     """Yields why CREATE OR REPLACE fails; nothing for functions with other parameter types, which are two functions."""
-    if _types(_inputs(old)) != _types(_inputs(new)):
+    if types_of(inputs(old)) != types_of(inputs(new)):
         return
-    pairs = list(zip(_inputs(old), _inputs(new), strict=True))
-    if _result(old) != _result(new):
+    pairs = list(zip(inputs(old), inputs(new), strict=True))
+    if result(old) != result(new):
         yield "cannot change return type of existing function"
     if any(before.name not in ("", after.name) for before, after in pairs):
         yield "cannot change name of input parameter"
@@ -213,9 +177,9 @@ SIGNATURE = Rule(
 
 def _ambiguous(case: Case) -> Iterator[Hit]:
     for function, node in _existing(case):
-        name, types = function.name, _types(_inputs(node))
-        shorter, longer = sorted((_inputs(node), _inputs(case.node)), key=len)
-        same_start = len(shorter) != len(longer) and _types(longer[: len(shorter)]) == _types(shorter)
+        name, types = function.name, types_of(inputs(node))
+        shorter, longer = sorted((inputs(node), inputs(case.node)), key=len)
+        same_start = len(shorter) != len(longer) and types_of(longer[: len(shorter)]) == types_of(shorter)
         if same_start and all(parameter.optional for parameter in longer[len(shorter) :]):
             yield Hit(
                 f"a call of {name[1]} with {len(shorter)} arguments matches two functions: it fails as not unique",

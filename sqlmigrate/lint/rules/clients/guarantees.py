@@ -20,7 +20,7 @@ from sqlmigrate.sql.tree import strings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Table
+    from sqlmigrate.lint.schema.catalog import Catalog, Constraint, Creation, Table
     from sqlmigrate.sql.parser import Node
 
 _CONSEQUENCES = {
@@ -77,12 +77,18 @@ def _is_replaced(case: Case, name: str, old: Constraint | None) -> Callable[[Cat
         if old is None and _is_primary(name, old):
             return _took_over_index(table)
         if old is None:
-            return any(new.created == created and new.kind != "not null" for new in table.constraints)
+            return any(_is_added(new, name, created) for new in table.constraints)
         redefined = old.kind in ("check", "exclude") and table.constraint(name) is not None
         replaced_key = old.kind == "primary" and table.primary_key is not None and _keeps_unique(table, old)
         return redefined or replaced_key or any(_guarantees(new, old) for new in table.constraints)
 
     return at_end(case.name, is_replaced)
+
+
+def _is_added(new: Constraint, name: str, created: Creation) -> bool:
+    """Whether the transaction adds a constraint; one of the dropped name may also come in a later transaction."""
+    same = new.name == name and new.created is not None and new.created.file == created.file
+    return new.kind != "not null" and (same or new.created == created)
 
 
 def _took_over_index(table: Table) -> bool:
@@ -177,6 +183,8 @@ DROP_CONSTRAINT = _rule(
         bad("alter table t drop constraint c;", _NOT_NULL_CHECK),
         bad("alter table t drop constraint t_a_key, add unique (a, b);", "create table t (a int unique, b int);"),
         good("alter table t drop constraint c, add constraint c check (a > 1) not valid;"),
+        good("begin; alter table t drop constraint c; commit; alter table t add constraint c check (a > 1) not valid;"),
+        bad("begin; alter table t drop constraint c; commit; alter table t add constraint d check (a > 1) not valid;"),
         good(
             "alter table t drop constraint t_a_fkey, add foreign key (a) references r on delete cascade not valid;",
             "create table t (a int references r);",

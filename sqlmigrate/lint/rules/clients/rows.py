@@ -17,7 +17,7 @@ from sqlmigrate.lint.schema.defaults import is_null
 from sqlmigrate.lint.schema.interpret.definitions import column_constraints, column_of
 from sqlmigrate.lint.schema.narrowing import is_narrower
 from sqlmigrate.lint.schema.typenames import type_in
-from sqlmigrate.sql.tree import constant, kind_and_body, relation, strings
+from sqlmigrate.sql.tree import bodies, constant, kind_and_body, relation, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +63,9 @@ def _whole_table(case: Case) -> Iterator[Hit]:
     for kind, node in _changes(case):
         name = relation(node["relation"])
         is_used = relation_in_use(case, name) and not is_emptied(case.catalog, case.state, case.catalog.resolve(name))
-        if is_used and _affects_all(case, kind, node):
+        if is_used and kind == "MergeStmt":
+            yield from _merged(case, node)
+        elif is_used and _affects_all(case, kind, node):
             action = "updates" if kind == "UpdateStmt" else "deletes"
             yield Hit(
                 f"{action} every row of {name[1]} in one statement; all rows are locked until the transaction ends",
@@ -74,12 +76,31 @@ def _whole_table(case: Case) -> Iterator[Hit]:
 
 def _changes(case: Case) -> Iterator[tuple[str, Node]]:
     """Yields the statement if it is an UPDATE or DELETE, and each UPDATE or DELETE in its WITH clause."""
-    if case.kind in ("UpdateStmt", "DeleteStmt"):
+    if case.kind in ("UpdateStmt", "DeleteStmt", "MergeStmt"):
         yield case.kind, case.node
     for item in case.node.get("withClause", {}).get("ctes", ()):
         kind, body = kind_and_body(item["CommonTableExpr"]["ctequery"])
         if kind in ("UpdateStmt", "DeleteStmt"):
             yield kind, body
+
+
+def _merged(case: Case, node: Node) -> Iterator[Hit]:
+    """Yields a finding if a MERGE with a whole table changes the rows that it matches, whatever they contain."""
+    clauses = [clause for clause in bodies(node, "mergeWhenClauses") if clause["matchKind"] == "MERGE_WHEN_MATCHED"]
+    actions = [clause["commandType"] for clause in clauses if "condition" not in clause]
+    action = next((_MERGES[action] for action in actions if action in _MERGES), "")
+    source = {"fromClause": [node["sourceRelation"]], **node}
+    if action and _reads_whole_sources(case, source) and all(map(_is_join, conjuncts(node["joinCondition"]))):
+        name = relation(node["relation"])
+        yield Hit(
+            f"{action} every row of {name[1]} that matches, in one statement; "
+            "these rows are locked until the transaction ends",
+            "merge the rows in batches that commit separately",
+            relation_decider(case, name),
+        )
+
+
+_MERGES = {"CMD_UPDATE": "updates", "CMD_DELETE": "deletes"}
 
 
 def _affects_all(case: Case, kind: str, node: Node) -> bool:
@@ -162,6 +183,11 @@ WHOLE_TABLE = Rule(
         bad("create procedure p() language sql as 'delete from t'; call p();"),
         bad("do $$ begin execute format('delete from %I', 't'); end $$;"),
         good("create function f() returns void language plpgsql as $$ begin update t set b = 1; end $$;"),
+        bad("merge into t using r on r.id = t.r_id when matched then update set a = r.a;"),
+        bad("merge into t using r on r.id = t.id when not matched then insert values (1) when matched then delete;"),
+        good("merge into t using r on r.id = t.id when matched and r.a > 5 then update set a = r.a;"),
+        good("merge into t using (values (1, 2)) r (id, a) on r.id = t.id when matched then update set a = r.a;"),
+        good("merge into t using r on r.id = t.id when not matched then insert values (r.id);"),
         good("update t set a = 1 where id = 5;"),
         good("update t set a = 1 where id between 1 and 1000;"),
         good("update t set a = 1 where a is null;", "create table t (a int);"),

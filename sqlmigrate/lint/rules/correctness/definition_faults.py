@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
+from sqlmigrate.sql.builtin import AGGREGATES
 from sqlmigrate.sql.tree import qualified, strings, walk
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _PLAIN = {"CONSTR_CHECK": "check constraint", "CONSTR_DEFAULT": "DEFAULT expression"}
-_AGGREGATES = ("count", "sum", "avg", "min", "max", "array_agg", "string_agg", "bool_and", "bool_or")
 
 
 def _check_definition(case: Case) -> Iterator[Hit]:
@@ -61,7 +61,7 @@ def _of_expressions(case: Case) -> Iterator[tuple[str, Node | None]]:
 
 def _is_aggregate(case: Case, call: Node) -> bool:
     name = qualified(call.get("funcname", ()))
-    return name[1] in _AGGREGATES and name[0] in ("", "pg_catalog") and case.catalog.function(name) is None
+    return name[1] in AGGREGATES and name[0] in ("", "pg_catalog") and case.catalog.function(name) is None
 
 
 def _of_enum(case: Case) -> Iterator[tuple[str, Node | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.signatures import exact_types
 from sqlmigrate.lint.finding import Decider, Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
 from sqlmigrate.lint.schema.interpret.changes import ROUTINES, dropped_names, is_named
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _DROPS = ("AT_DropColumn", "AT_DropConstraint")
 _T = "create table t (a int, b text); "
+_F = "create function f(a int) returns int language sql as 'select 1';"
 
 
 def _is_sure(catalog: Catalog, name: Name) -> bool:
@@ -71,6 +73,8 @@ def _existing(case: Case) -> Iterator[Existing]:  # noqa: C901, PLR0912  # one c
             yield f"schema {schema} already exists", (schema, schema), catalog.schemas[schema]
         case "CreateTrigStmt" if not node.get("replace") and case.table and node.get("trigname") in case.table.triggers:
             yield f"trigger {node['trigname']} of {case.name[1]} already exists", case.name, case.table.created
+        case "CreateFunctionStmt" if not node.get("replace"):
+            yield from _function(catalog, node)
         case "CreatePolicyStmt":
             table = catalog.table(relation(node["table"]))
             if table and node.get("policy_name") in table.policies:
@@ -115,6 +119,13 @@ def _type(catalog: Catalog, name: Name) -> Iterator[Existing]:
         yield f"type {name[1]} already exists", new_type, existing.created
 
 
+def _function(catalog: Catalog, node: Node) -> Iterator[Existing]:
+    name = catalog.name_to_create(qualified(node["funcname"]))
+    function = catalog.functions.get(name)
+    if function and function.node and exact_types(function.node) == exact_types(node):
+        yield f"function {name[1]} already exists with the same argument types", name, function.created
+
+
 def _value(case: Case) -> Iterator[Existing]:
     name = case.catalog.resolve(qualified(case.node["typeName"]), case.catalog.types)
     enum, value = case.catalog.types.get(name), case.node.get("newVal", "")
@@ -141,7 +152,14 @@ EXISTS = Rule(
     on=(
         *("CreateStmt", "CreateTableAsStmt", "ViewStmt", "IndexStmt", "CreateSeqStmt", "RenameStmt"),
         *("CreateEnumStmt", "CreateRangeStmt", "CreateDomainStmt", "CompositeTypeStmt", "AlterEnumStmt"),
-        *("CreateSchemaStmt", "CreateTrigStmt", "CreatePolicyStmt", "AT_AddColumn", "AT_AddConstraint"),
+        *(
+            "CreateSchemaStmt",
+            "CreateFunctionStmt",
+            "CreateTrigStmt",
+            "CreatePolicyStmt",
+            "AT_AddColumn",
+            "AT_AddConstraint",
+        ),
     ),
     stake="The statement fails: an object of this name already exists.",
     safe="create table if not exists t (a int);\nalter table t add column if not exists b int;",
@@ -159,6 +177,9 @@ EXISTS = Rule(
         bad("alter type mood add value 'ok';", _MOOD),
         bad("alter table t add constraint k unique (b);", _T + "alter table t add constraint k unique (a);"),
         bad("alter table t add primary key using index i;", "create table t (a int primary key);"),
+        bad("create function f(b int) returns int language sql as 'select 2';", _F),
+        good("create function f(b text) returns int language sql as 'select 2';", _F),
+        good("create or replace function f(a int) returns int language sql as 'select 2';", _F),
         good("alter table t add primary key (b), drop constraint t_pkey;", "create table t (a int primary key);"),
         good("alter table t add primary key (b), drop column a;", "create table t (a int primary key, b int);"),
         bad(_TRIGGER, _T + _TRIGGER),

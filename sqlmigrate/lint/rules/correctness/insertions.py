@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.certain import certain_table
-from sqlmigrate.lint.facts.literals import is_too_long, literal_fault
+from sqlmigrate.lint.facts.literals import is_too_long, literal_fault, overflow
 from sqlmigrate.lint.facts.questions import domain_default, domain_requires_value
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Level
@@ -61,16 +61,21 @@ def _row_fault(case: Case, table: Table, given: dict[str, Node], required: list[
         if "SetToDefault" in value:
             continue
         column = table.columns[name]
-        fault = _written_fault(case, column) or literal_fault(value, column.type, case.catalog)
+        fault = _written_fault(case, column) or value_fault(value, column.type, case.catalog)
         if fault:
             return f"column {name}: {fault}"
-        if is_too_long(value, column.type):
-            return f"column {name}: the value is too long for type {column.type}"
         if name in required and value.get("A_Const", {}).get("isnull"):
             return f"null value in column {name}"
     missing = (name for name in required if "SetToDefault" in given.get(name, _OMITTED))
     name = next((name for name in missing if not _has_default(case.catalog, table.columns[name])), "")
     return f"null value in column {name}" if name else ""
+
+
+def value_fault(value: Node, type_: Type | None, catalog: Catalog) -> str:
+    """Returns why a constant cannot be stored in a column of the type; empty for other expressions."""
+    if is_too_long(value, type_):
+        return f"the value is too long for type {type_}"
+    return literal_fault(value, type_, catalog) or overflow(value, type_)
 
 
 _OMITTED: Node = {"SetToDefault": {}}
@@ -130,6 +135,12 @@ INSERT = Rule(
         bad("insert into t (id, code) values (1, 'abcd');", _MOOD + _T),
         bad("insert into t (id, code, m) values (1, 'a', 'good');", _MOOD + _T),
         bad("insert into t (id, code) values ('x', 'a');", _MOOD + _T),
+        bad("insert into t (id, code) values (3000000000, 'a');", _MOOD + _T),
+        bad("insert into n values (123.45);", "create table n (a numeric(4,2));"),
+        bad("insert into n values ('2026-02-30');", "create table n (a date);"),
+        bad("insert into n values ('2026-02-28 25:00');", "create table n (a timestamptz);"),
+        good("insert into n values (99.994), ('-99.9'), ('nan');", "create table n (a numeric(4,2));"),
+        good("insert into n values ('2024-02-29 24:00:00'), ('infinity');", "create table n (a timestamp);"),
         bad("insert into t (id, code, n) values (1, 'a', 1);", _MOOD + _T),
         bad("insert into t (id, code) values (1);", _MOOD + _T),
         bad("insert into t (id, code) values (1, 'a') on conflict (code) do nothing;", _MOOD + _T),
@@ -176,6 +187,8 @@ DEFAULT = Rule(
         bad("alter table t add column m mood default 'good';", _MOOD),
         bad("alter table t alter a set default 'x';", "create table t (a int);"),
         bad("create table t (a jsonb default '{a}');"),
+        bad("create table t (a smallint default '40000', b date default '2026-02-30');"),
+        good("create table t (a smallint default 40000);"),
         good("create table t (a boolean default 'yes', b int default '7', c text default 5, d jsonb default '{}');"),
         good("alter table t add column m mood default 'ok';", _MOOD),
         good("alter table t add column m mood default 'ok';"),

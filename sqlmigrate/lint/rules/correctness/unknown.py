@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.function_bodies import parameters, queries_in
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.facts.references import (
     Missing,
@@ -35,11 +36,28 @@ _T = "create table t (a int, b text); "
 
 
 def _check_relations(case: Case) -> Iterator[Hit]:
-    if not case.catalog.dropped or case.statement.inner or case.node.get("missing_ok"):
+    path = case.state.setting("search_path")
+    is_pathless = path is not None and path.strip() in _NO_PATH
+    if not (case.catalog.dropped or is_pathless) or case.statement.inner or case.node.get("missing_ok"):
         return
     for name in dict.fromkeys(named(case)):
         if is_dropped(case.catalog, name):
             yield Hit(f"{name[1]} does not exist: this file or an earlier file drops or renames it")
+        elif is_pathless and not name[0] and not _is_found_anyway(case, name[1]):
+            yield Hit(f"{name[1]} does not exist: search_path is empty", f"write the schema of {name[1]}")
+
+
+# What `set search_path = ''` and set_config() set.
+_NO_PATH = ("", '""')
+
+
+def _is_found_anyway(case: Case, name: str) -> bool:
+    """Whether an unqualified name is that of a temporary table, or may be one of pg_catalog, as those of types."""
+    objects = case.catalog
+    if ("", name) in _types([case.node.get("tableElts", ()), case.node.get("cmds", ())]):
+        return True
+    temporary = any(("pg_temp", name) in found for found in (objects.tables, objects.index_tables, objects.types))
+    return temporary or name.startswith("pg_") or not name or bool(objects.uncertain) or name in objects.uncertain_names
 
 
 def named(case: Case) -> Iterator[Name]:
@@ -97,6 +115,10 @@ GONE = Rule(
         bad("create table u (a int references t);", _T + "drop table t;"),
         bad("drop index i;", _T + "create index i on t (a); drop index i;"),
         bad("alter table t add column m mood;", _T + "create type mood as enum ('ok'); drop type mood;"),
+        bad("select set_config('search_path', '', false); insert into t values (1);"),
+        bad("set search_path = ''; create index concurrently i on t (a);"),
+        good("set search_path = ''; insert into public.t values (1); select * from pg_class;"),
+        good("set search_path = ''; create temp table t (a int); insert into t values (1);"),
         good("alter table t add column c int;", _T),
         good("drop table if exists t;", _T + "drop table t;"),
         good("alter table if exists t add column c int;", _T + "drop table t;"),
@@ -149,6 +171,8 @@ def _missing(case: Case) -> Iterator[Missing]:  # noqa: C901  # one case for eac
             yield from _of_new_table(case)
         case kind if kind in QUERIES:
             yield from _of_query(case)
+        case "CreateFunctionStmt":
+            yield from _of_body(case)
         case kind if kind.startswith("AT_") and not node.get("missing_ok"):
             yield from missing_in(catalog, case.name, [node.get("name", "")], {})
 
@@ -173,6 +197,13 @@ def _of_new_table(case: Case) -> Iterator[Missing]:
                 yield from _of_reference(case, constraint)
 
 
+def _of_body(case: Case) -> Iterator[Missing]:
+    """Yields the missing columns in the body of a function in SQL; the locations in it are not those of the file."""
+    named = parameters(case.node)
+    missing = (each for query in queries_in(case) for each in _of_query(query))
+    yield from (each._replace(node={}) for each in missing if each.column not in named)
+
+
 def _of_query(case: Case) -> Iterator[Missing]:
     node, target = case.node, relation(case.node.get("relation", {}))
     listed = {"InsertStmt": "cols", "UpdateStmt": "targetList"}.get(case.kind, "")
@@ -193,7 +224,7 @@ COLUMN = Rule(
         *("AT_DropColumn", "AT_AlterColumnType", "AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"),
         *("AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity", "AT_SetExpression", "AT_DropExpression"),
         *("AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_AddConstraint", "AT_AddColumn"),
-        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", *QUERIES),
+        *("IndexStmt", "RenameStmt", "CommentStmt", "CreateTrigStmt", "CreateStmt", "CreateFunctionStmt", *QUERIES),
     ),
     stake="The statement fails: the column does not exist.",
     safe="alter table t add column c int;\nalter table t alter column c set default 0;",
@@ -214,6 +245,10 @@ COLUMN = Rule(
         bad("comment on column t.c is 'x';", _T),
         bad("create table u (a int, primary key (c));"),
         bad("create table u (a int); alter table u drop column b;"),
+        bad("create function f() returns int language sql as 'select c from t';", _T),
+        bad("create function f() returns int language sql begin atomic select c from t; end;", _T),
+        good("create function f(c int) returns int language sql as 'select c from t';", _T),
+        good("set check_function_bodies = off; create function f() returns int language sql as 'select c from t';", _T),
         good("alter table t drop column if exists c;", _T),
         good("alter table t drop column c;"),
         good("alter table t alter a set not null;", _T),

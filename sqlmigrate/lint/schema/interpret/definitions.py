@@ -64,8 +64,12 @@ def generated_kind(node: Node) -> str:
 
 
 def column_constraints(node: Node) -> list[Node]:
-    """Returns the bodies of the Constraint nodes of a ColumnDef."""
-    return bodies(node, "constraints")
+    """Returns the bodies of the Constraint nodes of a ColumnDef; NOT ENFORCED is part of the one before it."""
+    constraints = bodies(node, "constraints")
+    for at, attribute in enumerate(constraints):
+        if attribute["contype"] == "CONSTR_ATTR_NOT_ENFORCED" and at:
+            constraints[at - 1] = {**constraints[at - 1], "is_enforced": False, "skip_validation": True}
+    return constraints
 
 
 def constraint_of(node: Node, column: str, catalog: Catalog, created: Creation | None) -> Constraint:
