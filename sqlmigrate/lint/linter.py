@@ -386,7 +386,8 @@ class _FileLinter:
             by = covering.of(number, finding.rule)
             used.update(by)
             if not by:
-                findings.append(replace(finding, safer=still_needed(finding.safer, self._catalog, self._state)))
+                needed = still_needed(finding.safer, self._catalog, self._state)
+                findings.append(finding if needed is finding.safer else replace(finding, safer=needed))
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)

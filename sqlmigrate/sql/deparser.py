@@ -40,9 +40,9 @@ def _deparse(statement: Node, *, upper: bool) -> str:
 
 def _written(tree: bytes) -> str:
     lib = library()
-    buffer = ctypes.create_string_buffer(tree, len(tree))
     (protobuf,) = lib.pg_query_deparse_protobuf.argtypes
-    result = lib.pg_query_deparse_protobuf(protobuf(len(tree), ctypes.cast(buffer, ctypes.c_void_p)))
+    # The pointer is into the bytes, which the frame keeps.
+    result = lib.pg_query_deparse_protobuf(protobuf(len(tree), ctypes.cast(ctypes.c_char_p(tree), ctypes.c_void_p)))
     try:
         if result.error:
             raise DeparseFault(result.error.contents.message.decode(errors="replace"))

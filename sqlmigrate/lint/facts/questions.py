@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.rows import is_truncated
 from sqlmigrate.lint.finding import Decider
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.sql.tree import columns_in, strings
 
 if TYPE_CHECKING:

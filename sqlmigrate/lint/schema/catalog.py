@@ -7,7 +7,7 @@ table may have further columns, constraints and indexes: an unlisted column may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import compress, islice
 from operator import is_not
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.lint.schema.journal import Members, Named, Objects, Recorded
+from sqlmigrate.lint.schema.replacing import replace
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
