@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.lint import Finding, Options, lint, linter, memory, timeline
+from sqlmigrate.lint import Finding, Options, lint, linter, memory, parts, timeline
 from tests.lint.cases import labelled_files
 
 ALONE = Options(preset="all")
@@ -24,6 +24,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(timeline, "_WORTH_IT", 1)
     monkeypatch.setattr(memory, "_LONG", 2)
+    monkeypatch.setattr(parts, "_LENGTH", 3)
     return list(written(tmp_path))
 
 
@@ -52,11 +53,11 @@ def test_the_cache_returns_the_same(files: list[Path], monkeypatch: pytest.Monke
     assert linted(files, STORED) == expected
 
 
-@pytest.mark.parametrize("part", [-1, 0, LENGTH // 2])
-def test_a_changed_file_of_each_directory_changes_nothing_else(files: list[Path], part: int) -> None:
+@pytest.mark.parametrize("place", [-1, 0, LENGTH // 2])
+def test_a_changed_file_of_each_directory_changes_nothing_else(files: list[Path], place: int) -> None:
     linted(files, STORED)
     for first in range(0, len(files), LENGTH):
-        changed = files[first : first + LENGTH][part : part + 1 or None]
+        changed = files[first : first + LENGTH][place : place + 1 or None]
         for path in changed:
             path.write_text(path.read_text() + "alter table orders add column note text;\n")
     expected = linted(files, ALONE)
