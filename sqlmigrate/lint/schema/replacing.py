@@ -14,12 +14,15 @@ else:
 
     def replace(old: Any, /, **values: Any) -> Any:
         """Returns a copy with other values; every field of the class is an argument of its constructor."""
-        names, get = fields_of(type(old))
-        return type(old)(*map(values.get, names, get(old)))
+        places, get = fields_of(type(old))
+        copied = [*get(old)]
+        for name, value in values.items():
+            copied[places[name]] = value
+        return type(old)(*copied)
 
 
 @cache
-def fields_of(kind: type) -> tuple[tuple[str, ...], attrgetter[tuple[Any, ...]]]:
-    """Returns the names of a dataclass's fields, and what gets their values."""
-    names = tuple(field.name for field in fields(kind))
-    return names, attrgetter(*names)
+def fields_of(kind: type) -> tuple[dict[str, int], attrgetter[tuple[Any, ...]]]:
+    """Returns the places of a dataclass's fields by name, and what gets their values."""
+    places = {field.name: place for place, field in enumerate(fields(kind))}
+    return places, attrgetter(*places)
