@@ -7,13 +7,20 @@ Measured on two cores: `validate` of 1,000 files, 1.6 MB, takes 0.4 s if all of 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from sqlmigrate.files import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Cache(NamedTuple):
@@ -61,6 +68,17 @@ class Cache(NamedTuple):
         return os.path.join(self.directory, f"{key}.json")
 
 
+def sealed(content: bytes) -> bytes:
+    """Returns bytes with a checksum."""
+    return b"%08x" % crc32(content) + content
+
+
+def opened(data: bytes) -> bytes:
+    """Returns the bytes that were sealed, or no bytes if they are damaged."""
+    content = data[8:]
+    return content if data[:8] == b"%08x" % crc32(content) else b""
+
+
 def digest(*parts: str) -> str:
     """Returns a key for some texts."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -69,9 +87,17 @@ def digest(*parts: str) -> str:
 @lru_cache
 def fingerprint() -> str:
     """Returns a key for this version of sqlmigrate's code and of the parser: another version may find other things."""
-    from importlib import metadata  # only the cache needs it
+    parser = importlib.util.find_spec("postgast")
+    tops = [os.path.dirname(os.path.dirname(__file__)), *((parser and parser.submodule_search_locations) or ())]
+    return digest(repr([*chain.from_iterable(map(_stamps, tops))]))
 
-    top = os.path.dirname(os.path.dirname(__file__))
-    paths = (os.path.join(path, name) for path, _, names in os.walk(top) for name in names if name.endswith(".py"))
-    stamps = [(path, status.st_size, status.st_mtime_ns) for path in sorted(paths) for status in [os.stat(path)]]
-    return digest(repr(stamps), metadata.version("postgast"))
+
+def _stamps(directory: str) -> Iterator[tuple[str, int, int]]:
+    """Yields path, size and time of each file with code."""
+    with os.scandir(directory) as entries:
+        for entry in sorted(entries, key=attrgetter("name")):
+            if entry.name.endswith((".py", ".so", ".dll", ".dylib")):
+                status = entry.stat()
+                yield entry.path, status.st_size, status.st_mtime_ns
+            elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
+                yield from _stamps(entry.path)

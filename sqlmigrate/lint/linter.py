@@ -26,7 +26,7 @@ from sqlmigrate.lint.safer.statements import safer_of
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.snapshot import Keeper, Points
-from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines, without
+from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines
 from sqlmigrate.model import Location
 from sqlmigrate.sql.directive import faults
 from sqlmigrate.sql.foreign import way_back
@@ -44,10 +44,12 @@ if TYPE_CHECKING:
 
 _EACH_ALONE = re.compile(r"^[ \t]*--[ \t]*sqlmigrate:.*\btransaction=off\b", re.MULTILINE | re.IGNORECASE)
 _NOWHERE = ("", "")
-# The findings, and the schemas to store, by run.
+# The findings, and the changes of the schema to store, by the path of the file behind them.
 Result = tuple[list[Finding], dict[str, bytes]]
 # Linting fewer files takes no longer than reading the cache.
 _MANY = 50
+# The numbers of the up files are multiples of it, so that they do not depend on which down files are linted.
+_PER_VERSION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +103,11 @@ def _remembered(runs: Sequence[list[Moment]], options: Options) -> list[Finding]
     from sqlmigrate.lint.memory import Memory  # only many files need it
 
     rules = (options.preset, sorted(options.levels.items()), options.postgres, sorted(options.naming.items()))
-    memory = Memory(runs, repr((*rules, sorted(options.pending), options.complete)))
-    stored = memory.recall()
-    rest = without(runs, stored)
-    new: dict[str, list[Finding]] = {moment.path: [] for run in rest for moment in run if moment.linted}
-    if new:
-        found, schemas = _shared(*memory.resumed(rest, options.pending), options)
-        for finding in found:
-            new[finding.location.path].append(finding)
-        memory.remember(stored | new, schemas)
-    return [finding for some in (stored | new).values() for finding in some]
+    memory = Memory(runs, repr((*rules, sorted(options.pending), options.complete)), divides=not options.pending)
+    while rest := memory.rest():
+        memory.add(*_shared(rest, memory.points, options))
+    memory.store()
+    return memory.findings()
 
 
 def _shared(runs: Sequence[list[Moment]], points: Points, options: Options) -> Result:
@@ -124,38 +121,32 @@ def _together(parts: Sequence[list[list[Moment]]], points: Points, options: Opti
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(len(parts) - 1, get_context("fork")) as others:
-        futures = [others.submit(_lint, part, points, options) for part in parts[1:]]
-        results = [_lint(parts[0], points, options), *(future.result() for future in futures)]
-    schemas = {run: schema for _, schemas in results for run, schema in schemas.items()}
-    return [finding for findings, _ in results for finding in findings], schemas
+        each = points.shared(parts)
+        futures = [others.submit(_lint, part, some, options) for part, some in zip(parts[1:], each[1:], strict=True)]
+        results = [_lint(parts[0], each[0], options), *(future.result() for future in futures)]
+    changes = {path: kept for _, some in results for path, kept in some.items()}
+    return [finding for findings, _ in results for finding in findings], changes
 
 
 def _lint(runs: Iterable[list[Moment]], points: Points, options: Options) -> Result:
     selection, keeper = _Selection(options), Keeper(points)
     try:
-        return _findings(selection, keeper, runs), _dumped(keeper)
+        return _findings(selection, keeper, runs), keeper.kept
     finally:
         selection.close()
-
-
-def _dumped(keeper: Keeper) -> dict[str, bytes]:
-    if not keeper.kept:
-        return {}
-    from sqlmigrate.lint.stored import dump  # only many files need it
-
-    return {run: dump(snapshots) for run, snapshots in keeper.kept.items()}
 
 
 def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]]) -> list[Finding]:
     findings: list[Finding] = []
     for moments in runs:
         deployed = list[str]()
-        catalog, number = keeper.start(moments[0].path)
-        if not number:
-            catalog.complete = selection.complete and moments[0].known
+        catalog, ups = keeper.start(moments[0].path)
+        catalog.complete = selection.complete and moments[0].known
+        number = ups * _PER_VERSION
         up, up_number, pending = None, 0, set[int]()
         for moment, after in zip_longest(moments, moments[1:]):
-            number += 1
+            keeper.before(moment.path, catalog)
+            number += 1 if moment.down else _PER_VERSION - number % _PER_VERSION
             state = FileState(number, moment.path, moment.down)
             if moment.path in selection.pending:
                 pending.add(number)
@@ -163,14 +154,13 @@ def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]
             if up is not None and takes_back(moment, up):
                 state.undoes = up_number
             if not moment.down:
-                keeper.before(moment.path, catalog, number)
                 catalog.journal.start(records=after is not None and takes_back(after, moment))
             with catalog.taken_back() if moment.down else nullcontext():
                 findings += _FileLinter(moment, state, catalog, selection).findings(deployed)
             if not moment.down:
                 deployed.append(moment.path)
                 up, up_number = moment, number
-        keeper.after(moments[-1].path, catalog, number)
+        keeper.after(moments[-1].path, catalog)
     return findings
 
 
@@ -378,15 +368,16 @@ class _FileLinter:
             location = locate(self._moment.path, space.text, fault.at, space.line, space.column)
             self._report(fault.code, location, fault.message, fault.hint)
 
+    def _needed(self, finding: Finding) -> Finding:
+        needed = still_needed(finding.safer, self._catalog, self._state)
+        return finding if needed is finding.safer else replace(finding, safer=needed)
+
     def _reported(self) -> list[Finding]:
         """Returns the findings to show, and a finding for each comment that suppresses nothing."""
         covering, unless = Covering(self._ignores), self._unless
         found = [pair for pair in self._findings if pair[1] not in unless or not unless[pair[1]](self._catalog)]
         used = {at for number, finding in found for at in covering.of(number, finding.rule)}
-        findings = [
-            replace(finding, safer=still_needed(finding.safer, self._catalog, self._state))
-            for finding in self._causes.shown(found, covering)
-        ]
+        findings = [self._needed(finding) for finding in self._causes.shown(found, covering)]
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):
             is_exempt = ignore.from_squawk or ignore.rule in REMOVED or self._is_off(ignore.rule)

@@ -1,112 +1,128 @@
-"""The findings in files that are unchanged since an earlier call, as are all files before them."""
+"""Remembers the findings in files: a file is linted again if it changed, or the schema that the files before create.
+
+The files of a directory are divided into parts of some versions each. With the findings, the changes of the schema by
+each part are stored. If a file changes, its part is linted again; if the part changes the schema as before, the
+findings in later files are still valid.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.lint.cache import Cache, digest, fingerprint
+from sqlmigrate.lint.cache import Cache, digest, fingerprint, opened, sealed
 from sqlmigrate.lint.finding import Decider, Finding, Level, Safer
+from sqlmigrate.lint.parts import Block, PartedRun
 from sqlmigrate.lint.snapshot import Points
-from sqlmigrate.lint.stored import load
 from sqlmigrate.model import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlmigrate.lint.timeline import Moment
 
 CACHE = Cache("lint", most=20)
-SCHEMAS = Cache("schema", most=5)
+# The findings in at most this many files are kept.
+_FILES = 10_000
+_BLOCK = 256 * 1024
 # Shorter runs are read as fast as a stored schema.
 _LONG = 50
-# A value of the cache holds the findings in a set of files. It keeps the findings in at most this many files.
-_FILES = 10_000
 
 
 class Memory:
-    """The findings in some runs, by file; `question` is everything besides the files that determines the findings."""
+    """The findings in some runs, by file; `question` is everything besides the files that determines the findings.
 
-    def __init__(self, runs: Iterable[list[Moment]], question: str) -> None:
-        self._runs = [*runs]
-        self._question = f"{fingerprint()}{question}"
-        self._chain = self._read_chain()
-        linted = {moment.path for run in self._runs for moment in run if moment.linted}
-        self._keys = {path: key for path, (_, key) in self._chain.items() if path in linted}
-        directories = sorted({os.path.dirname(os.path.abspath(path)) for path in self._keys})
-        self._key = digest(self._question, *directories)
-        value = CACHE.read(self._key)
-        self._rows: dict[str, list[list[Any]]] = value if isinstance(value, dict) else {}
+    If the runs are not divided into parts, each is linted from its first file on.
+    """
 
-    def recall(self) -> dict[str, list[Finding]]:
-        """Returns the stored findings, by path."""
-        with suppress(TypeError, ValueError):  # a damaged value counts as missing
-            stored = {path: self._rows.get(key) for path, key in self._keys.items()}
-            return {path: [_finding(row, path) for row in rows] for path, rows in stored.items() if rows is not None}
-        return {}
+    def __init__(self, runs: Sequence[list[Moment]], question: str, *, divides: bool) -> None:
+        question = f"{fingerprint()}{question}"
+        self.points = Points()
+        self._texts = _texts(moment.path for run in runs for moment in run)
+        self._findings: dict[str, list[Finding]] = {m.path: [] for run in runs for m in run if m.linted}
+        directories = sorted({os.path.dirname(os.path.abspath(path)) for path in self._findings})
+        self._key = digest(question, *directories)
+        self._rows = dict(line.split(b"\t", 1) for line in opened(CACHE.read_bytes(self._key)).splitlines())
+        self._new: dict[bytes, bytes] = {}
+        self._runs = [PartedRun(run, self._texts, question, divides=divides and len(run) >= _LONG) for run in runs]
+        self._blocks: list[tuple[PartedRun, Block]] = []
+        self._is_spoiled = False
 
-    def resumed(self, runs: Iterable[list[Moment]], pending: Collection[str]) -> tuple[list[list[Moment]], Points]:
-        """Returns the runs without the files before which the schema is stored, and where they start."""
-        rest, starts = [], {}
-        for run in runs:
-            first = _first_to_read(run)
-            snapshots = load(SCHEMAS.read_bytes(self._name(run)))
-            start = snapshots.get(self._chain[run[first].path][0]) if run[first].path in self._chain else None
-            is_known = start is not None and not any(moment.path in pending for moment in run[:first])
-            if start is not None and is_known:
-                starts[run[first].path] = start
-            rest.append(run[first:] if is_known else run)
-        return rest, Points(starts, *self._to_keep())
+    def rest(self) -> list[list[Moment]]:
+        """Returns the files to lint next, which start at `points`; nothing if the findings in all files are known."""
+        self._blocks = [
+            (run, block) for run in self._runs if (block := run.next(self._recall, self._leads_to)) is not None
+        ]
+        blocks = [block for _, block in self._blocks]
+        self.points = Points(
+            {block.moments[0].path: block.start for block in blocks},
+            frozenset(path for block in blocks for path in block.before),
+            {block.moments[-1].path: block.after for block in blocks if block.after},
+        )
+        return [block.moments for block in blocks]
 
-    def _to_keep(self) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
-        """Returns the points before the last up file and after the last file of each run."""
-        before, after = {}, {}
+    def add(self, findings: Iterable[Finding], changes: Mapping[str, bytes]) -> None:
+        """Adds what was found in these files."""
+        paths = [moment.path for _, block in self._blocks for moment in block.moments]
+        linted = {moment.path for _, block in self._blocks for moment in block.moments if moment.linted}
+        for finding in findings:
+            self._findings[finding.location.path].append(finding)
+        self._is_spoiled = self._is_spoiled or any(
+            self._texts.get(path) != text for path, text in _texts(paths).items()
+        )
+        for run, block in self._blocks:
+            keys, parts = run.add(block, changes)
+            self._new |= {_part(end): key.encode() for end, key in parts.items() if end}
+            self._new |= {key.encode(): _line(self._findings[path]) for path, key in keys.items() if path in linted}
+
+    def findings(self) -> list[Finding]:
+        """Returns the findings in all files."""
+        return [finding for some in self._findings.values() for finding in some]
+
+    def store(self) -> None:
+        """Stores what is new, unless a file was changed meanwhile."""
+        if self._is_spoiled:
+            return
         for run in self._runs:
-            ups = [moment.path for moment in run if not moment.down]
-            if len(run) < _LONG or not ups or run[-1].path not in self._chain:
-                continue
-            before[ups[-1]] = self._name(run), self._chain[ups[-1]][0]
-            after[run[-1].path] = self._name(run), self._chain[run[-1].path][1]
-        return before, after
+            run.store()
+        if self._new:
+            kept = [(key, line) for key, line in self._rows.items() if key not in self._new]
+            rows = [*kept, *self._new.items()][-_FILES:]
+            CACHE.write_bytes(self._key, sealed(b"".join(b"%s\t%s\n" % row for row in rows)))
 
-    def _name(self, run: Sequence[Moment]) -> str:
-        return digest(self._question, os.path.dirname(os.path.abspath(run[0].path)))
+    def _recall(self, path: str, key: str) -> bool:
+        line = self._rows.get(key.encode())
+        if line is None:
+            return False
+        self._findings[path] = [_finding(row, path) for row in json.loads(line)]
+        return True
 
-    def remember(self, findings: Mapping[str, list[Finding]], schemas: Mapping[str, bytes]) -> None:
-        """Stores the findings in each file, and the schemas to resume from, unless a file was changed meanwhile."""
-        if self._read_chain() != self._chain:
-            return
-        for name, content in schemas.items():
-            SCHEMAS.write_bytes(name, content)
-        new = {self._keys[path]: [*map(_row, some)] for path, some in findings.items() if path in self._keys}
-        kept = [(key, rows) for key, rows in self._rows.items() if key not in new]
-        CACHE.write(self._key, dict([*kept, *new.items()][-_FILES:]))
-
-    def _read_chain(self) -> dict[str, tuple[str, str]]:
-        """Returns two keys for each file, made of paths and texts: of all files before it, and with the file."""
-        return {path: (before, key) for run in self._runs for path, before, key in _chain(run, self._question)}
+    def _leads_to(self, end: str) -> str:
+        return self._rows.get(_part(end), b"").decode()
 
 
-def _first_to_read(run: Sequence[Moment]) -> int:
-    """Returns the number of the first file to lint, or of the up file before it if it is a down file."""
-    first = next((number for number, moment in enumerate(run) if moment.linted), 0)
-    while first > 0 and run[first].down:
-        first -= 1
-    return first
+def _part(end: str) -> bytes:
+    """Returns the key under which the key of the part behind a file is stored."""
+    return f"{end}:".encode()
 
 
-def _chain(run: Iterable[Moment], question: str) -> Iterable[tuple[str, str, str]]:
-    key = question
-    for moment in run:
-        try:
-            with open(moment.path, "rb") as file:
-                text = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            return
-        before, key = key, digest(key, repr(moment._replace(linted=True)), text)
-        yield moment.path, before, key
+def _texts(paths: Iterable[str]) -> dict[str, str]:
+    """Returns the digests of the files that can be read."""
+    texts = {}
+    for path in paths:
+        with suppress(OSError), open(path, "rb", buffering=0) as file:
+            text = hashlib.sha256()
+            while block := file.read(_BLOCK):
+                text.update(block)
+            texts[path] = text.hexdigest()
+    return texts
+
+
+def _line(findings: Iterable[Finding]) -> bytes:
+    return json.dumps([*map(_row, findings)]).encode()
 
 
 def _row(finding: Finding) -> list[Any]:

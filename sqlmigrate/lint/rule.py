@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlmigrate.lint.finding import Decider, Level
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.schema.state import FileState, Statement
     from sqlmigrate.sql.parser import Node
 
+T = TypeVar("T")
 END = "end of file"
 
 
@@ -82,6 +83,18 @@ class Example:
     up: str = ""
     postgres: int = 18
     complete: bool = False
+
+
+def per_case(function: Callable[[Case], T]) -> Callable[[Case], T]:
+    """Remembers what a function returned for the last case: a dozen rules ask the same of each."""
+    recent: list[tuple[Case, T]] = []
+
+    def remembered(case: Case) -> T:
+        if not recent or recent[0][0] is not case:
+            recent[:] = [(case, function(case))]
+        return recent[0][1]
+
+    return remembered
 
 
 def _described_only(_: Case) -> Iterable[Hit]:

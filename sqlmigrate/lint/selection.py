@@ -56,7 +56,7 @@ def _files(name: str) -> Iterator[str]:
 
 
 def _is_selected(path: str, settings: LintSettings) -> bool:
-    name = parse_file_name(os.path.basename(path))
+    name = parse_file_name(os.path.basename(path)) if settings.since else None
     if settings.since and name and name.version and name.version <= settings.since:
         return False
     if not settings.files and not settings.exclude:

@@ -1,79 +1,106 @@
-"""The schema before the last file of a directory and after it, kept so that the files before need not be read again."""
+"""Changes of the schema between some files of a directory, kept so that the files before need not be read again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmigrate.lint.schema.catalog import Catalog
-from sqlmigrate.lint.schema.journal import Journal, Members, Objects
+from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Function, Index, Table, UserType
+from sqlmigrate.lint.schema.journal import Members, Objects
+from sqlmigrate.lint.schema.packing import CONSTRUCTORS, packed, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlmigrate.lint.timeline import Moment
+
+# Each file sets them anew.
+_OF_A_FILE = ("journal", "search_path", "changed")
+# To keep objects as bytes saves memory, but takes time.
+_MANY = 100
 
 
-class Snapshot(NamedTuple):
-    """The schema after some files, and the number of the last one."""
+class Start(NamedTuple):
+    """The schema before a file, as changes of the empty schema, and the number of up files before."""
 
-    content: dict[str, Any]
-    number: int
+    changes: Sequence[bytes]
+    ups: int
 
-    @classmethod
-    def of(cls, catalog: Catalog, number: int) -> Snapshot:
-        """Returns a snapshot, which later changes of the catalog do not change."""
-        kept = {name: value for name, value in vars(catalog).items() if not isinstance(value, Journal)}
-        return cls({name: _plain(value) for name, value in kept.items()}, number)
 
-    def catalog(self) -> Catalog:
-        """Returns the schema as a new catalog."""
-        catalog = Catalog()
-        for name, value in self.content.items():
-            own = getattr(catalog, name, None)
-            if isinstance(own, Objects | Members):
-                own |= value
-            else:
-                setattr(catalog, name, value)
-        return catalog
+_EMPTY = Start((), 0)
 
 
 class Points(NamedTuple):
-    """Where runs start and which schemas to keep, by the path of a file.
+    """Where runs start, and which changes of the schema to keep, by the path of a file.
 
-    `starts` are the schemas before the first file of a run; a run without one starts from an empty schema. `before` and
-    `after` are the schemas to keep: each has the name of its run and a key.
+    A run without a start starts from an empty schema. The changes before each file in `before` are kept, since the one
+    before it, and those up to each file in `after`, under the path that it is mapped to.
     """
 
-    starts: Mapping[str, Snapshot] = {}
-    before: Mapping[str, tuple[str, str]] = {}
-    after: Mapping[str, tuple[str, str]] = {}
+    starts: Mapping[str, Start] = {}
+    before: Collection[str] = ()
+    after: Mapping[str, str] = {}
+
+    def shared(self, parts: Sequence[Sequence[Sequence[Moment]]]) -> list[Points]:
+        """Returns the points for each of several processes; the last one that reads a run keeps its changes."""
+        last = {run[0].path: number for number, part in enumerate(parts) for run in part}
+        points = []
+        for number, part in enumerate(parts):
+            own = {moment.path for run in part if last[run[0].path] == number for moment in run}
+            after = {path: name for path, name in self.after.items() if path in own}
+            points.append(Points(self.starts, own.intersection(self.before), after))
+        return points
+
+
+def stored_table(*values: Any) -> Table:
+    """Returns a table as it is stored: with a list instead of a set."""
+    table = Table(*values)
+    table.read_columns = frozenset(table.read_columns)
+    return table
+
+
+CONSTRUCTORS |= {kind: kind for kind in (Column, Constraint, Index, UserType, Function)} | {Table: stored_table}
 
 
 class Keeper:
-    """Keeps the schemas at some points: `kept` has them by the name of the run, and by key."""
+    """Keeps the changes up to some points, by path."""
 
     def __init__(self, points: Points) -> None:
         self._points = points
-        self.kept: dict[str, dict[str, Snapshot]] = {}
+        self._can_keep = True
+        self.kept: dict[str, bytes] = {}
 
     def start(self, first: str) -> tuple[Catalog, int]:
-        """Returns the schema before the first file of a run, and the number of the file before it."""
-        start = self._points.starts.get(first)
-        return (start.catalog(), start.number) if start else (Catalog(), 0)
+        """Returns the schema before the first file of a run, and the number of up files before it."""
+        self._can_keep = True
+        start = self._points.starts.get(first, _EMPTY)
+        catalog = Catalog(is_large=bool(start.changes) or len(self._points.before) > _MANY)
+        for changes in start.changes:
+            for name, value in unpacked(changes).items():
+                own = getattr(catalog, name)
+                if isinstance(own, Objects | Members):
+                    own.add_delta(value)
+                else:
+                    setattr(catalog, name, value)
+        return catalog, start.ups
 
-    def before(self, path: str, catalog: Catalog, number: int) -> None:
-        """Keeps the schema before a file, if it is to be kept."""
-        self._keep(self._points.before.get(path), catalog, number)
+    def before(self, path: str, catalog: Catalog) -> None:
+        """Keeps the changes before a file, if they are to be kept."""
+        if path in self._points.before:
+            self._keep(path, catalog)
 
-    def after(self, path: str, catalog: Catalog, number: int) -> None:
-        """Keeps the schema after a file, if it is to be kept."""
-        self._keep(self._points.after.get(path), catalog, number)
+    def after(self, path: str, catalog: Catalog) -> None:
+        """Keeps the changes up to a file, if they are to be kept."""
+        if path in self._points.after:
+            self._keep(self._points.after[path], catalog)
 
-    def _keep(self, place: tuple[str, str] | None, catalog: Catalog, number: int) -> None:
-        if place is not None:
-            run, key = place
-            self.kept.setdefault(run, {})[key] = Snapshot.of(catalog, number)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return dict(value)
-    return set(value) if isinstance(value, set) else value
+    def _keep(self, path: str, catalog: Catalog) -> None:
+        if not self._can_keep:
+            return
+        values = {name: value for name, value in vars(catalog).items() if name not in _OF_A_FILE}
+        try:
+            changes = {
+                name: value.delta() if isinstance(value, Objects | Members) else value for name, value in values.items()
+            }
+            self.kept[path] = packed(changes)
+        except RecursionError:  # an expression is nested too deeply
+            self._can_keep = False

@@ -10,7 +10,7 @@ from sqlmigrate.files.listing import HOOKS
 from sqlmigrate.files.naming import parse_file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # The time to read a file for its schema, as a fraction of the time to lint it.
 _READING = 0.45
@@ -76,16 +76,25 @@ def shares(runs: Sequence[list[Moment]], workers: int) -> list[list[list[Moment]
 
 
 def _share(runs: Iterable[list[Moment]], numbers: range) -> list[list[Moment]]:
-    """Returns the runs with only the linted files of these numbers still linted."""
-    counted = count()
-    marked = ([moment._replace(linted=moment.linted and next(counted) in numbers) for moment in run] for run in runs)
-    return [needed for run in marked if (needed := _needed(run))]
+    """Returns the runs with only the linted files of these numbers still linted.
+
+    The share with the last linted file of a run has all up files behind it too.
+    """
+    shares, first = [], 0
+    for run in runs:
+        end = first + sum(moment.linted for moment in run)
+        counted = count(first)
+        marked = [moment._replace(linted=moment.linted and next(counted) in numbers) for moment in run]
+        has_last = (end - 1 if end > first else 0) in numbers
+        if needed := _read(marked) if has_last else _needed(marked):
+            shares.append(needed)
+        first = end
+    return shares
 
 
-def without(runs: Iterable[list[Moment]], stored: Collection[str]) -> list[list[Moment]]:
-    """Returns the part of the runs that must still be read if the findings in some files are known."""
-    marked = ([moment._replace(linted=moment.linted and moment.path not in stored) for moment in run] for run in runs)
-    return [needed for run in marked if (needed := _needed(run))]
+def _read(moments: Iterable[Moment]) -> list[Moment]:
+    """Drops the down files that are not linted."""
+    return [moment for moment in moments if moment.linted or not moment.down]
 
 
 def takes_back(moment: Moment, before: Moment) -> bool:
@@ -107,7 +116,7 @@ def _run(existing: Iterable[str], to_lint: set[str]) -> list[Moment]:
 
 def _needed(moments: Iterable[Moment]) -> list[Moment]:
     """Drops the files after the last linted file, and the down files that are not linted."""
-    kept = [moment for moment in moments if moment.linted or not moment.down]
+    kept = _read(moments)
     last = max((number for number, moment in enumerate(kept) if moment.linted), default=-1)
     return kept[: last + 1]
 

@@ -29,24 +29,35 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
     files = count(paths, "file")
     if not found:
         return style(f"no findings in {files}", fg="green")
-    stakes = {rule.name: rule.stake for rule in RULES}
-    return "\n\n".join([*("\n".join(_lines(finding, stakes)) for finding in found), f"{totals(found)} in {files}"])
+    lines = _Lines()
+    return "\n\n".join([*("\n".join(lines.of(finding)) for finding in found), f"{totals(found)} in {files}"])
 
 
-def _lines(finding: Finding, stakes: Mapping[str, str]) -> Iterator[str]:
-    level = style(finding.level.value, fg=COLOURS[finding.level])
-    yield f"{level}: {in_line(str(finding.location))}: {in_line(finding.message)} [{finding.rule}]"
-    yield from marked(finding.location)
-    if finding.decided_by is not Decider.FILE:
-        source = "from earlier migrations" if finding.decided_by is Decider.EARLIER else "reported by the server"
-        yield style(f"  ({source})", dim=True)
-    if stakes.get(finding.rule) and finding.level is not Level.INFO:
-        yield f"  why: {stakes[finding.rule]}"
-    if finding.safer.script:
-        yield style(f"  {finding.safer.label}:", fg="cyan")
-        yield from (style(f"    {line}", fg="cyan") for line in visible(finding.safer.script).splitlines())
-    if finding.safer.advice:
-        yield f"  advice: {in_line(finding.safer.advice)}"
+class _Lines:
+    """The lines of findings; what all findings of a rule or level share is styled once."""
+
+    def __init__(self) -> None:
+        self._whys = {rule.name: f"  why: {rule.stake}" for rule in RULES if rule.stake}
+        self._levels = {level: style(level.value, fg=colour) for level, colour in COLOURS.items()}
+        sources = {Decider.EARLIER: "from earlier migrations", Decider.SERVER: "reported by the server"}
+        self._sources = {decider: style(f"  ({text})", dim=True) for decider, text in sources.items()}
+        self._sql, _, self._end = style("\0", fg="cyan").partition("\0")
+
+    def of(self, finding: Finding) -> list[str]:
+        """Returns the lines of a finding."""
+        location, safer = in_line(str(finding.location)), finding.safer
+        lines = [f"{self._levels[finding.level]}: {location}: {in_line(finding.message)} [{finding.rule}]"]
+        lines += marked(finding.location)
+        if finding.decided_by is not Decider.FILE:
+            lines.append(self._sources[finding.decided_by])
+        if finding.level is not Level.INFO and finding.rule in self._whys:
+            lines.append(self._whys[finding.rule])
+        if script := safer.script:
+            lines.append(f"{self._sql}  {safer.label}:{self._end}")
+            lines += [f"{self._sql}    {line}{self._end}" for line in visible(script).splitlines()]
+        if safer.advice:
+            lines.append(f"  advice: {in_line(safer.advice)}")
+        return lines
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:

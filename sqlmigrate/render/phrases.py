@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from click import style
@@ -73,8 +74,13 @@ def marked(location: Location | None) -> list[str]:
     column = location.column or 1
     start = max(column - 60, 0)
     line = location.text[start : start + 100].replace("\t", " ")
-    caret = [style(" " * (column - start + 1) + "^", fg="red")] if location.column else []
+    caret = [_caret(column - start + 1)] if location.column else []
     return [f"  {line}", *caret]
+
+
+@cache
+def _caret(column: int) -> str:
+    return style(" " * column + "^", fg="red")
 
 
 def prefix(location: Location | None) -> str:

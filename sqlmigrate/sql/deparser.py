@@ -34,15 +34,25 @@ def deparse(statements: Iterable[Node], *, upper: bool = False) -> str:
 
 
 def _deparse(statement: Node, *, upper: bool) -> str:
+    if body := _plain_block(statement):
+        return f"{'DO' if upper else 'do'} $${body}$$"
     text = _written(_serialized(statement))
     return text if upper else _KEYWORD.sub(lambda match: match[0].lower() if match[2] else match[0], text)
 
 
+def _plain_block(statement: Node) -> str:
+    """Returns the body of a DO block that needs no other quotes than `$$`; long bodies take long to be deparsed."""
+    (first, *others) = statement.get("DoStmt", {}).get("args", [{}])
+    body = first.get("DefElem", {}).get("arg", {}).get("String", {}).get("sval", "")
+    is_body = first.get("DefElem", {}).get("defname") == "as" and not others and isinstance(body, str)
+    return body if is_body and "$" not in body else ""
+
+
 def _written(tree: bytes) -> str:
     lib = library()
-    buffer = ctypes.create_string_buffer(tree, len(tree))
     (protobuf,) = lib.pg_query_deparse_protobuf.argtypes
-    result = lib.pg_query_deparse_protobuf(protobuf(len(tree), ctypes.cast(buffer, ctypes.c_void_p)))
+    # The pointer is into the bytes, which the frame keeps.
+    result = lib.pg_query_deparse_protobuf(protobuf(len(tree), ctypes.cast(ctypes.c_char_p(tree), ctypes.c_void_p)))
     try:
         if result.error:
             raise DeparseFault(result.error.contents.message.decode(errors="replace"))

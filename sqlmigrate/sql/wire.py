@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 _STRING, _MESSAGE, _ENUM = 9, 11, 14
-_BYTES = [bytes((number,)) for number in range(128)]
+_SHORT = 128
+_BYTES = [bytes((number,)) for number in range(_SHORT)]
+_COUNTED = (_STRING, _MESSAGE)
 _NUMBERS = (3, 4, 5, 8, 13)  # int64, uint64, int32, bool and uint32
 
 
@@ -36,28 +38,28 @@ def encoded(message: str, body: Node) -> bytes:
         TypeError: a value does not have the type of its field.
         OSError: the package has no descriptors.
     """
-    fields = _fields(message)
-    return b"".join(_encoded_field(fields[name], value) for name, value in body.items())
+    fields, parts = _fields(message), list[bytes]()
+    for name, value in body.items():
+        tag, kind, of = fields[name]
+        for item in value if type(value) is list else (value,):
+            if kind in _COUNTED:
+                data = encoded(of, item) if kind == _MESSAGE else item.encode()
+                parts += tag, _BYTES[len(data)] if len(data) < _SHORT else _varint(len(data)), data
+            else:
+                parts += tag, _scalar(kind, of, item)
+    return b"".join(parts)
 
 
-def _encoded_field(field: _Field, value: Any) -> bytes:
-    if isinstance(value, list):
-        return b"".join(_encoded_field(field, item) for item in value)
-    if field.type == _MESSAGE:
-        data: bytes = encoded(field.of, value)
-        return field.tag + _varint(len(data)) + data
-    if field.type == _STRING:
-        data = bytes(value.encode())
-        return field.tag + _varint(len(data)) + data
-    if field.type == _ENUM:
-        return field.tag + _values(field.of)[value]
-    if field.type in _NUMBERS:
-        return field.tag + _varint(int(value))
-    raise TypeError(field)
+def _scalar(kind: int, enum: str, value: Any) -> bytes:
+    if kind == _ENUM:
+        return _values(enum)[value]
+    if kind in _NUMBERS:
+        return _varint(int(value))
+    raise TypeError(kind)
 
 
 def _varint(number: int) -> bytes:
-    if 0 <= number < len(_BYTES):
+    if 0 <= number < _SHORT:
         return _BYTES[number]
     number &= (1 << 64) - 1
     groups = []

@@ -64,3 +64,17 @@ def test_incomplete_tree_is_a_fault() -> None:
         deparse([{"IndexStmt": {"no_such_field": True}}])
     with pytest.raises(DeparseFault):
         deparse([{"NoSuchStmt": {}}])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "do $$ begin null; end $$;",
+        "do $$ it''s \\ é $$;",
+        "do language plpgsql $$ begin null; end $$;",
+        "do $outer$ begin perform $$x$$; end $outer$;",
+    ],
+)
+def test_a_block_keeps_its_body_and_quotes(sql: str) -> None:
+    (tree,) = parse(sql)
+    assert deparse([tree["stmt"]]) == sql

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.rows import is_truncated
 from sqlmigrate.lint.finding import Decider
+from sqlmigrate.lint.rule import per_case
 from sqlmigrate.lint.schema.datatype import BUILT_IN, Type
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.sql.tree import columns_in, strings
 
 if TYPE_CHECKING:
@@ -23,7 +24,15 @@ _TRIGGER_TYPE_INSTEAD = 64
 
 def is_new(case: Case, name: Name | None = None) -> bool:
     """Returns whether no application can use the table: it is temporary, this file created it, or it is truncated."""
-    resolved = case.name if name is None else case.catalog.resolve(name)
+    return _is_new(case, case.catalog.resolve(name)) if name is not None else _has_new_table(case)
+
+
+@per_case
+def _has_new_table(case: Case) -> bool:
+    return _is_new(case, case.name)
+
+
+def _is_new(case: Case, resolved: Name) -> bool:
     table = case.catalog.tables.get(resolved)
     return (table is not None and case.state.hides(table)) or is_truncated(case.catalog, case.state, resolved)
 

@@ -40,6 +40,8 @@ def is_emptied(catalog: Catalog, state: FileState, name: Name) -> bool:
 
 def is_truncated(catalog: Catalog, state: FileState, name: Name) -> bool:
     """Returns whether the transaction truncated the table, which locks it, and has not filled it since."""
+    if not any(rows.truncated for rows in state.rows.values()):
+        return False
     rows = rows_in(catalog, state, name)
     return rows is not None and rows.some is False and rows.truncated
 

@@ -7,14 +7,16 @@ table may have further columns, constraints and indexes: an unlisted column may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import compress, islice
 from operator import is_not
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.datatype import BUILT_IN
 from sqlmigrate.lint.schema.journal import Members, Named, Objects, Recorded
+from sqlmigrate.lint.schema.packing import Packed, Unread
+from sqlmigrate.lint.schema.replacing import replace
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -185,20 +187,21 @@ class Catalog(Recorded):
     objects that a DO block may have changed. `has_casts` is whether a file creates casts, `extensions` are those that
     files create. A schema is `complete` if the files create all of it. `uncertain` is why a statement may have changed
     any object, or empty.
-    `journal` records the changes since the last up file before its down file.
+    `journal` records the changes since the last up file before its down file. A large one keeps objects as bytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_large: bool = False) -> None:
+        large: type[Packed[Any]] = Unread if is_large else Packed
         super().__init__()
-        self.tables = Named[Table](self.journal)
+        self.tables: Packed[Table] = large(self.journal)
         self.referrers = Objects[Name, tuple[Name, ...]](self.journal)
         self.default_partitions = Objects[Name, Name](self.journal)
         self.index_tables = Objects[Name, Name](self.journal)
         self.sequences = Named[Creation](self.journal)
         self.owners = Objects[Name, tuple[Name, str]](self.journal)
         self.owned = Objects[Name, tuple[Name, ...]](self.journal)
-        self.types = Named[UserType](self.journal)
-        self.functions = Named[Function](self.journal)
+        self.types: Packed[UserType] = large(self.journal)
+        self.functions: Packed[Function] = large(self.journal)
         self.schemas = Objects[str, Creation](self.journal)
         self.dropped_schemas = Members[str](self.journal)
         self.changed: set[Name] = set()

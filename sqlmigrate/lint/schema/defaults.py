@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.datatype import Type, type_of
 from sqlmigrate.lint.schema.interpret.names import free_name
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.sql.tree import constant, kind_and_body, strings
 
 if TYPE_CHECKING:

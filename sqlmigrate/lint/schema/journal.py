@@ -1,4 +1,4 @@
-"""Dicts and sets that record their changes, so that the changes can be taken back.
+"""Dicts and sets that record their changes, so that the changes can be taken back, or stored.
 
 A copy of the schema for each down file would take time in proportion to the schema, in each of as many files.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 _NOTHING: Any = object()
+_CHANGED, _NEW, _REMOVED = range(3)
 
 
 class KeyChange(NamedTuple):
@@ -57,16 +58,21 @@ class Objects(dict[K, V]):
         super().__init__()
         self._journal = journal
         self._places: dict[K, int] = {}
-        self._next = 0
+        self._next = self._first_new = 0
+        self._touched: dict[K, tuple[Any, int | None]] = {}
         self.update(items or {})
 
     def __setitem__(self, key: K, value: V) -> None:
+        if key not in self._touched:
+            self._touched[key] = self._stored(key), self._places.get(key)
         if self._journal.records:
             place = self._places.get(key, 0)
             self._journal.changes.append(KeyChange(self, key, self.get(key, _NOTHING), place))
         self.repeat(key, value)
 
     def __delitem__(self, key: K) -> None:
+        if key not in self._touched:
+            self._touched[key] = self._stored(key), self._places.get(key)
         if self._journal.records:
             change = KeyChange(self, key, self[key], self._places[key], tuple(self._behind(key)))
             self._journal.changes.append(change)
@@ -134,6 +140,39 @@ class Objects(dict[K, V]):
         super().__delitem__(key)
         del self._places[key]
 
+    def delta(self) -> dict[K, tuple[int, Any]]:
+        """Returns the keys that changed since the last call, with their values, and forgets the changes.
+
+        A new key has its place behind all others.
+        """
+        changed = [
+            key
+            for key, (old, place) in self._touched.items()
+            if self._stored(key) is not old or self._places.get(key) != place
+        ]
+        new = {key for key in changed if key in self and self._places[key] >= self._first_new}
+        self._touched.clear()
+        self._first_new = self._next
+        removed = sorted((key for key in changed if key not in self), key=repr)
+        return dict.fromkeys(removed, (_REMOVED, None)) | {
+            key: (_NEW if key in new else _CHANGED, self._to_store(key)) for key in self.in_order(changed)
+        }
+
+    def add_delta(self, changes: Mapping[K, tuple[int, Any]]) -> None:
+        """Makes the changes that `delta` returned."""
+        for key, (sort, value) in changes.items():
+            if sort != _CHANGED and key in self:
+                self.repeat(key, _NOTHING)
+            if sort != _REMOVED:
+                self.repeat(key, value)
+        self._first_new = self._next
+
+    def _stored(self, key: K) -> Any:
+        return super().get(key, _NOTHING)
+
+    def _to_store(self, key: K) -> Any:
+        return self[key]
+
     def _behind(self, key: K) -> Iterator[K]:
         behind = []
         for other in reversed(self):
@@ -193,16 +232,19 @@ class Members(set[K]):
     def __init__(self, journal: Journal, members: Iterable[K] = ()) -> None:
         super().__init__(members)
         self._journal = journal
+        self._touched: dict[Any, bool] = {}
 
     def add(self, key: K) -> None:
         """Adds a member."""
         if key not in self:
+            self._touched.setdefault(key, False)
             self._record(key, _NOTHING)
             super().add(key)
 
     def discard(self, key: object) -> None:
         """Removes a member if it is one."""
         if key in self:
+            self._touched.setdefault(key, True)
             self._record(key, key)
             super().discard(key)
 
@@ -223,6 +265,18 @@ class Members(set[K]):
             super().discard(key)
         else:
             super().add(key)
+
+    def delta(self) -> dict[K, bool]:
+        """Returns what was added or removed since the last call: each with whether it is a member now."""
+        changed = (key for key, was in self._touched.items() if (key in self) is not was)
+        changes = {key: key in self for key in sorted(changed, key=repr)}
+        self._touched.clear()
+        return changes
+
+    def add_delta(self, changes: Mapping[K, bool]) -> None:
+        """Makes the changes that `delta` returned."""
+        for key, is_member in changes.items():
+            self.repeat(key, key if is_member else _NOTHING)
 
     def _record(self, key: object, old: Any) -> None:
         if self._journal.records:

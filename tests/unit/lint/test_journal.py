@@ -70,3 +70,38 @@ def test_nothing_is_recorded_unless_it_is_asked_for() -> None:
     objects[2] = 3
     del objects[1]
     assert journal.changes == []
+
+
+@given(st.lists(_KEYS, unique=True), _STEPS, _STEPS)
+def test_the_stored_changes_lead_to_the_same_dict(keys: list[int], first: _Steps, later: _Steps) -> None:
+    journal, objects = _objects(keys)
+    again = Objects[int, int](Journal())
+    for steps in (first, later):
+        journal.start(records=True)
+        for change, key in steps:
+            change(objects, key)
+        again.add_delta(objects.delta())
+        assert list(again.items()) == list(objects.items())
+        assert again.in_order(again) == list(again)
+
+
+@given(st.lists(_KEYS, unique=True), _STEPS)
+def test_changes_that_were_taken_back_are_not_stored(keys: list[int], steps: _Steps) -> None:
+    journal, objects = _objects(keys)
+    objects.delta()
+    journal.start(records=True)
+    for change, key in steps:
+        change(objects, key)
+    journal.take_back(0)
+    assert objects.delta() == {}
+
+
+@given(st.sets(_KEYS), st.lists(st.tuples(st.booleans(), _KEYS)))
+def test_the_stored_changes_lead_to_the_same_set(start: set[int], steps: list[tuple[bool, int]]) -> None:
+    members = Members(Journal(), start)
+    for is_added, key in steps:
+        (members.add if is_added else members.discard)(key)
+    again = Members(Journal(), start)
+    again.add_delta(members.delta())
+    assert again == members
+    assert members.delta() == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.lint import Finding, Level, Options, lint, linter, memory, timeline
+from sqlmigrate.lint import Finding, Level, Options, lint, linter, memory, parts, timeline
 from sqlmigrate.lint.linter import Result
 from sqlmigrate.lint.snapshot import Points
 from sqlmigrate.lint.timeline import Moment
@@ -21,6 +21,7 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(linter, "_MANY", 2)
     monkeypatch.setattr(memory, "_LONG", 2)
+    monkeypatch.setattr(parts, "_LENGTH", 1)
     directory = tmp_path / "migrations"
     directory.mkdir()
     (directory / "V1.0.0-001__t.up.sql").write_text("create table t (a varchar(10));\n")
@@ -163,10 +164,10 @@ def test_only_the_last_file_is_read_if_only_it_changed(migrations: Path, monkeyp
     assert files_read(migrations, monkeypatch) == ["V1.0.0-003__v.up.sql"]
 
 
-def test_only_a_new_last_file_is_read(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_last_file_is_read_with_the_last_part(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linted(migrations)
     (migrations / "V1.0.0-004__w.up.sql").write_text("create index i on t (a); drop table t;\n")
-    assert files_read(migrations, monkeypatch) == ["V1.0.0-004__w.up.sql"]
+    assert files_read(migrations, monkeypatch) == ["V1.0.0-003__v.up.sql", "V1.0.0-004__w.up.sql"]
 
 
 def test_a_changed_last_down_file_is_read_with_its_up_file(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,12 +178,41 @@ def test_a_changed_last_down_file_is_read_with_its_up_file(migrations: Path, mon
     assert files_read(migrations, monkeypatch) == ["V1.0.0-003__v.up.sql", "V1.0.0-003__v.down.sql"]
 
 
-def test_all_files_before_are_read_if_an_earlier_file_changed(
+def test_later_files_are_read_if_a_file_changes_the_schema_otherwise(
     migrations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linted(migrations)
     (migrations / "V1.0.0-002__u.up.sql").write_text("alter table t alter a type varchar(4);\n")
-    assert len(files_read(migrations, monkeypatch)) == 4
+    assert files_read(migrations, monkeypatch) == [
+        f"V1.0.0-00{file}.sql" for file in ("2__u.up", "2__u.down", "3__v.up")
+    ]
+
+
+def test_later_files_are_not_read_if_a_changed_file_changes_the_schema_as_before(
+    migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linted(migrations)
+    with (migrations / "V1.0.0-002__u.up.sql").open("a") as file:
+        file.write("update t set a = upper(a);\n")
+    assert files_read(migrations, monkeypatch) == ["V1.0.0-002__u.up.sql", "V1.0.0-002__u.down.sql"]
+    assert files_read(migrations, monkeypatch) == []
+
+
+def test_a_file_can_change_back(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = migrations / "V1.0.0-001__t.up.sql"
+    text = first.read_text()
+    for changed in (text, text.replace("10", "12"), text):
+        first.write_text(changed)
+        assert same_as_unremembered(migrations)
+
+
+def test_a_tree_that_is_too_deep_to_store_is_linted_each_time(
+    migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = f"alter table t add check ({'not ' * 250}true);\n"
+    (migrations / "V1.0.0-002__u.up.sql").write_text(deep)
+    for _ in range(2):
+        assert same_as_unremembered(migrations)
 
 
 def test_all_files_before_are_read_if_one_of_them_is_pending(migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +227,7 @@ def test_all_files_before_are_read_if_one_of_them_is_pending(migrations: Path, m
 )
 def test_a_damaged_schema_counts_as_missing(migrations: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     linted(migrations)
-    (kept,) = Path(memory.SCHEMAS.directory).iterdir()
+    (kept,) = Path(parts.SCHEMAS.directory).iterdir()
     kept.write_bytes(content)
     (migrations / "V1.0.0-003__v.up.sql").write_text("drop table t;\n")
     assert len(files_read(migrations, monkeypatch)) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlmigrate.lint.facts.additions import additions
 from sqlmigrate.lint.facts.function_bodies import parameters, queries_in
 from sqlmigrate.lint.facts.questions import table_decider
 from sqlmigrate.lint.facts.references import (
@@ -312,7 +313,7 @@ CONSTRAINT = Rule(
 def _check_referenced_key(case: Case) -> Iterator[Hit]:
     if case.statement.inner or (case.node.get("if_not_exists") and case.table is not None):
         return
-    for body in (body for kind, body in walk(case.node) if kind == "Constraint" and "pktable" in body):
+    for body in (addition.body for addition in additions(case) if "pktable" in addition.body):
         name = case.catalog.resolve(relation(body["pktable"]))
         is_itself = name in (case.name, relation(case.node.get("relation", {})))
         table = complete_table(catalog_after(case) if is_itself else case.catalog, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.additions import additions
@@ -37,13 +38,15 @@ _OF_TABLE = (
     *("AT_DropConstraint", "AT_ValidateConstraint", "AT_AddIdentity", "AT_EnableTrig", "AT_DisableTrig"),
     *("AT_AttachPartition", "AT_DetachPartition", "AT_EnableRowSecurity", *_ALSO_OF),
 )
+_WITH_KEYS = ("CreateStmt", "AT_AddColumn", "AT_AddConstraint")
+_OF_TYPE = ("AlterEnumStmt", "AlterDomainStmt", "DropStmt")
 _TABLES = ("table", "foreign table")
 
 
 def _check_kind(case: Case) -> Iterator[Hit]:
     if case.statement.inner:
         return
-    for name, kinds, action in (*_required(case), *_referenced(case)):
+    for name, kinds, action in chain(_required(case), _referenced(case) if case.kind in _WITH_KEYS else ()):
         kind = certain_kind(case.catalog, name)
         if kind and kind not in kinds:
             table = certain_table(case.catalog, name)
@@ -51,7 +54,8 @@ def _check_kind(case: Case) -> Iterator[Hit]:
                 f"{action} fails: {name[1]} is {'an' if kind == 'index' else 'a'} {kind}",
                 by=decider(case, table.created if table else None),
             )
-    yield from _of_type(case)
+    if case.kind in _OF_TYPE:
+        yield from _of_type(case)
 
 
 def _required(case: Case) -> Iterator[Required]:  # noqa: C901, PLR0912  # one case for each kind of statement
@@ -92,10 +96,9 @@ def _required(case: Case) -> Iterator[Required]:  # noqa: C901, PLR0912  # one c
 
 
 def _referenced(case: Case) -> Iterator[Required]:
-    if case.kind in ("CreateStmt", "AT_AddColumn", "AT_AddConstraint"):
-        for kind, body, _ in additions(case):
-            if kind == "CONSTR_FOREIGN" and relation(body["pktable"]) != relation(case.statement.body["relation"]):
-                yield relation(body["pktable"]), ("table",), "the foreign key"
+    for kind, body, _ in additions(case):
+        if kind == "CONSTR_FOREIGN" and relation(body["pktable"]) != relation(case.statement.body["relation"]):
+            yield relation(body["pktable"]), ("table",), "the foreign key"
 
 
 def _of_trigger(case: Case) -> Iterator[Required]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlmigrate.duration import milliseconds
@@ -48,6 +49,7 @@ def _waited_for(case: Case) -> list[Name]:
     return [name for name in map(case.catalog.resolve, names) if in_use(case.catalog, name, case.state)]
 
 
+@lru_cache
 def _milliseconds(value: str) -> int | None:
     try:
         return int(value) if value.strip().lstrip("-").isdecimal() else milliseconds(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import before_validations, domains_over, is_new, proves_not_null, table_decider
 from sqlmigrate.lint.finding import Decider, Level
-from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, per_case, unsure
 from sqlmigrate.lint.rules.rewrites.new_columns import added_columns, is_table_in_use
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, BLOCKS_WRITES, SCANS
 from sqlmigrate.lint.safer import constraints as safer
@@ -32,13 +32,12 @@ _BACKED_BY_INDEX = {
 }
 
 
-def _added(case: Case) -> Iterator[tuple[str, Node]]:
-    """Yields the constraints that a subcommand adds to an existing table, each with the new column's name or ''."""
+@per_case
+def _added(case: Case) -> list[tuple[str, Node]]:
+    """Returns the constraints that a subcommand adds to an existing table, each with the new column's name or ''."""
     if case.kind == "AT_AddColumn":
-        for column, node in added_columns(case):
-            yield from ((column.name, body) for body in column_constraints(node))
-    elif is_table_in_use(case):
-        yield "", case.node["def"]["Constraint"]
+        return [(column.name, body) for column, node in added_columns(case) for body in column_constraints(node)]
+    return [("", case.node["def"]["Constraint"])] if is_table_in_use(case) else []
 
 
 def _check_set_not_null(case: Case) -> Iterator[Hit]:

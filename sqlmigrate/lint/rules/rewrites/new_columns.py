@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.lint.facts.questions import domain_default, is_constrained_domain, is_new
 from sqlmigrate.lint.facts.usage import decider
 from sqlmigrate.lint.finding import Decider, Level
-from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, unsure
+from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good, per_case, unsure
 from sqlmigrate.lint.rules.wording import BLOCKS_ALL, REWRITES
 from sqlmigrate.lint.safer import batches
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
@@ -31,13 +31,13 @@ def is_table_in_use(case: Case) -> bool:
     return case.statement.body.get("objtype") == "OBJECT_TABLE" and not is_new(case)
 
 
-def added_columns(case: Case) -> Iterator[tuple[Column, Node]]:
-    """Yields the column that ADD COLUMN adds to an existing table, with its ColumnDef."""
+@per_case
+def added_columns(case: Case) -> list[tuple[Column, Node]]:
+    """Returns the column that ADD COLUMN adds to an existing table, with its ColumnDef."""
     node = case.node["def"]["ColumnDef"]
     column = column_of(node)
     exists = case.node.get("missing_ok") and case.table is not None and column.name in case.table.columns
-    if is_table_in_use(case) and not exists:
-        yield column, node
+    return [(column, node)] if is_table_in_use(case) and not exists else []
 
 
 def _check_volatile_default(case: Case) -> Iterator[Hit]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog
 from sqlmigrate.lint.schema.interpret.definitions import changed
 from sqlmigrate.lint.schema.interpret.dropping import drop_relation
 from sqlmigrate.lint.schema.interpret.sequences import rename_owner, rename_owning_column, rename_sequence
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.sql.tree import kind_and_body, qualified, relation, strings, walk
 
 if TYPE_CHECKING:

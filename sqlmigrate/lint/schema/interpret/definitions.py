@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema import limits
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Index, Table
 from sqlmigrate.lint.schema.datatype import is_serial, type_of
 from sqlmigrate.lint.schema.interpret.names import constraint_name, taken_in
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import bodies, by_identity, columns_in, relation, strings
 

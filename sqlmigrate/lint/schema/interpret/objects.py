@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Creation, Function, Index, Table, UserType
@@ -10,6 +9,7 @@ from sqlmigrate.lint.schema.interpret.definitions import KINDS, changed, column_
 from sqlmigrate.lint.schema.interpret.names import free_name, index_name, taken_in
 from sqlmigrate.lint.schema.interpret.outputs import output_names
 from sqlmigrate.lint.schema.interpret.tables import new_name
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.builtin import STEADY, VOLATILE
 from sqlmigrate.sql.tree import (

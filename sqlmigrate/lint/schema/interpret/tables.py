@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Creation, Index, Name, Table
@@ -17,6 +16,7 @@ from sqlmigrate.lint.schema.interpret.definitions import (
 )
 from sqlmigrate.lint.schema.interpret.dropping import drop_readers
 from sqlmigrate.lint.schema.interpret.names import free_name
+from sqlmigrate.lint.schema.replacing import replace
 from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import bodies, columns_in, definition, relation
 
