@@ -38,6 +38,7 @@ CONTAINED: dict[str, Collection[str]] = {
     "redundant-index": ("index-not-concurrent", "index-on-partitioned-table", "work-under-lock"),
     "refresh-not-concurrent": ("work-under-lock",),
     "reindex-not-concurrent": ("work-under-lock",),
+    "required-column": ("rows-rejected",),
     **dict.fromkeys(_REWRITES_FOR_A_COLUMN, ("check-scans", "constraint-builds-index")),
     "unknown-column": ("exists-already", "foreign-key-without-key"),
 }

@@ -31,7 +31,7 @@ _QUERIES = (
 _SCOPES = ("SelectStmt", "SubLink", "RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable")
 
 
-class Source(NamedTuple):
+class FromItem(NamedTuple):
     """A table that a query reads, under its name in the query."""
 
     name: str
@@ -96,7 +96,7 @@ def _width(catalog: Catalog, body: Node) -> int | None:
     return None if (stars and None in names) or "targetList" not in body else len(names)
 
 
-def _sources(catalog: Catalog, node: Node) -> list[Source]:
+def _sources(catalog: Catalog, node: Node) -> list[FromItem]:
     """Returns the tables of a query without other sources, subqueries or merged columns; none if any is unknown."""
     if "withClause" in node or "larg" in node or any(kind in _SCOPES for kind, _ in walk(node)):
         return []
@@ -112,10 +112,10 @@ def _sources(catalog: Catalog, node: Node) -> list[Source]:
     if None in tables or any("colnames" in item.get("alias", {}) for item in unique):
         return []
     names = [item.get("alias", {}).get("aliasname") or item.get("relname", "") for item in unique]
-    return [Source(name, table) for name, table in zip(names, tables, strict=True) if table is not None]
+    return [FromItem(name, table) for name, table in zip(names, tables, strict=True) if table is not None]
 
 
-def _of_columns(node: Node, sources: list[Source]) -> Iterator[Hit]:
+def _of_columns(node: Node, sources: list[FromItem]) -> Iterator[Hit]:
     parts = [node.get("targetList", ()), node.get("whereClause", {}), node.get("fromClause", ())]
     for kind, body in walk(parts):
         name = _bare(body) if kind == "ColumnRef" else ""
@@ -132,7 +132,7 @@ def _bare(body: Node) -> str:
     return names[0] if len(body.get("fields", ())) == 1 and names else ""
 
 
-def _ungrouped(node: Node, sources: list[Source]) -> Iterator[tuple[Node, str]]:
+def _ungrouped(node: Node, sources: list[FromItem]) -> Iterator[tuple[Node, str]]:
     """Yields the columns of the SELECT list that a grouped query neither groups nor aggregates."""
     targets = bodies(node, "targetList")
     grouped = node.get("groupClause", ())
@@ -154,7 +154,7 @@ def _ungrouped(node: Node, sources: list[Source]) -> Iterator[tuple[Node, str]]:
             yield body, column[1]
 
 
-def _resolved(body: Node, sources: list[Source]) -> tuple[str, str] | None:
+def _resolved(body: Node, sources: list[FromItem]) -> tuple[str, str] | None:
     """Returns the source and the name of a column, or None if it is no column of exactly one source."""
     names = strings(body.get("fields", ()))
     if len(names) != len(body.get("fields", ())) or len(names) not in (1, 2):
