@@ -171,10 +171,11 @@ def _of_plpgsql(statement: Statement, first_line: int) -> tuple[list[Statement],
         embedded = read_bodies(statement.text, {statement.kind: statement.body}).statements
     except (SyntaxFault, UnicodeDecodeError):
         return [], True
-    built = ((part.sql or part.outline, first_line + part.line) for part in embedded)
-    texts = ((sql, line) for sql, line in built if sql is not None)
     lines = statement.text.split("\n")
-    inner = [inner_statement for sql, line in texts for inner_statement in _inner(statement, lines, sql, line)]
+    inner: list[Statement] = []
+    for part in embedded:
+        found = _inner(statement, lines, part.sql or part.outline or "", first_line + part.line)
+        inner += found if part.sql else (outline._replace(outline=True) for outline in found)
     return inner, any(part.sql is None and part.may_alter for part in embedded)
 
 

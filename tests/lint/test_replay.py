@@ -124,7 +124,7 @@ def test_a_comment_suppresses_a_finding_of_replay(tmp_path: Path) -> None:
     table = "create table t (a int);"
     hidden = (
         "-- sqlmigrate: ignore=rewrites-table (small)\n"
-        "do $$ declare name text := 't'; begin execute format('alter table %I alter a type text', name); end $$;"
+        "do $$ declare command text := 'alter table t alter a type text'; begin execute command; end $$;"
     )
     assert replayed(tmp_path, table, hidden) == []
 
@@ -165,7 +165,16 @@ def test_a_down_file_follows_its_up_file(tmp_path: Path) -> None:
 def test_a_deferred_constraint_fails_at_commit(tmp_path: Path) -> None:
     table = "create table t (a int primary key deferrable initially deferred);"
     found = replayed(tmp_path, table, "insert into t values (1), (1);")
-    assert shown(found) == [("fails", "info", "server")]
+    assert shown(found) == [("rows-rejected", "error", "earlier files")]
+    hidden = "do $$ declare command text := 'insert into t values (1), (1)'; begin execute command; end $$;"
+    assert shown(replayed(tmp_path, table, hidden)) == [("fails", "info", "server")]
+
+
+def test_replay_names_the_table_of_dynamic_sql(tmp_path: Path) -> None:
+    built = "do $$ declare name text := 't'; begin execute format('create index on %I (a)', name); end $$;"
+    [finding] = replayed(tmp_path, "create table t (a int);", built)
+    assert shown([finding]) == [("index-not-concurrent", "warning", "server")]
+    assert finding.message == "PostgreSQL builds an index on t under a lock that blocks writes"
 
 
 def test_replay_evicts_old_schemas(tmp_path: Path) -> None:

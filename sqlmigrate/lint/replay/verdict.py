@@ -97,7 +97,8 @@ def _heard(finding: Finding, observation: Observation | None, levels: Mapping[st
         yield from () if finding.rule in CLAIMS else (finding,)
         return
     certain = finding.level is not Level.INFO
-    message = finding.message if certain else _DOING[did.what].format(did.table)
+    is_outline = "{" in finding.message  # only the server knows the name
+    message = finding.message if certain and not is_outline else _DOING[did.what].format(did.table)
     level = finding.level if certain else levels.get(finding.rule) or Level.WARNING
     yield replace(finding, level=level, message=message, decided_by=Decider.SERVER)
 
@@ -122,5 +123,5 @@ def _failure(observation: Observation, said: Sequence[Finding]) -> Iterator[Find
     if not observation.failed.sqlstate or observation.failed.sqlstate.startswith(_ELSEWHERE):
         message = f"{CANNOT_TELL}the statement fails on the embedded server: {observation.failed.message}"
         level = Level.INFO
-    if level is Level.INFO or not any(finding.level is Level.ERROR for finding in said):
+    if not any(finding.level is Level.ERROR for finding in said):
         yield Finding("fails", level, observation.place, message, decided_by=Decider.SERVER)

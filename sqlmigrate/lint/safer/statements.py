@@ -34,9 +34,19 @@ def safer_of(hit: Hit, case: Case) -> Safer:
     if len(case.statement.commands) > _COMMANDS:
         return Safer(advice=_TOO_MANY)
     try:
-        return hit.safer()
+        safer = hit.safer()
     except DeparseFault:
         return Safer()
+    return _in_prose(safer) if case.statement.outline else safer
+
+
+def _in_prose(safer: Safer) -> Safer:
+    """Returns SQL with names in braces as advice: it does not run as it is."""
+    files = [" ".join(text.split()) for text in (safer.sql, *safer.later) if text]
+    texts = (
+        (f"for each name in braces, in a file of its own: {' then, in a later file: '.join(files)}",) if files else ()
+    )
+    return Safer(advice="; ".join(filter(None, (*texts, safer.advice))))
 
 
 def in_place(case: Case, *files: Sequence[Node]) -> Safer:

@@ -29,7 +29,8 @@ class Statement(NamedTuple):
     """A parsed statement with its location.
 
     `start` is its offset in the parsed text, in bytes. A statement in a DO block or a function, which may not run at
-    all, has `inner`, the line of the file.
+    all, has `inner`, the line of the file. In an `outline`, names in braces stand for text that is known only at run
+    time.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Statement(NamedTuple):
     column: int
     start: int = 0
     inner: str = ""
+    outline: bool = False
 
     @property
     def location(self) -> Location:

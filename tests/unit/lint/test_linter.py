@@ -277,3 +277,11 @@ def test_a_commit_without_begin_is_not_said_to_be_refused_because_a_run_accepts_
 
     assert (script.problems, len(script.segments)) == ((), 2)
     assert rules(found(tmp_path, sql)) == ["commit-without-begin"]
+
+
+def test_sql_with_names_known_only_at_run_time_is_advice(tmp_path: Path) -> None:
+    block = "do $$ declare t text := 'a'; begin execute format('alter table %I alter b set not null', t); end $$;"
+    [finding] = [finding for finding in found(tmp_path, block) if finding.rule == "set-not-null-scans"]
+    assert finding.safer.script == ""
+    assert finding.safer.advice.startswith('for each name in braces, in a file of its own: alter table "{t}" add ')
+    assert ' then, in a later file: alter table "{t}" validate ' in finding.safer.advice

@@ -7,10 +7,10 @@ from sqlmigrate.lint.rule import Rule, bad, good, unsure
 
 _TABLE = "create table t (id int, a int);"
 _FUNCTION = "create function f() returns void language sql as 'alter table t alter a type text'"
-_HIDDEN = "do $$ declare name text := 't'; begin execute format({}, name); end $$;"
-_HIDDEN_REWRITE = _HIDDEN.format("'alter table %I alter a type bigint'")
-_HIDDEN_SCAN = _HIDDEN.format("'alter table %I alter a set not null'")
-_HIDDEN_INDEX = _HIDDEN.format("'create index on %I (a)'")
+_HIDDEN = "do $$ declare command text := '{}'; begin execute command; end $$;"
+_HIDDEN_REWRITE = _HIDDEN.format("alter table t alter a type bigint")
+_HIDDEN_SCAN = _HIDDEN.format("alter table t alter a set not null")
+_HIDDEN_INDEX = _HIDDEN.format("create index on t (a)")
 
 FAILS = Rule(
     name="fails",
@@ -50,7 +50,7 @@ SCANS = Rule(
     "alter table t validate constraint a_not_null;\nalter table t alter column a set not null;",
     examples=(
         bad(_HIDDEN_SCAN, _TABLE),
-        bad(_HIDDEN.format("'alter table %I add foreign key (a) references t'"), "create table t (a int primary key);"),
+        bad(_HIDDEN.format("alter table t add foreign key (a) references t"), "create table t (a int primary key);"),
         good(_HIDDEN_SCAN, "create table t (a int check (a is not null));"),
         good(_TABLE + _HIDDEN_SCAN),
         good("alter table t alter a set not null;", _TABLE),
@@ -63,7 +63,7 @@ BUILDS = Rule(
     safe="create index concurrently t_a_idx on t (a);",
     examples=(
         bad(_HIDDEN_INDEX, _TABLE),
-        bad(_HIDDEN.format("'alter table %I add primary key (a)'"), "create table t (a int not null);"),
+        bad(_HIDDEN.format("alter table t add primary key (a)"), "create table t (a int not null);"),
         good(_TABLE + _HIDDEN_INDEX),
         good("truncate t;", "create table t (a int primary key);"),
         good("create index on t (a);", _TABLE),
