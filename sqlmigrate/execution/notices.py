@@ -47,5 +47,6 @@ class Notices:
             self._report([notice for notices in held.values() for notice in notices])
 
     def _report(self, notices: Sequence[tuple[str, str]]) -> None:
+        on_event, last = self._on_event, len(notices)
         for number, (severity, message) in enumerate(notices, 1):
-            self._on_event(Notice(severity, message, has_next=number < len(notices)))
+            on_event(Notice(severity, message, number < last))
