@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.finding import Finding
     from sqlmigrate.lint.ignore import Covering
     from sqlmigrate.lint.rule import Case
+    from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.model import Location
 
 Found = tuple[int, "Finding"]
@@ -54,11 +55,15 @@ _SEVERITY = {level: number for number, level in enumerate(Level)}
 
 
 class _Subject(NamedTuple):
-    """What a finding is about; `command` is a subcommand of ALTER TABLE, or None for the whole statement."""
+    """What a finding is about; `command` is a subcommand of ALTER TABLE, or None for the whole statement.
+
+    `table` is the table if no file has dropped it before.
+    """
 
     statement: int
     command: int | None
     transaction: int
+    table: Name | None
 
     def places(self, number: int) -> Iterator[tuple[object, ...]]:
         """Yields the keys of the speakers about the same subcommand, about the whole statement, or about any part."""
@@ -92,8 +97,17 @@ class Causes:
         """Records the case of a finding in the statement with this number."""
         if case.kind != END:
             command = None if case.node is case.statement.body else id(case.node)
-            subject = _Subject(id(case.statement.body), command, case.state.transaction)
+            table = case.name if case.name[1] and case.name not in case.catalog.dropped else None
+            subject = _Subject(id(case.statement.body), command, case.state.transaction, table)
             self._subjects.setdefault((number, finding.rule, finding.location), subject)
+
+    def is_moot(self, pair: Found, dropped: Collection[Name], transaction: int) -> bool:
+        """Returns whether a transaction that drops these tables drops the table after the statement."""
+        number, finding = pair
+        subject = self._subject(number, finding)
+        if finding.level is Level.ERROR or subject is None or subject.transaction != transaction:
+            return False
+        return subject.table in dropped
 
     def shown(self, found: Sequence[Found], covering: Covering) -> Iterator[Finding]:
         """Yields the findings to show, those of a rule at the same place, or about the same ALTER TABLE, as one.
