@@ -42,6 +42,7 @@ DISTINCT = {
         for rule in ("drop-constraint", "drop-table")
     },
     ("several-tables-locked", "type-change-rewrites"): "that another table is locked before; the rewrite",
+    ("set-not-null-scans", "several-tables-locked"): "the scan; that another table is locked before",
     ("set-not-null-scans", "work-under-lock"): "two subcommands, each with a scan",
     ("has-dependants", "wrong-object-kind"): "two errors",
     ("set-not-null-scans", "set-not-null-scans"): "two columns, each with its SQL",

@@ -242,7 +242,7 @@ def _nullable_after(case: Case) -> str:
 DROP_NOT_NULL = _rule(
     name="drop-not-null",
     on=("AT_DropNotNull", "AT_DropConstraint"),
-    stake="An application that does not expect a NULL in the column can fail at the first.",
+    stake="An application that does not expect NULL in the column can fail when it reads one.",
     safe="-- release an application that handles NULL, then:\nalter table t alter column a drop not null;",
     check=_drop_not_null,
     examples=(
