@@ -94,9 +94,14 @@ def _created_here(case: Case, trigger: str) -> bool:
 
 
 def _is_replaced(case: Case, name: Name, trigger: str) -> Callable[[Catalog], bool]:
-    """Whether the table is dropped, or has a trigger of the name, or a new version of the trigger, at the end."""
+    """Whether the table is dropped, or has a trigger of the name, or a new version of the trigger, at the end.
+
+    Another table that has the name then is trusted to have the triggers that it needs, if it has any.
+    """
 
     def has_version(table: Table) -> bool:
+        if case.state.creates(table.created):  # another table took its name
+            return bool(table.triggers)
         new = (other for other in table.triggers if _created_here(case, other))
         return trigger in table.triggers or any(_is_version(other, trigger) for other in new)
 
