@@ -112,12 +112,12 @@ class Causes:
     def shown(self, found: Sequence[Found], covering: Covering) -> Iterator[Finding]:
         """Yields the findings to show, those of a rule at the same place, or about the same ALTER TABLE, as one.
 
-        Complete SQL is about one subcommand, so findings with such SQL stay apart.
+        Complete SQL is about one subcommand, and --fix applies it there, so findings with such SQL stay apart.
         """
         by_place: dict[tuple[object, ...], list[Finding]] = {}
         for number, finding in self._speaking(found, covering):
             subject = self._subject(number, finding)
-            is_part = subject is not None and subject.command is not None
+            is_part = subject is not None and subject.command is not None and not finding.safer.script
             at = (number, subject.statement) if subject is not None and is_part else finding.location
             place = (finding.rule, finding.level, finding.decided_by, at, finding.safer.script)
             by_place.setdefault(place, []).append(finding)
