@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint.finding import Finding
     from sqlmigrate.lint.ignore import Covering
     from sqlmigrate.lint.rule import Case
+    from sqlmigrate.lint.schema.catalog import Name
     from sqlmigrate.model import Location
 
 Found = tuple[int, "Finding"]
@@ -48,16 +49,21 @@ _NEEDLESS = ("redundant-index",)
 ONCE = ("backfill-with-ddl", "several-tables-locked")
 # A statement that fails does nothing of what other rules warn of; drop-database does not say that it fails.
 _FAILING = {rule.name for rule in RULES if rule.level is Level.ERROR} - {"drop-database"}
+_PLURALS = {"column": "columns", "its": "their", "it": "them", "it,": "them,"}
 _ANY = -1  # any part of a statement
 _SEVERITY = {level: number for number, level in enumerate(Level)}
 
 
 class _Subject(NamedTuple):
-    """What a finding is about; `command` is a subcommand of ALTER TABLE, or None for the whole statement."""
+    """What a finding is about; `command` is a subcommand of ALTER TABLE, or None for the whole statement.
+
+    `table` is the table if no file has dropped it before.
+    """
 
     statement: int
     command: int | None
     transaction: int
+    table: Name | None
 
     def places(self, number: int) -> Iterator[tuple[object, ...]]:
         """Yields the keys of the speakers about the same subcommand, about the whole statement, or about any part."""
@@ -91,24 +97,36 @@ class Causes:
         """Records the case of a finding in the statement with this number."""
         if case.kind != END:
             command = None if case.node is case.statement.body else id(case.node)
-            subject = _Subject(id(case.statement.body), command, case.state.transaction)
+            table = case.name if case.name[1] and case.name not in case.catalog.dropped else None
+            subject = _Subject(id(case.statement.body), command, case.state.transaction, table)
             self._subjects.setdefault((number, finding.rule, finding.location), subject)
 
-    def shown(self, found: Sequence[Found], covering: Covering) -> Iterator[Finding]:
-        """Yields the findings to show, those of a rule at the same place as one.
+    def is_moot(self, pair: Found, dropped: Collection[Name], transaction: int) -> bool:
+        """Returns whether a transaction that drops these tables drops the table after the statement."""
+        number, finding = pair
+        subject = self._subject(number, finding)
+        if finding.level is Level.ERROR or subject is None or subject.transaction != transaction:
+            return False
+        return subject.table in dropped
 
-        Complete SQL is about one subcommand, so findings with such SQL stay apart.
+    def shown(self, found: Sequence[Found], covering: Covering) -> Iterator[Finding]:
+        """Yields the findings to show, those of a rule at the same place, or about the same ALTER TABLE, as one.
+
+        Complete SQL is about one subcommand, and --fix applies it there, so findings with such SQL stay apart.
         """
         by_place: dict[tuple[object, ...], list[Finding]] = {}
-        for finding in self._speaking(found, covering):
-            place = (finding.rule, finding.level, finding.decided_by, finding.location, finding.safer.script)
+        for number, finding in self._speaking(found, covering):
+            subject = self._subject(number, finding)
+            is_part = subject is not None and subject.command is not None and not finding.safer.script
+            at = (number, subject.statement) if subject is not None and is_part else finding.location
+            place = (finding.rule, finding.level, finding.decided_by, at, finding.safer.script)
             by_place.setdefault(place, []).append(finding)
         for findings in by_place.values():
             advice = joined([finding.safer.advice for finding in findings])
             message = joined([finding.message for finding in findings])
             yield replace(findings[0], message=message, safer=findings[0].safer._replace(advice=advice))
 
-    def _speaking(self, found: Sequence[Found], covering: Covering) -> Iterator[Finding]:
+    def _speaking(self, found: Sequence[Found], covering: Covering) -> Iterator[Found]:
         """Yields the findings that neither a comment suppresses nor another finding speaks for.
 
         A comment that suppresses a finding suppresses those that it contains, except where it says that a statement
@@ -127,7 +145,7 @@ class Causes:
             beside = subject.places(number) if subject is not None else ()
             spoken_for = any(speaker.contains(finding) for place in beside for speaker in speakers.get(place, ()))
             if not spoken_for and (number, finding.rule) not in ignored:
-                yield finding
+                yield number, finding
 
     def _first(self, found: Sequence[Found]) -> Iterator[Found]:
         """Yields the findings without the later ones of a transaction for which the first speaks."""
@@ -154,7 +172,8 @@ def joined(messages: Sequence[str]) -> str:
     words = [message.split(" ") for message in dict.fromkeys(messages)]
     if len(words) == 1 or len({len(parts) for parts in words}) > 1:
         return "; ".join(dict.fromkeys(messages))
-    return " ".join(parts[0] if len(set(parts)) == 1 else _listed(parts) for parts in zip(*words, strict=True))
+    listed_words = [parts[0] if len(set(parts)) == 1 else _listed(parts) for parts in zip(*words, strict=True)]
+    return " ".join(_PLURALS.get(word, word) for word in listed_words)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from sqlmigrate.lint.rules import REMOVED, RULES
 from sqlmigrate.lint.safer.objects import still_needed
 from sqlmigrate.lint.safer.statements import safer_of
 from sqlmigrate.lint.schema.interpret import apply, apply_command, changes_schema, names_in
+from sqlmigrate.lint.schema.interpret.changes import tables_dropped
 from sqlmigrate.lint.schema.state import FileState, Statement
 from sqlmigrate.lint.snapshot import Keeper, Points
 from sqlmigrate.lint.timeline import Moment, shares, takes_back, timelines
@@ -377,6 +378,8 @@ class _FileLinter:
         covering, unless = Covering(self._ignores), self._unless
         found = [pair for pair in self._findings if pair[1] not in unless or not unless[pair[1]](self._catalog)]
         used = {at for number, finding in found for at in covering.of(number, finding.rule)}
+        if dropped := tables_dropped(self._state.before, self._catalog):
+            found = [pair for pair in found if not self._causes.is_moot(pair, dropped, self._state.transaction)]
         findings = [self._needed(finding) for finding in self._causes.shown(found, covering)]
         level = self._selection.levels["unused-ignore"]
         for at, (_, ignore) in enumerate(self._ignores):

@@ -42,6 +42,7 @@ DISTINCT = {
         for rule in ("drop-constraint", "drop-table")
     },
     ("several-tables-locked", "type-change-rewrites"): "that another table is locked before; the rewrite",
+    ("set-not-null-scans", "several-tables-locked"): "the scan; that another table is locked before",
     ("set-not-null-scans", "work-under-lock"): "two subcommands, each with a scan",
     ("has-dependants", "wrong-object-kind"): "two errors",
     ("set-not-null-scans", "set-not-null-scans"): "two columns, each with its SQL",
@@ -135,7 +136,11 @@ def test_two_findings_about_a_statement_have_two_causes(tmp_path: Path) -> None:
         ("alter table t add a uuid default gen_random_uuid() unique;", ["volatile-default-rewrites"]),
         ("drop table t, u cascade;", ["drop-table", "cascade"]),
         ("drop owned by r cascade;", ["drop-database"]),
-        ("alter table t add a int; alter table u add a int; alter table v add a int;", ["several-tables-locked"]),
+        ("alter table t add a int; alter table u add a int; alter table v add a int;", []),
+        (
+            "alter table t add a int default random(); alter table u add a int; alter table v add a int;",
+            ["volatile-default-rewrites", "several-tables-locked"],
+        ),
         (
             "update t set a = 1; alter table t add b int; alter table t add c int;",
             ["whole-table-change", "backfill-with-ddl"],
@@ -170,8 +175,8 @@ def test_other_subcommands_of_a_failing_statement_keep_their_findings(findings: 
 
 def test_findings_about_several_columns_of_one_statement_are_one(findings: Lint) -> None:
     [finding] = findings("alter table t drop column a, drop column b, drop column c;")
-    assert finding.message == "drops the column a, b and c and its data; queries that name it fail"
-    advice = "first release an application that no longer uses a, b and c, and drop it in a later release"
+    assert finding.message == "drops the columns a, b and c and their data; queries that name them fail"
+    advice = "first release an application that no longer uses a, b and c, and drop them in a later release"
     assert finding.safer == Safer(advice=advice)
 
 

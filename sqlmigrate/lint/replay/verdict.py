@@ -121,7 +121,8 @@ def _failure(observation: Observation, said: Sequence[Finding]) -> Iterator[Find
     message = f"the statement fails: {observation.failed.message}"
     level = Level.ERROR
     if not observation.failed.sqlstate or observation.failed.sqlstate.startswith(_ELSEWHERE):
-        message = f"{CANNOT_TELL}the statement fails on the embedded server: {observation.failed.message}"
+        ran = "the statement fails on" if observation.failed.sqlstate else "the file was not run on"
+        message = f"{CANNOT_TELL}{ran} the embedded server: {observation.failed.message}"
         level = Level.INFO
     if not any(finding.level is Level.ERROR for finding in said):
         yield Finding("fails", level, observation.place, message, decided_by=Decider.SERVER)

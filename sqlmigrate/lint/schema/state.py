@@ -286,6 +286,8 @@ def _objects(statement: Statement) -> Iterator[str]:
             yield body.get("newVal", "")
         case "AlterFunctionStmt":
             yield qualified(body["func"]["objname"])[1]
+        case "CreateFunctionStmt":
+            yield qualified(body["funcname"])[1]
         case "DropStmt":
             functions = (item["ObjectWithArgs"] for item in body["objects"] if "ObjectWithArgs" in item)
             yield from (qualified(function["objname"])[1] for function in functions)

@@ -89,7 +89,8 @@ def test_tables_of_pending_migrations_are_not_in_use(tmp_path: Path) -> None:
             "create table old (a int);",
             "create table t (a int);",
             "create index i on t (a); alter table t rename to u; create index o on old (a);",
-            "alter table u alter a set not null; drop table u;",
+            "alter table u alter a set not null;",
+            "drop table u;",
         ),
         1,
     ):

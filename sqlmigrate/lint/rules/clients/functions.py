@@ -26,6 +26,10 @@ _IMPLICIT = (
     ("date", "timestamp", "timestamptz"),
     ("bpchar", "varchar", "text"),
 )
+_UNUSED = (
+    "first release an application that no longer calls {0}, "
+    "or create {0} again in the same transaction, with a compatible signature"
+)
 # Languages whose functions do not resolve names by search_path.
 _COMPILED = ("c", "internal")
 
@@ -40,10 +44,10 @@ def _drop_function(case: Case) -> Iterator[Hit]:
         if node is not None and types not in (None, types_of(inputs(node))):
             function = node = None
         is_called = node is None or not result(node)[0].endswith("trigger")
-        if is_called and in_use(case, function):
+        if is_called and in_use(case, function) and not _is_unused(case, name, types):
             yield Hit(
                 f"calls of {name[1]} fail",
-                f"create {name[1]} again in the same transaction, with a compatible signature",
+                _UNUSED.format(name[1]),
                 created_by(case, function),
                 unless=_is_replaced(case, name, types, node),
             )
@@ -56,6 +60,24 @@ def _argument_types(item: Node) -> list[str] | None:
     return [signature_type(argument["TypeName"]) for argument in item.get("objargs", ())]
 
 
+def _is_unused(case: Case, name: Name, types: list[str] | None) -> bool:
+    """Whether this file has dropped the same function before, and IF EXISTS skips it, or has created it."""
+    if types in _dropped_here(case, name):
+        return bool(case.node.get("missing_ok"))
+    created = [body for body in case.state.run_on("CreateFunctionStmt", name[1]) if not body.get("replace")]
+    return any(qualified(body["funcname"]) == name and types_of(inputs(body)) == types for body in created)
+
+
+def _dropped_here(case: Case, name: Name) -> list[list[str] | None]:
+    """Returns the argument types of the functions of a name that this file has dropped so far."""
+    return [
+        _argument_types(item["ObjectWithArgs"])
+        for body in case.state.run_on("DropStmt", name[1])
+        for item, dropped in zip(body["objects"], dropped_names(body), strict=True)
+        if body["removeType"] in ROUTINES and dropped == name
+    ]
+
+
 def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Node | None) -> Callable[[Catalog], bool]:
     """Whether a function of the name accepts the same calls and has the same result at the end, as far as known."""
     resolved, created = case.catalog.resolve(name, case.catalog.functions), case.state.created
@@ -64,12 +86,33 @@ def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Node | No
 
     def is_replaced(catalog: Catalog) -> bool:
         new = catalog.functions.get(resolved)
-        if new is None or new.node is None or new.created != created:
-            return False
-        same_result = old is None or result(old) == result(new.node)
-        return same_result and (types is None or _accepts(inputs(new.node), types))
+        nodes = _created_here(case, name)
+        if new is not None and new.node is not None and new.created == created:
+            nodes.append(new.node)
+        return any(
+            (old is None or _has_result_of(case, node, old)) and (types is None or _accepts(inputs(node), types))
+            for node in nodes
+        )
 
     return is_replaced
+
+
+def _created_here(case: Case, name: Name) -> list[Node]:
+    """Returns the functions of a name that this file creates and does not drop; overloads have one name."""
+    dropped = _dropped_here(case, name)
+    return [
+        body
+        for body in case.state.run_on("CreateFunctionStmt", name[1])
+        if qualified(body["funcname"]) == name and types_of(inputs(body)) not in dropped and None not in dropped
+    ]
+
+
+def _has_result_of(case: Case, new: Node, old: Node) -> bool:
+    """Whether the results have the same type, which this file may have renamed."""
+    before, after = result(old), result(new)
+    renames = case.state.run_on("RenameStmt", after[0])
+    is_renamed = any(rename.get("relation", {}).get("relname") == before[0] for rename in renames)
+    return before == after or (is_renamed and before[1:] == after[1:])
 
 
 def _accepts(parameters: list[Parameter], types: list[str]) -> bool:

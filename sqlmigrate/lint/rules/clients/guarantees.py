@@ -30,8 +30,20 @@ _CONSEQUENCES = {
     "exclude": "rows that conflict with each other can be stored",
     "": "rows that violate it can be stored",
 }
+_WITHOUT_DEFAULT = {
+    True: "fail, because NULL is not allowed",
+    False: "store NULL instead of the default",
+    None: "store NULL, or fail where NULL is not allowed",
+}
 # Names of primary keys: PostgreSQL's own, and those of other tools and handbooks.
 _PRIMARY = re.compile(r"_pkey$|_pk$|^pk_|_primary(_?key)?$|^primary_?key", re.IGNORECASE)
+_KEEP = "first release an application that does not need {0}"
+_NOT_VALID = ", or replace it in the same ALTER TABLE by a constraint that is NOT VALID"
+_REPLACED = {
+    "check": _NOT_VALID,
+    "foreign": _NOT_VALID,
+    "unique": ", or build a unique index concurrently, and replace the constraint in the same ALTER TABLE USING INDEX",
+}
 _rule = partial(Rule, level=Level.WARNING, on=("AT_DropConstraint",))
 
 
@@ -148,7 +160,7 @@ def _drop_constraint(case: Case) -> Iterator[Hit]:
         elif not _is_primary(name, constraint) and not (constraint and _is_redundant(case.table, constraint)):
             yield Hit(
                 f"without {name}, {_CONSEQUENCES[constraint.kind if constraint else '']}",
-                f"keep {name}, or replace it in the same transaction by a constraint that is NOT VALID",
+                _KEEP.format(name) + _REPLACED.get(constraint.kind if constraint else "", ""),
                 created_by(case, constraint),
                 unless=_is_replaced(case, name, constraint),
             )
@@ -230,7 +242,7 @@ def _nullable_after(case: Case) -> str:
 DROP_NOT_NULL = _rule(
     name="drop-not-null",
     on=("AT_DropNotNull", "AT_DropConstraint"),
-    stake="An application that does not expect a NULL in the column can fail at the first.",
+    stake="An application that does not expect NULL in the column can fail when it reads one.",
     safe="-- release an application that handles NULL, then:\nalter table t alter column a drop not null;",
     check=_drop_not_null,
     examples=(
@@ -257,7 +269,7 @@ def _drop_default(case: Case) -> Iterator[Hit]:
     if column and ((column.type and not has_value(column)) or not (in_use(case, column) or column.not_null)):
         return
     yield Hit(
-        f"INSERTs that omit {name} store NULL, or fail if it is NOT NULL",
+        f"INSERTs that omit {name} {_WITHOUT_DEFAULT[column.not_null if column else None]}",
         "first release an application that always sets the column",
         created_by(case, column),
         unless=at_end(case.name, lambda table: name in table.columns and has_value(table.columns[name])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.usage import relation_decider, relation_in_use
@@ -13,8 +14,9 @@ from sqlmigrate.sql.tree import constant, qualified, strings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.lint.schema.catalog import Catalog, Name
+    from sqlmigrate.lint.schema.catalog import Catalog, Name, Table
 
+_VERSION = re.compile(r"_?(v?\d+|new|old|te?mp)$", re.IGNORECASE)
 _OFF = (
     *("AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser", "AT_EnableReplicaTrig"),
     *("AT_DisableRule", "AT_EnableReplicaRule"),
@@ -83,7 +85,7 @@ def _drop_trigger(case: Case) -> Iterator[Hit]:
             f"what {trigger} maintained or checked is no longer maintained or checked",
             f"create a trigger {trigger} again in the same transaction",
             relation_decider(case, name),
-            unless=_has_trigger(case.catalog.resolve(name), trigger),
+            unless=_is_replaced(case, case.catalog.resolve(name), trigger),
         )
 
 
@@ -91,9 +93,25 @@ def _created_here(case: Case, trigger: str) -> bool:
     return bool(case.state.run_on("CreateTrigStmt", trigger))
 
 
-def _has_trigger(name: Name, trigger: str) -> Callable[[Catalog], bool]:
-    has_trigger = at_end(name, lambda table: trigger in table.triggers)
-    return lambda catalog: name in catalog.dropped or has_trigger(catalog)
+def _is_replaced(case: Case, name: Name, trigger: str) -> Callable[[Catalog], bool]:
+    """Whether the table is dropped, or has a trigger of the name, or a new version of the trigger, at the end.
+
+    Another table that has the name then is trusted to have the triggers that it needs, if it has any.
+    """
+
+    def has_version(table: Table) -> bool:
+        if case.state.creates(table.created):  # another table took its name
+            return bool(table.triggers)
+        new = (other for other in table.triggers if _created_here(case, other))
+        return trigger in table.triggers or any(_is_version(other, trigger) for other in new)
+
+    is_there = at_end(name, has_version)
+    return lambda catalog: name in catalog.dropped or is_there(catalog)
+
+
+def _is_version(new: str, old: str) -> bool:
+    """Whether a name is an old name with another version, such as g_v2 or g_new, or continues the old name."""
+    return new.startswith(f"{old}_") or _VERSION.sub("", new) == _VERSION.sub("", old)
 
 
 DROP_TRIGGER = Rule(
@@ -109,6 +127,9 @@ DROP_TRIGGER = Rule(
         bad("drop trigger g on t;", "create table t (a int);"),
         bad("drop trigger g on t; create trigger h before insert on t for each row execute function f();"),
         good("drop trigger if exists g on t; create trigger g before insert on t for each row execute function f();"),
+        bad("drop trigger g on t; create trigger h2 before insert on t for each row execute function f();"),
+        good("drop trigger g on t; create trigger g_v2 before insert on t for each row execute function f();"),
+        good("create trigger g_v2 before insert on t for each row execute function f(); drop trigger g_v1 on t;"),
         good("create trigger g before insert on t for each row execute function f(); drop trigger g on t;"),
         good("create table t (a int); drop trigger if exists g on t;"),
         good("drop trigger if exists g on t;", "create table t (a int);"),

@@ -11,14 +11,14 @@ from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.safer.objects import with_casts
 from sqlmigrate.lint.schema.casts import is_assignable
-from sqlmigrate.lint.schema.datatype import Type, type_of
+from sqlmigrate.lint.schema.datatype import Type
 from sqlmigrate.lint.schema.typenames import type_in
 from sqlmigrate.sql.tree import kind_and_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.lint.schema.catalog import Column
+    from sqlmigrate.lint.schema.catalog import Catalog, Column
     from sqlmigrate.sql.parser import Node
 
 
@@ -34,7 +34,7 @@ def _check_using(case: Case) -> Iterator[Hit]:
         safer = partial(with_casts, case, column, using=True)
         yield Hit(f"column {name} cannot be cast automatically to type {new}: it is {column.type}", safer, by)
         return
-    literal = None if _default_changes(case, name) else _literal(column, column.type)
+    literal = None if _default_changes(case, name) else _literal(case.catalog, column, column.type)
     if literal is not None and is_assignable(literal, new, case.catalog) is False:
         yield Hit(
             f"default for column {name} cannot be cast automatically to type {new}",
@@ -43,16 +43,16 @@ def _check_using(case: Case) -> Iterator[Hit]:
         )
 
 
-def _literal(column: Column, type_: Type) -> Type | None:
+def _literal(catalog: Catalog, column: Column, type_: Type) -> Type | None:
     """Returns the type of a default that is a constant, or None; a text constant has the type of the column."""
-    return _type_of_constant(column.default, type_) if column.default else None
+    return _type_of_constant(catalog, column.default, type_) if column.default else None
 
 
-def _type_of_constant(node: Node, type_: Type) -> Type | None:
+def _type_of_constant(catalog: Catalog, node: Node, type_: Type) -> Type | None:
     kind, body = kind_and_body(node)
     if kind == "TypeCast":
         arg = body.get("arg", {})
-        return type_of(body["typeName"]) if arg and _type_of_constant(arg, type_) else None
+        return type_in(catalog, body["typeName"]) if arg and _type_of_constant(catalog, arg, type_) else None
     if kind != "A_Const" or body.get("isnull"):
         return None
     return next((Type(name) for key, name in LITERALS.items() if key in body), type_)

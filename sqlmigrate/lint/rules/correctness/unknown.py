@@ -336,7 +336,7 @@ NO_KEY = Rule(
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
     stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint, "
-    "of a table that is at least as lasting.",
+    "and a permanent table can reference only permanent tables.",
     safe="alter table r add constraint r_code_key unique using index r_code_key;\n"
     "alter table t add foreign key (code) references r (code) not valid;",
     check=_check_referenced_key,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.questions import indexed_first
 from sqlmigrate.lint.finding import Level
-from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, good
+from sqlmigrate.lint.rule import END, Case, Hit, Rule, bad, down, good
 from sqlmigrate.lint.safer import objects
 from sqlmigrate.lint.schema.interpret.objects import index_of
 
@@ -21,6 +21,8 @@ _T = "create table t (a int, b int); "
 
 def _check_redundant(case: Case) -> Iterator[Hit]:
     table = case.table
+    if case.state.down:  # it restores what was there
+        return
     if table is None or "" in (new := index_of(case.catalog, table, case.node, None)).columns:
         return
     old = next(_covering(table, new), None)
@@ -65,6 +67,7 @@ REDUNDANT = Rule(
         bad("create table t (a int unique); create index on t (a);"),
         bad("create index concurrently i on t (a); drop index concurrently k;", _T + "create index j on t (a);"),
         good("create index concurrently i on t (a); drop index concurrently j;", _T + "create index j on t (a);"),
+        down("create index concurrently i on t (a);", "drop index concurrently i;", _T + "create index on t (a, b);"),
         good("create index concurrently i on t (b);", _T + "create index on t (a, b);"),
         good("create index concurrently i on t (a, b);", _T + "create index on t (a);"),
         good("create unique index concurrently i on t (a);", _T + "create index on t (a);"),

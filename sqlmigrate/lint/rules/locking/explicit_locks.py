@@ -95,7 +95,8 @@ def _check_lock_table(case: Case) -> Iterator[Hit]:
         blocked = "reads and writes" if mode.blocks_reads else "writes"
         yield Hit(
             f"LOCK TABLE takes {lock}, which blocks {blocked} until the transaction ends",
-            "remove LOCK TABLE: each statement takes the lock that it requires",
+            "remove LOCK TABLE: each statement takes the lock that it requires; to keep out only writers, "
+            "lock in SHARE ROW EXCLUSIVE mode",
         )
 
 

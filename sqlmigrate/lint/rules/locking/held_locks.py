@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.holding import ALTERING, WRITING, exclusively_locked, is_bounded, reads_in_use, written
 from sqlmigrate.lint.facts.questions import is_new
+from sqlmigrate.lint.facts.quick import is_quick
 from sqlmigrate.lint.finding import Level
 from sqlmigrate.lint.rule import Case, Hit, Rule, bad, good
 from sqlmigrate.lint.safer import constraints
@@ -210,7 +211,9 @@ def _check_several(case: Case) -> Iterator[Hit]:
         return
     names = exclusively_locked(case.statement, case.catalog, case.state)
     unrelated = [name for name in names if not _is_related(case, name)]
-    if unrelated:
+    # Like a single ALTER TABLE, two quick ones block a table no longer than lock_timeout while they wait.
+    is_brief = not case.state.written and is_quick(case.statement) and is_quick(next(iter(held.values())))
+    if unrelated and not is_brief:
         lock = _lock_on(case, next(iter(held)))
         message = f"the statement waits for an ACCESS EXCLUSIVE lock on {unrelated[0][1]} while {lock}"
         yield Hit(message, "change each table in a separate file")
@@ -225,37 +228,46 @@ def _is_related(case: Case, name: Name) -> bool:
     )
 
 
+_TYPE = "alter table t alter column a type bigint; "
 _REFERS = "create table r (id int primary key); create table t (a int references r); create table u (a int); "
 
 SEVERAL = Rule(
     name="several-tables-locked",
     level=Level.WARNING,
     on=ALTERING,
-    stake="Reads and writes of the first table are blocked while the transaction waits for the second. "
+    stake="Reads and writes of the first table are blocked while the transaction waits for the second, "
+    "and one of the statements takes long. "
     "Transactions that lock the tables in a different order can deadlock.",
-    safe="alter table t add column a int;\n-- in the next file:\nalter table u add column a int;",
+    safe="alter table t alter column a type bigint;\n-- in the next file:\nalter table u add column a int;",
     check=_check_several,
     examples=(
-        bad(_ADD + "alter table u add column a int;"),
-        bad(_ADD + "alter table u add column a int;", "create table t (b int); create table u (b int);"),
-        bad("begin; " + _ADD + "alter table u drop column b; commit;"),
-        bad("alter table t rename to v; alter table u rename to t;"),
-        bad("alter table t enable row level security; create policy p on u using (true);"),
-        bad(_ADD + "drop trigger x on u;"),
+        bad(_TYPE + "alter table u add column a int;"),
+        bad(_ADD + "alter table u alter column a type bigint;", "create table t (b int); create table u (a int);"),
+        bad("begin; " + _TYPE + "alter table u drop column b; commit;"),
+        bad("alter table t alter column a set not null; alter table u rename to v;"),
+        bad(_TYPE + "create policy p on u using (true);"),
+        bad(_TYPE + "drop trigger x on u;"),
         bad("create table p1 partition of p for values from (0) to (9); alter table u add column a int;"),
-        bad("alter table u add c int; alter table t drop constraint t_a_fkey;", _REFERS + "alter table t add d int;"),
-        good("alter table t drop constraint t_a_fkey; alter table r add c int;", _REFERS),
-        good(_ADD + "alter table t add column b int;"),
-        good(_ADD + "alter table public.t add column b int;", "create table t (b int);"),
-        good("alter table t rename to u; alter table u add column a int;"),
-        good(_ADD + "create table u (a int); alter table u add column b int;"),
-        good("begin; " + _ADD + "commit; begin; alter table u add column a int; commit;"),
+        bad("alter table u add c int default random(); alter table t drop constraint t_a_fkey;", _REFERS),
+        bad("alter table t add c int unique; alter table u add c int;"),
+        bad("alter table t add constraint c check (a > 0); alter table u add c int;"),
+        good(_ADD + "alter table u add column a int;"),
+        good("alter table t add a timestamptz not null default now(); alter table u drop column b;"),
+        good("alter table t rename to v; alter table u rename to t;"),
+        good(_ADD + "drop trigger x on u;"),
+        good("alter table t add constraint c check (a > 0) not valid; alter table u add c text[] default '{}';"),
+        good("alter table t alter a type bigint; alter table r alter id type bigint;", _REFERS),
+        good(_TYPE + "alter table t add column b int;"),
+        good(_TYPE + "alter table public.t add column b int;", "create table t (a int);"),
+        good("alter table t rename to u; alter table u alter column a type bigint;"),
+        good(_TYPE + "create table u (a int); alter table u alter column a type bigint;"),
+        good("begin; " + _TYPE + "commit; begin; alter table u add column a int; commit;"),
         good("create table u (a int references t, b int references v);"),
-        good(_ADD + "alter table u add constraint f foreign key (a) references t not valid;"),
-        good(_ADD + "comment on column u.b is 'x'; create index concurrently i on u (b);"),
-        good(_ADD + "alter view v rename to w;"),
+        good(_TYPE + "alter table u add constraint f foreign key (a) references t not valid;"),
+        good(_TYPE + "comment on column u.b is 'x'; create index concurrently i on u (b);"),
+        good(_TYPE + "alter view v rename to w;"),
         good("drop table t; drop table u;"),
-        good(_ADD + "alter table q add column b int;", "create table t (b int); create table q () inherits (t);"),
+        good(_TYPE + "alter table q add column b int;", "create table t (a int); create table q () inherits (t);"),
     ),
 )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
     from sqlmigrate.lint.schema.catalog import Creation, Name, Table
+    from sqlmigrate.lint.schema.state import Statement
     from sqlmigrate.sql.parser import Node
 
 RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
@@ -39,6 +40,13 @@ def dropped_names(node: Node) -> list[Name]:
     """Returns schema and name of each object that a DROP names."""
     objects = ((item, *kind_and_body(item)) for item in node.get("objects", ()))
     return [qualified(body.get(_NAMES[kind], ()) if kind in _NAMES else [item]) for item, kind, body in objects]
+
+
+def tables_dropped(statements: Iterable[Statement], catalog: Catalog) -> set[Name]:
+    """Returns the tables that the statements drop and that no longer exist."""
+    drops = (statement.body for statement in statements if statement.kind == "DropStmt")
+    names = (dropped_names(body) for body in drops if body["removeType"] == "OBJECT_TABLE")
+    return {resolved for some in names for name in some if (resolved := catalog.resolve(name)) not in catalog.tables}
 
 
 def rename(catalog: Catalog, node: Node, _: Creation) -> None:
