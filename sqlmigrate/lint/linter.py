@@ -140,7 +140,7 @@ def _findings(selection: _Selection, keeper: Keeper, runs: Iterable[list[Moment]
     findings: list[Finding] = []
     for moments in runs:
         deployed = list[str]()
-        catalog, ups = keeper.start(moments[0].path)
+        catalog, ups = keeper.start(moments[0].path, len(moments))
         catalog.complete = selection.complete and moments[0].known
         number = ups * _PER_VERSION
         up, up_number, pending = None, 0, set[int]()
