@@ -335,6 +335,7 @@ NO_KEY = Rule(
     name="foreign-key-without-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
+    needs=("CONSTR_FOREIGN",),
     stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint, "
     "of a table that is at least as lasting.",
     safe="alter table r add constraint r_code_key unique using index r_code_key;\n"
