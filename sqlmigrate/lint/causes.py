@@ -122,6 +122,9 @@ class Causes:
             place = (finding.rule, finding.level, finding.decided_by, at, finding.safer.script)
             by_place.setdefault(place, []).append(finding)
         for findings in by_place.values():
+            if len(findings) == 1:
+                yield findings[0]
+                continue
             advice = joined([finding.safer.advice for finding in findings])
             message = joined([finding.message for finding in findings])
             yield replace(findings[0], message=message, safer=findings[0].safer._replace(advice=advice))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.lint.schema.catalog import Catalog, Column, Constraint, Function, Index, Table, UserType
@@ -9,14 +10,16 @@ from sqlmigrate.lint.schema.journal import Members, Objects
 from sqlmigrate.lint.schema.packing import CONSTRUCTORS, packed, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlmigrate.lint.timeline import Moment
 
 # Each file sets them anew.
 _OF_A_FILE = ("journal", "search_path", "changed")
-# To keep objects as bytes saves memory, but takes time.
+# To keep objects as bytes saves memory, but takes time: in longer runs, those of this many files become bytes at once.
 _MANY = 100
+_LONG = 2000
+_OFTEN = 250
 
 
 class Start(NamedTuple):
@@ -67,13 +70,16 @@ class Keeper:
     def __init__(self, points: Points) -> None:
         self._points = points
         self._can_keep = True
+        self._is_long = False
+        self._files = 0
         self.kept: dict[str, bytes] = {}
 
-    def start(self, first: str) -> tuple[Catalog, int]:
+    def start(self, first: str, length: int) -> tuple[Catalog, int]:
         """Returns the schema before the first file of a run, and the number of up files before it."""
         self._can_keep = True
         start = self._points.starts.get(first, _EMPTY)
-        catalog = Catalog(is_large=bool(start.changes) or len(self._points.before) > _MANY)
+        self._is_long = length >= _LONG and not self._points.before and not self._points.after
+        catalog = Catalog(is_large=bool(start.changes) or len(self._points.before) > _MANY or self._is_long)
         for changes in start.changes:
             for name, value in unpacked(changes).items():
                 own = getattr(catalog, name)
@@ -85,22 +91,32 @@ class Keeper:
 
     def before(self, path: str, catalog: Catalog) -> None:
         """Keeps the changes before a file, if they are to be kept."""
-        if path in self._points.before:
+        self._files += 1
+        if path in self._points.before and self._can_keep:
             self._keep(path, catalog)
+        elif self._is_long and self._can_keep and self._files % _OFTEN == 0:
+            with self._unless_too_deep():
+                _changes(catalog)
 
     def after(self, path: str, catalog: Catalog) -> None:
         """Keeps the changes up to a file, if they are to be kept."""
-        if path in self._points.after:
+        if path in self._points.after and self._can_keep:
             self._keep(self._points.after[path], catalog)
 
     def _keep(self, path: str, catalog: Catalog) -> None:
-        if not self._can_keep:
-            return
-        values = {name: value for name, value in vars(catalog).items() if name not in _OF_A_FILE}
+        with self._unless_too_deep():
+            self.kept[path] = packed(_changes(catalog))
+
+    @contextmanager
+    def _unless_too_deep(self) -> Iterator[None]:
+        """Ends the keeping at an expression that is nested too deeply."""
         try:
-            changes = {
-                name: value.delta() if isinstance(value, Objects | Members) else value for name, value in values.items()
-            }
-            self.kept[path] = packed(changes)
-        except RecursionError:  # an expression is nested too deeply
+            yield
+        except RecursionError:
             self._can_keep = False
+
+
+def _changes(catalog: Catalog) -> dict[str, Any]:
+    """Returns the changes since the last call; the objects of a large catalog become bytes."""
+    values = {name: value for name, value in vars(catalog).items() if name not in _OF_A_FILE}
+    return {name: value.delta() if isinstance(value, Objects | Members) else value for name, value in values.items()}

@@ -29,8 +29,20 @@ def findings(found: Sequence[Finding], paths: Sequence[str]) -> str:
     files = count(paths, "file")
     if not found:
         return style(f"no findings in {files}", fg="green")
+    return "\n\n".join([*_blocks(found), f"{totals(found)} in {files}"])
+
+
+def parts(found: Sequence[Finding], paths: Sequence[str], size: int) -> Iterator[str]:
+    """Yields the lines of `findings` in texts of at most `size` findings: one text takes much memory."""
+    first = max(len(found) - 1, 0) // size * size
+    for at in range(0, first, size):
+        yield "\n\n".join(_blocks(found[at : at + size])) + "\n"
+    yield "\n\n".join([*_blocks(found[first:]), f"{totals(found)} in {count(paths, 'file')}"])
+
+
+def _blocks(found: Sequence[Finding]) -> list[str]:
     lines = _Lines()
-    return "\n\n".join([*("\n".join(lines.of(finding)) for finding in found), f"{totals(found)} in {files}"])
+    return ["\n".join(lines.of(finding)) for finding in found]
 
 
 class _Lines:

@@ -18,7 +18,7 @@ from sqlmigrate.lint.finding import Safer
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
 from sqlmigrate.model import Location
-from sqlmigrate.render import as_json, gcc, github, gitlab, junit, markdown, sarif, text
+from sqlmigrate.render import as_json, findings, gcc, github, gitlab, junit, markdown, sarif, text
 from sqlmigrate.render.escape import printable
 from sqlmigrate.render.fingerprint import fingerprints
 from sqlmigrate.render.pages import page
@@ -91,6 +91,11 @@ def test_text_shows_the_source_of_a_finding_and_the_totals() -> None:
     assert "\x1b" not in shown
     assert "\x00" not in shown
     assert unstyle(text.findings((), PATHS)) == "no findings in 3 files"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_parts_of_a_text_show_the_same_as_the_whole(size: int) -> None:
+    assert "\n".join(findings.parts(FOUND, PATHS, size)) == text.findings(FOUND, PATHS)
 
 
 def test_fixes_are_shown_as_a_diff() -> None:

@@ -31,6 +31,8 @@ _DIFF_FORMATS = ("text", "json")  # the formats that show what `--fix` changes
 _FIX_MODES = ("safe", "ignore")
 # Each process reads the schema from all files before its own, so more processes are hardly faster.
 _PROCESSES = 4
+# Findings that are shown at a time.
+_AT_ONCE = 1000
 _SETTINGS = ("preset", "postgres_version", "changed_since", "fail_on")
 _option = functools.partial(click.option, cls=Titled, heading="Linting files")
 _OPTIONS = (
@@ -141,12 +143,22 @@ def lint(app: App, request: Request, *, dry_run: bool) -> NoReturn:
     if request.fix:
         _fix(app, linting.fixes(found, ignore=request.fix_mode == "ignore"), yes=request.yes)
         found = linting.findings()
+    _show(app, found, linting.paths)
+    sys.exit(bool(at_least(found, chosen.fail_on)))
+
+
+def _show(app: App, found: Sequence[Finding], paths: Sequence[str]) -> None:
+    if app.output_format == "text" and len(found) > _AT_ONCE:
+        from sqlmigrate.render import findings
+
+        for text in findings.parts(found, paths, _AT_ONCE):
+            app.show(lambda _, text=text: text)  # type: ignore[misc]  # the text of this part
+        return
     app.show(
-        lambda to: to.findings(found, linting.paths),
-        lambda output_format: _in_format(output_format, found, linting.paths),
+        lambda to: to.findings(found, paths),
+        lambda output_format: _in_format(output_format, found, paths),
         is_answer=bool(found) or app.output_format != "text",
     )
-    sys.exit(bool(at_least(found, chosen.fail_on)))
 
 
 def _migration_directories(directories: Sequence[str], named: Sequence[str]) -> list[str]:

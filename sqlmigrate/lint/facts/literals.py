@@ -120,15 +120,15 @@ def _fits(number: Decimal, bits: int) -> bool:
 
 def overflow(node: Node, type_: Type | None) -> str:
     """Returns why a number that a statement stores is out of range of the type; a default may be out of range."""
+    if type_ is None or type_.array or (type_.name not in _BITS and not (type_.name == "numeric" and type_.modifiers)):
+        return ""
     body = node.get("A_Const", {})
     text = next((str(body[kind].get(kind, 0)) for kind in ("ival", "fval", "sval") if kind in body), "")
     number = _number(text) if text else None
-    if number is None or not number.is_finite() or number.adjusted() > _DIGITS or type_ is None or type_.array:
+    if number is None or not number.is_finite() or number.adjusted() > _DIGITS:
         return ""
     if type_.name in _BITS:
         return "" if _fits(number, _BITS[type_.name]) else f"{number} is out of range for type {type_}"
-    if type_.name != "numeric" or not type_.modifiers:
-        return ""
     precision, scale = (*type_.modifiers, 0)[:2]
     rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
     is_below = abs(rounded) < Decimal(10) ** (precision - scale)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
 
 SYSTEM_COLUMNS = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"))
-_NO_TABLES = ("RangeSubselect", "RangeFunction", "CommonTableExpr", "RangeTableFunc", "SubLink", "JsonTable")
+_NO_TABLES = frozenset(("RangeSubselect", "RangeFunction", "CommonTableExpr", "RangeTableFunc", "SubLink", "JsonTable"))
 _KEY_SUFFIX = re.compile("_pkey$")
-_TARGETS = ("relation", "sourceRelation")
+_RELATIONS = frozenset(("RangeVar", "relation", "sourceRelation"))
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
 # What the foreign keys of a table may reference, by its persistence.
 _MAY_REFERENCE = {"p": ("p",), "u": ("p", "u"), "t": ("t",)}
@@ -75,21 +75,24 @@ def missing_in_query(catalog: Catalog, kind: str, body: Node) -> Iterator[Missin
     An unqualified column is checked only if the query reads nothing but plain tables.
     """
     nodes = [(kind, body), *walk(body)]
+    references = [node for node_kind, node in nodes if node_kind == "ColumnRef"]
+    if not references:
+        return
     sources = _sources(nodes)
-    for _, reference in (pair for pair in nodes if pair[0] == "ColumnRef"):
+    for reference in references:
         parts = strings(reference.get("fields", ()))
         named = sources.get(parts[0], ()) if len(parts) == 2 and len(reference["fields"]) == 2 else ()
         if len(named) == 1 and named[0] is not None:
             yield from missing_in(catalog, named[0], parts[1:], reference)
     if _is_plain(kind, nodes):
-        yield from _missing_bare(catalog, nodes, sources)
+        yield from _missing_bare(catalog, nodes, references, sources)
 
 
 def _sources(nodes: list[tuple[str, Node]]) -> dict[str, list[Name | None]]:
     """Returns the tables that each name in a query can mean; None means a source that is not a plain table."""
     sources: dict[str, list[Name | None]] = {}
     for kind, body in nodes:
-        if kind in ("RangeVar", *_TARGETS) and "relname" in body:
+        if kind in _RELATIONS and "relname" in body:
             alias = body.get("alias", {})
             table = None if "colnames" in alias else relation(body)
             sources.setdefault(alias.get("aliasname", body["relname"]), []).append(table)
@@ -103,12 +106,16 @@ def _sources(nodes: list[tuple[str, Node]]) -> dict[str, list[Name | None]]:
 def _is_plain(kind: str, nodes: list[tuple[str, Node]]) -> bool:
     if kind in ("InsertStmt", "MergeStmt"):
         return False
-    queries = sum(node_kind in ("SelectStmt", "larg", "rarg") for node_kind, _ in nodes)
-    return queries <= 1 and not any(node_kind in _NO_TABLES or "colnames" in body for node_kind, body in nodes)
+    kinds = [node_kind for node_kind, _ in nodes]
+    queries = kinds.count("SelectStmt") + kinds.count("larg") + kinds.count("rarg")
+    return queries <= 1 and _NO_TABLES.isdisjoint(kinds) and not any("colnames" in body for _, body in nodes)
 
 
 def _missing_bare(
-    catalog: Catalog, nodes: list[tuple[str, Node]], sources: dict[str, list[Name | None]]
+    catalog: Catalog,
+    nodes: list[tuple[str, Node]],
+    references: list[Node],
+    sources: dict[str, list[Name | None]],
 ) -> Iterator[Missing]:
     names = [name for candidates in sources.values() for name in candidates]
     tables = [complete_table(catalog, name) if name else None for name in names]
@@ -118,7 +125,7 @@ def _missing_bare(
     known |= {body["name"] for kind, body in nodes if kind == "ResTarget" and "name" in body}
     known |= SYSTEM_COLUMNS | set(sources)
     first = next(table for table in tables if table)
-    for reference in (body for kind, body in nodes if kind == "ColumnRef"):
+    for reference in references:
         parts = strings(reference.get("fields", ()))
         if len(parts) == 1 and len(reference["fields"]) == 1 and parts[0] not in known:
             yield Missing(parts[0], first.name, reference)

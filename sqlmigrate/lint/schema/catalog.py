@@ -227,8 +227,8 @@ class Catalog(Recorded):
             return name
         names = self.tables if known is None else known
         for schema in ("pg_temp", *self.search_path):
-            if (schema, name[1]) in names:
-                return schema, name[1]
+            if (found := (schema, name[1])) in names:
+                return found
         return self.name_to_create(name)
 
     def table(self, name: Name) -> Table | None:
@@ -376,8 +376,8 @@ class Catalog(Recorded):
 
 def _limited(table: Table) -> Table:
     """Returns the table, or one with as many columns, constraints and so on as are kept; that is partial."""
-    parts = (table.constraints, table.indexes, table.triggers, table.policies)
-    if len(table.columns) <= limits.COLUMNS and all(len(part) <= limits.PARTS for part in parts):
+    most = max(len(table.constraints), len(table.indexes), len(table.triggers), len(table.policies))
+    if len(table.columns) <= limits.COLUMNS and most <= limits.PARTS:
         return table
     return replace(
         table,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.sql.builtin import SERIALS
-from sqlmigrate.sql.tree import constant, strings
+from sqlmigrate.sql.tree import by_identity, constant, strings
 
 if TYPE_CHECKING:
     from sqlmigrate.sql.parser import Node
@@ -87,6 +87,7 @@ class Type(NamedTuple):
         return _SQL_NAMES.get(self.name, self.name.removeprefix("public.")) + suffix + ("[]" if self.array else "")
 
 
+@by_identity
 def type_of(node: Node) -> Type:
     """Returns the type of a TypeName."""
     parts = [part for part in strings(node.get("names", [])) if part != "pg_catalog"]

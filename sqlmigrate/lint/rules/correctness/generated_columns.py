@@ -30,6 +30,8 @@ def _check_generated(case: Case) -> Iterator[Hit]:
     if case.statement.inner or (case.node.get("if_not_exists") and case.table is not None):
         return
     table, new = _table(case), _new(case)
+    if not new and table is None:
+        return
 
     def kind_of(name: str) -> str:
         column = table.columns.get(name) if table is not None else None

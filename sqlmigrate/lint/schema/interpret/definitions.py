@@ -122,7 +122,8 @@ def add_constraint(catalog: Catalog, table: Table, node: Node, column: str, crea
     kept = without(table.constraints, constraint.name)
     behind = (_index_behind(table, constraint, node, created),) if constraint.kind in _BACKED and used is None else ()
     not_null = constraint.columns if constraint.kind in ("primary", "not null") and constraint.valid else ()
-    return with_not_null(replace(table, constraints=(*kept, constraint), indexes=(*table.indexes, *behind)), not_null)
+    table = replace(table, constraints=(*kept, constraint), indexes=(*table.indexes, *behind))
+    return with_not_null(table, not_null) if not_null else table
 
 
 def changed(constraints: Iterable[Constraint], old: str, **values: Any) -> tuple[Constraint, ...]:

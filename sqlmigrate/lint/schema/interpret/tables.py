@@ -33,8 +33,13 @@ def create_table(catalog: Catalog, node: Node, created: Creation) -> None:
     name = new_name(catalog, node["relation"])
     if node.get("if_not_exists") and name in catalog.tables:
         return
-    table = Table(name, persistence=node["relation"].get("relpersistence", "p"), created=created)
-    table = replace(table, tablespace=node.get("tablespacename", ""), method=node.get("accessMethod", ""))
+    table = Table(
+        name,
+        persistence=node["relation"].get("relpersistence", "p"),
+        tablespace=node.get("tablespacename", ""),
+        method=node.get("accessMethod", ""),
+        created=created,
+    )
     if "partspec" in node:
         keys = tuple(key.get("name", "") for key in bodies(node["partspec"], "partParams"))
         table = replace(table, kind="partitioned", keys=keys)
