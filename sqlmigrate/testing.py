@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for a PostgreSQL server, and for a separate migrated database for each test.
+"""The pytest plugin: a server, a migrated database for each test, and snapshots of schemas.
 
 pytest loads this module in every run, so everything but pytest is imported lazily, by the fixture that needs it.
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from sqlmigrate.catalog.snapshot import Snapshot
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.server.connection import Connection
 
@@ -78,6 +79,23 @@ def _clones(
 def migrated_database(_clones: _Clones) -> str:
     """The URL of a new database with all migrations, for this test only; the next test drops it."""
     return _url(_clones.server, _clones.make())
+
+
+def snapshot(url: str, history_table: str = "public.migrations") -> Snapshot:
+    """Returns the schema of a database as a value, without the history tables.
+
+    Two databases have the same schema if their snapshots are equal; `digest` is short, and `as_json()` can be stored.
+    """
+    from sqlmigrate.catalog.reading import read
+    from sqlmigrate.history.tables import parse_table_name, tables_of
+    from sqlmigrate.server.connection import connect
+    from sqlmigrate.server.conninfo import make_conninfo
+
+    connection = connect(make_conninfo(url), "sqlmigrate testing")
+    try:
+        return read(connection, tables_of(parse_table_name(history_table))[1:])
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager

@@ -357,7 +357,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only sin
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Returns the point in time, or raises click's usage error."""
-        from sqlmigrate.duration import moment
+        from sqlmigrate.config.duration import moment
 
         try:
             return moment(value)

@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.config.duration import milliseconds
 from sqlmigrate.config.options import LINT_LEVELS, LOG_LEVELS, OPTIONS
 from sqlmigrate.config.paths import beside, confine
 from sqlmigrate.config.suggestion import did_you_mean, suggestion
-from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate import duration
+from sqlmigrate.config import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
 from sqlmigrate.render import waves
