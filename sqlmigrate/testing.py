@@ -98,6 +98,23 @@ def snapshot(url: str, history_table: str = "public.migrations") -> Snapshot:
         connection.close()
 
 
+def assert_roundtrip(*directories: str, postgres: int = 99) -> None:
+    """Fails if a down file does not restore what was before its up file; see `sqlmigrate validate --roundtrip`.
+
+    Args:
+        directories: The migrations directories; by default those of the settings.
+        postgres: The major version of the embedded server, or the newest that is installed.
+    """
+    from sqlmigrate.config.settings import load_for_files
+    from sqlmigrate.migrator import Migrator
+    from sqlmigrate.render import roundtrip
+
+    with _reported():
+        result = Migrator(load_for_files({"dir": directories}, os.environ)).round_trip(postgres)
+    if result.faults:
+        pytest.fail(roundtrip.text(result), pytrace=False)
+
+
 @contextlib.contextmanager
 def _reported() -> Iterator[None]:
     """Reports an error without pytest's traceback, which shows arguments: the URL of the server has a password."""

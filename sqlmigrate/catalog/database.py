@@ -95,6 +95,14 @@ SYSTEM_GRANTS = (
         " and o.relacl is distinct from i.initprivs",
         {"privileges": privileges("o.relacl", "r", "o.relowner")},
     ),
+    ObjectQuery(
+        "system privileges",
+        "'language ' || quote_ident(o.lanname)",
+        "from pg_language o left join pg_init_privs i on i.classoid = 'pg_language'::regclass and i.objoid = o.oid"
+        " and i.objsubid = 0 where o.lanacl is distinct from i.initprivs and not"
+        f" ({unless_member('pg_language', 'o.oid')})",
+        {"privileges": privileges("o.lanacl", "l", "o.lanowner")},
+    ),
 )
 EVENT_TRIGGERS = ObjectQuery(
     "event trigger",

@@ -37,41 +37,71 @@ _COLLATIONS = (
 
 
 def read(connection: Connection, left_out: Sequence[str] = ()) -> Snapshot:
-    """Reads the objects of the connected database, in one round trip.
+    """Reads the objects of the connected database, in one round trip; see `SnapshotReader`."""
+    return SnapshotReader(connection, left_out).read()
+
+
+class SnapshotReader:
+    """Reads snapshots of the connected database, each in one round trip.
+
+    From the second one on, the queries are prepared: planning them takes 40 ms, as much as reading a small database.
 
     Args:
         connection: a connection outside a transaction.
         left_out: the quoted names of tables to leave out: those of the history.
-
-    Raises:
-        StatementFailed, ConnectionLost
     """
-    major = connection.server_version // 10_000
-    queries = [*database.queries(major), *relations.queries(major), *objects.queries()]
-    names = ", ".join(connection.literal(name) for name in left_out)
-    oids = f"array(select to_regclass(s)::oid from unnest(array[{names}]::text[]) s where to_regclass(s) is not null)"
-    text = ";".join([_CLASSES, _COLLATIONS, *(query.sql for query in queries)]).replace("{left_out}", oids)
-    classes, collations, *answers = _answers(connection, f"{_BEGIN}{text};commit")[_BEGIN.count(";") : -1]
-    reader = _Reader({oid: OperatorClass(*rest) for oid, *rest in classes}, dict(collations))
-    for query, rows in zip(queries, answers, strict=True):
-        reader.add(query, rows)
-    return Snapshot(reader.finished(), major)
+
+    def __init__(self, connection: Connection, left_out: Sequence[str] = ()) -> None:
+        self._connection = connection
+        self._major = connection.server_version // 10_000
+        self._queries = [*database.queries(self._major), *relations.queries(self._major), *objects.queries()]
+        names = ", ".join(connection.literal(name) for name in left_out)
+        oids = (
+            f"array(select to_regclass(s)::oid from unnest(array[{names}]::text[]) s where to_regclass(s) is not null)"
+        )
+        texts = [_CLASSES, _COLLATIONS, *(query.sql for query in self._queries)]
+        self._texts = [text.replace("{left_out}", oids) for text in texts]
+        self._is_first = True
+
+    def read(self) -> Snapshot:
+        """Reads a snapshot.
+
+        Raises:
+            StatementFailed, ConnectionLost
+        """
+        classes, collations, *answers = self._answers()
+        rows = _Rows({oid: OperatorClass(*rest) for oid, *rest in classes}, dict(collations))
+        for query, answer in zip(self._queries, answers, strict=True):
+            rows.add(query, answer)
+        return Snapshot(rows.finished(), self._major)
+
+    def _answers(self) -> list[list[Row]]:
+        """Sends the queries, again if an object was dropped meanwhile: pg_get_indexdef and others use no snapshot."""
+        for _ in range(_TRIES):
+            try:
+                return self._connection.answers(self._message())[_BEGIN.count(";") : -1]
+            except StatementFailed as error:
+                self._connection.run("rollback")
+                if error.report.sqlstate not in _DROPPED_MEANWHILE:
+                    raise
+                failed = error
+        raise failed
+
+    def _message(self) -> str:
+        texts = self._texts
+        if self._is_first:
+            self._is_first = False
+        elif not texts[0].startswith("execute "):
+            self._connection.run(_BEGIN + ";".join(_prepare(texts)) + ";commit")
+            texts = self._texts = [f"execute sqlmigrate_{number}" for number in range(len(texts))]
+        return f"{_BEGIN}{';'.join(texts)};commit"
 
 
-def _answers(connection: Connection, text: str) -> list[list[Row]]:
-    """Sends the queries, again if an object was dropped meanwhile: pg_get_indexdef and others do not use a snapshot."""
-    for _ in range(_TRIES):
-        try:
-            return connection.answers(text)
-        except StatementFailed as error:
-            connection.run("rollback")
-            if error.report.sqlstate not in _DROPPED_MEANWHILE:
-                raise
-            failed = error
-    raise failed
+def _prepare(texts: Sequence[str]) -> list[str]:
+    return [f"prepare sqlmigrate_{number} as {text}" for number, text in enumerate(texts)]
 
 
-class _Reader:
+class _Rows:
     """Makes objects from rows. Relations come before their columns, in their order, and those before indexes."""
 
     def __init__(self, classes: dict[int, OperatorClass], collations: dict[int, str]) -> None:

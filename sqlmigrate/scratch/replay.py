@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _DATABASE = "scratch"
 _SUPERUSER = "postgres"
 _UNDEFINED_OBJECT = "42704"
+_DUPLICATE_OBJECT = "42710"
+_EXISTING_ROLE = re.compile(r'role "(.*)" already exists')
 _MISSING_ROLE = re.compile(r'role "(.*)" does not exist')
 
 
@@ -109,7 +111,7 @@ class _Rebuild:
             try:
                 replayed.runner(lambda: self._files).run(PlanRequest(Action.APPLY))
             except MigrationFailed as error:
-                if (role := _missing_role(error)) in {"", created}:
+                if (role := missing_role(error)) in {"", created}:
                     raise
                 self._server.create_role(role)
                 created = role
@@ -127,10 +129,19 @@ class _Rebuild:
         return keys
 
 
-def _missing_role(error: MigrationFailed) -> str:
+def missing_role(error: MigrationFailed) -> str:
     """Returns the role for lack of which a migration failed, or an empty string."""
+    return _role_in(error, _UNDEFINED_OBJECT, _MISSING_ROLE)
+
+
+def existing_role(error: MigrationFailed) -> str:
+    """Returns the role that a migration could not create because it exists, or an empty string."""
+    return _role_in(error, _DUPLICATE_OBJECT, _EXISTING_ROLE)
+
+
+def _role_in(error: MigrationFailed, sqlstate: str, pattern: re.Pattern[str]) -> str:
     cause = error.__cause__
-    if not isinstance(cause, StatementFailed) or cause.report.sqlstate != _UNDEFINED_OBJECT:
+    if not isinstance(cause, StatementFailed) or cause.report.sqlstate != sqlstate:
         return ""
-    match = _MISSING_ROLE.fullmatch(cause.report.message)
+    match = pattern.fullmatch(cause.report.message)
     return match[1] if match else ""
