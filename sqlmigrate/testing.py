@@ -105,6 +105,8 @@ def assert_roundtrip(*directories: str, postgres: int = 99) -> None:
         directories: The migrations directories; by default those of the settings.
         postgres: The major version of the embedded server, or the newest that is installed.
     """
+    import click
+
     from sqlmigrate.config.settings import load_for_files
     from sqlmigrate.migrator import Migrator
     from sqlmigrate.render import roundtrip
@@ -112,7 +114,28 @@ def assert_roundtrip(*directories: str, postgres: int = 99) -> None:
     with _reported():
         result = Migrator(load_for_files({"dir": directories}, os.environ)).round_trip(postgres)
     if result.faults:
-        pytest.fail(roundtrip.text(result), pytrace=False)
+        pytest.fail(click.unstyle(roundtrip.text(result)), pytrace=False)
+
+
+def assert_no_drift(url: str, *ignored: str) -> None:
+    """Fails if a database differs from what the applied migrations make; see `sqlmigrate drift`.
+
+    The directories and the history table are those of the settings.
+
+    Args:
+        url: The database.
+        ignored: Shell patterns for differences to ignore, such as `index public.tmp_*`.
+    """
+    import click
+
+    from sqlmigrate.config.settings import load
+    from sqlmigrate.migrator import Migrator
+    from sqlmigrate.render import differences
+
+    with _reported():
+        found = Migrator(load({"database_url": url}, os.environ)).drift(ignored)
+    if found.differences:
+        pytest.fail(click.unstyle(differences.text(found)), pytrace=False)
 
 
 @contextlib.contextmanager

@@ -69,7 +69,19 @@ class SnapshotReader:
         Raises:
             StatementFailed, ConnectionLost
         """
-        classes, collations, *answers = self._answers()
+        return self._snapshot(self._answers())
+
+    def read_in_transaction(self) -> Snapshot:
+        """Reads a snapshot in the open transaction, and sees its changes. The transaction's settings remain changed.
+
+        Raises:
+            StatementFailed, ConnectionLost
+        """
+        begin = _BEGIN.partition(";")[2]
+        return self._snapshot(self._connection.answers(begin + ";".join(self._texts))[begin.count(";") :])
+
+    def _snapshot(self, found: list[list[Row]]) -> Snapshot:
+        classes, collations, *answers = found
         rows = _Rows({oid: OperatorClass(*rest) for oid, *rest in classes}, dict(collations))
         for query, answer in zip(self._queries, answers, strict=True):
             rows.add(query, answer)

@@ -11,7 +11,7 @@ from click import style
 from sqlmigrate.config import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
-from sqlmigrate.render import roundtrip, waves
+from sqlmigrate.render import differences, roundtrip, waves
 from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, listed, marked, named, prefix, took, when
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.scratch.drift import Drift
     from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
 
@@ -97,6 +98,11 @@ def rehearsal(result: Run) -> str:
 def round_trip(result: RoundTrip) -> str:
     """Returns what is wrong with down files."""
     return roundtrip.text(result)
+
+
+def drift(result: Drift) -> str:
+    """Returns the differences between a database and its files."""
+    return differences.text(result)
 
 
 def _no_migrations(directories: Sequence[str]) -> str:

@@ -96,7 +96,7 @@ class _Rebuild:
             return self._run()
 
     def _run(self) -> Replayed:
-        keys = self._keys()
+        keys = keys_of(self._settings, self._files, self._database, self._role)[1:]
         number = self._server.longest(keys)
         conninfo = self._server.create(self._database, keys[number - 1] if number else "", self._role)
         replayed = Replayed(replace(self._settings, database=conninfo), self._server, self._files)
@@ -118,15 +118,15 @@ class _Rebuild:
             else:
                 return
 
-    def _keys(self) -> list[str]:
-        """Returns the key of the schema after each migration."""
-        hooks = [f"{hook.name} {hook.checksum}" for hook in self._files.hooks.present]
-        key = repr([__version__, self._settings.history_table, self._database, self._role, *hooks])
-        keys: list[str] = []
-        for migration in self._files.migrations:
-            key = hashlib.sha256(f"{key} {migration.id} {migration.checksum}".encode()).hexdigest()[:32]
-            keys.append(key)
-        return keys
+
+def keys_of(settings: Settings, files: MigrationFiles, database: str, role: str) -> list[str]:
+    """Returns the key of the schema after each migration; the first key is that of the empty database."""
+    hooks = [f"{hook.name} {hook.checksum}" for hook in files.hooks.present]
+    key = repr([__version__, settings.history_table, database, role, *hooks])
+    keys = [hashlib.sha256(key.encode()).hexdigest()[:32]]
+    for migration in files.migrations:
+        keys.append(hashlib.sha256(f"{keys[-1]} {migration.id} {migration.checksum}".encode()).hexdigest()[:32])
+    return keys
 
 
 def missing_role(error: MigrationFailed) -> str:

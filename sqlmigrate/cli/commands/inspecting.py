@@ -58,6 +58,21 @@ def check(app: App) -> None:
     sys.exit(0 if health.up_to_date else 3)
 
 
+@command("drift")
+@click.option(
+    "--ignore",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Ignore differences whose kind and name match, such as 'index public.tmp_*'; may be repeated.",
+)
+def drift(app: App, patterns: tuple[str, ...]) -> None:
+    """Compare the database with what the applied migrations make; exit 3 on differences."""
+    found = app.migrator.drift(patterns)
+    app.show(lambda to: to.drift(found), is_answer=bool(found.differences))
+    sys.exit(3 if found.differences else 0)
+
+
 @command("validate", linting.FORMATS)
 @dry_run_option(help="Also run the pending migrations, and roll them back.")
 @click.option("--roundtrip", is_flag=True, help="Only prove the down files, on an embedded server.")
@@ -158,4 +173,4 @@ def _serve(app: App, exporter: Exporter, address: str) -> None:
         sys.exit(received.error.exit_code)
 
 
-COMMANDS = (status, info, check, validate, history, lock_status, metrics)
+COMMANDS = (status, info, check, drift, validate, history, lock_status, metrics)
