@@ -22,7 +22,7 @@ SYSTEM_CERTIFICATES := $(PYTHON) -c 'import ssl; paths = ssl.get_default_verify_
 .DEFAULT_GOAL := help
 .PHONY: help setup migrate migrate-build migrate-status migrate-validate migrate-info migrate-rollback migrate-cleanup \
 	migrate-check migrate-setup migrate-setup-clean migrate-verify migrate-docker-build migrate-docker \
-	migrate-docker-status migrate-docker-validate fmt check test test-slow test-all test-pg15 test-versions test-faults test-containers test-workflows bench docs docs-rules docs-picture lock clean
+	migrate-docker-status migrate-docker-validate fmt check test test-slow test-all test-pg15 test-versions test-faults test-containers test-snapshots test-workflows bench docs docs-rules docs-picture lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,7 +80,7 @@ test: $(VENV)/.dev  ## Run the tests on an embedded PostgreSQL 18; COVERAGE=1 al
 	$(BIN)/pytest $(PARALLEL) -m "$(ORDINARY) $(if $(COVERAGE),,and not slow)" $(if $(COVERAGE),--cov --cov-report=)
 ifdef COVERAGE
 	$(BIN)/coverage report --fail-under=95
-	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planning/planner.py,sqlmigrate/execution/message.py,sqlmigrate/sql/[cis]*.py,sqlmigrate/locks/*,sqlmigrate/files/naming.py,sqlmigrate/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
+	$(BIN)/coverage report --fail-under=100 --include="sqlmigrate/planning/planner.py,sqlmigrate/execution/message.py,sqlmigrate/sql/[cis]*.py,sqlmigrate/locks/*,sqlmigrate/files/naming.py,sqlmigrate/config/duration.py,sqlmigrate/errors.py,sqlmigrate/model.py"
 endif
 
 test-slow: $(VENV)/.dev  ## Run the slow tests: secrets, the pytest plugin, the embedded server, terminals, short fault tests
@@ -94,6 +94,9 @@ test-pg15: $(VENV)/.dev  ## Run the tests that need a server on Debian's Postgre
 test-versions: $(VENV)/.dev  ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 17"
 	scripts/install-debian.sh
 	scripts/test-versions.sh $(VERSIONS)
+
+test-snapshots: $(VENV)/.dev  ## Compare snapshots with pg_dump after SNAPSHOT_MUTATIONS=2000 random statements
+	$(BIN)/pytest $(PARALLEL) --dist load -m long tests/integration/test_snapshots.py
 
 test-containers: $(VENV)/.dev  ## Test the image and the compose files; run some integration tests on a server in a container
 	scripts/with-containers.sh $(BIN)/pytest $(PARALLEL) -m container -rP tests/containers tests/delivery

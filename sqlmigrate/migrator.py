@@ -12,6 +12,7 @@ from sqlmigrate.files.naming import as_version
 from sqlmigrate.history import log
 from sqlmigrate.model import Action, Health, Plan, PlanRequest, Problem, Run, State
 from sqlmigrate.planning import planner
+from sqlmigrate.scratch.proofs import Proofs
 from sqlmigrate.target import Target
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Detail(NamedTuple):
     segments: int
 
 
-class Migrator:
+class Migrator(Proofs):
     """Applies migrations to one database and rolls them back. The constructor does no I/O.
 
     Each method opens a connection, does its work and closes the connection. Every error that sqlmigrate raises

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for a PostgreSQL server, and for a separate migrated database for each test.
+"""The pytest plugin: a server, a migrated database for each test, and snapshots of schemas.
 
 pytest loads this module in every run, so everything but pytest is imported lazily, by the fixture that needs it.
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from sqlmigrate.catalog.snapshot import Snapshot
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.server.connection import Connection
 
@@ -78,6 +79,63 @@ def _clones(
 def migrated_database(_clones: _Clones) -> str:
     """The URL of a new database with all migrations, for this test only; the next test drops it."""
     return _url(_clones.server, _clones.make())
+
+
+def snapshot(url: str, history_table: str = "public.migrations") -> Snapshot:
+    """Returns the schema of a database as a value, without the history tables.
+
+    Two databases have the same schema if their snapshots are equal; `digest` is short, and `as_json()` can be stored.
+    """
+    from sqlmigrate.catalog.reading import read
+    from sqlmigrate.history.tables import parse_table_name, tables_of
+    from sqlmigrate.server.connection import connect
+    from sqlmigrate.server.conninfo import make_conninfo
+
+    connection = connect(make_conninfo(url), "sqlmigrate testing")
+    try:
+        return read(connection, tables_of(parse_table_name(history_table))[1:])
+    finally:
+        connection.close()
+
+
+def assert_roundtrip(*directories: str, postgres: int = 99) -> None:
+    """Fails if a down file does not restore what was before its up file; see `sqlmigrate validate --roundtrip`.
+
+    Args:
+        directories: The migrations directories; by default those of the settings.
+        postgres: The major version of the embedded server, or the newest that is installed.
+    """
+    import click
+
+    from sqlmigrate.config.settings import load_for_files
+    from sqlmigrate.migrator import Migrator
+    from sqlmigrate.render import roundtrip
+
+    with _reported():
+        result = Migrator(load_for_files({"dir": directories}, os.environ)).round_trip(postgres)
+    if result.faults:
+        pytest.fail(click.unstyle(roundtrip.text(result)), pytrace=False)
+
+
+def assert_no_drift(url: str, *ignored: str) -> None:
+    """Fails if a database differs from what the applied migrations make; see `sqlmigrate drift`.
+
+    The directories and the history table are those of the settings.
+
+    Args:
+        url: The database.
+        ignored: Shell patterns for differences to ignore, such as `index public.tmp_*`.
+    """
+    import click
+
+    from sqlmigrate.config.settings import load
+    from sqlmigrate.migrator import Migrator
+    from sqlmigrate.render import differences
+
+    with _reported():
+        found = Migrator(load({"database_url": url}, os.environ)).drift(ignored)
+    if found.differences:
+        pytest.fail(click.unstyle(differences.text(found)), pytrace=False)
 
 
 @contextlib.contextmanager

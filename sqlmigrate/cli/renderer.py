@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.scratch.drift import Drift
+    from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
 
 Rendered_co = TypeVar("Rendered_co", covariant=True)
@@ -39,6 +41,8 @@ class Renderer(Protocol[Rendered_co]):
     def redone(self, result: Run, /) -> Rendered_co: ...
     def baseline(self, result: Run, /) -> Rendered_co: ...
     def rehearsal(self, result: Run, /) -> Rendered_co: ...
+    def round_trip(self, result: RoundTrip, /) -> Rendered_co: ...
+    def drift(self, result: Drift, /) -> Rendered_co: ...
     def plan(
         self,
         result: Plan,

@@ -36,7 +36,18 @@ LOG_LEVELS = ("error", "warning", "info", "debug")
 LINT_LEVELS = ("error", "warning", "notice", "info")
 _REHEARSING = (*RUNS, "validate")
 _LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")
-_INSPECTING = ("plan", "approve", "status", "info", "check", "validate", "metrics", "lock-status", "force-unlock")
+_INSPECTING = (
+    "plan",
+    "approve",
+    "status",
+    "info",
+    "check",
+    "drift",
+    "validate",
+    "metrics",
+    "lock-status",
+    "force-unlock",
+)
 _WITH_FILES = (*RUNS, *_INSPECTING, "baseline", "repair", "generate", "renumber")
 
 OPTIONS = (
@@ -120,6 +131,7 @@ OPTIONS = (
     Option("notify_command", "", "", ""),
     Option("password_command", "", "", ""),
     Option("require_approval", "", "", ""),
+    Option("drift_ignore", "", "", ""),
     # `cli.app` defines the options of these three.
     Option("keep_running", "", "", ""),
     Option("log_level", "", "", ""),

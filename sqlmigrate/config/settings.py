@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.config.duration import milliseconds
 from sqlmigrate.config.options import LINT_LEVELS, LOG_LEVELS, OPTIONS
 from sqlmigrate.config.paths import beside, confine
 from sqlmigrate.config.suggestion import did_you_mean, suggestion
-from sqlmigrate.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError, NoDatabaseConfigured
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Settings:
     notify_command: tuple[str, ...] = ()
     password_command: tuple[str, ...] = ()
     require_approval: bool = False
+    drift_ignore: tuple[str, ...] = ()
     keep_running: bool = False
     lint_level: str = "off"
     lint: LintTable = LintTable()
@@ -94,6 +95,12 @@ def _arguments(text: str) -> tuple[str, ...]:
     raise ConfigurationError(f"{text!r} is not a list", hint='write ["program", "argument", …]; no shell runs it')
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    raise ConfigurationError(
+        f"{text!r} is not a list", hint='write ["KIND IDENTITY", …], such as ["table public.tmp_*"]'
+    )
+
+
 def _flag(text: str) -> bool:
     if text not in ("True", "False"):
         raise ConfigurationError(f"{text!r} is not a Boolean", hint="write true or false")
@@ -113,6 +120,7 @@ _DURATIONS = ("connect_wait", "lock_wait", "lock_timeout", "statement_timeout", 
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_DURATIONS, milliseconds),
     **dict.fromkeys(("notify_command", "password_command"), _arguments),
+    "drift_ignore": _patterns,
     "dir": _directories,
     "lock_retries": _count,
     "parallel": _positive,
@@ -122,7 +130,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "lint_level": _one_of("off", *LINT_LEVELS),
     "format": _one_of("text", "json"),
 }
-_LISTS = ("dir", "notify_command", "password_command", "allow_paths")
+_LISTS = ("dir", "drift_ignore", "notify_command", "password_command", "allow_paths")
 _NAMES = tuple(option.name for option in OPTIONS)
 
 

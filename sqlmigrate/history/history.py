@@ -155,7 +155,7 @@ class History:
 
     def start_new_run(self) -> list[Applied]:
         """Gives the next run on this connection an identifier of its own, and returns the rows that it starts with."""
-        del self.records
+        self.__dict__.pop("records", None)  # it may not be in use yet
         self.check_log([])
         return self.rows()
 

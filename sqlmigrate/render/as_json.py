@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+from sqlmigrate.render import differences, roundtrip
 from sqlmigrate.render.pages import page
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.scratch.drift import Drift
+    from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
 
 VERSION = 1
@@ -48,6 +51,16 @@ def run(result: Run, _: Sequence[str] = ()) -> Json:
 
 
 baseline = rehearsal = redone = run
+
+
+def round_trip(result: RoundTrip) -> Json:
+    """Returns `checked`, `without_down` and `findings`."""
+    return roundtrip.as_json(result)
+
+
+def drift(result: Drift) -> Json:
+    """Returns `differences`, `problems` and the versions of both servers."""
+    return {**differences.as_json(result), "problems": [*map(problem, result.problems)]}
 
 
 def plan(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate import duration
+from sqlmigrate.config import duration
 from sqlmigrate.model import Action, ProblemLevel
 
 if TYPE_CHECKING:

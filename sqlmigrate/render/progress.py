@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate import duration, events
+from sqlmigrate import events
+from sqlmigrate.config import duration
 from sqlmigrate.model import Action
 from sqlmigrate.render.cells import cut, width
 from sqlmigrate.render.escape import printable

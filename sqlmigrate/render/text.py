@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate import duration
+from sqlmigrate.config import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
-from sqlmigrate.render import waves
+from sqlmigrate.render import differences, roundtrip, waves
 from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, listed, marked, named, prefix, took, when
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.scratch.drift import Drift
+    from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
 
 _COLOURS = {
@@ -91,6 +93,16 @@ def baseline(result: Run) -> str:
 def rehearsal(result: Run) -> str:
     """Returns how many migrations were rehearsed."""
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
+
+
+def round_trip(result: RoundTrip) -> str:
+    """Returns what is wrong with down files."""
+    return roundtrip.text(result)
+
+
+def drift(result: Drift) -> str:
+    """Returns the differences between a database and its files."""
+    return differences.text(result)
 
 
 def _no_migrations(directories: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.duration import milliseconds
+from sqlmigrate.config.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate import Settings, errors
+from sqlmigrate.config.duration import milliseconds
 from sqlmigrate.config.options import OPTIONS, Option
-from sqlmigrate.duration import milliseconds
 from sqlmigrate.lint.settings import LintSettings
 from sqlmigrate.lint.settings import load as load_lint
 from tests.docs.pages import PAGES

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sqlmigrate.duration import milliseconds, moment, shown
+from sqlmigrate.config.duration import milliseconds, moment, shown
 from sqlmigrate.errors import ConfigurationError
 
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -58,12 +58,30 @@ def check(app: App) -> None:
     sys.exit(0 if health.up_to_date else 3)
 
 
+@command("drift")
+@click.option(
+    "--ignore",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Ignore differences whose kind and name match, such as 'index public.tmp_*'; may be repeated.",
+)
+def drift(app: App, patterns: tuple[str, ...]) -> None:
+    """Compare the database with what the applied migrations make; exit 3 on differences."""
+    found = app.migrator.drift(patterns)
+    app.show(lambda to: to.drift(found), is_answer=bool(found.differences))
+    sys.exit(3 if found.differences else 0)
+
+
 @command("validate", linting.FORMATS)
 @dry_run_option(help="Also run the pending migrations, and roll them back.")
+@click.option("--roundtrip", is_flag=True, help="Only prove the down files, on an embedded server.")
 @linting.options
-def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
+def validate(app: App, dry_run: bool, roundtrip: bool, **linter_options: Any) -> None:
     """Check files and history for problems; with PATHS, lint these files without a database."""
     request = linting.Request(**linter_options)
+    if roundtrip:
+        _round_trip(app, request, dry_run=dry_run)
     if request.names_files:
         linting.lint(app, request, dry_run=dry_run)
     request.require_no_options(app.output_format)
@@ -75,6 +93,18 @@ def validate(app: App, dry_run: bool, **linter_options: Any) -> None:
     if dry_run:
         run = app.migrator.rehearse()
         app.show(lambda to: to.rehearsal(run), is_answer=False)
+
+
+def _round_trip(app: App, request: linting.Request, *, dry_run: bool) -> NoReturn:
+    if dry_run or request.names_files:
+        raise ConfigurationError("--roundtrip cannot be combined with --dry-run or files", hint="omit one of them")
+    version = request.postgres_version
+    request._replace(postgres_version=None).require_no_options(app.output_format)
+    if version is not None and not version.isdecimal():
+        raise ConfigurationError(f"--postgres-version: {version!r} is not a number")
+    result = app.offline_migrator.round_trip(*([int(version)] if version else []))
+    app.show(lambda to: to.round_trip(result), is_answer=bool(result.findings))
+    sys.exit(1 if result.faults else 0)
 
 
 @command("history")
@@ -143,4 +173,4 @@ def _serve(app: App, exporter: Exporter, address: str) -> None:
         sys.exit(received.error.exit_code)
 
 
-COMMANDS = (status, info, check, validate, history, lock_status, metrics)
+COMMANDS = (status, info, check, drift, validate, history, lock_status, metrics)

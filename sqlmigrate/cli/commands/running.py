@@ -35,14 +35,19 @@ _planned = click.option(
 @dry_run_option(help="Show the plan and the SQL; change nothing.")
 @_out_of_order
 @_planned
+@click.option(
+    "--expect-no-drift", "exact", is_flag=True, help="Refuse to run if the schema is not what the migrations made."
+)
 @click.option("--create-database", "create", is_flag=True, help="First create the database if it does not exist.")
 def migrate(
-    app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None, create: bool
+    app: App, target: Version | None, dry_run: bool, out_of_order: bool, path: str | None, exact: bool, create: bool
 ) -> None:
     """Apply the pending migrations."""
     file = _plan_file(path, "apply", target, out_of_order, dry_run)
     if create:
         _create_database(app, dry_run)
+    if exact:
+        app.migrator.require_no_drift()
     request = file.request if file else _apply_request(target, out_of_order)
     if dry_run:
         _preview(app, request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlmigrate.duration import milliseconds
+from sqlmigrate.config.duration import milliseconds
 from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.lint.facts.holding import ALTERING, exclusively_locked, in_use
 from sqlmigrate.lint.finding import Level
