@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError, MigrationFailed, PlanRefused, SqlMigrateError
@@ -70,12 +71,19 @@ def checked(plan: Plan) -> Plan:
 
 
 class Runner:
-    """Plans and runs requests against one target."""
+    """Plans and runs requests against one target, with the files that `find` returns: by default those of `dir`."""
 
-    def __init__(self, target: Target, settings: Settings, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        on_event: Callable[[Event], None],
+        find: Callable[[], MigrationFiles] | None = None,
+    ) -> None:
         self._target = target
         self._settings = settings
         self._on_event = on_event
+        self._find = find or partial(source.find, settings.dir)
 
     def run(self, request: PlanRequest, file: PlanFile | None = None) -> Run:
         """Plans without the lock; if there is something to do or to refuse, acquires the lock, plans again and runs.
@@ -91,7 +99,7 @@ class Runner:
             LockNotAvailable: Another run held the lock for all of `lock_wait`.
             MigrationFailed: A migration failed.
         """
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             rows = opened.history.rows()
             plan = plan_for(request, files, rows)
@@ -115,14 +123,14 @@ class Runner:
         Raises:
             PlanRefused: As `run`, or another run is in progress.
         """
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             return self._ready(opened, plan_for(request, files, rows, holder), rows, file).plan
 
     def plan_redo(self, steps: int) -> Plan:
         """Returns the steps that `redo` would run, with all problems for which it would be refused."""
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             prepared = self._redo_of(opened, files, opened.history.rows(), steps)
             problems = [problem for part in prepared for problem in part.plan.problems]
@@ -137,7 +145,7 @@ class Runner:
             PlanRefused: A file is missing or has errors, files or history have errors, or an approval is required.
             MigrationFailed: A migration failed.
         """
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.locked() as locked:
             back, forth = self._redo_of(locked, files, locked.rows, steps)
             checked(Plan((), (*files.problems, *back.plan.problems, *forth.plan.problems)))
@@ -185,7 +193,7 @@ class Runner:
         from sqlmigrate.execution.rehearsal import rehearse
 
         limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.locked() as locked:
             plan = plan_for(PlanRequest(Action.APPLY), files, locked.rows)
             if self._requires_approval(locked) and plan.steps:
@@ -197,7 +205,7 @@ class Runner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """Returns the plan that `run` would run, with the problems of its scripts."""
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             prepared = self._prepared(opened, plan_for(request, files, rows, holder))
@@ -219,7 +227,7 @@ class Runner:
         Raises:
             ConfigurationError: The parser is not installed.
         """
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             prepared = self._prepared(opened, plan_for(request, files, rows, holder))
@@ -243,7 +251,7 @@ class Runner:
         from sqlmigrate.planning.review import preview
         from sqlmigrate.server.conninfo import server_of
 
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             plan = self._approvable(opened, plan_for(file.request, files, rows, holder), rows, file)
@@ -255,12 +263,12 @@ class Runner:
             return Approvable(plan, file, review, sql, server_of(opened.connection.parameters), notes)
 
     def _approvable(self, opened: Opened, plan: Plan, rows: list[Applied], file: PlanFile) -> Plan:
-        from sqlmigrate.planning import variables
+        from sqlmigrate.planning import review, variables
 
         prepared = self._prepared(opened, plan)
         plan = checked(prepared.plan)
         problems = self._outdated(opened, prepared, rows, file)
-        problems = problems or _misleading(file, plan, opened, variables.PERSONAL)
+        problems = problems or review.differences(file, plan, opened.connection, variables.PERSONAL)
         checked(Plan((), tuple(problems)))
         return plan
 
@@ -272,7 +280,7 @@ class Runner:
         """
         from sqlmigrate.planning import approval
 
-        files = source.find(self._settings.dir)
+        files = self._find()
         with self._target.opened() as opened:
             rows, holder = self._target.observed(opened)
             self._approvable(opened, plan_for(file.request, files, rows, holder), rows, file)
@@ -300,7 +308,10 @@ class Runner:
         problems = self._outdated(opened, prepared, rows, file) if file is not None else []
         if problems := [*problems, *self._missing_approvals(opened, plan, file)]:
             raise PlanRefused(problems)
-        checked(Plan((), tuple(_misleading(file, plan, opened) if file is not None else ())))
+        if file is not None:
+            from sqlmigrate.planning import review  # most runs have no plan file
+
+            checked(Plan((), tuple(review.differences(file, plan, opened.connection))))
         if not is_same:
             self._enforce_lint_level(plan)
         return prepared
@@ -352,11 +363,7 @@ class Runner:
         return backed_up(connection, directory, keep, steps[0].migration.id, self._on_event)
 
     def _connections(self, opened: Opened, request: PlanRequest) -> int:
-        """Returns how many migrations may run side by side.
-
-        Raises:
-            ConfigurationError: Several may, but the connection or the installation does not allow it.
-        """
+        """Returns how many migrations may run side by side."""
         if self._settings.parallel < 2 or request.action is not Action.APPLY:
             return 1
         from sqlmigrate.execution.parallel import require_sessions  # most runs are serial
@@ -388,10 +395,3 @@ class Runner:
         duration_ms = round((time.monotonic() - started) * 1000)
         statuses = planner.statuses(files.migrations, locked.rows)
         return planner.summary_after(statuses, ready.plan.migrations, duration_ms)
-
-
-def _misleading(file: PlanFile, plan: Plan, opened: Opened, may_differ: frozenset[str] = frozenset()) -> list[Problem]:
-    from sqlmigrate.planning import review
-    from sqlmigrate.server.session import client_state
-
-    return review.differences(file, plan, client_state(opened.connection), may_differ)

@@ -18,6 +18,7 @@ from sqlmigrate.planning.plan_file import (
     digest_of,
     request_as_json,
 )
+from sqlmigrate.server.session import client_state
 from sqlmigrate.sql.psql import UNCONNECTED
 from sqlmigrate.sql.scanner import statements
 from sqlmigrate.sql.segments import cuts_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.locks import TableLock
     from sqlmigrate.model import Plan, PlanRequest
     from sqlmigrate.planning.plan_file import Origin, PlanFile, PlanInputs
+    from sqlmigrate.server.connection import Connection
     from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.psql import ClientState
     from sqlmigrate.sql.segments import Piece, Segment
@@ -135,7 +137,7 @@ def review(
 
 
 def differences(
-    file: PlanFile, plan: Plan, client: ClientState, may_differ: frozenset[str] = frozenset()
+    file: PlanFile, plan: Plan, connection: Connection, may_differ: frozenset[str] = frozenset()
 ) -> list[Problem]:
     """Returns a problem if a plan file shows other SQL than the files contain, even if its digest is right.
 
@@ -144,6 +146,7 @@ def differences(
     Raises:
         ScriptError: a file cannot be read.
     """
+    client = client_state(connection)
 
     def render(client: ClientState) -> list[ShownStep]:
         return [_shown_step(step, client) for step in (*plan.steps, *_hook_steps(plan))]

@@ -13,6 +13,7 @@ import subprocess
 import time
 import warnings
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.errors import ConfigurationError, ConnectionFailed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _KEPT = "sqlmigrate.keep"
 _PID_FILE = "postmaster.pid"
 _HANDLES = ".handle_pids.json"
+_DEBIAN = "/usr/lib/postgresql"
 _RESTARTS = 20  # the children of a killed server hold its shared memory for a moment
 _PAUSE = 0.25
 # pg_ctl writes the directory in double quotes into a command of the shell.
@@ -41,10 +43,11 @@ class EmbeddedServer(NamedTuple):
     keeps_running: bool
 
 
-def start(path: str) -> str:
+def start(path: str, major: int = 0) -> str:
     """Starts the server if it is not running, and returns its connection string.
 
-    The server stops when the last process that uses it ends, unless `keep` was called.
+    The server stops when the last process that uses it ends, unless `keep` was called. `major` is one of the versions
+    that `programs` has returned; by default the wheel's choice.
 
     Raises:
         ConfigurationError: the extra is not installed, or the path is empty or belongs to another user.
@@ -58,7 +61,22 @@ def start(path: str) -> str:
     with _explained(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         _forget_the_dead(wheel, path)
-        return str(_get(wheel, path).get_uri())
+        return str(_get(wheel, path, major).get_uri())
+
+
+def programs() -> dict[int, str]:
+    """Returns the major versions that can be started, with the directories of their programs.
+
+    They are the wheel's, and those of Debian's packages.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    known = _wheel().POSTGRES_VERSIONS
+    for directory in Path(_DEBIAN).glob("[0-9]*"):
+        if directory.name.isdigit() and (directory / "bin" / "initdb").exists():
+            known.setdefault(int(directory.name), directory / "bin")
+    return {major: str(directory) for major, directory in sorted(known.items())}
 
 
 def keep(path: str) -> EmbeddedServer:
@@ -129,10 +147,10 @@ def psql(path: str, arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, before)
 
 
-def _get(wheel: Any, path: str) -> Any:
+def _get(wheel: Any, path: str, major: int = 0) -> Any:
     for attempt in range(_RESTARTS):
         try:
-            server = wheel.get_server(path)
+            server = wheel.get_server(path, postgres_version=major or wheel.TARGET_POSTGRES_VERSION)
         except subprocess.SubprocessError:
             wheel.PostgresServer._instances.clear()  # noqa: SLF001  # the wheel's only way
             if attempt == _RESTARTS - 1 or not _has_orphans(path):
