@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.migrator import Detail
     from sqlmigrate.model import Health, Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.activity import Activity
+    from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.embedded import EmbeddedServer
@@ -38,7 +39,8 @@ class Renderer(Protocol[Rendered_co]):
     def run(self, result: Run, empty: Sequence[str] = ..., /) -> Rendered_co: ...
     def redone(self, result: Run, /) -> Rendered_co: ...
     def baseline(self, result: Run, /) -> Rendered_co: ...
-    def rehearsal(self, result: Run, /) -> Rendered_co: ...
+    def dry_run(self, result: Rehearsal, /) -> Rendered_co: ...
+    def rehearsal(self, result: Rehearsal, /) -> Rendered_co: ...
     def plan(
         self,
         result: Plan,

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.migrator import Detail
     from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
     from sqlmigrate.planning.activity import Activity
+    from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.embedded import EmbeddedServer
@@ -88,9 +89,16 @@ def baseline(result: Run) -> str:
     return style(f"{count(result.steps, 'migration')} marked as applied", fg="green")
 
 
-def rehearsal(result: Run) -> str:
-    """Returns how many migrations were rehearsed."""
+def dry_run(result: Rehearsal) -> str:
+    """Returns how many migrations were rehearsed: `validate --dry-run`."""
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
+
+
+def rehearsal(result: Rehearsal) -> str:
+    """Returns each rehearsed statement with its locks and its work."""
+    from sqlmigrate.render.rehearsal import text
+
+    return text.rehearsal(result)
 
 
 def _no_migrations(directories: Sequence[str]) -> str:

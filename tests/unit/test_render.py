@@ -26,8 +26,9 @@ from sqlmigrate.history.log import LogEntry, Pruned
 from sqlmigrate.lint import Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
+from sqlmigrate.locks import Mode
+from sqlmigrate.locks.effects import Doing, Effects, Effort, Subject, TakenLock, TouchedRows
 from sqlmigrate.metrics.families import up
-from sqlmigrate.migrator import Detail
 from sqlmigrate.model import (
     Action,
     Blocker,
@@ -44,8 +45,10 @@ from sqlmigrate.model import (
     Wave,
 )
 from sqlmigrate.planning.activity import ActiveRun, Activity, Position
+from sqlmigrate.planning.detail import Detail
 from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
 from sqlmigrate.planning.planner import statuses
+from sqlmigrate.planning.rehearsed import Rehearsal, RehearsedStatement, RehearsedStep, RehearsedTransaction
 from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import as_json, phrases, progress, text
@@ -158,9 +161,42 @@ ACTIVITY = Activity(
     "ACCESS EXCLUSIVE on orders",
     (BLOCKER,),
 )
+
+
+def rehearsal(*steps: Any) -> Rehearsal:
+    return Rehearsal("target", "shop on db:5432", 18, tuple(RehearsedStep(each, ()) for each in steps))
+
+
+ORDERS = Subject("public.orders", "orders", "r")
+EFFECTS = Effects(
+    1234.5,
+    (TakenLock(ORDERS, Mode.ACCESS_EXCLUSIVE),),
+    (Effort(Doing.REWRITES, ORDERS), Effort(Doing.BUILDS, ORDERS, "x", "gin")),
+    (TouchedRows("public.orders", 5, 1),),
+    "ALTER TABLE",
+    None,
+    2**20,
+)
+STATEMENTS = (
+    RehearsedStatement(Location("m/a.sql", 1, 1), "alter table orders …", EFFECTS),
+    RehearsedStatement(Location("m/a.sql", 2, 1), "vacuum", skipped="cannot run inside a transaction block"),
+    RehearsedStatement(Location("m/a.sql", 3, 1), "select 1 / 0", failed="division by zero"),
+)
+REHEARSAL = Rehearsal(
+    "embedded",
+    "shop on db:5432",
+    18,
+    (
+        RehearsedStep(
+            step(1), (RehearsedTransaction(STATEMENTS[:1]), RehearsedTransaction(STATEMENTS[1:], is_alone=True))
+        ),
+    ),
+    (ODD,),
+)
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
-    "rehearsal": [(Run((step(1), step(2))),)],
+    "dry_run": [(rehearsal(step(1), step(2)),)],
+    "rehearsal": [(REHEARSAL,), (rehearsal(),)],
     "redone": [(Run((step(1),)),), (Run(()),)],
     "baseline": [(Run((step(1),)),)],
     "plan": [
@@ -289,7 +325,7 @@ def test_every_event_is_tested() -> None:
         ("run", Run((step(1, Action.ROLL_BACK),), (ODD,)),
             "warning: a newer release was run [newer]\n1 migration rolled back"),
         ("baseline", Run((step(1), step(2))), "2 migrations marked as applied"),
-        ("rehearsal", Run((step(1),)), "1 pending migration rehearsed and rolled back"),
+        ("dry_run", rehearsal(step(1)), "1 pending migration rehearsed and rolled back"),
         ("plan", Plan(()), "nothing to do"),
         ("plan", Plan((step(1), step("views"))), "  apply      v1.0.0-001  step\n  apply      R__views"),
         ("plan", Plan((step(1, Action.ROLL_BACK),), (ODD,)),
