@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.scratch.rehearsing import RehearsalRequest
+    from sqlmigrate.server.sizes import Sizes
     from sqlmigrate.target import Opened
 
 # Modules that only some commands need are imported there: `check` and `status` are started often, and take little
@@ -183,6 +184,13 @@ class Migrator:
         from sqlmigrate.scratch.rehearsing import RehearsalRequest, rehearse
 
         return rehearse(request or RehearsalRequest(), self._target, self._settings, self._on_event)
+
+    def stats(self) -> Sizes:
+        """Returns the sizes of the tables, for estimates: rows, bytes and indexes, but no data."""
+        from sqlmigrate.server import sizes
+
+        with self._target.opened() as opened:
+            return sizes.read(opened.connection)
 
     @property
     def place(self) -> tuple[str, str]:

@@ -315,7 +315,7 @@ _COMMANDS = {option.name: option.commands for option in OPTIONS if option.comman
 # Commands whose result does not contain the problems of the files, and whose migrator does not warn of them.
 _SILENT_ON_FILES = ("baseline", "repair", "renumber", "generate")
 # Commands whose only effect is their result: they fail if it cannot be written.
-_READING = ("rehearse", "status", "info", "check", "validate", "plan", "history", "lock-status", "metrics")
+_READING = ("rehearse", "stats", "status", "info", "check", "validate", "plan", "history", "lock-status", "metrics")
 # Commands that do not connect to a database.
 _ON_FILES = ("generate", "init")
 

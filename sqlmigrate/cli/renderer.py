@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.embedded import EmbeddedServer
+    from sqlmigrate.server.sizes import Sizes
 
 Rendered_co = TypeVar("Rendered_co", covariant=True)
 
@@ -41,6 +42,7 @@ class Renderer(Protocol[Rendered_co]):
     def baseline(self, result: Run, /) -> Rendered_co: ...
     def dry_run(self, result: Rehearsal, /) -> Rendered_co: ...
     def rehearsal(self, result: Rehearsal, /) -> Rendered_co: ...
+    def stats(self, result: Sizes, /) -> Rendered_co: ...
     def plan(
         self,
         result: Plan,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.execution.envelope import Limits
     from sqlmigrate.execution.prepared import PreparedHook, PreparedStep
-    from sqlmigrate.locks.effects import Subject
+    from sqlmigrate.locks.effects import StandingRelation
     from sqlmigrate.model import Location
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.session import Session
@@ -43,7 +43,7 @@ _SAVE, _RETURN, _RELEASE = (f"{verb} sqlmigrate_rehearsal" for verb in ("savepoi
 
 
 @dataclass(slots=True)
-class _Running:
+class _ScriptStatement:
     """A statement of a script: its text, its COPY data, and its location."""
 
     item: Item
@@ -138,7 +138,7 @@ class Rehearser:
         if not segments:
             self._transaction(step, "", [*_of_hook(step.before), *_of_hook(step.after)])
 
-    def _outside(self, step: PreparedStep, all_running: Sequence[_Running]) -> None:
+    def _outside(self, step: PreparedStep, all_running: Sequence[_ScriptStatement]) -> None:
         for running in all_running:
             if self.failure is not None:
                 return
@@ -148,7 +148,7 @@ class Rehearser:
                 self._leave_out(step, running, _OUTSIDE)
                 self._grouped.close(is_alone=True)
 
-    def _transaction(self, step: PreparedStep, begin: str, all_running: Sequence[_Running]) -> None:
+    def _transaction(self, step: PreparedStep, begin: str, all_running: Sequence[_ScriptStatement]) -> None:
         if not all_running or self.failure is not None:
             return
         self._open(step, begin)
@@ -165,7 +165,7 @@ class Rehearser:
             self._connection.run(f"{begin or 'begin'};")
         self._connection.run(LISTEN + self._settings(step, "set local"))
 
-    def _close(self, step: PreparedStep, last: _Running) -> None:
+    def _close(self, step: PreparedStep, last: _ScriptStatement) -> None:
         """Checks the deferred constraints, and commits."""
         try:
             self._connection.run("set constraints all immediate")
@@ -175,7 +175,7 @@ class Rehearser:
         except StatementFailed as error:
             self._fail(step, last, error, last.location)
 
-    def _within(self, step: PreparedStep, begin: str, running: _Running) -> None:
+    def _within(self, step: PreparedStep, begin: str, running: _ScriptStatement) -> None:
         """Runs a statement in the open transaction, or outside if the server demands it."""
         is_saved = not _FREEZE.match(running.item.text) and not (self._commits and _SET.match(running.item.text))
         if is_saved:
@@ -194,7 +194,7 @@ class Rehearser:
         if effects is not None:
             self._grouped.open.append(_rehearsed(running, effects=effects))
 
-    def _run_elsewhere(self, step: PreparedStep, begin: str, running: _Running) -> None:
+    def _run_elsewhere(self, step: PreparedStep, begin: str, running: _ScriptStatement) -> None:
         if not self._commits:
             self._forget_copies()
             self._leave_out(step, running, _OUTSIDE)
@@ -206,7 +206,7 @@ class Rehearser:
         if self.failure is None:
             self._open(step, begin)
 
-    def _protected(self, step: PreparedStep, running: _Running) -> bool:
+    def _protected(self, step: PreparedStep, running: _ScriptStatement) -> bool:
         """Whether the statement cannot change the position of a sequence for good; if it can, leaves it out."""
         if self._guard is None:
             return True
@@ -224,14 +224,14 @@ class Rehearser:
         if self._guard is not None:
             self._guard.forget()
 
-    def _observed(self, running: _Running) -> Effects:
+    def _observed(self, running: _ScriptStatement) -> Effects:
         if _SET.match(running.item.text):
             self._send(running)
             self._connection.run(LISTEN)
             return Effects(0, tag="SET")
         return self._observer.observe(lambda: self._send(running))
 
-    def _alone(self, step: PreparedStep, running: _Running) -> None:
+    def _alone(self, step: PreparedStep, running: _ScriptStatement) -> None:
         self._connection.run(LISTEN + self._settings(step, "set"))
         try:
             effects = self._observer.observe_alone(lambda: self._send(running))
@@ -242,7 +242,7 @@ class Rehearser:
             self._grouped.open.append(_rehearsed(running, effects=replace(effects, locks=locks)))
         self._grouped.close(is_alone=True)
 
-    def _send(self, running: _Running) -> bytes | None:
+    def _send(self, running: _ScriptStatement) -> bytes | None:
         blocks = [*running.opened.rows(running.piece)] if running.piece else []
         *_, tag = (None, *(result.command for result in self._connection.transmit(running.item.text, lambda _: blocks)))
         return tag
@@ -261,12 +261,12 @@ class Rehearser:
         }
         return "".join(f"{set_} {name} = {self._connection.literal(value)};" for name, value in settings.items())
 
-    def _leave_out(self, step: PreparedStep, running: _Running, reason: str) -> None:
+    def _leave_out(self, step: PreparedStep, running: _ScriptStatement, reason: str) -> None:
         self._on_event(Said(step.step, f"line {running.location.line}: {reason}; skipped"))
         self._grouped.open.append(_rehearsed(running, skipped=reason))
 
     def _fail(
-        self, step: PreparedStep, running: _Running, error: StatementFailed, location: Location | None = None
+        self, step: PreparedStep, running: _ScriptStatement, error: StatementFailed, location: Location | None = None
     ) -> None:
         item, at = running.item, (error.report.position or 1) - 1
         location = location or locate(running.location.path, item.source, at, item.line, item.column)
@@ -278,28 +278,28 @@ class Rehearser:
             self._grouped.open.append(_rehearsed(running, failed=error.message))
 
 
-def _of_hook(hook: PreparedHook | None) -> Iterator[_Running]:
+def _of_hook(hook: PreparedHook | None) -> Iterator[_ScriptStatement]:
     if hook is not None:
         for segment in hook.script.segments:
             yield from _statements(segment, hook.source, hook.script.path)
 
 
-def _statements(segment: Segment, opened: source.Source, path: str) -> Iterator[_Running]:
+def _statements(segment: Segment, opened: source.Source, path: str) -> Iterator[_ScriptStatement]:
     """Yields the statements of a segment, the last one of each piece with the piece, which may have COPY data."""
     for piece in segment.pieces:
         items = statements(opened.text(piece), piece.line, piece.column, escapes=piece.escapes)
         for item in items:
             location = locate(path, item.source, 0, item.line, item.column)
-            yield _Running(item, opened, piece if item is items[-1] else None, location)
+            yield _ScriptStatement(item, opened, piece if item is items[-1] else None, location)
 
 
 def _rehearsed(
-    running: _Running, effects: Effects | None = None, skipped: str = "", failed: str = ""
+    running: _ScriptStatement, effects: Effects | None = None, skipped: str = "", failed: str = ""
 ) -> RehearsedStatement:
     return RehearsedStatement(running.location, shown(running.item.text), effects, skipped, failed)
 
 
-def _locks_in_text(sql: str, standing: Iterable[Subject]) -> Iterator[TakenLock]:
+def _locks_in_text(sql: str, standing: Iterable[StandingRelation]) -> Iterator[TakenLock]:
     """Yields the locks that the text of a statement shows, on existing relations; none without the parser."""
     from sqlmigrate.locks import locks_of
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sqlmigrate.locks import Mode
 
 
-class Subject(NamedTuple):
+class StandingRelation(NamedTuple):
     """A relation that stood before the first statement.
 
     `name` is its qualified name as SQL, `plain` its name without quotes and schema, `kind` the `relkind` of pg_class.
@@ -26,7 +26,7 @@ class Subject(NamedTuple):
 class TakenLock(NamedTuple):
     """A lock that a statement took, or made stronger; the transaction holds it to its end."""
 
-    subject: Subject
+    subject: StandingRelation
     mode: Mode
 
 
@@ -48,7 +48,7 @@ class Effort:
     """
 
     doing: Doing
-    subject: Subject
+    subject: StandingRelation
     name: str = ""
     method: str = ""
     other: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,11 +13,25 @@ if TYPE_CHECKING:
     from sqlmigrate.model import Location, Problem, Step
 
 
+class Estimate(NamedTuple):
+    """How long something will take elsewhere, at least and at most in milliseconds, or None; and the reason."""
+
+    low_ms: float | None
+    high_ms: float | None
+    ground: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a range."""
+        return self.low_ms is not None
+
+
 @dataclass(frozen=True, slots=True)
 class RehearsedStatement:
     """A statement; `sql` is its beginning on one line.
 
-    `effects` is None if it did not succeed: `skipped` is why it was left out, or `failed` the error.
+    `effects` is None if it did not succeed: `skipped` is why it was left out, or `failed` the error. `estimate` is how
+    long it will take elsewhere, `wait` how long the locks that it takes will be held.
     """
 
     location: Location
@@ -25,6 +39,8 @@ class RehearsedStatement:
     effects: Effects | None = None
     skipped: str = ""
     failed: str = ""
+    estimate: Estimate | None = None
+    wait: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.embedded import EmbeddedServer
+    from sqlmigrate.server.sizes import Sizes
 
 VERSION = 1
 
@@ -61,6 +62,13 @@ def rehearsal(result: Rehearsal) -> Json:
     from sqlmigrate.render.rehearsal import data
 
     return {**data.rehearsal(result), "problems": [*map(problem, result.warnings)]}
+
+
+def stats(result: Sizes) -> Json:
+    """Returns the content of the file of `stats`."""
+    from sqlmigrate.planning.stats_file import document
+
+    return document(result)
 
 
 def plan(

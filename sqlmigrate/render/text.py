@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
-from sqlmigrate.render import waves
+from sqlmigrate.render import phrases, waves
 from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, listed, marked, named, prefix, took, when
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
+    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.activity import Activity
     from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.server.embedded import EmbeddedServer
+    from sqlmigrate.server.sizes import Sizes
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -67,16 +67,7 @@ def _run(result: Run, what: str, empty: Sequence[str] = ()) -> str:
         return "\n".join([*warnings, _no_migrations(empty) if empty else "nothing to do"])
     done = style(f"{count(result.steps, 'migration')} {what}", fg="green")
     backup = [f"  backup: {result.backup.path}", f"  restore: {result.backup.restore}"] if result.backup else []
-    return "\n".join([*warnings, f"{done}{_reached(result.summary)}", *backup])
-
-
-def _reached(summary: RunSummary | None) -> str:
-    if summary is None:
-        return ""
-    place = f"the database is at {summary.version}" if summary.version else "no version is applied"
-    is_single = summary.pending == 1
-    pending = f"{summary.pending} {'migration is' if is_single else 'migrations are'} pending"
-    return f" in {duration.shown(summary.duration_ms)}; {place}, {pending if summary.pending else 'nothing is pending'}"
+    return "\n".join([*warnings, f"{done}{phrases.reached(result.summary)}", *backup])
 
 
 def redone(result: Run) -> str:
@@ -99,6 +90,13 @@ def rehearsal(result: Rehearsal) -> str:
     from sqlmigrate.render.rehearsal import text
 
     return text.rehearsal(result)
+
+
+def stats(result: Sizes) -> str:
+    """Returns the largest tables first."""
+    from sqlmigrate.render.rehearsal import text
+
+    return text.stats(result)
 
 
 def _no_migrations(directories: Sequence[str]) -> str:

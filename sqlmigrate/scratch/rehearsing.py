@@ -12,8 +12,10 @@ from sqlmigrate.execution.rehearsal import Rehearser
 from sqlmigrate.execution.runner import checked, plan_for
 from sqlmigrate.files import source
 from sqlmigrate.model import Action, PlanRequest, Problem, Version
+from sqlmigrate.planning.estimates import estimated
 from sqlmigrate.planning.rehearsed import Rehearsal
 from sqlmigrate.scratch.replay import replayed
+from sqlmigrate.server import sizes
 from sqlmigrate.server.conninfo import server_of
 from sqlmigrate.server.session import client_state
 from sqlmigrate.target import Target
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.execution.prepared import Prepared, PreparedStep
     from sqlmigrate.planning.rehearsed import RehearsedStep
     from sqlmigrate.server.connection import Connection
+    from sqlmigrate.server.sizes import Sizes
     from sqlmigrate.target import Locked
 
 ON_TARGET, ON_EMBEDDED = "target", "embedded"
@@ -43,11 +46,12 @@ _UNREHEARSED = Problem(
 class RehearsalRequest:
     """What to rehearse: up to which version, and where: on the `target`, on an `embedded` server, or on a copy.
 
-    A copy is named by its URL.
+    A copy is named by its URL. `stats` are the sizes of the tables for which to estimate the durations.
     """
 
     on: str = ON_TARGET
     target: Version | None = None
+    stats: Sizes | None = None
 
 
 def rehearse(
@@ -79,9 +83,11 @@ def _on_target(
         prepared = _prepared(request, locked, settings)
         if (settings.require_approval or locked.history.requires_approval) and prepared.steps:
             raise PlanRefused([_UNREHEARSED])
+        here = sizes.read(locked.connection) if request.stats else None
         rehearser = Rehearser(locked.connection, locked.session, limits, on_event)
         steps = rehearser.run_and_roll_back(prepared.steps)
-        return _result(ON_TARGET, locked.connection, prepared, rehearser, steps)
+        result = _result(ON_TARGET, locked.connection, prepared, rehearser, steps)
+        return estimated(result, here, request.stats) if here and request.stats else result
 
 
 def _on_embedded(
@@ -108,6 +114,7 @@ def _on_copy(
     limits = Limits(settings.lock_timeout, settings.statement_timeout, lock_retries=0)
     connection, history = locked.connection, locked.history
     prepared = _prepared(request, locked, settings)
+    here = sizes.read(connection) if request.stats else None
     rehearser = Rehearser(connection, locked.session, limits, on_event)
     steps: Sequence[RehearsedStep] = ()
     if prepared.steps:
@@ -115,7 +122,8 @@ def _on_copy(
         connection.run(history.records.run_start([step.step for step in prepared.steps], locked.lock.pid))
         steps = rehearser.run(prepared.steps, lambda step: _record(locked, step))
         connection.run(history.records.run_end.text)
-    return _result(on, connection, prepared, rehearser, steps)
+    result = _result(on, connection, prepared, rehearser, steps)
+    return estimated(result, here, request.stats) if here and request.stats else result
 
 
 def _prepared(request: RehearsalRequest, locked: Locked, settings: Settings) -> Prepared:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmigrate.locks import Mode
-from sqlmigrate.locks.effects import Doing, Effects, Effort, Subject, TakenLock, TouchedRows
+from sqlmigrate.locks.effects import Doing, Effects, Effort, StandingRelation, TakenLock, TouchedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -104,11 +104,11 @@ class Observer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.standing: dict[int, Subject] = {}
+        self.standing: dict[int, StandingRelation] = {}
         self._nodes: dict[int, int] = {}
         self._messages: list[str] = []
         for oid, name, plain, kind, parent, node in self._read(_STANDING) or ():
-            self.standing[oid] = Subject(name, plain, kind, parent or "")
+            self.standing[oid] = StandingRelation(name, plain, kind, parent or "")
             self._nodes[oid] = node
         self._modes: dict[int, Mode] = {}
         self._counters: dict[int, tuple[int, ...]] = {}
@@ -238,7 +238,7 @@ class Observer:
 
     def _efforts(self, tag: str, seen: Sequence[_Seen]) -> tuple[set[str], list[Effort]]:
         """Returns the tables that were made empty, and the work on the others."""
-        named: dict[str, list[Subject]] = {}
+        named: dict[str, list[StandingRelation]] = {}
         methods = {(row.name, row.table): row.method for row in seen if row.table}
         for row in {row.oid: row for row in seen if row.oid in self.standing}.values():
             subject = self.standing[row.oid]

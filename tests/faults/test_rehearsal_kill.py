@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import time
 
 import pytest
 
 from tests.faults.rehearsal import SHOP, state
+from tests.faults.test_kill import doomed
 from tests.polling import LIMIT, until
 from tests.project import Project
 
+REHEARSE = ("rehearse", "--on", "target", "--yes")
 CHANGES = """
 insert into orders (amount) select g from generate_series(1, 20000) g;
 select setval('numbers', 5000);
@@ -27,31 +27,32 @@ drop table notes;
 """
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.long)])
-@pytest.mark.parametrize("victim", ["client", "backend"])
-def test_a_killed_rehearsal_leaves_the_target_as_it_was(project: Project, times: int, victim: str) -> None:
+@pytest.fixture
+def shop(project: Project) -> Project:
     project.add(1, SHOP)
     project.migrator().migrate()
     project.add(2, CHANGES)
-    before = state(project)
-    chance, killed = random.Random(7), 0
+    return project
+
+
+@pytest.mark.parametrize("times", [4, pytest.param(50, marks=pytest.mark.long)])
+def test_a_killed_rehearsal_leaves_the_target_as_it_was(shop: Project, times: int) -> None:
+    before = state(shop)
+    chance = random.Random(7)
+    codes = []
     for _ in range(times):
-        running = project.start("rehearse", "--on", "target", "--yes")
-        until(lambda running=running: project.backends("xact_start is not null") or running.poll() is not None)  # type: ignore[misc]  # bound now
-        time.sleep(chance.random() * 0.3)
-        killed += _kill(project, running, victim)
-        running.communicate(timeout=LIMIT)
-        until(lambda: not project.backends("true"))
-        assert state(project) == before
-    assert killed > times / 2
+        codes.append(doomed(shop, chance.randint(1, 60), chance.choice(["due", "sent"]), REHEARSE))
+        until(lambda: not shop.backends("true"))
+        assert state(shop) == before
+    assert codes.count(-signal.SIGKILL) > 0.9 * times
 
 
-def _kill(project: Project, running: subprocess.Popen[str], victim: str) -> bool:
-    """Kills the client, or ends its backends; returns whether it was still running."""
-    was_running = running.poll() is None
-    if victim == "client":
-        running.send_signal(signal.SIGKILL)
-    else:
-        for pid in project.backends("application_name like 'sqlmigrate%'"):
-            project.query(f"select pg_terminate_backend({pid})")
-    return was_running
+def test_a_rehearsal_whose_backend_is_terminated_leaves_the_target_as_it_was(shop: Project) -> None:
+    before = state(shop)
+    shop.add(3, "select pg_sleep(120);")
+    running = shop.start(*REHEARSE)
+    until(lambda: shop.backends("query like '%pg_sleep%'"))
+    shop.query("select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(120)%'")
+    running.communicate(timeout=LIMIT)
+    assert running.returncode == 1
+    assert state(shop) == before

@@ -103,7 +103,8 @@ def test_a_sequence_that_a_statement_cannot_use_stays_available(shop: Project) -
     assert happens(lambda: bool(shop.backends("query like '%pg_sleep%'")))
     with psycopg.connect(shop.database) as other:
         other.execute("set lock_timeout = '500ms'; select nextval('numbers')")
-    assert running.wait(LIMIT) == 0
+    running.communicate(timeout=LIMIT)
+    assert running.returncode == 0
 
 
 def test_a_statement_that_needs_the_sequence_of_another_role_is_left_out(shop: Project) -> None:
@@ -213,3 +214,53 @@ def test_a_transaction_with_an_isolation_level_can_be_rehearsed_on_a_copy(shop: 
 def test_copy_freeze_can_be_rehearsed_on_a_copy(shop: Project, copy: str) -> None:
     shop.add(2, "create table fresh (a int);\ncopy fresh from stdin (freeze);\n1\n\\.\n")
     assert shop.cli("rehearse", "--on", copy, "--yes").returncode == 0
+
+
+def test_statistics_contain_sizes_and_no_data(shop: Project) -> None:
+    shop.query("insert into orders (amount) values (123456789)", "analyze")
+    run = shop.cli("stats", "--out", str(shop.root / "stats.json"))
+    assert run.returncode == 0
+    assert "101 rows  orders" in run.stdout.replace("public.", "")
+    text = (shop.root / "stats.json").read_text()
+    assert "123456789" not in text
+    (orders,) = (table for table in json.loads(text)["tables"] if table["name"] == "public.orders")
+    assert (orders["rows"], orders["row_width"]) == (101, 8)
+    assert orders["bytes"] > 0
+    assert [(index["name"], index["method"]) for index in orders["indexes"]] == [("orders_pkey", "btree")]
+
+
+def test_statistics_turn_durations_into_estimates(shop: Project) -> None:
+    shop.query("insert into archive (order_id) select g from generate_series(1, 20000) g", "analyze")
+    stats = shop.root / "stats.json"
+    shop.cli("stats", "--out", str(stats))
+    stats.write_text(stats.read_text().replace('"rows": 20000', '"rows": 2000000'))
+    shop.add(2, "alter table archive alter order_id type text;\nalter table lines add note text;")
+    run = shop.cli("rehearse", "--on", "target", "--yes", "--stats", str(stats))
+    assert run.returncode == 0
+    assert "blocks reads and writes; readers and writers wait" in run.stdout
+    assert "for 20,000 rows of archive in the rehearsal, 10 times the work" in run.stdout
+    data = json.loads(shop.cli("rehearse", "--on", "target", "--yes", "--stats", str(stats), "--format", "json").stdout)
+    first, second = data["rehearsal"]["steps"][0]["transactions"][0]["statements"]
+    assert 2.9 < first["estimate"]["high_ms"] / first["estimate"]["low_ms"] < 3.1
+    assert first["locks_held"]["high_ms"] >= first["estimate"]["high_ms"]
+    assert second["estimate"]["ground"].endswith("no table was read as a whole")
+    markdown = shop.cli("rehearse", "--on", "target", "--yes", "--stats", str(stats), "--format", "markdown").stdout
+    assert "readers and writers wait" in markdown
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "it is not JSON"),
+        ("{}", "is not a statistics file"),
+        ('{"stats": 2}', "is not a statistics file"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_without_statistics_is_refused(shop: Project, content: str | None, says: str) -> None:
+    path = shop.root / "stats.json"
+    if content is not None:
+        path.write_text(content)
+    run = shop.cli("rehearse", "--stats", str(path))
+    assert run.returncode == 2
+    assert says in run.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlmigrate.locks.effects import Effects, TakenLock
-    from sqlmigrate.planning.rehearsed import Rehearsal, RehearsedStatement, RehearsedStep
+    from sqlmigrate.planning.rehearsed import Estimate, Rehearsal, RehearsedStatement, RehearsedStep
 
 Json = dict[str, object]
 
@@ -47,6 +47,17 @@ def _statement(statement: RehearsedStatement) -> Json:
         "left_out": statement.skipped,
         "error": statement.failed,
         **({} if statement.effects is None else _effects(statement.effects)),
+        **({} if statement.estimate is None else {"estimate": _estimate(statement.estimate)}),
+        **({} if statement.wait is None else {"locks_held": _estimate(statement.wait)}),
+    }
+
+
+def _estimate(estimate: Estimate) -> Json:
+    is_known = estimate.low_ms is not None and estimate.high_ms is not None
+    return {
+        "low_ms": round(estimate.low_ms or 0) if is_known else None,
+        "high_ms": round(estimate.high_ms or 0) if is_known else None,
+        "ground": estimate.ground,
     }
 
 

@@ -41,15 +41,20 @@ def _row(statement: RehearsedStatement) -> str:
         )
         return f"| {statement.location.line} | {code(statement.sql)} | – | – | {end} |"
     took = escaped(phrases.measured(statement))
+    if statement.estimate is not None:
+        took += f"; estimate: {escaped(phrases.spread(statement.estimate))} ({escaped(statement.estimate.ground)})"
     effects = statement.effects
     work = "; ".join(map(escaped, phrases.work(effects)))
-    return f"| {statement.location.line} | {code(statement.sql)} | {took} | {_locks(effects)} | {work or '–'} |"
+    return (
+        f"| {statement.location.line} | {code(statement.sql)} | {took} | {_locks(statement, effects)} | {work or '–'} |"
+    )
 
 
-def _locks(effects: Effects) -> str:
+def _locks(statement: RehearsedStatement, effects: Effects) -> str:
     locks = [
         f"{lock.mode.value} on {code(phrases.name(lock.subject.name))}"
         + (f" **{lock.mode.effect}**" if lock.mode.blocks_writes else "")
+        + (f", {waiting}" if (waiting := phrases.waiters(lock, statement.wait)) else "")
         for lock in phrases.shown_locks(effects)
     ]
     return "; ".join(locks) or "–"

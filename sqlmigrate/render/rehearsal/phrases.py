@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.locks.effects import Effects, Effort, TakenLock, TouchedRows
-    from sqlmigrate.planning.rehearsed import Rehearsal, RehearsedStatement
+    from sqlmigrate.planning.rehearsed import Estimate, Rehearsal, RehearsedStatement
 
 _UNITS = (("B", 1), ("kB", 1024), ("MB", 1024**2), ("GB", 1024**3), ("TB", 1024**4))
 # What CREATE INDEX and others do to the locks of indexes blocks nobody who is not already blocked on the table.
@@ -80,6 +80,31 @@ def measured(statement: RehearsedStatement) -> str:
     if effects is None:
         return ""
     return took(effects.ms) + (f", {size(effects.wal)} WAL" if effects.wal else "")
+
+
+def spread(estimate: Estimate) -> str:
+    """Returns a range of durations: `6.0 to 18 min`, `under 0.1 s`, `an unknown time`."""
+    if estimate.low_ms is None or estimate.high_ms is None:
+        return "an unknown time"
+    low, high = estimate.low_ms / 1000, estimate.high_ms / 1000
+    if high < 0.1:
+        return "under 0.1 s"
+    if high < 1:
+        return f"{estimate.low_ms:.0f} to {estimate.high_ms:.0f} ms"
+    unit, length = ("h", 3600) if high >= 7200 else ("min", 60) if high >= 120 else ("s", 1)
+    return f"{_number(low / length)} to {_number(high / length)} {unit}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def waiters(lock: TakenLock, wait: Estimate | None) -> str:
+    """Returns who waits for a lock, and how long; an empty text if nobody does, or it is not known."""
+    if wait is None or not lock.mode.blocks_writes:
+        return ""
+    who = "readers and writers wait" if lock.mode.blocks_reads else "writers wait"
+    return f"{who} {spread(wait)}"
 
 
 def sentence(result: Rehearsal) -> str:

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate.render.escape import in_line
-from sqlmigrate.render.phrases import DOING, listed, named
+from sqlmigrate.render.phrases import DOING, count, listed, named
 from sqlmigrate.render.rehearsal import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.locks.effects import TakenLock
-    from sqlmigrate.planning.rehearsed import Rehearsal, RehearsedStatement, RehearsedStep, RehearsedTransaction
+    from sqlmigrate.planning.rehearsed import (
+        Estimate,
+        Rehearsal,
+        RehearsedStatement,
+        RehearsedStep,
+        RehearsedTransaction,
+    )
+    from sqlmigrate.server.sizes import Sizes, TableSize
 
 _INDENT = " " * 7
 
@@ -53,12 +60,29 @@ def _statement(statement: RehearsedStatement) -> Iterator[str]:
     if statement.failed:
         yield style(f"{_INDENT}failed: {in_line(statement.failed)}", fg="red")
     if statement.effects is not None:
-        yield from (f"{_INDENT}{_lock(lock)}" for lock in phrases.shown_locks(statement.effects))
+        yield from (f"{_INDENT}{_lock(lock, statement.wait)}" for lock in phrases.shown_locks(statement.effects))
         yield from (f"{_INDENT}{in_line(work)}" for work in phrases.work(statement.effects))
+    if statement.estimate is not None:
+        shown = f"estimate: {phrases.spread(statement.estimate)} ({statement.estimate.ground})"
+        yield style(f"{_INDENT}{in_line(shown)}", fg="cyan")
 
 
-def _lock(lock: TakenLock) -> str:
+def stats(sizes: Sizes) -> str:
+    """Returns a line for each table, the largest first."""
+    tables = sorted(sizes.tables.values(), key=lambda table: (-table.bytes, table.name))
+    lines = [f"  {phrases.size(table.bytes):>8}  {_rows(table):>16}  {in_line(table.name)}" for table in tables]
+    total = sum(table.bytes for table in tables)
+    return "\n".join([*lines, f"{count(tables, 'table')}, {phrases.size(total)}, in {in_line(sizes.database)}"])
+
+
+def _rows(table: TableSize) -> str:
+    return "rows unknown" if table.rows is None else f"{table.rows:,.0f} rows"
+
+
+def _lock(lock: TakenLock, wait: Estimate | None) -> str:
+    waiting = phrases.waiters(lock, wait)
     effect = f"→ {lock.mode.value} on {in_line(phrases.name(lock.subject.name))}: {lock.mode.effect}"
+    effect += f"; {waiting}" if waiting else ""
     if lock.mode.blocks_writes:
         return style(effect, fg="red" if lock.mode.blocks_reads else "yellow")
     return style(effect, dim=True)
