@@ -264,3 +264,16 @@ def test_a_file_without_statistics_is_refused(shop: Project, content: str | None
     run = shop.cli("rehearse", "--stats", str(path))
     assert run.returncode == 2
     assert says in run.stderr
+
+
+def test_the_page_shows_what_the_text_shows(shop: Project) -> None:
+    shop.add(2, "alter table archive alter order_id type text;\nselect '<b>';\nvacuum;")
+    shop.cli("stats", "--out", str(shop.root / "stats.json"))
+    page = shop.root / "page.html"
+    run = shop.cli("rehearse", "--on", "target", "--yes", "--stats", str(shop.root / "stats.json"), "--html", str(page))
+    assert run.returncode == 0
+    text = page.read_text()
+    assert '<span class="mode">ACCESS EXCLUSIVE</span> on <code>archive</code>' in text
+    for shown in ("rewrites archive", "cannot run inside a transaction block", "an unknown time", "&lt;b&gt;"):
+        assert shown in text
+    assert "<b>';" not in text

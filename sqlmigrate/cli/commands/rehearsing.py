@@ -30,8 +30,9 @@ _QUESTIONS = {
     help="Where to run them: an embedded server, the target itself, or a copy of it.  [default: embedded]",
 )
 @click.option("--stats", metavar="FILE", type=click.Path(), help="Estimate the durations for a file of `stats`.")
+@click.option("--html", metavar="FILE", type=click.Path(), help="Also write an HTML page.")
 @yes_option
-def rehearse(app: App, target: Version | None, place: str, stats: str | None, yes: bool) -> None:
+def rehearse(app: App, target: Version | None, place: str, stats: str | None, html: str | None, yes: bool) -> None:
     """Run the pending migrations before the real run; show the locks, the work and the duration of each statement."""
     from sqlmigrate.planning import stats_file
     from sqlmigrate.scratch.rehearsing import RehearsalRequest
@@ -47,6 +48,10 @@ def rehearse(app: App, target: Version | None, place: str, stats: str | None, ye
 
         return markdown.rehearsal(result)
 
+    if html:
+        from sqlmigrate.render import html as pages  # loads jinja2
+
+        app.save(html, pages.rehearsal(result))
     app.show(lambda to: to.rehearsal(result), in_markdown)
     if result.failure:
         raise result.failure
