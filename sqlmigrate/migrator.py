@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigurationError, PlanRefused
 from sqlmigrate.execution.runner import Runner, checked
@@ -29,22 +29,17 @@ if TYPE_CHECKING:
     from sqlmigrate.metrics.exporter import Exporter
     from sqlmigrate.model import Applied, Holder, MigrationStatus, Version
     from sqlmigrate.planning.activity import Activity
+    from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
+    from sqlmigrate.scratch.rehearsing import RehearsalRequest
+    from sqlmigrate.server.sizes import Sizes
     from sqlmigrate.target import Opened
 
 # Modules that only some commands need are imported there: `check` and `status` are started often, and take little
 # longer than reading the files and the rows.
-
-
-class Detail(NamedTuple):
-    """The status of a migration, its log entries, and the number of statements and segments of its up file."""
-
-    standing: MigrationStatus
-    log: tuple[LogEntry, ...]
-    statements: int
-    segments: int
 
 
 class Migrator(Proofs):
@@ -179,15 +174,24 @@ class Migrator(Proofs):
         """
         self._runner.approve(file)
 
-    def rehearse(self) -> Run:
-        """Runs the pending migrations in one transaction and rolls it back.
+    def rehearse(self, request: RehearsalRequest | None = None) -> Rehearsal:
+        """Runs the pending migrations and observes each statement: on the target, and rolls them back, or on a copy.
 
-        An event reports each statement that cannot run inside a transaction block, and is therefore skipped.
+        An event reports each statement that is left out because PostgreSQL could not roll it back.
 
         Raises:
-            ScriptError: A migration would fail; the error has its location.
+            PlanRefused: The plan has errors, or the target requires an approval.
         """
-        return self._runner.rehearse()
+        from sqlmigrate.scratch.rehearsing import RehearsalRequest, rehearse
+
+        return rehearse(request or RehearsalRequest(), self._target, self._settings, self._on_event)
+
+    def stats(self) -> Sizes:
+        """Returns the sizes of the tables, for estimates: rows, bytes and indexes, but no data."""
+        from sqlmigrate.server import sizes
+
+        with self._target.opened() as opened:
+            return sizes.read(opened.connection)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -205,6 +209,8 @@ class Migrator(Proofs):
         Raises:
             PlanRefused: The version does not exist.
         """
+        from sqlmigrate.planning.detail import detail
+
         version = as_version(version)
         with self._target.opened() as opened:
             every = self._statuses(opened)
@@ -212,7 +218,7 @@ class Migrator(Proofs):
             if not statuses and version is not None:
                 raise PlanRefused([planner.unknown_version(version, every)], prevents_run=False)
             entries = log.by_migration(*opened, "" if version is None else str(version))
-            return [_detail(status, entries[status.id]) for status in statuses]
+            return [detail(status, entries[status.id]) for status in statuses]
 
     def _statuses(self, opened: Opened) -> list[MigrationStatus]:
         """Returns the statuses, and warns of a run in progress if a migration is unfinished."""
@@ -386,11 +392,6 @@ class Migrator(Proofs):
         from sqlmigrate.metrics.exporter import Exporter
 
         return Exporter(self._target, self._settings.dir, self._on_event)
-
-
-def _detail(status: MigrationStatus, log: Sequence[LogEntry]) -> Detail:
-    script = source.read(status.migration.up) if status.migration else None
-    return Detail(status, tuple(log), script.statements if script else 0, len(script.segments) if script else 0)
 
 
 def _rollback(to: Version | str | None, steps: int | None) -> PlanRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sqlmigrate.cli.alertagent import Main
-from sqlmigrate.cli.commands import embedded, inspecting, linting, repairing, running, shell, writing
+from sqlmigrate.cli.commands import embedded, inspecting, linting, rehearsing, repairing, running, shell, writing
 from sqlmigrate.version import __version__
 
 _EPILOG = """\b
@@ -27,6 +27,7 @@ def main() -> None:
 
 main.add("Writing", writing.COMMANDS)
 main.add("Running", running.COMMANDS)
+main.add("Rehearsing", rehearsing.COMMANDS)
 main.add("Inspecting", inspecting.COMMANDS)
 main.add("Repairing", repairing.COMMANDS)
 main.add("Other", (*linting.COMMANDS, *embedded.COMMANDS, *shell.COMMANDS))

@@ -315,7 +315,19 @@ _COMMANDS = {option.name: option.commands for option in OPTIONS if option.comman
 # Commands whose result does not contain the problems of the files, and whose migrator does not warn of them.
 _SILENT_ON_FILES = ("baseline", "repair", "renumber", "generate")
 # Commands whose only effect is their result: they fail if it cannot be written.
-_READING = ("status", "info", "check", "drift", "validate", "plan", "history", "lock-status", "metrics")
+_READING = (
+    "rehearse",
+    "stats",
+    "status",
+    "info",
+    "check",
+    "drift",
+    "validate",
+    "plan",
+    "history",
+    "lock-status",
+    "metrics",
+)
 # Commands that do not connect to a database.
 _ON_FILES = ("generate", "init")
 

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.migrator import Detail
     from sqlmigrate.model import Health, Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.activity import Activity
+    from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.scratch.drift import Drift
     from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
+    from sqlmigrate.server.sizes import Sizes
 
 Rendered_co = TypeVar("Rendered_co", covariant=True)
 
@@ -40,7 +42,9 @@ class Renderer(Protocol[Rendered_co]):
     def run(self, result: Run, empty: Sequence[str] = ..., /) -> Rendered_co: ...
     def redone(self, result: Run, /) -> Rendered_co: ...
     def baseline(self, result: Run, /) -> Rendered_co: ...
-    def rehearsal(self, result: Run, /) -> Rendered_co: ...
+    def dry_run(self, result: Rehearsal, /) -> Rendered_co: ...
+    def rehearsal(self, result: Rehearsal, /) -> Rendered_co: ...
+    def stats(self, result: Sizes, /) -> Rendered_co: ...
     def round_trip(self, result: RoundTrip, /) -> Rendered_co: ...
     def drift(self, result: Drift, /) -> Rendered_co: ...
     def plan(

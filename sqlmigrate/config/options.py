@@ -34,8 +34,8 @@ CONNECTION, PROJECT, RUN, OUTPUT = "Connection", "Project", "Run", "Output"
 RUNS = ("migrate", "rollback", "redo")
 LOG_LEVELS = ("error", "warning", "info", "debug")
 LINT_LEVELS = ("error", "warning", "notice", "info")
-_REHEARSING = (*RUNS, "validate")
-_LOCKING = (*RUNS, "validate", "approve", "baseline", "repair", "cleanup")
+_REHEARSING = (*RUNS, "validate", "rehearse")
+_LOCKING = (*RUNS, "validate", "rehearse", "approve", "baseline", "repair", "cleanup")
 _INSPECTING = (
     "plan",
     "approve",
@@ -48,7 +48,7 @@ _INSPECTING = (
     "lock-status",
     "force-unlock",
 )
-_WITH_FILES = (*RUNS, *_INSPECTING, "baseline", "repair", "generate", "renumber")
+_WITH_FILES = (*RUNS, *_INSPECTING, "rehearse", "baseline", "repair", "generate", "renumber")
 
 OPTIONS = (
     Option(

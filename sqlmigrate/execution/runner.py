@@ -1,4 +1,4 @@
-"""Plans, checks and runs a request: the steps that `run`, `rehearse`, `review` and `approve` share."""
+"""Plans, checks and runs a request: the steps that `run`, `review` and `approve` share."""
 
 from __future__ import annotations
 
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
 # The executor and its modules are imported only if steps are run: a run that applies nothing is started often, and
 # takes little longer than reading the files and the rows.
-
-_UNREHEARSED = Problem(
-    "not-approved",
-    "a rehearsal runs migrations that are not approved, and PostgreSQL cannot roll back every effect of a migration",
-    hint="rehearse on a copy of this database",
-)
 
 
 class Approvable(NamedTuple):
@@ -181,27 +175,6 @@ class Runner:
                 error.hint = f"{error.hint}\n{state}: `sqlmigrate migrate` applies what is pending".lstrip()
             raise
         return second._replace(duration_ms=first.duration_ms + second.duration_ms)
-
-    def rehearse(self) -> Run:
-        """Runs the pending migrations in a transaction that is rolled back.
-
-        Raises:
-            PlanRefused: The plan has errors, or the settings require an approval.
-            ScriptError: A migration would fail.
-        """
-        from sqlmigrate.execution.envelope import Limits
-        from sqlmigrate.execution.rehearsal import rehearse
-
-        limits = Limits(self._settings.lock_timeout, self._settings.statement_timeout, lock_retries=0)
-        files = self._find()
-        with self._target.locked() as locked:
-            plan = plan_for(PlanRequest(Action.APPLY), files, locked.rows)
-            if self._requires_approval(locked) and plan.steps:
-                raise PlanRefused([_UNREHEARSED])
-            prepared = self._prepared(locked, plan)
-            checked(prepared.plan)
-            rehearse(locked.connection, locked.session, prepared.steps, limits, self._on_event)
-            return Run(plan.migrations, plan.problems)
 
     def plan(self, request: PlanRequest) -> Plan:
         """Returns the plan that `run` would run, with the problems of its scripts."""

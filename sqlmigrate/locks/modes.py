@@ -36,6 +36,13 @@ class Mode(Enum):
         """Whether INSERT, UPDATE and DELETE wait: they take ROW EXCLUSIVE."""
         return self >= Mode.SHARE
 
+    @property
+    def effect(self) -> str:
+        """Which operations of others the mode blocks, in words."""
+        if self.blocks_reads:
+            return "blocks reads and writes"
+        return "blocks writes" if self.blocks_writes else "blocks neither reads nor writes"
+
     def __lt__(self, other: Mode) -> bool:
         return self.number < other.number
 

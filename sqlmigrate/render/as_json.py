@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Example, Rule
-    from sqlmigrate.migrator import Detail
     from sqlmigrate.model import Health, Holder, Location, MigrationStatus, Plan, Problem, Run, Step
     from sqlmigrate.planning.activity import Activity
+    from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.scratch.drift import Drift
     from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
+    from sqlmigrate.server.sizes import Sizes
 
 VERSION = 1
 
@@ -50,7 +52,26 @@ def run(result: Run, _: Sequence[str] = ()) -> Json:
     return {"steps": steps, "problems": [problem(warning) for warning in result.warnings], **backup}
 
 
-baseline = rehearsal = redone = run
+baseline = redone = run
+
+
+def dry_run(result: Rehearsal) -> Json:
+    """Returns `steps` and `problems`: `validate --dry-run`."""
+    return {"steps": [_step(step.step) for step in result.steps], "problems": [*map(problem, result.warnings)]}
+
+
+def rehearsal(result: Rehearsal) -> Json:
+    """Returns `rehearsal`, with each statement, and `problems`."""
+    from sqlmigrate.render.rehearsal import data
+
+    return {**data.rehearsal(result), "problems": [*map(problem, result.warnings)]}
+
+
+def stats(result: Sizes) -> Json:
+    """Returns the content of the file of `stats`."""
+    from sqlmigrate.planning.stats_file import document
+
+    return document(result)
 
 
 def round_trip(result: RoundTrip) -> Json:

@@ -13,6 +13,7 @@ from sqlmigrate.errors import ConfigurationError
 from sqlmigrate.render import summary, waves
 from sqlmigrate.render.escape import in_line, visible
 from sqlmigrate.render.phrases import DOING, took, when
+from sqlmigrate.render.rehearsal import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from sqlmigrate.locks import TableLock
+    from sqlmigrate.locks.effects import TakenLock
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.review import Review, ReviewedStep
     from sqlmigrate.render.summary import Excerpt, TransactionExcerpt
 
@@ -44,6 +47,11 @@ def review(made: Review) -> str:
     """
     functions = {"summary": summary, "lines": _highlighter(), "excerpts": _excerpts, "waves": waves}
     return page("review.html.j2", ["review.css"], made=made, doing=DOING, **functions)
+
+
+def rehearsal(result: Rehearsal) -> str:
+    """Returns the page of a rehearsal."""
+    return page("rehearsal.html.j2", ["review.css"], result=result, phrases=phrases)
 
 
 def page(template: str, styles: Sequence[str], **values: object) -> str:
@@ -75,7 +83,7 @@ def _excerpts(step: ReviewedStep) -> list[TransactionExcerpt]:
     return list(summary.excerpts(step, _LINES, _LINES_OF_STEP))
 
 
-def _tone(locks: tuple[TableLock, ...]) -> str:
+def _tone(locks: Sequence[TableLock | TakenLock]) -> str:
     """Returns the CSS class that gives locks their colour."""
     mode = max((lock.mode for lock in locks), default=None)
     if mode is None or not mode.blocks_writes:

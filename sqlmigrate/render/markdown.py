@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.render import summary, waves
-from sqlmigrate.render.escape import in_line
+from sqlmigrate.render.escape import code, escaped
 from sqlmigrate.render.phrases import DOING, count
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ _LINES = 80
 _LINES_OF_STEP = 400
 # GitHub rejects a comment of more than 65,536 characters.
 _LENGTH = 65_000
-# Characters with a meaning in Markdown or HTML; an underscore has one only at the start or the end of a word.
-_SPECIAL = re.compile(r"[\\`*\[\]<>#|~&@:!$]|\b_|_\b")
 
 
 def review(made: Review) -> str:
@@ -51,13 +49,11 @@ def _way(rule: str, safer: Safer) -> Iterator[str]:
         head = f"Add for `{rule}`:" if safer.adds else f"Safer than `{rule}`:"
         yield f"{head}\n\n{_fenced(safer.script)}\n"
     if safer.advice:
-        yield f"Advice for `{rule}`: {_escaped(safer.advice)}\n"
+        yield f"Advice for `{rule}`: {escaped(safer.advice)}\n"
 
 
 def _finding(finding: Finding) -> str:
-    return (
-        f"| {_code(str(finding.location))} | {finding.level.value} | `{finding.rule}` | {_escaped(finding.message)} |"
-    )
+    return f"| {code(str(finding.location))} | {finding.level.value} | `{finding.rule}` | {escaped(finding.message)} |"
 
 
 def rules(families: Mapping[str, Sequence[Rule]]) -> str:
@@ -76,9 +72,9 @@ def rule(rule: Rule) -> str:
 
 def _page(made: Review, sql: list[str]) -> str:
     lines = [
-        f"## {_escaped(summary.title(made.request).capitalize())} of {_code(made.inputs['database'])}",
+        f"## {escaped(summary.title(made.request).capitalize())} of {code(made.inputs['database'])}",
         "",
-        f"{_escaped(summary.sentence(made))}.",
+        f"{escaped(summary.sentence(made))}.",
         "",
         *_table(made),
         *_section("Problems", map(_problem, made.plan.problems)),
@@ -94,7 +90,7 @@ def _page(made: Review, sql: list[str]) -> str:
 
 
 def _wave(wave: Wave) -> str:
-    return f"{_escaped(waves.members(wave))}{f' ({_escaped(wave.reason)})' if wave.reason else ''}"
+    return f"{escaped(waves.members(wave))}{f' ({escaped(wave.reason)})' if wave.reason else ''}"
 
 
 def _table(made: Review) -> list[str]:
@@ -106,10 +102,10 @@ def _table(made: Review) -> list[str]:
 def _row(step: ReviewedStep) -> str:
     migration = step.step.migration
     mode = summary.strongest(step)
-    blocks = summary.effect(mode).removeprefix("blocks ") if mode and mode.blocks_writes else "nobody"
+    blocks = mode.effect.removeprefix("blocks ") if mode and mode.blocks_writes else "nobody"
     undone = summary.undone(step).replace("no", "**no**")
     action = DOING[step.step.action]
-    return f"| {_code(migration.id)} | {_code(migration.name)} | {action} | {blocks} | {undone} |"
+    return f"| {code(migration.id)} | {code(migration.name)} | {action} | {blocks} | {undone} |"
 
 
 def _section(title: str, items: Iterator[str]) -> list[str]:
@@ -119,20 +115,20 @@ def _section(title: str, items: Iterator[str]) -> list[str]:
 
 def _blocked(table: BlockedTable) -> str:
     locations = "; ".join(
-        f"{_code(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.lines.items()
+        f"{code(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.lines.items()
     )
-    return f"{_code(table.relation)}: {table.mode.value} **{summary.effect(table.mode)}** ({locations})"
+    return f"{code(table.relation)}: {table.mode.value} **{table.mode.effect}** ({locations})"
 
 
 def _irreversible(step: ReviewedStep) -> str:
-    return f"{_code(step.step.migration.id)}: {'; '.join(map(_escaped, step.irreversible))}"
+    return f"{code(step.step.migration.id)}: {'; '.join(map(escaped, step.irreversible))}"
 
 
 def _hidden(made: Review) -> Iterator[str]:
     for step in summary.all_steps(made):
         for statement in summary.statements(step):
             if statement.hidden:
-                yield f"{_code(step.step.migration.id)} line {statement.line}: {_escaped(statement.hidden)}"
+                yield f"{code(step.step.migration.id)} line {statement.line}: {escaped(statement.hidden)}"
 
 
 def _linted(found: Sequence[Finding]) -> list[str]:
@@ -140,15 +136,15 @@ def _linted(found: Sequence[Finding]) -> list[str]:
 
 
 def _problem(problem: Problem) -> str:
-    location = f"{_code(str(problem.location))}: " if problem.location else ""
-    hint = f" → {_escaped(problem.hint)}" if problem.hint else ""
-    return f"**{problem.level.value}**: {location}{_escaped(problem.message)}{hint}"
+    location = f"{code(str(problem.location))}: " if problem.location else ""
+    hint = f" → {escaped(problem.hint)}" if problem.hint else ""
+    return f"**{problem.level.value}**: {location}{escaped(problem.message)}{hint}"
 
 
 def _sql(step: ReviewedStep) -> Iterator[str]:
     transactions = summary.excerpts(step, _LINES, _LINES_OF_STEP)
     size = count(summary.statements(step), "statement")
-    yield f"<details><summary>{_code(step.step.migration.id)} {_code(step.step.path)}: {size}</summary>"
+    yield f"<details><summary>{code(step.step.migration.id)} {code(step.step.path)}: {size}</summary>"
     yield ""
     for transaction in transactions:
         yield from _transaction(transaction)
@@ -174,14 +170,3 @@ def _statement(excerpt: Excerpt) -> Iterator[str]:
 def _fenced(sql: str) -> str:
     fence = "`" * (max((len(run) for run in re.findall("`+", sql)), default=2) + 1)
     return "\n".join([fence.rjust(3, "`") + "sql", sql, fence.rjust(3, "`")])
-
-
-def _code(text: str) -> str:
-    """Returns any text as code; a code span in backticks cannot contain a pipe or a backtick in a table."""
-    return f"<code>{_escaped(text)}</code>"
-
-
-def _escaped(text: str) -> str:
-    """Returns the text without any meaning in Markdown; `@name` in it notifies nobody."""
-    escaped = _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", in_line(text))
-    return escaped.replace("&#64;", "&#64;<!-- -->")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlmigrate.model import Applied, Location, Problem, Step
+    from sqlmigrate.model import Applied, Location, Problem, RunSummary, Step
 
 DOING = {Action.APPLY: "apply", Action.ROLL_BACK: "roll back", Action.HOOK: "run"}
 
@@ -91,3 +91,13 @@ def prefix(location: Location | None) -> str:
 def hint_lines(hint: str) -> list[str]:
     """Returns the lines of a hint, each behind an arrow."""
     return [style(f"  → {line}", fg="cyan") for line in hint.splitlines()]
+
+
+def reached(summary: RunSummary | None) -> str:
+    """Returns how long a run took, and where the database is after it."""
+    if summary is None:
+        return ""
+    place = f"the database is at {summary.version}" if summary.version else "no version is applied"
+    is_single = summary.pending == 1
+    pending = f"{summary.pending} {'migration is' if is_single else 'migrations are'} pending"
+    return f" in {duration.shown(summary.duration_ms)}; {place}, {pending if summary.pending else 'nothing is pending'}"

@@ -63,7 +63,7 @@ def _head(file: PlanFile, host: str) -> Iterator[str]:
 
 def _blocked(made: Review) -> list[str]:
     tables = [
-        f"  {in_line(table.relation)}: {summary.effect(table.mode)} ({table.mode.value}), "
+        f"  {in_line(table.relation)}: {table.mode.effect} ({table.mode.value}), "
         + "; ".join(
             f"{in_line(step.migration.id)} line {', '.join(map(str, lines))}" for step, lines in table.lines.items()
         )
@@ -119,7 +119,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def _lock(lock: TableLock) -> str:
-    effect = f"→ {lock.mode.value} on {in_line(lock.relation)}: {summary.effect(lock.mode)}"
+    effect = f"→ {lock.mode.value} on {in_line(lock.relation)}: {lock.mode.effect}"
     effect += f"; {lock.work}" if lock.work else ""
     if lock.mode.blocks_writes:
         return style(effect, fg="red" if lock.mode.blocks_reads else "yellow")

@@ -96,13 +96,6 @@ def statements(step: ReviewedStep) -> list[ReviewedStatement]:
     return [statement for transaction in step.transactions for statement in transaction.statements]
 
 
-def effect(mode: Mode) -> str:
-    """Returns which operations of others a lock mode blocks."""
-    if mode.blocks_reads:
-        return "blocks reads and writes"
-    return "blocks writes" if mode.blocks_writes else "blocks neither reads nor writes"
-
-
 def undone(step: ReviewedStep) -> str:
     """Returns whether a step can be undone: `yes`, `no`, or `–` for a repeatable migration or a hook."""
     if step.irreversible:

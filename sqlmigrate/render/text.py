@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate.config import duration
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
 from sqlmigrate.model import Action, Health, ProblemLevel, State
-from sqlmigrate.render import differences, roundtrip, waves
+from sqlmigrate.render import differences, phrases, roundtrip, waves
 from sqlmigrate.render.phrases import DOING, count, failure, hint_lines, listed, marked, named, prefix, took, when
 
 if TYPE_CHECKING:
@@ -28,15 +27,17 @@ if TYPE_CHECKING:
     from sqlmigrate.lint import Finding
     from sqlmigrate.lint.fix import Fix
     from sqlmigrate.lint.rule import Rule
-    from sqlmigrate.migrator import Detail
-    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run, RunSummary
+    from sqlmigrate.model import Holder, MigrationStatus, Plan, Problem, Run
     from sqlmigrate.planning.activity import Activity
+    from sqlmigrate.planning.detail import Detail
     from sqlmigrate.planning.plan_file import PlanFile
+    from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.scratch.drift import Drift
     from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
+    from sqlmigrate.server.sizes import Sizes
 
 _COLOURS = {
     State.APPLIED: "green",
@@ -68,16 +69,7 @@ def _run(result: Run, what: str, empty: Sequence[str] = ()) -> str:
         return "\n".join([*warnings, _no_migrations(empty) if empty else "nothing to do"])
     done = style(f"{count(result.steps, 'migration')} {what}", fg="green")
     backup = [f"  backup: {result.backup.path}", f"  restore: {result.backup.restore}"] if result.backup else []
-    return "\n".join([*warnings, f"{done}{_reached(result.summary)}", *backup])
-
-
-def _reached(summary: RunSummary | None) -> str:
-    if summary is None:
-        return ""
-    place = f"the database is at {summary.version}" if summary.version else "no version is applied"
-    is_single = summary.pending == 1
-    pending = f"{summary.pending} {'migration is' if is_single else 'migrations are'} pending"
-    return f" in {duration.shown(summary.duration_ms)}; {place}, {pending if summary.pending else 'nothing is pending'}"
+    return "\n".join([*warnings, f"{done}{phrases.reached(result.summary)}", *backup])
 
 
 def redone(result: Run) -> str:
@@ -90,9 +82,23 @@ def baseline(result: Run) -> str:
     return style(f"{count(result.steps, 'migration')} marked as applied", fg="green")
 
 
-def rehearsal(result: Run) -> str:
-    """Returns how many migrations were rehearsed."""
+def dry_run(result: Rehearsal) -> str:
+    """Returns how many migrations were rehearsed: `validate --dry-run`."""
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
+
+
+def rehearsal(result: Rehearsal) -> str:
+    """Returns each rehearsed statement with its locks and its work."""
+    from sqlmigrate.render.rehearsal import text
+
+    return text.rehearsal(result)
+
+
+def stats(result: Sizes) -> str:
+    """Returns the largest tables first."""
+    from sqlmigrate.render.rehearsal import text
+
+    return text.stats(result)
 
 
 def round_trip(result: RoundTrip) -> str:

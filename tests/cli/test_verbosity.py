@@ -27,6 +27,8 @@ SILENT = {
 }
 ANSWERS = {
     "plan": ((), "create table t2"),
+    "rehearse": (("--on", "target", "--yes"), "create table t2"),
+    "stats": ((), "migrations_log"),
     "status": ((), "v1.0.0-001"),
     "info": (("v1.0.0-001",), "checksum"),
     "check": ((), "1 pending"),

@@ -26,8 +26,9 @@ from sqlmigrate.history.log import LogEntry, Pruned
 from sqlmigrate.lint import Finding, Level
 from sqlmigrate.lint.fix import Fix
 from sqlmigrate.lint.rules import FAMILIES, RULES
+from sqlmigrate.locks import Mode
+from sqlmigrate.locks.effects import Doing, Effects, Effort, StandingRelation, TakenLock, TouchedRows
 from sqlmigrate.metrics.families import up
-from sqlmigrate.migrator import Detail
 from sqlmigrate.model import (
     Action,
     Blocker,
@@ -44,14 +45,17 @@ from sqlmigrate.model import (
     Wave,
 )
 from sqlmigrate.planning.activity import ActiveRun, Activity, Position
+from sqlmigrate.planning.detail import Detail
 from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
 from sqlmigrate.planning.planner import statuses
+from sqlmigrate.planning.rehearsed import Estimate, Rehearsal, RehearsedStatement, RehearsedStep, RehearsedTransaction
 from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
 from sqlmigrate.render import as_json, phrases, progress, text
 from sqlmigrate.render.escape import printable
 from sqlmigrate.server import connection, conninfo
 from sqlmigrate.server.embedded import EmbeddedServer
+from sqlmigrate.server.sizes import IndexSize, Sizes, TableSize
 from tests.unit.samples import WHEN, failed, migration, partial, row, step, version
 
 PLACE = Location("m/a.sql", 3, 8, "select * frm t;")
@@ -158,9 +162,49 @@ ACTIVITY = Activity(
     "ACCESS EXCLUSIVE on orders",
     (BLOCKER,),
 )
+
+
+def rehearsal(*steps: Any) -> Rehearsal:
+    return Rehearsal("target", "shop on db:5432", 18, tuple(RehearsedStep(each, ()) for each in steps))
+
+
+ORDERS = StandingRelation("public.orders", "orders", "r")
+EFFECTS = Effects(
+    1234.5,
+    (TakenLock(ORDERS, Mode.ACCESS_EXCLUSIVE),),
+    (Effort(Doing.REWRITES, ORDERS), Effort(Doing.BUILDS, ORDERS, "x", "gin")),
+    (TouchedRows("public.orders", 5, 1),),
+    "ALTER TABLE",
+    None,
+    2**20,
+)
+SIZES = Sizes(
+    "shop", 18, "2026-01-01T00:00:00Z",
+    {"public.orders": TableSize("public.orders", 5e6, 2**30, 40, (IndexSize("orders_pkey", 2**20, "btree"),)),
+     "public.notes": TableSize("public.notes", None, 0)},
+)  # fmt: skip
+LONG = Estimate(360_000.0, 1_080_000.0, "12 ms for 5,000 rows of orders in the rehearsal, 300 times the work")
+STATEMENTS = (
+    RehearsedStatement(Location("m/a.sql", 1, 1), "alter table orders …", EFFECTS, estimate=LONG, wait=LONG),
+    RehearsedStatement(Location("m/a.sql", 2, 1), "vacuum", skipped="cannot run inside a transaction block"),
+    RehearsedStatement(Location("m/a.sql", 3, 1), "select 1 / 0", failed="division by zero"),
+)
+REHEARSAL = Rehearsal(
+    "embedded",
+    "shop on db:5432",
+    18,
+    (
+        RehearsedStep(
+            step(1), (RehearsedTransaction(STATEMENTS[:1]), RehearsedTransaction(STATEMENTS[1:], is_alone=True))
+        ),
+    ),
+    (ODD,),
+)
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
-    "rehearsal": [(Run((step(1), step(2))),)],
+    "dry_run": [(rehearsal(step(1), step(2)),)],
+    "rehearsal": [(REHEARSAL,), (rehearsal(),)],
+    "stats": [(SIZES,)],
     "redone": [(Run((step(1),)),), (Run(()),)],
     "baseline": [(Run((step(1),)),)],
     "plan": [
@@ -289,7 +333,7 @@ def test_every_event_is_tested() -> None:
         ("run", Run((step(1, Action.ROLL_BACK),), (ODD,)),
             "warning: a newer release was run [newer]\n1 migration rolled back"),
         ("baseline", Run((step(1), step(2))), "2 migrations marked as applied"),
-        ("rehearsal", Run((step(1),)), "1 pending migration rehearsed and rolled back"),
+        ("dry_run", rehearsal(step(1)), "1 pending migration rehearsed and rolled back"),
         ("plan", Plan(()), "nothing to do"),
         ("plan", Plan((step(1), step("views"))), "  apply      v1.0.0-001  step\n  apply      R__views"),
         ("plan", Plan((step(1, Action.ROLL_BACK),), (ODD,)),

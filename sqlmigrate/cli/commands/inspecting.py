@@ -91,8 +91,10 @@ def validate(app: App, dry_run: bool, roundtrip: bool, **linter_options: Any) ->
     if any(problem.level.value == "error" for problem in problems):
         sys.exit(1)
     if dry_run:
-        run = app.migrator.rehearse()
-        app.show(lambda to: to.rehearsal(run), is_answer=False)
+        rehearsal = app.migrator.rehearse()
+        if rehearsal.failure:
+            raise rehearsal.failure
+        app.show(lambda to: to.dry_run(rehearsal), is_answer=False)
 
 
 def _round_trip(app: App, request: linting.Request, *, dry_run: bool) -> NoReturn:

@@ -1,7 +1,6 @@
 """`--replay`: runs files on an embedded PostgreSQL, which reports what each statement does to existing tables.
 
-The server reports rewrites, scans and index builds at client_min_messages = debug1, and pg_locks shows the locks. The
-files run with all privileges of the embedded server.
+The files run with all privileges of the embedded server.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ from sqlmigrate.errors import StatementFailed
 from sqlmigrate.files import source
 from sqlmigrate.lint.replay.observation import Effect, Observation, recall, remember
 from sqlmigrate.lint.replay.sandbox import Sandbox, keys
+from sqlmigrate.locks.effects import Doing
 from sqlmigrate.model import Location, ServerReport
+from sqlmigrate.server.observer import Observer
 from sqlmigrate.server.session import client_state
 from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.scanner import statements
@@ -28,14 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.item import Item
     from sqlmigrate.sql.segments import Piece, Segment
 
-_SAID = (
-    ("rewrites", re.compile(r'rewriting table "(.+)"')),
-    ("scans", re.compile(r'verifying table "(.+)"')),
-    ("builds", re.compile(r'building index ".+" on table "(.+)"')),
-)
-_FOREIGN_KEY = re.compile(r'validating foreign key constraint "(.+)"')
-# TRUNCATE rebuilds the indexes of an empty table.
-_TRIFLING = re.compile(r"truncate\b", re.IGNORECASE)
+_DONE = {Doing.REWRITES: "rewrites", Doing.SCANS: "scans", Doing.BUILDS: "builds", Doing.CHECKS: "scans"}
 # Objects of the whole server remain when the files run again.
 _GLOBAL = re.compile(
     r"(?:alter\s+system|(?:create|drop|alter)\s+(?:database|tablespace|subscription))\b", re.IGNORECASE
@@ -46,13 +40,6 @@ _DUPLICATE = "42710"
 _MISSING = "42704"
 _SET = re.compile(r"set\b(?!\s+constraints)", re.IGNORECASE)
 _LISTEN = "set client_min_messages = debug1; set statement_timeout = '30s'"
-_RELATIONS = "select oid, relname from pg_catalog.pg_class where oid >= 16384 and relkind in ('r', 'p', 'm', 'f')"
-_LOCKS = (
-    "select relation from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid()"
-    " and locktype = 'relation' and mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock',"
-    " 'ShareLock')"
-)
-_TABLES = "select conrelid from pg_catalog.pg_constraint where contype = 'f' and conname = any(%(names)s)"
 
 
 class _CannotReplay(Exception):
@@ -201,13 +188,13 @@ class _FileRun:
             return self._failed(item, error)
         return Observation(self._start(item))
 
-    def _send(self, item: Item, copy: Piece | None) -> None:
+    def _send(self, item: Item, copy: Piece | None) -> bytes | None:
         if _GLOBAL.match(item.text):
-            return
+            return None
         self._connection.run(_LISTEN)
         blocks = list(self._opened.rows(copy)) if copy else []
-        for _ in self._connection.transmit(item.text, lambda _: blocks):
-            pass
+        *_, tag = (None, *(result.command for result in self._connection.transmit(item.text, lambda _: blocks)))
+        return tag
 
     def _start(self, item: Item) -> Location:
         return locate(self._path, item.text, 0, item.line, item.column)
@@ -222,31 +209,25 @@ class _Observed(_FileRun):
 
     def __init__(self, connection: Connection, path: str) -> None:
         super().__init__(connection, path)
-        self._before: dict[int, str] = dict(connection.rows(_RELATIONS))
-        self._said: list[str] = []
-        connection.on_notices = self._hear
+        self._observer = Observer(connection)
 
-    def _hear(self, notices: Sequence[tuple[str, str]]) -> None:
-        self._said += (message for severity, message in notices if severity == "DEBUG")
+    def _segment(self, segment: Segment) -> Iterator[Observation]:
+        self._observer.end()
+        return super()._segment(segment)
+
+    def _alone(self, item: Item, copy: Piece | None) -> Observation:
+        self._observer.end()
+        return super()._alone(item, copy)
 
     def _sent(self, item: Item, copy: Piece | None) -> Observation:
-        self._said.clear()
-        observed = super()._sent(item, copy)
-        if observed.failed is not None or _SET.match(item.text):
-            return observed
-        barred = {self._before[table] for (table,) in self._connection.rows(_LOCKS) if table in self._before}
-        effects = (
-            () if _TRIFLING.match(item.text) else tuple(effect for effect in self._effects() if effect.table in barred)
+        if _SET.match(item.text):
+            return super()._sent(item, copy)
+        try:
+            effects = self._observer.observe(lambda: self._send(item, copy))
+        except StatementFailed as error:
+            return self._failed(item, error)
+        barred = self._observer.barred()
+        seen = (
+            Effect(_DONE[work.doing], work.subject.plain) for work in effects.efforts if work.subject.name in barred
         )
-        return Observation(self._start(item), effects)
-
-    def _effects(self) -> Iterator[Effect]:
-        said = list(dict.fromkeys(self._said))
-        for message in said:
-            for what, pattern in _SAID:
-                if match := pattern.match(message):
-                    yield Effect(what, match[1])
-        keys = [match[1] for message in said if (match := _FOREIGN_KEY.match(message))]
-        for (table,) in self._connection.rows(_TABLES, {"names": keys}) if keys else ():
-            if table in self._before:
-                yield Effect("scans", self._before[table])
+        return Observation(self._start(item), tuple(dict.fromkeys(seen)))

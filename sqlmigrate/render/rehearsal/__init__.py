@@ -1,0 +1,1 @@
+"""Rehearsals as text, Markdown, an HTML page, and data for JSON."""
