@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlmigrate.lint.facts.signatures import Parameter, inputs, result, signature_type, types_of
@@ -30,6 +31,8 @@ _UNUSED = (
     "first release an application that no longer calls {0}, "
     "or create {0} again in the same transaction, with a compatible signature"
 )
+# A file has few functions of one name; more are not compared, so that the time grows as the file does.
+_OVERLOADS = 50
 # Languages whose functions do not resolve names by search_path.
 _COMPILED = ("c", "internal")
 
@@ -64,18 +67,21 @@ def _is_unused(case: Case, name: Name, types: list[str] | None) -> bool:
     """Whether this file has dropped the same function before, and IF EXISTS skips it, or has created it."""
     if types in _dropped_here(case, name):
         return bool(case.node.get("missing_ok"))
-    created = [body for body in case.state.run_on("CreateFunctionStmt", name[1]) if not body.get("replace")]
-    return any(qualified(body["funcname"]) == name and types_of(inputs(body)) == types for body in created)
+    return any(
+        not body.get("replace") and qualified(body["funcname"]) == name and types_of(inputs(body)) == types
+        for body in case.state.run_on("CreateFunctionStmt", name[1])[:_OVERLOADS]
+    )
 
 
 def _dropped_here(case: Case, name: Name) -> list[list[str] | None]:
     """Returns the argument types of the functions of a name that this file has dropped so far."""
-    return [
+    drops = (
         _argument_types(item["ObjectWithArgs"])
-        for body in case.state.run_on("DropStmt", name[1])
-        for item, dropped in zip(body["objects"], dropped_names(body), strict=True)
-        if body["removeType"] in ROUTINES and dropped == name
-    ]
+        for body in case.state.run_on("DropStmt", name[1])[:_OVERLOADS]
+        for item in body["objects"][:_OVERLOADS]
+        if "ObjectWithArgs" in item and qualified(item["ObjectWithArgs"]["objname"]) == name
+    )
+    return list(islice(drops, _OVERLOADS))
 
 
 def _is_replaced(case: Case, name: Name, types: list[str] | None, old: Node | None) -> Callable[[Catalog], bool]:
@@ -102,7 +108,7 @@ def _created_here(case: Case, name: Name) -> list[Node]:
     dropped = _dropped_here(case, name)
     return [
         body
-        for body in case.state.run_on("CreateFunctionStmt", name[1])
+        for body in case.state.run_on("CreateFunctionStmt", name[1])[:_OVERLOADS]
         if qualified(body["funcname"]) == name and types_of(inputs(body)) not in dropped and None not in dropped
     ]
 
@@ -110,7 +116,7 @@ def _created_here(case: Case, name: Name) -> list[Node]:
 def _has_result_of(case: Case, new: Node, old: Node) -> bool:
     """Whether the results have the same type, which this file may have renamed."""
     before, after = result(old), result(new)
-    renames = case.state.run_on("RenameStmt", after[0])
+    renames = case.state.run_on("RenameStmt", after[0])[:_OVERLOADS]
     is_renamed = any(rename.get("relation", {}).get("relname") == before[0] for rename in renames)
     return before == after or (is_renamed and before[1:] == after[1:])
 

@@ -98,12 +98,13 @@ def _is_replaced(case: Case, name: Name, trigger: str) -> Callable[[Catalog], bo
 
     Another table that has the name then is trusted to have the triggers that it needs, if it has any.
     """
+    stem = _VERSION.sub("", trigger)
 
     def has_version(table: Table) -> bool:
         if case.state.creates(table.created):  # another table took its name
             return bool(table.triggers)
-        new = (other for other in table.triggers if _created_here(case, other))
-        return trigger in table.triggers or any(_is_version(other, trigger) for other in new)
+        similar = (other for other in table.triggers if other.startswith(stem) and _created_here(case, other))
+        return trigger in table.triggers or any(_is_version(other, trigger) for other in similar)
 
     is_there = at_end(name, has_version)
     return lambda catalog: name in catalog.dropped or is_there(catalog)
