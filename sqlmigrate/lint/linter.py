@@ -19,7 +19,7 @@ from sqlmigrate.lint.finding import Finding, Level, Safer
 from sqlmigrate.lint.ignore import Covering, Ignore, ignores_in, ignores_within, unused
 from sqlmigrate.lint.reading import Routines, Unit, called, inner_statements, units
 from sqlmigrate.lint.replay.verdict import judged
-from sqlmigrate.lint.rule import END, Case, Hit, Rule, RulesByKind
+from sqlmigrate.lint.rule import END, Case, Hit, Rule
 from sqlmigrate.lint.rules import REMOVED, RULES
 from sqlmigrate.lint.safer.objects import still_needed
 from sqlmigrate.lint.safer.statements import safer_of
@@ -179,9 +179,13 @@ class _Selection:
 
             self._server = Replay()
         self.levels = {rule.name: options.levels.get(rule.name, rule.level) for rule in RULES}
-        enabled = [rule for rule in RULES if self._is_on(rule, options)]
-        self.on = {rule.name for rule in enabled}
-        self.rules = RulesByKind(enabled)
+        self.by_kind: dict[str, list[Rule]] = {}
+        self.on = set()
+        for rule in RULES:
+            if self._is_on(rule, options):
+                self.on.add(rule.name)
+                for kind in rule.on:
+                    self.by_kind.setdefault(kind, []).append(rule)
 
     def observed(self, moment: Moment, deployed: Sequence[str]) -> list[Observation]:
         """Returns what the embedded server observed in a migration; nothing without `replay`."""
@@ -212,6 +216,7 @@ class _FileLinter:
         self._state = state
         self._catalog = catalog
         self._selection = selection
+        self._rules = selection.by_kind if moment.linted else {}
         self._findings: dict[tuple[int, Finding], None] = {}
         self._unless: dict[Finding, Callable[[Catalog], bool]] = {}
         self._ignores: list[tuple[int, Ignore]] = []
@@ -274,8 +279,7 @@ class _FileLinter:
     def _run(self, statement: Statement) -> None:
         state, self._last = self._state, statement
         sort = state.enter(statement)
-        is_checked = self._moment.linted and statement.kind in self._selection.rules.kinds
-        if is_checked or changes_schema(statement.kind):
+        if statement.kind in self._rules or changes_schema(statement.kind):
             self._step(statement)
         for inner, hidden in self._blocks(statement):
             for inner_statement in inner:
@@ -323,7 +327,7 @@ class _FileLinter:
         return self._catalog.resolve(relation(node)) if isinstance(node, dict) and "relname" in node else _NOWHERE
 
     def _look(self, kind: str, node: Node, statement: Statement, name: tuple[str, str]) -> None:
-        rules = self._selection.rules.of(kind, node) if self._moment.linted else ()
+        rules = self._rules.get(kind)
         if not rules:
             return
         case = Case(kind, node, statement, name, self._catalog, self._state, *self._selection.settings)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlmigrate.lint.finding import Decider, Level
-from sqlmigrate.sql.tree import words_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlmigrate.lint.finding import Safer
     from sqlmigrate.lint.schema.catalog import Catalog, Creation, Name, Table
@@ -106,9 +105,7 @@ def _described_only(_: Case) -> Iterable[Hit]:
 class Rule:
     """A rule: what `check` yields becomes findings with the rule's name and level.
 
-    `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. `needs` are names
-    of fields, nodes and values (CONSTR_CHECK) of which the tree of every case with a hit has at least one: a case
-    without them is not checked. A rule without `on`
+    `on` are the kinds of statement and subcommand that it checks, by libpg_query's names, or END. A rule without `on`
     and `check` describes findings that the linter or the server makes. `stake` describes what goes wrong otherwise;
     `safe` is SQL that is safer, or else `advice` says what to do. `since` and `until` are the first and the last major
     version of PostgreSQL that the rule applies to.
@@ -117,7 +114,6 @@ class Rule:
     name: str
     level: Level
     on: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
     stake: str
     safe: str = ""
     advice: str = ""
@@ -125,30 +121,6 @@ class Rule:
     examples: tuple[Example, ...]
     since: int = 0
     until: int = 99
-
-
-class RulesByKind:
-    """Rules by the kind of statement and subcommand that they check, each kind in the order of the rules."""
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self.kinds: dict[str, list[Rule]] = {}
-        self._words: dict[str, dict[str, bytes]] = {}
-        self._with: dict[tuple[str, frozenset[str]], list[Rule]] = {}
-        for rule in rules:
-            for kind in rule.on:
-                self.kinds.setdefault(kind, []).append(rule)
-                self._words.setdefault(kind, {}).update((word, word.encode()) for word in rule.needs)
-
-    def of(self, kind: str, node: Node) -> Sequence[Rule]:
-        """Returns the rules of a kind, without those that need what the tree does not have."""
-        words = self._words.get(kind)
-        if not words:
-            return self.kinds.get(kind, ())
-        found = words_in(node, words)
-        if (rules := self._with.get((kind, found))) is None:
-            rules = [rule for rule in self.kinds[kind] if not rule.needs or not found.isdisjoint(rule.needs)]
-            self._with[kind, found] = rules
-        return rules
 
 
 def bad(sql: str, earlier: str = "") -> Example:

@@ -6,12 +6,11 @@ kind of node holds the body itself.
 
 from __future__ import annotations
 
-import marshal
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlmigrate.sql.parser import Node
 
@@ -72,15 +71,6 @@ def walk(node: Any) -> Iterable[tuple[str, Node]]:
     if isinstance(node, dict):
         return _walked(node)
     return chain.from_iterable(map(walk, node)) if isinstance(node, list | tuple) else ()
-
-
-def words_in(node: Node, words: Mapping[str, bytes]) -> frozenset[str]:
-    """Returns those of the words, each given with its bytes, that a tree contains: names, or parts of values.
-
-    The tree is searched as bytes: to visit all its nodes takes ten times as long.
-    """
-    data = marshal.dumps(node)
-    return frozenset([word for word, code in words.items() if code in data])
 
 
 _PLACES = ("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end")

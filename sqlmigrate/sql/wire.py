@@ -8,58 +8,26 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlmigrate.sql.parser import Node
 
 _STRING, _MESSAGE, _ENUM = 9, 11, 14
 _SHORT = 128
 _BYTES = [bytes((number,)) for number in range(_SHORT)]
+_COUNTED = (_STRING, _MESSAGE)
 _NUMBERS = (3, 4, 5, 8, 13)  # int64, uint64, int32, bool and uint32
 
 
-class _MessageFields(dict[str, "tuple[bytes, Callable[[Any], bytes]]"]):
-    """The fields of a message by their names in JSON, each with its tag and what writes a value behind it.
+class _Field(NamedTuple):
+    """A field of a message, by the bytes before its value; `of` is the name of its message or enum."""
 
-    They are read when the message is written for the first time.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def __missing__(self, field: str) -> tuple[bytes, Callable[[Any], bytes]]:
-        if self:
-            raise KeyError(field)
-        self.update(_fields(self._name))
-        return dict(self)[field]
-
-    def counted(self, body: Node) -> bytes:
-        """Returns a body as a message, behind its length; it recurses once for each message in a message."""
-        parts = list[bytes]()
-        for name, value in body.items():
-            tag, write = self[name]
-            if type(value) is list:
-                for item in value:
-                    parts += tag, write(item)
-            else:
-                parts += tag, write(value)
-        data = b"".join(parts)
-        return (_BYTES[len(data)] if len(data) < _SHORT else _varint(len(data))) + data
-
-
-class _Numbers(dict[Any, bytes]):
-    """The encoded small numbers; larger ones are not kept."""
-
-    def __missing__(self, number: Any) -> bytes:
-        return _varint(int(number))
-
-
-_SMALL = _Numbers(enumerate(_BYTES))
-_message = cache(_MessageFields)
+    tag: bytes
+    type: int
+    of: str
 
 
 def encoded(message: str, body: Node) -> bytes:
@@ -70,27 +38,24 @@ def encoded(message: str, body: Node) -> bytes:
         TypeError: a value does not have the type of its field.
         OSError: the package has no descriptors.
     """
-    counted = _message(message).counted(body)
-    _, start = _number(counted, 0)
-    return counted[start:]
+    fields, parts = _fields(message), list[bytes]()
+    for name, value in body.items():
+        tag, kind, of = fields[name]
+        for item in value if type(value) is list else (value,):
+            if kind in _COUNTED:
+                data = encoded(of, item) if kind == _MESSAGE else item.encode()
+                parts += tag, _BYTES[len(data)] if len(data) < _SHORT else _varint(len(data)), data
+            else:
+                parts += tag, _scalar(kind, of, item)
+    return b"".join(parts)
 
 
-def _written_text(text: str) -> bytes:
-    data = text.encode()
-    return _varint(len(data)) + data
-
-
-def _writer(kind: int, of: str) -> Callable[[Any], bytes]:
-    """Returns what writes a value of a type; `of` is the name of its message or enum."""
-    if kind == _MESSAGE:
-        return _message(of).counted
+def _scalar(kind: int, enum: str, value: Any) -> bytes:
     if kind == _ENUM:
-        return _values(of).__getitem__
+        return _values(enum)[value]
     if kind in _NUMBERS:
-        return _SMALL.__getitem__
-    if kind != _STRING:
-        raise TypeError(kind)
-    return _written_text
+        return _varint(int(value))
+    raise TypeError(kind)
 
 
 def _varint(number: int) -> bytes:
@@ -104,14 +69,15 @@ def _varint(number: int) -> bytes:
     return bytes((*groups, number))
 
 
-def _fields(message: str) -> dict[str, tuple[bytes, Callable[[Any], bytes]]]:
+@cache
+def _fields(message: str) -> dict[str, _Field]:
     """Returns the fields of a message by their names in JSON."""
     fields = {}
     for number, field in _decoded(_descriptors()[message]):
         if number == 2:
             parts = dict(_decoded(field))
             tag = _varint(parts[3] << 3 | (2 if parts[5] in (_STRING, _MESSAGE) else 0))
-            fields[_text(parts[10])] = tag, _writer(parts[5], _text(parts.get(6, b"")).rpartition(".")[2])
+            fields[_text(parts[10])] = _Field(tag, parts[5], _text(parts.get(6, b"")).rpartition(".")[2])
     return fields
 
 

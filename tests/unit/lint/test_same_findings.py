@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -11,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.lint import Finding, Options, lint, linter, memory, parts, timeline
-from sqlmigrate.lint.rule import RulesByKind
-from sqlmigrate.lint.rules import RULES
 from tests.lint.cases import labelled_files
 
 ALONE = Options(preset="all")
@@ -73,26 +70,3 @@ def test_files_linted_one_after_the_other_have_the_same_findings(files: list[Pat
     for path in files[:LENGTH]:
         mine = [finding for finding in expected if finding.location.path == str(path)]
         assert linted([path], ALONE) == mine
-
-
-def test_rules_find_nothing_in_trees_that_lack_what_they_need(
-    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number, example in enumerate(example for rule in RULES if rule.needs for example in rule.examples):
-        home = tmp_path / f"e{number}"
-        home.mkdir()
-        texts = {"V1.0.0-001__earlier.up.sql": example.earlier, "V1.0.0-002__example.up.sql": example.sql}
-        for name, text in texts.items():
-            (home / name).write_text(text)
-            files.append(home / name)
-    expected = linted(files, ALONE)
-    monkeypatch.setattr(RulesByKind, "of", lambda self, kind, _: self.kinds.get(kind, ()))
-    assert linted(files, ALONE) == expected
-
-
-def test_rules_need_what_the_parser_writes() -> None:
-    package = importlib.util.find_spec("postgast")
-    assert package is not None
-    assert package.submodule_search_locations
-    descriptors = (Path(package.submodule_search_locations[0]) / "pg_query.desc").read_bytes()
-    assert [word for rule in RULES for word in rule.needs if word.encode() not in descriptors] == []

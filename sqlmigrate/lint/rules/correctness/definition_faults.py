@@ -88,7 +88,6 @@ DEFINITION = Rule(
     name="definition-fails",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddColumn", "AT_AddConstraint", "AlterEnumStmt", "CreateTrigStmt"),
-    needs=("tableElts", "CONSTR_CHECK", "CONSTR_DEFAULT", "trigname", "oldVal", "newValNeighbor"),
     stake="The statement fails: the definition contradicts itself, or contains what PostgreSQL does not allow there.",
     safe="create table t (a int primary key, b int default 0 check (b >= 0));",
     check=_check_definition,

@@ -65,7 +65,6 @@ NOT_IMMUTABLE = Rule(
     name="not-immutable",
     level=Level.ERROR,
     on=("IndexStmt", "CreateStmt", "AT_AddColumn"),
-    needs=("expr", "whereClause", "partspec", "CONSTR_GENERATED"),
     stake="The statement fails: the expression of an index, of a generated column or of a partition key must have the "
     "same value for the same row at any time.",
     safe="create index concurrently t_day_idx on t (((b at time zone 'UTC')::date));",
@@ -122,7 +121,6 @@ CHANGING_CHECK = Rule(
     name="changing-check",
     level=Level.WARNING,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn", "CreateDomainStmt", "AlterDomainStmt"),
-    needs=("CONSTR_CHECK",),
     stake="PostgreSQL tests a CHECK only when it writes a row. If its value changes with time, session or other rows, "
     "stored rows become invalid, and pg_restore of the database fails.",
     safe="alter table t add constraint c check (b >= '2020-01-01') not valid;",

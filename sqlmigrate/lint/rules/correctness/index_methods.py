@@ -97,7 +97,6 @@ METHOD = Rule(
     name="index-method-fails",
     level=Level.ERROR,
     on=("IndexStmt", "CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    needs=("indexParams", "CONSTR_PRIMARY", "CONSTR_UNIQUE"),
     stake="The statement fails: the access method supports no such index, or the type has no default operator class.",
     safe="create index concurrently t_j_idx on t using gin (j jsonb_path_ops);",
     check=_check_index,

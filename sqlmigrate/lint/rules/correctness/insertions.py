@@ -178,7 +178,6 @@ DEFAULT = Rule(
     name="default-fails",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddColumn", "AT_ColumnDefault"),
-    needs=("CONSTR_DEFAULT", "AT_ColumnDefault"),
     stake="The statement fails: the default is no value of the column's type.",
     safe="alter table t add column b boolean not null default false;",
     check=_check_default,

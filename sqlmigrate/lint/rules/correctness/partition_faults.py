@@ -118,7 +118,6 @@ PARTITION = Rule(
     name="partition-fails",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AttachPartition", "AT_DetachPartition"),
-    needs=("inhRelations", "PartitionCmd"),
     stake="The statement fails: the partition has other columns than the partitioned table, overlaps another "
     "partition, or cannot be detached concurrently beside a default partition.",
     safe="create table q (like p including all);\nalter table p attach partition q for values from (10) to (20);",

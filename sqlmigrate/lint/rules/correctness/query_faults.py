@@ -176,7 +176,6 @@ QUERY = Rule(
     name="query-fails",
     level=Level.ERROR,
     on=_QUERIES,
-    needs=("larg", "RangeVar", "FuncCall", "query", "options", "sql_body"),
     stake="The query is invalid: the statement fails.",
     safe="create view v as select a.id, a.name, b.id as b_id from a join b on b.a_id = a.id;",
     check=_check_query,

@@ -119,7 +119,6 @@ USING_INDEX = Rule(
     name="using-index-fails",
     level=Level.ERROR,
     on=("AT_AddConstraint",),
-    needs=("CONSTR_PRIMARY", "CONSTR_UNIQUE"),
     stake="The statement fails: the index must be unique, not partial, without expressions, in the default sort order.",
     safe="create unique index concurrently t_a_key on t (a);\n"
     "alter table t add constraint t_a_key unique using index t_a_key;",
@@ -180,7 +179,6 @@ PARTITION_KEY = Rule(
     name="unique-without-partition-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn", "IndexStmt"),
-    needs=("partspec", "indexParams", "CONSTR_PRIMARY", "CONSTR_UNIQUE"),
     stake="The statement fails: each partition has its own index, which cannot check the rows of other partitions.",
     safe="create table p (id bigint, at date, primary key (id, at)) partition by range (at);",
     check=_check_partition_key,
@@ -238,7 +236,6 @@ KEY_TYPES = Rule(
     name="foreign-key-types-differ",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    needs=("CONSTR_FOREIGN",),
     stake="The statement fails: no = operator exists for the types of the two columns.",
     safe="create table u (r_id bigint references r (id));",
     check=_check_key_types,

@@ -335,7 +335,6 @@ NO_KEY = Rule(
     name="foreign-key-without-key",
     level=Level.ERROR,
     on=("CreateStmt", "AT_AddConstraint", "AT_AddColumn"),
-    needs=("CONSTR_FOREIGN",),
     stake="The statement fails: a foreign key must reference a primary key or the columns of a unique constraint, "
     "and a permanent table can reference only permanent tables.",
     safe="alter table r add constraint r_code_key unique using index r_code_key;\n"

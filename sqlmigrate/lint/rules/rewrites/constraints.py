@@ -76,7 +76,6 @@ SET_NOT_NULL = Rule(
     name="set-not-null-scans",
     level=Level.WARNING,
     on=("AT_SetNotNull", "AT_AddConstraint", "AT_AddColumn"),
-    needs=("AT_SetNotNull", "CONSTR_NOTNULL"),
     stake=f"{SCANS} A valid CHECK (a IS NOT NULL) makes the scan unnecessary.",
     safe="alter table t add constraint a_not_null check (a is not null) not valid;\n"
     "alter table t validate constraint a_not_null; -- in a separate transaction\n"
@@ -124,7 +123,6 @@ CHECK = Rule(
     name="check-scans",
     level=Level.WARNING,
     on=("AT_AddConstraint", "AT_AddColumn"),
-    needs=("CONSTR_CHECK",),
     stake=f"{SCANS} VALIDATE CONSTRAINT scans it under a lock that blocks neither.",
     safe="alter table t add constraint a_positive check (a > 0) not valid;\n"
     "alter table t validate constraint a_positive; -- in a separate transaction",
@@ -159,7 +157,6 @@ FOREIGN_KEY = Rule(
     name="foreign-key-scans",
     level=Level.WARNING,
     on=("AT_AddConstraint", "AT_AddColumn"),
-    needs=("CONSTR_FOREIGN",),
     stake="Scans the whole table under SHARE ROW EXCLUSIVE locks, which block writes to both tables.",
     safe="alter table t add constraint t_r_id_fkey foreign key (r_id) references r not valid;\n"
     "alter table t validate constraint t_r_id_fkey; -- in a separate transaction",
@@ -233,7 +230,6 @@ BUILDS_INDEX = Rule(
     name="constraint-builds-index",
     level=Level.WARNING,
     on=("AT_AddConstraint", "AT_AddColumn"),
-    needs=("CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_EXCLUSION"),
     stake="Builds the index under an ACCESS EXCLUSIVE lock, which blocks reads and writes.",
     safe="create unique index concurrently t_a_key on t (a);\n"
     "alter table t add constraint t_a_key unique using index t_a_key;",
@@ -287,7 +283,6 @@ PRIMARY_KEY_USING = Rule(
     name="primary-key-using-nullable",
     level=Level.WARNING,
     on=("AT_AddConstraint",),
-    needs=("CONSTR_PRIMARY",),
     stake=f"{SCANS} A primary key makes its columns NOT NULL.",
     safe="alter table t alter column id set not null; -- after a valid CHECK\n"
     "alter table t add primary key using index t_id_idx;",

@@ -139,7 +139,6 @@ def _check_generated(case: Case) -> Iterator[Hit]:
 
 GENERATED = _rule(
     name="generated-column-rewrites",
-    needs=("CONSTR_GENERATED",),
     stake=f"{REWRITES} A virtual generated column does not.",
     safe="alter table t add column total numeric generated always as (price * count) virtual; -- PostgreSQL 18",
     check=_check_generated,

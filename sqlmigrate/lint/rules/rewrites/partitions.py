@@ -166,7 +166,6 @@ DEFAULT_SCANS = Rule(
     name="default-partition-scans",
     level=Level.WARNING,
     on=("AT_AttachPartition", "CreateStmt"),
-    needs=("partbound", "PartitionCmd"),
     stake="Scans the DEFAULT partition for rows that belong to the new partition, under an ACCESS EXCLUSIVE lock, "
     "which blocks reads and writes.",
     safe="alter table d add constraint d_bound check (id < 10 or id >= 20) not valid;\n"
@@ -203,7 +202,6 @@ PARTITION_OF = Rule(
     name="partition-of-locks-parent",
     level=Level.WARNING,
     on=("CreateStmt",),
-    needs=("partbound",),
     stake="Takes an ACCESS EXCLUSIVE lock on the partitioned table, which blocks reads and writes. "
     "ATTACH PARTITION takes a SHARE UPDATE EXCLUSIVE lock, which blocks neither.",
     safe="create table q (like p including all);\nalter table p attach partition q for values from (10) to (20);",
