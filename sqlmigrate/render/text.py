@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.plan_file import PlanFile
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
-    from sqlmigrate.scratch.drift import Drift
-    from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
 
 _COLOURS = {
@@ -95,14 +93,9 @@ def rehearsal(result: Run) -> str:
     return style(f"{count(result.steps, 'pending migration')} rehearsed and rolled back", fg="green")
 
 
-def round_trip(result: RoundTrip) -> str:
-    """Returns what is wrong with down files."""
-    return roundtrip.text(result)
-
-
-def drift(result: Drift) -> str:
-    """Returns the differences between a database and its files."""
-    return differences.text(result)
+drift = differences.text
+drift_sql = differences.sql
+round_trip = roundtrip.text
 
 
 def _no_migrations(directories: Sequence[str]) -> str:
