@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.catalog import privileges, statements
+from sqlmigrate.catalog import default_privileges, privileges, statements
 from sqlmigrate.catalog.differences import Change, split_names
+from sqlmigrate.catalog.snapshot import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sqlmigrate.catalog.differences import Difference
-    from sqlmigrate.catalog.snapshot import CatalogObject, Key, Snapshot
+    from sqlmigrate.catalog.snapshot import CatalogObject, Snapshot
 
     Pair = tuple[str | None, str | None]
 
@@ -21,6 +22,13 @@ _STATES = {None: "enable", "disabled": "disable", "replica": "enable replica", "
 def mend(difference: Difference, expected: Snapshot) -> list[str] | None:
     """Returns the statements that make an object what it is in a snapshot; None if they are not plain."""
     key, change, properties, old, new = difference
+    item = old or new
+    if item is not None and key.kind == "default privileges":
+        return default_privileges.statements(key.identity, *properties["privileges"])
+    if item is not None and key.kind == "column" and "type" not in item.properties:  # of a view
+        return property_statements(key, item, properties)
+    if item is not None and key.kind == "column" and Key("type", item.parent) in expected.objects:
+        return _attribute(difference, item)
     if change is Change.ADDED and new is not None:
         text = statements.drop(key, new)
         return None if text is None else [text]
@@ -34,6 +42,16 @@ def mend(difference: Difference, expected: Snapshot) -> list[str] | None:
         return None
 
 
+def _attribute(difference: Difference, item: CatalogObject) -> list[str] | None:
+    """Returns the statement for an attribute of a composite type."""
+    key, change = difference.key, difference.change
+    name = statements.part_name(key, item)
+    if change is Change.CHANGED:
+        return None
+    action = f"drop attribute {name}" if change is Change.ADDED else f"add attribute {statements.column(key, item)}"
+    return [f"alter type {item.parent} {action}"]
+
+
 def create(key: Key, item: CatalogObject, snapshot: Snapshot) -> list[str] | None:
     """Returns the statements that create an object as it is in a snapshot, with its parts, privileges and comments."""
     text = statements.create(key, item, snapshot)
@@ -41,7 +59,8 @@ def create(key: Key, item: CatalogObject, snapshot: Snapshot) -> list[str] | Non
         return None
     found = [text]
     for part, child in sorted(snapshot.objects.items()) if key.kind in _HAS_PARTS else ():
-        if child.parent == key.identity and part.kind != "column":
+        is_made = "partition of" in item.properties and "attached to" in child.properties  # with the partition
+        if child.parent == key.identity and part.kind != "column" and not is_made:
             created = create(part, child, snapshot)
             if created is None:
                 return None
@@ -222,6 +241,21 @@ def _replica_identity(key: Key, _: CatalogObject, expected: str | None, __: str 
     return [f"alter table {key.identity} replica identity {what}"]
 
 
+def _collation(key: Key, item: CatalogObject, expected: str | None, _: str | None) -> list[str]:
+    collate = expected or 'pg_catalog."default"'
+    name, data_type = statements.part_name(key, item), item.properties["type"]
+    return [f"alter table {item.parent} alter column {name} type {data_type} collate {collate}"]
+
+
+def _index_statistics(key: Key, _: CatalogObject, expected: str | None, actual: str | None) -> list[str]:
+    wanted, present = (dict(pair.split() for pair in split_names(text or "")) for text in (expected, actual))
+    numbers = sorted(number for number in wanted.keys() | present.keys() if wanted.get(number) != present.get(number))
+    return [
+        f"alter index {key.identity} alter column {number} set statistics {wanted.get(number, -1)}"
+        for number in numbers
+    ]
+
+
 def _state(key: Key, item: CatalogObject, expected: str | None, _: str | None) -> list[str]:
     if key.kind == "event trigger":
         return [f"alter event trigger {key.identity} {_STATES[expected]}"]
@@ -277,6 +311,7 @@ _SEQUENCE_OPTIONS = ("type", "start", "increment", "minimum", "maximum", "cache"
 _WRITERS: dict[str, dict[str, Callable[..., list[str]]]] = {
     "column": {
         "type": _alter_column(_type),
+        "collation": _collation,
         "not null": _not_null,
         "default": _alter_column(_set("default")),
         "identity": _identity,
@@ -299,7 +334,10 @@ _WRITERS: dict[str, dict[str, Callable[..., list[str]]]] = {
     "trigger": {"state": _state},
     "rule": {"state": _state},
     "event trigger": {"state": _state},
-    "index": {"invalid": lambda key, _, expected, __: [] if expected else [f"reindex index {key.identity}"]},
+    "index": {
+        "statistics": _index_statistics,
+        "invalid": lambda key, _, expected, __: [] if expected else [f"reindex index {key.identity}"],
+    },
     "type": {"labels": _labels},
     "domain": {
         "default": _domain(lambda expected: f"set default {expected}" if expected else "drop default"),

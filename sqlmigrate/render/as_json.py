@@ -84,6 +84,9 @@ def drift(result: Drift) -> Json:
     return {**differences.as_json(result), "problems": [*map(problem, result.problems)]}
 
 
+drift_sql = drift
+
+
 def plan(
     result: Plan, texts: Iterable[str] = (), found: Sequence[Finding] | None = None, _: Sequence[str] = ()
 ) -> Json:

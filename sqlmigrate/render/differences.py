@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from click import style
 
 from sqlmigrate.catalog.differences import Change
+from sqlmigrate.catalog.repairing import repairs
+from sqlmigrate.render.escape import in_line
 from sqlmigrate.render.phrases import count, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.catalog.differences import Difference
+    from sqlmigrate.catalog.repairing import CatalogRepair
     from sqlmigrate.scratch.drift import Drift
 
 _COLOURS = {Change.ADDED: "green", Change.MISSING: "red", Change.CHANGED: "yellow"}
@@ -28,6 +31,27 @@ def text(result: Drift) -> str:
     else:
         summary = style(f"{count(result.differences, 'difference')} from what {made}", fg="yellow")
     return "\n".join([*lines, *listed(result.problems), summary])
+
+
+def sql(result: Drift) -> str:
+    """Returns the statements that bring the database back to the files; those that lose data are comments."""
+    lines = []
+    for repair in repairs(result.differences, result.expected):
+        difference = repair.difference
+        name = in_line(f"{difference.change.value}: {difference.key}")
+        lines.append(f"-- {name}")
+        if repair.statements is None:
+            lines.append(f"-- not written: change {', '.join(difference.properties)} by hand")
+        elif repair.loses_data:
+            lines.append("-- loses data: check it, and remove the comment")
+            lines += [f"-- {line}" for line in _terminated(repair.statements).splitlines()]
+        else:
+            lines.append(_terminated(repair.statements))
+    return "\n".join(lines)
+
+
+def _terminated(statements: Sequence[str]) -> str:
+    return "\n".join(f"{statement};" for statement in statements)
 
 
 def _lines(difference: Difference) -> Iterator[str]:
@@ -55,19 +79,24 @@ def _both(name: str, expected: str | None, actual: str | None) -> Iterator[str]:
 def as_json(result: Drift) -> dict[str, object]:
     """Returns `drift`, `differences`, `migrations` and `postgres`."""
     expected, actual = result.postgres
+    found = sorted(repairs(result.differences, result.expected), key=lambda repair: repair.difference.key)
     return {
         "drift": bool(result.differences),
-        "differences": [_difference(difference) for difference in result.differences],
+        "differences": [_difference(repair) for repair in found],
         "migrations": result.migrations,
         "postgres": {"files": expected, "database": actual},
     }
 
 
-def _difference(difference: Difference) -> dict[str, object]:
-    pairs = difference.properties.items()
+def _difference(repair: CatalogRepair) -> dict[str, object]:
+    key, change, properties, *_ = repair.difference
     return {
-        "kind": difference.key.kind,
-        "identity": difference.key.identity,
-        "change": difference.change.value,
-        "properties": {name: {"files": expected, "database": actual} for name, (expected, actual) in pairs},
+        "kind": key.kind,
+        "identity": key.identity,
+        "change": change.value,
+        "properties": {
+            name: {"files": expected, "database": actual} for name, (expected, actual) in properties.items()
+        },
+        "sql": None if repair.statements is None else list(repair.statements),
+        "loses_data": repair.loses_data,
     }

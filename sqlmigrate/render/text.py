@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.rehearsed import Rehearsal
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
-    from sqlmigrate.scratch.drift import Drift
-    from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
     from sqlmigrate.server.sizes import Sizes
 
@@ -101,14 +99,9 @@ def stats(result: Sizes) -> str:
     return text.stats(result)
 
 
-def round_trip(result: RoundTrip) -> str:
-    """Returns what is wrong with down files."""
-    return roundtrip.text(result)
-
-
-def drift(result: Drift) -> str:
-    """Returns the differences between a database and its files."""
-    return differences.text(result)
+drift = differences.text
+drift_sql = differences.sql
+round_trip = roundtrip.text
 
 
 def _no_migrations(directories: Sequence[str]) -> str:

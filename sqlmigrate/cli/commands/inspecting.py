@@ -66,10 +66,14 @@ def check(app: App) -> None:
     metavar="PATTERN",
     help="Ignore differences whose kind and name match, such as 'index public.tmp_*'; may be repeated.",
 )
-def drift(app: App, patterns: tuple[str, ...]) -> None:
+@click.option("--sql", is_flag=True, help="Print the SQL that brings the database back to the files.")
+def drift(app: App, patterns: tuple[str, ...], sql: bool) -> None:
     """Compare the database with what the applied migrations make; exit 3 on differences."""
     found = app.migrator.drift(patterns)
-    app.show(lambda to: to.drift(found), is_answer=bool(found.differences))
+    if sql:
+        app.show(lambda to: to.drift_sql(found), is_answer=bool(found.differences), escape_in_files=False)
+    else:
+        app.show(lambda to: to.drift(found), is_answer=bool(found.differences))
     sys.exit(3 if found.differences else 0)
 
 
@@ -103,7 +107,7 @@ def _round_trip(app: App, request: linting.Request, *, dry_run: bool) -> NoRetur
     version = request.postgres_version
     request._replace(postgres_version=None).require_no_options(app.output_format)
     if version is not None and not version.isdecimal():
-        raise ConfigurationError(f"--postgres-version: {version!r} is not a number")
+        raise ConfigurationError(f"{version!r} is not a PostgreSQL version")
     result = app.offline_migrator.round_trip(*([int(version)] if version else []))
     app.show(lambda to: to.round_trip(result), is_answer=bool(result.findings))
     sys.exit(1 if result.faults else 0)
