@@ -104,6 +104,7 @@ def rehearsed(server: str, template: str, statement: str, stats: Sizes) -> Estim
     """Rehearses a statement on a copy of a database."""
     with psycopg.connect(server, autocommit=True) as connection, tempfile.TemporaryDirectory() as directory:
         connection.execute(f"create database rehearsed template {template}".encode())
+        connection.execute("checkpoint")  # a copy was not made a moment ago
         try:
             (Path(directory) / "V1.0.0-001__statement.up.sql").write_text(f"{statement};")
             request = RehearsalRequest(make_conninfo(server, dbname="rehearsed"), stats=stats)
@@ -119,6 +120,7 @@ def rehearsed(server: str, template: str, statement: str, stats: Sizes) -> Estim
 def measured(database: str, statement: str) -> float:
     """Runs a statement, and rolls it back where that is possible; returns the duration in milliseconds."""
     with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("checkpoint")  # what the statement before it has left to write
         is_alone = statement.startswith(_ALONE)
         if not is_alone:
             connection.execute("begin")

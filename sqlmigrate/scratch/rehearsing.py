@@ -14,6 +14,7 @@ from sqlmigrate.files import source
 from sqlmigrate.model import Action, PlanRequest, Problem, Version
 from sqlmigrate.planning.estimates import estimated
 from sqlmigrate.planning.rehearsed import Rehearsal
+from sqlmigrate.scratch import sampling
 from sqlmigrate.scratch.replay import replayed
 from sqlmigrate.server import sizes
 from sqlmigrate.server.conninfo import server_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.config.settings import Settings
     from sqlmigrate.events import Event
     from sqlmigrate.execution.prepared import Prepared, PreparedStep
+    from sqlmigrate.planning.estimates import Rates
     from sqlmigrate.planning.rehearsed import RehearsedStep
     from sqlmigrate.server.connection import Connection
     from sqlmigrate.server.sizes import Sizes
@@ -71,7 +73,7 @@ def rehearse(
     if settings.database and copy.place == target.place:
         raise ConfigurationError("the copy is the target itself", hint="rehearse with --on target, which rolls back")
     with copy.locked() as locked:
-        return _on_copy(request, locked, settings, on_event, "url")
+        return _on_copy(request, locked, settings, on_event)
 
 
 def _on_target(
@@ -104,12 +106,18 @@ def _on_embedded(
             major = connection.server_version // 10_000
             names = {"database": connection.database, "role": connection.parameters["user"]}
     earlier = files._replace(migrations=[each for each in files.migrations if (each.id, each.checksum) in applied])
-    with replayed(settings, earlier, major, **names) as made, Target(made.settings, on_event).locked() as locked:
-        return _on_copy(request, locked, settings, on_event, ON_EMBEDDED)
+    with replayed(settings, earlier, major, **names) as made:
+        rates = sampling.rates(made.server) if request.stats else None
+        with Target(made.settings, on_event).locked() as locked:
+            return _on_copy(request, locked, settings, on_event, rates)
 
 
 def _on_copy(
-    request: RehearsalRequest, locked: Locked, settings: Settings, on_event: Callable[[Event], None], on: str
+    request: RehearsalRequest,
+    locked: Locked,
+    settings: Settings,
+    on_event: Callable[[Event], None],
+    rates: Rates | None = None,
 ) -> Rehearsal:
     limits = Limits(settings.lock_timeout, settings.statement_timeout, lock_retries=0)
     connection, history = locked.connection, locked.history
@@ -122,8 +130,9 @@ def _on_copy(
         connection.run(history.records.run_start([step.step for step in prepared.steps], locked.lock.pid))
         steps = rehearser.run(prepared.steps, lambda step: _record(locked, step))
         connection.run(history.records.run_end.text)
+    on = ON_EMBEDDED if request.on == ON_EMBEDDED else "url"
     result = _result(on, connection, prepared, rehearser, steps)
-    return estimated(result, here, request.stats) if here and request.stats else result
+    return estimated(result, here, request.stats, rates) if here and request.stats else result
 
 
 def _prepared(request: RehearsalRequest, locked: Locked, settings: Settings) -> Prepared:

@@ -277,3 +277,16 @@ def test_the_page_shows_what_the_text_shows(shop: Project) -> None:
     for shown in ("rewrites archive", "cannot run inside a transaction block", "an unknown time", "&lt;b&gt;"):
         assert shown in text
     assert "<b>';" not in text
+
+
+def test_an_embedded_server_without_rows_estimates_by_its_rates(shop: Project, scratch_cache: Path) -> None:
+    stats = shop.root / "stats.json"
+    shop.query("insert into archive (order_id) select g from generate_series(1, 20000) g", "analyze")
+    shop.cli("stats", "--out", str(stats))
+    shop.add(2, "alter table archive alter order_id type bigint;\nupdate archive set order_id = 1;")
+    data = json.loads(shop.cli("rehearse", "--stats", str(stats), "--format", "json").stdout)["rehearsal"]
+    first, second = data["steps"][0]["transactions"][0]["statements"]
+    assert first["estimate"]["ground"] == "rates of 100,000 sample rows on the server of the rehearsal"
+    assert first["estimate"]["low_ms"] is not None
+    assert second["estimate"]["ground"] == "archive has no rows in the rehearsal: rehearse on a copy"
+    assert first["locks_held"]["low_ms"] is None

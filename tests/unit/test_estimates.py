@@ -7,7 +7,7 @@ import pytest
 from sqlmigrate.locks import Mode
 from sqlmigrate.locks.effects import Doing, Effects, Effort, StandingRelation, TakenLock, TouchedRows
 from sqlmigrate.model import Action, Location, Migration, Step
-from sqlmigrate.planning.estimates import HIGH, LOW, estimated
+from sqlmigrate.planning.estimates import HIGH, LOW, Rates, estimated
 from sqlmigrate.planning.rehearsed import (
     Estimate,
     Rehearsal,
@@ -96,6 +96,37 @@ def test_a_foreign_key_reads_both_tables() -> None:
 )
 def test_what_is_not_known_is_said(effects: Effects | None, here: Sizes, there: Sizes, reason: str) -> None:
     assert estimate(effects, here, there) == Estimate(None, None, reason)
+
+
+RATES = Rates(
+    TableSize("public.sample", 100_000, 10_000_000), {(Doing.REWRITES, ""): 100.0, (Doing.BUILDS, "btree"): 50.0}
+)
+EMPTY = sizes(orders=None, customers=None)
+
+
+def by_rates(*efforts: Effort, rows: tuple[TouchedRows, ...] = ()) -> Estimate:
+    effects = Effects(1.0, (), efforts, rows)
+    (statement,) = estimated(rehearsal(effects), EMPTY, THERE, RATES).statements
+    assert statement.estimate is not None
+    return statement.estimate
+
+
+def test_rates_of_a_sample_stand_in_for_rows() -> None:
+    found = by_rates(Effort(Doing.REWRITES, ORDERS))
+    assert found.low_ms == pytest.approx(10_000 * LOW)
+    assert found.ground == "rates of 100,000 sample rows on the server of the rehearsal"
+
+
+def test_rates_of_several_kinds_of_work_are_added() -> None:
+    both = by_rates(Effort(Doing.REWRITES, ORDERS), Effort(Doing.BUILDS, ORDERS, "i", "btree"))
+    assert (both.low_ms or 0) > 15_000 * LOW
+
+
+def test_a_query_on_an_empty_table_is_unknown_in_spite_of_rates() -> None:
+    unknown = "orders has no rows in the rehearsal: rehearse on a copy"
+    assert by_rates(rows=(TouchedRows("public.orders", scans=1),)) == Estimate(None, None, unknown)
+    gin = by_rates(Effort(Doing.BUILDS, ORDERS, "i", "gin"))
+    assert gin == Estimate(None, None, "there is no rate for gin indexes: rehearse on a copy")
 
 
 def test_a_lock_is_held_until_the_transaction_ends() -> None:
