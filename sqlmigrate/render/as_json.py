@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
+from sqlmigrate.planning.stats_file import document
 from sqlmigrate.render import differences, roundtrip
 from sqlmigrate.render.pages import page
 
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.planning.repair import Repair
     from sqlmigrate.planning.review import Review
     from sqlmigrate.scratch.drift import Drift
-    from sqlmigrate.scratch.roundtrip import RoundTrip
     from sqlmigrate.server.embedded import EmbeddedServer
-    from sqlmigrate.server.sizes import Sizes
 
 VERSION = 1
 
@@ -67,16 +66,8 @@ def rehearsal(result: Rehearsal) -> Json:
     return {**data.rehearsal(result), "problems": [*map(problem, result.warnings)]}
 
 
-def stats(result: Sizes) -> Json:
-    """Returns the content of the file of `stats`."""
-    from sqlmigrate.planning.stats_file import document
-
-    return document(result)
-
-
-def round_trip(result: RoundTrip) -> Json:
-    """Returns `checked`, `without_down` and `findings`."""
-    return roundtrip.as_json(result)
+stats = document
+round_trip = roundtrip.as_json
 
 
 def drift(result: Drift) -> Json:
