@@ -1,8 +1,8 @@
 """How long statements will take on another database, from their durations in a rehearsal and the sizes of both. Pure.
 
 The duration grows with the tables that a statement processed as a whole, and a little faster: sorts compare each row
-more often, hash tables exceed the memory, and writes exceed the caches. The range allows for that, for other settings and
-for concurrency; its ends differ by a factor of three. `benchmarks/estimates.py` measures how often it is right.
+more often, hash tables exceed the memory, and writes exceed the caches. The range allows for that, for other settings
+and for concurrency; its ends differ by a factor of three. `benchmarks/estimates.py` measures how often it is right.
 """
 
 from __future__ import annotations
