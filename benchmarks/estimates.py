@@ -103,18 +103,18 @@ def filled(server: str, name: str, rows: int) -> str:
 def rehearsed(server: str, template: str, statement: str, stats: Sizes) -> Estimate:
     """Rehearses a statement on a copy of a database."""
     with psycopg.connect(server, autocommit=True) as connection, tempfile.TemporaryDirectory() as directory:
-        connection.execute(f"create database rehearsed template {template}".encode())
+        connection.execute(f"create database {template}_copy template {template}".encode())
         connection.execute("checkpoint")  # a copy was not made a moment ago
         try:
             (Path(directory) / "V1.0.0-001__statement.up.sql").write_text(f"{statement};")
-            request = RehearsalRequest(make_conninfo(server, dbname="rehearsed"), stats=stats)
+            request = RehearsalRequest(make_conninfo(server, dbname=f"{template}_copy"), stats=stats)
             rehearsal = Migrator(Settings(dir=(directory,))).rehearse(request)
             assert rehearsal.failure is None, rehearsal.failure
             (rehearsed_statement,) = rehearsal.statements
             assert rehearsed_statement.estimate is not None
             return rehearsed_statement.estimate
         finally:
-            connection.execute("drop database rehearsed with (force)")
+            connection.execute(f"drop database {template}_copy with (force)".encode())
 
 
 def measured(database: str, statement: str) -> float:

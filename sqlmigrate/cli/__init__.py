@@ -27,7 +27,6 @@ def main() -> None:
 
 main.add("Writing", writing.COMMANDS)
 main.add("Running", running.COMMANDS)
-main.add("Rehearsing", rehearsing.COMMANDS)
-main.add("Inspecting", inspecting.COMMANDS)
+main.add("Inspecting", (*rehearsing.COMMANDS, *inspecting.COMMANDS))
 main.add("Repairing", repairing.COMMANDS)
 main.add("Other", (*linting.COMMANDS, *embedded.COMMANDS, *shell.COMMANDS))
