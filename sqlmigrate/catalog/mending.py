@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.catalog import default_privileges, privileges, statements
@@ -164,12 +165,11 @@ _EVERYWHERE: dict[str, Callable[[Key, CatalogObject, str | None], str]] = {
 
 def _index_of(key: Key, item: CatalogObject) -> str:
     """Returns the index of a constraint, which has its name, in the schema of the table."""
-    *schema, _ = _split(item.parent)
-    return ".".join([*schema, statements.part_name(key, item)])
+    schema = _SCHEMA.match(item.parent)
+    return f"{schema[0] if schema else ''}{statements.part_name(key, item)}"
 
 
-def _split(name: str) -> list[str]:
-    return split_names(name.replace(".", ",")) if '"' not in name else [name[: name.index(".")], name]
+_SCHEMA = re.compile(r'(?:"(?:[^"]|"")*"|[^".]+)\.')
 
 
 def _literal(text: str | None) -> str:
