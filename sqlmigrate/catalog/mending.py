@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.catalog import default_privileges, privileges, statements
-from sqlmigrate.catalog.differences import Change, split_names
+from sqlmigrate.catalog.differences import SchemaChange, split_names
 from sqlmigrate.catalog.snapshot import Key
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def mend(difference: Difference, expected: Snapshot) -> list[str] | None:
         return property_statements(key, item, properties)
     if item is not None and key.kind == "column" and Key("type", item.parent) in expected.objects:
         return _attribute(difference, item)
-    if change is Change.ADDED and new is not None:
+    if change is SchemaChange.ADDED and new is not None:
         text = statements.drop(key, new)
         return None if text is None else [text]
     if old is None or new is None:
@@ -47,9 +47,11 @@ def _attribute(difference: Difference, item: CatalogObject) -> list[str] | None:
     """Returns the statement for an attribute of a composite type."""
     key, change = difference.key, difference.change
     name = statements.part_name(key, item)
-    if change is Change.CHANGED:
+    if change is SchemaChange.CHANGED:
         return None
-    action = f"drop attribute {name}" if change is Change.ADDED else f"add attribute {statements.column(key, item)}"
+    action = (
+        f"drop attribute {name}" if change is SchemaChange.ADDED else f"add attribute {statements.column(key, item)}"
+    )
     return [f"alter type {item.parent} {action}"]
 
 

@@ -87,7 +87,7 @@ class SnapshotReader:
         gc.disable()
         try:
             classes, collations, *answers = found
-            rows = _Rows({oid: OperatorClass(*rest) for oid, *rest in classes}, dict(collations))
+            rows = _SnapshotRows({oid: OperatorClass(*rest) for oid, *rest in classes}, dict(collations))
             for query, answer in zip(self._queries, answers, strict=True):
                 rows.add(query, answer)
             return Snapshot(rows.finished(), self._major)
@@ -121,7 +121,7 @@ def _prepare(texts: Sequence[str]) -> list[str]:
     return [f"prepare sqlmigrate_{number} as {text}" for number, text in enumerate(texts)]
 
 
-class _Rows:
+class _SnapshotRows:
     """Makes objects from rows. Relations come before their columns, in their order, and those before indexes."""
 
     def __init__(self, classes: dict[int, OperatorClass], collations: dict[int, str]) -> None:
