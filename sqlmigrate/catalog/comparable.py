@@ -6,7 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from sqlmigrate.catalog.differences import Change
+from sqlmigrate.catalog.differences import SchemaChange
 from sqlmigrate.catalog.snapshot import CatalogObject, Key, Snapshot
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def relevant(
 def _is_made(difference: Difference, expected: Snapshot) -> bool:
     """Whether this is a partition that a program makes or drops, of a table that the files create."""
     item = difference.actual or difference.expected
-    if difference.change is Change.CHANGED or item is None or difference.key.kind not in {"table", "index"}:
+    if difference.change is SchemaChange.CHANGED or item is None or difference.key.kind not in {"table", "index"}:
         return False
     parent = item.properties.get("partition of", "")
     is_partition = Key("table", parent) in expected.objects
@@ -80,7 +80,7 @@ def _is_made(difference: Difference, expected: Snapshot) -> bool:
 
 def _without_environment(difference: Difference) -> Difference | None:
     kind, change = difference.key.kind, difference.change
-    if kind in _ENVIRONMENT and change is Change.ADDED:
+    if kind in _ENVIRONMENT and change is SchemaChange.ADDED:
         return None
     if kind != "database":
         return difference

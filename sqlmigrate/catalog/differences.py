@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _COLUMNS = "columns"
 
 
-class Change(Enum):
+class SchemaChange(Enum):
     """How an object differs from what is expected."""
 
     ADDED = "added"
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
     """
 
     key: Key
-    change: Change
+    change: SchemaChange
     properties: Mapping[str, tuple[str | None, str | None]]
     expected: CatalogObject | None
     actual: CatalogObject | None
@@ -37,20 +37,20 @@ class Difference(NamedTuple):
 
 def compare(expected: Snapshot, actual: Snapshot) -> list[Difference]:
     """Returns the differences, sorted; the parts of an added or missing object are no differences of their own."""
-    found = [*_only_in(expected, actual, Change.MISSING), *_only_in(actual, expected, Change.ADDED)]
+    found = [*_only_in(expected, actual, SchemaChange.MISSING), *_only_in(actual, expected, SchemaChange.ADDED)]
     gone = {difference.key for difference in found}
     found += _changed(expected, actual, gone)
     return sorted(found, key=lambda difference: difference.key)
 
 
-def _only_in(one: Snapshot, other: Snapshot, change: Change) -> Iterator[Difference]:
+def _only_in(one: Snapshot, other: Snapshot, change: SchemaChange) -> Iterator[Difference]:
     keys = [key for key in one.objects if key not in other.objects]
     identities = {key.identity for key in keys}
     for key in keys:
         item = one.objects[key]
         if item.parent in identities:
             continue
-        if change is Change.MISSING:
+        if change is SchemaChange.MISSING:
             yield Difference(key, change, {name: (value, None) for name, value in item.properties.items()}, item, None)
         else:
             yield Difference(key, change, {name: (None, value) for name, value in item.properties.items()}, None, item)
@@ -70,7 +70,7 @@ def _changed(expected: Snapshot, actual: Snapshot, gone: set[Key]) -> Iterator[D
         if _COLUMNS in properties and not _is_reordered(key, old, new, names):
             del properties[_COLUMNS]
         if properties:
-            yield Difference(key, Change.CHANGED, properties, old, new)
+            yield Difference(key, SchemaChange.CHANGED, properties, old, new)
 
 
 def _is_reordered(key: Key, old: CatalogObject, new: CatalogObject, gone: set[str]) -> bool:

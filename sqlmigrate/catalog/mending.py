@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.catalog import default_privileges, privileges, statements
-from sqlmigrate.catalog.differences import Change, split_names
+from sqlmigrate.catalog.differences import SchemaChange, split_names
 from sqlmigrate.catalog.snapshot import Key
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def mend(difference: Difference, expected: Snapshot) -> list[str] | None:
         return property_statements(key, item, properties)
     if item is not None and key.kind == "column" and Key("type", item.parent) in expected.objects:
         return _attribute(difference, item)
-    if change is Change.ADDED and new is not None:
+    if change is SchemaChange.ADDED and new is not None:
         text = statements.drop(key, new)
         return None if text is None else [text]
     if old is None or new is None:
@@ -46,9 +47,11 @@ def _attribute(difference: Difference, item: CatalogObject) -> list[str] | None:
     """Returns the statement for an attribute of a composite type."""
     key, change = difference.key, difference.change
     name = statements.part_name(key, item)
-    if change is Change.CHANGED:
+    if change is SchemaChange.CHANGED:
         return None
-    action = f"drop attribute {name}" if change is Change.ADDED else f"add attribute {statements.column(key, item)}"
+    action = (
+        f"drop attribute {name}" if change is SchemaChange.ADDED else f"add attribute {statements.column(key, item)}"
+    )
     return [f"alter type {item.parent} {action}"]
 
 
@@ -164,12 +167,11 @@ _EVERYWHERE: dict[str, Callable[[Key, CatalogObject, str | None], str]] = {
 
 def _index_of(key: Key, item: CatalogObject) -> str:
     """Returns the index of a constraint, which has its name, in the schema of the table."""
-    *schema, _ = _split(item.parent)
-    return ".".join([*schema, statements.part_name(key, item)])
+    schema = _SCHEMA.match(item.parent)
+    return f"{schema[0] if schema else ''}{statements.part_name(key, item)}"
 
 
-def _split(name: str) -> list[str]:
-    return split_names(name.replace(".", ",")) if '"' not in name else [name[: name.index(".")], name]
+_SCHEMA = re.compile(r'(?:"(?:[^"]|"")*"|[^".]+)\.')
 
 
 def _literal(text: str | None) -> str:

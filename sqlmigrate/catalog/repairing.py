@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.catalog.differences import Change
+from sqlmigrate.catalog.differences import SchemaChange
 from sqlmigrate.catalog.mending import mend
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def repairs(differences: Iterable[Difference], expected: Snapshot) -> list[Catal
 def _position(difference: Difference) -> tuple[int, int]:
     kind, change = difference.key.kind, difference.change
     place = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
-    if change is Change.ADDED:
+    if change is SchemaChange.ADDED:
         return (4 if place <= _BASE else 0), -place
-    if change is Change.MISSING:
+    if change is SchemaChange.MISSING:
         return (1 if place <= _BASE else 3), place
     return 2, place
 
@@ -55,5 +55,5 @@ def _position(difference: Difference) -> tuple[int, int]:
 def _loses(difference: Difference) -> bool:
     """Whether the repair drops rows, or converts them to a type that may not hold them."""
     kind, change = difference.key.kind, difference.change
-    is_converted = kind == "column" and change is Change.CHANGED and "type" in difference.properties
-    return is_converted or (change is Change.ADDED and kind in _HOLD_ROWS)
+    is_converted = kind == "column" and change is SchemaChange.CHANGED and "type" in difference.properties
+    return is_converted or (change is SchemaChange.ADDED and kind in _HOLD_ROWS)

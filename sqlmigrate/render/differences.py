@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from click import style
 
-from sqlmigrate.catalog.differences import Change
+from sqlmigrate.catalog.differences import SchemaChange
 from sqlmigrate.catalog.repairing import repairs
 from sqlmigrate.render.escape import in_line
 from sqlmigrate.render.phrases import count, listed
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.catalog.repairing import CatalogRepair
     from sqlmigrate.scratch.drift import Drift
 
-_COLOURS = {Change.ADDED: "green", Change.MISSING: "red", Change.CHANGED: "yellow"}
+_COLOURS = {SchemaChange.ADDED: "green", SchemaChange.MISSING: "red", SchemaChange.CHANGED: "yellow"}
 
 
 def text(result: Drift) -> str:
@@ -58,7 +58,7 @@ def _lines(difference: Difference) -> Iterator[str]:
     key, change, properties, *_ = difference
     yield f"{style(f'{change.value:<7}', fg=_COLOURS[change])}  {key}"
     for name, (expected, actual) in properties.items():
-        if change is Change.CHANGED:
+        if change is SchemaChange.CHANGED:
             yield from _both(name, expected, actual)
         elif name == "definition":
             yield indent((expected or actual or "").strip(), " " * 9)

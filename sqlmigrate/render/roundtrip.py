@@ -10,7 +10,7 @@ from click import style
 
 from sqlmigrate.render.escape import in_line
 from sqlmigrate.render.phrases import count
-from sqlmigrate.scratch.judge import Level
+from sqlmigrate.scratch.judge import RoundTripLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def text(result: RoundTrip) -> str:
 def _of(found: list[RoundTripFinding]) -> Iterator[str]:
     yield f"{found[0].migration}  {found[0].path}"
     for finding in found:
-        is_fault = finding.level is Level.FAULT
+        is_fault = finding.level is RoundTripLevel.FAULT
         level = style(finding.level.value, fg="red" if is_fault else "yellow")
         place = f"{finding.location}: " if finding.location else ""
         yield f"  {level}: {place}{in_line(finding.message)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmigrate.catalog.differences import Change, compare
+from sqlmigrate.catalog.differences import SchemaChange, compare
 from sqlmigrate.catalog.mending import mend, split_labels
 from sqlmigrate.catalog.snapshot import Key
 from sqlmigrate.errors import SqlMigrateError
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     Rows = list[dict[str, object]]
 
 
-class Level(Enum):
+_AGAIN = {
+    SchemaChange.ADDED: "makes",
+    SchemaChange.MISSING: "does not make",
+    SchemaChange.CHANGED: "makes another",
+}
+
+
+class RoundTripLevel(Enum):
     """Whether a down file is wrong, or cannot restore something."""
 
     FAULT = "fault"
@@ -37,7 +44,7 @@ class RoundTripFinding(NamedTuple):
 
     migration: str
     path: str
-    level: Level
+    level: RoundTripLevel
     message: str
     key: Key | None = None
     old: str = ""
@@ -57,7 +64,7 @@ class Judge:
         """Returns the finding for a file that fails."""
         path, cause = error.step.path, error.__cause__
         reason = cause.message if isinstance(cause, SqlMigrateError) else error.message
-        return self._finding(Level.FAULT, f"{what}: {reason}")._replace(path=path, location=error.location)
+        return self._finding(RoundTripLevel.FAULT, f"{what}: {reason}")._replace(path=path, location=error.location)
 
     def schema(self, after: Snapshot, back: Snapshot) -> Iterator[RoundTripFinding]:
         """Yields what differs after the down file from what was before; `after` is the schema in between."""
@@ -65,15 +72,19 @@ class Judge:
             key = difference.key
             is_touched = self._before.objects.get(key) != after.objects.get(key)
             level, message = _described(difference, is_touched=is_touched)
-            mended = mend(difference, self._before) if level is Level.FAULT else None
+            mended = mend(difference, self._before) if level is RoundTripLevel.FAULT else None
             yield self._finding(level, message, difference)._replace(mend=tuple(mended or ()))
 
     def again(self, first: Snapshot, second: Snapshot) -> Iterator[RoundTripFinding]:
         """Yields what the second up file makes otherwise than the first."""
         for difference in compare(first, second):
-            words = {Change.ADDED: "makes", Change.MISSING: "does not make", Change.CHANGED: "makes another"}
+            words = {
+                SchemaChange.ADDED: "makes",
+                SchemaChange.MISSING: "does not make",
+                SchemaChange.CHANGED: "makes another",
+            }
             message = f"applied again, the up file {words[difference.change]} {difference.key}"
-            yield self._finding(Level.FAULT, message, difference)
+            yield self._finding(RoundTripLevel.FAULT, message, difference)
 
     def rows(self, before: Contents, after: Contents, back: Contents) -> Iterator[RoundTripFinding]:
         """Yields what happened to rows and to the values of sequences."""
@@ -91,14 +102,14 @@ class Judge:
         column = properties.get("owned by") or properties.get("identity of")
         message = f"sequence {sequence} starts again: its last value was {value}"
         if column is None:
-            level = Level.FAULT if is_kept else Level.IRREVERSIBLE
+            level = RoundTripLevel.FAULT if is_kept else RoundTripLevel.IRREVERSIBLE
             return self._finding(level, message)._replace(key=key)
         table, _, name = column.rpartition(".")
         literal = sequence.replace("'", "''")
         mended = f"select setval('{literal}', max({name})) from {table}"
-        return self._finding(Level.FAULT, message)._replace(key=key, mend=(mended,))
+        return self._finding(RoundTripLevel.FAULT, message)._replace(key=key, mend=(mended,))
 
-    def _finding(self, level: Level, message: str, difference: Difference | None = None) -> RoundTripFinding:
+    def _finding(self, level: RoundTripLevel, message: str, difference: Difference | None = None) -> RoundTripFinding:
         path = self._migration.down or self._migration.up
         found = RoundTripFinding(self._migration.id, path, level, message)
         if difference is None:
@@ -115,23 +126,26 @@ def _text(properties: Mapping[str, tuple[str | None, str | None]], side: int) ->
     )
 
 
-def _described(difference: Difference, *, is_touched: bool) -> tuple[Level, str]:
+def _described(difference: Difference, *, is_touched: bool) -> tuple[RoundTripLevel, str]:
     key, change, properties, *_ = difference
-    if change is Change.ADDED:
-        return Level.FAULT, f"leaves {key} behind"
-    if change is Change.MISSING:
+    if change is SchemaChange.ADDED:
+        return RoundTripLevel.FAULT, f"leaves {key} behind"
+    if change is SchemaChange.MISSING:
         what = f"does not restore {key}" if is_touched else f"drops {key}, which the up file does not touch"
-        return Level.FAULT, what
+        return RoundTripLevel.FAULT, what
     if set(properties) == {"labels"} and _only_adds(*properties["labels"]):
-        return Level.IRREVERSIBLE, f"cannot remove the new values of {key}: PostgreSQL only adds values to an enum"
+        return (
+            RoundTripLevel.IRREVERSIBLE,
+            f"cannot remove the new values of {key}: PostgreSQL only adds values",
+        )
     if set(properties) == {"columns"}:
         order = properties["columns"][1]
         message = (
             f"changes the order of the columns of {key} to {order}: select * and INSERT without columns depend on it"
         )
-        return Level.IRREVERSIBLE, message
+        return RoundTripLevel.IRREVERSIBLE, message
     verb = "does not restore" if is_touched else "changes"
-    return Level.FAULT, f"{verb} {', '.join(properties)} of {key}"
+    return RoundTripLevel.FAULT, f"{verb} {', '.join(properties)} of {key}"
 
 
 def _only_adds(old: str | None, new: str | None) -> bool:
@@ -139,15 +153,15 @@ def _only_adds(old: str | None, new: str | None) -> bool:
     return [label for label in after if label in before] == before
 
 
-def _lost(table: str, before: Rows, after: Rows | None, back: Rows) -> Iterator[tuple[Level, str]]:
+def _lost(table: str, before: Rows, after: Rows | None, back: Rows) -> Iterator[tuple[RoundTripLevel, str]]:
     if len(back) > len(before):
         count = len(back) - len(before)
-        yield Level.FAULT, f"leaves {count} row{'s' if count != 1 else ''} in table {table} behind"
+        yield RoundTripLevel.FAULT, f"leaves {count} row{'s' if count != 1 else ''} in table {table} behind"
     elif len(back) < len(before) and after is None:
-        yield Level.IRREVERSIBLE, f"cannot restore the rows of table {table}, which the up file drops"
+        yield RoundTripLevel.IRREVERSIBLE, f"cannot restore the rows of table {table}, which the up file drops"
     elif len(back) < len(before):
         is_lost_before = len(after or ()) < len(before)
-        level = Level.IRREVERSIBLE if is_lost_before else Level.FAULT
+        level = RoundTripLevel.IRREVERSIBLE if is_lost_before else RoundTripLevel.FAULT
         verb = "cannot restore" if is_lost_before else "loses"
         yield level, f"{verb} rows of table {table}"
     elif before:
@@ -158,12 +172,12 @@ def _lost(table: str, before: Rows, after: Rows | None, back: Rows) -> Iterator[
                 yield _changed(f"{table}.{column}", values, between)
 
 
-def _changed(column: str, values: list[str], between: list[str] | None) -> tuple[Level, str]:
+def _changed(column: str, values: list[str], between: list[str] | None) -> tuple[RoundTripLevel, str]:
     if between is None:
-        return Level.IRREVERSIBLE, f"cannot restore the data of column {column}, which the up file drops"
+        return RoundTripLevel.IRREVERSIBLE, f"cannot restore the data of column {column}, which the up file drops"
     if between != values:
-        return Level.IRREVERSIBLE, f"cannot restore the values of column {column}, which the up file changes"
-    return Level.FAULT, f"changes the values of column {column}"
+        return RoundTripLevel.IRREVERSIBLE, f"cannot restore the values of column {column}, which the up file changes"
+    return RoundTripLevel.FAULT, f"changes the values of column {column}"
 
 
 def _values(rows: Rows, column: str) -> list[str]:

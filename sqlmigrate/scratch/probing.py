@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.catalog.differences import Change
+from sqlmigrate.catalog.differences import SchemaChange
 from sqlmigrate.catalog.mending import mend
 from sqlmigrate.errors import StatementFailed
 
@@ -22,7 +22,7 @@ _WORDED = {"definition", "default", "generated", "using", "check", "partition bo
 
 def is_worded(difference: Difference) -> bool:
     """Whether a difference may be one of the wording."""
-    return difference.change is Change.CHANGED and not _WORDED.isdisjoint(difference.properties)
+    return difference.change is SchemaChange.CHANGED and not _WORDED.isdisjoint(difference.properties)
 
 
 def differing(

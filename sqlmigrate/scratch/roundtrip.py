@@ -13,7 +13,7 @@ from sqlmigrate.execution.stepping import Stepper
 from sqlmigrate.history.tables import parse_table_name, tables_of
 from sqlmigrate.model import Action, PlanRequest
 from sqlmigrate.scratch import rows
-from sqlmigrate.scratch.judge import Judge, Level
+from sqlmigrate.scratch.judge import Judge, RoundTripLevel
 from sqlmigrate.scratch.replay import existing_role, missing_role, replayed
 from sqlmigrate.server.scratch import opened, scratch_server
 from sqlmigrate.target import Target
@@ -39,7 +39,7 @@ class RoundTrip(NamedTuple):
     @property
     def faults(self) -> tuple[RoundTripFinding, ...]:
         """The findings that are faults."""
-        return tuple(finding for finding in self.findings if finding.level is Level.FAULT)
+        return tuple(finding for finding in self.findings if finding.level is RoundTripLevel.FAULT)
 
 
 def round_trip(
@@ -146,7 +146,7 @@ class _Trip:
         try:
             self._stepper.run(PlanRequest(Action.APPLY), self._until(number))
         except MigrationFailed as error:
-            is_explained = any(finding.level is Level.FAULT for finding in found)
+            is_explained = any(finding.level is RoundTripLevel.FAULT for finding in found)
             failed = judge.failed("the up file fails when it is applied again", error)
             return found if is_explained else [*found, failed], False
         self._now = self._reader.read()

@@ -12,7 +12,7 @@ import pytest
 
 from sqlmigrate.config.settings import Settings
 from sqlmigrate.files import source
-from sqlmigrate.scratch.judge import Level, RoundTripFinding
+from sqlmigrate.scratch.judge import RoundTripFinding, RoundTripLevel
 from sqlmigrate.scratch.roundtrip import RoundTrip, round_trip
 from sqlmigrate.testing import assert_roundtrip
 from tests.project import Project
@@ -96,7 +96,7 @@ def test_the_proposed_sql_makes_the_down_files_right(
     assert [number for number in chosen if not proposed[number]] == []
     write(tmp_path, FAULTY, proposed)
     wrong = [finding for number, found in by_case(checked(tmp_path)).items() if number in chosen for finding in found]
-    assert [finding for finding in wrong if finding.level is Level.FAULT] == []
+    assert [finding for finding in wrong if finding.level is RoundTripLevel.FAULT] == []
 
 
 def test_nothing_is_said_of_right_down_files(tmp_path: Path) -> None:

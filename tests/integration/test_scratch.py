@@ -9,6 +9,7 @@ import pytest
 from sqlmigrate.config.settings import Settings
 from sqlmigrate.errors import MigrationFailed
 from sqlmigrate.files import source
+from sqlmigrate.model import Action, PlanRequest
 from sqlmigrate.scratch.replay import Replayed, replayed
 from sqlmigrate.server import embedded, scratch
 from tests.servers import execute
@@ -107,8 +108,6 @@ def test_other_files_can_run_on_the_database(files: Files, tmp_path: Path) -> No
     def columns(made: Replayed) -> list[tuple[object, ...]]:
         query = "select attname from pg_attribute where attrelid = 't'::regclass and attnum > 0 order by attnum"
         return execute(made.settings.database, query)
-
-    from sqlmigrate.model import Action, PlanRequest
 
     with replayed(settings, before, MAJOR) as made:
         assert columns(made) == [("a",)]
