@@ -51,8 +51,3 @@ class Snapshot(NamedTuple):
     def digest(self) -> str:
         """The SHA-256 of the JSON."""
         return hashlib.sha256(json.dumps(self.as_json(), ensure_ascii=False).encode()).hexdigest()
-
-    def digest_of(self, key: Key) -> str:
-        """Returns a short digest of one object."""
-        properties = sorted(self.objects[key].properties.items())
-        return hashlib.sha256(json.dumps(properties, ensure_ascii=False).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationFailed, PlanRefused, SqlMigrateError, StatementFailed
-from sqlmigrate.planning.stats_file import document
+from sqlmigrate.planning import stats_file
 from sqlmigrate.render import differences, roundtrip
 from sqlmigrate.render.pages import page
 
@@ -66,16 +66,14 @@ def rehearsal(result: Rehearsal) -> Json:
     return {**data.rehearsal(result), "problems": [*map(problem, result.warnings)]}
 
 
-stats = document
-round_trip = roundtrip.as_json
-
-
 def drift(result: Drift) -> Json:
     """Returns `differences`, `problems` and the versions of both servers."""
     return {**differences.as_json(result), "problems": [*map(problem, result.problems)]}
 
 
 drift_sql = drift
+round_trip = roundtrip.as_json
+stats = stats_file.document
 
 
 def plan(

@@ -47,7 +47,7 @@ def sql(result: Drift) -> str:
             lines += [f"-- {line}" for line in _terminated(repair.statements).splitlines()]
         else:
             lines.append(_terminated(repair.statements))
-    return "\n".join(lines)
+    return "\n".join(lines) or "-- no drift"
 
 
 def _terminated(statements: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from sqlmigrate.cli import main
 from tests.cli.test_cli import add_series, on_terminal
 from tests.project import Project
 
-# Commands that change something, and commands whose output is the answer to a question.
+# Commands that change something or find nothing wrong, and commands whose output is the answer to a question.
 SILENT = {
     "migrate": (),
     "rollback": ("--steps", "1", "--yes"),
@@ -24,6 +24,7 @@ SILENT = {
     "force-unlock": ("--yes",),
     "renumber": ("--yes",),
     "init": ("new",),
+    "drift": (),
 }
 ANSWERS = {
     "plan": ((), "create table t2"),

@@ -189,7 +189,7 @@ def test_a_page_is_readable(browser: Browser, address: str, name: str, width: in
 def test_a_page_opens_from_a_directory(browser: Browser, site: Path) -> None:
     page = opened(browser, (site / "index.html").as_uri(), 1280)
     page.locator("article a", has_text="Quick start").first.click()
-    assert page.locator("article h1", has_text="Quick start").is_visible()
+    page.locator("article h1", has_text="Quick start").wait_for(timeout=10_000)
     page.close()
 
 

@@ -55,6 +55,7 @@ OF_FILES = [
     "notify_command",
     "password_command",
     "require_approval",
+    "drift_ignore",
     "keep_running",
     "log_level",
     "format",

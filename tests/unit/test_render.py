@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from sqlmigrate.authoring.generator import Generated, NewFile
 from sqlmigrate.authoring.renumber import Move, Renumbering
 from sqlmigrate.authoring.scaffold import Entry, Outcome
 from sqlmigrate.authoring.template import Template
+from sqlmigrate.catalog.differences import compare
+from sqlmigrate.catalog.snapshot import CatalogObject, Key, Snapshot
 from sqlmigrate.errors import (
     ConfigurationError,
     MigrationFailed,
@@ -44,6 +47,7 @@ from sqlmigrate.model import (
     State,
     Wave,
 )
+from sqlmigrate.planning import stats_file
 from sqlmigrate.planning.activity import ActiveRun, Activity, Position
 from sqlmigrate.planning.detail import Detail
 from sqlmigrate.planning.plan_file import PlanFile, PlanInputs
@@ -51,8 +55,11 @@ from sqlmigrate.planning.planner import statuses
 from sqlmigrate.planning.rehearsed import Estimate, Rehearsal, RehearsedStatement, RehearsedStep, RehearsedTransaction
 from sqlmigrate.planning.repair import Repair
 from sqlmigrate.planning.review import Review
-from sqlmigrate.render import as_json, phrases, progress, text
+from sqlmigrate.render import as_json, differences, phrases, progress, roundtrip, text
 from sqlmigrate.render.escape import printable
+from sqlmigrate.scratch.drift import Drift
+from sqlmigrate.scratch.judge import RoundTripFinding, RoundTripLevel
+from sqlmigrate.scratch.roundtrip import RoundTrip
 from sqlmigrate.server import connection, conninfo
 from sqlmigrate.server.embedded import EmbeddedServer
 from sqlmigrate.server.sizes import IndexSize, Sizes, TableSize
@@ -200,11 +207,20 @@ REHEARSAL = Rehearsal(
     ),
     (ODD,),
 )
+EXPECTED = Snapshot({Key("index", "public.t_a"): CatalogObject({"definition": "CREATE INDEX t_a ON public.t (a)"})}, 18)
+DRIFT = Drift(tuple(compare(EXPECTED, Snapshot({}, 18))), EXPECTED, (ODD,), 3, (18, 18))
+LEFT = RoundTripFinding(
+    "v1.0.0-001", "m/a.down.sql", RoundTripLevel.FAULT, "leaves it", Key("table", "public.t"), mend=("drop table t;",)
+)
+TRIP = RoundTrip(("v1.0.0-001",), ("v1.0.0-002",), (LEFT,))
 RESULTS: dict[str, list[tuple[Any, ...]]] = {
     "run": [(Run((step(1),), (ODD,)),), (Run(()),)],
     "dry_run": [(rehearsal(step(1), step(2)),)],
     "rehearsal": [(REHEARSAL,), (rehearsal(),)],
     "stats": [(SIZES,)],
+    "round_trip": [(TRIP,), (RoundTrip(("v1.0.0-001",), (), ()),)],
+    "drift": [(DRIFT,), (DRIFT._replace(differences=()),)],
+    "drift_sql": [(DRIFT,), (DRIFT._replace(differences=()),)],
     "redone": [(Run((step(1),)),), (Run(()),)],
     "baseline": [(Run((step(1),)),)],
     "plan": [
@@ -274,12 +290,13 @@ RESULTS: dict[str, list[tuple[Any, ...]]] = {
 CASES = [(kind, values) for kind, many in RESULTS.items() for values in many]
 
 
-def _functions(module: object) -> set[str]:
-    """Returns the public functions that a module defines."""
+def _functions(module: ModuleType) -> set[str]:
+    """Returns the public functions that a module defines, or takes from a module of one subject under another name."""
+    homes = {module, differences, roundtrip, stats_file}
     functions = inspect.getmembers(
-        module, lambda member: inspect.getmodule(member) is module and inspect.isfunction(member)
+        module, lambda member: inspect.isfunction(member) and inspect.getmodule(member) in homes
     )
-    return {name for name, _ in functions if not name.startswith("_")}
+    return {name for name, found in functions if inspect.getmodule(found) in homes and not name.startswith("_")}
 
 
 def _parsed(data: object) -> Any:
