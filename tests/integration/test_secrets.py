@@ -36,10 +36,13 @@ SECRET = f"{PIECES[0]}@:/'%41{PIECES[1]}\" é\\#?{PIECES[2]}"
 COMMANDS = {
     "plan": "plan --out plan.json --html plan.html",
     "approve": "approve plan.json --yes",
+    "rehearse": "rehearse --on target --yes",
+    "stats": "stats --out stats.json",
     "migrate": "migrate --plan plan.json --backup backups",
     "status": "status",
     "info": "info",
     "check": "check",
+    "drift": "drift",
     "validate": "validate --dry-run",
     "history": "history",
     "metrics": "metrics --textfile metrics.prom",
