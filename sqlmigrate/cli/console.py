@@ -116,7 +116,7 @@ class Console:
         if self._log:
             self._log.event(event)
         if self._shows_progress:
-            self._progress(event)
+            (self._feed or self._begin_feed()).show(event, self._shown_levels)
 
     def warning(self, message: str) -> None:
         """Shows and logs that something other than the run failed."""
@@ -129,12 +129,11 @@ class Console:
         if self._shows_progress and "info" in self._shown_levels:
             _write(f"  {_printable(text)}", err=True)
 
-    def _progress(self, event: Event) -> None:
-        if self._feed is None:
-            from sqlmigrate.cli.feed import Feed  # imports the modules that render
+    def _begin_feed(self) -> Feed:
+        from sqlmigrate.cli.feed import Feed  # imports the modules that render
 
-            self._feed = Feed(self._screen)
-        self._feed.show(event, self._shown_levels)
+        self._feed = Feed(self._screen)
+        return self._feed
 
     def error(self, error: SqlMigrateError) -> None:
         """Shows and logs an error; with `--format json` it is also the result on stdout."""

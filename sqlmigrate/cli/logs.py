@@ -99,14 +99,15 @@ def _name(event: Event) -> str:
 def _values(event: Event) -> dict[str, object]:
     """Returns the fields of an event for the log; a step becomes its version, a tuple of steps its length."""
     values: dict[str, object] = {}
-    for field in filter(lambda field: field.compare, fields(event)):
-        value = getattr(event, field.name)
+    compared = (field.name for field in fields(event) if field.compare)  # type: ignore[arg-type]  # all are dataclasses
+    for name in compared:
+        value = getattr(event, name)
         if isinstance(value, Step):
             values |= {"version": value.migration.id, "action": value.action.value}
         elif type(value) is tuple:  # not a named tuple, which has its own text
-            values[field.name] = len(value) if field.name == "steps" else "; ".join(map(str, value))
+            values[name] = len(value) if name == "steps" else "; ".join(map(str, value))
         elif value not in (None, ""):
-            values[field.name] = value if isinstance(value, int | float) else str(value)
+            values[name] = value if isinstance(value, int | float) else str(value)
     return values
 
 

@@ -364,11 +364,11 @@ class Connection:
 
 def _shown(severity: bytes | None, message: bytes | None, detail: bytes | None, hint: bytes | None) -> tuple[str, str]:
     """Returns the severity of a notice, and its message, detail and hint as psql shows them."""
-    text = message or b""
+    shown = _text(message or b"")
     if detail or hint:
-        more = {b"DETAIL": detail, b"HINT": hint}
-        text = b"\n".join([text, *(name + b":  " + part for name, part in more.items() if part)])
-    return _text(severity or b""), _text(text)
+        more = {"DETAIL": detail, "HINT": hint}
+        shown = "\n".join([shown, *(f"{name}:  {_text(part)}" for name, part in more.items() if part)])
+    return _text(severity or b""), shown
 
 
 def _report(result: PGresult) -> ServerReport:
