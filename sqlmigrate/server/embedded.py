@@ -116,7 +116,8 @@ def halt(path: str) -> EmbeddedServer:
     try:
         with wheel.PostgresServer._lock:  # noqa: SLF001  # the wheel's only way
             if _postmaster(wheel, path):
-                server = wheel.get_server(path, start=False)
+                with open(os.path.join(path, "PG_VERSION"), encoding="ascii") as version:
+                    server = wheel.get_server(path, postgres_version=int(version.read()), start=False)
                 arguments = ("-w", "-m", "fast", "-D", str(server.pgdata), "stop")
                 wheel.pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
             with suppress(FileNotFoundError):
