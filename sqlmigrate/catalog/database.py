@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmigrate.catalog.query import (
     ObjectQuery,
     comment,
+    firing,
     options,
     owner,
     privileges,
@@ -112,7 +113,7 @@ EVENT_TRIGGERS = ObjectQuery(
         "event": "o.evtevent::text",
         "function": "o.evtfoid::regprocedure::text",
         "tags": "array_to_string(o.evttags, ', ')",
-        "state": "case o.evtenabled when 'D' then 'disabled' when 'R' then 'replica' when 'A' then 'always' end",
+        "state": firing("o.evtenabled"),
         "owner": owner("o.evtowner"),
         "comment": comment("pg_event_trigger", "o.oid"),
     },

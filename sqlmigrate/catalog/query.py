@@ -36,6 +36,11 @@ class ObjectQuery(NamedTuple):
         return f"select {', '.join(columns)} {self.source}{order}"
 
 
+def firing(enabled: str) -> str:
+    """Returns when a trigger or rule fires, from a column such as tgenabled; null if it is as after its creation."""
+    return f"case {enabled} when 'D' then 'disabled' when 'R' then 'replica' when 'A' then 'always' end"
+
+
 def unless_member(catalog: str, oid: str) -> str:
     """Returns a condition that an object is not a member of an extension."""
     return (

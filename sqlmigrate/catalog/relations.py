@@ -7,6 +7,7 @@ from sqlmigrate.catalog.query import (
     USER_SCHEMA,
     ObjectQuery,
     comment,
+    firing,
     options,
     owner,
     privileges,
@@ -279,7 +280,7 @@ TRIGGERS = ObjectQuery(
     " where not g.tgisinternal and (g.tgparentid = 0 or g.tgenabled <> p.tgenabled)",
     {
         "definition": "pg_get_triggerdef(g.oid)",
-        "state": "case g.tgenabled when 'D' then 'disabled' when 'R' then 'replica' when 'A' then 'always' end",
+        "state": firing("g.tgenabled"),
         "comment": comment("pg_trigger", "g.oid"),
     },
     parent=_NAME,
@@ -292,7 +293,7 @@ RULES = ObjectQuery(
     " where not (r.rulename = '_RETURN' and c.relkind in ('v', 'm'))",
     {
         "definition": "pg_get_ruledef(r.oid)",
-        "state": "case r.ev_enabled when 'D' then 'disabled' when 'R' then 'replica' when 'A' then 'always' end",
+        "state": firing("r.ev_enabled"),
         "comment": comment("pg_rewrite", "r.oid"),
     },
     parent=_NAME,

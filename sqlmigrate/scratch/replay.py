@@ -13,6 +13,7 @@ from sqlmigrate.errors import MigrationFailed, StatementFailed
 from sqlmigrate.execution.runner import Runner
 from sqlmigrate.model import Action, PlanRequest
 from sqlmigrate.server.scratch import ScratchServer, scratch_server
+from sqlmigrate.sql.sqlstate import DUPLICATE_OBJECT, UNDEFINED_OBJECT
 from sqlmigrate.target import Target
 from sqlmigrate.version import __version__
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _DATABASE = "scratch"
 _SUPERUSER = "postgres"
-_UNDEFINED_OBJECT = "42704"
-_DUPLICATE_OBJECT = "42710"
 _EXISTING_ROLE = re.compile(r'role "(.*)" already exists')
 _MISSING_ROLE = re.compile(r'role "(.*)" does not exist')
 
@@ -131,12 +130,12 @@ def keys_of(settings: Settings, files: MigrationFiles, database: str, role: str)
 
 def missing_role(error: MigrationFailed) -> str:
     """Returns the role for lack of which a migration failed, or an empty string."""
-    return _role_in(error, _UNDEFINED_OBJECT, _MISSING_ROLE)
+    return _role_in(error, UNDEFINED_OBJECT, _MISSING_ROLE)
 
 
 def existing_role(error: MigrationFailed) -> str:
     """Returns the role that a migration could not create because it exists, or an empty string."""
-    return _role_in(error, _DUPLICATE_OBJECT, _EXISTING_ROLE)
+    return _role_in(error, DUPLICATE_OBJECT, _EXISTING_ROLE)
 
 
 def _role_in(error: MigrationFailed, sqlstate: str, pattern: re.Pattern[str]) -> str:

@@ -19,6 +19,8 @@ NOT_NULL = "23502"  # not_null_violation
 EXHAUSTED = "2200H"  # sequence_generator_limit_exceeded
 NOT_PERMITTED = "42501"  # insufficient_privilege
 SYNTAX = "42601"  # syntax_error
+UNDEFINED_OBJECT = "42704"
+DUPLICATE_OBJECT = "42710"
 # duplicate_table, _column, _schema, _function, _object
 CONTAINED = {"42P07", "42701", "42P06", "42723", "42710"}
 GONE = {"42P01", "3F000", "42703"}  # undefined_table, invalid_schema_name, undefined_column

@@ -20,7 +20,7 @@ from sqlmigrate.server.observer import Observer
 from sqlmigrate.server.session import client_state
 from sqlmigrate.sql.place import locate
 from sqlmigrate.sql.scanner import statements
-from sqlmigrate.sql.sqlstate import needs_other_segments
+from sqlmigrate.sql.sqlstate import DUPLICATE_OBJECT, UNDEFINED_OBJECT, needs_other_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,8 +36,6 @@ _GLOBAL = re.compile(
 )
 _CREATE_ROLE = re.compile(r"create\s+(?:role|user|group)\b(?!\s+mapping)", re.IGNORECASE)
 _NO_ROLE = re.compile(r'role "(.+)" does not exist')
-_DUPLICATE = "42710"
-_MISSING = "42704"
 _SET = re.compile(r"set\b(?!\s+constraints)", re.IGNORECASE)
 _LISTEN = "set client_min_messages = debug1; set statement_timeout = '30s'"
 
@@ -171,8 +169,8 @@ class _FileRun:
 
     def _provides_role(self, item: Item, report: ServerReport) -> bool:
         """Creates a missing role, or accepts an existing one of an earlier run; returns whether that was the error."""
-        role = _NO_ROLE.search(report.message) if report.sqlstate == _MISSING else None
-        there = report.sqlstate == _DUPLICATE and _CREATE_ROLE.match(item.text)
+        role = _NO_ROLE.search(report.message) if report.sqlstate == UNDEFINED_OBJECT else None
+        there = report.sqlstate == DUPLICATE_OBJECT and _CREATE_ROLE.match(item.text)
         if role or there:
             self._connection.run("rollback to sqlmigrate_replay")
         if role:
